@@ -1,0 +1,39 @@
+# Every target makes .venv by itself: Python 3.11+ and make are all that is needed.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: demo test check chaos bench format clean
+
+.venv: pyproject.toml uv.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "streamapp needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv sync --quiet --frozen --inexact --all-extras
+	touch .venv
+
+demo: .venv ## run everything here: broker, worker, one record of every type
+	$(BIN)/streamapp demo $(ARGS)
+
+test: .venv ## the whole test suite
+	$(BIN)/python -m pytest -m "not chaos" $(ARGS)
+
+chaos: .venv ## the long fault tests, on Apache Kafka
+	$(BIN)/python -m pytest -m chaos $(ARGS)
+
+check: .venv ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: .venv ## the benchmark against plain Faust and plain aiokafka
+	$(BIN)/python -m bench $(ARGS)
+
+format: .venv
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .kafka data

@@ -1,0 +1,8 @@
+"""The `streamapp` command."""
+
+import click
+
+
+@click.group()
+def main() -> None:
+    """Language-model calls in Kafka streams."""

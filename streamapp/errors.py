@@ -1,0 +1,221 @@
+"""Every error streamapp raises on purpose, in one tree, by who must act.
+
+StreamappError
+├── ConfigurationError          operator, before anything starts (exit 2)
+├── DeliveryFailed              operator: the broker did not take a record we must not lose
+└── Failure                     ends one record; carries the dead-letter ``kind``
+    ├── RecordError             producer of the record
+    │   ├── Undecodable
+    │   ├── InvalidRecord
+    │   ├── UnknownType
+    │   ├── TooLarge
+    │   └── Expired
+    ├── PromptError             author of the prompt, or a reference to one that does not exist
+    │   └── PromptNotFound
+    ├── OutputInvalid           the model's answer does not fit the schema
+    ├── BudgetExceeded
+    ├── RetriesExhausted        the last retryable error is its ``__cause__``
+    │   └── AllProvidersFailed
+    ├── InternalError           a bug of ours or of a user's processor
+    └── ProviderError           vendor; carries provider, retryable, retry_after_s
+        ├── RateLimited
+        ├── ProviderTimeout
+        ├── ProviderUnavailable
+        ├── GarbledAnswer       a 200 that is no completion
+        ├── ProviderDenied      401, 403, exhausted quota: nothing the record can help
+        └── ProviderRejected    400, 404, 422
+            ├── ContextLengthExceeded
+            └── ContentFiltered
+
+Messages may name our own fields, never a value of a record: they travel in headers and logs.
+"""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The dead-letter kinds of the contract."""
+
+    UNDECODABLE = "undecodable"
+    INVALID = "invalid"
+    UNKNOWN_TYPE = "unknown_type"
+    PROMPT_ERROR = "prompt_error"
+    REJECTED = "rejected"
+    CONTENT_FILTERED = "content_filtered"
+    CONTEXT_LENGTH = "context_length"
+    OUTPUT_INVALID = "output_invalid"
+    TOO_LARGE = "too_large"
+    EXPIRED = "expired"
+    RETRIES_EXHAUSTED = "retries_exhausted"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    INTERNAL = "internal"
+
+
+class StreamappError(Exception):
+    """Root of the tree."""
+
+
+class ConfigurationError(StreamappError):
+    """A setting, file or topic is wrong; the message says what to change."""
+
+
+class DeliveryFailed(StreamappError):
+    """A response, dead letter or ledger entry was not acknowledged by the broker."""
+
+
+class Failure(StreamappError):
+    """Ends one record as a dead letter of ``kind``.
+
+    Attributes:
+        kind: The contract's word for it; also the ``code`` over HTTP.
+        attempts: Provider attempts already made for the record when it failed.
+    """
+
+    kind: Kind = Kind.INTERNAL
+    attempts: int = 0
+
+
+class RecordError(Failure):
+    """The producer of the record must change it."""
+
+
+class Undecodable(RecordError):
+    """The bytes are not UTF-8 JSON."""
+
+    kind = Kind.UNDECODABLE
+
+
+class InvalidRecord(RecordError):
+    """The JSON does not have the record's shape."""
+
+    kind = Kind.INVALID
+
+
+class UnknownType(RecordError):
+    """No processor is registered for the record's ``type``."""
+
+    kind = Kind.UNKNOWN_TYPE
+
+
+class TooLarge(RecordError):
+    """The record or its answer exceeds what the topics can carry."""
+
+    kind = Kind.TOO_LARGE
+
+
+class Expired(RecordError):
+    """The record's own ``deadline`` passed before it was answered."""
+
+    kind = Kind.EXPIRED
+
+
+class PromptError(Failure):
+    """The prompt cannot be used: missing variables, bad template."""
+
+    kind = Kind.PROMPT_ERROR
+
+
+class PromptNotFound(PromptError):
+    """No prompt, version or label of that name."""
+
+
+class OutputInvalid(Failure):
+    """The model's answer did not fit its schema, re-asks included."""
+
+    kind = Kind.OUTPUT_INVALID
+
+
+class BudgetExceeded(Failure):
+    """A budget with action ``dead_letter`` is spent."""
+
+    kind = Kind.BUDGET_EXCEEDED
+
+
+class RetriesExhausted(Failure):
+    """The record's deadline or attempts ran out over retryable errors."""
+
+    kind = Kind.RETRIES_EXHAUSTED
+
+
+class AllProvidersFailed(RetriesExhausted):
+    """Every target of the route failed."""
+
+
+class InternalError(Failure):
+    """A processor raised something that is not in this tree."""
+
+
+class ProviderError(Failure):
+    """A provider did not give a completion.
+
+    Attributes:
+        provider: The configured provider's name.
+        retryable: Whether the same call may succeed later.
+        retry_after_s: The provider's own wish, seconds, or None.
+        status: HTTP status, or None where there was no answer.
+    """
+
+    kind = Kind.RETRIES_EXHAUSTED
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        retry_after_s: float | None = None,
+        status: int | None = None,
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.retry_after_s = retry_after_s
+        self.status = status
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class RateLimited(ProviderError):
+    """429 that waiting can cure."""
+
+    retryable = True
+
+
+class ProviderTimeout(ProviderError):
+    """No complete answer within the provider's timeout."""
+
+    retryable = True
+
+
+class ProviderUnavailable(ProviderError):
+    """Connection errors, 408, 409 and 5xx."""
+
+    retryable = True
+
+
+class GarbledAnswer(ProviderError):
+    """A success status whose body is no completion."""
+
+    retryable = True
+
+
+class ProviderDenied(ProviderError):
+    """401, 403 or exhausted quota: the operator must act, the record is not at fault."""
+
+
+class ProviderRejected(ProviderError):
+    """400, 404 or 422: the same call will never succeed."""
+
+    kind = Kind.REJECTED
+
+
+class ContextLengthExceeded(ProviderRejected):
+    """The input does not fit the model's context window."""
+
+    kind = Kind.CONTEXT_LENGTH
+
+
+class ContentFiltered(ProviderRejected):
+    """The provider's policy refused the input or withheld the output."""
+
+    kind = Kind.CONTENT_FILTERED

@@ -1,0 +1,22 @@
+"""The seam between streamapp and a vendor; policies implement it too, around one another."""
+
+from typing import Protocol
+
+from streamapp.llm.completion import Call, Completion
+
+
+class LLMProvider(Protocol):
+    """Anything that answers a call: a vendor's adapter, or a policy around one."""
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call``.
+
+        Raises:
+            ProviderError: The vendor did not answer; says whether a retry can help.
+            Failure: A policy gave up for its own reason.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections; the object is not used afterwards."""
+        ...

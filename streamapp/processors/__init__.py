@@ -1,0 +1,1 @@
+"""One file per record type: the record class and its coroutine."""

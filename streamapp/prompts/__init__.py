@@ -1,0 +1,1 @@
+"""Versioned prompt templates; no Faust, no provider may enter."""

@@ -1,0 +1,39 @@
+"""The request record: fields common to every type; a type adds its own in ``processors/``."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class Request(BaseModel):
+    """One request as a producer writes it; subclass it to add a record type.
+
+    ``class Summarize(Request, type="summarize")`` names the value of the JSON field ``type``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    record_type: ClassVar[str] = ""
+
+    type: str
+    id: str | None = Field(default=None, min_length=1, max_length=200)
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    prompt: str | None = Field(default=None, min_length=1, max_length=200)
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    deadline: AwareDatetime | None = None
+    stream: bool = False
+    cache: bool = True
+
+    def __init_subclass__(cls, *, type: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if type:
+            cls.record_type = type
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, *, type: str = "", **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the record's own deadline has passed at ``now`` (aware)."""
+        return self.deadline is not None and self.deadline <= now

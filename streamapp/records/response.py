@@ -1,0 +1,66 @@
+"""The response record: exactly one per answered request."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class PromptUse(BaseModel):
+    """Which prompt made the answer; ``label`` is None where a version was named."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    version: int
+    label: str | None = None
+
+
+class Usage(BaseModel):
+    """Tokens of all provider attempts that were billed for the record."""
+
+    model_config = ConfigDict(frozen=True)
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum of both."""
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )
+
+
+class Response(BaseModel):
+    """One answer as consumers read it.
+
+    Attributes:
+        output: Text, an object or a list of vectors, by ``type``.
+        cost_usd: US dollars as a decimal string; None where the price is unknown.
+        attempts: Provider attempts, retries and re-asks included; 0 from the cache.
+        duration_s: Seconds from the first attempt to the outcome.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    type: str
+    status: Literal["ok"] = "ok"
+    output: Any
+    model: str
+    provider: str
+    prompt: PromptUse | None = None
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = None
+    cached: bool = False
+    attempts: int = 1
+    duration_s: float = 0.0
+    finish_reason: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    created_at: datetime
+
+    def encode(self) -> bytes:
+        """Return the record's JSON, UTF-8."""
+        return self.model_dump_json().encode()

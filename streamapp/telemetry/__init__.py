@@ -1,0 +1,1 @@
+"""Logs, metrics and traces; names only, never record content."""

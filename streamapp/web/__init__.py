@@ -1,0 +1,1 @@
+"""Faust views: the same processors and models, over HTTP."""
