@@ -51,7 +51,7 @@ class Completion:
     output: Any
     model: str
     provider: str
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     finish_reason: str | None = "stop"
     attempts: int = 1
     cached: bool = False
