@@ -1,0 +1,517 @@
+"""A fake OpenAI server with a script per request and a call log, for tests and the benchmark.
+
+In a test::
+
+    async with FakeLLM() as fake:
+        fake.script({"status": 503}, {"status": 503}, {}, match="r-7")
+        ...  # call fake.base_url
+        assert fake.calls[0].status == 503
+
+As a process: ``python -m tests.support.fakellm --port 0`` prints ``{"base_url": ...}`` as its
+first line on stdout once it listens, and is steered over HTTP:
+
+=================  ======================================================================
+POST /_script      ``{"rules": [{"match", "path", "per_request", "outcomes"}], "default": {},
+                   "rate": {"per_s", "burst", "retry_after_s"}}``; a key given replaces its part
+POST /_reset       forget calls, rules, default and rate
+GET /_calls        the call log, see `Logged`; ``?since=N`` skips the first N
+GET /_calls/count  ``{"total", "in_flight", "max_in_flight", "aborted", "by_status"}``
+=================  ======================================================================
+
+A request can also carry its own script, anywhere in its messages or inputs, as
+``[[fake:{"latency_s": 1, "status": 429}]]`` or ``[[fake:[{"status": 503}, {}]]]``; a list is
+played in order over the requests that carry the same text, and its last outcome repeats.
+The first match wins: marker, rules in order, rate limit, default.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import gzip
+import json
+import signal
+import struct
+import sys
+import time
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+import orjson
+from aiohttp import web
+
+from streamapp.llm.instance import instance_of
+
+PREFIX = "/v1"
+MARKER = "[[fake:"
+DIMENSIONS = 8
+_DECODER = json.JSONDecoder()
+
+
+class Logged(NamedTuple):
+    """One call as it arrived; ``status`` 0 where no answer was sent on purpose."""
+
+    n: int
+    at_s: float
+    path: str
+    model: str
+    body_hash: str
+    message: str
+    status: int
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one request gets; without any field, a good answer at once.
+
+    Attributes:
+        latency_s: Wait before the headers.
+        status: HTTP status; from 400 on the body is OpenAI's error shape.
+        code: The error's ``code``; ``type`` goes with it.
+        headers: Added headers, such as ``retry-after``.
+        text: The answer's text in place of the default one.
+        finish_reason: Of the answer.
+        shape: A broken or special answer: ``garbage``, ``truncated``, ``html``,
+            ``empty_choices``, ``null_content``, ``wrong_type``, ``nan``, ``content_filter``,
+            ``context_length``, ``insufficient_quota``, ``gzip_bomb``.
+        size: Bytes of text in the answer.
+        hang: ``headers`` or ``body``: never send the rest.
+        close: ``headers`` or ``body``: cut the connection there.
+        drip_s: Seconds between the bytes of the body.
+    """
+
+    latency_s: float = 0.0
+    status: int = 200
+    code: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str | None = None
+    finish_reason: str = "stop"
+    shape: str | None = None
+    size: int = 0
+    hang: str | None = None
+    close: str | None = None
+    drip_s: float = 0.0
+
+    @property
+    def logged_status(self) -> int:
+        """The status for the call log."""
+        if "headers" in (self.hang, self.close):
+            return 0
+        return {"context_length": 400, "insufficient_quota": 429}.get(self.shape or "", self.status)
+
+
+@dataclass(slots=True, kw_only=True)
+class Rule:
+    """Outcomes for the requests that contain ``match``; the last outcome repeats."""
+
+    outcomes: Sequence[Outcome]
+    match: str = ""
+    path: str = ""
+    per_request: bool = False
+    _seen: Counter[str] = field(default_factory=Counter)
+
+    def next(self, key: str) -> Outcome:
+        """Return the outcome of this request; ``key`` tells requests apart."""
+        key = key if self.per_request else ""
+        turn = self._seen[key]
+        self._seen[key] += 1
+        return self.outcomes[min(turn, len(self.outcomes) - 1)]
+
+
+@dataclass(slots=True, kw_only=True)
+class Rate:
+    """The provider's own limit: a bucket that starts full and answers 429 when empty."""
+
+    per_s: float
+    burst: float = 1.0
+    retry_after_s: float | None = None
+    _tokens: float | None = None
+    _at_s: float = 0.0
+
+    def admits(self, now: float) -> bool:
+        """Take one token if there is one."""
+        if self._tokens is None:
+            self._tokens, self._at_s = self.burst, now
+        self._tokens = min(self.burst, self._tokens + (now - self._at_s) * self.per_s)
+        self._at_s = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    @property
+    def refusal(self) -> Outcome:
+        """The 429 of this limit."""
+        wish = self.retry_after_s
+        headers = {} if wish is None else {"retry-after-ms": str(round(wish * 1000))}
+        return Outcome(status=429, code="rate_limit_exceeded", headers=headers)
+
+
+class FakeLLM:
+    """The server; an async context manager that runs it in the current loop."""
+
+    def __init__(self, *, port: int = 0, default: Mapping[str, Any] | None = None) -> None:
+        self._port = port
+        self._first_default = Outcome(**(default or {}))
+        self._runner: web.ServerRunner | None = None
+        self.calls: list[Logged] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget calls, scripts and the rate limit."""
+        self.calls.clear()
+        self._rules: list[Rule] = []
+        self._markers: dict[str, Rule] = {}
+        self._default = self._first_default
+        self._rate: Rate | None = None
+        self._in_flight = self._max_in_flight = self._aborted = 0
+
+    def script(
+        self,
+        *outcomes: Mapping[str, Any],
+        match: str = "",
+        path: str = "",
+        per_request: bool = False,
+    ) -> None:
+        """Play ``outcomes`` in order for the requests that contain ``match``.
+
+        Args:
+            outcomes: Fields of `Outcome`; the last one repeats.
+            match: Substring of a message or input; empty for every request.
+            path: Ending of the path, such as ``/embeddings``; empty for every path.
+            per_request: Count the order per request body instead of over all requests.
+        """
+        played = [Outcome(**outcome) for outcome in outcomes]
+        self._rules.append(Rule(outcomes=played, match=match, path=path, per_request=per_request))
+
+    def default(self, **fields: Any) -> None:
+        """Set the `Outcome` of requests that no script matches."""
+        self._default = Outcome(**fields)
+
+    def limit(self, per_s: float, *, burst: float = 1, retry_after_s: float | None = None) -> None:
+        """Answer 429 above ``per_s`` requests per second with a bucket of ``burst``."""
+        self._rate = Rate(per_s=per_s, burst=burst, retry_after_s=retry_after_s)
+
+    @property
+    def base_url(self) -> str:
+        """The URL for ``OPENAI_BASE_URL``."""
+        return f"http://127.0.0.1:{self._port}{PREFIX}"
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Numbers of ``GET /_calls/count``."""
+        return {
+            "total": len(self.calls),
+            "in_flight": self._in_flight,
+            "max_in_flight": self._max_in_flight,
+            "aborted": self._aborted,
+            "by_status": {str(s): n for s, n in Counter(c.status for c in self.calls).items()},
+        }
+
+    async def __aenter__(self) -> Self:
+        # A bare server: an application's routing and middlewares would double the cost of a call.
+        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.rel_url.path
+        if path.startswith(PREFIX) and request.method == "POST":
+            return await self._answer(request, path)
+        return await self._control(request, path)
+
+    async def _answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        raw = await request.read()
+        try:
+            body = orjson.loads(raw)
+            texts = _texts(body)
+        except (orjson.JSONDecodeError, AttributeError, TypeError):
+            return _error(400, "invalid_json")
+        outcome = self._outcome(path, raw, texts)
+        self._log(path, raw, body, texts, outcome.logged_status)
+        self._in_flight += 1
+        self._max_in_flight = max(self._max_in_flight, self._in_flight)
+        try:
+            return await _play(request, outcome, path, body, texts)
+        except asyncio.CancelledError:
+            self._aborted += 1
+            raise
+        finally:
+            self._in_flight -= 1
+
+    def _outcome(self, path: str, raw: bytes, texts: Sequence[str]) -> Outcome:
+        if b"[[fake:" in raw:
+            for text in texts:
+                if MARKER in text:
+                    return self._marked(text)
+        for rule in self._rules:
+            if path.endswith(rule.path) and any(rule.match in text for text in texts or [""]):
+                return rule.next(_hash(raw))
+        if self._rate and not self._rate.admits(time.monotonic()):
+            return self._rate.refusal
+        return self._default
+
+    def _marked(self, text: str) -> Outcome:
+        if text not in self._markers:
+            start = text.index(MARKER) + len(MARKER)
+            script, _ = _DECODER.raw_decode(text[start:])
+            outcomes = script if isinstance(script, list) else [script]
+            self._markers[text] = Rule(outcomes=[Outcome(**fields) for fields in outcomes])
+        return self._markers[text].next("")
+
+    def _log(self, path: str, raw: bytes, body: Any, texts: Sequence[str], status: int) -> None:
+        is_embeddings = path.endswith("/embeddings")
+        self.calls.append(
+            Logged(
+                n=len(self.calls),
+                at_s=time.monotonic(),
+                path=path,
+                model=str(body.get("model")),
+                body_hash=_hash(raw),
+                message="" if is_embeddings else _last_user(body)[:200],
+                status=status,
+                inputs=tuple(texts) if is_embeddings else (),
+            )
+        )
+
+    async def _control(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        match (request.method, path):
+            case ("GET", "/v1/models"):
+                models = [{"id": "fake-model", "object": "model", "created": 0, "owned_by": "fake"}]
+                return _json({"object": "list", "data": models})
+            case ("GET", "/_calls"):
+                since = int(request.rel_url.query.get("since", "0"))
+                return _json([call._asdict() for call in self.calls[since:]])
+            case ("GET", "/_calls/count"):
+                return _json(self.counts)
+            case ("POST", "/_reset"):
+                self.reset()
+                return _json({})
+            case ("POST", "/_script"):
+                self._load(orjson.loads(await request.read()))
+                return _json({})
+        return _error(404, "not_found")
+
+    def _load(self, script: Mapping[str, Any]) -> None:
+        if "rules" in script:
+            self._rules = []
+            for rule in script["rules"]:
+                self.script(*rule["outcomes"], **{k: v for k, v in rule.items() if k != "outcomes"})
+        if "default" in script:
+            self.default(**script["default"])
+        if "rate" in script:
+            self._rate = Rate(**script["rate"]) if script["rate"] else None
+
+
+async def _play(
+    request: web.BaseRequest, outcome: Outcome, path: str, body: Any, texts: Sequence[str]
+) -> web.StreamResponse:
+    """Answer one request as its outcome says."""
+    if outcome.latency_s:
+        await asyncio.sleep(outcome.latency_s)
+    if outcome.hang == "headers":
+        await asyncio.Event().wait()
+    if outcome.close == "headers":
+        _cut(request)
+        return web.Response()
+    headers = {"content-type": "application/json", **outcome.headers}
+    status, payload = _payload(outcome, path, body, texts)
+    if outcome.shape == "gzip_bomb":
+        headers["content-encoding"] = "gzip"
+    if not (outcome.drip_s or outcome.hang or outcome.close):
+        return web.Response(body=payload, status=status, headers=headers)
+    headers["content-length"] = str(len(payload))
+    response = web.StreamResponse(status=status, headers=headers)
+    await response.prepare(request)
+    if outcome.drip_s:
+        for byte in payload:
+            await response.write(bytes([byte]))
+            await asyncio.sleep(outcome.drip_s)
+        return response
+    await response.write(payload[: len(payload) // 2])
+    if outcome.hang:
+        await asyncio.Event().wait()
+    _cut(request)
+    return response
+
+
+def _payload(outcome: Outcome, path: str, body: Any, texts: Sequence[str]) -> tuple[int, bytes]:
+    """Return the status and the bytes of an outcome's answer."""
+    status, shape = outcome.status, outcome.shape
+    if shape == "context_length":
+        return 400, _error_body("context_length_exceeded", 400)
+    if shape == "insufficient_quota":
+        return 429, _error_body("insufficient_quota", 429)
+    if status >= 400 and not shape:
+        return status, _error_body(outcome.code, status)
+    if shape == "garbage":
+        return status, b"\x00\xff not an answer"
+    if shape == "html":
+        return status, b"<!doctype html><html><body><h1>Bad Gateway</h1></body></html>"
+    if shape == "gzip_bomb":
+        return status, gzip.compress(bytes(64 * 1024 * 1024), 9)
+    if path.endswith("/embeddings"):
+        answer: Any = _embeddings(body, texts)
+    else:
+        answer = _completion(body, outcome)
+        _bend(answer, shape)
+    payload = orjson.dumps(answer)
+    if shape == "nan":
+        payload = payload.replace(b'"total_tokens":', b'"total_tokens":NaN,"x":')
+    return status, payload[: len(payload) // 2] if shape == "truncated" else payload
+
+
+def _bend(answer: Any, shape: str | None) -> None:
+    """Damage a good completion in place."""
+    if shape == "empty_choices":
+        answer["choices"] = []
+    elif shape == "null_content":
+        answer["choices"][0]["message"]["content"] = None
+    elif shape == "wrong_type":
+        answer["choices"] = {"message": "text"}
+    elif shape == "content_filter":
+        answer["choices"][0]["finish_reason"] = "content_filter"
+        answer["choices"][0]["message"]["content"] = ""
+
+
+def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
+    question = _last_user(body)
+    wanted = body.get("response_format") or {}
+    if outcome.text is not None:
+        text = outcome.text
+    elif outcome.size:
+        text = "x" * outcome.size
+    elif wanted.get("type") == "json_schema":
+        text = orjson.dumps(instance_of(wanted["json_schema"].get("schema", {}))).decode()
+    else:
+        text = f"answer to: {question[:40]}"
+    read = sum(len(t.split()) for t in _texts(body))
+    written = len(text.split())
+    return {
+        "id": "chatcmpl-fake",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": body.get("model"),
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": outcome.finish_reason,
+                "logprobs": None,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": read,
+            "completion_tokens": written,
+            "total_tokens": read + written,
+        },
+    }
+
+
+def _embeddings(body: Any, texts: Sequence[str]) -> dict[str, Any]:
+    read = sum(len(text.split()) for text in texts)
+    vectors = [vector_of(text) for text in texts]
+    packed: Any = vectors
+    if body.get("encoding_format") == "base64":
+        packed = [base64.b64encode(struct.pack(f"<{DIMENSIONS}f", *v)).decode() for v in vectors]
+    return {
+        "object": "list",
+        "model": body.get("model"),
+        "data": [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(packed)],
+        "usage": {"prompt_tokens": read, "total_tokens": read},
+    }
+
+
+def vector_of(text: str) -> list[float]:
+    """Return the fake embedding of ``text``: `DIMENSIONS` numbers in [0, 1)."""
+    seed = zlib.crc32(text.encode("utf-8", "surrogatepass"))
+    return [((seed >> (4 * i)) & 15) / 16 for i in range(DIMENSIONS)]
+
+
+def _texts(body: Any) -> list[str]:
+    """Return the texts of a request: each message's content, or each input."""
+    if "input" in body:
+        given = body["input"]
+        return [given] if isinstance(given, str) else list(given)
+    return [_content(message) for message in body.get("messages", ())]
+
+
+def _last_user(body: Any) -> str:
+    for message in reversed(body.get("messages", ())):
+        if message.get("role") == "user":
+            return _content(message)
+    return ""
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        return " ".join(str(part.get("text", "")) for part in content)
+    return content or ""
+
+
+def _hash(raw: bytes) -> str:
+    return f"{zlib.crc32(raw):08x}"
+
+
+def _cut(request: web.BaseRequest) -> None:
+    if request.transport:
+        request.transport.abort()
+
+
+def _error_body(code: str | None, status: int) -> bytes:
+    # The canary text proves that nothing of a provider's body reaches logs or dead letters.
+    error = {"message": "PROVIDER-BODY-CANARY", "type": "fake_error", "param": None, "code": code}
+    return orjson.dumps({"error": {**error, "status": status}})
+
+
+def _error(status: int, code: str) -> web.Response:
+    headers = {"content-type": "application/json"}
+    return web.Response(body=_error_body(code, status), status=status, headers=headers)
+
+
+def _json(data: Any) -> web.Response:
+    return web.Response(body=orjson.dumps(data), headers={"content-type": "application/json"})
+
+
+async def serve(arguments: argparse.Namespace) -> None:
+    """Run the server until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    default = {"latency_s": arguments.latency_s}
+    async with FakeLLM(port=arguments.port, default=default) as fake:
+        if arguments.rate_per_s:
+            fake.limit(arguments.rate_per_s, burst=arguments.burst)
+        sys.stdout.write(json.dumps({"base_url": fake.base_url}) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def main() -> None:
+    """Parse the command line and serve."""
+    parser = argparse.ArgumentParser(prog="fakellm", description="A fake OpenAI server.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency-s", type=float, default=0.0)
+    parser.add_argument("--rate-per-s", type=float, default=0.0)
+    parser.add_argument("--burst", type=float, default=1.0)
+    with contextlib.suppress(KeyboardInterrupt):
+        import uvloop
+
+        uvloop.run(serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
