@@ -1,0 +1,202 @@
+"""Apache Kafka without Docker: one KRaft broker process from Maven's jars, for faults and speed.
+
+`KafkaBroker` keeps its data directory and ports over `stop`, `kill9` and `start`, so that a
+test can take the broker away and give it back.
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from tests.support.process import ChildProcess, free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+JARS = ROOT / ".kafka" / "libs"
+POM = Path(__file__).with_name("kafka") / "pom.xml"
+
+# A small heap and the cheap compiler: the broker shares a few cores with the test.
+JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+CONFIG = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "controller.listener.names": "CONTROLLER",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "auto.create.topics.enable": "false",
+}
+
+
+class KafkaUnavailable(Exception):
+    """Java, Maven or the jars are missing; the message says which."""
+
+
+def kafka_jars() -> Path:
+    """Return the directory of the broker's jars, fetched once by Maven.
+
+    Raises:
+        KafkaUnavailable: Java or Maven is missing, or Maven could not fetch the jars.
+    """
+    if shutil.which("java") is None:
+        raise KafkaUnavailable("Apache Kafka needs Java 17 or newer: no `java` on the path")
+    JARS.parent.mkdir(exist_ok=True)
+    with (JARS.parent / "lock").open("w") as lock:  # two test runs may start at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        complete = JARS.is_dir() and JARS.stat().st_mtime >= POM.stat().st_mtime
+        if not complete:
+            _fetch_jars()
+    return JARS
+
+
+def _fetch_jars() -> None:
+    if shutil.which("mvn") is None:
+        raise KafkaUnavailable("Apache Kafka's jars come by Maven: no `mvn` on the path")
+    fresh = JARS.with_name("libs.fetching")
+    shutil.rmtree(fresh, ignore_errors=True)
+    options = ["-DincludeScope=runtime", f"-DoutputDirectory={fresh}"]
+    fetched = subprocess.run(
+        ["mvn", "-q", "-f", str(POM), "dependency:copy-dependencies", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if fetched.returncode != 0:
+        raise KafkaUnavailable(f"Maven could not fetch Apache Kafka's jars:\n{fetched.stdout}")
+    shutil.rmtree(JARS, ignore_errors=True)
+    fresh.rename(JARS)
+    os.utime(JARS)
+
+
+class KafkaBroker:
+    """One broker that is its own controller.
+
+    Args:
+        directory: Holds its data, configuration and log; created when missing.
+        config: Lines of server.properties over the defaults of this module.
+        jvm: Options of the JVM.
+
+    Attributes:
+        port: Loopback port, the same over restarts.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        config: Mapping[str, str] | None = None,
+        jvm: Sequence[str] = JVM,
+    ) -> None:
+        self._directory = directory
+        self._config = dict(config or {})
+        self._jvm = list(jvm)
+        self.port = free_port()
+        self.process = ChildProcess(
+            self._java("kafka.Kafka", str(self._properties)), log=directory / "kafka.log"
+        )
+
+    @property
+    def bootstrap(self) -> str:
+        """`HOST:PORT` for Kafka clients."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The same for STREAMAPP_BROKER and Faust."""
+        return f"kafka://{self.bootstrap}"
+
+    async def start(self, timeout_s: float = 60) -> None:
+        """Start, or start again on the same data, and wait until metadata requests are answered.
+
+        Raises:
+            KafkaUnavailable: Java, Maven or the jars are missing.
+            TimeoutError: Not ready in time; the message holds the log's tail.
+        """
+        self._format()
+        self.process.start()
+        await self.wait_ready(timeout_s)
+
+    async def wait_ready(self, timeout_s: float = 60) -> None:
+        """Wait until the broker names itself in answer to a metadata request."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not await self._answers():
+                    assert self.process.alive, f"the broker ended\n{self.process.tail()}"
+                    await asyncio.sleep(0.1)
+        except TimeoutError as error:
+            raise TimeoutError(f"no broker after {timeout_s} s\n{self.process.tail()}") from error
+
+    async def stop(self, timeout_s: float = 30) -> None:
+        """SIGTERM and wait for the end; killed when it takes longer than `timeout_s`."""
+        self.process.sigcont()
+        self.process.sigterm()
+        try:
+            await self.process.wait(timeout_s)
+        except TimeoutError:
+            self.process.kill9()
+
+    def kill9(self) -> None:
+        """Kill it at once; what it had acknowledged is kept by the page cache."""
+        self.process.kill9()
+
+    def sigstop(self) -> None:
+        """Freeze it: connections stay open and nothing answers."""
+        self.process.sigstop()
+
+    def sigcont(self) -> None:
+        """Let a frozen broker go on."""
+        self.process.sigcont()
+
+    @property
+    def _properties(self) -> Path:
+        return self._directory / "server.properties"
+
+    def _java(self, main: str, *args: str) -> list[str]:
+        return ["java", *self._jvm, "-cp", f"{JARS}/*", main, *args]
+
+    def _format(self) -> None:
+        """Write the configuration and format the data directory, once."""
+        kafka_jars()
+        if self._properties.exists():
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        controller = f"127.0.0.1:{free_port()}"
+        addresses = {
+            "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "log.dirs": str(self._directory / "data"),
+        }
+        lines = [f"{name}={value}\n" for name, value in (CONFIG | addresses | self._config).items()]
+        self._properties.write_text("".join(lines))
+        options = ["-t", uuid.uuid4().hex[:22], "-c", str(self._properties)]
+        subprocess.run(
+            self._java("kafka.tools.StorageTool", "format", *options),
+            capture_output=True,
+            check=True,
+        )
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            writer.close()  # the client below logs an error for each refused connection
+            await writer.wait_closed()
+            admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, request_timeout_ms=5000)
+            try:
+                await admin.start()
+                return bool((await admin.describe_cluster())["brokers"])
+            finally:
+                await admin.close()
+        except (OSError, KafkaError):
+            return False
