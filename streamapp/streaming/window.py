@@ -1,0 +1,291 @@
+"""The in-flight window: many records at once, acked in order, ordered per key, nothing lost.
+
+Faust commits an offset by the acks it gets, and steps over records when acks come out of order
+(faust-streaming issue 606). So one agent takes records in order and hands each to this window;
+the window runs them concurrently and acks a partition's records only in delivery order. The
+eight invariants, each held by ``tests/unit/streaming/test_window.py``:
+
+1. A partition's acks follow its delivery order: the committed offset never passes an
+   unfinished record.
+2. Records of one key run one at a time, in offset order; one that waits behind its key takes
+   no slot.
+3. Running records never exceed ``max_in_flight``, running and waiting ones never
+   ``max_pending``; past that ``take`` waits, Faust's queue fills and it pauses the partitions.
+4. A closed window acks nothing and its lease tells tasks to write nothing; it opens again only
+   with a new generation's positions, and takes only records of that generation.
+5. A record is acked when ``run`` returns, and ``run`` returns only after the delivery report.
+6. An exception of ``run`` is reported to ``on_fatal``; that record is never acked.
+7. ``close`` drains what runs for a bounded time, gives back what waits, cancels the rest.
+8. Contiguity: a partition's records are taken at exactly the next expected offset. A lower one
+   is a redelivery and dropped; a higher one is a gap and sought back.
+
+Nothing of Faust is imported: a record is anything with Faust's ``Event`` shape.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+from contextvars import copy_context
+from typing import Any, Literal, Protocol
+
+from streamapp.streaming.lane import TP, Lane, Verdict
+
+Ordering = Literal["key", "partition", "none"]
+
+
+class Message(Protocol):
+    """What the window reads of Faust's ``Message``."""
+
+    tp: TP
+    offset: int
+    key: bytes | None
+    generation_id: int
+
+
+class Event(Protocol):
+    """What the window uses of Faust's ``Event``."""
+
+    message: Message
+
+    def ack(self) -> bool:
+        """Mark the record's offset as safe to commit."""
+        ...
+
+
+class Lease:
+    """A generation's right to write; every task holds the lease it was started under."""
+
+    __slots__ = ("generation", "is_valid")
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.is_valid = True
+
+
+class Entry:
+    """One taken record.
+
+    Attributes:
+        order: Records of equal order run one at a time; None runs at once.
+        is_done: Finished, perhaps behind an unfinished one of its partition.
+    """
+
+    __slots__ = ("context", "event", "is_done", "lane", "lease", "offset", "order")
+
+    def __init__(self, event: Event, lane: Lane, lease: Lease, order: Hashable | None) -> None:
+        self.event = event
+        self.offset = event.message.offset
+        self.lane = lane
+        self.lease = lease
+        self.order = order
+        self.is_done = False
+        # Faust's current_event() lives in the context of the agent's iteration; a task started
+        # later, from another record's task, must not inherit that one's.
+        self.context = copy_context()
+
+
+class Window:
+    """Runs taken records under the invariants of the module.
+
+    Args:
+        run: Brings one record to its outcome and returns after that was delivered; asks
+            ``lease.is_valid`` before each write.
+        seek: Moves the fetch position of a partition back to an offset.
+        earliest: Returns a partition's first available offset.
+        on_fatal: Called with the exception of ``run``; the record stays unacked.
+        on_gap: Called with the partition at each gap seen.
+        max_in_flight: Upper bound of running records.
+        max_pending: Upper bound of running and waiting records together.
+        ordering: ``key``, ``partition`` or ``none``.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Event, Lease], Coroutine[Any, Any, None]],
+        *,
+        seek: Callable[[TP, int], Awaitable[None]],
+        earliest: Callable[[TP], Awaitable[int]],
+        on_fatal: Callable[[BaseException], None],
+        on_gap: Callable[[TP], None] = lambda tp: None,
+        max_in_flight: int,
+        max_pending: int,
+        ordering: Ordering = "key",
+    ) -> None:
+        self._run = run
+        self._seek = seek
+        self._earliest = earliest
+        self._on_fatal = on_fatal
+        self._on_gap = on_gap
+        self._max_in_flight = max_in_flight
+        self._max_pending = max_pending
+        self._ordering = ordering
+        self._lease = Lease(-1)
+        self._lease.is_valid = False
+        self._is_open = False
+        self._lanes: dict[TP, Lane] = {}
+        self._behind: dict[Hashable, deque[Entry]] = {}
+        self._ready: deque[Entry] = deque()
+        self._tasks: dict[asyncio.Task[None], Entry] = {}
+        self._waiting = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records are taken."""
+        return self._is_open
+
+    @property
+    def in_flight(self) -> int:
+        """Records running now."""
+        return len(self._tasks)
+
+    @property
+    def pending(self) -> int:
+        """Records taken and not running: behind their key or without a slot."""
+        return self._waiting
+
+    @property
+    def lanes(self) -> Mapping[TP, Lane]:
+        """The partitions of the open generation."""
+        return self._lanes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether ``take`` would wait."""
+        return len(self._tasks) + self._waiting >= self._max_pending
+
+    def open(self, generation: int, positions: Mapping[TP, int | None]) -> None:
+        """Take records of ``generation`` from now on.
+
+        Args:
+            generation: The group's generation that every record must carry.
+            positions: The next offset of each assigned partition; None where none was
+                committed: then its earliest available one.
+        """
+        self._discard()
+        self._lease = Lease(generation)
+        self._lanes = {tp: Lane(tp, expected) for tp, expected in positions.items()}
+        self._is_open = True
+
+    async def close(self, drain_s: float) -> dict[TP, int]:
+        """Take nothing more, let running records finish, give the waiting ones back.
+
+        Args:
+            drain_s: Longest wait for running records, seconds; what is left is cancelled.
+
+        Returns:
+            The next offset to commit of each partition that finished anything.
+        """
+        self._is_open = False
+        self._ready.clear()
+        self._behind.clear()
+        self._waiting = 0
+        self._changed.set()
+        if self._tasks and drain_s > 0:
+            await asyncio.wait(list(self._tasks), timeout=drain_s)
+        finished = {tp: lane.acked for tp, lane in self._lanes.items() if lane.acked is not None}
+        tasks = list(self._tasks)
+        self._discard()
+        if tasks:
+            await asyncio.wait(tasks)
+        return finished
+
+    def fence(self) -> None:
+        """Close at once and write nothing more: this worker may have lost its generation."""
+        self._discard()
+
+    async def take(self, event: Event) -> bool:
+        """Take the record once there is room, or drop it.
+
+        Returns:
+            False where it was dropped: the window is closed or of another generation, the
+            partition is not ours, or the offset is not the expected one. Whatever is dropped
+            unfinished is fetched again.
+        """
+        while self.is_full and self._is_open:
+            self._changed.clear()
+            await self._changed.wait()
+        message = event.message
+        lease, tp = self._lease, message.tp
+        lane = self._lanes.get(tp)
+        if not self._is_open or lane is None or message.generation_id != lease.generation:
+            return False
+        if lane.expected is None:
+            earliest = await self._earliest(tp)
+            if not lease.is_valid or not self._is_open:
+                return False
+            lane.expected = earliest
+        verdict = lane.judge(message.offset)
+        if verdict is not Verdict.NEXT:
+            if verdict is Verdict.GAP:
+                self._on_gap(tp)
+                await self._seek(tp, lane.expected)
+            return False
+        entry = Entry(event, lane, lease, self._order(message))
+        lane.append(entry)
+        self._schedule(entry)
+        return True
+
+    def _order(self, message: Message) -> Hashable | None:
+        if self._ordering == "partition":
+            return message.tp
+        if self._ordering == "key" and message.key is not None:
+            return (message.tp, message.key)
+        return None
+
+    def _schedule(self, entry: Entry) -> None:
+        if entry.order is not None:
+            queue = self._behind.get(entry.order)
+            if queue is not None:
+                queue.append(entry)
+                self._waiting += 1
+                return
+            self._behind[entry.order] = deque()
+        if len(self._tasks) < self._max_in_flight:
+            self._start(entry)
+        else:
+            self._ready.append(entry)
+            self._waiting += 1
+
+    def _start(self, entry: Entry) -> None:
+        task = asyncio.get_running_loop().create_task(
+            self._run(entry.event, entry.lease), context=entry.context
+        )
+        self._tasks[task] = entry
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        entry = self._tasks.pop(task, None)
+        if entry is None:  # of an older generation
+            return
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            self._on_fatal(error)
+            return
+        entry.is_done = True
+        entry.lane.ack_finished()
+        if not self._is_open:
+            return
+        if entry.order is not None:
+            queue = self._behind[entry.order]
+            if queue:
+                self._ready.append(queue.popleft())
+            else:
+                del self._behind[entry.order]
+        while self._ready and len(self._tasks) < self._max_in_flight:
+            self._waiting -= 1
+            self._start(self._ready.popleft())
+        self._changed.set()
+
+    def _discard(self) -> None:
+        """End the generation: no task of it writes or acks from here on."""
+        self._is_open = False
+        self._lease.is_valid = False
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks:
+            task.cancel()
+        self._lanes = {}
+        self._behind.clear()
+        self._ready.clear()
+        self._waiting = 0
+        self._changed.set()

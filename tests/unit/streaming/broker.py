@@ -1,0 +1,141 @@
+"""A partition log, a consumer group of one and Faust's bad habits, small enough to search."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from streamapp.streaming.lane import TP
+from streamapp.streaming.window import Lease, Window
+
+
+@dataclass
+class FakeMessage:
+    tp: TP
+    offset: int
+    key: bytes | None
+    generation_id: int
+
+
+@dataclass
+class FakeEvent:
+    message: FakeMessage
+    acks: list[tuple[TP, int]]
+
+    def ack(self) -> bool:
+        self.acks.append((self.message.tp, self.message.offset))
+        return True
+
+
+@dataclass
+class Running:
+    event: FakeEvent
+    lease: Lease
+    outcome: asyncio.Future[None]
+
+
+@dataclass
+class FakeBroker:
+    """The log of each partition (offset -> key), what is committed, and the worker's window.
+
+    ``finished`` lists (partition, offset) in the order their outcomes were written.
+    """
+
+    log: dict[TP, dict[int, bytes | None]]
+    max_in_flight: int = 4
+    max_pending: int = 12
+    ordering: str = "key"
+    committed: dict[TP, int] = field(default_factory=dict)
+    finished: list[tuple[TP, int]] = field(default_factory=list)
+    acks: list[tuple[TP, int]] = field(default_factory=list)
+    running: list[Running] = field(default_factory=list)
+    position: dict[TP, int] = field(default_factory=dict)
+    generation: int = 0
+    gaps: int = 0
+    fatal: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """A new process: nothing in memory, everything committed stays."""
+        self.acks, self.running = [], []
+        self.window = Window(
+            self._run,
+            seek=self._seek,
+            earliest=self._earliest,
+            on_fatal=self.fatal.append,
+            on_gap=self._count_gap,
+            max_in_flight=self.max_in_flight,
+            max_pending=self.max_pending,
+            ordering=self.ordering,  # type: ignore[arg-type]
+        )
+
+    def assign(self) -> None:
+        self.generation += 1
+        self.position = {tp: self.committed.get(tp, self._first(tp)) for tp in self.log}
+        self.window.open(self.generation, {tp: self.committed.get(tp) for tp in self.log})
+
+    async def revoke(self, *, finish: int = 0) -> None:
+        """Revoke while up to ``finish`` running records end in time for the drain."""
+        closing = asyncio.ensure_future(self.window.close(0.01))
+        for _ in range(finish):
+            await self.finish(0)
+        for tp, offset in (await closing).items():
+            self.committed[tp] = max(offset, self.committed.get(tp, 0))
+        self.acks.clear()
+
+    async def deliver(self, tp: TP, *, skip: int = 0) -> bool:
+        """Hand the next record to the window, after Faust skipped some."""
+        offsets = [offset for offset in sorted(self.log[tp]) if offset >= self.position[tp]]
+        if len(offsets) <= skip or self.window.is_full:
+            return False
+        offset = offsets[skip]
+        self.position[tp] = offset + 1
+        message = FakeMessage(tp, offset, self.log[tp][offset], self.generation)
+        return await self.window.take(FakeEvent(message, self.acks))
+
+    async def finish(self, index: int) -> None:
+        """Let the running record at ``index`` write its outcome and return."""
+        if self.running:
+            running = self.running.pop(index % len(self.running))
+            running.outcome.set_result(None)
+            await settle()
+
+    def commit(self) -> None:
+        """Commit as Faust does: by the acks, none of which may be out of order."""
+        for tp, offset in self.acks:
+            assert offset >= self.committed.get(tp, 0)
+            self.committed[tp] = offset + 1
+        self.acks.clear()
+
+    def unfinished(self, tp: TP) -> list[int]:
+        done = {offset for at, offset in self.finished if at == tp}
+        return [offset for offset in sorted(self.log[tp]) if offset not in done]
+
+    async def _run(self, event: FakeEvent, lease: Lease) -> None:
+        running = Running(event, lease, asyncio.get_running_loop().create_future())
+        self.running.append(running)
+        try:
+            await running.outcome
+        finally:
+            if running in self.running:
+                self.running.remove(running)
+        assert lease.is_valid
+        self.finished.append((event.message.tp, event.message.offset))
+
+    async def _seek(self, tp: TP, offset: int) -> None:
+        self.position[tp] = offset
+
+    async def _earliest(self, tp: TP) -> int:
+        return self._first(tp)
+
+    def _first(self, tp: TP) -> int:
+        return min(self.log[tp], default=0)
+
+    def _count_gap(self, tp: TP) -> None:
+        self.gaps += 1
+
+
+async def settle() -> None:
+    """Let every task that can go on go on."""
+    for _ in range(5):
+        await asyncio.sleep(0)
