@@ -1,1 +1,1 @@
-"""Logs, metrics and traces; names only, never record content."""
+"""Logs, metrics and traces. No Faust and no record may enter; secrets may not leave."""

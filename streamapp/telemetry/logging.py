@@ -1,0 +1,109 @@
+"""One format for every line, ours and the libraries': structlog over stdlib, to stderr."""
+
+import logging
+import sys
+from collections.abc import Iterable
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+from streamapp.settings import Settings
+from streamapp.telemetry.redaction import Redactor
+from streamapp.telemetry.repeats import RepeatLimit
+
+#: Libraries whose DEBUG and INFO lines say nothing to an operator. aiokafka's level is also
+#: speed: it builds its DEBUG records even where no handler wants them (a tenth of the CPU).
+QUIET = ("aiokafka", "asyncio", "aiohttp", "rocksdict")
+
+
+def configure_logging(
+    level: str = "info",
+    format: Literal["console", "json"] = "console",
+    *,
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+    quiet_level: int = logging.WARNING,
+) -> None:
+    """Send all logging of the process to ``stream``; call it again to change it.
+
+    A worker calls it through :class:`streamapp.streaming.worker.Worker`, so that it replaces
+    Faust's own set-up under both start commands; every other command calls it itself.
+
+    Args:
+        level: ``debug``, ``info``, ``warning`` or ``error``.
+        format: ``console`` for people, ``json`` for one object a line.
+        secrets: Literal values to mask, see :func:`known_secrets`.
+        stream: Where lines go; None is stderr as it is now.
+        quiet_level: Level of the libraries in ``QUIET``.
+    """
+    stream = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(RepeatLimit())
+    handler.setFormatter(
+        _Formatter(
+            Redactor(secrets),
+            foreign_pre_chain=shared,
+            processors=[
+                _add_suppressed,
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.StackInfoRenderer(),
+                *_renderers(format, stream),
+            ],
+        )
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(number)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(number, quiet_level))
+
+
+def known_secrets(settings: Settings) -> tuple[str, ...]:
+    """Return the secrets that the settings hold, for redaction."""
+    values = [*settings.keys, settings.kafka_sasl_password.get_secret_value()]
+    values += [p.api_key.get_secret_value() for p in settings.providers.values() if p.api_key]
+    return tuple(value for value in values if value)
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Redacts the finished line: message, fields and traceback alike."""
+
+    def __init__(self, redact: Redactor, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(super().format(record))
+
+
+def _add_suppressed(logger: Any, name: str, event: EventDict) -> EventDict:
+    """Show how many lines of this template were held back before this one."""
+    suppressed = getattr(event["_record"], "suppressed", 0)
+    return {**event, "suppressed": suppressed} if suppressed else event
+
+
+def _renderers(format: str, stream: TextIO) -> list[Processor]:
+    if format == "json":
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    colors = stream.isatty()
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        )
+    ]

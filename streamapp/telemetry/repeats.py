@@ -1,0 +1,68 @@
+"""A bound on repeated log lines: a lost broker must not turn into a full disk."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(slots=True)
+class _Window:
+    ends_at: float
+    seen: int = 0
+
+
+class RepeatLimit(logging.Filter):
+    """Lets at most ``limit`` lines of one logger and template pass in each period.
+
+    The first line that passes after some were held back carries their number as
+    ``suppressed``. Templates that differ in digits alone count as one. DEBUG lines pass:
+    who asks for them wants them all.
+
+    Args:
+        limit: Lines per period, > 0.
+        period_s: Length of a period, seconds.
+        clock: Monotonic seconds.
+        max_templates: Templates remembered at once; ended periods are forgotten beyond it.
+    """
+
+    def __init__(
+        self,
+        limit: int = 20,
+        period_s: float = 10,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        max_templates: int = 1000,
+    ) -> None:
+        super().__init__()
+        self._limit = limit
+        self._period_s = period_s
+        self._clock = clock
+        self._max_templates = max_templates
+        self._windows: dict[tuple[str, int, str], _Window] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line may pass."""
+        if record.levelno <= logging.DEBUG:
+            return True
+        now = self._clock()
+        key = (record.name, record.levelno, _template(record))
+        window = self._windows.get(key)
+        if window is None or now >= window.ends_at:
+            suppressed = window.seen - self._limit if window else 0
+            if suppressed > 0:
+                record.suppressed = suppressed
+            if window is None and len(self._windows) >= self._max_templates:
+                self._windows = {k: w for k, w in self._windows.items() if w.ends_at > now}
+            window = self._windows[key] = _Window(now + self._period_s)
+        window.seen += 1
+        return window.seen <= self._limit
+
+
+def _template(record: logging.LogRecord) -> str:
+    """Return the line without its arguments; a structlog record carries a dict."""
+    message = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
+    return _NUMBER.sub("#", str(message))[:200]
