@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from tests.support.process import ChildProcess, free_port
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 JARS = ROOT / ".kafka" / "libs"
@@ -129,13 +130,7 @@ class KafkaBroker:
 
     async def wait_ready(self, timeout_s: float = 60) -> None:
         """Wait until the broker names itself in answer to a metadata request."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not await self._answers():
-                    assert self.process.alive, f"the broker ended\n{self.process.tail()}"
-                    await asyncio.sleep(0.1)
-        except TimeoutError as error:
-            raise TimeoutError(f"no broker after {timeout_s} s\n{self.process.tail()}") from error
+        await until(self._answers, timeout_s, state=self.process.tail)
 
     async def stop(self, timeout_s: float = 30) -> None:
         """SIGTERM and wait for the end; killed when it takes longer than `timeout_s`."""
@@ -188,6 +183,7 @@ class KafkaBroker:
         )
 
     async def _answers(self) -> bool:
+        assert self.process.alive, f"the broker ended\n{self.process.tail()}"
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.close()  # the client below logs an error for each refused connection

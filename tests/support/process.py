@@ -1,6 +1,5 @@
 """A child process under test: own process group, output in a file, signals by name."""
 
-import asyncio
 import os
 import random
 import signal
@@ -8,6 +7,8 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from tests.support.waiting import until
 
 # Below the range that the kernel takes for outgoing connections (Linux 32768+, BSD and macOS
 # 49152+): a port must stay free while its server is down, also from a client's own connection.
@@ -102,17 +103,14 @@ class ChildProcess:
             self._process.wait()
 
     async def wait(self, timeout_s: float) -> int:
-        """Wait for its end and return the exit code.
+        """Wait for its end after `start` and return the exit code.
 
         Raises:
             TimeoutError: Still running after `timeout_s`; the message holds the log's tail.
         """
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while (code := self.exit_code) is None:
-            if asyncio.get_running_loop().time() > deadline:
-                raise TimeoutError(f"still running after {timeout_s} s\n{self.tail()}")
-            await asyncio.sleep(0.05)
-        return code
+        await until(lambda: not self.alive, timeout_s, state=self.tail)
+        assert self.exit_code is not None
+        return self.exit_code
 
     def tail(self, lines: int = 40) -> str:
         """Return the last lines of the log, for messages."""
