@@ -1,0 +1,64 @@
+"""The broker is absent at the start, or goes away under load."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stage import Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+
+OUTAGE_S = 30
+# More would mean that a loop logs each of its turns.
+MOST_LOG_LINES = 500
+
+
+async def test_a_worker_waits_for_a_broker_absent_at_its_start(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """It names the broker, is not ready, and works once the broker is there."""
+    async with Stage(own_kafka, tmp_path) as stage:
+        worker = stage.start_worker()
+        await until(lambda: worker.has_logged(own_kafka.bootstrap), 30, state=worker.tail)
+        assert await worker.is_unready()
+
+        await own_kafka.start()
+
+        await worker.wait_ready()
+        await stage.open(create_topics=False)
+        await stage.produce(ask(f"r-{number}") for number in range(20))
+        report = await stage.settle(20)
+
+    assert not report.faults, report
+
+
+async def test_nothing_is_lost_when_the_broker_is_away_under_load(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A broker killed for 30 s: unready meanwhile, a bounded log, then all is answered."""
+    await own_kafka.start()
+    async with Stage(own_kafka, tmp_path) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        records = [
+            ask(f"r-{number}", f"k-{number % 50}", script={"latency_s": 0.2})
+            for number in range(2000)
+        ]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stage.produce(records, rate_per_s=50))
+            await stage.verifier.until(lambda: len(stage.verifier.outcomes) > 100, 30)
+            logged = len(worker.log.read_bytes().splitlines())
+
+            own_kafka.kill9()
+
+            await asyncio.sleep(OUTAGE_S)  # the length of the outage is the point of the test
+            assert await worker.is_unready()
+            await own_kafka.start()
+        report = await stage.settle(len(records), timeout_s=120)
+        await worker.wait_ready()
+
+    assert not report.faults, report
+    assert len(worker.log.read_bytes().splitlines()) - logged < MOST_LOG_LINES

@@ -1,0 +1,94 @@
+"""A worker is asked to stop: while it works, while it starts, while its broker is away."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stage import Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+
+
+async def test_sigterm_finishes_what_is_in_flight(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Running calls are answered, waiting records given back, exit 0, and no answer twice."""
+    async with Stage(kafka, tmp_path) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(max_in_flight=20)
+        await stage.produce(ask(f"r-{number}", script={"latency_s": 2}) for number in range(100))
+        await stage.in_flight(20)
+
+        worker.sigterm()
+
+        assert await worker.wait(30) == 0, worker.tail()
+        answered = len(stage.verifier.outcomes)
+        stage.start_worker()
+        report = await stage.settle(100)
+
+    assert answered < 100
+    assert not report.faults, report
+    assert (report.repeats, report.calls) == (0, 100)
+
+
+async def test_sigterm_over_the_drain_limit_gives_the_record_back(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A call longer than the drain limit ends in a non-zero exit; another worker answers it."""
+    async with Stage(kafka, tmp_path) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(drain_s=3)
+        await stage.produce([ask("slow", script=[{"latency_s": 100}, {}])])
+        await stage.in_flight(1)
+
+        worker.sigterm()
+
+        assert await worker.wait(30) == 1, worker.tail()
+        stage.start_worker()
+        await stage.settle(1)
+
+
+async def test_sigterm_during_the_start_is_a_clean_exit(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """A worker that is still starting ends with exit code 0."""
+    async with Stage(kafka, tmp_path) as stage:
+        worker = stage.start_worker()
+        await until(lambda: worker.log.stat().st_size, 30, state=worker.tail)
+
+        worker.sigterm()
+
+        assert await worker.wait(30) == 0, worker.tail()
+
+
+async def test_sigterm_ends_a_worker_that_waits_for_its_broker(tmp_path: Path) -> None:
+    """Without a broker the worker says so, waits, and still ends with exit code 0."""
+    absent = KafkaBroker(tmp_path / "kafka")
+    async with Stage(absent, tmp_path) as stage:
+        worker = stage.start_worker()
+        await until(lambda: worker.has_logged(absent.bootstrap), 30, state=worker.tail)
+
+        worker.sigterm()
+
+        assert await worker.wait(30) == 0, worker.tail()
+
+
+async def test_sigterm_while_the_broker_is_down_ends_in_bounded_time(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """With work in flight and no broker to commit to, the worker ends soon after its limit."""
+    await own_kafka.start()
+    async with Stage(own_kafka, tmp_path) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(drain_s=5)
+        await stage.produce(ask(f"r-{number}", script={"latency_s": 1}) for number in range(50))
+        await stage.in_flight(50)
+        own_kafka.kill9()
+
+        worker.sigterm()
+
+        assert await worker.wait(5 + 15) == 1, worker.tail()
+        await own_kafka.start()
+        stage.start_worker()
+        report = await stage.settle(50)
+
+    assert not report.missing, report
+    assert not report.overcommitted, report
