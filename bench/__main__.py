@@ -1,0 +1,174 @@
+"""``python -m bench``: the command line of the benchmark."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.arena import Arena
+from bench.contestants import CONTESTANTS, STREAMAPP
+from bench.report import print_hotspots, print_workload, reference
+from bench.result import Result
+from bench.run import RunFailed
+from bench.workloads import MEMORY, RECOVERY, WORKLOADS, Workload
+from tests.support.kafka import KafkaBroker, KafkaUnavailable
+
+MEMORY_LIMIT_MB = 250
+READY_LIMIT_S = 15
+QUICK = 20
+
+
+def _names(choices: list[str]) -> "click.ParamType":
+    class Names(click.ParamType):
+        name = ",".join(choices)
+
+        def convert(self, value, param, ctx):  # type: ignore[no-untyped-def]  # click's own
+            names = value if isinstance(value, list) else value.split(",")
+            for name in names:
+                if name not in choices:
+                    self.fail(f"{name!r} is none of {', '.join(choices)}", param, ctx)
+            return names
+
+    return Names()
+
+
+@click.command()
+@click.option(
+    "--only",
+    type=_names(list(WORKLOADS)),
+    default=",".join(name for name, workload in WORKLOADS.items() if workload.is_default),
+    show_default=True,
+    help="Workloads, comma-separated.",
+)
+@click.option(
+    "--contestant",
+    type=_names(list(CONTESTANTS)),
+    default=",".join(CONTESTANTS),
+    show_default=True,
+    help="Programs, comma-separated.",
+)
+@click.option("--records", type=click.IntRange(1), help="Run only this many records of each.")
+@click.option("--quick", is_flag=True, help=f"1/{QUICK} of the records: a smoke test.")
+@click.option("--in-flight", type=click.IntRange(1), default=256, show_default=True)
+@click.option(
+    "--rounds", type=click.IntRange(1), default=1, help="Runs of each; the median counts."
+)
+@click.option("--profile", is_flag=True, help="Run the workers under cProfile; no comparison.")
+@click.option("--memory", is_flag=True, help=f"streamapp's {MEMORY.title}, nothing else.")
+@click.option("--recovery", is_flag=True, help=f"streamapp's {RECOVERY.title}, nothing else.")
+@click.option("--broker", help="HOST:PORT of a running Kafka; without it one is started.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep logs and profiles here.")
+@click.option("--json", "as_json", is_flag=True, help="Figures as JSON on stdout, no tables.")
+def bench(
+    only: list[str],
+    contestant: list[str],
+    records: int | None,
+    quick: bool,
+    in_flight: int,
+    rounds: int,
+    profile: bool,
+    memory: bool,
+    recovery: bool,
+    broker: str | None,
+    keep: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure streamapp beside plain aiokafka and plain Faust on one broker."""
+
+    def sized(workload: Workload) -> Workload:
+        small = workload.shrunk(QUICK) if quick else workload
+        return small.first(records) if records else small
+
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)  # new topics look for their leader
+    out = Console(stderr=as_json, width=None if sys.stdout.isatty() else 160)
+    figures: list[dict[str, Any]] = []
+
+    async def compare(arena: Arena) -> None:
+        for workload in (sized(WORKLOADS[name]) for name in only):
+            runs: dict[str, list[Result]] = {name: [] for name in contestant}
+            for name in contestant * rounds:  # in turns: what else the machine does hits all
+                result, hotspots = await arena.run(CONTESTANTS[name], workload, profile=profile)
+                runs[name].append(result)
+                if hotspots:
+                    print_hotspots(out, result, hotspots)
+            results = [sorted(of, key=lambda run: run.work_s)[len(of) // 2] for of in runs.values()]
+            if not profile:
+                print_workload(out, workload, results)
+            figures.extend(result.as_json(reference(results, result)) for result in results)
+
+    async def grow(arena: Arena) -> None:
+        workload = sized(MEMORY)
+        result, _ = await arena.run(STREAMAPP, workload)
+        print_workload(out, workload, [result])
+        out.print(f"resident MB after each tenth: {result.rss_mb}; limit {MEMORY_LIMIT_MB}")
+        figures.append(result.as_json(None))
+
+    async def recover(arena: Arena) -> None:
+        workload = sized(RECOVERY)
+        result, ready_s = await arena.restart(STREAMAPP, workload)
+        print_workload(out, workload, [result])
+        out.print(f"ready again {ready_s:.1f} s after its start; limit {READY_LIMIT_S}")
+        figures.append(result.as_json(None) | {"ready_again_s": round(ready_s, 2)})
+
+    async def main(folder: Path) -> None:
+        with _progress() as progress:
+            task = progress.add_task("broker", total=None)
+
+            def show(what: str, done: int, total: int) -> None:
+                progress.update(task, description=what, completed=done, total=total)
+
+            async with _broker(broker, folder) as address:
+                arena = Arena(address, folder, in_flight=in_flight, progress=show)
+                if memory:
+                    await grow(arena)
+                if recovery:
+                    await recover(arena)
+                if not (memory or recovery):
+                    await compare(arena)
+
+    with contextlib.ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        try:
+            uvloop.run(main(folder.resolve()))
+        except (RunFailed, KafkaUnavailable, TimeoutError) as error:
+            raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _broker(address: str | None, folder: Path) -> AsyncIterator[str]:
+    if address:
+        yield address
+        return
+    kafka = KafkaBroker(folder / "kafka")
+    await kafka.start()
+    try:
+        yield kafka.bootstrap
+    finally:
+        await asyncio.shield(kafka.stop())
+
+
+if __name__ == "__main__":
+    bench(prog_name="python -m bench")

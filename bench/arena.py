@@ -1,0 +1,139 @@
+"""Where runs happen: one broker for all, and for each run fresh topics and a fresh provider."""
+
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from bench.contestants import Contestant, Place
+from bench.hotspots import Hotspots
+from bench.provider import Provider
+from bench.provider import provider as start_provider
+from bench.result import Result
+from bench.run import Run
+from bench.verdict import Topics
+from bench.workloads import Workload
+from tests.support.process import free_port
+
+PARTITIONS = 8
+
+Progress = Callable[[str, int, int], None]
+
+
+class Arena:
+    """Runs contestants on workloads, one at a time.
+
+    Args:
+        broker: ``HOST:PORT`` of a running Kafka.
+        folder: For logs and data of the runs.
+        in_flight: Most calls in flight, for each contestant.
+        progress: Called with what happens, how many are done and of how many.
+    """
+
+    def __init__(self, broker: str, folder: Path, *, in_flight: int, progress: Progress) -> None:
+        self._broker = broker
+        self._folder = folder
+        self._in_flight = in_flight
+        self._progress = progress
+        self._numbers = itertools.count(1)
+        self._id = f"{int(time.time()):x}"
+
+    async def run(
+        self, contestant: Contestant, workload: Workload, *, profile: bool = False
+    ) -> tuple[Result, Hotspots | None]:
+        """Measure one contestant on one workload.
+
+        The records lie on the topic before the worker starts; its start-up is not counted.
+
+        Raises:
+            RunFailed: See there.
+        """
+        part = contestant.share(workload)
+        async with self._provider(workload) as provider, self._topics() as topics:
+            place = self._place(contestant, workload, provider)
+            await self._produce(place, part)
+            run = Run(contestant, place, part, provider=provider, topics=topics)
+            await run.start(profile=profile)
+            try:
+                await run.finish(lambda done: self._report(contestant, workload, done, part))
+            finally:
+                exit_code = await run.stop()
+            result = await run.result(of_records=workload.records, exit_code=exit_code)
+            hotspots = run.hotspots() if profile else None
+        return result, hotspots
+
+    async def restart(self, contestant: Contestant, workload: Workload) -> tuple[Result, float]:
+        """Let it answer ``workload``, stop it, and start it again on what it has written.
+
+        Returns:
+            The first run, and the seconds from the second start to readiness.
+        """
+        async with self._provider(workload) as provider, self._topics() as topics:
+            place = self._place(contestant, workload, provider)
+            await self._produce(place, workload)
+            run = Run(contestant, place, workload, provider=provider, topics=topics)
+            await run.start()
+            try:
+                await run.finish(lambda done: self._report(contestant, workload, done, workload))
+            finally:
+                exit_code = await run.stop()
+            result = await run.result(of_records=workload.records, exit_code=exit_code)
+            await run.start()
+            try:
+                ready_s = await run.ready()
+            finally:
+                await run.stop()
+        return result, ready_s
+
+    def _report(
+        self, contestant: Contestant, workload: Workload, done: int, part: Workload
+    ) -> None:
+        self._progress(f"{workload.name} {contestant.name}", done, part.records)
+
+    def _place(self, contestant: Contestant, workload: Workload, provider: Provider) -> Place:
+        prefix = f"bench-{self._id}-{next(self._numbers)}-{workload.name}-{contestant.name}"
+        folder = self._folder / prefix
+        folder.mkdir(parents=True)
+        return Place(
+            broker=self._broker,
+            prefix=prefix,
+            base_url=provider.base_url,
+            folder=folder,
+            web_port=free_port(),
+            in_flight=self._in_flight,
+        )
+
+    def _provider(self, workload: Workload) -> AbstractAsyncContextManager[Provider]:
+        return start_provider(workload.latency_s, log=self._folder / "provider.log")
+
+    @contextlib.asynccontextmanager
+    async def _topics(self) -> AsyncIterator[Topics]:
+        async with AIOKafkaConsumer(bootstrap_servers=self._broker) as consumer:
+            yield Topics(consumer, PARTITIONS)
+
+    async def _produce(self, place: Place, workload: Workload) -> None:
+        """Create the topics and put every record on them.
+
+        The broker stamps the responses when it appends them: one clock for all programs.
+        """
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._broker)
+        await admin.start()
+        stamped = {"message.timestamp.type": "LogAppendTime"}
+        try:
+            await admin.create_topics(
+                [
+                    NewTopic(place.requests, PARTITIONS, 1),
+                    NewTopic(place.responses, PARTITIONS, 1, topic_configs=stamped),
+                    NewTopic(place.dead_letters, PARTITIONS, 1),
+                ]
+            )
+        finally:
+            await admin.close()
+        async with AIOKafkaProducer(bootstrap_servers=self._broker, linger_ms=20) as producer:
+            for key, value in workload.messages():
+                await producer.send(place.requests, value, key=key)

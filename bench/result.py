@@ -1,0 +1,69 @@
+"""The figures of one run, and how two runs compare."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One contestant on one workload.
+
+    Attributes:
+        of_records: Records of the whole workload; more than ``records`` = a part was run.
+        work_s: From the provider's first call to the last answer on the topic.
+        cpu_s: CPU of the worker process in that time.
+        peak_mb: Largest resident memory up to the last answer.
+        rss_mb: Resident memory after each tenth of the answers.
+        ready_s: From the start of the process to its first call or readiness.
+        calls: Provider calls.
+    """
+
+    contestant: str
+    title: str
+    workload: str
+    records: int
+    of_records: int
+    work_s: float
+    cpu_s: float
+    peak_mb: float
+    rss_mb: list[float] = field(default_factory=list)
+    ready_s: float
+    calls: int
+    order_breaks: int
+    missing: int
+    duplicates: int
+    dead_letters: int
+    exit_code: int
+
+    @property
+    def rate_per_s(self) -> float:
+        return self.records / self.work_s
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU per record, milliseconds."""
+        return 1_000 * self.cpu_s / self.records
+
+    @property
+    def is_extrapolated(self) -> bool:
+        return self.records < self.of_records
+
+    @property
+    def whole_work_s(self) -> float:
+        """Work of the whole workload; in proportion where only a part was run."""
+        return self.work_s * self.of_records / self.records
+
+    def as_json(self, reference: "Result | None") -> dict[str, Any]:
+        """Return the figures, with the ratios to ``reference`` where there is one."""
+        figures = asdict(self) | {
+            "rate_per_s": self.rate_per_s,
+            "cpu_ms_per_record": self.cpu_ms,
+            "whole_work_s": self.whole_work_s,
+        }
+        if reference is not None:
+            figures["rate_ratio"] = self.rate_per_s / reference.rate_per_s
+            figures["cpu_ratio"] = self.cpu_ms / reference.cpu_ms
+        return {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in figures.items()
+        }

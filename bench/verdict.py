@@ -1,0 +1,102 @@
+"""The independent reader: what the topics say about a run, whatever the program says."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from bench.workloads import Workload, record_number
+
+
+class Answer(NamedTuple):
+    """One response as it lies on the topic."""
+
+    at_s: float
+    key: bytes
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of the records.
+
+    Attributes:
+        times_s: When each first answer was appended, by the broker's wall clock, ascending.
+        missing: Records without a response.
+        duplicates: Responses beyond the first of a record.
+        order_breaks: First answers that came after a later record's of the same key.
+    """
+
+    times_s: list[float]
+    missing: int
+    duplicates: int
+    order_breaks: int
+
+    @classmethod
+    def of(cls, workload: Workload, answers: Iterable[Answer]) -> "Verdict":
+        """Judge ``answers``, which come in the order of their partition."""
+        seen: set[int] = set()
+        highest: dict[bytes, int] = {}
+        times, duplicates, breaks = [], 0, 0
+        for answer in answers:
+            if answer.number in seen:
+                duplicates += 1
+                continue
+            seen.add(answer.number)
+            times.append(answer.at_s)
+            if answer.number < highest.get(answer.key, -1):
+                breaks += 1
+            else:
+                highest[answer.key] = answer.number
+        missing = workload.records - len(seen)
+        return cls(
+            times_s=sorted(times), missing=missing, duplicates=duplicates, order_breaks=breaks
+        )
+
+
+class Topics:
+    """Looks at topics without a consumer group.
+
+    Args:
+        consumer: Started, with neither subscription nor group.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, partitions: int) -> None:
+        self._consumer = consumer
+        self._partitions = range(partitions)
+
+    async def count(self, topic: str) -> int:
+        """Return how many records ``topic`` has taken; 0 when it does not exist."""
+        try:
+            return sum((await self._consumer.end_offsets(self._of(topic))).values())
+        except UnknownTopicOrPartitionError:
+            return 0
+
+    async def answers(self, topic: str) -> list[Answer]:
+        """Return every response on ``topic``, in order within a partition."""
+        partitions = self._of(topic)
+        ends = await self._consumer.end_offsets(partitions)
+        left = Counter(ends)
+        self._consumer.assign(partitions)
+        await self._consumer.seek_to_beginning(*partitions)
+        answers = []
+        while +left:
+            polled = await self._consumer.getmany(timeout_ms=1_000)
+            for partition, records in polled.items():
+                left[partition] = ends[partition] - records[-1].offset - 1
+                answers += [
+                    Answer(
+                        record.timestamp / 1_000,
+                        record.key,
+                        record_number(orjson.loads(record.value)["id"]),
+                    )
+                    for record in records
+                ]
+        return answers
+
+    def _of(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in self._partitions]
