@@ -1,106 +1,100 @@
-"""A small valid instance of a JSON Schema: what an answer without a model can look like."""
+"""A small instance of a JSON Schema: what an answer without a model can look like."""
 
 from collections.abc import Mapping
 from typing import Any
 
-_SCALARS: dict[str, Any] = {"null": None, "boolean": False, "object": {}, "array": []}
-_DEPTH = 16
+_NODES = 1_000
+_MERGES = 64
+_OPTIONAL_DEPTH = 4
 
 
-def instance_of(schema: Mapping[str, Any] | bool, text: str = "") -> Any:
-    """Return an instance of ``schema`` that is valid for the keywords models are asked for.
+def instance_of(schema: Mapping[str, Any]) -> Any:
+    """Return an instance of ``schema``, valid for the keywords that models are asked for.
 
-    Handles ``const``, ``enum``, ``type``, required and optional properties, arrays, bounds,
-    ``allOf``/``anyOf``/``oneOf`` and local ``$ref``; not ``pattern``, ``format`` or ``not``.
-
-    Args:
-        schema: JSON Schema, Draft 2020-12.
-        text: What strings are cut from; empty strings without it.
+    Knows ``const``, ``enum``, ``type``, properties, arrays, bounds, ``allOf``, the first branch
+    of ``anyOf`` and ``oneOf``, and local ``$ref``; not ``pattern``, ``format`` or ``not``.
     """
-    root = schema if isinstance(schema, Mapping) else {}
-    return _instance(schema, root, text, _DEPTH)
+    return _Builder(schema).build(schema, depth=0)
 
 
-def _instance(schema: Any, root: Mapping[str, Any], text: str, depth: int) -> Any:
-    schema = _resolved(schema, root)
-    if "const" in schema:
-        return schema["const"]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    kind = _type_of(schema)
-    if kind == "object":
-        return _object(schema, root, text, depth)
-    if kind == "array":
-        count = schema.get("minItems", 0)
-        return [_instance(schema.get("items", {}), root, text, depth - 1) for _ in range(count)]
-    if kind in ("number", "integer"):
-        return _number(schema)
-    if kind == "string":
-        return _string(schema, text)
-    return _SCALARS[kind]
+class _Builder:
+    """Builds from one schema, at most `_NODES` values: some schemas have no finite instance."""
 
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._left = _NODES
 
-def _resolved(schema: Any, root: Mapping[str, Any]) -> dict[str, Any]:
-    """Follow local references and merge the branches that must or may hold."""
-    if not isinstance(schema, Mapping):
-        return {}
-    merged = dict(schema)
-    for _ in range(_DEPTH):
-        branches = list(merged.pop("allOf", []))
-        for choice in ("anyOf", "oneOf"):
-            branches.extend(merged.pop(choice, [])[:1])
-        reference = merged.pop("$ref", None)
-        if isinstance(reference, str) and reference.startswith("#"):
-            branches.append(_at(root, reference))
-        if not branches:
-            break
-        for branch in branches:
-            merged = {**branch, **merged} if isinstance(branch, Mapping) else merged
-    return merged
+    def build(self, schema: Any, *, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            return None
+        schema = self._merged(schema)
+        if "const" in schema:
+            return schema["const"]
+        if schema.get("enum"):
+            return schema["enum"][0]
+        kind = schema.get("type", "object" if "properties" in schema else "string")
+        match kind[0] if isinstance(kind, list) else kind:
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                return self._array(schema, depth)
+            case "number" | "integer":
+                return _number(schema)
+            case "string":
+                return "-" * min(schema.get("minLength", 0), _NODES)
+            case "boolean":
+                return False
+        return None
 
+    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        names = list(schema.get("required", ()))
+        if depth < _OPTIONAL_DEPTH:
+            names += [name for name in properties if name not in names]
+        return {
+            name: self.build(properties.get(name, {}), depth=depth + 1)
+            for name in names[: max(self._left, 0)]
+        }
 
-def _at(root: Mapping[str, Any], pointer: str) -> Any:
-    node: Any = root
-    for part in pointer.removeprefix("#").strip("/").split("/"):
-        if part:
+    def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
+        count = min(schema.get("minItems", 0), max(self._left, 0))
+        return [self.build(schema.get("items", {}), depth=depth + 1) for _ in range(count)]
+
+    def _merged(self, schema: Any) -> dict[str, Any]:
+        """Return ``schema`` with what it refers to and one of its choices written into it."""
+        merged: dict[str, Any] = {}
+        pending = [schema]
+        for _ in range(_MERGES):
+            if not pending:
+                break
+            branch = pending.pop(0)
+            if not isinstance(branch, Mapping):
+                continue
+            pending += branch.get("allOf", [])
+            pending += [*branch.get("anyOf", [])[:1], *branch.get("oneOf", [])[:1]]
+            reference = branch.get("$ref")
+            if isinstance(reference, str) and reference.startswith("#"):
+                pending.append(self._at(reference))
+            merged = {**branch, **merged}
+        return merged
+
+    def _at(self, pointer: str) -> Any:
+        node: Any = self._root
+        for part in pointer.removeprefix("#").split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
-            node = node.get(name, {}) if isinstance(node, Mapping) else {}
-    return node
-
-
-def _type_of(schema: Mapping[str, Any]) -> str:
-    kind = schema.get("type", "object" if "properties" in schema else "string")
-    return str(kind[0] if isinstance(kind, list) else kind)
-
-
-def _object(
-    schema: Mapping[str, Any], root: Mapping[str, Any], text: str, depth: int
-) -> dict[str, Any]:
-    properties = schema.get("properties", {})
-    required = schema.get("required", [])
-    # Optional ones stop first, so that a recursive schema ends.
-    names = [*required, *(name for name in properties if name not in required and depth > 0)]
-    if depth < -_DEPTH:
-        return {}
-    return {name: _instance(properties.get(name, {}), root, text, depth - 1) for name in names}
+            node = node.get(name) if isinstance(node, Mapping) else None
+        return node
 
 
 def _number(schema: Mapping[str, Any]) -> float | int:
+    """Return the number nearest to 0 within the bounds."""
     step = schema.get("multipleOf", 1)
-    low = schema.get("minimum")
+    lows = [schema["minimum"]] if "minimum" in schema else []
     if "exclusiveMinimum" in schema:
-        low = schema["exclusiveMinimum"] + step
-    high = schema.get("maximum")
+        lows.append(schema["exclusiveMinimum"] + step)
+    highs = [schema["maximum"]] if "maximum" in schema else []
     if "exclusiveMaximum" in schema:
-        high = schema["exclusiveMaximum"] - step
-    value: float | int = 0
-    if low is not None and value < low:
-        value = low
-    if high is not None and value > high:
-        value = high
+        highs.append(schema["exclusiveMaximum"] - step)
+    value: float | int = min([max([0, *lows]), *highs])
     return value
-
-
-def _string(schema: Mapping[str, Any], text: str) -> str:
-    least, most = schema.get("minLength", 0), schema.get("maxLength")
-    return text[:most].ljust(least, "-")

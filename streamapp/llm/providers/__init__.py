@@ -1,0 +1,1 @@
+"""One file per vendor, each behind ``LLMProvider``; nothing vendor-shaped leaves this room."""

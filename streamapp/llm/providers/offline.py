@@ -1,0 +1,139 @@
+"""A provider without a model: deterministic, instant, for the demo, tests and air-gapped trials.
+
+It knows the record types by ``Call.task`` and gives each an answer of the right shape; it never
+pretends to understand.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.instance import instance_of
+from streamapp.llm.schema import Schemas
+from streamapp.records.response import Usage
+
+MODEL = "offline"
+DIMENSIONS = 8
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}\w")
+
+
+class OfflineProvider:
+    """Answers by rules; says so in ``provider`` and ``model``."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._schemas = Schemas()
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call`` at once.
+
+        Raises:
+            InvalidRecord: The call's schema cannot be used.
+        """
+        if call.operation == "embeddings":
+            output: Any = [_vector(text) for text in call.inputs]
+            read, written = " ".join(call.inputs), ""
+        else:
+            output = written = self._answer(call)
+            read = " ".join(_text_of(message) for message in call.messages)
+        return Completion(
+            output=output,
+            model=MODEL,
+            provider=self._name,
+            usage=Usage(input_tokens=len(read.split()), output_tokens=len(written.split())),
+            finish_reason=None if call.operation == "embeddings" else "stop",
+        )
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+    def _answer(self, call: Call) -> str:
+        match call.task:
+            case {"type": "summarize", "text": str(text), "max_words": int(max_words)}:
+                return summary(text, max_words=max_words)
+            case {"type": "classify", "text": str(text), "labels": [*labels]}:
+                return _json({"label": best_label(text, labels)})
+            case {"type": "translate", "text": str(text), "target_language": str(language)}:
+                return f"[offline, {language}] {text}"
+            case {"text": str(text)}:
+                pass
+            case _:
+                users = (m for m in reversed(call.messages) if m.get("role") == "user")
+                text = next(map(_text_of, users), "")
+        if call.output_schema is not None:
+            return _json(self._extracted(text, call.output_schema))
+        return f"[offline] {text}"
+
+    def _extracted(self, text: str, schema: Mapping[str, Any]) -> Any:
+        """Return an instance of ``schema`` with what ``text`` says by its properties' names."""
+        instance = instance_of(schema)
+        if isinstance(instance, dict):
+            for name in instance:
+                found = _found(name, schema.get("properties", {}).get(name), text)
+                filled = {**instance, name: found}
+                if found is not None and self._schemas.mismatch(schema, filled) is None:
+                    instance = filled
+        return instance
+
+
+def summary(text: str, *, max_words: int) -> str:
+    """Return the first sentences of ``text``, or the first words where one is too long."""
+    words: list[str] = []
+    for sentence in _SENTENCE_END.split(text.strip()):
+        added = sentence.split()
+        if words and len(words) + len(added) > max_words:
+            break
+        words += added
+    return " ".join(words[:max_words])
+
+
+def best_label(text: str, labels: list[str]) -> str:
+    """Return the label that shares most words with ``text``; the first one without any."""
+    words = {word.lower() for word in _WORD.findall(text)}
+    return max(labels, key=lambda label: len(words.intersection(_WORD.findall(label.lower()))))
+
+
+def _found(name: str, rules: Any, text: str) -> str | float | None:
+    """Return what ``text`` gives for a property: after its name, an address or a number."""
+    kind = rules.get("type") if isinstance(rules, Mapping) else None
+    label = re.escape(name).replace("_", r"[\s_]")
+    named = re.search(rf"\b{label}\s*(?::|=|\bis\b)\s*([^\n,;]{{1,200}})", text, re.IGNORECASE)
+    value = named[1].strip() if named else ""
+    if kind in ("number", "integer"):
+        number = _NUMBER.search(value or text)
+        if number is None:
+            return None
+        return round(float(number[0])) if kind == "integer" else float(number[0])
+    if kind != "string":
+        return None
+    if "mail" in name.lower() and (address := _EMAIL.search(text)):
+        return address[0]
+    return value.rstrip(".") or None
+
+
+def _vector(text: str) -> list[float]:
+    """Return a unit vector that depends on the text alone."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    numbers = [byte - 127.5 for byte in digest[:DIMENSIONS]]
+    length = math.hypot(*numbers)
+    return [number / length for number in numbers]
+
+
+def _text_of(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        return " ".join(str(p.get("text", "")) for p in content if isinstance(p, Mapping))
+    return content if isinstance(content, str) else ""
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,167 @@
+"""OpenAI's request and answer bodies, to and from ours; nothing here does I/O."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from streamapp.errors import ContentFiltered, GarbledAnswer, InvalidRecord
+from streamapp.llm.completion import Call, Completion
+from streamapp.records.response import Usage
+
+Headers = Mapping[str, str]
+
+#: The keywords of which strict mode takes every combination.
+_STRICT_KEYWORDS = frozenset(
+    {"type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf"}
+    | {"$ref", "$defs", "title", "description"}
+)
+
+
+def chat_request(call: Call) -> bytes:
+    """Return the body of ``POST /chat/completions``.
+
+    Raises:
+        InvalidRecord: A parameter cannot be written as JSON, such as a number above 64 bits.
+    """
+    body = {**call.parameters, "model": call.model, "messages": call.messages}
+    if call.output_schema is not None:
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": "answer",
+                "schema": call.output_schema,
+                "strict": fits_strict_mode(call.output_schema),
+            },
+        }
+    return _encode(body)
+
+
+def embeddings_request(call: Call) -> bytes:
+    """Return the body of ``POST /embeddings``; raises as `chat_request`."""
+    return _encode(
+        {
+            **call.parameters,
+            "model": call.model,
+            "input": call.inputs,
+            "encoding_format": "float",
+        }
+    )
+
+
+def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
+    """Read the answer of ``POST /chat/completions``.
+
+    Raises:
+        GarbledAnswer: The body is no completion.
+        ContentFiltered: The provider withheld the answer, or the model refused to give one.
+    """
+    answer = _decode(body, provider)
+    try:
+        choice = answer["choices"][0]
+        message, finish_reason = choice["message"], choice.get("finish_reason")
+        content, refusal = message.get("content"), message.get("refusal")
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _garbled("no choice with a message", provider) from error
+    if finish_reason == "content_filter" or (refusal and not content):
+        raise ContentFiltered(f"{provider}: the answer was withheld", provider=provider, status=200)
+    if not isinstance(content, str):
+        raise _garbled("no text in the message", provider)
+    return Completion(
+        output=content,
+        model=_model(answer, call),
+        provider=provider,
+        usage=_usage(answer),
+        finish_reason=finish_reason if isinstance(finish_reason, str) else None,
+    )
+
+
+def embeddings_completion(body: bytes, call: Call, *, provider: str) -> Completion:
+    """Read the answer of ``POST /embeddings``: one vector per input, in their order.
+
+    Raises:
+        GarbledAnswer: The body does not hold a vector for each input.
+    """
+    answer = _decode(body, provider)
+    try:
+        items = sorted(answer["data"], key=lambda item: item["index"])
+        vectors = [item["embedding"] for item in items]
+        indexes = [item["index"] for item in items]
+    except (LookupError, TypeError) as error:
+        raise _garbled("no list of vectors", provider) from error
+    if indexes != list(range(len(call.inputs))) or not all(map(_is_vector, vectors)):
+        raise _garbled("not one vector for each input", provider)
+    return Completion(
+        output=vectors,
+        model=_model(answer, call),
+        provider=provider,
+        usage=_usage(answer),
+        finish_reason=None,
+    )
+
+
+def fits_strict_mode(schema: Any) -> bool:
+    """Whether OpenAI's strict mode takes ``schema``; it refuses others with a 400.
+
+    Source: https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
+    """
+    return isinstance(schema, Mapping) and schema.get("type") == "object" and _is_strict(schema)
+
+
+def _is_strict(schema: Any) -> bool:
+    if not isinstance(schema, Mapping) or not schema or not schema.keys() <= _STRICT_KEYWORDS:
+        return False
+    properties = schema.get("properties", {})
+    if schema.get("type") == "object" and (
+        schema.get("additionalProperties") is not False
+        or set(schema.get("required", ())) != set(properties)
+    ):
+        return False
+    children = [*properties.values(), *schema.get("anyOf", ()), *schema.get("$defs", {}).values()]
+    if "items" in schema:
+        children.append(schema["items"])
+    return all(map(_is_strict, children))
+
+
+def _encode(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:
+        raise InvalidRecord("the request holds a value that JSON cannot carry") from error
+
+
+def _decode(body: bytes, provider: str) -> dict[str, Any]:
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _garbled("not JSON", provider) from error
+    if not isinstance(answer, dict):
+        raise _garbled("no object", provider)
+    return answer
+
+
+def _garbled(what: str, provider: str) -> GarbledAnswer:
+    return GarbledAnswer(f"{provider}: {what} in the answer", provider=provider, status=200)
+
+
+def _model(answer: dict[str, Any], call: Call) -> str:
+    model = answer.get("model")
+    return model if isinstance(model, str) and model else call.model
+
+
+def _usage(answer: dict[str, Any]) -> Usage:
+    usage = answer.get("usage")
+    if not isinstance(usage, dict):
+        return Usage()
+    return Usage(
+        input_tokens=_count(usage.get("prompt_tokens")),
+        output_tokens=_count(usage.get("completion_tokens")),
+    )
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and {type(n) for n in value} <= {int, float}

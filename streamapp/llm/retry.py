@@ -1,0 +1,137 @@
+"""The only retry loop: which errors are tried again, when, and until when."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from streamapp.errors import Failure, GarbledAnswer, ProviderError, RetriesExhausted
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.provider import LLMProvider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryLimits:
+    """How long to insist; the record's deadline ends it earlier.
+
+    Attributes:
+        attempts: Attempts per call, the first one included.
+        garbled_attempts: The same for answers that are no completion: each of them is billed.
+        initial_s: Upper bound of the first wait, doubled with each attempt.
+        cap_s: Upper bound of any such wait.
+        retry_after_cap_s: Longest wish of a provider that is granted.
+    """
+
+    attempts: int = 10
+    garbled_attempts: int = 3
+    initial_s: float = 0.5
+    cap_s: float = 20.0
+    retry_after_cap_s: float = 60.0
+
+
+def backoff_s(attempt: int, *, limits: RetryLimits, rng: Random) -> float:
+    """Return the wait after the ``attempt``-th failure: exponential with full jitter, seconds.
+
+    Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+    return rng.uniform(0, min(limits.cap_s, limits.initial_s * 2 ** (attempt - 1)))
+
+
+class Retrying:
+    """Calls ``provider`` again while its errors say that this can help.
+
+    It starts the record's deadline with the first attempt; a wait that would pass the deadline
+    is not begun.
+    """
+
+    def __init__(
+        self,
+        provider: LLMProvider,
+        *,
+        limits: RetryLimits | None = None,
+        rng: Random | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._provider = provider
+        self._limits = limits or RetryLimits()
+        self._rng = rng or Random()  # noqa: S311 - jitter needs no secrecy
+        self._sleep = sleep
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call``; the completion counts all attempts.
+
+        Raises:
+            RetriesExhausted: Attempts or deadline ran out; the last error is its cause.
+            Failure: An error that a retry cannot help.
+        """
+        call.deadline.start()
+        try:
+            return await self._provider.complete(call)
+        except ProviderError as error:
+            if error.retryable:
+                return await self._again(call, error)
+            error.attempts = 1
+            raise
+        except Failure as failure:
+            failure.attempts = 1
+            raise
+
+    async def _again(self, call: Call, first: ProviderError) -> Completion:
+        """Hand over to tenacity, which costs too much CPU to run around calls that succeed."""
+        attempts = garbled = 0
+
+        async def attempt() -> Completion:
+            nonlocal attempts
+            attempts += 1
+            if attempts == 1:
+                raise first
+            return await self._provider.complete(call)
+
+        def is_over(state: RetryCallState) -> bool:
+            nonlocal garbled
+            garbled += isinstance(_error_of(state), GarbledAnswer)
+            return (
+                attempts >= self._limits.attempts
+                or garbled >= self._limits.garbled_attempts
+                or state.upcoming_sleep >= call.deadline.remaining_s()
+            )
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_is_retryable),
+            wait=self._wait_s,
+            stop=is_over,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            completion: Completion = await retrying(attempt)
+        except ProviderError as error:
+            if not error.retryable:
+                error.attempts = attempts
+                raise
+            exhausted = RetriesExhausted(f"gave up after attempt {attempts}: {error}")
+            exhausted.attempts = attempts
+            raise exhausted from error
+        except Failure as failure:
+            failure.attempts = attempts
+            raise
+        return replace(completion, attempts=attempts)
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        wish_s = getattr(_error_of(state), "retry_after_s", None) or 0.0
+        jitter_s = backoff_s(state.attempt_number, limits=self._limits, rng=self._rng)
+        return min(wish_s, self._limits.retry_after_cap_s) + jitter_s
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self._provider.aclose()
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, ProviderError) and error.retryable
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None
