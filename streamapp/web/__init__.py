@@ -1,1 +1,1 @@
-"""Faust views: the same processors and models, over HTTP."""
+"""HTTP: Faust views on the same `processors -> llm` way as records. No topic may enter."""

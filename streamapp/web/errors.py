@@ -1,0 +1,78 @@
+"""Errors over HTTP: OpenAI's body, the contract's statuses, never a value of the request."""
+
+import math
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from streamapp.errors import Failure, Kind, PromptNotFound, ProviderError
+
+STATUS: Mapping[Kind, int] = {
+    Kind.UNDECODABLE: 422,
+    Kind.INVALID: 422,
+    Kind.UNKNOWN_TYPE: 422,
+    Kind.PROMPT_ERROR: 422,
+    Kind.REJECTED: 422,
+    Kind.CONTENT_FILTERED: 422,
+    Kind.CONTEXT_LENGTH: 422,
+    Kind.OUTPUT_INVALID: 422,
+    Kind.TOO_LARGE: 413,
+    Kind.EXPIRED: 504,
+    Kind.RETRIES_EXHAUSTED: 503,
+    Kind.BUDGET_EXCEEDED: 429,
+    Kind.INTERNAL: 500,
+}
+
+#: Wished wait where the provider named none, seconds.
+RETRY_AFTER_S = 5
+
+
+def error_response(
+    status: int,
+    message: str,
+    *,
+    code: str,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Return ``{"error": {...}}`` with OpenAI's ``type`` for the status."""
+    body = {"message": message, "type": _type(status), "param": param, "code": code}
+    return web.json_response({"error": body}, status=status, headers=headers)
+
+
+def failure_response(failure: Failure) -> web.Response:
+    """Return the response for a record that failed; ``code`` is its dead-letter kind."""
+    status = 404 if isinstance(failure, PromptNotFound) else STATUS[failure.kind]
+    internal = failure.kind is Kind.INTERNAL
+    return error_response(
+        status,
+        "internal error" if internal else str(failure),
+        code=failure.kind.value,
+        headers={"Retry-After": str(_retry_after_s(failure))} if status == 503 else None,
+    )
+
+
+def http_error_response(error: web.HTTPException) -> web.Response:
+    """Return the response for what aiohttp itself refuses: path, method, size of the body."""
+    too_large = error.status == 413
+    allow = error.headers.get("Allow")
+    return error_response(
+        error.status,
+        "the body is larger than 2 MiB" if too_large else error.reason,
+        code=Kind.TOO_LARGE.value if too_large else error.reason.lower().replace(" ", "_"),
+        headers={"Allow": allow} if allow else None,
+    )
+
+
+def _type(status: int) -> str:
+    if status >= 500:
+        return "server_error"
+    return "insufficient_quota" if status == 429 else "invalid_request_error"
+
+
+def _retry_after_s(failure: Failure) -> int:
+    """Return the last provider's own wish, in whole seconds."""
+    for error in (failure, failure.__cause__):
+        if isinstance(error, ProviderError) and error.retry_after_s:
+            return math.ceil(error.retry_after_s)
+    return RETRY_AFTER_S

@@ -1,0 +1,53 @@
+"""The probes and the version: small, open where the contract says so, never waiting."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from aiohttp import web
+from faust.web import Blueprint, View
+
+from streamapp.web.health import Check, Health
+
+
+def probes(health: Health) -> Blueprint:
+    """Return ``/livez``, its alias ``/healthz``, ``/readyz`` and ``/version``."""
+    blueprint = Blueprint("probes")
+
+    @blueprint.route("/livez", name="livez")
+    class Livez(View):
+        """Whether the process should be left alone."""
+
+        async def get(self, request: Any, **kwargs: Any) -> Any:
+            return _answer(health.liveness())
+
+    @blueprint.route("/healthz", name="healthz")
+    class Healthz(Livez):
+        """The older name of ``/livez``."""
+
+    @blueprint.route("/readyz", name="readyz")
+    class Readyz(View):
+        """Whether the worker does its work."""
+
+        async def get(self, request: Any, **kwargs: Any) -> Any:
+            return _answer(health.readiness(), degraded=list(health.degraded()))
+
+    @blueprint.route("/version", name="version")
+    class Version(View):
+        """What runs here."""
+
+        async def get(self, request: Any, **kwargs: Any) -> Any:
+            return web.json_response({"name": "streamapp", "version": version("streamapp")})
+
+    return blueprint
+
+
+def _answer(checks: Mapping[str, Check], degraded: list[str] | None = None) -> web.Response:
+    ok = all(check.ok for check in checks.values())
+    body: dict[str, Any] = {
+        "status": "failed" if not ok else "degraded" if degraded else "ok",
+        "checks": {name: {"ok": c.ok, "detail": c.detail} for name, c in checks.items()},
+    }
+    if degraded is not None:
+        body["degraded"] = degraded
+    return web.json_response(body, status=200 if ok else 503, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,81 @@
+"""Faust's web server with only our pages, and closed to the public unless it asks for keys."""
+
+import socket
+from typing import Any
+
+from aiohttp.web import AppRunner
+from faust.types import AppT
+from faust.web.drivers import aiohttp as driver
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings import LOOPBACK, PREFIX, Settings
+from streamapp.web.middleware import map_errors, require_key
+
+#: Longest body of a request, bytes.
+BODY_LIMIT = 2 * 1024 * 1024
+
+#: How long requests in progress may go on once the worker has drained, seconds.
+SHUTDOWN_TIMEOUT_S = 5.0
+
+
+def web_options(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments of ``faust.App`` that concern the web server.
+
+    Faust lets its own environment variables (``WEB_BIND``, ``APP_WEB_TABLES_ENABLED``, ...)
+    win over arguments; pass ``env={}`` to the app as well, or they open doors.
+    """
+    host = settings.web_host if settings.web_host in LOOPBACK else socket.gethostname()
+    return {
+        "debug": False,  # would serve /graph and the statistics
+        "web_bind": settings.web_host,
+        "web_host": host,
+        "web_port": settings.web_port,
+        "canonical_url": settings.web_url or f"http://{host}:{settings.web_port}",
+        "web_application_options": {
+            "client_max_size": BODY_LIMIT,
+            "middlewares": [map_errors, *([require_key(settings.keys)] if settings.keys else [])],
+        },
+    }
+
+
+class Web(driver.Web):
+    """The server of one app: return it from the app's ``_new_web``.
+
+    Faust's own pages have switches in its settings, but the index has none, and a later page
+    of Faust would be on by default: here none of them is ever registered.
+    """
+
+    def __init__(self, app: AppT, *, settings: Settings) -> None:
+        super().__init__(app)
+        self._has_keys = bool(settings.keys)
+        self._runner = AppRunner(
+            self.web_app,
+            access_log=None,
+            handler_cancellation=True,  # a client that left pays for no more calls
+            shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        )
+
+    def _enabled_blueprints(self) -> list[Any]:
+        return []
+
+    async def start_server(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError: The host is public without keys, or the port is taken.
+        """
+        conf = self.app.conf
+        refuse_public(conf.web_bind, has_keys=self._has_keys)
+        try:
+            await super().start_server()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {conf.web_bind}:{conf.web_port} ({error.strerror}):"
+                f" set {PREFIX}WEB_PORT or {PREFIX}WEB_HOST"
+            ) from error
+
+
+def refuse_public(host: str, *, has_keys: bool) -> None:
+    """Raise ``ConfigurationError`` for a host that others reach while no key is asked for."""
+    if host not in LOOPBACK and not has_keys:
+        raise ConfigurationError(f"the web host {host} is public: set {PREFIX}API_KEYS")

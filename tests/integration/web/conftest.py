@@ -1,0 +1,135 @@
+"""A Faust app that serves our pages on a real port, with nothing behind them but fakes."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import faust
+import pytest
+from pydantic import Field
+
+from streamapp.records.codec import parse
+from streamapp.records.request import Request
+from streamapp.records.response import Response
+from streamapp.settings import Settings
+from streamapp.streaming.embedded import free_port
+from streamapp.web.health import Check
+from streamapp.web.routes import install
+from streamapp.web.server import Web, web_options
+
+
+class Echo(Request, type="echo"):
+    text: str = ""
+    variables: dict[str, Any] = Field(default_factory=dict)
+
+
+class FakeHealth:
+    """Says what a test sets."""
+
+    def __init__(self) -> None:
+        self.live = {"loop": Check(True)}
+        self.ready = {"assigned": Check(True), "broker": Check(True, "2 brokers")}
+        self.impaired: list[str] = []
+
+    def liveness(self) -> Mapping[str, Check]:
+        return self.live
+
+    def readiness(self) -> Mapping[str, Check]:
+        return self.ready
+
+    def degraded(self) -> Sequence[str]:
+        return self.impaired
+
+
+class FakeAnswerer:
+    """Echoes; remembers what it was asked; fails or hangs on demand."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Request, str, bytes | None]] = []
+        self.failure: BaseException | None = None
+        self.hold: asyncio.Event | None = None
+        self.cancelled = asyncio.Event()
+
+    def decode(self, value: bytes) -> Request:
+        return Echo(**parse(value))
+
+    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Response:
+        self.asked.append((request, id, key))
+        if self.failure:
+            raise self.failure
+        try:
+            if self.hold:
+                await self.hold.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return Response(
+            id=id,
+            type=request.type,
+            output="hello",
+            model="m",
+            provider="fake",
+            metadata=request.metadata,
+            created_at=datetime(2030, 1, 1, tzinfo=UTC),
+        )
+
+
+class Site:
+    """One worker's web server and a client for it."""
+
+    def __init__(self, app: faust.App, client: aiohttp.ClientSession) -> None:
+        self.app = app
+        self._client = client
+
+    async def __call__(
+        self, method: str, path: str, **kwargs: Any
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        """Return status, parsed body and headers."""
+        async with self._client.request(method, path, **kwargs) as response:
+            body = await response.read()
+            return response.status, json.loads(body) if body else None, response.headers
+
+
+Serve = Callable[..., Awaitable[Site]]
+
+
+@pytest.fixture
+def health() -> FakeHealth:
+    """A healthy worker."""
+    return FakeHealth()
+
+
+@pytest.fixture
+def answerer() -> FakeAnswerer:
+    """A router that echoes."""
+    return FakeAnswerer()
+
+
+@pytest.fixture
+async def serve(health: FakeHealth, answerer: FakeAnswerer) -> AsyncIterator[Serve]:
+    """Start servers with given settings; stop them after the test."""
+    sites: list[tuple[Web, aiohttp.ClientSession]] = []
+
+    async def start(*, bind: str | None = None, **overrides: Any) -> Site:
+        settings = Settings(_env_file=None, web_port=free_port(), **overrides)
+
+        class App(faust.App):
+            def _new_web(self) -> Web:
+                return Web(self, settings=settings)
+
+        options = web_options(settings) | ({"web_bind": bind} if bind else {})
+        app = App("web-test", broker="kafka://127.0.0.1:1", env={}, **options)
+        install(app, answerer=answerer, health=health, settings=settings)
+        app.web.init_server()
+        client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.web_port}")
+        sites.append((app.web, client))
+        await app.web.start_server()
+        return Site(app, client)
+
+    yield start
+    for web, client in sites:
+        await client.close()
+        await web.stop_server()
