@@ -26,12 +26,9 @@ The first match wins: marker, rules in order, rate limit, default.
 
 import argparse
 import asyncio
-import base64
 import contextlib
-import gzip
 import json
 import signal
-import struct
 import sys
 import time
 import zlib
@@ -43,11 +40,10 @@ from typing import Any, NamedTuple, Self
 import orjson
 from aiohttp import web
 
-from streamapp.llm.instance import instance_of
+from tests.support.fakeanswers import Outcome, error_body, last_user, payload, texts_of
 
 PREFIX = "/v1"
 MARKER = "[[fake:"
-DIMENSIONS = 8
 _DECODER = json.JSONDecoder()
 
 
@@ -62,46 +58,6 @@ class Logged(NamedTuple):
     message: str
     status: int
     inputs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one request gets; without any field, a good answer at once.
-
-    Attributes:
-        latency_s: Wait before the headers.
-        status: HTTP status; from 400 on the body is OpenAI's error shape.
-        code: The error's ``code``; ``type`` goes with it.
-        headers: Added headers, such as ``retry-after``.
-        text: The answer's text in place of the default one.
-        finish_reason: Of the answer.
-        shape: A broken or special answer: ``garbage``, ``truncated``, ``html``,
-            ``empty_choices``, ``null_content``, ``wrong_type``, ``nan``, ``content_filter``,
-            ``context_length``, ``insufficient_quota``, ``gzip_bomb``.
-        size: Bytes of text in the answer.
-        hang: ``headers`` or ``body``: never send the rest.
-        close: ``headers`` or ``body``: cut the connection there.
-        drip_s: Seconds between the bytes of the body.
-    """
-
-    latency_s: float = 0.0
-    status: int = 200
-    code: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    text: str | None = None
-    finish_reason: str = "stop"
-    shape: str | None = None
-    size: int = 0
-    hang: str | None = None
-    close: str | None = None
-    drip_s: float = 0.0
-
-    @property
-    def logged_status(self) -> int:
-        """The status for the call log."""
-        if "headers" in (self.hang, self.close):
-            return 0
-        return {"context_length": 400, "insufficient_quota": 429}.get(self.shape or "", self.status)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -236,7 +192,7 @@ class FakeLLM:
         raw = await request.read()
         try:
             body = orjson.loads(raw)
-            texts = _texts(body)
+            texts = texts_of(body)
         except (orjson.JSONDecodeError, AttributeError, TypeError):
             return _error(400, "invalid_json")
         outcome = self._outcome(path, raw, texts)
@@ -280,7 +236,7 @@ class FakeLLM:
                 path=path,
                 model=str(body.get("model")),
                 body_hash=_hash(raw),
-                message="" if is_embeddings else _last_user(body)[:200],
+                message="" if is_embeddings else last_user(body)[:200],
                 status=status,
                 inputs=tuple(texts) if is_embeddings else (),
             )
@@ -327,139 +283,24 @@ async def _play(
         _cut(request)
         return web.Response()
     headers = {"content-type": "application/json", **outcome.headers}
-    status, payload = _payload(outcome, path, body, texts)
+    status, raw = payload(outcome, path, body, texts)
     if outcome.shape == "gzip_bomb":
         headers["content-encoding"] = "gzip"
     if not (outcome.drip_s or outcome.hang or outcome.close):
-        return web.Response(body=payload, status=status, headers=headers)
-    headers["content-length"] = str(len(payload))
+        return web.Response(body=raw, status=status, headers=headers)
+    headers["content-length"] = str(len(raw))
     response = web.StreamResponse(status=status, headers=headers)
     await response.prepare(request)
     if outcome.drip_s:
-        for byte in payload:
+        for byte in raw:
             await response.write(bytes([byte]))
             await asyncio.sleep(outcome.drip_s)
         return response
-    await response.write(payload[: len(payload) // 2])
+    await response.write(raw[: len(raw) // 2])
     if outcome.hang:
         await asyncio.Event().wait()
     _cut(request)
     return response
-
-
-def _payload(outcome: Outcome, path: str, body: Any, texts: Sequence[str]) -> tuple[int, bytes]:
-    """Return the status and the bytes of an outcome's answer."""
-    status, shape = outcome.status, outcome.shape
-    if shape == "context_length":
-        return 400, _error_body("context_length_exceeded", 400)
-    if shape == "insufficient_quota":
-        return 429, _error_body("insufficient_quota", 429)
-    if status >= 400 and not shape:
-        return status, _error_body(outcome.code, status)
-    if shape == "garbage":
-        return status, b"\x00\xff not an answer"
-    if shape == "html":
-        return status, b"<!doctype html><html><body><h1>Bad Gateway</h1></body></html>"
-    if shape == "gzip_bomb":
-        return status, gzip.compress(bytes(64 * 1024 * 1024), 9)
-    if path.endswith("/embeddings"):
-        answer: Any = _embeddings(body, texts)
-    else:
-        answer = _completion(body, outcome)
-        _bend(answer, shape)
-    payload = orjson.dumps(answer)
-    if shape == "nan":
-        payload = payload.replace(b'"total_tokens":', b'"total_tokens":NaN,"x":')
-    return status, payload[: len(payload) // 2] if shape == "truncated" else payload
-
-
-def _bend(answer: Any, shape: str | None) -> None:
-    """Damage a good completion in place."""
-    if shape == "empty_choices":
-        answer["choices"] = []
-    elif shape == "null_content":
-        answer["choices"][0]["message"]["content"] = None
-    elif shape == "wrong_type":
-        answer["choices"] = {"message": "text"}
-    elif shape == "content_filter":
-        answer["choices"][0]["finish_reason"] = "content_filter"
-        answer["choices"][0]["message"]["content"] = ""
-
-
-def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
-    question = _last_user(body)
-    wanted = body.get("response_format") or {}
-    if outcome.text is not None:
-        text = outcome.text
-    elif outcome.size:
-        text = "x" * outcome.size
-    elif wanted.get("type") == "json_schema":
-        text = orjson.dumps(instance_of(wanted["json_schema"].get("schema", {}))).decode()
-    else:
-        text = f"answer to: {question[:40]}"
-    read = sum(len(t.split()) for t in _texts(body))
-    written = len(text.split())
-    return {
-        "id": "chatcmpl-fake",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": body.get("model"),
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": text},
-                "finish_reason": outcome.finish_reason,
-                "logprobs": None,
-            }
-        ],
-        "usage": {
-            "prompt_tokens": read,
-            "completion_tokens": written,
-            "total_tokens": read + written,
-        },
-    }
-
-
-def _embeddings(body: Any, texts: Sequence[str]) -> dict[str, Any]:
-    read = sum(len(text.split()) for text in texts)
-    vectors = [vector_of(text) for text in texts]
-    packed: Any = vectors
-    if body.get("encoding_format") == "base64":
-        packed = [base64.b64encode(struct.pack(f"<{DIMENSIONS}f", *v)).decode() for v in vectors]
-    return {
-        "object": "list",
-        "model": body.get("model"),
-        "data": [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(packed)],
-        "usage": {"prompt_tokens": read, "total_tokens": read},
-    }
-
-
-def vector_of(text: str) -> list[float]:
-    """Return the fake embedding of ``text``: `DIMENSIONS` numbers in [0, 1)."""
-    seed = zlib.crc32(text.encode("utf-8", "surrogatepass"))
-    return [((seed >> (4 * i)) & 15) / 16 for i in range(DIMENSIONS)]
-
-
-def _texts(body: Any) -> list[str]:
-    """Return the texts of a request: each message's content, or each input."""
-    if "input" in body:
-        given = body["input"]
-        return [given] if isinstance(given, str) else list(given)
-    return [_content(message) for message in body.get("messages", ())]
-
-
-def _last_user(body: Any) -> str:
-    for message in reversed(body.get("messages", ())):
-        if message.get("role") == "user":
-            return _content(message)
-    return ""
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        return " ".join(str(part.get("text", "")) for part in content)
-    return content or ""
 
 
 def _hash(raw: bytes) -> str:
@@ -471,15 +312,9 @@ def _cut(request: web.BaseRequest) -> None:
         request.transport.abort()
 
 
-def _error_body(code: str | None, status: int) -> bytes:
-    # The canary text proves that nothing of a provider's body reaches logs or dead letters.
-    error = {"message": "PROVIDER-BODY-CANARY", "type": "fake_error", "param": None, "code": code}
-    return orjson.dumps({"error": {**error, "status": status}})
-
-
 def _error(status: int, code: str) -> web.Response:
     headers = {"content-type": "application/json"}
-    return web.Response(body=_error_body(code, status), status=status, headers=headers)
+    return web.Response(body=error_body(code, status), status=status, headers=headers)
 
 
 def _json(data: Any) -> web.Response:

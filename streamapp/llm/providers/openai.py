@@ -133,6 +133,7 @@ class OpenAIProvider:
 def _checked_url(name: str, text: str) -> URL:
     try:
         url = URL(text.rstrip("/"))
+        (url.host or "").encode("idna")
     except ValueError:
         url = URL()
     if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string:
