@@ -2,14 +2,9 @@
 
 from collections import deque
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-
-class TP(NamedTuple):
-    """A topic's partition; equal to Faust's and aiokafka's own named tuples."""
-
-    topic: str
-    partition: int
+from faust.types import TP
 
 
 class Ackable(Protocol):

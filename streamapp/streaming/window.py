@@ -19,7 +19,7 @@ eight invariants, each held by ``tests/unit/streaming/test_window.py``:
 8. Contiguity: a partition's records are taken at exactly the next expected offset. A lower one
    is a redelivery and dropped; a higher one is a gap and sought back.
 
-Nothing of Faust is imported: a record is anything with Faust's ``Event`` shape.
+Nothing of Faust runs here: a record is anything with the shape of its ``Event``.
 """
 
 import asyncio
@@ -28,7 +28,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from contextvars import copy_context
 from typing import Any, Literal, Protocol
 
-from streamapp.streaming.lane import TP, Lane, Verdict
+from faust.types import TP
+
+from streamapp.streaming.lane import Lane, Verdict
 
 Ordering = Literal["key", "partition", "none"]
 
@@ -39,6 +41,7 @@ class Message(Protocol):
     tp: TP
     offset: int
     key: bytes | None
+    value: bytes | None
     generation_id: int
 
 
@@ -122,6 +125,7 @@ class Window:
         self._lease = Lease(-1)
         self._lease.is_valid = False
         self._is_open = False
+        self._is_fenced = False
         self._lanes: dict[TP, Lane] = {}
         self._behind: dict[Hashable, deque[Entry]] = {}
         self._ready: deque[Entry] = deque()
@@ -133,6 +137,11 @@ class Window:
     def is_open(self) -> bool:
         """Whether records are taken."""
         return self._is_open
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether ``fence`` closed it, and not ``close``."""
+        return self._is_fenced
 
     @property
     def in_flight(self) -> int:
@@ -166,15 +175,17 @@ class Window:
         self._lease = Lease(generation)
         self._lanes = {tp: Lane(tp, expected) for tp, expected in positions.items()}
         self._is_open = True
+        self._is_fenced = False
 
-    async def close(self, drain_s: float) -> dict[TP, int]:
+    async def close(self, drain_s: float) -> tuple[dict[TP, int], int]:
         """Take nothing more, let running records finish, give the waiting ones back.
 
         Args:
             drain_s: Longest wait for running records, seconds; what is left is cancelled.
 
         Returns:
-            The next offset to commit of each partition that finished anything.
+            The next offset to commit of each partition that finished anything, and how many
+            records were cancelled.
         """
         self._is_open = False
         self._ready.clear()
@@ -184,15 +195,16 @@ class Window:
         if self._tasks and drain_s > 0:
             await asyncio.wait(list(self._tasks), timeout=drain_s)
         finished = {tp: lane.acked for tp, lane in self._lanes.items() if lane.acked is not None}
-        tasks = list(self._tasks)
+        cut = list(self._tasks)
         self._discard()
-        if tasks:
-            await asyncio.wait(tasks)
-        return finished
+        if cut:
+            await asyncio.wait(cut)
+        return finished, len(cut)
 
     def fence(self) -> None:
         """Close at once and write nothing more: this worker may have lost its generation."""
         self._discard()
+        self._is_fenced = True
 
     async def take(self, event: Event) -> bool:
         """Take the record once there is room, or drop it.

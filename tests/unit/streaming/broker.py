@@ -13,6 +13,7 @@ class FakeMessage:
     offset: int
     key: bytes | None
     generation_id: int
+    value: bytes | None = b""
 
 
 @dataclass
@@ -79,7 +80,7 @@ class FakeBroker:
         closing = asyncio.ensure_future(self.window.close(0.01))
         for _ in range(finish):
             await self.finish(0)
-        for tp, offset in (await closing).items():
+        for tp, offset in (await closing)[0].items():
             self.committed[tp] = max(offset, self.committed.get(tp, 0))
         self.acks.clear()
 

@@ -1,0 +1,224 @@
+"""Builds a whole app from settings: the one place that knows every concrete class."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from faust.tables.table import Table
+from faust.types import TP
+
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.providers.factory import build_provider
+from streamapp.llm.routes import Routes
+from streamapp.processors.registry import Registry
+from streamapp.processors.router import Router
+from streamapp.prompts.registry import PromptRegistry
+from streamapp.settings import Settings, load_settings
+from streamapp.streaming.answering import Answering
+from streamapp.streaming.emitter import Emitter
+from streamapp.streaming.health import AppHealth
+from streamapp.streaming.ledger import Ledger
+from streamapp.streaming.lifecycle import StreamApp
+from streamapp.streaming.security import broker_credentials, kafka_client_options
+from streamapp.streaming.topics import TABLE_ANSWERS
+from streamapp.streaming.watchdog import Watchdog, broker_answers
+from streamapp.streaming.window import Lease, Window
+from streamapp.streaming.worker import Worker
+from streamapp.web.routes import install
+from streamapp.web.server import Web, web_options
+
+#: Records that may wait in the window, as a multiple of those that run: enough that one slow
+#: key does not keep the other keys' records out.
+PENDING_FACTOR = 8
+
+
+def create_app(
+    settings: Settings | None = None, *, providers: Mapping[str, LLMProvider] | None = None
+) -> StreamApp:
+    """Build the worker's app; nothing is connected before it starts.
+
+    Args:
+        settings: Read from the environment where None.
+        providers: By their configured names, in place of those of the settings; for tests.
+
+    Raises:
+        ConfigurationError: A setting, file, processor or prompt is wrong.
+    """
+    settings = settings or load_settings()
+    registry = Registry.load(settings.processor_modules)
+    prompts = PromptRegistry.load(settings.prompts_dir)
+    if providers is None:
+        providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
+    routes = Routes(settings, providers)
+    router = Router(
+        registry=registry,
+        prompts=prompts,
+        routes=routes,
+        deadline_s=settings.deadline_s,
+        clock=time.monotonic,
+        now=lambda: datetime.now(UTC),
+    )
+    app = _faust_app(settings)
+    outcomes = Counts()
+    emitter = Emitter()
+    ledger = _ledger(app, settings, emitter)
+    requests = _raw_topic(app, settings, "requests")
+    answering = Answering(
+        router=router,
+        ledger=ledger,
+        emitter=emitter,
+        responses=_raw_topic(app, settings, "responses"),
+        dead_letters=_raw_topic(app, settings, "requests-dlt"),
+        outcomes=outcomes,
+        now=time.time,
+    )
+    window = Window(
+        answering,
+        seek=lambda tp, offset: app.consumer.seek(tp, offset),
+        earliest=app.earliest,
+        on_fatal=app.fail,
+        on_gap=outcomes.gap,
+        max_in_flight=settings.max_in_flight,
+        max_pending=settings.max_in_flight * PENDING_FACTOR,
+        ordering=settings.ordering,
+    )
+    ssl_context = kafka_client_options(settings)["ssl_context"]
+    app.bind(
+        settings=settings,
+        window=window,
+        ledger=ledger,
+        watchdog=Watchdog(
+            lambda: broker_answers(settings.brokers, ssl_context=ssl_context, timeout_s=2.0),
+            clock=time.monotonic,
+        ),
+        closing=(routes.aclose,),
+        summary=outcomes.take,
+    )
+
+    @app.agent(requests, name="generate", concurrency=1)
+    async def generate(stream: Any) -> None:
+        """Hand every request record to the window."""
+        async for event in stream.noack().events():
+            await window.take(event)
+
+    install(app, answerer=router, health=AppHealth(app), settings=settings)
+    return app
+
+
+class Counts:
+    """Counts outcomes between two summaries in the log."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def answered(self, *, type: str, duration_s: float) -> None:
+        """Count a response."""
+        self._counts["answered"] += 1
+
+    def replayed(self, *, type: str) -> None:
+        """Count a stored outcome that was delivered again."""
+        self._counts["replayed"] += 1
+
+    def buried(self, *, type: str | None, kind: str) -> None:
+        """Count a dead letter."""
+        self._counts["dead_letters"] += 1
+
+    def gap(self, tp: TP) -> None:
+        """Count a gap in a partition's offsets."""
+        self._counts["offset_gaps"] += 1
+
+    def take(self) -> dict[str, Any]:
+        """Return the counts since the last call."""
+        counts, self._counts = dict(self._counts), Counter()
+        return counts
+
+
+def _faust_app(settings: Settings) -> StreamApp:
+    class App(StreamApp):
+        def _new_web(self) -> Web:
+            return Web(self, settings=settings)
+
+    return App(
+        settings.app_id,
+        # Faust lets its own environment variables win over these arguments.
+        env={},
+        broker=settings.broker,
+        broker_credentials=broker_credentials(settings),
+        store=settings.store,
+        datadir=settings.data_dir,
+        Worker=Worker,
+        autodiscover=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication_factor,
+        table_standby_replicas=0,
+        # Faust would wait, unbounded, for all unacked records before it lets us drain.
+        stream_wait_empty=False,
+        stream_buffer_maxsize=4_096,
+        stream_processing_timeout=86_400.0,
+        stream_recovery_delay=0.0,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_rebalance_timeout=120.0,
+        broker_request_timeout=180.0,
+        broker_commit_interval=1.0,
+        broker_commit_livelock_soft_timeout=86_400.0,
+        # All partitions paused for longer, and the client leaves the group for good.
+        broker_max_poll_interval=1_000_000.0,
+        producer_request_timeout=30.0,
+        producer_max_request_size=1_040_000,
+        **web_options(settings),
+    )
+
+
+def _raw_topic(app: StreamApp, settings: Settings, name: str) -> Any:
+    """Return a topic that carries bytes: decoding happens in the window, never in Faust."""
+    return app.topic(
+        settings.topic(name),
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        allow_empty=True,
+        partitions=settings.partitions,
+    )
+
+
+def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:
+    # The changelog topic exists before Faust looks for it: see streaming/topics.py.
+    table = cast(
+        Table[bytes, bytes],
+        app.Table(TABLE_ANSWERS, key_type=bytes, value_type=bytes, partitions=settings.partitions),
+    )
+    requests = settings.topic("requests")
+
+    async def append(key: bytes, value: bytes, partition: int, lease: Lease) -> None:
+        await emitter.emit(
+            table.changelog_topic,
+            lease,
+            key=key,
+            value=value,
+            partition=partition,
+            key_serializer=table.key_serializer,
+            value_serializer=table.value_serializer,
+            callback=table._on_changelog_sent,
+        )
+
+    ledger = Ledger(
+        lambda: table.data,
+        append,
+        committed=lambda partition: app.committed(TP(requests, partition)),
+        now=time.time,
+        ttl_s=settings.ledger_ttl_s,
+        max_bytes=settings.ledger_max_mb * 1_000_000,
+    )
+
+    @table.on_recover
+    async def rebuild() -> None:
+        assigned = app.consumer.assignment()
+        ledger.rebuild({tp.partition for tp in assigned if tp.topic == requests})
+
+    return ledger

@@ -1,0 +1,230 @@
+"""One record's way to its outcome: decode, look up, answer, remember, emit.
+
+Whatever happens to a record ends here as a response or a dead letter that Kafka has; only a
+broker that refuses both, or a lost lease, leaves it unanswered and unacked.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+from faust.types import TopicT
+
+from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
+from streamapp.processors.router import Router
+from streamapp.records.codec import recover_id
+from streamapp.records.dead_letter import DeadLetter
+from streamapp.records.request import Request
+from streamapp.streaming.emitter import Emitter
+from streamapp.streaming.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
+from streamapp.streaming.topics import RECORD_LIMIT
+from streamapp.streaming.window import Event, Lease, Message
+
+log = structlog.get_logger(__name__)
+
+#: Room for headers and framing beside key and value, bytes.
+HEADER_ROOM = 4_096
+
+ID_REUSED = "id: was answered before for a record with other content; use a new id"
+
+
+class Outcomes(Protocol):
+    """Hears how records ended; the door of metrics."""
+
+    def answered(self, *, type: str, duration_s: float) -> None:
+        """A response was delivered."""
+        ...
+
+    def replayed(self, *, type: str) -> None:
+        """A stored outcome was delivered again."""
+        ...
+
+    def buried(self, *, type: str | None, kind: str) -> None:
+        """A dead letter was delivered."""
+        ...
+
+
+class Answering:
+    """Brings each record of the window to its outcome.
+
+    Args:
+        responses: Topic of the answers; has as many partitions as the requests.
+        dead_letters: Topic of the dead letters; likewise.
+        now: Wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        router: Router,
+        ledger: Ledger,
+        emitter: Emitter,
+        responses: TopicT,
+        dead_letters: TopicT,
+        outcomes: Outcomes,
+        now: Callable[[], float],
+    ) -> None:
+        self._router = router
+        self._ledger = ledger
+        self._emitter = emitter
+        self._responses = responses
+        self._dead_letters = dead_letters
+        self._outcomes = outcomes
+        self._now = now
+        self._busy: dict[str, asyncio.Future[None]] = {}
+
+    async def __call__(self, event: Event, lease: Lease) -> None:
+        """Answer or bury the record; returns after Kafka has its outcome.
+
+        Raises:
+            DeliveryFailed: The broker took neither response nor dead letter.
+            LeaseLost: Another worker owns the partition now.
+        """
+        message = event.message
+        id = f"{message.tp.topic}-{message.tp.partition}-{message.offset}"
+        try:
+            request = self._router.decode(message.value)
+        except Failure as failure:
+            id = recover_id(message.value) or id
+            await self._bury(message, lease, failure, stage="decode", id=id, type=None)
+            return
+        id = request.id or id
+        # Records of one id take turns, whatever their keys: the later one finds the answer.
+        while (other := self._busy.get(id)) is not None:
+            await asyncio.wait([other])
+        turn = self._busy[id] = asyncio.get_running_loop().create_future()
+        try:
+            await self._answer_once(message, request, id, lease)
+        finally:
+            del self._busy[id]
+            turn.set_result(None)
+
+    async def _answer_once(self, message: Message, request: Request, id: str, lease: Lease) -> None:
+        fingerprint = digest(message.value)
+        known = self._ledger.lookup(id)
+        if known is not None and known.answer is not None:
+            if known.digest == fingerprint:
+                await self._emit(message, lease, known.answer)
+                self._outcomes.replayed(type=request.type)
+            else:
+                failure = InvalidRecord(ID_REUSED)
+                await self._bury(message, lease, failure, stage="decode", id=id, type=request.type)
+            return
+        tp = message.tp
+        if known is not None and known.is_of(tp.partition, message.offset):
+            await self._emit_dead_letter(message, lease, known.dead_letter or {})
+            self._outcomes.replayed(type=request.type)
+            return
+        try:
+            response = await self._router.answer(request, id=id, key=message.key)
+            answer = response.encode()
+            _check_size(message.key, len(answer))
+        except Failure as failure:
+            await self._bury(
+                message, lease, failure, stage="process", id=id, type=request.type, remember=True
+            )
+            return
+        entry = Entry(
+            digest=fingerprint,
+            partition=tp.partition,
+            offset=message.offset,
+            expires_at=self._ledger.expires_at(),
+            answer=answer,
+        )
+        await self._ledger.write(id, entry, lease)
+        await self._emit(message, lease, answer)
+        self._outcomes.answered(type=request.type, duration_s=response.duration_s)
+        log.debug(
+            "record.answered",
+            id=id,
+            type=request.type,
+            provider=response.provider,
+            model=response.model,
+            cached=response.cached,
+            duration_s=round(response.duration_s, 2),
+        )
+
+    async def _emit(self, message: Message, lease: Lease, answer: bytes) -> None:
+        await self._emitter.emit(
+            self._responses,
+            lease,
+            key=message.key,
+            value=answer,
+            partition=message.tp.partition,
+        )
+
+    async def _bury(
+        self,
+        message: Message,
+        lease: Lease,
+        failure: Failure,
+        *,
+        stage: str,
+        id: str,
+        type: str | None,
+        remember: bool = False,
+    ) -> None:
+        tp = message.tp
+        letter = DeadLetter.of(
+            failure,
+            stage=stage,
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=message.offset,
+            request_id=id,
+            now=datetime.fromtimestamp(self._now(), UTC),
+        )
+        headers = letter.headers()
+        if remember:
+            entry = Entry(
+                digest=digest(message.value),
+                partition=tp.partition,
+                offset=message.offset,
+                expires_at=self._ledger.expires_at(),
+                dead_letter=headers,
+            )
+            await self._ledger.write(id, entry, lease)
+        await self._emit_dead_letter(message, lease, headers)
+        self._outcomes.buried(type=type, kind=letter.kind)
+        log.error(
+            "record.dead_lettered",
+            kind=letter.kind.value,
+            stage=stage,
+            error=letter.exception,
+            reason=letter.message,
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=message.offset,
+            exc_info=failure.__cause__ if isinstance(failure, InternalError) else None,
+        )
+
+    async def _emit_dead_letter(
+        self, message: Message, lease: Lease, headers: dict[str, str]
+    ) -> None:
+        value = message.value
+        if _is_oversize(message.key, len(value or b"")):
+            # A broker with a raised limit can hand out what this one cannot be sent back:
+            # the headers name the place of the original.
+            value, headers = None, {**headers, "streamapp.value": "omitted"}
+        await self._emitter.emit(
+            self._dead_letters,
+            lease,
+            key=message.key,
+            value=value,
+            partition=message.tp.partition,
+            headers={name: text.encode() for name, text in headers.items()},
+        )
+
+
+def _is_oversize(key: bytes | None, size: int) -> bool:
+    return len(key or b"") + size + HEADER_ROOM > RECORD_LIMIT
+
+
+def _check_size(key: bytes | None, size: int) -> None:
+    if _is_oversize(key, size + ENVELOPE_BYTES):
+        raise TooLarge(
+            f"the answer has {size:,} bytes, more than a record of {RECORD_LIMIT:,} bytes"
+            " can carry; ask for a shorter one"
+        )

@@ -1,0 +1,200 @@
+"""The ledger: what each finished id was answered, so that no finished call is paid twice.
+
+Faust's ``table[k] = v`` only buffers the changelog record. The ledger sets the local value and
+sends the changelog record itself, so that its delivery can be awaited before the answer is
+emitted and the record acked. Entries leave by age and size without a tombstone: the changelog's
+own retention deletes there.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from streamapp.streaming.window import Lease
+
+#: What the envelope of an entry adds to an answer at most, bytes.
+ENVELOPE_BYTES = 400
+
+#: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
+EVICTION_STEPS = 16
+
+
+#: A Faust table's ``data``.
+Store = MutableMapping[bytes, bytes]
+
+#: Delivers one changelog record (key, value, partition) and returns after its delivery.
+Append = Callable[[bytes, bytes, int, Lease], Awaitable[None]]
+
+
+def digest(value: bytes | None) -> str:
+    """Return the hash by which equal records are known, 32 hexadecimal digits."""
+    return blake2b(value or b"", digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One finished record.
+
+    Attributes:
+        digest: Hash of the record's bytes.
+        expires_at: Seconds since the epoch.
+        answer: The response record's bytes; None for a dead-lettered record.
+        dead_letter: The dead letter's headers; None for an answered record.
+    """
+
+    digest: str
+    partition: int
+    offset: int
+    expires_at: float
+    answer: bytes | None = None
+    dead_letter: dict[str, str] | None = None
+
+    def encode(self) -> bytes:
+        """Return the entry as JSON; the answer stands in it as it was emitted."""
+        head = (
+            f'{{"digest":"{self.digest}","partition":{self.partition},'
+            f'"offset":{self.offset},"expires_at":{self.expires_at:.3f},'
+        ).encode()
+        if self.answer is not None:
+            return b'%b"answer":%b}' % (head, self.answer)
+        return b'%b"dead_letter":%b}' % (head, to_json(self.dead_letter))
+
+    @classmethod
+    def decode(cls, value: bytes) -> "Entry":
+        """Return the entry that ``encode`` wrote."""
+        fields: dict[str, Any] = from_json(value)
+        answer = None
+        if "answer" in fields:
+            answer = value[value.index(b'"answer":') + len(b'"answer":') : -1]
+        return cls(
+            digest=fields["digest"],
+            partition=fields["partition"],
+            offset=fields["offset"],
+            expires_at=fields["expires_at"],
+            answer=answer,
+            dead_letter=fields.get("dead_letter"),
+        )
+
+    def is_of(self, partition: int, offset: int) -> bool:
+        """Whether the entry was written for the record at that position."""
+        return (self.partition, self.offset) == (partition, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What eviction needs to know of an entry without reading it."""
+
+    partition: int
+    offset: int
+    expires_at: float
+    size: int
+
+
+class Ledger:
+    """Finished ids of this worker's partitions, bounded by time and bytes.
+
+    Args:
+        store: The table's local data.
+        append: Delivers a changelog record.
+        committed: Committed offset of a partition of the requests, or None; what stands at or
+            above it may be redelivered and is never evicted.
+        now: Wall clock, seconds since the epoch.
+        ttl_s: How long a finished id is remembered, seconds.
+        max_bytes: Upper bound of keys and values together, but for what is not committed yet.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        append: Append,
+        *,
+        committed: Callable[[int], int | None],
+        now: Callable[[], float],
+        ttl_s: float,
+        max_bytes: float,
+    ) -> None:
+        self._store = store
+        self._append = append
+        self._committed = committed
+        self._now = now
+        self._ttl_s = ttl_s
+        self._max_bytes = max_bytes
+        self._lines: dict[bytes, _Line] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """Return how many ids are remembered."""
+        return len(self._lines)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all remembered keys and values."""
+        return self._bytes
+
+    def expires_at(self) -> float:
+        """Return when an entry written now expires, seconds since the epoch."""
+        return self._now() + self._ttl_s
+
+    def lookup(self, id: str) -> Entry | None:
+        """Return what is remembered of the id."""
+        key = id.encode()
+        line = self._lines.get(key)
+        if line is None or line.expires_at <= self._now():
+            return None
+        value = self._store().get(key)
+        return None if value is None else Entry.decode(value)
+
+    async def write(self, id: str, entry: Entry, lease: Lease) -> None:
+        """Remember the id, and return when Kafka has it.
+
+        Raises:
+            DeliveryFailed: The broker refused the changelog record.
+        """
+        key, value = id.encode(), entry.encode()
+        await self._append(key, value, entry.partition, lease)
+        self._store()[key] = value
+        self._add(key, _Line(entry.partition, entry.offset, entry.expires_at, len(value)))
+        self.evict()
+
+    def rebuild(self, partitions: set[int]) -> None:
+        """Index the table anew after a recovery, without what is not ours or past its time."""
+        self._lines, self._bytes = {}, 0
+        store, now, gone = self._store(), self._now(), []
+        for key, value in store.items():
+            entry = Entry.decode(value)
+            if entry.partition not in partitions or entry.expires_at <= now:
+                gone.append(key)
+            else:
+                line = _Line(entry.partition, entry.offset, entry.expires_at, len(value))
+                self._add(key, line)
+        for key in gone:
+            del store[key]
+        self.evict()
+
+    def evict(self) -> None:
+        """Forget what is past its time, and the oldest past the size."""
+        now = self._now()
+        for _ in range(min(len(self._lines), EVICTION_STEPS)):
+            key, line = next(iter(self._lines.items()))
+            if line.expires_at > now and self._bytes <= self._max_bytes:
+                break
+            self._remove(key)
+            committed = self._committed(line.partition)
+            if committed is None or line.offset >= committed:
+                self._add(key, line)  # may be redelivered: to the end, and looked at again
+            else:
+                del self._store()[key]
+
+    def _add(self, key: bytes, line: _Line) -> None:
+        if key in self._lines:
+            self._remove(key)
+        self._lines[key] = line
+        self._bytes += len(key) + line.size
+
+    def _remove(self, key: bytes) -> _Line:
+        line = self._lines.pop(key)
+        self._bytes -= len(key) + line.size
+        return line

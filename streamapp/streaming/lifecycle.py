@@ -1,0 +1,253 @@
+"""The app's life: it waits for its broker, opens the window per generation, drains, ends.
+
+Faust calls; this room answers. What Faust does around a rebalance, and why the window opens
+only at its end, is told in docs/architecture.md.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import faust
+import structlog
+from faust.tables.manager import TableManager
+from faust.transport.consumer import Consumer
+from faust.types import TP
+
+from streamapp.settings import Settings
+from streamapp.streaming.ledger import Ledger
+from streamapp.streaming.topics import ensure_topics, wait_for_broker
+from streamapp.streaming.watchdog import Watchdog
+from streamapp.streaming.window import Window
+
+log = structlog.get_logger(__name__)
+
+PULSE_S = 0.25
+SUMMARY_S = 10.0
+#: Records that Faust skipped at a partition's end show by no later offset: such a partition
+#: stands still below its end. After so many seconds it is sought back.
+STALL_S = 3.0
+#: What stopping may take beyond the drain before the process is ended, seconds.
+STOP_MARGIN_S = 5.0
+
+
+class StreamApp(faust.App):
+    """Faust's app, with the window's life in its hooks.
+
+    ``bind`` must be called before the app starts.
+    """
+
+    settings: Settings
+    window: Window
+    ledger: Ledger
+    watchdog: Watchdog
+
+    def bind(
+        self,
+        *,
+        settings: Settings,
+        window: Window,
+        ledger: Ledger,
+        watchdog: Watchdog,
+        closing: Sequence[Callable[[], Awaitable[None]]] = (),
+        summary: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        """Hand over what the hooks drive.
+
+        Args:
+            settings: The app's.
+            window: Takes the request records.
+            ledger: Remembers what was answered.
+            watchdog: Not started yet.
+            closing: Called after the drain, in order; closes providers.
+            summary: Counts of the last interval for the log.
+        """
+        self.settings = settings
+        self.window = window
+        self.ledger = ledger
+        self.watchdog = watchdog
+        self._closing = closing
+        self._summary = summary
+        self.is_draining = False
+        self._requests_topic = settings.topic("requests")
+        self._closed_at = time.monotonic()
+        self._stalls: dict[TP, tuple[int, float]] = {}
+        self._uncommitted: dict[TP, int | None] = {}
+        self._committed_at = time.monotonic()
+        self.on_partitions_revoked.connect(self._close_window)
+        self.add_future(self._pulse())
+        self.add_future(self._summarise())
+
+    # -- start
+
+    async def on_first_start(self) -> None:
+        """Wait for the broker, then create and verify the topics.
+
+        Raises:
+            ConfigurationError: A topic is not as the settings say.
+        """
+        self.watchdog.start()
+        await wait_for_broker(self.settings, lambda: ensure_topics(self.settings))
+        await super().on_first_start()
+
+    # -- what Faust knows and does not say
+
+    @property
+    def _kafka(self) -> Consumer:
+        return cast(Consumer, self.consumer)
+
+    def committed(self, tp: TP) -> int | None:
+        """Return the committed offset of an assigned partition; None where there is none."""
+        return self._kafka._committed_offset.get(tp)
+
+    async def earliest(self, tp: TP) -> int:
+        """Return the first available offset of a partition."""
+        offsets = await self._kafka.earliest_offsets(tp)
+        return next(iter(offsets.values()))
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether the tables hold what their changelogs hold."""
+        recovery = cast(TableManager, self.tables).recovery
+        return recovery.completed.is_set() and not self.in_recovery
+
+    # -- generations
+
+    def on_rebalance_end(self) -> None:
+        """Open the window: the tables are recovered and the committed offsets are known."""
+        super().on_rebalance_end()
+        self._open_window()
+
+    def _open_window(self) -> None:
+        if self.is_draining or self.should_stop:
+            return
+        assigned = [tp for tp in self.consumer.assignment() if tp.topic == self._requests_topic]
+        positions = {tp: self.committed(tp) for tp in assigned}
+        self._stalls.clear()
+        self.window.open(self.consumer_generation_id, positions)
+        log.info("window.opened", generation=self.consumer_generation_id, partitions=len(positions))
+
+    async def _close_window(
+        self, sender: object, /, *args: Any, signal: Any, **kwargs: Any
+    ) -> None:
+        """Drain what runs, and commit it before the group goes on without us."""
+        if not self.window.is_open:
+            return
+        self._closed_at = time.monotonic()
+        await self._drain(self.settings.revoke_drain_s)
+
+    async def _drain(self, limit_s: float) -> bool:
+        """Close the window, commit what finished; return whether nothing was cut off."""
+        running = self.window.in_flight
+        log.info("window.draining", in_flight=running, given_back=self.window.pending)
+        finished, cut = await self.window.close(limit_s)
+        if cut:
+            log.warning("window.drain_cut", records=cut, limit_s=limit_s)
+        if finished:
+            # Faust has just forgotten the acks it had not committed; the window has not.
+            await self._kafka._commit_offsets(finished)
+        return not cut
+
+    # -- while it runs
+
+    async def _pulse(self) -> None:
+        """Tell the watchdog that the loop runs; notice a sleep longer than the session."""
+        while not self.should_stop:
+            silence_s = self.watchdog.pulse()
+            if silence_s > self.settings.session_timeout_s and self.window.is_open:
+                log.warning("window.fenced", silence_s=round(silence_s, 2))
+                self.window.fence()
+                self._closed_at = time.monotonic()
+            self._note_commits()
+            await self._reopen_after_fence()
+            await self._seek_stalled()
+            await asyncio.sleep(PULSE_S)
+
+    @property
+    def commit_age_s(self) -> float:
+        """Seconds for which finished records have waited for a commit; 0 where none wait."""
+        return time.monotonic() - self._committed_at if self._uncommitted else 0.0
+
+    def _note_commits(self) -> None:
+        uncommitted = {
+            tp: self.committed(tp)
+            for tp, lane in self.window.lanes.items()
+            if lane.acked is not None and (self.committed(tp) or 0) < lane.acked
+        }
+        if not uncommitted or uncommitted != self._uncommitted:
+            self._committed_at = time.monotonic()
+        self._uncommitted = uncommitted
+
+    async def _reopen_after_fence(self) -> None:
+        """Go on where the group never noticed the sleep: no rebalance comes then."""
+        waited_s = time.monotonic() - self._closed_at
+        if (
+            self.window.is_open
+            or self.is_draining
+            or self.rebalancing
+            or not self.window.is_fenced
+            or waited_s < self.settings.session_timeout_s
+        ):
+            return
+        self._closed_at = time.monotonic()
+        generation = self.consumer_generation_id
+        await self.consumer.perform_seek()
+        if generation == self.consumer_generation_id and not self.rebalancing:
+            self._open_window()
+
+    async def _seek_stalled(self) -> None:
+        """Seek back partitions that stand below their end with nothing in the window."""
+        now = time.monotonic()
+        if not self.window.is_open or self.rebalancing or self.window.is_full:
+            self._stalls.clear()
+            return
+        for tp, lane in list(self.window.lanes.items()):
+            end = self.consumer.highwater(tp)
+            if len(lane) or lane.expected is None or not end or lane.expected >= end:
+                self._stalls.pop(tp, None)
+                continue
+            expected, since = self._stalls.get(tp, (-1, now))
+            if expected != lane.expected:
+                self._stalls[tp] = (lane.expected, now)
+            elif now - since > STALL_S:
+                log.warning("window.stall_sought", partition=tp.partition, offset=expected)
+                self._stalls[tp] = (expected, now)
+                await self.consumer.seek(tp, expected)
+
+    async def _summarise(self) -> None:
+        while not self.should_stop:
+            await asyncio.sleep(SUMMARY_S)
+            counts = self._summary()
+            if counts or self.window.in_flight:
+                log.info(
+                    "records.summary",
+                    in_flight=self.window.in_flight,
+                    pending=self.window.pending,
+                    **counts,
+                )
+
+    # -- end
+
+    def fail(self, error: BaseException) -> None:
+        """End the process non-zero: a record's outcome could not be delivered."""
+        log.critical("app.failed", error=type(error).__name__, reason=str(error)[:200])
+        self.is_draining = True
+        self.window.fence()
+        self.watchdog.end_in(STOP_MARGIN_S, "a failed worker did not end by itself")
+        self.add_future(self.crash(error))
+
+    async def on_stop(self) -> None:
+        """Drain and commit before Faust stops the producer under the running records."""
+        self.is_draining = True
+        self.watchdog.end_in(
+            self.settings.drain_s + STOP_MARGIN_S, "stopping took longer than STREAMAPP_DRAIN_S"
+        )
+        in_time = True
+        if self.window.is_open:
+            in_time = await self._drain(self.settings.drain_s)
+        for close in self._closing:
+            await close()
+        await super().on_stop()
+        if not in_time:
+            raise SystemExit(1)

@@ -1,0 +1,121 @@
+"""A thread beside the event loop: sees a stuck loop and a lost broker, and ends what hangs.
+
+It is a thread since the things it watches for stop the loop itself: a blocking processor, a
+stop that waits for a broker that is gone.
+"""
+
+import os
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+#: Exit code of a process that had to be ended: run-time failure.
+EXIT_FAILED = 1
+
+#: A loop that did not run for so long is not coming back, seconds.
+LOOP_STUCK_S = 120.0
+
+#: ApiVersions request, version 0, correlation id 1, no client id: the one request that every
+#: broker answers before any authentication. Source: Kafka protocol guide, "ApiVersions".
+API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
+
+
+def broker_answers(
+    brokers: Sequence[str], *, ssl_context: ssl.SSLContext | None, timeout_s: float
+) -> bool:
+    """Whether any of the brokers answers a Kafka request; blocks up to ``timeout_s`` for each."""
+    for broker in brokers:
+        url = urlsplit(f"kafka://{broker}")
+        try:
+            with socket.create_connection(
+                (url.hostname or "localhost", url.port or 9092), timeout_s
+            ) as plain:
+                connection = plain
+                if ssl_context is not None:
+                    connection = ssl_context.wrap_socket(plain, server_hostname=url.hostname)
+                connection.settimeout(timeout_s)
+                connection.sendall(API_VERSIONS)
+                if len(connection.recv(8)) == 8:
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+class Watchdog(threading.Thread):
+    """Watches the loop's pulse and the broker; ends the process past its limits.
+
+    Args:
+        probe: Whether a broker answers; may block a few seconds.
+        clock: Monotonic seconds.
+        end: Ends the process at once with a code.
+        interval_s: Seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        probe: Callable[[], bool],
+        *,
+        clock: Callable[[], float],
+        end: Callable[[int], object] = os._exit,
+        interval_s: float = 1.0,
+    ) -> None:
+        super().__init__(name="streamapp-watchdog", daemon=True)
+        self._probe = probe
+        self._clock = clock
+        self._end = end
+        self._interval_s = interval_s
+        self._stopped = threading.Event()
+        self._pulse_at = clock()
+        self._broker_seen_at = clock()
+        self._ends_at: float | None = None
+        self._end_reason = ""
+
+    def pulse(self) -> float:
+        """Note that the loop runs; return the seconds since it last did."""
+        now = self._clock()
+        silence_s, self._pulse_at = now - self._pulse_at, now
+        return silence_s
+
+    @property
+    def loop_lag_s(self) -> float:
+        """Seconds since the loop last ran."""
+        return self._clock() - self._pulse_at
+
+    @property
+    def broker_silence_s(self) -> float:
+        """Seconds since a broker last answered."""
+        return self._clock() - self._broker_seen_at
+
+    def end_in(self, limit_s: float, reason: str) -> None:
+        """End the process non-zero unless it has ended by itself in time; the first call counts."""
+        if self._ends_at is None:
+            self._end_reason = reason
+            self._ends_at = self._clock() + limit_s
+
+    def stop(self) -> None:
+        """End the thread soon; the process is left alone."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Look every ``interval_s`` until stopped."""
+        while not self._stopped.wait(self._interval_s):
+            self.look()
+
+    def look(self) -> None:
+        """Do one round of checks."""
+        if self._ends_at is not None and self._clock() >= self._ends_at:
+            log.critical("watchdog.ending_process", reason=self._end_reason)
+            self._end(EXIT_FAILED)
+        elif self.loop_lag_s > LOOP_STUCK_S:
+            log.critical("watchdog.ending_process", reason="the event loop is stuck")
+            self._end(EXIT_FAILED)
+        if self._ends_at is None and self._probe():
+            self._broker_seen_at = self._clock()
