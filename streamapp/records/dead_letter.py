@@ -58,9 +58,9 @@ class DeadLetter:
             first_failure=now,
         )
 
-    def headers(self) -> dict[str, bytes]:
+    def headers(self) -> dict[str, str]:
         """Return the headers: Kafka Streams' names (KIP-1034) and our own."""
-        text = {
+        return {
             "__streams.errors.exception": self.exception,
             "__streams.errors.message": self.message,
             "__streams.errors.topic": self.topic,
@@ -72,4 +72,3 @@ class DeadLetter:
             "streamapp.request.id": self.request_id,
             "streamapp.first-failure": self.first_failure.isoformat(),
         }
-        return {name: value.encode() for name, value in text.items()}
