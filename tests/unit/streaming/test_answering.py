@@ -1,0 +1,323 @@
+import asyncio
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from streamapp.errors import InternalError, ProviderRejected, UnknownType
+from streamapp.records.request import Request
+from streamapp.records.response import Response
+from streamapp.streaming.answering import Answering
+from streamapp.streaming.emitter import Emitter, LeaseLost
+from streamapp.streaming.ledger import Ledger
+from streamapp.streaming.topics import RECORD_LIMIT
+from streamapp.streaming.window import Lease
+from tests.fakes import FakeClock
+
+T2 = TP("llm.requests", 2)
+CANARY = "canary-7f3a"
+
+
+@dataclass
+class FakeMessage:
+    value: bytes | None
+    offset: int = 0
+    key: bytes | None = b"k"
+    tp: TP = T2
+    generation_id: int = 1
+
+
+@dataclass
+class FakeEvent:
+    message: FakeMessage
+
+    def ack(self) -> bool:
+        raise AssertionError("only the window acks")
+
+
+@dataclass
+class FakeRouter:
+    """Answers with what is enqueued, an output or an exception; else with the record's id."""
+
+    answers: list[Any] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+
+    def decode(self, value: bytes | None) -> Request:
+        fields = json.loads(value or b"{}")
+        if fields.get("type") != "chat":
+            raise UnknownType("type: unknown; use one of: chat")
+        return Request(**fields)
+
+    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Response:
+        self.calls.append(id)
+        if self.gate:
+            await self.gate.wait()
+        output = self.answers.pop(0) if self.answers else f"answer to {id}"
+        if isinstance(output, Exception):
+            raise output
+        return Response(
+            id=id,
+            type=request.type,
+            output=output,
+            model="m",
+            provider="fake",
+            created_at=datetime.now(UTC),
+        )
+
+
+class FakeTopic:
+    """Collects the records in one list that all topics share, so that their order shows."""
+
+    def __init__(self, name: str, log: list[tuple[str, dict[str, Any]]]) -> None:
+        self.name = name
+        self.log = log
+
+    def get_topic_name(self) -> str:
+        return self.name
+
+    async def send(self, **record: Any) -> asyncio.Future[None]:
+        self.log.append((self.name, record))
+        delivery: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        delivery.set_result(None)
+        return delivery
+
+
+class Outcomes:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def answered(self, *, type: str, duration_s: float) -> None:
+        self.seen.append("answered")
+
+    def replayed(self, *, type: str) -> None:
+        self.seen.append("replayed")
+
+    def buried(self, *, type: str | None, kind: str) -> None:
+        self.seen.append(f"buried {kind}")
+
+
+class Fixture:
+    def __init__(self) -> None:
+        self.log: list[tuple[str, dict[str, Any]]] = []
+        self.router = FakeRouter()
+        self.outcomes = Outcomes()
+        self.lease = Lease(1)
+        self.emitter = Emitter()
+        changelog: Any = FakeTopic("changelog", self.log)
+        responses: Any = FakeTopic("responses", self.log)
+        dead_letters: Any = FakeTopic("dead-letters", self.log)
+
+        async def append(key: bytes, value: bytes, partition: int, lease: Lease) -> None:
+            await self.emitter.emit(changelog, lease, key=key, value=value, partition=partition)
+
+        store: dict[bytes, bytes] = {}
+        clock = FakeClock()
+        self.answering = Answering(
+            router=self.router,  # type: ignore[arg-type]
+            ledger=Ledger(
+                lambda: store,
+                append,
+                committed=lambda partition: None,
+                now=clock,
+                ttl_s=60,
+                max_bytes=1e6,
+            ),
+            emitter=self.emitter,
+            responses=responses,
+            dead_letters=dead_letters,
+            outcomes=self.outcomes,
+            now=clock,
+        )
+
+    async def run(self, value: bytes | None, **place: Any) -> None:
+        await self.answering(FakeEvent(FakeMessage(value, **place)), self.lease)
+
+    def topics(self) -> list[str]:
+        return [name for name, _ in self.log]
+
+    def last(self) -> dict[str, Any]:
+        return self.log[-1][1]
+
+    def headers(self) -> dict[str, str]:
+        return {name: text.decode() for name, text in self.last()["headers"].items()}
+
+
+def record(**fields: Any) -> bytes:
+    return json.dumps({"type": "chat", "metadata": {"text": CANARY}, **fields}).encode()
+
+
+async def test_answer_is_remembered_before_it_is_emitted() -> None:
+    """The ledger's entry is delivered first, on the record's partition, under its key."""
+    fixture = Fixture()
+
+    await fixture.run(record(id="r-1"))
+
+    assert fixture.topics() == ["changelog", "responses"]
+    assert json.loads(fixture.last()["value"])["id"] == "r-1"
+    assert (fixture.last()["key"], fixture.last()["partition"]) == (b"k", 2)
+
+
+async def test_record_without_id_is_named_by_its_place() -> None:
+    """The default id is topic, partition and offset."""
+    fixture = Fixture()
+
+    await fixture.run(record(), offset=41)
+
+    assert fixture.router.calls == ["llm.requests-2-41"]
+
+
+async def test_redelivered_record_gets_the_stored_answer() -> None:
+    """The second delivery emits the same bytes and makes no call."""
+    fixture = Fixture()
+    await fixture.run(record(id="r-1"))
+    first = fixture.last()["value"]
+
+    await fixture.run(record(id="r-1"))
+
+    assert fixture.last()["value"] == first
+    assert fixture.router.calls == ["r-1"]
+    assert fixture.outcomes.seen == ["answered", "replayed"]
+
+
+async def test_same_id_with_other_content_is_invalid() -> None:
+    """An id names one content; the stored answer stays."""
+    fixture = Fixture()
+    await fixture.run(record(id="r-1"))
+    answer = fixture.last()["value"]
+
+    await fixture.run(record(id="r-1", cache=False), offset=1)
+
+    assert fixture.headers()["streamapp.error.kind"] == "invalid"
+    await fixture.run(record(id="r-1"), offset=2)
+    assert fixture.last()["value"] == answer
+
+
+async def test_records_of_one_id_take_turns() -> None:
+    """Two equal records in flight cost one call."""
+    fixture = Fixture()
+    fixture.router.gate = asyncio.Event()
+    both = [
+        asyncio.ensure_future(fixture.run(record(id="r-1"), offset=n, key=b"%d" % n))
+        for n in range(2)
+    ]
+    await asyncio.sleep(0)
+
+    fixture.router.gate.set()
+    await asyncio.gather(*both)
+
+    assert fixture.router.calls == ["r-1"]
+    assert fixture.topics() == ["changelog", "responses", "responses"]
+
+
+async def test_undecodable_record_is_buried_with_its_bytes() -> None:
+    """The dead letter carries the original key and bytes, and says why in headers."""
+    fixture = Fixture()
+    value = b'{"type":"unheard","id":"r-9"}'
+
+    await fixture.run(value, offset=5)
+
+    assert fixture.topics() == ["dead-letters"]
+    assert (fixture.last()["key"], fixture.last()["value"]) == (b"k", value)
+    headers = fixture.headers()
+    assert headers["streamapp.error.kind"] == "unknown_type"
+    assert headers["streamapp.error.stage"] == "decode"
+    assert headers["streamapp.request.id"] == "r-9"
+    assert headers["__streams.errors.topic"] == "llm.requests"
+    assert headers["__streams.errors.partition"] == "2"
+    assert headers["__streams.errors.offset"] == "5"
+
+
+async def test_failed_record_is_buried_with_its_attempts() -> None:
+    """A failure of the call names its kind and what it cost."""
+    fixture = Fixture()
+    failure = ProviderRejected("HTTP 404", provider="fake", status=404)
+    failure.attempts = 3
+    fixture.router.answers.append(failure)
+
+    await fixture.run(record(id="r-1"))
+
+    assert fixture.headers()["streamapp.error.kind"] == "rejected"
+    assert fixture.headers()["streamapp.attempts"] == "3"
+    assert fixture.outcomes.seen == ["buried rejected"]
+
+
+async def test_redelivered_failure_is_buried_again_without_a_call() -> None:
+    """One record never gets a dead letter first and an answer after a crash."""
+    fixture = Fixture()
+    fixture.router.answers.append(InternalError("processor raised ValueError"))
+    await fixture.run(record(id="r-1"), offset=3)
+    first = fixture.last()
+
+    await fixture.run(record(id="r-1"), offset=3)
+
+    assert fixture.last() == first
+    assert fixture.router.calls == ["r-1"]
+
+
+async def test_later_record_with_a_dead_id_runs() -> None:
+    """A dead-lettered id may be used again."""
+    fixture = Fixture()
+    fixture.router.answers.append(InternalError("processor raised ValueError"))
+    await fixture.run(record(id="r-1"), offset=3)
+
+    await fixture.run(record(id="r-1"), offset=4)
+
+    assert fixture.topics()[-1] == "responses"
+
+
+async def test_answer_too_large_for_the_topics_is_buried() -> None:
+    """An answer no topic can carry ends as a dead letter before it reaches table or topic."""
+    fixture = Fixture()
+    fixture.router.answers.append("x" * RECORD_LIMIT)
+
+    await fixture.run(record(id="r-1"))
+
+    assert fixture.headers()["streamapp.error.kind"] == "too_large"
+    assert all(len(sent["value"]) < RECORD_LIMIT for _, sent in fixture.log)
+
+
+async def test_record_too_large_to_send_back_is_buried_by_reference() -> None:
+    """Where the original does not fit, the headers name its place."""
+    fixture = Fixture()
+
+    await fixture.run(json.dumps({"type": "?", "text": "x" * RECORD_LIMIT}).encode())
+
+    assert fixture.last()["value"] is None
+    assert fixture.headers()["streamapp.value"] == "omitted"
+
+
+async def test_lost_lease_writes_no_outcome() -> None:
+    """A record that finishes after its generation leaves neither entry nor answer."""
+    fixture = Fixture()
+    fixture.lease.is_valid = False
+
+    with pytest.raises(LeaseLost):
+        await fixture.run(record(id="r-1"))
+
+    assert fixture.log == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ProviderRejected("HTTP 404", provider="fake", status=404),
+        InternalError("processor raised ValueError"),
+    ],
+    ids=["provider", "processor"],
+)
+async def test_headers_and_log_hold_no_content(
+    failure: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the dead letter's headers nor the log line show what the record said."""
+    fixture = Fixture()
+    fixture.router.answers.append(failure)
+
+    await fixture.run(record(id="r-1"))
+
+    output = capsys.readouterr()
+    assert "record.dead_lettered" in output.out + output.err
+    assert CANARY not in output.out + output.err + str(fixture.headers())
