@@ -40,6 +40,8 @@ ROWS: dict[str, tuple[Record, str]] = {
     "extra field": (keyed(chat("extra", unknown=CANARY)), "invalid"),
     "wrong type of a field": (keyed(chat("typed", messages=CANARY)), "invalid"),
     "number not in JSON": (keyed(chat("nan", temperature=float("nan"))), "undecodable"),
+    "lone surrogate": (keyed(chat("surrogate", "\ud800")), "undecodable"),
+    "a key twice": (keyed(chat("double").replace(b"{", b'{"id": "d", ', 1)), "undecodable"),
     "unknown type": (keyed(chat("unknown", type=CANARY)), "unknown_type"),
     "type missing": (keyed(json.dumps({"text": CANARY}).encode()), "invalid"),
     "expired": (keyed(chat("expired", deadline="2020-01-01T00:00:00Z")), "expired"),
@@ -81,6 +83,7 @@ async def test_every_bad_record_ends_in_its_own_way(kafka: KafkaBroker, tmp_path
     ends = {name: dead[offset].kind if offset in dead else OK for offset, name in enumerate(ROWS)}
     assert ends == {name: end for name, (_, end) in ROWS.items()}
     assert len(found) == len(ROWS) + 1
+    assert not stage.report().missing
     for offset, outcome in dead.items():
         assert (outcome.key, outcome.value) == (records[offset].key, records[offset].value)
         assert not [h for h in outcome.headers if CANARY.encode() in h[1]], outcome.headers

@@ -47,6 +47,7 @@ class Verifier:
         self._bootstrap = bootstrap
         self._group = group
         self._requests, self._responses, self._dead_letters = requests, responses, dead_letters
+        self._ids: dict[tuple[str, str], str] = {}
         self._wall_to_monotonic_s = time.monotonic() - time.time()
         self._stack = contextlib.AsyncExitStack()
 
@@ -125,10 +126,11 @@ class Verifier:
         if record.topic == self._requests:
             id_ = _id_in(record.value) or f"{record.topic}-{record.partition}-{record.offset}"
             self.inputs.append(Input(id_, record.key, record.partition, record.offset))
+            self._ids[str(record.partition), str(record.offset)] = id_
             return
         headers = {name: value.decode(errors="replace") for name, value in record.headers}
         is_dead = record.topic == self._dead_letters
-        found = headers.get("streamapp.request.id") if is_dead else _id_in(record.value)
+        found = self._dead_id(headers) if is_dead else _id_in(record.value)
         outcome = Outcome(
             id=found or "without id",
             place=TopicPartition(record.topic, record.partition),
@@ -140,6 +142,12 @@ class Verifier:
             headers=tuple(record.headers),
         )
         self.outcomes[outcome.id].append(outcome)
+
+    def _dead_id(self, headers: Mapping[str, str]) -> str | None:
+        """Return the id of the input at the place that a dead letter names."""
+        partition = headers.get("__streams.errors.partition", "")
+        offset = headers.get("__streams.errors.offset", "")
+        return self._ids.get((partition, offset), headers.get("streamapp.request.id"))
 
     async def _sample(
         self, admin: AIOKafkaAdminClient, sampler: AIOKafkaConsumer, places: list[TopicPartition]
