@@ -5,6 +5,9 @@ from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+#: Longest ``id``, characters.
+ID_LIMIT = 200
+
 
 class Request(BaseModel):
     """One request as a producer writes it; subclass it to add a record type.
@@ -17,7 +20,7 @@ class Request(BaseModel):
     record_type: ClassVar[str] = ""
 
     type: str
-    id: str | None = Field(default=None, min_length=1, max_length=200)
+    id: str | None = Field(default=None, min_length=1, max_length=ID_LIMIT)
     model: str | None = Field(default=None, min_length=1, max_length=200)
     prompt: str | None = Field(default=None, min_length=1, max_length=200)
     metadata: dict[str, Any] = Field(default_factory=dict)

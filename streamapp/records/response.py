@@ -5,6 +5,9 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import PydanticSerializationError
+
+from streamapp.errors import InternalError
 
 
 class PromptUse(BaseModel):
@@ -62,5 +65,13 @@ class Response(BaseModel):
     created_at: datetime
 
     def encode(self) -> bytes:
-        """Return the record's JSON, UTF-8."""
-        return self.model_dump_json().encode()
+        """Return the record's JSON, UTF-8.
+
+        Raises:
+            InternalError: A processor returned what JSON cannot carry, such as half a surrogate.
+        """
+        try:
+            return self.model_dump_json().encode()
+        except PydanticSerializationError:
+            problem = f"the processor of '{self.type}' returned what is not JSON"
+        raise InternalError(problem)  # outside of the block: the cause may hold the output
