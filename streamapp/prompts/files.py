@@ -1,0 +1,99 @@
+"""Prompt files: YAML front matter between two lines ``---``, then the body."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from streamapp.errors import ConfigurationError, PromptError
+from streamapp.prompts.reference import NAME
+from streamapp.prompts.settings import PromptSettings
+from streamapp.prompts.template import Template
+from streamapp.records.problems import describe
+
+_FENCE = "---"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFile:
+    """One file as read, with its body compiled."""
+
+    name: str
+    settings: PromptSettings
+    body: str
+    template: Template
+
+
+def read_prompts(directory: Traversable) -> Iterator[PromptFile]:
+    """Yield the prompt of each ``*.md`` in ``directory``, its README excepted, by file name.
+
+    Raises:
+        ConfigurationError: A file is wrong; names file, line and fix.
+    """
+    for path in sorted(directory.iterdir(), key=lambda path: path.name):
+        if path.name.endswith(".md") and path.name.lower() != "readme.md":
+            try:
+                yield parse_prompt(path.read_text("utf-8"), name=path.name.removesuffix(".md"))
+            except OSError as error:
+                raise ConfigurationError(f"prompt file {path}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise ConfigurationError(f"prompt file {path}: save it as UTF-8") from None
+            except PromptError as error:
+                raise ConfigurationError(f"prompt file {path}, {error}") from None
+
+
+def parse_prompt(text: str, *, name: str) -> PromptFile:
+    """Return the prompt that the text of a file holds.
+
+    Args:
+        text: Front matter and body; the front matter may be missing.
+        name: The prompt's name where the front matter gives none.
+
+    Raises:
+        PromptError: The message begins with ``line N:``.
+    """
+    head, body, first_line = _parted(text.removeprefix("\ufeff"))
+    fields = _front_matter(head)
+    name = fields.pop("name", name)
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        line = _line_of("name", head)
+        raise PromptError(f"line {line}: a name is letters, digits, '.', '_' and '-', at most 100")
+    try:
+        settings = PromptSettings.model_validate(fields)
+    except ValidationError as error:
+        line = _line_of(str(error.errors()[0]["loc"][0]), head)
+        raise PromptError(f"line {line}: {describe(error, PromptSettings)}") from None
+    return PromptFile(name, settings, body, Template(body, first_line=first_line))
+
+
+def _parted(text: str) -> tuple[str, str, int]:
+    """Return front matter, body and the body's first line."""
+    lines = text.split("\n")
+    if lines[0].rstrip() != _FENCE:
+        return "", text, 1
+    for number, line in enumerate(lines[1:], 1):
+        if line.rstrip() == _FENCE:
+            return "\n".join(lines[1:number]), "\n".join(lines[number + 1 :]), number + 2
+    raise PromptError(f"line 1: the front matter has no end; add a line '{_FENCE}' before the text")
+
+
+def _front_matter(head: str) -> dict[str, Any]:
+    try:
+        fields = yaml.safe_load(head) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or "not readable"
+        line = mark.line + 2 if mark else 2
+        raise PromptError(f"line {line}: the front matter is not valid YAML: {reason}") from None
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
+        raise PromptError("line 2: the front matter must be lines of 'name: value'")
+    return fields
+
+
+def _line_of(field: str, head: str) -> int:
+    """Return the file's line that sets a top-level field of the front matter, else its first."""
+    lines = enumerate(head.split("\n"), 2)
+    return next((number for number, line in lines if line.startswith(f"{field}:")), 1)

@@ -1,0 +1,156 @@
+"""The text of a prompt: parts with fixed roles, each a sandboxed template of its own.
+
+The parts are split before anything is rendered and what is rendered is never rendered again:
+data can fill the slots of a part, and can neither begin a part nor become a template.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jinja2
+from jinja2 import meta, nodes
+from typing_extensions import TypeIs
+
+from streamapp.errors import PromptError
+from streamapp.prompts.sandbox import RENDERED_LIMIT, check, environment
+from streamapp.records.problems import escape
+
+Scalar = str | int | float | bool
+Variable = Scalar | Sequence[Scalar]
+
+#: Longest body, characters.
+BODY_LIMIT = 100_000
+#: Most items of a list that a loop runs over.
+LOOP_LIMIT = 1_000
+
+ROLES = ("system", "user", "assistant")
+_MARKER = re.compile(r"<!--\s*([A-Za-z]+)\s*-->\s*")
+_UNDEFINED = re.compile(r"'(\w+)' is undefined")
+_SCALARS = (str, int, float, bool)
+
+
+class Template:
+    """A compiled body.
+
+    A line ``<!-- system -->``, ``<!-- user -->`` or ``<!-- assistant -->`` begins a part; a
+    body without such a line is one user message.
+
+    Attributes:
+        variables: The names that the body mentions, and the first line of each.
+
+    Raises:
+        PromptError: The body is wrong; the message begins with ``line N:``.
+    """
+
+    __slots__ = ("_looped", "_parts", "variables")
+
+    def __init__(self, body: str, *, first_line: int = 1) -> None:
+        if len(body) > BODY_LIMIT:
+            raise PromptError(f"line {first_line}: the body is longer than {BODY_LIMIT} characters")
+        self.variables: dict[str, int] = {}
+        self._looped: set[str] = set()
+        jinja = environment()
+        self._parts = [
+            (role, self._compiled(jinja, text, line))
+            for role, text, line in _split(body, first_line)
+        ]
+        if self._parts[-1][0] != "user":
+            raise PromptError(f"line {first_line}: the last part must be '<!-- user -->'")
+
+    def render(self, variables: Mapping[str, Variable]) -> list[dict[str, str]]:
+        """Return OpenAI-shaped messages.
+
+        Args:
+            variables: Text, numbers and lists of them; those not mentioned are ignored.
+
+        Raises:
+            PromptError: A variable is missing or of another kind, or the result is too long.
+        """
+        for name, value in variables.items():
+            if not _is_plain(value):
+                problem = "must be text, a number or a list of those"
+            elif name in self._looped and not (_is_list(value) and len(value) <= LOOP_LIMIT):
+                problem = f"must be a list of at most {LOOP_LIMIT} items"
+            else:
+                continue
+            raise PromptError(f"the variable '{escape(name)}' {problem}")
+        messages, size = [], 0
+        for role, template in self._parts:
+            pieces = []
+            for piece in self._pieces(template, variables):
+                size += len(piece)
+                if size > RENDERED_LIMIT:
+                    raise PromptError(f"it renders to more than {RENDERED_LIMIT} characters")
+                pieces.append(piece)
+            messages.append({"role": role, "content": "".join(pieces)})
+        return messages
+
+    def _pieces(
+        self, template: jinja2.Template, variables: Mapping[str, Variable]
+    ) -> Iterator[str]:
+        try:
+            yield from template.generate(variables)
+        except jinja2.UndefinedError as error:
+            missing = _UNDEFINED.fullmatch(error.message or "")
+            problem = "the first or last of an empty list"
+            if missing:
+                name = missing[1]
+                problem = (
+                    f"line {self.variables.get(name, 1)}: the variable '{name}' is missing: give it"
+                )
+        except (TypeError, ValueError) as error:
+            problem = f"a variable is of the wrong kind ({type(error).__name__})"
+        else:
+            return
+        raise PromptError(problem)  # outside of the block: Jinja's error may hold data
+
+    def _compiled(self, jinja: jinja2.Environment, text: str, line: int) -> jinja2.Template:
+        try:
+            tree = jinja.parse(text)
+            check(tree, line=line)
+            names = meta.find_undeclared_variables(tree)
+            for node in tree.find_all(nodes.Name):
+                if node.name in names:
+                    self.variables.setdefault(node.name, node.lineno + line - 1)
+            over = (loop.iter for loop in tree.find_all(nodes.For))
+            self._looped.update(node.name for node in over if isinstance(node, nodes.Name))
+            return jinja.from_string(tree)
+        except jinja2.TemplateSyntaxError as error:
+            raise PromptError(f"line {error.lineno + line - 1}: {error.message}") from None
+        except (ValueError, RecursionError, SyntaxError, MemoryError) as error:
+            raise PromptError(f"line {line}: cannot be compiled: {error}") from None
+
+
+def _split(body: str, first_line: int) -> Iterator[tuple[str, str, int]]:
+    """Yield role, text and the text's first line of each part."""
+    parts: list[tuple[str, list[str], int]] = [("user", [], first_line)]
+    for number, line in enumerate(body.split("\n"), first_line):
+        if marker := _MARKER.fullmatch(line):
+            role = marker[1].lower()
+            if role not in ROLES:
+                known = ", ".join(f"<!-- {role} -->" for role in ROLES)
+                raise PromptError(f"line {number}: there is no such part; write one of {known}")
+            parts.append((role, [], number + 1))
+        else:
+            parts[-1][1].append(line)
+    before = "".join(parts[0][1]).strip()
+    if len(parts) > 1:
+        if before:
+            raise PromptError(f"line {first_line}: text before the first part; move it into one")
+        parts = parts[1:]
+    for role, lines, start in parts:
+        blank = next((n for n, line in enumerate(lines) if line.strip()), None)
+        if blank is None:
+            raise PromptError(f"line {start}: the {role} part is empty; write its text")
+        yield role, "\n".join(lines[blank:]).rstrip(), start + blank
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, _SCALARS) or (
+        _is_list(value) and all(isinstance(item, _SCALARS) for item in value)
+    )
+
+
+def _is_list(value: object) -> TypeIs[list[Any] | tuple[Any, ...]]:
+    return isinstance(value, list | tuple)
