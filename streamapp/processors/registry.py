@@ -1,0 +1,180 @@
+"""Which coroutine answers which record type, found by looking through modules."""
+
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import iscoroutinefunction
+from types import ModuleType
+from typing import Any, TypeVar, cast
+
+from streamapp.errors import (
+    ConfigurationError,
+    Failure,
+    InternalError,
+    InvalidRecord,
+    UnknownType,
+)
+from streamapp.llm.client import LLMClient
+from streamapp.records.codec import parse, validate
+from streamapp.records.request import Request
+
+R = TypeVar("R", bound=Request)
+
+_BUILTIN = "streamapp.processors"
+_SETTING = "STREAMAPP_PROCESSORS"
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """How records of one type are answered.
+
+    Attributes:
+        record: The type's record class.
+        run: Returns the response's ``output``, which must be JSON.
+        prompt: The prompt of records that name none; None where the type has no default.
+    """
+
+    record: type[Request]
+    run: Callable[[Request, LLMClient], Awaitable[Any]]
+    prompt: str | None
+
+    @property
+    def type(self) -> str:
+        """The value of the record's field ``type``."""
+        return self.record.record_type
+
+    @property
+    def origin(self) -> str:
+        """Module and name of the coroutine, for messages."""
+        return f"{self.run.__module__}.{getattr(self.run, '__qualname__', '?')}"
+
+
+def processor(
+    record: type[R], *, prompt: str | None = None
+) -> Callable[[Callable[[R, LLMClient], Awaitable[Any]]], Processor]:
+    """Make a coroutine the processor of ``record``.
+
+    Args:
+        record: A subclass of `Request` with a ``type``.
+        prompt: The prompt of records that name none.
+
+    Raises:
+        ConfigurationError: ``record`` has no type of its own, or it is no coroutine function.
+    """
+    if "record_type" not in vars(record):
+        raise ConfigurationError(
+            f'{record.__name__} has no type: write class {record.__name__}(Request, type="...")'
+        )
+
+    def decorate(run: Callable[[R, LLMClient], Awaitable[Any]]) -> Processor:
+        if not iscoroutinefunction(run):
+            raise ConfigurationError(f"the processor of {record.__name__} must be an 'async def'")
+        # The registry gives it records of its own class alone.
+        return Processor(
+            record, cast("Callable[[Request, LLMClient], Awaitable[Any]]", run), prompt
+        )
+
+    return decorate
+
+
+class Registry:
+    """The processors of one app, by record type."""
+
+    def __init__(self, processors: Iterable[Processor]) -> None:
+        """Take the processors.
+
+        Raises:
+            ConfigurationError: Two of them answer the same type.
+        """
+        self._processors: dict[str, Processor] = {}
+        for found in processors:
+            known = self._processors.setdefault(found.type, found)
+            if known is not found:
+                raise ConfigurationError(
+                    f"two processors for the record type '{found.type}': {known.origin} and"
+                    f" {found.origin}; give one another type"
+                )
+
+    @classmethod
+    def load(cls, modules: Iterable[str] = ()) -> "Registry":
+        """Return the built-in processors and those in ``modules``.
+
+        Args:
+            modules: Dotted names; a module's processors are its attributes.
+
+        Raises:
+            ConfigurationError: A module is missing, cannot be imported or has no processor, or
+                two processors answer the same type.
+        """
+        package = import_module(_BUILTIN)
+        names = sorted(found.name for found in pkgutil.iter_modules(package.__path__))
+        builtin = [import_module(f"{_BUILTIN}.{name}") for name in names]
+        found = [one for module in builtin for one in _processors_in(module)]
+        for name in modules:
+            own = _processors_in(_imported(name))
+            if not own:
+                raise ConfigurationError(f"{_SETTING}: module '{name}' has no @processor")
+            found += own
+        return cls(found)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The record types, sorted."""
+        return tuple(sorted(self._processors))
+
+    def processor_for(self, type: str) -> Processor:
+        """Return the processor of a record type.
+
+        Raises:
+            UnknownType: There is none.
+        """
+        try:
+            return self._processors[type]
+        except KeyError:
+            known = ", ".join(self.types)
+        raise UnknownType(f"field 'type': there is no such record type; there are {known}")
+
+    def decode(self, value: bytes | None) -> Request:
+        """Return the request that a record's bytes hold.
+
+        Raises:
+            Undecodable: The value is missing, empty or not strict JSON.
+            InvalidRecord: It is no object, or a field is missing, unknown or wrong.
+            UnknownType: No processor answers its type.
+            InternalError: A validator of the record class has a bug.
+        """
+        fields = parse(value)
+        record = self.processor_for(_type_of(fields)).record
+        try:
+            return validate(record, cast("bytes", value))
+        except Failure:
+            raise
+        except Exception as error:
+            raise InternalError(f"{record.__name__} raised {type(error).__name__}") from error
+
+
+def _type_of(fields: Mapping[str, Any]) -> str:
+    type = fields.get("type")
+    if isinstance(type, str):
+        return type
+    problem = "must be text" if "type" in fields else "is missing: add it"
+    raise InvalidRecord(f"field 'type' {problem}")
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and f"{name}.".startswith(f"{error.name}."):
+            raise ConfigurationError(
+                f"{_SETTING}: there is no module '{name}'; is its folder on PYTHONPATH?"
+            ) from error
+        raise ConfigurationError(f"{_SETTING}: module '{name}': {error}") from error
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigurationError(f"{_SETTING}: module '{name}': {reason}") from error
+
+
+def _processors_in(module: ModuleType) -> list[Processor]:
+    return [value for value in vars(module).values() if isinstance(value, Processor)]

@@ -1,0 +1,143 @@
+"""One record's way through its processor: expiry, prompt, route, answer."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from streamapp.errors import Expired, Failure, InternalError
+from streamapp.llm.client import LLMClient
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.routes import DEFAULT, Routes
+from streamapp.processors.registry import Processor, Registry
+from streamapp.prompts.registry import PromptRegistry, PromptVersion
+from streamapp.records.request import Request
+from streamapp.records.response import PromptUse, Response
+
+
+class Router:
+    """Answers records of every type.
+
+    Args:
+        registry: The processors.
+        prompts: What their prompts are looked up in, once per record.
+        routes: What their models are looked up in.
+        deadline_s: Longest active time of a record, seconds.
+        clock: Monotonic, seconds.
+        now: Wall clock, aware.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        prompts: PromptRegistry,
+        routes: Routes,
+        deadline_s: float,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._registry = registry
+        self._prompts = prompts
+        self._routes = routes
+        self._deadline_s = deadline_s
+        self._clock = clock
+        self._now = now
+
+    def decode(self, value: bytes | None) -> Request:
+        """Return the request that a record's bytes hold; raises as `Registry.decode`."""
+        return self._registry.decode(value)
+
+    async def answer(
+        self, request: Request, *, id: str, key: bytes | None, deadline: Deadline | None = None
+    ) -> Response:
+        """Return the response of ``request``.
+
+        Args:
+            request: As decoded.
+            id: The record's id, its own or the default one.
+            key: The record's key; decides between variants of a prompt.
+            deadline: One that runs already, as that of an HTTP request does.
+
+        Raises:
+            Failure: Why there is no response; nothing else but a cancellation.
+        """
+        if request.is_expired(self._now()):
+            raise Expired("field 'deadline': it has passed")
+        processor = self._registry.processor_for(request.type)
+        prompt = self._prompt(request, processor, sticky=id.encode() if key is None else key)
+        model = request.model or (prompt.model if prompt else None)
+        deadline = deadline or Deadline(self._deadline_s, self._clock)
+        llm = LLMClient(
+            provider=_Route(self._routes, model),
+            model=model or DEFAULT,
+            deadline=deadline,
+            prompt=prompt,
+            task=vars(request),
+        )
+        try:
+            output = await processor.run(request, llm)
+        except Failure as failure:
+            failure.attempts = max(failure.attempts, llm.attempts)
+            raise
+        except Exception as error:
+            bug = InternalError(f"{processor.origin} raised {type(error).__name__}")
+            bug.attempts = llm.attempts
+            raise bug from error
+        return Response(
+            id=id,
+            type=request.type,
+            output=output,
+            model=llm.model,
+            provider=llm.provider,
+            prompt=_use(prompt),
+            usage=llm.usage,
+            cached=llm.cached,
+            attempts=llm.attempts,
+            duration_s=round(deadline.spent_s(), 4),
+            finish_reason=llm.finish_reason,
+            metadata=request.metadata,
+            created_at=self._now(),
+        )
+
+    def problems(self) -> list[str]:
+        """Return what would fail records: prompts and routes that are named, but missing."""
+        found = []
+        for type in self._registry.types:
+            name = self._registry.processor_for(type).prompt
+            if name and name not in self._prompts.names:
+                found.append(
+                    f"record type '{type}' needs the prompt '{name}': add {name}.md to the prompts"
+                )
+        for name in self._prompts.names:
+            model = self._prompts.resolve(name, sticky=b"").model
+            if model and model not in self._routes.names:
+                known = ", ".join(self._routes.names)
+                found.append(f"prompt '{name}' names the model '{model}': use one of {known}")
+        return found
+
+    def _prompt(
+        self, request: Request, processor: Processor, *, sticky: bytes
+    ) -> PromptVersion | None:
+        reference = request.prompt or processor.prompt
+        return self._prompts.resolve(reference, sticky=sticky) if reference else None
+
+
+class _Route:
+    """Finds the route at the call: without a model's name it depends on the operation."""
+
+    def __init__(self, routes: Routes, model: str | None) -> None:
+        self._routes = routes
+        self._model = model
+
+    async def complete(self, call: Call) -> Completion:
+        route = self._routes.resolve(self._model, operation=call.operation)
+        return await route.complete(call)
+
+    async def aclose(self) -> None:
+        """Nothing of its own to close."""
+
+
+def _use(prompt: PromptVersion | None) -> PromptUse | None:
+    if prompt is None:
+        return None
+    return PromptUse(name=prompt.name, version=prompt.version, label=prompt.label)
