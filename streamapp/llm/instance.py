@@ -5,6 +5,7 @@ from typing import Any
 
 _NODES = 1_000
 _MERGES = 64
+_DEPTH = 32
 _OPTIONAL_DEPTH = 4
 
 
@@ -18,7 +19,7 @@ def instance_of(schema: Mapping[str, Any]) -> Any:
 
 
 class _Builder:
-    """Builds from one schema, at most `_NODES` values: some schemas have no finite instance."""
+    """Builds at most `_NODES` values, `_DEPTH` deep: some schemas have no finite instance."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
@@ -26,7 +27,7 @@ class _Builder:
 
     def build(self, schema: Any, *, depth: int) -> Any:
         self._left -= 1
-        if self._left < 0:
+        if self._left < 0 or depth > _DEPTH:
             return None
         schema = self._merged(schema)
         if "const" in schema:

@@ -1,0 +1,37 @@
+"""Factories of calls and errors."""
+
+import time
+from typing import Any
+
+from streamapp.errors import GarbledAnswer, ProviderUnavailable, RateLimited
+from streamapp.llm.completion import Call
+from streamapp.llm.deadline import Deadline
+
+LABELS = {
+    "type": "object",
+    "properties": {"label": {"enum": ["good", "bad"]}},
+    "required": ["label"],
+    "additionalProperties": False,
+}
+
+
+def chat(text: str = "hello", *, deadline_s: float = 30.0, **fields: Any) -> Call:
+    fields.setdefault("deadline", Deadline(deadline_s, time.monotonic))
+    return Call(model="m", messages=[{"role": "user", "content": text}], **fields)
+
+
+def embeddings(*inputs: str) -> Call:
+    deadline = Deadline(30, time.monotonic)
+    return Call(operation="embeddings", model="m", inputs=inputs, deadline=deadline)
+
+
+def unavailable(**fields: Any) -> ProviderUnavailable:
+    return ProviderUnavailable("fake: HTTP 503", provider="fake", status=503, **fields)
+
+
+def rate_limited(retry_after_s: float | None = None) -> RateLimited:
+    return RateLimited("fake: HTTP 429", provider="fake", retry_after_s=retry_after_s)
+
+
+def garbled() -> GarbledAnswer:
+    return GarbledAnswer("fake: not JSON", provider="fake")

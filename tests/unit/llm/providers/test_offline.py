@@ -1,0 +1,119 @@
+"""What the provider without a model answers to each record type."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from streamapp.llm.completion import Completion
+from streamapp.llm.providers.offline import OfflineProvider
+from streamapp.llm.schema import Schemas
+from tests.unit.llm.calls import LABELS, chat, embeddings
+
+TEXT = "Kafka keeps records in order. It is fast. Many teams use it every day."
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "email": {"type": "string"},
+        "age": {"type": "integer", "minimum": 18},
+        "kind": {"enum": ["a", "b"]},
+        "tags": {"type": "array", "items": {"type": "string"}},
+        "address": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+    "required": ["name", "email", "age", "kind", "tags", "address"],
+}
+
+
+async def answer(text: str = "the rendered prompt", **fields: Any) -> Completion:
+    return await OfflineProvider("mine").complete(chat(text, **fields))
+
+
+async def test_answers_are_honest() -> None:
+    """The model says that there is none."""
+    assert (await answer()).model == "offline"
+    assert (await answer()).output == "[offline] the rendered prompt"
+
+
+@pytest.mark.parametrize(
+    ("max_words", "summary"),
+    [
+        (8, "Kafka keeps records in order. It is fast."),
+        (7, "Kafka keeps records in order."),
+        (2, "Kafka keeps"),
+    ],
+)
+async def test_summary_is_the_first_sentences(max_words: int, summary: str) -> None:
+    """A summary is whole sentences from the start, cut only where the first one is too long."""
+    task = {"type": "summarize", "text": TEXT, "max_words": max_words}
+
+    assert (await answer(task=task)).output == summary
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("I want a refund now", "refund please"), ("Where is it?", "order status")],
+)
+async def test_label_shares_words_with_the_text(text: str, label: str) -> None:
+    """The label with most words of the text is chosen; the first one where none has any."""
+    task = {"type": "classify", "text": text, "labels": ["order status", "refund please"]}
+
+    assert orjson.loads((await answer(task=task)).output) == {"label": label}
+
+
+async def test_translation_is_marked_as_none() -> None:
+    """A translation is the text, marked as not translated."""
+    task = {"type": "translate", "text": "Hello", "target_language": "fr"}
+
+    assert (await answer(task=task)).output == "[offline, fr] Hello"
+
+
+async def test_extraction_finds_what_is_named() -> None:
+    """An extraction fits the schema and holds what the text names."""
+    text = "Name: Ada Lovelace\nWrite to ada@example.org, please. Her age is 36."
+    task = {"type": "extract", "text": text, "schema": PERSON}
+
+    found = orjson.loads((await answer(task=task, output_schema=PERSON)).output)
+
+    assert Schemas().mismatch(PERSON, found) is None
+    assert (found["name"], found["email"], found["age"]) == ("Ada Lovelace", "ada@example.org", 36)
+
+
+async def test_extraction_keeps_to_the_schema() -> None:
+    """What the text says is left out where the schema forbids it."""
+    task = {"type": "extract", "text": "age: 7", "schema": PERSON}
+
+    found = orjson.loads((await answer(task=task, output_schema=PERSON)).output)
+
+    assert found["age"] == 18
+
+
+async def test_unknown_type_with_a_schema_fits_it() -> None:
+    """Record types of users get a valid instance too."""
+    found = orjson.loads((await answer(task={"type": "mine"}, output_schema=LABELS)).output)
+
+    assert Schemas().mismatch(LABELS, found) is None
+
+
+async def test_chat_echoes_the_last_user_message() -> None:
+    """A chat is answered with its last user message, its text parts included."""
+    messages = [
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "reply"},
+        {"role": "user", "content": [{"type": "text", "text": "last"}]},
+    ]
+    call = replace(chat(), messages=messages)
+
+    assert (await OfflineProvider("mine").complete(call)).output == "[offline] last"
+
+
+async def test_vectors_are_of_unit_length() -> None:
+    """Vectors have 8 dimensions and length 1, and depend on the text alone."""
+    first = (await OfflineProvider("one").complete(embeddings("a", "b"))).output
+    second = (await OfflineProvider("two").complete(embeddings("a"))).output
+
+    assert [len(vector) for vector in first] == [8, 8]
+    assert math.hypot(*first[0]) == pytest.approx(1)
+    assert first[0] == second[0] != first[1]

@@ -1,0 +1,114 @@
+"""Statuses and bodies of other servers, and their wishes to wait."""
+
+from typing import Any
+
+import orjson
+import pytest
+from multidict import CIMultiDict
+
+from streamapp.errors import (
+    ContentFiltered,
+    ContextLengthExceeded,
+    ProviderDenied,
+    ProviderError,
+    ProviderRejected,
+    ProviderUnavailable,
+    RateLimited,
+)
+from streamapp.llm.providers.openai_errors import error_for, retry_after_s
+
+NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
+
+
+def error(status: int, body: Any = None, **headers: str) -> ProviderError:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
+    return error_for(status, named, raw, provider="mine", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        pytest.param(
+            400,
+            {"error": {"message": "This model's maximum context length is 4096", "code": 400}},
+            ContextLengthExceeded,
+            id="vllm",
+        ),
+        pytest.param(
+            400,
+            {"error": {"message": "no", "type": "exceed_context_size_error", "code": 400}},
+            ContextLengthExceeded,
+            id="llama.cpp",
+        ),
+        pytest.param(
+            403, {"error": {"code": "content_filter"}}, ContentFiltered, id="filter-as-403"
+        ),
+        pytest.param(404, {"error": "model not found"}, ProviderRejected, id="text-error"),
+        pytest.param(422, {"detail": [{"msg": "x"}]}, ProviderRejected, id="fastapi"),
+        pytest.param(429, {"error": {"type": "insufficient_quota"}}, ProviderDenied, id="quota"),
+        pytest.param(
+            500, {"error": {"code": "context_length_exceeded"}}, ProviderUnavailable, id="5xx"
+        ),
+        pytest.param(503, b"<html>", ProviderUnavailable, id="html"),
+        pytest.param(429, b"", RateLimited, id="empty"),
+        pytest.param(400, [1], ProviderRejected, id="list"),
+        pytest.param(400, {"error": {"code": ["x"], "message": 3}}, ProviderRejected, id="types"),
+        pytest.param(204, b"", ProviderDenied, id="no-content"),
+    ],
+)
+def test_body_decides_the_error(status: int, body: Any, expected: type[ProviderError]) -> None:
+    """Compatible servers' bodies are understood as far as they say anything."""
+    assert type(error(status, body)) is expected
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("model_not_found", "mine: HTTP 404 model_not_found"),
+        ("The model `x` is gone", "mine: HTTP 404"),
+        ("x" * 65, "mine: HTTP 404"),
+        (None, "mine: HTTP 404"),
+    ],
+)
+def test_message_shows_only_a_short_code(code: str | None, shown: str) -> None:
+    """Of a provider's body only an error code gets into the message."""
+    assert str(error(404, {"error": {"code": code, "message": "secret"}})) == shown
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected_s"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:30 GMT"}, 30),
+        ({"retry-after": "Wed, 21 Oct 2015 07:00:00 GMT"}, 0),
+        ({"retry-after": "-5"}, 0),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "Wed, 99 Oct 99999 07:28:30 GMT"}, None),
+    ],
+)
+def test_wish_to_wait_is_read(headers: dict[str, str], expected_s: float | None) -> None:
+    """Milliseconds, seconds and dates are read; nonsense is no wish."""
+    assert retry_after_s(CIMultiDict(headers), now=NOW) == expected_s
+
+
+@pytest.mark.parametrize(
+    ("status", "wish", "is_retryable"),
+    [
+        (429, "false", False),
+        (500, "FALSE", False),
+        (400, "true", True),
+        (400, "maybe", False),
+        (500, "", True),
+    ],
+)
+def test_wish_to_be_retried_wins(status: int, wish: str, is_retryable: bool) -> None:
+    """`x-should-retry` wins over the status."""
+    assert error(status, b"", x_should_retry=wish).retryable is is_retryable

@@ -1,0 +1,124 @@
+"""The model as one record sees it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from streamapp.errors import PromptError
+from streamapp.llm.client import LLMClient
+from streamapp.llm.completion import Completion
+from streamapp.llm.deadline import Deadline
+from streamapp.records.response import Usage
+from tests.fakes import FakeProvider
+from tests.unit.llm.calls import LABELS, unavailable
+
+
+@dataclass
+class Greeting:
+    """A prompt with one variable."""
+
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
+    output_schema: Mapping[str, Any] | None = None
+
+    def render(self, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [{"role": "user", "content": f"Greet {variables['name']}"}]
+
+
+def client(llm: FakeProvider, **fields: Any) -> LLMClient:
+    deadline = Deadline(30, time.monotonic)
+    return LLMClient(provider=llm, model="default", deadline=deadline, **fields)
+
+
+async def test_generate_renders_the_records_prompt(llm: FakeProvider) -> None:
+    """The prompt is rendered with the variables and sent with its parameters and the task."""
+    task = {"type": "generate", "variables": {"name": "Ada"}}
+
+    text = await client(llm, prompt=Greeting(), task=task).generate({"name": "Ada"})
+
+    assert text == "answer to: Greet Ada"
+    assert llm.history[0].messages == [{"role": "user", "content": "Greet Ada"}]
+    assert llm.history[0].parameters == {"temperature": 0}
+    assert llm.history[0].task == task
+
+
+async def test_generate_prefers_the_given_schema(llm: FakeProvider) -> None:
+    """A processor's schema stands in for the prompt's own."""
+    prompt = Greeting(output_schema={"type": "string"})
+
+    await client(llm, prompt=prompt).generate({"name": "Ada"}, schema=LABELS)
+    await client(llm, prompt=prompt).generate({"name": "Ada"})
+
+    assert [call.output_schema for call in llm.history] == [LABELS, {"type": "string"}]
+
+
+async def test_generate_without_a_prompt_is_the_authors_error(llm: FakeProvider) -> None:
+    """A processor that renders without having a prompt fails with a prompt error."""
+    with pytest.raises(PromptError):
+        await client(llm).generate({})
+
+
+async def test_chat_sends_messages_as_they_are(llm: FakeProvider) -> None:
+    """Messages and parameters of a chat pass unchanged."""
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+
+    await client(llm).chat(messages, parameters={"max_tokens": 5})
+
+    assert llm.history[0].messages == messages
+    assert llm.history[0].parameters == {"max_tokens": 5}
+
+
+async def test_embed_gives_vectors(llm: FakeProvider) -> None:
+    """Embedding gives the provider's vectors for the inputs."""
+    vectors = await client(llm).embed(["a", "bc"])
+
+    assert vectors == [[1.0, 1.0], [2.0, 1.0]]
+    assert llm.history[0].operation == "embeddings"
+
+
+async def test_calls_of_a_record_are_summed(llm: FakeProvider) -> None:
+    """Usage and attempts are of all calls; the names are of the last one."""
+    spent = Usage(input_tokens=5, output_tokens=1)
+    llm.enqueue(
+        Completion(output="a", model="m1", provider="p1", usage=spent, attempts=2),
+        Completion(output="b", model="m2", provider="p2", usage=spent, finish_reason="length"),
+    )
+    record = client(llm)
+
+    await record.chat([])
+    await record.chat([])
+
+    assert record.usage == Usage(input_tokens=10, output_tokens=2)
+    assert record.attempts == 3
+    assert (record.model, record.provider, record.finish_reason) == ("m2", "p2", "length")
+
+
+@pytest.mark.parametrize(
+    ("cached", "is_cached"), [([True, True], True), ([True, False], False), ([], False)]
+)
+async def test_record_is_cached_when_all_its_calls_are(
+    cached: list[bool], is_cached: bool, llm: FakeProvider
+) -> None:
+    """A record counts as cached when it called, and every call came from a cache."""
+    record = client(llm)
+    for flag in cached:
+        llm.enqueue(Completion(output="a", model="m", provider="p", cached=flag))
+        await record.chat([])
+
+    assert record.cached is is_cached
+
+
+async def test_failure_counts_all_attempts_of_the_record(llm: FakeProvider) -> None:
+    """A failure carries the attempts of the calls before it."""
+    failure = unavailable()
+    failure.attempts = 3
+    llm.enqueue("first", failure)
+    record = client(llm)
+    await record.chat([])
+
+    with pytest.raises(type(failure)):
+        await record.chat([])
+
+    assert failure.attempts == record.attempts == 4

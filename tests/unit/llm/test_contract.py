@@ -1,0 +1,76 @@
+"""What every provider promises, on each of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import orjson
+import pytest
+
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.providers.factory import build_provider
+from streamapp.llm.providers.offline import OfflineProvider
+from streamapp.llm.schema import Schemas
+from streamapp.settings import ProviderSettings
+from tests.fakes import FakeProvider
+from tests.support.fakellm import FakeLLM
+from tests.unit.llm.calls import LABELS, chat, embeddings
+
+
+@pytest.fixture(params=["fake", "offline", "openai"])
+async def provider(request: pytest.FixtureRequest, server: FakeLLM) -> AsyncIterator[LLMProvider]:
+    """One of the providers; all of them are called ``mine``."""
+    settings = ProviderSettings(kind="openai", base_url=server.base_url)
+    made: dict[str, LLMProvider] = {
+        "fake": FakeProvider("mine"),
+        "offline": OfflineProvider("mine"),
+        "openai": build_provider("mine", settings),
+    }
+    provider = made[request.param]
+    yield provider
+    await provider.aclose()
+
+
+async def test_chat_gives_text_and_says_who_answered(provider: LLMProvider) -> None:
+    """A chat call gives text, the provider's configured name, a model and token counts."""
+    completion = await provider.complete(chat("What is Kafka?"))
+
+    assert isinstance(completion.output, str)
+    assert "What is Kafka?" in completion.output
+    assert completion.provider == "mine"
+    assert completion.model
+    assert completion.usage.input_tokens > 0
+    assert completion.usage.output_tokens > 0
+    assert completion.finish_reason == "stop"
+    assert completion.attempts == 1
+    assert not completion.cached
+
+
+async def test_embeddings_give_one_vector_per_input_in_order(provider: LLMProvider) -> None:
+    """Embeddings are one vector per input, equal for equal inputs, in the inputs' order."""
+    completion = await provider.complete(embeddings("a", "bcd", "a"))
+
+    first, second, third = completion.output
+    assert first == third != second
+    assert all(isinstance(number, float) for number in first)
+
+
+async def test_schema_gives_json_text_that_fits(provider: LLMProvider) -> None:
+    """A call with a schema is answered with the JSON text of a valid instance."""
+    completion = await provider.complete(chat("so good", output_schema=LABELS))
+
+    assert Schemas().mismatch(LABELS, orjson.loads(completion.output)) is None
+
+
+async def test_calls_in_flight_do_not_mix(provider: LLMProvider) -> None:
+    """Many calls at once each get their own answer."""
+    texts = [f"question {n:03}" for n in range(50)]
+
+    answers = await asyncio.gather(*(provider.complete(chat(text)) for text in texts))
+
+    assert all(text in answer.output for text, answer in zip(texts, answers, strict=True))
+
+
+async def test_closing_twice_is_harmless(provider: LLMProvider) -> None:
+    """A provider can be closed unused, used and closed, and closed again."""
+    await provider.aclose()
+    await provider.aclose()

@@ -1,0 +1,105 @@
+"""What a record's model name stands for."""
+
+from typing import Any
+
+import pytest
+
+from streamapp.errors import ConfigurationError, InvalidRecord
+from streamapp.llm.routes import Routes
+from streamapp.settings import ModelSettings, ProviderSettings, Settings
+from tests.fakes import FakeClock, FakeProvider
+from tests.unit.llm.calls import LABELS, chat, unavailable
+
+MODELS = {
+    "default": ModelSettings(targets=["one/small"]),
+    "large": ModelSettings(targets=["two/org/big"]),
+}
+
+
+@pytest.fixture
+def providers() -> dict[str, FakeProvider]:
+    """Two providers."""
+    return {"one": FakeProvider("one"), "two": FakeProvider("two")}
+
+
+def routes(providers: dict[str, FakeProvider], **fields: Any) -> Routes:
+    configured = {name: ProviderSettings(kind="offline") for name in providers}
+    settings = Settings(providers=configured, **{"models": MODELS, **fields})
+    return Routes(settings, providers, sleep=FakeClock().sleep)
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "model"),
+    [(None, "one", "small"), ("default", "one", "small"), ("large", "two", "org/big")],
+)
+async def test_name_leads_to_its_target(
+    name: str | None, provider: str, model: str, providers: dict[str, FakeProvider]
+) -> None:
+    """A name leads to its route's provider and model; no name is the default route."""
+    completion = await routes(providers).resolve(name).complete(chat())
+
+    assert (completion.provider, completion.model) == (provider, model)
+
+
+@pytest.mark.parametrize("name", ["CANARY", "one/small", ""])
+def test_unknown_name_is_an_invalid_record(name: str, providers: dict[str, FakeProvider]) -> None:
+    """Only route names can be named, not targets; the message lists them and not the value."""
+    with pytest.raises(InvalidRecord, match="default, large") as caught:
+        routes(providers).resolve(name)
+
+    assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("embed_model", "provider", "model"),
+    [
+        (None, "one", "small"),
+        ("vectors", "one", "vectors"),
+        ("org/vectors", "one", "org/vectors"),
+        ("two/vectors", "two", "vectors"),
+    ],
+)
+async def test_embeddings_have_a_default_of_their_own(
+    embed_model: str | None, provider: str, model: str, providers: dict[str, FakeProvider]
+) -> None:
+    """Without a name, embeddings go to `embed_model`, of the default provider where it is bare."""
+    routed = routes(providers, embed_model=embed_model).resolve(None, operation="embeddings")
+
+    completion = await routed.complete(chat())
+
+    assert (completion.provider, completion.model) == (provider, model)
+
+
+async def test_named_route_also_embeds(providers: dict[str, FakeProvider]) -> None:
+    """A record that names a route gets it, for embeddings too."""
+    routed = routes(providers, embed_model="vectors").resolve("large", operation="embeddings")
+
+    assert (await routed.complete(chat())).model == "org/big"
+
+
+async def test_route_retries_and_validates(providers: dict[str, FakeProvider]) -> None:
+    """A route retries what can be retried and gives valid objects."""
+    providers["one"].enqueue(unavailable(), "wrong", '{"label": "good"}')
+
+    completion = await routes(providers).resolve(None).complete(chat(output_schema=LABELS))
+
+    assert completion.output == {"label": "good"}
+    assert completion.attempts == 3
+
+
+def test_names_are_those_of_the_settings(providers: dict[str, FakeProvider]) -> None:
+    """The routes can be listed."""
+    assert routes(providers).names == ("default", "large")
+
+
+def test_default_route_is_required(providers: dict[str, FakeProvider]) -> None:
+    """Without a default route the configuration is wrong."""
+    with pytest.raises(ConfigurationError, match="default"):
+        routes(providers, models={})
+
+
+async def test_closing_closes_every_provider(providers: dict[str, FakeProvider]) -> None:
+    """Closing the routes closes each provider."""
+    await routes(providers).aclose()
+
+    assert all(provider.is_closed for provider in providers.values())
