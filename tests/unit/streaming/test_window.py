@@ -129,6 +129,15 @@ async def test_event_between_revoke_and_assignment_is_dropped(broker: FakeBroker
     assert not await broker.deliver(T0)
 
 
+async def test_event_of_an_older_generation_is_dropped(broker: FakeBroker) -> None:
+    """Also at the expected offset: who fetched it then may not own the partition now."""
+    stale = FakeEvent(FakeMessage(T0, 0, b"a", broker.generation), broker.acks)
+    await broker.revoke()
+    broker.assign()
+
+    assert not await broker.window.take(stale)
+
+
 async def test_foreign_partition_is_dropped(broker: FakeBroker) -> None:
     """A partition that was not assigned is not ours to answer."""
     event = FakeEvent(FakeMessage(T1, 0, b"a", broker.generation), broker.acks)
