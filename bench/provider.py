@@ -37,10 +37,10 @@ class Provider:
         """Return how many calls came so far."""
         return int((await self._get("/_calls/count"))["total"])
 
-    async def first_call_s(self) -> float:
-        """Return when the first call came, by the wall clock."""
-        first = (await self._get("/_calls"))[0]
-        return float(first["at_s"]) + time.time() - time.monotonic()
+    async def call_times_s(self) -> list[float]:
+        """Return when each call came, by the wall clock, ascending."""
+        to_wall_s = time.time() - time.monotonic()
+        return [float(call["at_s"]) + to_wall_s for call in await self._get("/_calls")]
 
     async def is_up(self) -> bool:
         """Whether it answers."""

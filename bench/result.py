@@ -14,7 +14,9 @@ class Result:
         cpu_s: CPU of the worker process in that time.
         peak_mb: Largest resident memory up to the last answer.
         rss_mb: Resident memory after each tenth of the answers.
-        ready_s: From the start of the process to its first call or readiness.
+        called_s: When each tenth of the calls had come, seconds from the first one.
+        answered_s: The same of the answers.
+        ready_s: From the start of the process to its first call.
         calls: Provider calls.
     """
 
@@ -26,7 +28,9 @@ class Result:
     work_s: float
     cpu_s: float
     peak_mb: float
-    rss_mb: list[float] = field(default_factory=list)
+    rss_mb: list[int] = field(default_factory=list)
+    called_s: list[float] = field(default_factory=list)
+    answered_s: list[float] = field(default_factory=list)
     ready_s: float
     calls: int
     order_breaks: int

@@ -109,8 +109,8 @@ class Run:
         verdict = Verdict.of(self._workload, await self._topics.answers(self._place.responses))
         if not verdict.times_s:
             raise RunFailed(f"no record was answered\n{self._process.tail()}")
-        first_s, last_s = await self._provider.first_call_s(), verdict.times_s[-1]
-        tenths = [len(verdict.times_s) * tenth // 10 - 1 for tenth in range(1, 11)]
+        called_s = await self._provider.call_times_s()
+        first_s, last_s = called_s[0], verdict.times_s[-1]
         return Result(
             contestant=self._contestant.name,
             title=self._contestant.title,
@@ -120,9 +120,11 @@ class Run:
             work_s=last_s - first_s,
             cpu_s=self._usage.cpu_between(first_s, last_s),
             peak_mb=self._usage.peak_mb(last_s),
-            rss_mb=[round(self._usage.rss_mb_at(verdict.times_s[max(0, i)])) for i in tenths],
+            rss_mb=[round(self._usage.rss_mb_at(at_s)) for at_s in _tenths(verdict.times_s)],
+            called_s=[round(at_s - first_s, 2) for at_s in _tenths(called_s)],
+            answered_s=[round(at_s - first_s, 2) for at_s in _tenths(verdict.times_s)],
             ready_s=first_s - self._started_s,
-            calls=await self._provider.calls(),
+            calls=len(called_s),
             order_breaks=verdict.order_breaks,
             missing=verdict.missing,
             duplicates=verdict.duplicates,
@@ -159,6 +161,11 @@ class Run:
             raise RunFailed(f"exit code {self._process.exit_code}\n{self._process.tail()}")
         if time.monotonic() - changed_s > STALLED_S:
             raise RunFailed(f"no answer for {STALLED_S:.0f} s\n{self._process.tail()}")
+
+
+def _tenths(times_s: list[float]) -> list[float]:
+    """Return the time of the last one of each tenth."""
+    return [times_s[max(0, len(times_s) * tenth // 10 - 1)] for tenth in range(1, 11)]
 
 
 def _clean_environment() -> dict[str, str]:
