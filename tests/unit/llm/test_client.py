@@ -96,7 +96,8 @@ async def test_calls_of_a_record_are_summed(llm: FakeProvider) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cached", "is_cached"), [([True, True], True), ([True, False], False), ([], False)]
+    ("cached", "is_cached"),
+    [([True, True], True), ([True, False], False), ([False, True], False), ([], False)],
 )
 async def test_record_is_cached_when_all_its_calls_are(
     cached: list[bool], is_cached: bool, llm: FakeProvider
