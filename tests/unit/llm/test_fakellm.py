@@ -4,12 +4,15 @@ import asyncio
 import json
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.support.fakellm import FakeLLM
+
+ROOT = Path(__file__).parents[3]
 
 
 async def post(base_url: str, text: str, **fields: Any) -> tuple[int, Any]:
@@ -97,7 +100,7 @@ async def test_control_scripts_and_resets(server: FakeLLM) -> None:
 async def test_process_says_where_it_listens_and_stops() -> None:
     """As a process it prints its URL once it listens and ends on SIGTERM with exit 0."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.fakellm", cwd=root(), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.support.fakellm", cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout
@@ -108,12 +111,6 @@ async def test_process_says_where_it_listens_and_stops() -> None:
 
     assert status == 200
     assert await process.wait() == 0
-
-
-def root() -> str:
-    import tests
-
-    return str(tests.__file__).removesuffix("tests/__init__.py")
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/nowhere"])
