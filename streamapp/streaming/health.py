@@ -32,7 +32,8 @@ class AppHealth:
         """Return what the worker needs to do its work."""
         app = self._app
         watchdog = app.watchdog
-        is_assigned = app.consumer_generation_id > 0 and not app.rebalancing
+        # Not by the generation: the first one of a group can be 0.
+        is_assigned = app.rebalancing_count > 0 and not app.rebalancing
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
         return {
             "assigned": Check(is_assigned, "" if is_assigned else "waiting for the group"),
