@@ -64,6 +64,8 @@ def _line(kind: str, location: tuple[Any, ...], message: str) -> str:
         return f"{name} does not belong to this type: remove it"
     if kind.startswith(("datetime_", "timezone_")):
         return f"{name} must be a time with zone, such as 2030-01-01T00:00:00Z"
+    if kind.startswith("union_tag_"):
+        return f"{name} is of none of the kinds that are possible here"
     is_constant = kind in _CONSTANT or (kind in _CORE and kind.endswith("_type"))
     if is_constant or kind not in _CORE:  # an unknown kind is a `PydanticCustomError` of a type
         return f"{name}: {message}"
