@@ -112,14 +112,16 @@ class PromptRegistry:
         prompt = self._prompts.get(wanted.name)
         if prompt is None:
             raise PromptNotFound("field 'prompt': there is no prompt of that name")
-        label = None if wanted.version else wanted.label or PRODUCTION
-        version = prompt.labels.get(label) if label else wanted.version
-        file = prompt.versions.get(version) if version else None
-        if version is None or file is None:
+        label, version = wanted.label, wanted.version
+        if version is None:
+            label = label or PRODUCTION
+            version = prompt.labels.get(label)
+        if version is None or version not in prompt.versions:
             raise PromptNotFound(
                 f"prompt '{prompt.name}': there is no such label or version; labels:"
                 f" {', '.join(sorted(prompt.labels))}; newest version: {max(prompt.versions)}"
             )
+        file = prompt.versions[version]
         return PromptVersion(prompt.name, version, label, file.settings, file.template)
 
 

@@ -1,0 +1,105 @@
+"""Prompt files, right and wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from streamapp.errors import ConfigurationError
+from streamapp.prompts.files import parse_prompt, read_prompts
+
+FULL = """---
+name: haiku
+description: Three lines.
+model: large
+parameters: {temperature: 0.9, stop: END}
+output_schema: {type: object, properties: {haiku: {type: string}}}
+---
+<!-- system -->
+You write haiku.
+<!-- user -->
+{{ subject }}
+"""
+
+
+def test_front_matter_and_body_are_read() -> None:
+    """Every field of the front matter has its place."""
+    prompt = parse_prompt(FULL, name="file")
+
+    assert prompt.name == "haiku"
+    assert prompt.settings.description == "Three lines."
+    assert prompt.settings.model == "large"
+    assert prompt.settings.parameters.sampling() == {"temperature": 0.9, "stop": ["END"]}
+    assert prompt.settings.output_schema is not None
+    assert prompt.template.variables == {"subject": 11}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Write a haiku.", "---\n---\nWrite a haiku.", "\ufeff---\r\n---\r\nWrite a haiku.\r\n"],
+    ids=["no front matter", "empty", "windows"],
+)
+def test_front_matter_is_optional(text: str) -> None:
+    """A text alone is a prompt, named as its file."""
+    prompt = parse_prompt(text, name="haiku")
+
+    assert prompt.name == "haiku"
+    assert prompt.template.render({}) == [{"role": "user", "content": "Write a haiku."}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("---\nname: x\ntext", "line 1: the front matter has no end", id="open"),
+        pytest.param("---\nname: [\n---\nx", "line 2: the front matter is not valid", id="yaml"),
+        pytest.param("---\n- a\n---\nx", "line 2: the front matter must be lines", id="list"),
+        pytest.param("---\nname: a b\n---\nx", "line 2: a name is letters", id="name"),
+        pytest.param("---\nname: 5\n---\nx", "line 2: a name is letters", id="number as name"),
+        pytest.param(
+            "---\nname: x\nmodle: y\n---\nx", "line 3: field 'modle' is unknown", id="unknown field"
+        ),
+        pytest.param(
+            "---\nparameters:\n  temperature: 3\n---\nx",
+            "line 2: field 'parameters.temperature': Input should be less",
+            id="parameter",
+        ),
+        pytest.param(
+            "---\nparameters:\n  api_base: x\n---\nx",
+            "line 2: field 'parameters.api_base' is unknown",
+            id="base url",
+        ),
+        pytest.param("---\noutput_schema: 5\n---\nx", "line 2: field 'output_schema'", id="schema"),
+        pytest.param("---\nname: x\n---\n\n{{ x.y }}", "line 5: the attribute", id="body"),
+        pytest.param("---\nx: !!python/object:os.system {}\n---\nx", "line 2: ", id="yaml object"),
+        pytest.param("---\n? [a]\n: b\n---\nx", "line 2: ", id="yaml key"),
+    ],
+)
+def test_a_wrong_file_is_named_with_line_and_fix(tmp_path: Path, text: str, message: str) -> None:
+    """The operator learns where to look and what to change."""
+    (tmp_path / "mine.md").write_text(text)
+
+    with pytest.raises(ConfigurationError, match=rf"mine\.md, {message}"):
+        list(read_prompts(tmp_path))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """Another encoding is said to be one."""
+    (tmp_path / "mine.md").write_bytes(b"caf\xe9")
+
+    with pytest.raises(ConfigurationError, match=r"mine\.md: save it as UTF-8"):
+        list(read_prompts(tmp_path))
+
+
+def test_a_directory_named_as_a_prompt_is_named(tmp_path: Path) -> None:
+    """What cannot be read is said."""
+    (tmp_path / "mine.md").mkdir()
+
+    with pytest.raises(ConfigurationError, match=r"mine\.md: "):
+        list(read_prompts(tmp_path))
+
+
+def test_other_files_are_left_alone(tmp_path: Path) -> None:
+    """A README and files that are no Markdown are not prompts."""
+    for name in ("README.md", "notes.txt", "b.md", "a.md"):
+        (tmp_path / name).write_text("{{ text }}")
+
+    assert [prompt.name for prompt in read_prompts(tmp_path)] == ["a", "b"]
