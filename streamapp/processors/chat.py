@@ -42,12 +42,7 @@ class ImagePart(TypedDict):
     image_url: ImageURL
 
 
-Part = Annotated[
-    TextPart | ImagePart,
-    Discriminator(
-        "type", custom_error_type="part", custom_error_message="type must be text or image_url"
-    ),
-]
+Part = Annotated[TextPart | ImagePart, Discriminator("type")]
 
 
 def _content(value: Any) -> str:

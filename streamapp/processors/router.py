@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from streamapp.errors import Expired, Failure, InternalError
+from streamapp.errors import Expired, Failure, InternalError, InvalidRecord
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.routes import DEFAULT, Routes
+from streamapp.llm.schema import Schemas
 from streamapp.processors.registry import Processor, Registry
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.records.request import Request
@@ -100,8 +101,8 @@ class Router:
         )
 
     def problems(self) -> list[str]:
-        """Return what would fail records: prompts and routes that are named, but missing."""
-        found = []
+        """Return what would fail records: missing prompts and routes, unusable schemas."""
+        found, schemas = [], Schemas()
         for type in self._registry.types:
             name = self._registry.processor_for(type).prompt
             if name and name not in self._prompts.names:
@@ -109,10 +110,16 @@ class Router:
                     f"record type '{type}' needs the prompt '{name}': add {name}.md to the prompts"
                 )
         for name in self._prompts.names:
-            model = self._prompts.resolve(name, sticky=b"").model
-            if model and model not in self._routes.names:
+            prompt = self._prompts.resolve(name, sticky=b"")
+            if prompt.model and prompt.model not in self._routes.names:
                 known = ", ".join(self._routes.names)
-                found.append(f"prompt '{name}' names the model '{model}': use one of {known}")
+                found.append(
+                    f"prompt '{name}' names the model '{prompt.model}': use one of {known}"
+                )
+            try:
+                schemas.check(prompt.output_schema or {})
+            except InvalidRecord as error:
+                found.append(f"prompt '{name}', output_schema: {error}")
         return found
 
     def _prompt(

@@ -1,0 +1,67 @@
+"""docs/adding-a-record-type.md does what it says, word for word."""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from streamapp.llm.providers.offline import OfflineProvider
+from streamapp.llm.routes import Routes
+from streamapp.processors.registry import Registry
+from streamapp.processors.router import Router
+from streamapp.prompts.registry import PromptRegistry
+from streamapp.settings import load_settings
+
+PAGE = Path(__file__).parents[3] / "docs" / "adding-a-record-type.md"
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every titled block of the page as a file, in a directory that Python imports from."""
+    blocks = re.findall(r'```\w+ title="([^"]+)"\n(.*?)\n```', PAGE.read_text(), re.DOTALL)
+    for name, text in blocks:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    for name in ("sentiment", "test_sentiment"):
+        sys.modules.pop(name, None)
+
+
+async def test_the_record_gets_the_response_that_is_shown(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings as on the page, the record in, the response out."""
+    command = re.search(r"STREAMAPP_PROCESSORS=(\w+) streamapp worker", PAGE.read_text())
+    assert command is not None
+    monkeypatch.setenv("STREAMAPP_PROCESSORS", command[1])
+    settings = load_settings()
+    router = Router(
+        registry=Registry.load(settings.processor_modules),
+        prompts=PromptRegistry.load(settings.prompts_dir),
+        routes=Routes(settings, {"offline": OfflineProvider("offline")}),
+        deadline_s=settings.deadline_s,
+        clock=time.monotonic,
+        now=lambda: datetime.now(UTC),
+    )
+
+    request = router.decode((files / "record.json").read_bytes())
+    response = await router.answer(request, id=request.id or "", key=None)
+
+    shown = json.loads((files / "response.json").read_text())
+    assert {**json.loads(response.encode()), **shown} == json.loads(response.encode())
+    assert router.problems() == []
+
+
+async def test_the_pages_own_test_passes(files: Path) -> None:
+    """The test that the page recommends works as it stands."""
+    module: ModuleType = import_module("test_sentiment")
+
+    await module.test_sentiment_asks_about_the_subject()

@@ -1,0 +1,268 @@
+"""One record's way: expiry, prompt, route, answer, and what goes wrong on it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamapp.errors import (
+    Expired,
+    InternalError,
+    InvalidRecord,
+    PromptNotFound,
+    ProviderRejected,
+    ProviderUnavailable,
+)
+from streamapp.llm.client import LLMClient
+from streamapp.llm.completion import Completion
+from streamapp.llm.deadline import Deadline
+from streamapp.processors.registry import Registry, processor
+from streamapp.processors.router import Router
+from streamapp.processors.summarize import Summarize
+from streamapp.records.request import Request
+from streamapp.records.response import Usage
+from tests.fakes import FakeClock, FakeProvider
+from tests.unit.processors.conftest import NOW
+
+MakeRouter = Callable[..., Router]
+
+
+class Own(Request, type="own"):
+    text: str = ""
+
+
+def summarize(**fields: Any) -> Summarize:
+    return Summarize(type="summarize", text="a text", **fields)
+
+
+async def test_the_response_describes_the_answer(router: Router, llm: FakeProvider) -> None:
+    """Everything the contract promises about an answer is in its response."""
+    llm.enqueue(
+        Completion(
+            output="short",
+            model="m-2030",
+            provider="fake",
+            usage=Usage(input_tokens=120, output_tokens=30),
+            finish_reason="stop",
+        )
+    )
+
+    response = await router.answer(summarize(metadata={"any": "thing"}), id="r-1", key=b"k")
+
+    assert response.model_dump(mode="json") == {
+        "id": "r-1",
+        "type": "summarize",
+        "status": "ok",
+        "output": "short",
+        "model": "m-2030",
+        "provider": "fake",
+        "prompt": {"name": "summarize", "version": 1, "label": "production"},
+        "usage": {"input_tokens": 120, "output_tokens": 30},
+        "cost_usd": None,
+        "cached": False,
+        "attempts": 1,
+        "duration_s": 0.0,
+        "finish_reason": "stop",
+        "metadata": {"any": "thing"},
+        "created_at": "2030-01-01T00:00:00Z",
+    }
+
+
+async def test_the_duration_begins_with_the_first_attempt(
+    make_router: MakeRouter, llm: FakeProvider, clock: FakeClock
+) -> None:
+    """Active seconds up to the outcome, to four places, without what came before the call."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        clock.advance(5)
+        answer = await llm.chat([{"role": "user", "content": "x"}])
+        clock.advance(0.123456)
+        return answer
+
+    router = make_router(Registry([own]))
+
+    response = await router.answer(Own(type="own"), id="r", key=None)
+
+    assert response.duration_s == 0.1235
+
+
+async def test_a_record_past_its_own_deadline_expires_before_any_call(
+    router: Router, llm: FakeProvider
+) -> None:
+    """Nothing is paid for an answer that nobody waits for."""
+    with pytest.raises(Expired):
+        await router.answer(summarize(deadline=NOW), id="r", key=None)
+    await router.answer(summarize(deadline=NOW + timedelta(seconds=1)), id="r", key=None)
+
+    assert len(llm.history) == 1
+
+
+async def test_a_given_deadline_is_the_one_that_counts(
+    router: Router, llm: FakeProvider, clock: FakeClock
+) -> None:
+    """An HTTP request's deadline runs from before the first attempt."""
+    deadline = Deadline(90, clock)
+    deadline.start()
+    clock.advance(2)
+
+    response = await router.answer(summarize(), id="r", key=None, deadline=deadline)
+
+    assert response.duration_s == 2.0
+    assert llm.history[0].deadline is deadline
+
+
+@pytest.mark.parametrize(
+    ("reference", "label"),
+    [(None, "production"), ("summarize@production", "production"), ("summarize:1", None)],
+    ids=["default", "label", "version"],
+)
+async def test_the_response_names_the_prompt(
+    router: Router, reference: str | None, label: str | None
+) -> None:
+    """Name, version, and the label if the record came by one."""
+    response = await router.answer(summarize(prompt=reference), id="r", key=None)
+
+    assert response.prompt is not None
+    assert response.prompt.model_dump() == {"name": "summarize", "version": 1, "label": label}
+
+
+async def test_an_unknown_prompt_is_not_quoted(router: Router, llm: FakeProvider) -> None:
+    """The record's value stays out of the message."""
+    with pytest.raises(PromptNotFound, match="no prompt of that name") as caught:
+        await router.answer(summarize(prompt="canary"), id="r", key=None)
+
+    assert "canary" not in str(caught.value)
+    assert llm.history == []
+
+
+@pytest.mark.parametrize(
+    ("in_record", "in_prompt", "used"),
+    [(None, "", "m"), (None, "model: large", "l"), ("default", "model: large", "m")],
+    ids=["default", "of the prompt", "of the record"],
+)
+async def test_the_model_is_the_records_then_the_prompts_then_the_default(
+    make_router: MakeRouter, tmp_path: Path, in_record: str | None, in_prompt: str, used: str
+) -> None:
+    """Who names a route first wins."""
+    (tmp_path / "summarize.md").write_text(f"---\n{in_prompt}\n---\n{{{{ text }}}}")
+    router = make_router(prompts_dir=tmp_path)
+
+    response = await router.answer(summarize(model=in_record), id="r", key=None)
+
+    assert response.model == used
+
+
+async def test_an_unknown_model_is_invalid_and_not_quoted(
+    router: Router, llm: FakeProvider
+) -> None:
+    """Records can name configured routes, nothing else."""
+    with pytest.raises(InvalidRecord) as caught:
+        await router.answer(summarize(model="canary"), id="r", key=None)
+
+    assert "canary" not in str(caught.value)
+    assert llm.history == []
+
+
+async def test_a_processors_bug_is_internal(make_router: MakeRouter) -> None:
+    """What a processor raises by mistake ends its record, with the calls it made counted."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        await llm.chat([{"role": "user", "content": "x"}])
+        raise KeyError("canary")
+
+    router = make_router(Registry([own]))
+
+    with pytest.raises(InternalError, match="raised KeyError") as caught:
+        await router.answer(Own(type="own"), id="r", key=None)
+
+    assert caught.value.attempts == 1
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_failure_counts_all_attempts_of_the_record(
+    make_router: MakeRouter, llm: FakeProvider
+) -> None:
+    """Also those of earlier calls that succeeded."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        await llm.chat([{"role": "user", "content": "x"}])
+        await llm.chat([{"role": "user", "content": "y"}])
+
+    llm.enqueue(
+        ProviderUnavailable("503", provider="fake"),
+        "fine",
+        ProviderRejected("400", provider="fake", status=400),
+    )
+    router = make_router(Registry([own]))
+
+    with pytest.raises(ProviderRejected) as caught:
+        await router.answer(Own(type="own"), id="r", key=None)
+
+    assert caught.value.attempts == 3
+
+
+async def test_a_cancellation_passes(make_router: MakeRouter) -> None:
+    """A rebalance or a client that left stops the processor; that is no failure."""
+    started = asyncio.Event()
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        started.set()
+        await asyncio.Event().wait()
+
+    router = make_router(Registry([own]))
+    task = asyncio.create_task(router.answer(Own(type="own"), id="r", key=None))
+    await started.wait()
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_the_offline_provider_sees_the_records_fields(
+    router: Router, llm: FakeProvider
+) -> None:
+    """The task says which type is asked for, and with what."""
+    await router.answer(summarize(max_words=7), id="r", key=None)
+
+    task = llm.history[0].task
+    assert (task["type"], task["text"], task["max_words"]) == ("summarize", "a text", 7)
+
+
+async def test_a_users_type_can_embed(make_router: MakeRouter, llm: FakeProvider) -> None:
+    """The route follows the call's operation: embeddings have a model of their own."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        return await llm.embed(["x"])
+
+    response = await make_router(Registry([own])).answer(Own(type="own"), id="r", key=None)
+
+    assert response.model == "e"
+
+
+def test_problems_name_what_would_fail_records(make_router: MakeRouter, tmp_path: Path) -> None:
+    """What would fail every record of a type is found without one."""
+
+    @processor(Own, prompt="own")
+    async def own(request: Own, llm: LLMClient) -> Any: ...
+
+    (tmp_path / "haiku.md").write_text("---\nmodel: huge\n---\nWrite a haiku.")
+    (tmp_path / "poem.md").write_text("---\noutput_schema: {type: strin}\n---\nWrite a poem.")
+
+    problems = make_router(Registry([own]), tmp_path).problems()
+
+    assert problems == [
+        "record type 'own' needs the prompt 'own': add own.md to the prompts",
+        "prompt 'haiku' names the model 'huge': use one of default, large",
+        "prompt 'poem', output_schema: schema is no valid JSON Schema (draft 2020-12)",
+    ]
+    assert make_router().problems() == []
