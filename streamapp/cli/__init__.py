@@ -1,8 +1,28 @@
-"""The `streamapp` command."""
+"""The `streamapp` command. Commands read options and print; the work is done in other rooms."""
 
 import click
 
+from streamapp.cli.broker import broker
+from streamapp.cli.check import check
+from streamapp.cli.demo import demo
+from streamapp.cli.group import Commands
+from streamapp.cli.send import send
+from streamapp.cli.tail import tail
+from streamapp.cli.worker import worker
 
-@click.group()
+__all__ = ["main"]
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="streamapp", message="streamapp %(version)s")
 def main() -> None:
-    """Language-model calls in Kafka streams."""
+    """Language-model calls in Kafka streams.
+
+    Settings come from STREAMAPP_* environment variables and streamapp.toml. Data goes to
+    stdout, everything else to stderr. Exit codes: 0 done, 1 failed at run time, 2 usage or
+    configuration error, found before anything starts.
+    """
+
+
+for command in (broker, check, demo, send, tail, worker):
+    main.add_command(command)

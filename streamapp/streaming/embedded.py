@@ -45,7 +45,7 @@ class EmbeddedBroker:
 
     def __enter__(self) -> Self:
         binary = _binary()
-        port = self._port = _bound_port(self._port)
+        port = self._port = free_port(self._port)
         address = f"tcp://{HOST}:{port}"
         with tempfile.TemporaryFile() as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
@@ -98,12 +98,12 @@ class EmbeddedBroker:
             self._process.wait()
 
 
-def free_port() -> int:
-    """Return a port of the loopback that nobody listens on right now."""
-    return _bound_port(None)
+def free_port(port: int | None = None) -> int:
+    """Return ``port``, or any port of the loopback, that nobody listens on right now.
 
-
-def _bound_port(port: int | None) -> int:
+    Raises:
+        ConfigurationError: Somebody listens on ``port``.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,0 +1,129 @@
+"""`streamapp demo`: a broker, a worker and one record of every type, in one command."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from streamapp.cli.answers import answers_table
+from streamapp.cli.child import Worker, running_worker
+from streamapp.cli.kafka import client_settings
+from streamapp.cli.samples import Outcome, answer_samples, samples
+from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.settings import Settings
+from streamapp.streaming.embedded import EmbeddedBroker, free_port
+
+T = TypeVar("T")
+
+#: Longest wait for a ready worker, seconds: a busy machine starts it slowly.
+READY_TIMEOUT_S = 120.0
+#: Longest wait for the answers beyond a record's own deadline, seconds.
+MARGIN_S = 10.0
+#: The first join of a group waits half of this on the embedded broker, seconds.
+SESSION_TIMEOUT_S = 6
+
+
+@click.command()
+@click.option("--exit", "leave", is_flag=True, help="End after the answers, with exit code 0.")
+def demo(leave: bool) -> None:
+    """Run everything here: a broker, a worker and one sample record of every type.
+
+    The broker is the embedded one, in memory, unless STREAMAPP_BROKER is set. Without
+    OPENAI_API_KEY or OPENAI_BASE_URL the answers come from the built-in offline provider.
+    """
+    asyncio.run(_demo(client_settings(), leave=leave))
+
+
+async def _demo(settings: Settings, *, leave: bool) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    async with AsyncExitStack() as stack:
+        progress = stack.enter_context(_progress())
+        task = progress.add_task("starting the broker", total=len(samples()))
+        environment = {"STREAMAPP_WEB_PORT": str(_free_port(settings))}
+        if "broker" not in settings.model_fields_set:
+            broker = stack.enter_context(EmbeddedBroker()).url
+            settings = settings.model_copy(update={"broker": broker})
+            environment |= {
+                "STREAMAPP_BROKER": broker,
+                "STREAMAPP_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
+            }
+        progress.update(task, description="starting the worker")
+        url = f"http://{settings.web_host}:{environment['STREAMAPP_WEB_PORT']}"
+        worker = await stack.enter_async_context(running_worker(environment, url=url))
+        outcomes = await _unless(
+            _outcomes(settings, worker, progress), stop.wait(), worker.wait_ended()
+        )
+        progress.stop()
+        if outcomes is None:
+            raise StreamappError("stopped before all answers came")
+        Console().print(answers_table(outcomes))
+        failed = [outcome.type for outcome in outcomes if outcome.response is None]
+        if failed:
+            raise StreamappError(f"no answer for: {', '.join(failed)}")
+        if not leave:
+            _say_what_next(settings, worker)
+            await _unless(worker.wait_ended(), stop.wait())
+
+
+async def _outcomes(settings: Settings, worker: Worker, progress: Progress) -> list[Outcome]:
+    """Return what became of the samples."""
+    await worker.wait_ready(READY_TIMEOUT_S)
+    task = progress.task_ids[0]
+    progress.update(task, description="waiting for the answers")
+    return await answer_samples(
+        settings,
+        on_outcome=lambda: progress.advance(task),
+        timeout_s=settings.deadline_s + MARGIN_S,
+    )
+
+
+async def _unless(work: Awaitable[T], *endings: Awaitable[object]) -> T | None:
+    """Return what ``work`` gives, or None where one of ``endings`` came first; cancel the rest."""
+    task = asyncio.ensure_future(work)
+    tasks = [task, *map(asyncio.ensure_future, endings)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for other in tasks:
+            other.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for ended in done:
+        ended.result()  # raises where it failed
+    return task.result() if task in done else None
+
+
+def _say_what_next(settings: Settings, worker: Worker) -> None:
+    worker.shows_log = True
+    for line in (
+        f"broker  {settings.broker}",
+        f"web     {worker.url}",
+        f"send    STREAMAPP_BROKER={settings.broker} streamapp send FILE.jsonl",
+        "Ctrl-C ends it; the worker's log follows.",
+    ):
+        click.echo(line, err=True)
+
+
+def _free_port(settings: Settings) -> int:
+    """Return the wanted web port, or a free one where it is taken."""
+    try:
+        return free_port(settings.web_port)
+    except ConfigurationError:
+        return free_port()
+
+
+def _progress() -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

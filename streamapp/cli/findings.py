@@ -1,0 +1,120 @@
+"""What `streamapp check` looks at: each look returns all it found, and changes nothing."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import aiohttp
+
+from streamapp.cli.kafka import answered
+from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.providers.factory import build_provider
+from streamapp.llm.providers.openai import DEFAULT_BASE_URL
+from streamapp.llm.routes import Routes
+from streamapp.processors.registry import Registry
+from streamapp.processors.router import Router
+from streamapp.prompts.registry import PromptRegistry
+from streamapp.settings import PREFIX, ProviderSettings, Settings
+from streamapp.streaming.topics import partition_counts, topic_specs, wrong_partition_counts
+
+#: Longest wait for a provider's answer, seconds.
+PROVIDER_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``detail`` says what to change where it is wrong."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def own_parts(settings: Settings) -> list[Finding]:
+    """Look at processors, prompt files and routes, and at what one names of the other."""
+    findings: list[Finding] = []
+
+    @contextmanager
+    def looking_at(name: str) -> Iterator[None]:
+        try:
+            yield
+        except ConfigurationError as error:
+            findings.append(Finding(name, False, str(error)))
+
+    registry, prompts, routes = None, None, None
+    with looking_at("processors"):
+        registry = Registry.load(settings.processor_modules)
+        findings.append(Finding("processors", True, ", ".join(registry.types)))
+    with looking_at("prompts"):
+        prompts = PromptRegistry.load(settings.prompts_dir)
+        if "prompts_dir" in settings.model_fields_set and not settings.prompts_dir.is_dir():
+            raise ConfigurationError(
+                f"{PREFIX}PROMPTS_DIR: there is no directory {str(settings.prompts_dir)!r}"
+            )
+        findings.append(Finding("prompts", True, ", ".join(prompts.names)))
+    with looking_at("models"):
+        built: dict[str, LLMProvider] = {
+            name: build_provider(name, provider) for name, provider in settings.providers.items()
+        }
+        routes = Routes(settings, built)
+        findings.append(Finding("models", True, ", ".join(routes.names)))
+    if registry and prompts and routes:
+        router = Router(
+            registry=registry,
+            prompts=prompts,
+            routes=routes,
+            deadline_s=settings.deadline_s,
+            clock=time.monotonic,
+            now=lambda: datetime.now(UTC),
+        )
+        findings += [Finding("prompts", False, problem) for problem in router.problems()]
+    return findings
+
+
+async def providers(settings: Settings) -> list[Finding]:
+    """Ask each provider for its models: the cheapest call that shows address and key."""
+    return await asyncio.gather(*(_provider(*item) for item in settings.providers.items()))
+
+
+async def _provider(name: str, provider: ProviderSettings) -> Finding:
+    title = f"provider {name}"
+    if provider.kind == "offline":
+        return Finding(title, True, "built in, for trials without a model")
+    url = f"{(provider.base_url or DEFAULT_BASE_URL).rstrip('/')}/models"
+    key = provider.api_key.get_secret_value() if provider.api_key else None
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        timeout = aiohttp.ClientTimeout(total=PROVIDER_TIMEOUT_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(url, headers=headers, allow_redirects=False) as response,
+        ):
+            status = response.status
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        reason = f"{url} does not answer ({type(error).__name__}): check base_url and network"
+        return Finding(title, False, reason)
+    if status in (401, 403):
+        variable = provider.api_key_env or "api_key_env"
+        return Finding(title, False, f"{url} refuses the key ({status}): check {variable}")
+    return Finding(title, status < 500, f"{url} answers {status}")
+
+
+async def topics(settings: Settings) -> list[Finding]:
+    """Compare the topics' partition counts with the wanted ones."""
+    specs = topic_specs(settings)
+    names = [spec.name for spec in specs]
+    try:
+        counts = await answered(settings, partition_counts(settings, names))
+    except StreamappError as error:
+        return [Finding("broker", False, f"{error}; topics were not checked")]
+    broker = Finding("broker", True, settings.broker)
+    wrong = wrong_partition_counts(specs, counts)
+    if wrong:
+        return [broker, *(Finding("topics", False, problem) for problem in wrong)]
+    missing = ", ".join(name for name in names if name not in counts)
+    detail = f"a worker will create {missing}" if missing else ", ".join(names)
+    return [broker, Finding("topics", True, detail)]

@@ -1,0 +1,113 @@
+"""What commands need of Kafka: settings, a broker that answers, and messages as they come."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, UnknownError
+
+from streamapp.errors import StreamappError
+from streamapp.settings import Settings, load_settings
+from streamapp.streaming.security import kafka_client_options
+from streamapp.streaming.topics import partition_counts
+from streamapp.telemetry.logging import configure_logging, known_secrets
+
+T = TypeVar("T")
+
+#: How long a command waits for a broker's first answer, seconds.
+BROKER_TIMEOUT_S = 10.0
+
+
+def client_settings() -> Settings:
+    """Read the settings, and keep libraries quiet: a command says itself what went wrong.
+
+    Raises:
+        ConfigurationError: A value is wrong.
+    """
+    settings = load_settings()
+    configure_logging(
+        "warning", "console", secrets=known_secrets(settings), quiet_level=logging.CRITICAL + 1
+    )
+    return settings
+
+
+async def answered(settings: Settings, request: Awaitable[T]) -> T:
+    """Return what a first request to the broker gives.
+
+    Raises:
+        StreamappError: No broker answered in time.
+    """
+    try:
+        async with asyncio.timeout(BROKER_TIMEOUT_S):
+            return await request
+    except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+        raise StreamappError(unreachable(settings)) from error
+
+
+def unreachable(settings: Settings) -> str:
+    """Return the message for a broker that does not answer."""
+    return (
+        f"the broker {settings.broker} does not answer: start it, or set STREAMAPP_BROKER"
+        " ('streamapp broker' starts an embedded one)"
+    )
+
+
+@asynccontextmanager
+async def reading(
+    settings: Settings, topics: Sequence[str], *, from_beginning: bool
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """Give a consumer that stands at its place; iterate it for every message as it comes.
+
+    Args:
+        settings: How to reach the broker.
+        topics: Existing ones; all their partitions are read, without a consumer group.
+        from_beginning: Whether to begin with the oldest message, or with the next one.
+    """
+    counts = await answered(settings, partition_counts(settings, topics))
+    partitions = [TopicPartition(name, n) for name, count in counts.items() for n in range(count)]
+    consumer = AIOKafkaConsumer(**kafka_client_options(settings), enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(partitions)
+        seek = consumer.seek_to_beginning if from_beginning else consumer.seek_to_end
+        await seek(*partitions)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+@asynccontextmanager
+async def producing(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """Give a producer whose retries neither duplicate a record nor let one overtake another."""
+    producer = await _started_producer(settings)
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def _started_producer(settings: Settings) -> AIOKafkaProducer:
+    for is_idempotent in (True, False):
+        producer = AIOKafkaProducer(
+            **kafka_client_options(settings),
+            acks="all",
+            enable_idempotence=is_idempotent,
+            linger_ms=5,
+            max_batch_size=262_144,
+        )
+        try:
+            await producer.start()
+        except UnknownError:
+            # The embedded broker has no idempotence. The client keeps the order without it too.
+            await producer.stop()
+            if not is_idempotent:
+                raise
+        except BaseException:
+            await producer.stop()
+            raise
+        else:
+            break
+    return producer

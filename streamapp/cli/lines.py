@@ -1,0 +1,60 @@
+"""Records in a JSON lines file: their bytes as they are, their keys, what is wrong with them."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from streamapp.errors import Failure, InvalidRecord, TooLarge
+from streamapp.streaming.topics import RECORD_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One record of the file; ``number`` counts from 1, empty lines included."""
+
+    number: int
+    value: bytes
+
+
+def read_lines(file: IO[bytes]) -> Iterator[Line]:
+    """Yield the lines that hold something."""
+    for number, line in enumerate(file, 1):
+        value = line.strip()
+        if value:
+            yield Line(number, value)
+
+
+def key_of(line: Line, field: str | None) -> bytes | None:
+    """Return the key of a record: a field's text, or None where no field is wanted.
+
+    Args:
+        line: The record.
+        field: Dotted path, e.g. ``metadata.customer``.
+
+    Raises:
+        InvalidRecord: The record has no text or number there.
+    """
+    if field is None:
+        return None
+    try:
+        value: Any = json.loads(line.value)
+        for name in field.split("."):
+            value = value[name]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        value = None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InvalidRecord(f"no text or number at {field!r} for the key")
+    return str(value).encode(errors="surrogatepass")
+
+
+def problem(line: Line, field: str | None, decode: Callable[[bytes], object]) -> str | None:
+    """Return why a record would become a dead letter or cannot be sent; None for a good one."""
+    try:
+        if len(line.value) > RECORD_LIMIT:
+            raise TooLarge(f"longer than {RECORD_LIMIT:,} bytes")
+        decode(line.value)
+        key_of(line, field)
+    except Failure as failure:
+        return f"line {line.number}: {failure.kind.value}: {failure}"
+    return None

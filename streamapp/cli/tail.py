@@ -1,0 +1,142 @@
+"""`streamapp tail`: follow what streamapp writes."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from aiokafka import ConsumerRecord
+
+from streamapp.cli.kafka import answered, client_settings, reading
+from streamapp.settings import Settings
+from streamapp.streaming.topics import partition_counts
+
+TOPICS = {"responses": "responses", "dead-letters": "requests-dlt", "usage": "usage"}
+
+#: Between two looks for a topic that does not exist yet, seconds.
+LOOK_S = 1.0
+
+
+@click.command()
+@click.argument("what", type=click.Choice(list(TOPICS)), default="responses")
+@click.option("--from-beginning", is_flag=True, help="Begin with the oldest message.")
+@click.option("--max", "limit", type=click.IntRange(1), help="End after so many messages.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def tail(what: str, from_beginning: bool, limit: int | None, as_json: bool) -> None:
+    """Follow responses, dead-letters or usage until Ctrl-C.
+
+    With --json, responses and usage are printed as they are on the topic; a dead letter is an
+    object of its reason, its place, and the key and record as text.
+    """
+    settings = client_settings()
+    show = (_JSON if as_json else _TEXT)[what]
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_follow(settings, settings.topic(TOPICS[what]), from_beginning, limit, show))
+
+
+async def _follow(
+    settings: Settings,
+    topic: str,
+    from_beginning: bool,
+    limit: int | None,
+    show: Callable[[ConsumerRecord], str],
+) -> None:
+    if not await answered(settings, partition_counts(settings, [topic])):
+        click.echo(f"waiting for the topic {topic}: a worker creates it", err=True)
+        from_beginning = True  # all that comes is new
+        # A broker tells nobody of new topics.
+        while not await partition_counts(settings, [topic]):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S)
+    shown = 0
+    async with reading(settings, [topic], from_beginning=from_beginning) as stream:
+        async for message in stream:
+            click.echo(show(message))
+            shown += 1
+            if shown == limit:
+                return
+
+
+def headers_of(message: ConsumerRecord) -> dict[str, str]:
+    """Return the headers as text."""
+    return {name: value.decode(errors="replace") for name, value in message.headers}
+
+
+def dead_letter(message: ConsumerRecord) -> dict[str, Any]:
+    """Return a dead letter as one object: headers by short names, then the original."""
+    headers = headers_of(message)
+    streams, own = "__streams.errors.", "streamapp."
+    return {
+        "id": headers.get(f"{own}request.id"),
+        "kind": headers.get(f"{own}error.kind"),
+        "stage": headers.get(f"{own}error.stage"),
+        "attempts": int(headers.get(f"{own}attempts", 0)),
+        "first_failure": headers.get(f"{own}first-failure"),
+        "exception": headers.get(f"{streams}exception"),
+        "message": headers.get(f"{streams}message"),
+        "topic": headers.get(f"{streams}topic"),
+        "partition": int(headers.get(f"{streams}partition", -1)),
+        "offset": int(headers.get(f"{streams}offset", -1)),
+        "key": _text(message.key),
+        "record": _text(message.value),
+    }
+
+
+def _response_line(message: ConsumerRecord) -> str:
+    record = _object(message.value)
+    tokens = record.get("usage") or {}
+    return _line(
+        message,
+        record.get("id"),
+        record.get("type"),
+        f"{record.get('provider')}/{record.get('model')}",
+        "cached" if record.get("cached") else f"{record.get('duration_s', 0):.2f} s",
+        f"{tokens.get('input_tokens', 0)}+{tokens.get('output_tokens', 0)} tokens",
+        json.dumps(record.get("output"), ensure_ascii=False),
+    )
+
+
+def _dead_letter_line(message: ConsumerRecord) -> str:
+    letter = dead_letter(message)
+    place = f"{letter['topic']}-{letter['partition']}@{letter['offset']}"
+    return _line(message, letter["id"], letter["kind"], letter["stage"], place, letter["message"])
+
+
+def _usage_line(message: ConsumerRecord) -> str:
+    return _line(message, _text(message.key), _text(message.value))
+
+
+def _line(message: ConsumerRecord, *fields: object) -> str:
+    """Return one line of the terminal's width; a terminal obeys no character of a record."""
+    time = datetime.fromtimestamp(message.timestamp / 1000, UTC).strftime("%H:%M:%S")
+    text = "  ".join([time, *(str(field) for field in fields)])
+    printable = "".join(c if c.isprintable() else "·" for c in text)
+    width = shutil.get_terminal_size((160, 24)).columns
+    return printable if len(printable) <= width else printable[: width - 1] + "…"
+
+
+def _object(value: bytes | None) -> Mapping[str, Any]:
+    try:
+        record = json.loads(value or b"")
+    except ValueError:
+        record = None
+    return record if isinstance(record, dict) else {}
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+_TEXT: Mapping[str, Callable[[ConsumerRecord], str]] = {
+    "responses": _response_line,
+    "dead-letters": _dead_letter_line,
+    "usage": _usage_line,
+}
+_JSON: Mapping[str, Callable[[ConsumerRecord], str]] = {
+    "responses": lambda message: _text(message.value) or "null",
+    "dead-letters": lambda message: json.dumps(dead_letter(message), ensure_ascii=False),
+    "usage": lambda message: _text(message.value) or "null",
+}
