@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -23,6 +24,19 @@ from tests.support.process import free_port
 PARTITIONS = 8
 
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """A start on the state of an earlier run.
+
+    Attributes:
+        answers: Records in the changelog.
+        ready_s: From the start of the process to readiness.
+    """
+
+    answers: int
+    ready_s: float
 
 
 class Arena:
@@ -67,11 +81,11 @@ class Arena:
             hotspots = run.hotspots() if profile else None
         return result, hotspots
 
-    async def restart(self, contestant: Contestant, workload: Workload) -> tuple[Result, float]:
+    async def restart(self, contestant: Contestant, workload: Workload) -> tuple[Result, Restart]:
         """Let it answer ``workload``, stop it, and start it again on what it has written.
 
         Returns:
-            The first run, and the seconds from the second start to readiness.
+            The first run and the second start.
         """
         async with self._provider(workload) as provider, self._topics() as topics:
             place = self._place(contestant, workload, provider)
@@ -83,12 +97,13 @@ class Arena:
             finally:
                 exit_code = await run.stop()
             result = await run.result(of_records=workload.records, exit_code=exit_code)
+            answers = await topics.count(place.changelog)
             await run.start()
             try:
                 ready_s = await run.ready()
             finally:
                 await run.stop()
-        return result, ready_s
+        return result, Restart(answers=answers, ready_s=ready_s)
 
     def _report(
         self, contestant: Contestant, workload: Workload, done: int, part: Workload

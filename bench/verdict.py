@@ -70,11 +70,14 @@ class Topics:
         self._partitions = range(partitions)
 
     async def count(self, topic: str) -> int:
-        """Return how many records ``topic`` has taken; 0 when it does not exist."""
+        """Return how many records ``topic`` holds; 0 when it does not exist."""
+        partitions = self._of(topic)
         try:
-            return sum((await self._consumer.end_offsets(self._of(topic))).values())
+            ends = await self._consumer.end_offsets(partitions)
+            starts = await self._consumer.beginning_offsets(partitions)
         except UnknownTopicOrPartitionError:
             return 0
+        return int(sum(ends.values()) - sum(starts.values()))
 
     async def answers(self, topic: str) -> list[Answer]:
         """Return every response on ``topic``, in order within a partition."""

@@ -38,6 +38,11 @@ class Place:
     def dead_letters(self) -> str:
         return f"{self.prefix}.requests-dlt"
 
+    @property
+    def changelog(self) -> str:
+        """What a Faust app writes its table ``answers`` to."""
+        return f"{self.prefix}-answers-changelog"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant:
