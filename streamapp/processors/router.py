@@ -77,13 +77,10 @@ class Router:
         )
         try:
             output = await processor.run(request, llm)
-        except Failure as failure:
-            failure.attempts = max(failure.attempts, llm.attempts)
-            raise
         except Exception as error:
-            bug = InternalError(f"{processor.origin} raised {type(error).__name__}")
-            bug.attempts = llm.attempts
-            raise bug from error
+            failure = _failure_of(error, processor)
+            failure.attempts = max(failure.attempts, llm.attempts)
+            raise failure from failure.__cause__
         return Response(
             id=id,
             type=request.type,
@@ -142,6 +139,18 @@ class _Route:
 
     async def aclose(self) -> None:
         """Nothing of its own to close."""
+
+
+def _failure_of(error: Exception, processor: Processor) -> Failure:
+    """Return what a processor raised, alone or in a task group, as a failure."""
+    first = error
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    if isinstance(first, Failure):
+        return first
+    bug = InternalError(f"{processor.origin} raised {type(first).__name__}")
+    bug.__cause__ = error
+    return bug
 
 
 def _use(prompt: PromptVersion | None) -> PromptUse | None:

@@ -208,6 +208,41 @@ async def test_a_failure_counts_all_attempts_of_the_record(
     assert caught.value.attempts == 3
 
 
+async def test_a_processors_own_failure_counts_the_calls_before_it(
+    make_router: MakeRouter,
+) -> None:
+    """A processor may refuse a record after it has asked the model."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        await llm.chat([{"role": "user", "content": "x"}])
+        raise InvalidRecord("field 'text': no")
+
+    with pytest.raises(InvalidRecord) as caught:
+        await make_router(Registry([own])).answer(Own(type="own"), id="r", key=None)
+
+    assert caught.value.attempts == 1
+
+
+async def test_calls_side_by_side_fail_as_one_does(
+    make_router: MakeRouter, llm: FakeProvider
+) -> None:
+    """The failure of one call in a task group is the record's, not a bug of the processor."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        async with asyncio.TaskGroup() as calls:
+            for text in "ab":
+                calls.create_task(llm.chat([{"role": "user", "content": text}]))
+
+    llm.enqueue("fine", ProviderRejected("400", provider="fake", status=400))
+
+    with pytest.raises(ProviderRejected) as caught:
+        await make_router(Registry([own])).answer(Own(type="own"), id="r", key=None)
+
+    assert caught.value.attempts == 2
+
+
 async def test_a_cancellation_passes(make_router: MakeRouter) -> None:
     """A rebalance or a client that left stops the processor; that is no failure."""
     started = asyncio.Event()
