@@ -12,8 +12,8 @@ from streamapp.prompts.reference import Reference
 from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.template import Template, Variable
 
-#: The label that a bare name means.
-PRODUCTION = "production"
+#: The label that a bare name means, and the one that follows the newest version.
+PRODUCTION, LATEST = "production", "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,12 @@ class PromptRegistry:
     def load(cls, directory: Path, *, must_exist: bool = False) -> "PromptRegistry":
         """Return the built-in prompts and those of ``directory``, which win by name.
 
-        Each file is version 1 with the label ``production``.
+        Each file is version 1, with both labels of the system.
 
         Raises:
             ConfigurationError: A file is wrong, or the directory is missing and must exist.
         """
-        found: dict[str, Prompt] = {}
-        builtin = files("streamapp.prompts") / "builtin"
-        found |= _first_versions(read_prompts(builtin))
+        found = _first_versions(read_prompts(files("streamapp.prompts") / "builtin"))
         if directory.is_dir():
             found |= _first_versions(read_prompts(directory))
         elif must_exist:
@@ -130,5 +128,6 @@ def _first_versions(prompt_files: Iterable[PromptFile]) -> dict[str, Prompt]:
     for file in prompt_files:
         if file.name in prompts:
             raise ConfigurationError(f"two prompt files are named '{file.name}': rename one")
-        prompts[file.name] = Prompt(file.name, versions={1: file}, labels={PRODUCTION: 1})
+        labels = {PRODUCTION: 1, LATEST: 1}
+        prompts[file.name] = Prompt(file.name, versions={1: file}, labels=labels)
     return prompts

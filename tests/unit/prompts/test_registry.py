@@ -91,6 +91,7 @@ def test_files_join_and_replace_the_built_in_ones(tmp_path: Path) -> None:
     registry = PromptRegistry.load(tmp_path)
 
     assert {"haiku", "classify"} <= set(registry.names)
+    assert registry.resolve("haiku@latest", sticky=b"").version == 1
     summarize = registry.resolve("summarize", sticky=b"")
     assert summarize.render({"text": "t"})[0]["content"] == "Shorten: t"
 
