@@ -58,9 +58,7 @@ def recover_id(value: bytes | None) -> str | None:
 
 def _json(value: bytes) -> Any:
     try:
-        fields = jiter.from_json(
-            value, allow_inf_nan=False, catch_duplicate_keys=True, cache_mode="keys"
-        )
+        fields = jiter.from_json(value, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError as error:
         reason, _, place = str(error).rpartition(" at ")
         if reason.startswith("Detected duplicate key"):

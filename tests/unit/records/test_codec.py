@@ -5,7 +5,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import jiter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -240,12 +239,3 @@ def test_a_deadline_is_compared_with_its_zone() -> None:
 def test_the_id_of_an_invalid_record_is_recovered(value: bytes | None, id: str | None) -> None:
     """A dead letter carries the record's own id where it can be read and is valid."""
     assert recover_id(value) == id
-
-
-def test_values_do_not_fill_the_parsers_cache() -> None:
-    """Keys recur and are worth caching; values are the records' own and must not stay."""
-    jiter.cache_clear()
-
-    parse(json.dumps({"text": CANARY, "list": [f"value {n}" for n in range(1000)]}).encode())
-
-    assert jiter.cache_usage() < 10_000
