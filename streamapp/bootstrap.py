@@ -9,6 +9,7 @@ from typing import Any, cast
 from faust.tables.table import Table
 from faust.types import TP
 
+from streamapp.errors import ConfigurationError
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routes import Routes
@@ -48,7 +49,9 @@ def create_app(
     """
     settings = settings or load_settings()
     registry = Registry.load(settings.processor_modules)
-    prompts = PromptRegistry.load(settings.prompts_dir)
+    prompts = PromptRegistry.load(
+        settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set
+    )
     if providers is None:
         providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
     routes = Routes(settings, providers)
@@ -60,6 +63,9 @@ def create_app(
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
     )
+    problems = router.problems()
+    if problems:
+        raise ConfigurationError("; ".join(problems))
     app = _faust_app(settings)
     outcomes = Counts()
     emitter = Emitter()
