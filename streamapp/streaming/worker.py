@@ -1,5 +1,6 @@
 """The process around the app: Faust's worker with our logging and our exit codes."""
 
+import logging
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -64,6 +65,8 @@ class Worker(faust.Worker):
             secrets=known_secrets(settings),
             stream=self._log_stream(),
         )
+        # Faust would tell of a wrong configuration with a traceback: the last line is enough.
+        logging.getLogger("faust.worker").addFilter(_is_no_refusal)
         if self.redirect_stdouts:
             self._redirect_stdouts()
 
@@ -74,6 +77,10 @@ class Worker(faust.Worker):
     def _refuse(self, error: ConfigurationError) -> NoReturn:
         self.stderr.write(f"streamapp: {error}\n")
         raise SystemExit(EXIT_CONFIGURATION) from None
+
+
+def _is_no_refusal(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], ConfigurationError))
 
 
 def _chosen_level(loglevel: str) -> str | None:

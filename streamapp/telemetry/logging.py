@@ -15,6 +15,8 @@ from streamapp.telemetry.repeats import RepeatLimit
 #: Libraries whose DEBUG and INFO lines say nothing to an operator. aiokafka's level is also
 #: speed: it builds its DEBUG records even where no handler wants them (a tenth of the CPU).
 QUIET = ("aiokafka", "asyncio", "aiohttp", "rocksdict")
+#: Their INFO lines name every service that starts or stops: shown at our DEBUG.
+FRAMEWORK = ("faust", "mode")
 
 
 def configure_logging(
@@ -72,6 +74,8 @@ def configure_logging(
     logging.root.setLevel(number)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(number, quiet_level))
+    for name in FRAMEWORK:
+        logging.getLogger(name).setLevel(number + 10)
 
 
 def known_secrets(settings: Settings) -> tuple[str, ...]:

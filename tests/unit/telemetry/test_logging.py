@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -11,16 +10,11 @@ from pydantic import SecretStr
 
 from streamapp.settings import ProviderSettings, Settings
 from streamapp.telemetry.logging import configure_logging, known_secrets
+from tests.support.logs import restored_logging
 
+__all__ = ["restored_logging"]
 
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Give the process its logging back."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    yield
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def test_json_lines_of_ours_and_of_libraries_have_the_same_fields() -> None:
@@ -75,6 +69,16 @@ def test_kafka_client_never_builds_debug_lines() -> None:
     configure_logging("debug", stream=io.StringIO())
 
     assert not logging.getLogger("aiokafka.consumer.fetcher").isEnabledFor(logging.DEBUG)
+
+
+def test_framework_speaks_one_level_more_quietly() -> None:
+    """Faust's lines about each service appear with DEBUG, its warnings with INFO."""
+    configure_logging("info", stream=io.StringIO())
+    at_info = [logging.getLogger("faust.x").isEnabledFor(n) for n in (20, 30)]
+    configure_logging("debug", stream=io.StringIO())
+    at_debug = [logging.getLogger("mode.x").isEnabledFor(n) for n in (10, 20)]
+
+    assert at_info == at_debug == [False, True]
 
 
 @pytest.mark.parametrize("format", ["console", "json"])

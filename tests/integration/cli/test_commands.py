@@ -1,0 +1,145 @@
+"""`send`, `tail` and `check` against the embedded broker."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamapp.cli import main
+from streamapp.cli.kafka import producing, reading
+from streamapp.settings import Settings
+from streamapp.streaming.embedded import EmbeddedBroker
+from streamapp.streaming.topics import ensure_topics, partition_counts, topic_specs
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    """A broker of the test's own, without a topic."""
+    with EmbeddedBroker() as broker:
+        yield Settings(_env_file=None, broker=broker.url)
+
+
+def run(settings: Settings, *arguments: str, **environment: str) -> Result:
+    env = {"STREAMAPP_BROKER": settings.broker} | environment
+    return CliRunner().invoke(main, arguments, env=env)
+
+
+def topics_of(settings: Settings) -> dict[str, int]:
+    names = [spec.name for spec in topic_specs(settings)]
+    return asyncio.run(partition_counts(settings, names))
+
+
+async def produce(settings: Settings, topic: str, *values: bytes) -> None:
+    async with producing(settings) as producer:
+        for value in values:
+            await producer.send_and_wait(topic, value)
+
+
+def test_send_creates_topics_keeps_bytes_and_the_order_of_each_key(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Every line arrives once, unchanged, under its key, in the order of the file."""
+    lines = [
+        json.dumps({"type": "embed", "input": f"é {n}", "id": f"r-{n}", "metadata": {"k": n % 7}})
+        for n in range(3_000)
+    ]
+    file = tmp_path / "records.jsonl"
+    file.write_text("\n".join(lines))
+
+    result = run(settings, "send", str(file), "--key", "metadata.k", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert (summary["sent"], summary["topic"]) == (3_000, "llm.requests")
+    assert topics_of(settings)["llm.requests"] == settings.partitions
+    assert asyncio.run(_sent(settings, 3_000)) == {
+        str(key).encode(): [line.encode() for line in lines[key::7]] for key in range(7)
+    }
+
+
+async def _sent(settings: Settings, count: int) -> dict[bytes, list[bytes]]:
+    found = defaultdict(list)
+    async with reading(settings, ["llm.requests"], from_beginning=True) as stream:
+        async for message in stream:
+            found[message.key].append(message.value)
+            count -= 1
+            if count == 0:
+                return dict(found)
+    return {}
+
+
+def test_send_without_check_sends_what_it_is_given(settings: Settings) -> None:
+    """Who tests dead letters can send anything; a missing key field means no key."""
+    env = {"STREAMAPP_BROKER": settings.broker}
+
+    result = CliRunner().invoke(
+        main, ["send", "-", "--no-check", "--key", "id"], input="nope\n", env=env
+    )
+
+    assert result.exit_code == 0, result.stderr
+    assert asyncio.run(_sent(settings, 1)) == {None: [b"nope"]}
+    assert "sent 1 records to llm.requests" in result.stderr
+
+
+def test_tail_prints_from_the_beginning_up_to_max(settings: Settings) -> None:
+    """What was written before is shown, no more than asked for, and the command ends."""
+    asyncio.run(ensure_topics(settings))
+    values = [json.dumps({"id": f"r-{n}"}).encode() for n in range(5)]
+    asyncio.run(produce(settings, "llm.responses", *values))
+
+    result = run(settings, "tail", "--from-beginning", "--max", "5", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert sorted(result.stdout.encode().splitlines()) == sorted(values)
+
+
+def test_tail_waits_for_a_topic_that_does_not_exist_yet(settings: Settings) -> None:
+    """Started before the first worker it shows all that comes, and creates nothing itself."""
+    tail = subprocess.Popen(
+        [sys.executable, "-m", "streamapp", "tail", "--max", "1", "--json"],
+        env={"STREAMAPP_BROKER": settings.broker},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert tail.stderr is not None
+        waiting = tail.stderr.readline()
+        before = topics_of(settings)
+        asyncio.run(ensure_topics(settings))
+        asyncio.run(produce(settings, "llm.responses", b'{"id":"r-1"}'))
+        out, _ = tail.communicate(timeout=30)
+    finally:
+        tail.kill()
+
+    assert "waiting for the topic llm.responses" in waiting
+    assert before == {}
+    assert (tail.returncode, out) == (0, '{"id":"r-1"}\n')
+
+
+def test_check_names_wrong_partition_counts_and_the_missing_prompts(settings: Settings) -> None:
+    """Both are found in one go, and the exit code is 2."""
+    asyncio.run(ensure_topics(settings.model_copy(update={"partitions": 3})))
+
+    result = run(settings, "check", STREAMAPP_PROMPTS_DIR="nowhere")
+
+    assert result.exit_code == 2
+    assert "WRONG topics: topic llm.requests has 3 partitions, not 8" in result.stdout
+    assert "WRONG prompts: STREAMAPP_PROMPTS_DIR: there is no directory" in result.stdout
+
+
+def test_check_changes_nothing(settings: Settings) -> None:
+    """Missing topics are told, not created: that is the worker's business."""
+    result = run(settings, "check")
+
+    assert result.exit_code == 0, result.stdout
+    assert "a worker will create llm.requests" in result.stdout
+    assert topics_of(settings) == {}

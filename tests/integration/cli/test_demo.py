@@ -1,0 +1,167 @@
+"""`streamapp demo`, `broker` and `worker` as processes."""
+
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from streamapp.settings import Settings
+from streamapp.streaming.embedded import EmbeddedBroker
+from streamapp.streaming.topics import ensure_topics
+from tests.support.process import ChildProcess, free_port
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
+
+TYPES = ("generate", "chat", "summarize", "classify", "extract", "translate", "embed")
+
+
+def command(tmp_path: Path, *arguments: str, **environment: str) -> ChildProcess:
+    env = {**os.environ, "STREAMAPP_WEB_PORT": str(free_port()), "COLUMNS": "120", **environment}
+    module = [sys.executable, "-m", *(() if arguments[0] == "faust" else ("streamapp",))]
+    return ChildProcess([*module, *arguments], log=tmp_path / "log", env=env, cwd=tmp_path)
+
+
+async def ended(process: ChildProcess) -> tuple[int, str]:
+    """Start it; return exit code and output."""
+    process.start()
+    try:
+        code = await process.wait(150)
+        return code, process.log.read_text()
+    finally:
+        process.kill9()
+
+
+def listens(url: str) -> bool:
+    with socket.socket() as probe:
+        parts = urlsplit(url)
+        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
+
+
+async def test_demo_with_exit_answers_every_type(tmp_path: Path) -> None:
+    """One command: exit 0 and a row for each record type, answered by the offline provider."""
+    code, output = await ended(command(tmp_path, "demo", "--exit"))
+
+    assert code == 0, output
+    assert [type for type in TYPES if not re.search(rf"│ {type} .*offline", output)] == []
+
+
+async def test_demo_stays_up_until_it_is_stopped(tmp_path: Path) -> None:
+    """It takes a free port where the wanted one is taken, tells the addresses, ends with 0."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = command(tmp_path, "demo", STREAMAPP_WEB_PORT=str(taken.getsockname()[1]))
+        process.start()
+        try:
+            await until(lambda: "Ctrl-C ends it" in process.log.read_text(), 120)
+            broker, web = re.findall(r"^(?:broker|web) +(\S+)$", process.log.read_text(), re.M)
+            async with aiohttp.ClientSession() as http, http.get(f"{web}/readyz") as response:
+                assert (await response.json())["status"] == "ok"
+            os.kill(process.pid, signal.SIGINT)  # to it alone, as its children have own groups
+            code = await process.wait(60)
+        finally:
+            process.kill9()
+
+    assert code == 0, process.tail()
+    assert not listens(broker)
+    assert not listens(web)
+
+
+async def test_demo_ends_with_the_worker_that_refuses_its_configuration(tmp_path: Path) -> None:
+    """What the worker finds wrong is the demo's own message and exit code."""
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "bad.md").write_text("{{ unclosed")
+
+    code, output = await ended(command(tmp_path, "demo", "--exit"))
+
+    assert code == 2
+    assert re.fullmatch(r"streamapp: prompt file prompts/bad\.md, line 1: .*\n", output), output
+
+
+async def test_broker_runs_in_the_foreground(tmp_path: Path) -> None:
+    """It says its address, serves it, and ends with 0 on SIGTERM."""
+    port = free_port()
+    process = command(tmp_path, "broker", "--port", str(port))
+    process.start()
+    try:
+        await until(lambda: f"kafka://127.0.0.1:{port}" in process.log.read_text(), 30)
+        assert listens(f"kafka://127.0.0.1:{port}")
+        os.kill(process.pid, signal.SIGTERM)
+        code = await process.wait(30)
+    finally:
+        process.kill9()
+
+    assert code == 0
+    assert not listens(f"kafka://127.0.0.1:{port}")
+
+
+WORKERS: Sequence[Sequence[str]] = (
+    ["worker"],
+    ["faust", "-A", "streamapp.app", "worker", "-l", "info"],
+)
+
+
+@pytest.mark.parametrize("worker", WORKERS, ids=["streamapp", "faust"])
+async def test_wrong_setting_is_one_line_and_2(tmp_path: Path, worker: Sequence[str]) -> None:
+    """Both start commands refuse a wrong setting in the same words."""
+    code, output = await ended(command(tmp_path, *worker, STREAMAPP_MAX_IN_FLIGHT="many"))
+
+    assert code == 2
+    assert re.fullmatch(r"streamapp: STREAMAPP_MAX_IN_FLIGHT: .*\n", output), output
+
+
+@pytest.mark.parametrize("worker", WORKERS, ids=["streamapp", "faust"])
+async def test_public_host_without_keys_is_refused(tmp_path: Path, worker: Sequence[str]) -> None:
+    """Faust's own option cannot open what the settings keep closed."""
+    code, output = await ended(command(tmp_path, *worker, "--web-bind", "0.0.0.0"))
+
+    assert code == 2
+    assert output.endswith("streamapp: the web host 0.0.0.0 is public: set STREAMAPP_API_KEYS\n")
+
+
+@pytest.fixture
+def broker() -> Iterator[str]:
+    """The address of an embedded broker."""
+    with EmbeddedBroker() as embedded:
+        yield embedded.url
+
+
+async def test_wrong_partition_count_is_refused_without_a_traceback(
+    tmp_path: Path, broker: str
+) -> None:
+    """What only the broker can tell is found before a record is taken: exit 2, last line."""
+    await ensure_topics(Settings(_env_file=None, broker=broker, partitions=3))
+
+    code, output = await ended(command(tmp_path, "worker", STREAMAPP_BROKER=broker))
+
+    assert code == 2
+    assert "Traceback" not in output
+    assert output.splitlines()[-1].startswith("streamapp: topic llm.requests has 3 partitions")
+
+
+async def test_worker_obeys_its_options(tmp_path: Path, broker: str) -> None:
+    """-l and --web-port win over the settings; SIGTERM ends it with 0."""
+    port = free_port()
+    process = command(
+        tmp_path,
+        *("worker", "-l", "error", "--web-port", str(port)),
+        STREAMAPP_BROKER=broker,
+        STREAMAPP_SESSION_TIMEOUT_S="6",
+    )
+    process.start()
+    try:
+        await until(lambda: listens(f"http://127.0.0.1:{port}"), 60)
+        process.sigterm()
+        code = await process.wait(60)
+    finally:
+        process.kill9()
+
+    assert (code, process.log.read_text()) == (0, "")

@@ -1,0 +1,46 @@
+"""The demo's records and their table."""
+
+import json
+
+from rich.console import Console
+
+from streamapp.cli.answers import answers_table
+from streamapp.cli.samples import Outcome, samples
+from streamapp.processors.registry import Registry
+
+
+def test_samples_are_valid_and_of_every_type() -> None:
+    """Each built-in type has one sample that its processor takes."""
+    registry = Registry.load()
+
+    requests = [registry.decode(json.dumps(r).encode()) for r in samples().values()]
+
+    assert sorted(request.type for request in requests) == sorted(registry.types)
+
+
+def test_samples_have_new_ids_each_time() -> None:
+    """A second run on the same broker is not answered from the ledger."""
+    assert not samples().keys() & samples().keys()
+
+
+def test_table_shows_answers_as_text() -> None:
+    """Brackets and escape sequences of an answer are neither markup nor obeyed."""
+    usage = {"input_tokens": 1, "output_tokens": 2}
+    common = {"provider": "p[x]", "model": "m", "usage": usage, "duration_s": 0.1}
+    outcomes = [
+        Outcome("chat", {**common, "output": "[bold]brackets[/bold] \x1b[2J"}),
+        Outcome("embed", {**common, "output": [[0.12345, 0.5, 1.0, 2.0], [1.0]]}),
+        Outcome("classify", {**common, "output": {"label": "a"}}),
+        Outcome("extract", failure="dead letter output_invalid: why"),
+    ]
+    console = Console(width=120)
+
+    with console.capture() as capture:
+        console.print(answers_table(outcomes))
+
+    text = capture.get()
+    assert "[bold]brackets[/bold] ·[2J" in text
+    assert "2 vectors of 4: [0.123, 0.500, 1.000, ...]" in text
+    assert '{"label": "a"}' in text
+    assert "output_invalid: why" in text
+    assert "p[x]" in text

@@ -1,0 +1,51 @@
+"""`streamapp send` before it connects."""
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamapp.cli import main
+
+GOOD = '{"type":"embed","input":"x"}\n'
+
+
+def run(*arguments: str, lines: str) -> Result:
+    environment = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
+    return CliRunner().invoke(main, ["send", *arguments, "-"], input=lines, env=environment)
+
+
+def test_wrong_lines_are_all_named_and_nothing_is_sent() -> None:
+    """Line number and reason on stderr, exit 2, no broker asked."""
+    result = run(lines=GOOD + "nope\n" + GOOD + '{"type":"chat"}\n')
+
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("line 2: undecodable: ")
+    assert lines[1].startswith("line 4: invalid: ")
+    assert lines[2].startswith("streamapp: 2 of 4 records are wrong, nothing was sent")
+
+
+def test_flood_of_wrong_lines_is_counted() -> None:
+    """The first problems are shown, the rest is a number."""
+    result = run(lines="nope\n" * 1000)
+
+    assert len(result.stderr.splitlines()) == 21
+    assert "1,000 of 1,000 records" in result.stderr
+
+
+def test_record_without_the_key_field_is_wrong() -> None:
+    """Who asks for order by a field is told where it is missing."""
+    result = run("--key", "metadata.customer", lines=GOOD)
+
+    assert result.exit_code == 2
+    assert "line 1: invalid: no text or number at 'metadata.customer' for the key" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-check"]])
+def test_unreachable_broker_is_named(arguments: list[str]) -> None:
+    """A broker that does not answer is a run-time failure with one line."""
+    result = run(*arguments, lines=GOOD)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("streamapp: the broker kafka://127.0.0.1:1 does not answer")
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,106 @@
+"""What `streamapp tail` prints of a message."""
+
+import json
+from datetime import UTC, datetime
+
+from aiokafka import ConsumerRecord
+
+from streamapp.cli.tail import _JSON, _TEXT
+from streamapp.errors import InvalidRecord
+from streamapp.records.dead_letter import DeadLetter
+
+
+def message(
+    value: bytes | None, *, key: bytes | None = None, headers: object = ()
+) -> ConsumerRecord:
+    return ConsumerRecord("t", 3, 41, 1_000, 0, key, value, None, 0, 0, headers)
+
+
+def dead_letter(value: bytes | None) -> ConsumerRecord:
+    letter = DeadLetter.of(
+        InvalidRecord("field 'text' is missing"),
+        stage="decode",
+        topic="llm.requests",
+        partition=2,
+        offset=7,
+        request_id="r-1",
+        now=datetime(2030, 1, 1, tzinfo=UTC),
+    )
+    headers = [(name, text.encode()) for name, text in letter.headers().items()]
+    return message(value, key=b"\xff", headers=headers)
+
+
+RESPONSE = {
+    "id": "r-1",
+    "type": "chat",
+    "provider": "p",
+    "model": "m",
+    "duration_s": 0.5,
+    "usage": {"input_tokens": 1, "output_tokens": 2},
+    "output": "hello",
+}
+
+
+def test_response_is_one_readable_line() -> None:
+    """Time, id, type, who answered, how long, tokens and the answer."""
+    line = _TEXT["responses"](message(json.dumps(RESPONSE).encode()))
+
+    assert line == '00:00:01  r-1  chat  p/m  0.50 s  1+2 tokens  "hello"'
+
+
+def test_terminal_obeys_no_character_of_an_answer() -> None:
+    """Escape sequences and line breaks in a record are shown, not obeyed."""
+    value = {**RESPONSE, "id": "a\x1b[2Jb\nc\x9bd", "output": "x\x1b]0;title\x07\ny"}
+
+    line = _TEXT["responses"](message(json.dumps(value).encode()))
+
+    assert line.isprintable()
+
+
+def test_long_answer_is_cut_to_one_line() -> None:
+    """No answer takes more than the terminal's width."""
+    line = _TEXT["responses"](message(json.dumps({**RESPONSE, "output": "x" * 9999}).encode()))
+
+    assert len(line) <= 160
+    assert line.endswith("…")
+
+
+def test_foreign_messages_do_not_end_the_command() -> None:
+    """A tombstone and bytes of somebody else are shown as far as they can be."""
+    for value in (None, b"\xff", b"[1]"):
+        for show in (*_TEXT.values(), *_JSON.values()):
+            assert show(message(value))
+
+
+def test_response_for_machines_is_the_record_itself() -> None:
+    """What is on the topic comes out unchanged."""
+    value = json.dumps(RESPONSE).encode()
+
+    assert _JSON["responses"](message(value)).encode() == value
+
+
+def test_dead_letter_says_what_and_where() -> None:
+    """Kind, place and reason on one line."""
+    line = _TEXT["dead-letters"](dead_letter(b"nope"))
+
+    assert line == ("00:00:01  r-1  invalid  decode  llm.requests-2@7  field 'text' is missing")
+
+
+def test_dead_letter_for_machines_has_headers_and_original() -> None:
+    """One object: the headers by short names, key and record as text."""
+    letter = json.loads(_JSON["dead-letters"](dead_letter(b"nope\xff")))
+
+    assert letter == {
+        "id": "r-1",
+        "kind": "invalid",
+        "stage": "decode",
+        "attempts": 0,
+        "first_failure": "2030-01-01T00:00:00+00:00",
+        "exception": "InvalidRecord",
+        "message": "field 'text' is missing",
+        "topic": "llm.requests",
+        "partition": 2,
+        "offset": 7,
+        "key": "\ufffd",
+        "record": "nope\ufffd",
+    }
