@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
 from faust.types import TP
@@ -159,9 +161,13 @@ class StreamApp(faust.App):
                 log.warning("window.fenced", silence_s=round(silence_s, 2))
                 self.window.fence()
                 self._closed_at = time.monotonic()
-            self._note_commits()
-            await self._reopen_after_fence()
-            await self._seek_stalled()
+            try:
+                self._note_commits()
+                await self._reopen_after_fence()
+                await self._seek_stalled()
+            except (KafkaError, ConsumerNotStarted) as error:
+                # Partitions come and go under our hands in a rebalance; the next beat sees.
+                log.debug("pulse.skipped", error=type(error).__name__)
             await asyncio.sleep(PULSE_S)
 
     @property
