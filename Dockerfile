@@ -1,0 +1,26 @@
+# The worker in a slim image: dependencies from the lock file, no build tools, no root.
+FROM python:3.11-slim AS build
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+RUN pip install --no-cache-dir uv==0.13.9
+WORKDIR /build
+COPY pyproject.toml uv.lock README.md LICENSE ./
+RUN uv sync --frozen --no-dev --no-install-project
+COPY streamapp ./streamapp
+RUN uv sync --frozen --no-dev --no-editable
+
+FROM python:3.11-slim
+RUN useradd --uid 10001 --user-group --no-create-home streamapp \
+    && install -d -o streamapp -g streamapp /data
+COPY --from=build /build/.venv /build/.venv
+ENV PATH=/build/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    STREAMAPP_DATA_DIR=/data \
+    STREAMAPP_LOG_FORMAT=json
+WORKDIR /data
+USER 10001
+VOLUME /data
+EXPOSE 6066
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('STREAMAPP_WEB_PORT', '6066') + '/livez', timeout=2)"]
+CMD ["streamapp", "worker"]
