@@ -31,7 +31,7 @@ class RepeatLimit(logging.Filter):
 
     def __init__(
         self,
-        limit: int = 20,
+        limit: int = 10,
         period_s: float = 10,
         *,
         clock: Callable[[], float] = time.monotonic,

@@ -104,7 +104,7 @@ def test_repeated_lines_are_bounded_and_counted() -> None:
     for _ in range(1000):
         logging.getLogger("library").error("Unable to connect to %s", "node-1")
 
-    assert len(stream.getvalue().splitlines()) == 20
+    assert len(stream.getvalue().splitlines()) == 10
 
 
 def test_configuring_again_replaces_the_former_setup() -> None:
