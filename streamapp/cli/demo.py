@@ -17,6 +17,7 @@ from streamapp.cli.samples import Outcome, answer_samples, samples
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.settings import Settings
 from streamapp.streaming.embedded import EmbeddedBroker, free_port
+from streamapp.web.server import web_url
 
 T = TypeVar("T")
 
@@ -46,7 +47,8 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
     async with AsyncExitStack() as stack:
         progress = stack.enter_context(_progress())
         task = progress.add_task("starting the broker", total=len(samples()))
-        environment = {"STREAMAPP_WEB_PORT": str(_free_port(settings))}
+        port = _free_port(settings)
+        environment = {"STREAMAPP_WEB_PORT": str(port)}
         if "broker" not in settings.model_fields_set:
             broker = stack.enter_context(EmbeddedBroker()).url
             settings = settings.model_copy(update={"broker": broker})
@@ -55,7 +57,7 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
                 "STREAMAPP_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
             }
         progress.update(task, description="starting the worker")
-        url = f"http://{settings.web_host}:{environment['STREAMAPP_WEB_PORT']}"
+        url = web_url(settings.web_host, port)
         worker = await stack.enter_async_context(running_worker(environment, url=url))
         outcomes = await _unless(
             _outcomes(settings, worker, progress), stop.wait(), worker.wait_ended()

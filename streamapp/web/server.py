@@ -30,7 +30,7 @@ def web_options(settings: Settings) -> dict[str, Any]:
         "web_bind": settings.web_host,
         "web_host": host,
         "web_port": settings.web_port,
-        "canonical_url": settings.web_url or f"http://{host}:{settings.web_port}",
+        "canonical_url": settings.web_url or web_url(host, settings.web_port),
         "web_application_options": {
             "client_max_size": BODY_LIMIT,
             "middlewares": [map_errors, *([require_key(settings.keys)] if settings.keys else [])],
@@ -73,6 +73,11 @@ class Web(driver.Web):
                 f"cannot listen on {conf.web_bind}:{conf.web_port} ({error.strerror}):"
                 f" set {PREFIX}WEB_PORT or {PREFIX}WEB_HOST"
             ) from error
+
+
+def web_url(host: str, port: int) -> str:
+    """Return the address of a server there; an IPv6 address gets its brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def refuse_public(host: str, *, has_keys: bool) -> None:
