@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -125,13 +126,15 @@ def bench(
         figures.append(result.as_json(None) | {"restart": asdict(again)})
 
     async def main(folder: Path) -> None:
+        stop = asyncio.current_task().cancel  # type: ignore[union-attr]  # inside a task
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
         with _progress() as progress:
             task = progress.add_task("broker", total=None)
 
             def show(what: str, done: int, total: int) -> None:
                 progress.update(task, description=what, completed=done, total=total)
 
-            async with _broker(broker, folder) as address:
+            async with _broker(broker) as address:
                 arena = Arena(address, folder, in_flight=in_flight, progress=show)
                 if memory:
                     await grow(arena)
@@ -146,6 +149,8 @@ def bench(
             uvloop.run(main(folder.resolve()))
         except (RunFailed, KafkaUnavailable, TimeoutError) as error:
             raise click.ClickException(str(error)) from error
+        except asyncio.CancelledError:
+            raise click.Abort from None
     if as_json:
         click.echo(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
 
@@ -162,16 +167,17 @@ def _progress() -> Progress:
 
 
 @contextlib.asynccontextmanager
-async def _broker(address: str | None, folder: Path) -> AsyncIterator[str]:
+async def _broker(address: str | None) -> AsyncIterator[str]:
     if address:
         yield address
         return
-    kafka = KafkaBroker(folder / "kafka")
-    await kafka.start()
-    try:
-        yield kafka.bootstrap
-    finally:
-        await asyncio.shield(kafka.stop())
+    with tempfile.TemporaryDirectory(prefix="bench-kafka-") as folder:
+        kafka = KafkaBroker(Path(folder))
+        await kafka.start()
+        try:
+            yield kafka.bootstrap
+        finally:
+            await kafka.stop()
 
 
 if __name__ == "__main__":
