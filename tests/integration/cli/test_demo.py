@@ -15,6 +15,7 @@ import pytest
 from streamapp.settings import Settings
 from streamapp.streaming.embedded import EmbeddedBroker
 from streamapp.streaming.topics import ensure_topics
+from tests.support.fakellm import FakeLLM
 from tests.support.process import ChildProcess, free_port
 from tests.support.waiting import until
 
@@ -51,6 +52,25 @@ async def test_demo_with_exit_answers_every_type(tmp_path: Path) -> None:
 
     assert code == 0, output
     assert [type for type in TYPES if not re.search(rf"│ {type} .*offline", output)] == []
+
+
+async def test_demo_asks_the_provider_of_the_environment(tmp_path: Path) -> None:
+    """With an OpenAI-compatible server configured every answer is its, one call each."""
+    async with FakeLLM() as provider:
+        code, output = await ended(
+            command(
+                tmp_path,
+                *("demo", "--exit"),
+                OPENAI_BASE_URL=provider.base_url,
+                OPENAI_API_KEY="sk-test",
+                STREAMAPP_MODEL="model-1",
+            )
+        )
+        calls = provider.calls
+
+    assert code == 0, output
+    assert [type for type in TYPES if not re.search(rf"│ {type} .*openai", output)] == []
+    assert len(calls) == len(TYPES)
 
 
 async def test_demo_stays_up_until_it_is_stopped(tmp_path: Path) -> None:
