@@ -1,5 +1,6 @@
 """`streamapp demo`, `broker` and `worker` as processes."""
 
+import json
 import os
 import re
 import signal
@@ -185,3 +186,46 @@ async def test_worker_obeys_its_options(tmp_path: Path, broker: str) -> None:
         process.kill9()
 
     assert (code, process.log.read_text()) == (0, "")
+
+
+@pytest.mark.parametrize("worker", WORKERS, ids=["streamapp", "faust"])
+async def test_both_commands_run_the_same_worker(
+    tmp_path: Path, broker: str, worker: Sequence[str]
+) -> None:
+    """It gets ready, logs in our format, closes Faust's pages, and ends with 0 on SIGTERM."""
+    port = free_port()
+    process = command(
+        tmp_path,
+        *worker,
+        STREAMAPP_BROKER=broker,
+        STREAMAPP_SESSION_TIMEOUT_S="6",
+        STREAMAPP_WEB_PORT=str(port),
+        STREAMAPP_LOG_FORMAT="json",
+        WEB_BIND="0.0.0.0",
+        APP_WEB_TABLES_ENABLED="true",
+    )
+    url = f"http://127.0.0.1:{port}"
+
+    async def status(path: str) -> int:
+        try:
+            async with aiohttp.ClientSession() as http, http.get(f"{url}{path}") as response:
+                return response.status
+        except aiohttp.ClientError:
+            return 0
+
+    async def is_ready() -> bool:
+        return await status("/readyz") == 200
+
+    process.start()
+    try:
+        await until(is_ready, 90, state=process.tail)
+        tables = await status("/table/")
+        process.sigterm()
+        code = await process.wait(60)
+    finally:
+        process.kill9()
+
+    assert code == 0, process.tail()
+    assert tables == 404
+    events = [line for line in process.log.read_text().splitlines() if line.startswith("{")]
+    assert json.loads(events[0])["event"] == "worker.starting"
