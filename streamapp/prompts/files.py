@@ -1,30 +1,66 @@
 """Prompt files: YAML front matter between two lines ``---``, then the body."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from streamapp.errors import ConfigurationError, PromptError
+from streamapp.prompts.events import Published
 from streamapp.prompts.reference import NAME
 from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.template import Template
 from streamapp.records.problems import describe
+
+#: The author of versions that came from files.
+AUTHOR = "file"
 
 _FENCE = "---"
 
 
 @dataclass(frozen=True, slots=True)
 class PromptFile:
-    """One file as read, with its body compiled."""
+    """One file as read, with its body compiled.
+
+    Attributes:
+        label: Points at the new version where the file's content becomes one.
+    """
 
     name: str
     settings: PromptSettings
     body: str
     template: Template
+    label: str | None = None
+
+    def event(self, *, created_at: datetime) -> Published:
+        """Return the event that publishes the file."""
+        return Published(
+            body=self.body,
+            settings=self.settings.content(),
+            label=self.label,
+            author=AUTHOR,
+            created_at=created_at,
+        )
+
+
+def load_files(directory: Path, *, must_exist: bool = False) -> dict[str, PromptFile]:
+    """Return the built-in prompts and those of ``directory``, which win, by name.
+
+    Raises:
+        ConfigurationError: A file is wrong, or the directory is missing and must exist.
+    """
+    found = _by_name(read_prompts(files("streamapp.prompts") / "builtin"))
+    if directory.is_dir():
+        found |= _by_name(read_prompts(directory))
+    elif must_exist:
+        raise ConfigurationError(f"prompts_dir: there is no directory {str(directory)!r}")
+    return found
 
 
 def read_prompts(directory: Traversable) -> Iterator[PromptFile]:
@@ -57,16 +93,26 @@ def parse_prompt(text: str, *, name: str) -> PromptFile:
     """
     head, body, first_line = _parted(text.removeprefix("\ufeff"))
     fields = _front_matter(head)
-    name = fields.pop("name", name)
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        line = _line_of("name", head)
-        raise PromptError(f"line {line}: a name is letters, digits, '.', '_' and '-', at most 100")
+    name, label = fields.pop("name", name), fields.pop("label", None)
+    for field, value in (("name", name), ("label", name if label is None else label)):
+        if not isinstance(value, str) or not NAME.fullmatch(value):
+            problem = f"a {field} is letters, digits, '.', '_' and '-', at most 100"
+            raise PromptError(f"line {_line_of(field, head)}: {problem}")
     try:
         settings = PromptSettings.model_validate(fields)
     except ValidationError as error:
         line = _line_of(str(error.errors()[0]["loc"][0]), head)
         raise PromptError(f"line {line}: {describe(error, PromptSettings)}") from None
-    return PromptFile(name, settings, body, Template(body, first_line=first_line))
+    return PromptFile(name, settings, body, Template(body, first_line=first_line), label)
+
+
+def _by_name(prompt_files: Iterable[PromptFile]) -> dict[str, PromptFile]:
+    found: dict[str, PromptFile] = {}
+    for file in prompt_files:
+        if file.name in found:
+            raise ConfigurationError(f"two prompt files are named '{file.name}': rename one")
+        found[file.name] = file
+    return found
 
 
 def _parted(text: str) -> tuple[str, str, int]:

@@ -1,19 +1,18 @@
 """Which text a reference means: immutable versions, and labels that point at them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from streamapp.errors import ConfigurationError, PromptError, PromptNotFound
-from streamapp.prompts.files import PromptFile, read_prompts
+from streamapp.errors import PromptError, PromptNotFound
+from streamapp.prompts.files import PromptFile, load_files
+from streamapp.prompts.fold import known
+from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
 from streamapp.prompts.reference import Reference
 from streamapp.prompts.settings import PromptSettings
+from streamapp.prompts.split import choose
 from streamapp.prompts.template import Template, Variable
-
-#: The label that a bare name means, and the one that follows the newest version.
-PRODUCTION, LATEST = "production", "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +53,6 @@ class PromptVersion:
         raise PromptError(f"prompt {self.name}:{self.version}, {problem}")
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """All versions of one prompt, and the version each label points at."""
-
-    name: str
-    versions: Mapping[int, PromptFile]
-    labels: Mapping[str, int]
-
-
 class PromptRegistry:
     """Resolves references against prompts that someone else keeps.
 
@@ -76,19 +66,19 @@ class PromptRegistry:
 
     @classmethod
     def load(cls, directory: Path, *, must_exist: bool = False) -> "PromptRegistry":
-        """Return the built-in prompts and those of ``directory``, which win by name.
+        """Return the prompts of `load_files` alone; raises as that."""
+        return cls.of(load_files(directory, must_exist=must_exist))
 
-        Each file is version 1, with both labels of the system.
-
-        Raises:
-            ConfigurationError: A file is wrong, or the directory is missing and must exist.
-        """
-        found = _first_versions(read_prompts(files("streamapp.prompts") / "builtin"))
-        if directory.is_dir():
-            found |= _first_versions(read_prompts(directory))
-        elif must_exist:
-            raise ConfigurationError(f"prompts_dir: there is no directory {str(directory)!r}")
-        return cls(found)
+    @classmethod
+    def of(cls, files: Mapping[str, PromptFile]) -> "PromptRegistry":
+        """Return a registry in which each file is version 1, with both labels of the system."""
+        labels = {PRODUCTION: 1, LATEST: 1}
+        return cls(
+            {
+                name: Prompt(name, {1: Version(1, f.body, f.settings, f.template)}, labels)
+                for name, f in files.items()
+            }
+        )
 
     @property
     def names(self) -> list[str]:
@@ -112,22 +102,12 @@ class PromptRegistry:
             raise PromptNotFound("field 'prompt': there is no prompt of that name")
         label, version = wanted.label, wanted.version
         if version is None:
-            label = label or PRODUCTION
+            if label is None:
+                split = prompt.split
+                label = choose(split, sticky, salt=prompt.name) if split else PRODUCTION
             version = prompt.labels.get(label)
-        if version is None or version not in prompt.versions:
-            raise PromptNotFound(
-                f"prompt '{prompt.name}': there is no such label or version; labels:"
-                f" {', '.join(sorted(prompt.labels))}; newest version: {max(prompt.versions)}"
-            )
-        file = prompt.versions[version]
-        return PromptVersion(prompt.name, version, label, file.settings, file.template)
-
-
-def _first_versions(prompt_files: Iterable[PromptFile]) -> dict[str, Prompt]:
-    prompts: dict[str, Prompt] = {}
-    for file in prompt_files:
-        if file.name in prompts:
-            raise ConfigurationError(f"two prompt files are named '{file.name}': rename one")
-        labels = {PRODUCTION: 1, LATEST: 1}
-        prompts[file.name] = Prompt(file.name, versions={1: file}, labels=labels)
-    return prompts
+        found = prompt.versions.get(version) if version is not None else None
+        if found is None:
+            problem = f"prompt '{prompt.name}': there is no such label or version; {known(prompt)}"
+            raise PromptNotFound(problem)
+        return PromptVersion(prompt.name, found.version, label, found.settings, found.template)

@@ -13,6 +13,8 @@ class PromptSettings(BaseModel):
         model: Route to use where the record names none.
         parameters: How the model is to sample.
         output_schema: JSON Schema of the answer; None for free text.
+        cache: Whether equal calls may share an answer.
+        cache_ttl_s: For how long, seconds; None for the setting ``CACHE_TTL_S``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -21,3 +23,9 @@ class PromptSettings(BaseModel):
     model: str | None = Field(default=None, min_length=1, max_length=200)
     parameters: Sampling = Sampling()
     output_schema: dict[str, JsonValue] | None = None
+    cache: bool = True
+    cache_ttl_s: float | None = Field(default=None, gt=0)
+
+    def content(self) -> dict[str, JsonValue]:
+        """Return what differs from the defaults: what a new default leaves equal stays equal."""
+        return self.model_dump(mode="json", exclude_defaults=True)

@@ -1,11 +1,14 @@
 """Prompt files, right and wrong."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from streamapp.errors import ConfigurationError
+from streamapp.errors import ConfigurationError, PromptError
 from streamapp.prompts.files import parse_prompt, read_prompts
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 FULL = """---
 name: haiku
@@ -103,3 +106,21 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
         (tmp_path / name).write_text("{{ text }}")
 
     assert [prompt.name for prompt in read_prompts(tmp_path)] == ["a", "b"]
+
+
+def test_a_file_says_how_it_is_published() -> None:
+    """The label is an instruction for the first publication, not a part of the content."""
+    plain = parse_prompt("---\nmodel: m\n---\nText", name="p").event(created_at=NOW)
+    asking = parse_prompt("---\nmodel: m\nlabel: production\n---\nText", name="p")
+    event = asking.event(created_at=NOW)
+
+    assert (event.body, event.settings, event.label) == ("Text", {"model": "m"}, "production")
+    assert event.author == "file"
+    assert event.digest() == plain.digest()
+
+
+@pytest.mark.parametrize("label", ["'a b'", "''", "1", "[production]", "'@x'"])
+def test_a_wrong_label_is_named_with_its_line(label: str) -> None:
+    """Labels are made of what references can hold."""
+    with pytest.raises(PromptError, match="line 3: a label is letters"):
+        parse_prompt(f"---\nmodel: m\nlabel: {label}\n---\nText", name="p")

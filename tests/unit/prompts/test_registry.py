@@ -5,16 +5,22 @@ from pathlib import Path
 import pytest
 
 from streamapp.errors import ConfigurationError, PromptError, PromptNotFound
-from streamapp.prompts.files import parse_prompt
-from streamapp.prompts.registry import Prompt, PromptRegistry
+from streamapp.prompts.prompt import Prompt, Version
+from streamapp.prompts.registry import PromptRegistry
+from streamapp.prompts.settings import PromptSettings
+from streamapp.prompts.template import Template
+
+
+def versions(rest: str = "") -> dict[int, Version]:
+    bodies = {number: f"text {number} {rest}" for number in (1, 2)}
+    return {n: Version(n, body, PromptSettings(), Template(body)) for n, body in bodies.items()}
 
 
 @pytest.fixture
 def registry() -> PromptRegistry:
     """A prompt of two versions, of which the older one is in production."""
-    versions = {n: parse_prompt(f"text {n} {{{{ x }}}}", name="haiku") for n in (1, 2)}
     labels = {"production": 1, "latest": 2, "lost": 9}
-    return PromptRegistry({"haiku": Prompt("haiku", versions, labels)})
+    return PromptRegistry({"haiku": Prompt("haiku", versions("{{ x }}"), labels)})
 
 
 @pytest.mark.parametrize(
@@ -72,12 +78,11 @@ def test_a_rendering_error_names_the_version(registry: PromptRegistry) -> None:
 
 def test_the_registry_follows_its_mapping() -> None:
     """A label that is moved in the mapping is moved for the next record."""
-    versions = {n: parse_prompt(f"text {n}", name="haiku") for n in (1, 2)}
-    prompts = {"haiku": Prompt("haiku", versions, {"production": 1})}
+    prompts = {"haiku": Prompt("haiku", versions(), {"production": 1})}
     registry = PromptRegistry(prompts)
     before = registry.resolve("haiku", sticky=b"")
 
-    prompts["haiku"] = Prompt("haiku", versions, {"production": 2})
+    prompts["haiku"] = Prompt("haiku", versions(), {"production": 2})
 
     assert registry.resolve("haiku", sticky=b"").version == 2
     assert before.version == 1
@@ -112,3 +117,24 @@ def test_a_missing_directory_is_an_error_only_where_it_was_asked_for(tmp_path: P
     assert "summarize" in PromptRegistry.load(missing).names
     with pytest.raises(ConfigurationError, match="there is no directory"):
         PromptRegistry.load(missing, must_exist=True)
+
+
+def test_a_bare_name_means_the_split() -> None:
+    """A split decides by key for a bare name alone, and the label it chose is named."""
+    prompt = Prompt(
+        "haiku",
+        versions(),
+        {"production": 1, "candidate": 2, "latest": 2},
+        split={"production": 50, "candidate": 50},
+    )
+    registry = PromptRegistry({"haiku": prompt})
+
+    keys = [f"key-{number}".encode() for number in range(100)]
+    found = [registry.resolve("haiku", sticky=key) for key in keys]
+
+    assert {(use.version, use.label) for use in found} == {(1, "production"), (2, "candidate")}
+    assert [registry.resolve("haiku", sticky=key).label for key in keys] == [
+        use.label for use in found
+    ]
+    assert registry.resolve("haiku@candidate", sticky=keys[0]).version == 2
+    assert registry.resolve("haiku@production", sticky=keys[0]).version == 1

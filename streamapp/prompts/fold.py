@@ -1,0 +1,146 @@
+"""What an event does to a prompt: pure, so that every reader of the topic arrives at the same.
+
+The topic has one partition: its order decides which of two writers came first. A number once
+given is never given again, not even where a later release judges an old text differently: a
+text that cannot be used keeps its number and makes no version.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from pydantic import ValidationError
+
+from streamapp.errors import PromptError
+from streamapp.prompts.events import Buried, Event, Labelled, Protected, Published, Split
+from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
+from streamapp.prompts.settings import PromptSettings
+from streamapp.prompts.template import Template
+from streamapp.records.problems import describe
+
+
+class Why(StrEnum):
+    """Why an event changed nothing."""
+
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
+    PROTECTED = "protected"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event.
+
+    Attributes:
+        version: Of a text: its number, be it new or old.
+        why: None where the event took effect, or there was nothing left to do.
+        problem: What to change, in one line.
+    """
+
+    version: int | None = None
+    why: Why | None = None
+    problem: str = ""
+
+
+def fold(prompt: Prompt | None, name: str, event: Event) -> tuple[Prompt | None, Outcome]:
+    """Return the prompt after the event, and what became of the event."""
+    if isinstance(event, Published):
+        return _publish(prompt or Prompt(name), event)
+    if isinstance(event, Buried):
+        return prompt, Outcome()
+    if prompt is None:
+        return None, Outcome(why=Why.UNKNOWN, problem="there is no prompt of that name")
+    if isinstance(event, Labelled):
+        return _label(prompt, event)
+    if isinstance(event, Split):
+        return _split(prompt, event)
+    return _protect(prompt, event)
+
+
+def move(prompt: Prompt, label: str, version: int) -> Prompt:
+    """Return the prompt with the label at that version; a move back is forgotten again."""
+    current, past = prompt.labels.get(label), prompt.before.get(label, ())
+    if current == version:
+        return prompt
+    if past and past[-1] == version:
+        past = past[:-1]
+    elif current is not None:
+        past = (*past, current)
+    return replace(
+        prompt,
+        labels={**prompt.labels, label: version},
+        before={**prompt.before, label: past},
+    )
+
+
+def _publish(prompt: Prompt, event: Published) -> tuple[Prompt, Outcome]:
+    digest = event.digest()
+    if digest in prompt.numbers:
+        number = prompt.numbers[digest]
+        if number in prompt.versions:
+            return prompt, Outcome(version=number)
+        return prompt, Outcome(why=Why.INVALID, problem="this text was refused before")
+    number = len(prompt.numbers) + 1
+    prompt = replace(prompt, numbers={**prompt.numbers, digest: number})
+    try:
+        settings = PromptSettings.model_validate(event.settings)
+        template = Template(event.body)
+    except ValidationError as error:
+        problem = f"settings: {describe(error, PromptSettings)}"
+        return prompt, Outcome(why=Why.INVALID, problem=problem)
+    except PromptError as error:
+        return prompt, Outcome(why=Why.INVALID, problem=f"body, {error}")
+    version = Version(
+        number, event.body, settings, template, event.author, event.message, event.created_at
+    )
+    prompt = replace(prompt, versions={**prompt.versions, number: version})
+    if PRODUCTION not in prompt.labels:
+        prompt = move(prompt, PRODUCTION, number)
+    if event.label and event.label not in prompt.protected:
+        prompt = move(prompt, event.label, number)
+    return move(prompt, LATEST, number), Outcome(version=number)
+
+
+def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, Outcome]:
+    label, version = event.label, event.version
+    if label == LATEST:
+        return _refused(prompt, Why.INVALID, f"the label '{LATEST}' follows the newest version")
+    if version not in prompt.versions:
+        return _refused(prompt, Why.UNKNOWN, f"there is no such version; {known(prompt)}")
+    if event.expected is not None and prompt.labels.get(label) != event.expected:
+        return _refused(prompt, Why.STALE, "the label was moved meanwhile: look again")
+    if label in prompt.protected and not event.force and prompt.labels.get(label) != version:
+        return _refused(prompt, Why.PROTECTED, "the label is protected: move it with force")
+    return move(prompt, label, version), Outcome(version=version)
+
+
+def _split(prompt: Prompt, event: Split) -> tuple[Prompt, Outcome]:
+    shares = event.shares or None
+    if shares and sum(shares.values()) != 100:
+        return _refused(prompt, Why.INVALID, "the shares of a split must sum up to 100")
+    if shares and not shares.keys() <= prompt.labels.keys():
+        return _refused(prompt, Why.UNKNOWN, f"a label does not exist; {known(prompt)}")
+    if PRODUCTION in prompt.protected and not event.force and shares != prompt.split:
+        problem = f"'{PRODUCTION}' is protected: split its records with force"
+        return _refused(prompt, Why.PROTECTED, problem)
+    return replace(prompt, split=shares), Outcome()
+
+
+def _protect(prompt: Prompt, event: Protected) -> tuple[Prompt, Outcome]:
+    if event.label not in prompt.labels or event.label == LATEST:
+        return _refused(prompt, Why.UNKNOWN, f"no label to protect; {known(prompt)}")
+    labels = {event.label}
+    protected = prompt.protected | labels if event.on else prompt.protected - labels
+    return replace(prompt, protected=protected), Outcome()
+
+
+def _refused(prompt: Prompt, why: Why, problem: str) -> tuple[Prompt, Outcome]:
+    return prompt, Outcome(why=why, problem=problem)
+
+
+def known(prompt: Prompt) -> str:
+    """Return the labels and versions that exist, for messages."""
+    labels: Mapping[str, int] = prompt.labels
+    newest = prompt.newest or "none"
+    return f"labels: {', '.join(sorted(labels)) or 'none'}; newest version: {newest}"

@@ -1,0 +1,70 @@
+"""The prompts as the topic tells them: each event applied once, in its order."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+
+from streamapp.errors import PromptError
+from streamapp.prompts.events import Buried, Event, decode
+from streamapp.prompts.fold import Outcome, Why, fold
+from streamapp.prompts.prompt import Prompt
+
+#: Outcomes kept for whoever wrote the event.
+OUTCOMES_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """An event that no reader can use, as it stands on the topic."""
+
+    key: bytes | None
+    value: bytes | None
+    problem: str
+
+
+class History:
+    """Folds the topic's events into ``prompts``.
+
+    Args:
+        prompts: By name; filled here, may be read by others at any time.
+
+    Attributes:
+        position: The offset after the last event applied.
+        invalid: Events that nobody has buried yet, by offset.
+    """
+
+    def __init__(self, prompts: MutableMapping[str, Prompt]) -> None:
+        self.prompts = prompts
+        self.position = 0
+        self.invalid: dict[int, Invalid] = {}
+        self._outcomes: dict[int, Outcome] = {}
+
+    def apply(self, offset: int, key: bytes | None, value: bytes | None) -> None:
+        """Apply the event at that offset, once; never raises, whatever the bytes are."""
+        if offset < self.position:
+            return
+        try:
+            outcome = self._fold(*decode(key, value))
+        except PromptError as error:
+            outcome = Outcome(why=Why.INVALID, problem=str(error))
+        except Exception as error:
+            # The topic is forever: a bug of ours must not keep every worker from starting.
+            outcome = Outcome(why=Why.INVALID, problem=f"internal error {type(error).__name__}")
+        # What came too late or lacked force is no fault of the event.
+        if outcome.why in (Why.INVALID, Why.UNKNOWN):
+            self.invalid[offset] = Invalid(key, value, outcome.problem)
+        self._outcomes[offset] = outcome
+        self._outcomes.pop(offset - OUTCOMES_KEPT, None)
+        self.position = offset + 1
+
+    def outcome(self, offset: int) -> Outcome | None:
+        """Return what became of a recent event; None before it is applied."""
+        return self._outcomes.get(offset)
+
+    def _fold(self, name: str, event: Event) -> Outcome:
+        if isinstance(event, Buried):
+            self.invalid.pop(event.offset, None)
+            return Outcome()
+        prompt, outcome = fold(self.prompts.get(name), name, event)
+        if prompt is not None:
+            self.prompts[name] = prompt
+        return outcome

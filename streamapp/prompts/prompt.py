@@ -1,0 +1,73 @@
+"""A prompt as its events left it: immutable versions, and labels that point at them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from streamapp.prompts.settings import PromptSettings
+from streamapp.prompts.template import Template
+
+#: The label that a bare name means, and the one that follows the newest version.
+PRODUCTION, LATEST = "production", "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One text of a prompt and what goes with it; never changes."""
+
+    version: int
+    body: str
+    settings: PromptSettings
+    template: Template
+    author: str = ""
+    message: str = ""
+    created_at: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the version as the HTTP contract shows it."""
+        return {
+            "version": self.version,
+            "body": self.body,
+            "settings": self.settings.content(),
+            "author": self.author,
+            "message": self.message,
+            "created_at": self.created_at.isoformat() if self.created_at else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """All versions of one prompt, and what points at them.
+
+    Attributes:
+        labels: The version that each label points at; always one that exists.
+        before: Where each label stood before, the last place last; a move back removes it.
+        split: Shares of labels in percent where a bare name means several; else None.
+        protected: Labels that move by force alone.
+        numbers: The number of each content ever published, by its digest. A text that cannot
+            be used has a number and no version.
+    """
+
+    name: str
+    versions: Mapping[int, Version] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    before: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    split: Mapping[str, int] | None = None
+    protected: frozenset[str] = frozenset()
+    numbers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> int | None:
+        """The number of the newest version."""
+        return self.labels.get(LATEST)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the prompt as the HTTP contract shows it."""
+        return {
+            "name": self.name,
+            "versions": [version.to_json() for version in self.versions.values()],
+            "labels": dict(self.labels),
+            "split": dict(self.split) if self.split else None,
+            "protected": sorted(self.protected),
+        }
