@@ -89,7 +89,9 @@ class Stage:
         self._stack.callback(self._kill_all)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        for worker in self.workers if error else ():
+            error.add_note(worker.tail())
         await self._stack.aclose()
 
     async def open(self, *, create_topics: bool = True) -> None:
@@ -172,7 +174,7 @@ class Stage:
                 record.value,
                 key=record.key,
                 partition=record.partition,
-                headers=record.headers,
+                headers=list(record.headers),
             )
             sent.append(delivery)
         await asyncio.gather(*sent)

@@ -16,7 +16,7 @@ async def test_sigterm_finishes_what_is_in_flight(kafka: KafkaBroker, tmp_path: 
     async with Stage(kafka, tmp_path) as stage:
         await stage.open()
         worker = await stage.ready_worker(max_in_flight=20)
-        await stage.produce(ask(f"r-{number}", script={"latency_s": 2}) for number in range(100))
+        await stage.produce(ask(f"r-{number}", script={"latency_s": 2}) for number in range(50))
         await stage.in_flight(20)
 
         worker.sigterm()
@@ -24,11 +24,11 @@ async def test_sigterm_finishes_what_is_in_flight(kafka: KafkaBroker, tmp_path: 
         assert await worker.wait(30) == 0, worker.tail()
         answered = len(stage.verifier.outcomes)
         stage.start_worker()
-        report = await stage.settle(100)
+        report = await stage.settle(50)
 
-    assert answered < 100
+    assert answered < 50
     assert not report.faults, report
-    assert (report.repeats, report.calls) == (0, 100)
+    assert (report.repeats, report.calls) == (0, 50)
 
 
 async def test_sigterm_over_the_drain_limit_gives_the_record_back(
@@ -79,8 +79,8 @@ async def test_sigterm_while_the_broker_is_down_ends_in_bounded_time(
     async with Stage(own_kafka, tmp_path) as stage:
         await stage.open()
         worker = await stage.ready_worker(drain_s=5)
-        await stage.produce(ask(f"r-{number}", script={"latency_s": 1}) for number in range(50))
-        await stage.in_flight(50)
+        await stage.produce(ask(f"r-{number}", script={"latency_s": 4}) for number in range(50))
+        await stage.in_flight(20)
         own_kafka.kill9()
 
         worker.sigterm()

@@ -19,8 +19,8 @@ async def test_nothing_is_lost_when_a_frozen_worker_comes_back(
         frozen = await stage.ready_worker()
         other = await stage.ready_worker()
         await frozen.wait_ready()
-        await stage.produce(ask(f"r-{number}", script={"latency_s": 2}) for number in range(100))
-        await stage.in_flight(100)
+        await stage.produce(ask(f"r-{number}", script={"latency_s": 4}) for number in range(100))
+        await stage.in_flight(50)
 
         stage.sigstop(frozen)
         await stage.verifier.all_answered(100, 60)  # so the other one holds every partition

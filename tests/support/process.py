@@ -112,6 +112,11 @@ class ChildProcess:
         assert self.exit_code is not None
         return self.exit_code
 
+    @property
+    def logged_lines(self) -> int:
+        """Lines in the log, over every run."""
+        return self.log.read_bytes().count(b"\n")
+
     def tail(self, lines: int = 40) -> str:
         """Return the last lines of the log, for messages."""
         if not self.log.exists():
