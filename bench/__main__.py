@@ -145,6 +145,7 @@ def bench(
 
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        folder.mkdir(parents=True, exist_ok=True)
         try:
             uvloop.run(main(folder.resolve()))
         except (RunFailed, KafkaUnavailable, TimeoutError) as error:
