@@ -68,3 +68,21 @@ def _good(call: Call) -> Any:
     if call.output_schema is not None:
         return orjson.dumps(instance_of(call.output_schema)).decode()
     return f"answer to: {call.messages[-1]['content']}"
+
+
+class TakenPieces:
+    """Takes a streamed answer, or fails to; keeps the texts of the last attempt."""
+
+    def __init__(self, *, error: Exception | None = None) -> None:
+        self.begun = 0
+        self.texts: list[str] = []
+        self._error = error
+
+    async def begin(self) -> None:
+        self.begun += 1
+        self.texts.clear()
+
+    async def add(self, text: str) -> None:
+        if self._error:
+            raise self._error
+        self.texts.append(text)

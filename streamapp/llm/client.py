@@ -1,11 +1,12 @@
 """What a processor calls: one client per record, which sums up what its calls cost."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Protocol
 
 from streamapp.errors import Failure, PromptError
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import LLMProvider
 from streamapp.records.response import Usage
 
@@ -39,30 +40,22 @@ class LLMClient:
     """
 
     def __init__(
-        self,
-        *,
-        provider: LLMProvider,
-        model: str,
-        deadline: Deadline,
-        prompt: RenderedPrompt | None = None,
-        task: Mapping[str, Any] | None = None,
+        self, *, provider: LLMProvider, call: Call, prompt: RenderedPrompt | None = None
     ) -> None:
         """Make the client of one record.
 
         Args:
             provider: The policies and targets of the record's route.
-            model: The route's name; a target puts its own model in its place.
-            deadline: The record's one deadline.
+            call: What all calls of the record have in common; its model is the route's name.
             prompt: What `generate` renders.
-            task: The record's ``type`` and fields, for the ``offline`` provider alone.
         """
         self._provider = provider
-        self._model = model
-        self._deadline = deadline
+        self._call = call
         self._prompt = prompt
-        self._task = task or {}
         self._usage = Usage()
+        self._cost_usd: Decimal | None = Decimal(0)
         self._attempts = 0
+        self._completions = 0
         self._is_cached = True
         self._last: Completion | None = None
 
@@ -97,27 +90,15 @@ class LLMClient:
     ) -> Any:
         """Send OpenAI-shaped messages as they are; returns and raises as `generate`."""
         return await self._complete(
-            Call(
-                model=self._model,
-                messages=messages,
-                parameters=parameters or {},
-                output_schema=schema,
-                task=self._task,
-                deadline=self._deadline,
+            replace(
+                self._call, messages=messages, parameters=parameters or {}, output_schema=schema
             )
         )
 
     async def embed(self, inputs: Sequence[str]) -> list[list[float]]:
         """Return one vector per input, in their order; raises as `generate`."""
-        vectors: list[list[float]] = await self._complete(
-            Call(
-                operation="embeddings",
-                model=self._model,
-                inputs=inputs,
-                task=self._task,
-                deadline=self._deadline,
-            )
-        )
+        call = replace(self._call, operation="embeddings", inputs=inputs, pieces=None)
+        vectors: list[list[float]] = await self._complete(call)
         return vectors
 
     async def _complete(self, call: Call) -> Any:
@@ -129,6 +110,10 @@ class LLMClient:
             raise
         self._usage += completion.usage
         self._attempts += completion.attempts
+        self._completions += 1
+        if self._cost_usd is not None:
+            cost_usd = completion.cost_usd
+            self._cost_usd = None if cost_usd is None else self._cost_usd + cost_usd
         self._is_cached = self._is_cached and completion.cached
         self._last = completion
         return completion.output
@@ -137,6 +122,11 @@ class LLMClient:
     def usage(self) -> Usage:
         """Tokens of all calls."""
         return self._usage
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """US dollars of all calls; None where the price of one is unknown."""
+        return self._cost_usd
 
     @property
     def attempts(self) -> int:
@@ -156,9 +146,18 @@ class LLMClient:
     @property
     def model(self) -> str:
         """The model that answered last; the route's name without a call."""
-        return self._last.model if self._last else self._model
+        return self._last.model if self._last else self._call.model
 
     @property
     def finish_reason(self) -> str | None:
         """Why the last answer ended."""
         return self._last.finish_reason if self._last else None
+
+    def fingerprint_of(self, output: Any) -> str | None:
+        """Return the fingerprint under which ``output`` answers equal calls, or None.
+
+        Only where the record made one call, paid for it, and ``output`` is its very answer.
+        """
+        if self._last is None or self._completions > 1 or output is not self._last.output:
+            return None
+        return self._last.fingerprint or None

@@ -1,10 +1,12 @@
 """One call to a model and what comes back, free of any vendor's shape but OpenAI's messages."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.pieces import Pieces
 from streamapp.records.response import Usage
 
 Operation = Literal["chat", "embeddings"]
@@ -23,7 +25,12 @@ class Call:
         output_schema: JSON Schema the answer must fit, or None for free text.
         task: The record type and its typed fields, for the ``offline`` provider alone.
         deadline: The record's one deadline.
-        on_piece: Awaited with each piece of text where the answer is streamed.
+        pieces: Takes the answer's text as it comes, where it is streamed.
+        tenant: Whose call it is, for the cache, the budgets and the usage records.
+        prompt: The prompt's version, as ``name:version``; empty without one.
+        cache: Whether the answer may come from, or be given to, another record.
+        cache_ttl_s: How long the answer may be given to others, seconds; None for the default.
+        fingerprint: By which equal calls are known; empty where they are not to be.
     """
 
     operation: Operation = "chat"
@@ -34,7 +41,12 @@ class Call:
     output_schema: Mapping[str, Any] | None = None
     task: Mapping[str, Any] = field(default_factory=dict)
     deadline: Deadline
-    on_piece: Callable[[str], Awaitable[None]] | None = None
+    pieces: Pieces | None = None
+    tenant: str = ""
+    prompt: str = ""
+    cache: bool = True
+    cache_ttl_s: float | None = None
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +57,11 @@ class Completion:
         output: Text for chat; a list of vectors, in the order of ``inputs``, for embeddings.
         model: The model that answered, as the provider names it.
         provider: The configured provider's name.
+        usage: Tokens of all attempts that were billed for this answer; none from a cache.
         attempts: Provider attempts behind this answer; 0 from a cache.
+        cached: Whether another call paid for it: one before, or an equal one in flight.
+        cost_usd: US dollars of all attempts; None where the price is unknown.
+        fingerprint: The call's, where the answer may be given to equal calls.
     """
 
     output: Any
@@ -55,3 +71,5 @@ class Completion:
     finish_reason: str | None = "stop"
     attempts: int = 1
     cached: bool = False
+    cost_usd: Decimal | None = None
+    fingerprint: str = ""

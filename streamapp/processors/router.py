@@ -1,18 +1,35 @@
 """One record's way through its processor: expiry, prompt, route, answer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+
+from pydantic_core import to_json
 
 from streamapp.errors import Expired, Failure, InternalError, InvalidRecord
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.pieces import Pieces
 from streamapp.llm.routes import DEFAULT, Routes
 from streamapp.llm.schema import Schemas
 from streamapp.processors.registry import Processor, Registry
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.records.request import Request
 from streamapp.records.response import PromptUse, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request.
+
+    Attributes:
+        fingerprint: Of the one call that ``response`` answers as it is, where the answer may be
+            given to equal calls; else None.
+    """
+
+    response: Response
+    fingerprint: str | None
 
 
 class Router:
@@ -49,8 +66,14 @@ class Router:
         return self._registry.decode(value)
 
     async def answer(
-        self, request: Request, *, id: str, key: bytes | None, deadline: Deadline | None = None
-    ) -> Response:
+        self,
+        request: Request,
+        *,
+        id: str,
+        key: bytes | None,
+        deadline: Deadline | None = None,
+        pieces: Pieces | None = None,
+    ) -> Answer:
         """Return the response of ``request``.
 
         Args:
@@ -58,6 +81,7 @@ class Router:
             id: The record's id, its own or the default one.
             key: The record's key; decides between variants of a prompt.
             deadline: One that runs already, as that of an HTTP request does.
+            pieces: Takes the text of the record's calls while they are answered.
 
         Raises:
             Failure: Why there is no response; nothing else but a cancellation.
@@ -68,20 +92,24 @@ class Router:
         prompt = self._prompt(request, processor, sticky=id.encode() if key is None else key)
         model = request.model or (prompt.model if prompt else None)
         deadline = deadline or Deadline(self._deadline_s, self._clock)
-        llm = LLMClient(
-            provider=_Route(self._routes, model),
+        call = Call(
             model=model or DEFAULT,
-            deadline=deadline,
-            prompt=prompt,
             task=vars(request),
+            deadline=deadline,
+            pieces=pieces,
+            tenant=_tenant(request),
+            prompt=f"{prompt.name}:{prompt.version}" if prompt else "",
+            cache=request.cache and (prompt is None or prompt.settings.cache),
+            cache_ttl_s=prompt.settings.cache_ttl_s if prompt else None,
         )
+        llm = LLMClient(provider=_Route(self._routes, model), call=call, prompt=prompt)
         try:
             output = await processor.run(request, llm)
         except Exception as error:
             failure = _failure_of(error, processor)
             failure.attempts = max(failure.attempts, llm.attempts)
             raise failure from failure.__cause__
-        return Response(
+        response = Response(
             id=id,
             type=request.type,
             output=output,
@@ -89,6 +117,7 @@ class Router:
             provider=llm.provider,
             prompt=_use(prompt),
             usage=llm.usage,
+            cost_usd=llm.cost_usd,
             cached=llm.cached,
             attempts=llm.attempts,
             duration_s=round(deadline.spent_s(), 4),
@@ -96,18 +125,24 @@ class Router:
             metadata=request.metadata,
             created_at=self._now(),
         )
+        return Answer(response, llm.fingerprint_of(output))
 
-    def problems(self) -> list[str]:
-        """Return what would fail records: missing prompts and routes, unusable schemas."""
+    def problems(self, prompts: PromptRegistry | None = None) -> list[str]:
+        """Return what would fail records: missing prompts and routes, unusable schemas.
+
+        Args:
+            prompts: Those to look at, where the router's own are not known yet.
+        """
+        prompts = prompts or self._prompts
         found, schemas = [], Schemas()
         for type in self._registry.types:
             name = self._registry.processor_for(type).prompt
-            if name and name not in self._prompts.names:
+            if name and name not in prompts.names:
                 found.append(
                     f"record type '{type}' needs the prompt '{name}': add {name}.md to the prompts"
                 )
-        for name in self._prompts.names:
-            prompt = self._prompts.resolve(name, sticky=b"")
+        for name in prompts.names:
+            prompt = prompts.resolve(name, sticky=b"")
             if prompt.model and prompt.model not in self._routes.names:
                 known = ", ".join(self._routes.names)
                 found.append(
@@ -157,3 +192,9 @@ def _use(prompt: PromptVersion | None) -> PromptUse | None:
     if prompt is None:
         return None
     return PromptUse(name=prompt.name, version=prompt.version, label=prompt.label)
+
+
+def _tenant(request: Request) -> str:
+    """Return ``metadata.tenant`` as text; empty without one."""
+    tenant = request.metadata.get("tenant") or ""
+    return tenant if isinstance(tenant, str) else to_json(tenant).decode()

@@ -2,12 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from pydantic_core import PydanticSerializationError
 
 from streamapp.errors import InternalError
+
+#: Money on the wire: digits and a point, never an exponent.
+Dollars = Annotated[Decimal, PlainSerializer(lambda usd: format(usd, "f"), return_type=str)]
 
 
 class PromptUse(BaseModel):
@@ -56,7 +59,7 @@ class Response(BaseModel):
     provider: str
     prompt: PromptUse | None = None
     usage: Usage = Usage()
-    cost_usd: Decimal | None = None
+    cost_usd: Dollars | None = None
     cached: bool = False
     attempts: int = 1
     duration_s: float = 0.0

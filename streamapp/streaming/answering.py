@@ -118,7 +118,7 @@ class Answering:
             self._outcomes.replayed(type=request.type)
             return
         try:
-            response = await self._router.answer(request, id=id, key=message.key)
+            response = (await self._router.answer(request, id=id, key=message.key)).response
             answer = response.encode()
             _check_size(message.key, len(answer))
         except Failure as failure:

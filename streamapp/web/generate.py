@@ -11,8 +11,8 @@ from aiohttp import web
 from faust.web import Blueprint, View
 
 from streamapp.errors import Expired
+from streamapp.processors.router import Answer
 from streamapp.records.request import Request
-from streamapp.records.response import Response
 from streamapp.web.errors import error_response
 from streamapp.web.gate import Gate
 from streamapp.web.health import Health, is_ready
@@ -25,8 +25,8 @@ class Answerer(Protocol):
         """Return the request; raises a ``RecordError`` where the bytes are none."""
         ...
 
-    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Response:
-        """Return the response; raises the ``Failure`` that a dead letter would carry."""
+    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Answer:
+        """Return the answer; raises the ``Failure`` that a dead letter would carry."""
         ...
 
 
@@ -64,8 +64,8 @@ def generate(
                 404, "no such model is configured", code="model_not_found", param="model"
             )
         id = record.id or f"http-{uuid4().hex}"
-        response = await answerer.answer(record, id=id, key=None)
-        return web.Response(body=response.encode(), content_type="application/json")
+        answer = await answerer.answer(record, id=id, key=None)
+        return web.Response(body=answer.response.encode(), content_type="application/json")
 
     return blueprint
 

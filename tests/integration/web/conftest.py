@@ -11,6 +11,7 @@ import faust
 import pytest
 from pydantic import Field
 
+from streamapp.processors.router import Answer
 from streamapp.records.codec import parse
 from streamapp.records.request import Request
 from streamapp.records.response import Response
@@ -56,7 +57,7 @@ class FakeAnswerer:
     def decode(self, value: bytes) -> Request:
         return Echo(**parse(value))
 
-    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Response:
+    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Answer:
         self.asked.append((request, id, key))
         if self.failure:
             raise self.failure
@@ -66,7 +67,7 @@ class FakeAnswerer:
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        return Response(
+        response = Response(
             id=id,
             type=request.type,
             output="hello",
@@ -75,6 +76,7 @@ class FakeAnswerer:
             metadata=request.metadata,
             created_at=datetime(2030, 1, 1, tzinfo=UTC),
         )
+        return Answer(response, None)
 
 
 class Site:

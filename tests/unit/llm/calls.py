@@ -16,8 +16,9 @@ LABELS = {
 
 
 def chat(text: str = "hello", *, deadline_s: float = 30.0, **fields: Any) -> Call:
+    fields.setdefault("messages", [{"role": "user", "content": text}])
     fields.setdefault("deadline", Deadline(deadline_s, time.monotonic))
-    return Call(model="m", messages=[{"role": "user", "content": text}], **fields)
+    return Call(model="m", **fields)
 
 
 def embeddings(*inputs: str) -> Call:

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from streamapp.errors import PromptError
 from streamapp.llm.client import LLMClient
-from streamapp.llm.completion import Completion
+from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.records.response import Usage
 from tests.fakes import FakeProvider
@@ -27,9 +28,9 @@ class Greeting:
         return [{"role": "user", "content": f"Greet {variables['name']}"}]
 
 
-def client(llm: FakeProvider, **fields: Any) -> LLMClient:
-    deadline = Deadline(30, time.monotonic)
-    return LLMClient(provider=llm, model="default", deadline=deadline, **fields)
+def client(llm: FakeProvider, *, prompt: Greeting | None = None, **fields: Any) -> LLMClient:
+    call = Call(model="default", deadline=Deadline(30, time.monotonic), **fields)
+    return LLMClient(provider=llm, call=call, prompt=prompt)
 
 
 async def test_generate_renders_the_records_prompt(llm: FakeProvider) -> None:
@@ -109,6 +110,51 @@ async def test_record_is_cached_when_all_its_calls_are(
         await record.chat([])
 
     assert record.cached is is_cached
+
+
+@pytest.mark.parametrize(
+    ("costs", "total"),
+    [
+        ([], Decimal(0)),
+        ([Decimal("0.1"), Decimal("0.2")], Decimal("0.3")),
+        ([Decimal("0.1"), None], None),
+        ([None, Decimal("0.1")], None),
+    ],
+    ids=str,
+)
+async def test_costs_are_summed_where_all_are_known(
+    costs: list[Decimal | None], total: Decimal | None, llm: FakeProvider
+) -> None:
+    """A record costs what its calls cost; one unknown price makes the sum unknown."""
+    record = client(llm)
+    for cost in costs:
+        llm.enqueue(Completion(output="a", model="m", provider="p", cost_usd=cost))
+        await record.chat([])
+
+    assert record.cost_usd == total
+
+
+async def test_one_call_has_a_fingerprint(llm: FakeProvider) -> None:
+    """The output of a record's only call answers equal calls; nothing made of it does."""
+    shared = Completion(output={"a": 1}, model="m", provider="p", fingerprint="f")
+    llm.enqueue(shared, shared)
+    record = client(llm)
+
+    output = await record.chat([])
+
+    assert record.fingerprint_of(output) == "f"
+    assert record.fingerprint_of({"a": 1}) is None
+    await record.chat([])
+    assert record.fingerprint_of(output) is None
+
+
+async def test_call_that_is_not_shared_has_no_fingerprint(llm: FakeProvider) -> None:
+    """Without a call, or with one that is not to be shared, there is no fingerprint."""
+    record = client(llm)
+    assert record.fingerprint_of(None) is None
+
+    llm.enqueue("text")
+    assert record.fingerprint_of(await record.chat([])) is None
 
 
 async def test_failure_counts_all_attempts_of_the_record(llm: FakeProvider) -> None:

@@ -53,7 +53,7 @@ async def test_the_record_gets_the_response_that_is_shown(
     )
 
     request = router.decode((files / "record.json").read_bytes())
-    response = await router.answer(request, id=request.id or "", key=None)
+    response = (await router.answer(request, id=request.id or "", key=None)).response
 
     shown = json.loads((files / "response.json").read_text())
     assert {**json.loads(response.encode()), **shown} == json.loads(response.encode())

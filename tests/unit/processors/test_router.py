@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from streamapp.errors import (
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry, processor
 from streamapp.processors.router import Router
 from streamapp.processors.summarize import Summarize
 from streamapp.records.request import Request
 from streamapp.records.response import Usage
-from tests.fakes import FakeClock, FakeProvider
+from tests.fakes import FakeClock, FakeProvider, TakenPieces
 from tests.unit.processors.conftest import NOW
 
 MakeRouter = Callable[..., Router]
@@ -50,7 +52,9 @@ async def test_the_response_describes_the_answer(router: Router, llm: FakeProvid
         )
     )
 
-    response = await router.answer(summarize(metadata={"any": "thing"}), id="r-1", key=b"k")
+    response = (
+        await router.answer(summarize(metadata={"any": "thing"}), id="r-1", key=b"k")
+    ).response
 
     assert response.model_dump(mode="json") == {
         "id": "r-1",
@@ -85,7 +89,7 @@ async def test_the_duration_begins_with_the_first_attempt(
 
     router = make_router(Registry([own]))
 
-    response = await router.answer(Own(type="own"), id="r", key=None)
+    response = (await router.answer(Own(type="own"), id="r", key=None)).response
 
     assert response.duration_s == 0.1235
 
@@ -109,7 +113,7 @@ async def test_a_given_deadline_is_the_one_that_counts(
     deadline.start()
     clock.advance(2)
 
-    response = await router.answer(summarize(), id="r", key=None, deadline=deadline)
+    response = (await router.answer(summarize(), id="r", key=None, deadline=deadline)).response
 
     assert response.duration_s == 2.0
     assert llm.history[0].deadline is deadline
@@ -124,7 +128,7 @@ async def test_the_response_names_the_prompt(
     router: Router, reference: str | None, label: str | None
 ) -> None:
     """Name, version, and the label if the record came by one."""
-    response = await router.answer(summarize(prompt=reference), id="r", key=None)
+    response = (await router.answer(summarize(prompt=reference), id="r", key=None)).response
 
     assert response.prompt is not None
     assert response.prompt.model_dump() == {"name": "summarize", "version": 1, "label": label}
@@ -151,7 +155,7 @@ async def test_the_model_is_the_records_then_the_prompts_then_the_default(
     (tmp_path / "summarize.md").write_text(f"---\n{in_prompt}\n---\n{{{{ text }}}}")
     router = make_router(prompts_dir=tmp_path)
 
-    response = await router.answer(summarize(model=in_record), id="r", key=None)
+    response = (await router.answer(summarize(model=in_record), id="r", key=None)).response
 
     assert response.model == used
 
@@ -279,7 +283,9 @@ async def test_a_users_type_can_embed(make_router: MakeRouter, llm: FakeProvider
     async def own(request: Own, llm: LLMClient) -> Any:
         return await llm.embed(["x"])
 
-    response = await make_router(Registry([own])).answer(Own(type="own"), id="r", key=None)
+    response = (
+        await make_router(Registry([own])).answer(Own(type="own"), id="r", key=None)
+    ).response
 
     assert response.model == "e"
 
@@ -301,3 +307,67 @@ def test_problems_name_what_would_fail_records(make_router: MakeRouter, tmp_path
         "prompt 'poem', output_schema: schema is no valid JSON Schema (draft 2020-12)",
     ]
     assert make_router().problems() == []
+
+
+async def test_calls_of_a_record_say_how_they_may_be_shared(
+    make_router: MakeRouter, llm: FakeProvider, tmp_path: Path
+) -> None:
+    """The record and its prompt decide whether and for how long an answer is kept."""
+    (tmp_path / "fresh.md").write_text("---\ncache: false\n---\nOne.\n")
+    (tmp_path / "short.md").write_text("---\ncache_ttl_s: 5\n---\nOne.\n")
+    router = make_router(prompts_dir=tmp_path)
+
+    for fields in ({}, {"cache": False}, {"prompt": "fresh"}, {"prompt": "short"}):
+        await router.answer(summarize(**fields), id="r", key=None)
+
+    policies = [(call.prompt, call.cache, call.cache_ttl_s) for call in llm.history]
+    assert policies == [
+        ("summarize:1", True, None),
+        ("summarize:1", False, None),
+        ("fresh:1", False, None),
+        ("short:1", True, 5.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "tenant"),
+    [
+        ({}, ""),
+        ({"tenant": "a"}, "a"),
+        ({"tenant": None}, ""),
+        ({"tenant": 7}, "7"),
+        ({"tenant": ["a"]}, '["a"]'),
+    ],
+    ids=str,
+)
+async def test_calls_carry_the_tenant(
+    metadata: dict[str, Any], tenant: str, router: Router, llm: FakeProvider
+) -> None:
+    """The tenant of a record's metadata goes with its calls, as text."""
+    await router.answer(summarize(metadata=metadata), id="r", key=None)
+
+    assert llm.history[0].tenant == tenant
+
+
+async def test_pieces_go_with_the_calls(router: Router, llm: FakeProvider) -> None:
+    """A taker of pieces goes with the calls that have text, and with no others."""
+    pieces = TakenPieces()
+
+    await router.answer(summarize(), id="r", key=None, pieces=pieces)
+    await router.answer(Embed(type="embed", input=["a"]), id="r", key=None, pieces=pieces)
+
+    assert [call.pieces for call in llm.history] == [pieces, None]
+
+
+async def test_answer_says_what_else_it_answers(router: Router, llm: FakeProvider) -> None:
+    """The fingerprint of the only call stands beside the response, and so does its cost."""
+    llm.enqueue(
+        Completion(
+            output="a", model="m", provider="p", fingerprint="f", cost_usd=Decimal("0.00000015")
+        )
+    )
+
+    answer = await router.answer(summarize(), id="r", key=None)
+
+    assert answer.fingerprint == "f"
+    assert b'"cost_usd":"0.00000015"' in answer.response.encode()

@@ -15,7 +15,7 @@ SCHEMA = {"properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 async def ask(router: Router, **fields: Any) -> Response:
     request = router.decode(json.dumps(fields).encode())
-    return await router.answer(request, id="r-1", key=None)
+    return (await router.answer(request, id="r-1", key=None)).response
 
 
 async def test_summarize_gives_the_model_text_and_length(router: Router, llm: FakeProvider) -> None:

@@ -8,6 +8,7 @@ import pytest
 from faust.types import TP
 
 from streamapp.errors import InternalError, ProviderRejected, UnknownType
+from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.answering import Answering
@@ -52,14 +53,14 @@ class FakeRouter:
             raise UnknownType("type: unknown; use one of: chat")
         return Request(**fields)
 
-    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Response:
+    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Answer:
         self.calls.append(id)
         if self.gate:
             await self.gate.wait()
         output = self.answers.pop(0) if self.answers else f"answer to {id}"
         if isinstance(output, Exception):
             raise output
-        return Response(
+        response = Response(
             id=id,
             type=request.type,
             output=output,
@@ -67,23 +68,15 @@ class FakeRouter:
             provider="fake",
             created_at=datetime.now(UTC),
         )
+        return Answer(response, None)
 
 
+@dataclass
 class FakeTopic:
-    """Collects the records in one list that all topics share, so that their order shows."""
-
-    def __init__(self, name: str, log: list[tuple[str, dict[str, Any]]]) -> None:
-        self.name = name
-        self.log = log
+    name: str
 
     def get_topic_name(self) -> str:
         return self.name
-
-    async def send(self, **record: Any) -> asyncio.Future[None]:
-        self.log.append((self.name, record))
-        delivery: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        delivery.set_result(None)
-        return delivery
 
 
 class Outcomes:
@@ -106,10 +99,10 @@ class Fixture:
         self.router = FakeRouter()
         self.outcomes = Outcomes()
         self.lease = Lease(1)
-        self.emitter = Emitter()
-        changelog: Any = FakeTopic("changelog", self.log)
-        responses: Any = FakeTopic("responses", self.log)
-        dead_letters: Any = FakeTopic("dead-letters", self.log)
+        self.emitter = Emitter(self.send)
+        changelog: Any = FakeTopic("changelog")
+        responses: Any = FakeTopic("responses")
+        dead_letters: Any = FakeTopic("dead-letters")
 
         async def append(key: bytes, value: bytes, partition: int, lease: Lease) -> None:
             await self.emitter.emit(changelog, lease, key=key, value=value, partition=partition)
@@ -132,6 +125,23 @@ class Fixture:
             outcomes=self.outcomes,
             now=clock,
         )
+
+    async def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Any,
+    ) -> asyncio.Future[Any]:
+        """Collect the records of all topics in one list, so that their order shows."""
+        self.log.append(
+            (topic, {"key": key, "value": value, "partition": partition, "headers": headers})
+        )
+        delivery: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        delivery.set_result(None)
+        return delivery
 
     async def run(self, value: bytes | None, **place: Any) -> None:
         await self.answering(FakeEvent(FakeMessage(value, **place)), self.lease)
