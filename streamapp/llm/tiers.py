@@ -1,0 +1,167 @@
+"""Where cached answers are kept outside of Kafka: this worker's memory, and Redis."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from aiocache import SimpleMemoryCache  # type: ignore[import-untyped] # it ships no types
+from aiocache.serializers import NullSerializer  # type: ignore[import-untyped] # likewise
+
+from streamapp.errors import ConfigurationError
+
+log = structlog.get_logger(__name__)
+
+#: What an entry costs besides its value: key, dictionaries, objects; bytes, rounded up.
+ENTRY_BYTES = 500
+REDIS_TIMEOUT_S = 0.25
+REDIS_PAUSE_S = 5.0
+
+_NAMESPACE = "streamapp:answers"
+
+
+class MemoryTier:
+    """This worker's memory, bounded by bytes: what was not used for longest leaves first.
+
+    aiocache bounds nothing, and would keep a timer for each entry: both are done here.
+
+    Args:
+        max_bytes: Of all values with what an entry costs; larger ones are not kept.
+        clock: Monotonic, seconds.
+    """
+
+    name = "memory"
+
+    def __init__(self, *, max_bytes: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cache: Any = SimpleMemoryCache(timeout=None)
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._entries: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all entries."""
+        return self._bytes
+
+    async def get(self, fingerprint: str) -> bytes | None:
+        """Return what is kept."""
+        entry = self._entries.get(fingerprint)
+        if entry is None:
+            return None
+        if entry[1] <= self._clock():
+            await self._forget(fingerprint)
+            return None
+        self._entries.move_to_end(fingerprint)
+        value: bytes | None = await self._cache.get(fingerprint)
+        return value
+
+    async def set(self, fingerprint: str, value: bytes, *, ttl_s: float) -> None:
+        """Keep ``value``."""
+        if fingerprint in self._entries:
+            await self._forget(fingerprint)
+        size = len(value) + ENTRY_BYTES
+        if size > self._max_bytes:
+            return
+        self._entries[fingerprint] = (size, self._clock() + ttl_s)
+        self._bytes += size
+        await self._cache.set(fingerprint, value)
+        while self._bytes > self._max_bytes:
+            await self._forget(next(iter(self._entries)))
+
+    async def aclose(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self._bytes = 0
+        await self._cache.clear()
+
+    async def _forget(self, fingerprint: str) -> None:
+        size, _ = self._entries.pop(fingerprint)
+        self._bytes -= size
+        await self._cache.delete(fingerprint)
+
+
+class RedisTier:
+    """A Redis that workers share.
+
+    It may be slow or gone: a command gets a quarter of a second, and after a failure none is
+    sent for a while, so that an outage costs calls nothing but their cache.
+
+    Args:
+        url: As redis-py reads it: ``redis://``, ``rediss://`` or ``unix://``.
+        clock: Monotonic, seconds.
+
+    Raises:
+        ConfigurationError: The extra is not installed, or the URL cannot be used.
+    """
+
+    name = "redis"
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = REDIS_TIMEOUT_S,
+        pause_s: float = REDIS_PAUSE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        try:
+            from aiocache.backends.redis import RedisCache  # type: ignore[import-untyped] # likewise
+            from redis.asyncio import ConnectionPool
+            from redis.exceptions import RedisError
+        except ImportError:
+            raise ConfigurationError(
+                "STREAMAPP_CACHE_URL needs Redis's client: install streamapp[redis]"
+            ) from None
+        try:
+            pool = ConnectionPool.from_url(url)
+        except ValueError:
+            raise ConfigurationError(
+                "STREAMAPP_CACHE_URL: write redis://[[USER]:PASSWORD@]HOST[:PORT][/DB],"
+                " or rediss:// for TLS"
+            ) from None
+        self._cache: Any = RedisCache(
+            serializer=NullSerializer(encoding=None),
+            namespace=_NAMESPACE,
+            timeout=None,
+            # aiocache itself knows neither users nor URLs with options.
+            connection_pool_class=lambda **_: pool,
+        )
+        self._errors = (RedisError, OSError, TimeoutError)
+        self._timeout_s = timeout_s
+        self._pause_s = pause_s
+        self._clock = clock
+        self._paused_until = float("-inf")
+        self._is_down = False
+
+    async def get(self, fingerprint: str) -> bytes | None:
+        """Return what is kept; None also where Redis does not answer."""
+        value: bytes | None = await self._ask("get", fingerprint)
+        return value
+
+    async def set(self, fingerprint: str, value: bytes, *, ttl_s: float) -> None:
+        """Keep ``value``, if Redis answers."""
+        await self._ask("set", fingerprint, value, ttl=max(float(ttl_s), 0.001))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._cache.client.aclose()
+
+    async def _ask(self, command: str, *args: Any, **kwargs: Any) -> Any:
+        if self._clock() < self._paused_until:
+            return None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answer = await getattr(self._cache, command)(*args, **kwargs)
+        except self._errors as error:
+            self._paused_until = self._clock() + self._pause_s
+            if not self._is_down:
+                log.warning("cache.redis_lost", error=type(error).__name__, pause_s=self._pause_s)
+            self._is_down = True
+            return None
+        if self._is_down:
+            log.info("cache.redis_back")
+        self._is_down = False
+        return answer
