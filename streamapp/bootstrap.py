@@ -15,6 +15,7 @@ from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
+from streamapp.prompts.files import load_files
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
@@ -22,6 +23,8 @@ from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.health import AppHealth
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
+from streamapp.streaming.prompt_log import publish_files
+from streamapp.streaming.prompt_table import PromptTable
 from streamapp.streaming.security import broker_credentials, kafka_client_options
 from streamapp.streaming.topics import TABLE_ANSWERS
 from streamapp.streaming.watchdog import Watchdog, broker_answers
@@ -49,26 +52,25 @@ def create_app(
     """
     settings = settings or load_settings()
     registry = Registry.load(settings.processor_modules)
-    prompts = PromptRegistry.load(
-        settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set
-    )
+    files = load_files(settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set)
     if providers is None:
         providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
     routes = Routes(settings, providers)
+    app = _faust_app(settings)
+    prompts = _prompts(app, settings)
     router = Router(
         registry=registry,
-        prompts=prompts,
+        prompts=PromptRegistry(prompts),
         routes=routes,
         deadline_s=settings.deadline_s,
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
     )
-    problems = router.problems()
+    problems = router.problems(PromptRegistry.of(files))
     if problems:
         raise ConfigurationError("; ".join(problems))
-    app = _faust_app(settings)
     outcomes = Counts()
-    emitter = Emitter()
+    emitter = Emitter(lambda *record: app.producer.send(*record))
     ledger = _ledger(app, settings, emitter)
     requests = _raw_topic(app, settings, "requests")
     answering = Answering(
@@ -83,7 +85,6 @@ def create_app(
     window = Window(
         answering,
         seek=lambda tp, offset: app.consumer.seek(tp, offset),
-        earliest=app.earliest,
         on_fatal=app.fail,
         on_gap=outcomes.gap,
         max_in_flight=settings.max_in_flight,
@@ -98,6 +99,9 @@ def create_app(
         watchdog=Watchdog(
             lambda: broker_answers(settings.brokers, ssl_context=ssl_context, timeout_s=2.0),
             clock=time.monotonic,
+        ),
+        preparing=(
+            lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
         ),
         closing=(routes.aclose,),
         summary=outcomes.take,
@@ -176,6 +180,10 @@ def _faust_app(settings: Settings) -> StreamApp:
         broker_max_poll_interval=1_000_000.0,
         producer_request_timeout=30.0,
         producer_max_request_size=1_040_000,
+        # Records of one moment share a request: half the CPU of broker and producer, for a
+        # delay that no model call notices.
+        producer_linger=0.004,
+        producer_max_batch_size=262_144,
         **web_options(settings),
     )
 
@@ -193,6 +201,11 @@ def _raw_topic(app: StreamApp, settings: Settings, name: str) -> Any:
     )
 
 
+def _prompts(app: StreamApp, settings: Settings) -> PromptTable:
+    # The topic exists before Faust looks for it: see streaming/topics.py.
+    return cast(PromptTable, app.tables.add(PromptTable(app, topic=settings.topic("prompts"))))
+
+
 def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:
     # The changelog topic exists before Faust looks for it: see streaming/topics.py.
     table = cast(
@@ -202,16 +215,10 @@ def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:
     requests = settings.topic("requests")
 
     async def append(key: bytes, value: bytes, partition: int, lease: Lease) -> None:
-        await emitter.emit(
-            table.changelog_topic,
-            lease,
-            key=key,
-            value=value,
-            partition=partition,
-            key_serializer=table.key_serializer,
-            value_serializer=table.value_serializer,
-            callback=table._on_changelog_sent,
+        place = await emitter.emit(
+            table.changelog_topic, lease, key=key, value=value, partition=partition
         )
+        table.data.set_persisted_offset(place.topic_partition, place.offset)
 
     ledger = Ledger(
         lambda: table.data,

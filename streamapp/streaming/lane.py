@@ -48,13 +48,13 @@ class Lane:
     to the committed offset; so every jump of the offsets is checked here.
 
     Attributes:
-        expected: Next offset to take; None until the partition's beginning is known.
+        expected: Next offset to take.
         acked: Next offset to commit; None until a record of this generation finished.
     """
 
     __slots__ = ("_comebacks", "_first", "_last_seen", "_unfinished", "acked", "expected", "tp")
 
-    def __init__(self, tp: TP, expected: int | None) -> None:
+    def __init__(self, tp: TP, expected: int) -> None:
         self.tp = tp
         self.expected = expected
         self.acked: int | None = None
@@ -68,14 +68,13 @@ class Lane:
         return len(self._unfinished)
 
     def judge(self, offset: int) -> Verdict:
-        """Say what to do with a delivered offset; ``expected`` must be known.
+        """Say what to do with a delivered offset.
 
         After a seek, records fetched before it still arrive, with rising offsets. The first
         offset that does not rise was fetched after the seek: the gap has come back. Faust may
         itself skip records then (a race with its read offset), so only a gap that always comes
         back up to the same offset is a hole.
         """
-        assert self.expected is not None
         if offset == self.expected:
             self._close_gap()
             return Verdict.NEXT
@@ -101,7 +100,6 @@ class Lane:
 
     def append(self, record: Finishable) -> None:
         """Add the record at the expected offset."""
-        assert self.expected is not None
         self._unfinished.append(record)
         self.expected += 1
 

@@ -52,6 +52,7 @@ class StreamApp(faust.App):
         window: Window,
         ledger: Ledger,
         watchdog: Watchdog,
+        preparing: Sequence[Callable[[], Awaitable[None]]] = (),
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
         summary: Callable[[], dict[str, Any]] = dict,
     ) -> None:
@@ -62,6 +63,8 @@ class StreamApp(faust.App):
             window: Takes the request records.
             ledger: Remembers what was answered.
             watchdog: Not started yet.
+            preparing: Called at the start, in order, when the topics exist and before the group
+                is joined; again from the first one where no broker answers.
             closing: Called after the drain, in order; closes providers.
             summary: Counts of the last interval for the log.
         """
@@ -69,6 +72,7 @@ class StreamApp(faust.App):
         self.window = window
         self.ledger = ledger
         self.watchdog = watchdog
+        self._preparing = preparing
         self._closing = closing
         self._summary = summary
         self.is_draining = False
@@ -77,21 +81,28 @@ class StreamApp(faust.App):
         self._stalls: dict[TP, tuple[int, float]] = {}
         self._uncommitted: dict[TP, int | None] = {}
         self._committed_at = time.monotonic()
+        self._earliest: dict[TP, int] = {}
         self.on_partitions_revoked.connect(self._close_window)
+        self.on_rebalance_complete.connect(self._learn_earliest)
         self.add_future(self._pulse())
         self.add_future(self._summarise())
 
     # -- start
 
     async def on_first_start(self) -> None:
-        """Wait for the broker, then create and verify the topics.
+        """Wait for the broker, create and verify the topics, prepare what records need.
 
         Raises:
             ConfigurationError: A topic is not as the settings say.
         """
         self.watchdog.start()
-        await wait_for_broker(self.settings, lambda: ensure_topics(self.settings))
+        await wait_for_broker(self.settings, self._prepare)
         await super().on_first_start()
+
+    async def _prepare(self) -> None:
+        await ensure_topics(self.settings)
+        for step in self._preparing:
+            await step()
 
     # -- what Faust knows and does not say
 
@@ -103,11 +114,6 @@ class StreamApp(faust.App):
         """Return the committed offset of an assigned partition; None where there is none."""
         return self._kafka._committed_offset.get(tp)
 
-    async def earliest(self, tp: TP) -> int:
-        """Return the first available offset of a partition."""
-        offsets = await self._kafka.earliest_offsets(tp)
-        return next(iter(offsets.values()))
-
     @property
     def is_recovered(self) -> bool:
         """Whether the tables hold what their changelogs hold."""
@@ -115,6 +121,15 @@ class StreamApp(faust.App):
         return recovery.completed.is_set() and not self.in_recovery
 
     # -- generations
+
+    async def _learn_earliest(self, *args: Any, **kwargs: Any) -> None:
+        """Note where partitions begin, for those without a committed offset.
+
+        Asked once for all, before the partitions are fetched from: the request would wait
+        behind a long poll.
+        """
+        assigned = [tp for tp in self.consumer.assignment() if tp.topic == self._requests_topic]
+        self._earliest = dict(await self._kafka.earliest_offsets(*assigned)) if assigned else {}
 
     def on_rebalance_end(self) -> None:
         """Open the window: the tables are recovered and the committed offsets are known."""
@@ -125,7 +140,7 @@ class StreamApp(faust.App):
         if self.is_draining or self.should_stop:
             return
         assigned = [tp for tp in self.consumer.assignment() if tp.topic == self._requests_topic]
-        positions = {tp: self.committed(tp) for tp in assigned}
+        positions = {tp: self.committed(tp) or self._earliest.get(tp, 0) for tp in assigned}
         self._stalls.clear()
         self.window.open(self.consumer_generation_id, positions)
         log.info("window.opened", generation=self.consumer_generation_id, partitions=len(positions))
@@ -210,7 +225,7 @@ class StreamApp(faust.App):
             return
         for tp, lane in list(self.window.lanes.items()):
             end = self.consumer.highwater(tp)
-            if len(lane) or lane.expected is None or not end or lane.expected >= end:
+            if len(lane) or not end or lane.expected >= end:
                 self._stalls.pop(tp, None)
                 continue
             expected, since = self._stalls.get(tp, (-1, now))

@@ -94,7 +94,6 @@ class Window:
         run: Brings one record to its outcome and returns after that was delivered; asks
             ``lease.is_valid`` before each write.
         seek: Moves the fetch position of a partition back to an offset.
-        earliest: Returns a partition's first available offset.
         on_fatal: Called with the exception of ``run``; the record stays unacked.
         on_gap: Called with the partition at each gap seen.
         max_in_flight: Upper bound of running records.
@@ -107,7 +106,6 @@ class Window:
         run: Callable[[Event, Lease], Coroutine[Any, Any, None]],
         *,
         seek: Callable[[TP, int], Awaitable[None]],
-        earliest: Callable[[TP], Awaitable[int]],
         on_fatal: Callable[[BaseException], None],
         on_gap: Callable[[TP], None] = lambda tp: None,
         max_in_flight: int,
@@ -116,7 +114,6 @@ class Window:
     ) -> None:
         self._run = run
         self._seek = seek
-        self._earliest = earliest
         self._on_fatal = on_fatal
         self._on_gap = on_gap
         self._max_in_flight = max_in_flight
@@ -163,13 +160,13 @@ class Window:
         """Whether ``take`` would wait."""
         return len(self._tasks) + self._waiting >= self._max_pending
 
-    def open(self, generation: int, positions: Mapping[TP, int | None]) -> None:
+    def open(self, generation: int, positions: Mapping[TP, int]) -> None:
         """Take records of ``generation`` from now on.
 
         Args:
             generation: The group's generation that every record must carry.
-            positions: The next offset of each assigned partition; None where none was
-                committed: then its earliest available one.
+            positions: The next offset of each assigned partition: the committed one, or its
+                first available one where none was committed.
         """
         self._discard()
         self._lease = Lease(generation)
@@ -222,11 +219,6 @@ class Window:
         lane = self._lanes.get(tp)
         if not self._is_open or lane is None or message.generation_id != lease.generation:
             return False
-        if lane.expected is None:
-            earliest = await self._earliest(tp)
-            if not lease.is_valid or not self._is_open:
-                return False
-            lane.expected = earliest
         verdict = lane.judge(message.offset)
         if verdict is not Verdict.NEXT:
             if verdict is Verdict.GAP:

@@ -1,5 +1,6 @@
 """The process around the app: Faust's worker with our logging and our exit codes."""
 
+import gc
 import logging
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -13,6 +14,10 @@ from streamapp.errors import ConfigurationError
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.telemetry.logging import configure_logging, known_secrets
 from streamapp.web.server import refuse_public
+
+#: Allocations before the youngest generation is collected, and collections of one generation
+#: before the next.
+GC_THRESHOLD = (50_000, 20, 50)
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +61,17 @@ class Worker(faust.Worker):
             web=str(self.app.conf.canonical_url),
             providers=sorted({provider.kind for provider in settings.providers.values()}),
         )
+
+    async def on_startup_finished(self) -> None:
+        """Take what lives as long as the process out of the garbage collector's way.
+
+        A record leaves little behind that reference counts do not free; at Python's own
+        threshold of 700 allocations the collector costs a tenth of the CPU.
+        """
+        await super().on_startup_finished()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
 
     def _setup_logging(self) -> None:
         settings = self.app.settings

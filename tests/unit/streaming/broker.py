@@ -62,7 +62,6 @@ class FakeBroker:
         self.window = Window(
             self._run,
             seek=self._seek,
-            earliest=self._earliest,
             on_fatal=self.fatal.append,
             on_gap=self._count_gap,
             max_in_flight=self.max_in_flight,
@@ -73,7 +72,7 @@ class FakeBroker:
     def assign(self) -> None:
         self.generation += 1
         self.position = {tp: self.committed.get(tp, self._first(tp)) for tp in self.log}
-        self.window.open(self.generation, {tp: self.committed.get(tp) for tp in self.log})
+        self.window.open(self.generation, dict(self.position))
 
     async def revoke(self, *, finish: int = 0) -> None:
         """Revoke while up to ``finish`` running records end in time for the drain."""
@@ -125,9 +124,6 @@ class FakeBroker:
 
     async def _seek(self, tp: TP, offset: int) -> None:
         self.position[tp] = offset
-
-    async def _earliest(self, tp: TP) -> int:
-        return self._first(tp)
 
     def _first(self, tp: TP) -> int:
         return min(self.log[tp], default=0)

@@ -15,16 +15,16 @@ class FakeTopic:
 
     def __init__(self, *failures: tuple[str, Exception]) -> None:
         self.failures = list(failures)
-        self.delivered: list[dict[str, Any]] = []
+        self.delivered: list[tuple[Any, ...]] = []
 
     def get_topic_name(self) -> str:
         return "llm.responses"
 
-    async def send(self, **record: Any) -> asyncio.Future[None]:
-        delivery: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def send(self, *record: Any) -> asyncio.Future[Any]:
+        delivery: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if not self.failures:
             self.delivered.append(record)
-            delivery.set_result(None)
+            delivery.set_result("place")
             return delivery
         where, error = self.failures.pop(0)
         if where == "send":
@@ -46,18 +46,18 @@ class Waits:
             self._ends.is_valid = False
 
 
-async def emit(topic: FakeTopic, lease: Lease, waits: Waits) -> None:
-    emitter = Emitter(sleep=waits)
-    await emitter.emit(topic, lease, key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+async def emit(topic: FakeTopic, lease: Lease, waits: Waits) -> Any:
+    emitter = Emitter(topic.send, sleep=waits)
+    return await emitter.emit(topic, lease, key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
 
 
 async def test_record_is_sent_with_its_place() -> None:
-    """Key, value and partition arrive as given."""
+    """Topic, key, value and partition arrive as given, and its place comes back."""
     topic, waits = FakeTopic(), Waits()
 
-    await emit(topic, Lease(1), waits)
+    assert await emit(topic, Lease(1), waits) == "place"
 
-    assert topic.delivered == [{"key": b"k", "value": b"v", "partition": 3, "headers": None}]
+    assert topic.delivered == [("llm.responses", b"k", b"v", 3, None, None)]
     assert waits.waited == []
 
 
@@ -114,7 +114,7 @@ async def test_cancelled_task_leaves_the_delivery_alone() -> None:
     topic = FakeTopic()
     delivery: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def send(**record: Any) -> asyncio.Future[None]:
+    async def send(*record: Any) -> asyncio.Future[None]:
         return delivery
 
     topic.send = send  # type: ignore[method-assign]

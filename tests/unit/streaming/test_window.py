@@ -225,7 +225,7 @@ async def test_gap_that_always_comes_back_is_a_hole() -> None:
 
 
 async def test_partition_without_commit_starts_at_its_beginning() -> None:
-    """With nothing committed the first available offset is expected, not the first seen."""
+    """With nothing committed a skip of the first record is seen as any other gap."""
     broker = FakeBroker({T0: log("a", "b", "c", start=7)})
     broker.assign()
 
