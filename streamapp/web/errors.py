@@ -27,6 +27,22 @@ STATUS: Mapping[Kind, int] = {
 RETRY_AFTER_S = 5
 
 
+class Refusal(Exception):
+    """What HTTP itself refuses, before there is a record that could fail."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.response = error_response(status, message, code=code, param=param, headers=headers)
+
+
 def error_response(
     status: int,
     message: str,
@@ -36,20 +52,31 @@ def error_response(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """Return ``{"error": {...}}`` with OpenAI's ``type`` for the status."""
-    body = {"message": message, "type": _type(status), "param": param, "code": code}
-    return web.json_response({"error": body}, status=status, headers=headers)
+    body = error_body(status, message, code=code, param=param)
+    return web.json_response(body, status=status, headers=headers)
+
+
+def error_body(
+    status: int, message: str, *, code: str, param: str | None = None
+) -> dict[str, dict[str, str | None]]:
+    """Return OpenAI's error object."""
+    return {"error": {"message": message, "type": _type(status), "param": param, "code": code}}
 
 
 def failure_response(failure: Failure) -> web.Response:
     """Return the response for a record that failed; ``code`` is its dead-letter kind."""
-    status = 404 if isinstance(failure, PromptNotFound) else STATUS[failure.kind]
-    internal = failure.kind is Kind.INTERNAL
+    status = _status(failure)
     return error_response(
         status,
-        "internal error" if internal else str(failure),
+        _message(failure),
         code=failure.kind.value,
         headers={"Retry-After": str(_retry_after_s(failure))} if status == 503 else None,
     )
+
+
+def failure_body(failure: Failure) -> dict[str, dict[str, str | None]]:
+    """Return the error object alone, for a stream that has begun already."""
+    return error_body(_status(failure), _message(failure), code=failure.kind.value)
 
 
 def http_error_response(error: web.HTTPException) -> web.Response:
@@ -62,6 +89,14 @@ def http_error_response(error: web.HTTPException) -> web.Response:
         code=Kind.TOO_LARGE.value if too_large else error.reason.lower().replace(" ", "_"),
         headers={"Allow": allow} if allow else None,
     )
+
+
+def _status(failure: Failure) -> int:
+    return 404 if isinstance(failure, PromptNotFound) else STATUS[failure.kind]
+
+
+def _message(failure: Failure) -> str:
+    return "internal error" if failure.kind is Kind.INTERNAL else str(failure)
 
 
 def _type(status: int) -> str:

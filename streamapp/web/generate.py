@@ -1,21 +1,18 @@
 """`POST /v1/generate`: one record, answered while the caller waits."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Container
-from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from uuid import uuid4
 
+import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.errors import Expired
+from streamapp.llm.pieces import Pieces, give_whole
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
-from streamapp.web.errors import error_response
-from streamapp.web.gate import Gate
-from streamapp.web.health import Health, is_ready
+from streamapp.web.admission import Admission
+from streamapp.web.events import EventStream, PiecesSent
 
 
 class Answerer(Protocol):
@@ -25,68 +22,52 @@ class Answerer(Protocol):
         """Return the request; raises a ``RecordError`` where the bytes are none."""
         ...
 
-    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Answer:
+    async def answer(
+        self, request: Request, *, id: str, key: bytes | None, pieces: Pieces | None = None
+    ) -> Answer:
         """Return the answer; raises the ``Failure`` that a dead letter would carry."""
         ...
 
 
-def generate(
-    *,
-    answerer: Answerer,
-    health: Health,
-    gate: Gate,
-    models: Container[str],
-    deadline_s: float,
-) -> Blueprint:
-    """Return the view.
-
-    ``models`` are the names of the configured routes; ``deadline_s`` bounds a request from its
-    head to its answer.
-    """
+def generate(*, answerer: Answerer, admission: Admission) -> Blueprint:
+    """Return the view."""
     blueprint = Blueprint("generate")
 
     @blueprint.route("/v1/generate", name="generate")
     class Generate(View):
-        """Answer a record, or ``{"prompt": ..., "variables": ...}`` for short."""
+        """Answer a record, or ``{"prompt": ..., "variables": ...}`` for short.
 
-        async def post(self, request: Any, **kwargs: Any) -> Any:
-            if not is_ready(health):
-                return _unavailable("this worker is not ready: see /readyz", code="not_ready")
-            if gate.is_full:
-                return _unavailable("too many requests are waiting here", code="busy")
-            async with _within(deadline_s), gate:
-                return await answered(await request.read())
+        A record with ``"stream": true`` is answered as events: ``piece`` with the text as it is
+        written, then ``response`` with the whole record, or ``error``.
+        """
 
-    async def answered(body: bytes) -> web.Response:
-        record = answerer.decode(_with_type(body))
-        if record.model is not None and record.model not in models:
-            return error_response(
-                404, "no such model is configured", code="model_not_found", param="model"
-            )
-        id = record.id or f"http-{uuid4().hex}"
-        answer = await answerer.answer(record, id=id, key=None)
-        return web.Response(body=answer.response.encode(), content_type="application/json")
+        async def post(self, request: web.Request, **kwargs: Any) -> Any:
+            async with EventStream(request) as stream, admission.admitted(request) as body:
+                record = answerer.decode(with_type(body))
+                admission.check_model(record.model)
+                id = record.id or f"http-{uuid4().hex}"
+                if not record.stream:
+                    answer = await answerer.answer(record, id=id, key=None)
+                    return web.Response(
+                        body=answer.response.encode(), content_type="application/json"
+                    )
+                await send_pieces(stream, record, id=id)
+            return await stream.end()
+
+    async def send_pieces(stream: EventStream, record: Request, *, id: str) -> None:
+        async def send(text: str) -> None:
+            await stream.send(orjson.dumps({"text": text}), event="piece")
+
+        pieces = PiecesSent(send)
+        answer = await answerer.answer(record, id=id, key=None, pieces=pieces)
+        if not pieces.any:
+            await give_whole(pieces, answer.response.output)
+        await stream.send(answer.response.encode(), event="response")
 
     return blueprint
 
 
-@asynccontextmanager
-async def _within(limit_s: float) -> AsyncIterator[None]:
-    """End the block with ``Expired`` after ``limit_s`` seconds; other time-outs pass."""
-    try:
-        async with asyncio.timeout(limit_s) as timeout:
-            yield
-    except TimeoutError as error:
-        if timeout.expired():
-            raise Expired(f"no answer within {limit_s:g} s") from error
-        raise
-
-
-def _unavailable(message: str, *, code: str) -> web.Response:
-    return error_response(503, message, code=code, headers={"Retry-After": "1"})
-
-
-def _with_type(body: bytes) -> bytes:
+def with_type(body: bytes) -> bytes:
     """Name the type that the short form leaves out; what is no such form stays as it is.
 
     The bytes are only added to, so that the strict decoder still sees all of them.

@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from streamapp.errors import Failure, Kind
-from streamapp.web.errors import error_response, failure_response, http_error_response
+from streamapp.web.errors import Refusal, error_response, failure_response, http_error_response
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,8 @@ async def map_errors(request: web.Request, handler: Handler) -> web.StreamRespon
     """Answer with the contract's error body whatever goes wrong inside."""
     try:
         return await handler(request)
+    except Refusal as refusal:
+        return refusal.response
     except Failure as failure:
         return failure_response(failure)
     except web.HTTPException as error:

@@ -3,9 +3,11 @@
 import faust
 
 from streamapp.settings import Settings
+from streamapp.web.admission import Admission
 from streamapp.web.gate import Gate
 from streamapp.web.generate import Answerer, generate
 from streamapp.web.health import Health
+from streamapp.web.openai import openai
 from streamapp.web.probes import probes
 
 #: Requests over HTTP that wait for one of the running ones, as a multiple of those.
@@ -19,15 +21,16 @@ def install(app: faust.App, *, answerer: Answerer, health: Health, settings: Set
     but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once.
     """
     running = settings.max_in_flight
+    admission = Admission(
+        health=health,
+        gate=Gate(running, running * WAITING_FACTOR),
+        models=settings.models,
+        deadline_s=settings.deadline_s,
+    )
     blueprints = [
         probes(health),
-        generate(
-            answerer=answerer,
-            health=health,
-            gate=Gate(running, running * WAITING_FACTOR),
-            models=settings.models,
-            deadline_s=settings.deadline_s,
-        ),
+        generate(answerer=answerer, admission=admission),
+        openai(answerer=answerer, admission=admission, models=settings.models),
     ]
     for blueprint in blueprints:
         blueprint.register(app)

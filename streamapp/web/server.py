@@ -9,6 +9,7 @@ from faust.web.drivers import aiohttp as driver
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import LOOPBACK, PREFIX, Settings
+from streamapp.web.headers import add_headers
 from streamapp.web.middleware import map_errors, require_key
 
 #: Longest body of a request, bytes.
@@ -16,6 +17,12 @@ BODY_LIMIT = 2 * 1024 * 1024
 
 #: How long requests in progress may go on once the worker has drained, seconds.
 SHUTDOWN_TIMEOUT_S = 5.0
+
+#: How long a connection may stay open without a request on it, seconds.
+IDLE_S = 75.0
+
+#: How long the rest of a refused body is read, for its sender to see why, seconds.
+LINGERING_S = 2.0
 
 
 def web_options(settings: Settings) -> dict[str, Any]:
@@ -48,11 +55,14 @@ class Web(driver.Web):
     def __init__(self, app: AppT, *, settings: Settings) -> None:
         super().__init__(app)
         self._has_keys = bool(settings.keys)
+        self.web_app.on_response_prepare.append(add_headers)
         self._runner = AppRunner(
             self.web_app,
             access_log=None,
             handler_cancellation=True,  # a client that left pays for no more calls
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+            keepalive_timeout=IDLE_S,
+            lingering_time=LINGERING_S,
         )
 
     def _enabled_blueprints(self) -> list[Any]:

@@ -11,10 +11,12 @@ import faust
 import pytest
 from pydantic import Field
 
+from streamapp.llm.pieces import Pieces
+from streamapp.processors.embed import Embed
 from streamapp.processors.router import Answer
 from streamapp.records.codec import parse
 from streamapp.records.request import Request
-from streamapp.records.response import Response
+from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
 from streamapp.streaming.embedded import free_port
 from streamapp.web.health import Check
@@ -50,6 +52,8 @@ class FakeAnswerer:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Request, str, bytes | None]] = []
+        self.output: Any = "hello"
+        self.pieces: list[str] = []
         self.failure: BaseException | None = None
         self.hold: asyncio.Event | None = None
         self.cancelled = asyncio.Event()
@@ -57,8 +61,14 @@ class FakeAnswerer:
     def decode(self, value: bytes) -> Request:
         return Echo(**parse(value))
 
-    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Answer:
+    async def answer(
+        self, request: Request, *, id: str, key: bytes | None, pieces: Pieces | None = None
+    ) -> Answer:
         self.asked.append((request, id, key))
+        if pieces and self.pieces:
+            await pieces.begin()
+            for piece in self.pieces:
+                await pieces.add(piece)
         if self.failure:
             raise self.failure
         try:
@@ -67,12 +77,15 @@ class FakeAnswerer:
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
+        is_embed = isinstance(request, Embed)
         response = Response(
             id=id,
             type=request.type,
-            output="hello",
+            output=[[0.25, -1.0]] * len(request.input) if is_embed else self.output,
             model="m",
             provider="fake",
+            usage=Usage(input_tokens=3, output_tokens=2),
+            finish_reason="stop",
             metadata=request.metadata,
             created_at=datetime(2030, 1, 1, tzinfo=UTC),
         )
@@ -85,6 +98,7 @@ class Site:
     def __init__(self, app: faust.App, client: aiohttp.ClientSession) -> None:
         self.app = app
         self._client = client
+        self.url = f"http://127.0.0.1:{app.conf.web_port}"
 
     async def __call__(
         self, method: str, path: str, **kwargs: Any

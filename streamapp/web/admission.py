@@ -1,0 +1,84 @@
+"""Who may have a record answered now: a ready worker, a free place, and one deadline for all."""
+
+import asyncio
+from collections.abc import AsyncIterator, Container
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from streamapp.errors import Expired
+from streamapp.web.bodies import BodyReader
+from streamapp.web.errors import Refusal
+from streamapp.web.gate import Gate
+from streamapp.web.health import Health, is_ready
+
+
+class Admission:
+    """The door in front of everything that is answered synchronously.
+
+    Args:
+        models: The names of the configured routes.
+        deadline_s: Bounds a request from its head to the end of its answer, seconds.
+    """
+
+    def __init__(
+        self, *, health: Health, gate: Gate, models: Container[str], deadline_s: float
+    ) -> None:
+        self._health = health
+        self._gate = gate
+        self._models = models
+        self._deadline_s = deadline_s
+        self._bodies = BodyReader()
+
+    @asynccontextmanager
+    async def admitted(self, request: web.Request) -> AsyncIterator[bytes]:
+        """Give the block the request's body and a place of HTTP's own share.
+
+        The body is read first: one that drips in takes no place.
+
+        Raises:
+            Refusal: The worker is not ready, or too many wait already.
+            Expired: The deadline passed, waiting included.
+        """
+        self.check_ready()
+        async with _within(self._deadline_s):
+            body = await self._bodies.read(request)
+            if self._gate.is_full:
+                raise _unavailable("too many requests are waiting here", code="busy")
+            async with self._gate:
+                yield body
+
+    async def read(self, request: web.Request) -> bytes:
+        """Return the body of a request that needs no place, within the same bounds."""
+        return await self._bodies.read(request)
+
+    def check_ready(self) -> None:
+        """Raise a ``Refusal`` where this worker cannot do its work."""
+        if not is_ready(self._health):
+            raise _unavailable("this worker is not ready: see /readyz", code="not_ready")
+
+    def check_model(self, model: str | None) -> None:
+        """Raise a ``Refusal`` where no route has the name; None is the default route."""
+        if model is not None and model not in self._models:
+            raise Refusal(
+                404,
+                "no such model is configured: GET /v1/models lists them",
+                code="model_not_found",
+                param="model",
+            )
+
+
+@asynccontextmanager
+async def _within(limit_s: float) -> AsyncIterator[None]:
+    """End the block with ``Expired`` after ``limit_s`` seconds; other time-outs pass."""
+    try:
+        async with asyncio.timeout(limit_s) as timeout:
+            yield
+    except TimeoutError as error:
+        if timeout.expired():
+            raise Expired(f"no answer within {limit_s:g} s") from error
+        raise
+
+
+def _unavailable(message: str, *, code: str) -> Refusal:
+    return Refusal(503, message, code=code, headers={"Retry-After": "1"})

@@ -1,0 +1,72 @@
+"""Request bodies: read within bounds, then strict JSON into pydantic models.
+
+Errors name fields, never values.
+"""
+
+import asyncio
+from contextlib import nullcontext
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from streamapp.errors import Kind
+from streamapp.records.codec import parse
+from streamapp.records.problems import describe, escape
+from streamapp.web.errors import STATUS, Refusal
+
+M = TypeVar("M", bound=BaseModel)
+
+#: Longest time a body may take to arrive, seconds.
+BODY_S = 20.0
+#: Bodies longer than this, or of unknown length, are read a few at a time.
+SMALL_BYTES = 64 * 1024
+LARGE_AT_ONCE = 32
+
+
+class BodyReader:
+    """Reads bodies so that neither slow nor large ones use up the memory or the places."""
+
+    def __init__(self, *, limit_s: float = BODY_S) -> None:
+        self._limit_s = limit_s
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    async def read(self, request: web.Request) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            Refusal: It did not arrive in time.
+            HTTPRequestEntityTooLarge: It is longer than the server takes.
+        """
+        length = request.content_length
+        is_small = not request.can_read_body or (length is not None and length <= SMALL_BYTES)
+        try:
+            async with asyncio.timeout(self._limit_s) as timeout:
+                async with nullcontext() if is_small else self._large:
+                    return await request.read()
+        except TimeoutError:
+            if timeout.expired():
+                message = f"the body did not arrive within {self._limit_s:g} s"
+                headers = {"Connection": "close"}
+                raise Refusal(408, message, code="request_timeout", headers=headers) from None
+            raise
+
+
+def read(model: type[M], body: bytes) -> M:
+    """Return ``body`` as a ``model``, by the same rules as a record.
+
+    Raises:
+        Undecodable: It is no strict JSON.
+        InvalidRecord: It is JSON, but no object.
+        Refusal: A field is missing, unknown or wrong; ``param`` names the first one.
+    """
+    parse(body)
+    try:
+        return model.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        problem = describe(error, model)
+        first = error.errors(include_url=False, include_input=False)[0]["loc"]
+    param = ".".join(escape(str(part)) for part in first) or None
+    kind = Kind.INVALID
+    # Raised outside of the block: pydantic's error holds the values.
+    raise Refusal(STATUS[kind], problem, code=kind.value, param=param)

@@ -1,0 +1,89 @@
+"""Server-sent events: a response that begins with its first event, so that errors keep a status."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import orjson
+from aiohttp import web
+
+from streamapp.errors import Failure, RetriesExhausted
+from streamapp.web.errors import failure_body
+
+
+class EventStream:
+    """A response of ``text/event-stream``; nothing is sent before the first event.
+
+    As a context manager it turns a failure of the block into a last event ``error``, once a
+    first event is sent; before that the failure leaves the block and has a status of its own.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        self._request = request
+        self._response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",  # a proxy such as nginx would hold events back
+            }
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not self.has_begun or not isinstance(exc, Exception):
+            return False
+        if isinstance(exc, Failure):
+            await self.send(orjson.dumps(failure_body(exc)), event="error")
+        elif not isinstance(exc, ConnectionError):  # that is a client that left
+            if self._request.transport:
+                self._request.transport.close()
+            return False
+        return True
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the status and a first event are sent."""
+        return self._response.prepared
+
+    async def send(self, data: bytes, *, event: str | None = None) -> None:
+        """Send one event; ``data`` is one line."""
+        if not self.has_begun:
+            await self._response.prepare(self._request)
+        name = f"event: {event}\n".encode() if event else b""
+        await self._response.write(b"%bdata: %b\n\n" % (name, data))
+
+    async def end(self) -> web.StreamResponse:
+        """End the stream and return the response for aiohttp."""
+        with suppress(ConnectionError):
+            await self._response.write_eof()
+        return self._response
+
+
+class PiecesSent:
+    """Sends a streamed answer piece by piece; what was sent cannot be taken back."""
+
+    def __init__(self, send: Callable[[str], Awaitable[None]]) -> None:
+        self._send = send
+        self.any = False
+
+    async def begin(self) -> None:
+        """Refuse a second attempt once a piece of the first one is sent.
+
+        Raises:
+            RetriesExhausted: The answer broke off half way.
+        """
+        if self.any:
+            raise RetriesExhausted("the answer broke off after its first pieces were sent")
+
+    async def add(self, text: str) -> None:
+        """Send the next piece."""
+        self.any = True
+        await self._send(text)

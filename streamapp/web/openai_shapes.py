@@ -1,0 +1,163 @@
+"""OpenAI's bodies for chat and embeddings, to our records and back; nothing here does I/O."""
+
+import base64
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from streamapp.llm.routes import DEFAULT
+from streamapp.processors.chat import Chat, Message, ResponseFormat
+from streamapp.processors.embed import Embed
+from streamapp.records.response import Response, Usage
+from streamapp.records.sampling import Sampling, as_list
+
+ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class StreamOptions(BaseModel):
+    """What a stream holds besides the text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    include_usage: bool = False
+
+
+class ChatCompletionRequest(Sampling):
+    """The body of ``POST /v1/chat/completions``; what is not listed is not supported."""
+
+    model: ModelName = DEFAULT
+    messages: list[Message] = Field(min_length=1, fail_fast=True)
+    response_format: ResponseFormat | None = None
+    n: Literal[1] | None = None
+    logprobs: Literal[False] | None = None
+    store: Literal[False] | None = None
+    metadata: dict[str, str] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    def record(self) -> Chat:
+        """Return the ``chat`` record that asks for the same."""
+        return Chat(
+            type=Chat.record_type,
+            model=self.model,
+            messages=self.messages,
+            response_format=self.response_format,
+            metadata=self.metadata or {},
+            stream=bool(self.stream),
+            **self.sampling(),
+        )
+
+
+class EmbeddingsRequest(BaseModel):
+    """The body of ``POST /v1/embeddings``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: ModelName | None = None
+    input: Annotated[
+        list[Annotated[str, Field(min_length=1)]],
+        Field(min_length=1, fail_fast=True),
+        BeforeValidator(as_list, json_schema_input_type=str | list[str]),
+    ]
+    encoding_format: Literal["float", "base64"] | None = None
+    user: str | None = None
+
+    def record(self) -> Embed:
+        """Return the ``embed`` record that asks for the same."""
+        return Embed(type=Embed.record_type, model=self.model, input=self.input)
+
+
+def chat_completion(response: Response, *, id: str) -> dict[str, Any]:
+    """Return the whole answer."""
+    message = {"role": "assistant", "content": text_of(response.output), "refusal": None}
+    choice = {
+        "index": 0,
+        "message": message,
+        "logprobs": None,
+        "finish_reason": response.finish_reason or "stop",
+    }
+    return {
+        "id": id,
+        "object": "chat.completion",
+        "created": int(response.created_at.timestamp()),
+        "model": response.model,
+        "choices": [choice],
+        "usage": _usage(response.usage),
+    }
+
+
+class Chunks:
+    """The pieces of one streamed answer, each as one JSON line.
+
+    Args:
+        created: Seconds since the epoch, the same in all pieces.
+        with_usage: Whether the last piece tells the usage and the others that it is to come.
+    """
+
+    def __init__(self, *, id: str, model: str, created: float, with_usage: bool) -> None:
+        self._with_usage = with_usage
+        self._head = {
+            "id": id,
+            "object": "chat.completion.chunk",
+            "created": int(created),
+            "model": model,
+        }
+
+    def delta(self, delta: Mapping[str, str], *, finish_reason: str | None = None) -> bytes:
+        """Return a piece of the message, or its end."""
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return self._chunk([choice], usage=None)
+
+    def last(self, response: Response) -> list[bytes]:
+        """Return the end of the message, and the usage where it was asked for."""
+        end = self.delta({}, finish_reason=response.finish_reason or "stop")
+        return [end, self._chunk([], usage=_usage(response.usage))] if self._with_usage else [end]
+
+    def _chunk(self, choices: Sequence[Any], *, usage: Mapping[str, int] | None) -> bytes:
+        chunk = {**self._head, "choices": choices}
+        return orjson.dumps({**chunk, "usage": usage} if self._with_usage else chunk)
+
+
+def embeddings(response: Response, *, as_base64: bool) -> dict[str, Any]:
+    """Return the vectors, in the order of the inputs."""
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": _packed(vector) if as_base64 else vector,
+        }
+        for index, vector in enumerate(response.output)
+    ]
+    tokens = response.usage.input_tokens
+    return {
+        "object": "list",
+        "data": data,
+        "model": response.model,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+
+
+def model(name: str, *, created: float) -> dict[str, Any]:
+    """Return a configured route as one of OpenAI's models."""
+    return {"id": name, "object": "model", "created": int(created), "owned_by": "streamapp"}
+
+
+def text_of(output: Any) -> str:
+    """Return an output as the text of a message."""
+    return output if isinstance(output, str) else orjson.dumps(output).decode()
+
+
+def _packed(vector: Sequence[float]) -> str:
+    """Return the numbers as OpenAI packs them: little-endian singles, in base64."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def _usage(usage: Usage) -> dict[str, int]:
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }

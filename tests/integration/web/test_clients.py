@@ -1,0 +1,182 @@
+"""The clients that people have: OpenAI's for Python and Node, litellm, curl; `base_url` alone."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from pydantic import SecretStr
+
+from streamapp import errors
+from streamapp.settings import ModelSettings, ProviderSettings
+from tests.support.clients import SCRIPTS, ClientUnavailable, litellm_python, node_modules
+
+from .conftest import FakeAnswerer, Serve, Site
+
+pytestmark = pytest.mark.timeout(240)  # the first run installs the clients
+
+KEY = "sk-test"
+MESSAGES: Any = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture
+async def site(serve: Serve, answerer: FakeAnswerer) -> Site:
+    """A worker with one route and a key, whose answers come in two pieces."""
+    answerer.pieces = ["hel", "lo"]
+    return await serve(
+        api_keys=SecretStr(KEY),
+        providers={"p": ProviderSettings(kind="offline")},
+        models={"default": ModelSettings(targets=["p/m"])},
+    )
+
+
+def installed(install: Callable[[], Path]) -> Path:
+    """Return what ``install`` returns; skip where it cannot, in CI that is a failure."""
+    try:
+        return install()
+    except ClientUnavailable as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+async def output_of(command: Sequence[str | Path], **environment: str) -> str:
+    """Run a program in the loop that also serves it; return its stdout."""
+    process = await asyncio.create_subprocess_exec(
+        *map(str, command),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=os.environ | environment,
+    )
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+def client_of(site: Site, key: str = KEY) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{site.url}/v1", api_key=key, max_retries=0)
+
+
+async def test_openai_for_python_chats_streams_and_embeds(site: Site) -> None:
+    """Whole, streamed, embedded and listed: the official client understands each answer."""
+    async with client_of(site) as client:
+        whole = await client.chat.completions.create(model="default", messages=MESSAGES)
+        stream = await client.chat.completions.create(
+            model="default",
+            messages=MESSAGES,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        pieces = [chunk async for chunk in stream]
+        vectors = await client.embeddings.create(model="default", input=["a", "b"])
+        models = [model.id async for model in client.models.list()]
+
+    assert (whole.choices[0].message.content, whole.usage and whole.usage.total_tokens) == (
+        "hello",
+        5,
+    )
+    assert whole._request_id
+    assert "".join(p.choices[0].delta.content or "" for p in pieces[:-1]) == "hello"
+    assert pieces[-1].usage
+    assert pieces[-1].usage.completion_tokens == 2
+    # The client asks for base64 unless told otherwise, and unpacks it.
+    assert [list(item.embedding) for item in vectors.data] == [[0.25, -1.0]] * 2
+    assert models == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [
+        (errors.InvalidRecord("why"), openai.UnprocessableEntityError),
+        (errors.BudgetExceeded("why"), openai.RateLimitError),
+        (errors.RetriesExhausted("why"), openai.InternalServerError),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+async def test_openai_for_python_raises_its_own_errors(
+    site: Site, answerer: FakeAnswerer, failure: errors.Failure, raised: type[openai.APIError]
+) -> None:
+    """A record's failure is the client's exception for the status, with our kind as its code."""
+    answerer.pieces, answerer.failure = [], failure
+
+    async with client_of(site) as client:
+        with pytest.raises(raised) as caught:
+            await client.chat.completions.create(model="default", messages=MESSAGES)
+
+    assert caught.value.code == failure.kind
+
+
+async def test_openai_for_python_raises_within_a_stream(site: Site, answerer: FakeAnswerer) -> None:
+    """A stream that breaks off raises; it does not just end."""
+    answerer.failure = errors.RetriesExhausted("why")
+
+    async with client_of(site) as client:
+        stream = await client.chat.completions.create(
+            model="default", messages=MESSAGES, stream=True
+        )
+        with pytest.raises(openai.APIError, match="why"):
+            [chunk async for chunk in stream]
+
+
+async def test_openai_for_python_is_told_what_is_not_there(site: Site) -> None:
+    """A wrong key and an unknown model are the client's own errors."""
+    async with client_of(site, key="other") as stranger:
+        with pytest.raises(openai.AuthenticationError):
+            await stranger.models.list()
+    async with client_of(site) as client:
+        with pytest.raises(openai.NotFoundError):
+            await client.chat.completions.create(model="nobody", messages=MESSAGES)
+
+
+async def test_openai_for_node_works(site: Site) -> None:
+    """The official Node client chats, streams with usage, embeds, lists and raises."""
+    home = installed(node_modules).parent
+    script = shutil.copy(SCRIPTS / "openai_node.mjs", home)  # Node looks for packages beside it
+
+    found: Mapping[str, Any] = json.loads(await output_of(["node", script, f"{site.url}/v1", KEY]))
+
+    assert (found["text"], found["streamed"]) == ("hello", "hello")
+    assert found["usage"]["total_tokens"] == 5
+    assert found["vectors"] == [[0.25, -1.0]] * 2
+    assert found["models"] == ["default"]
+    assert found["failure"] == {
+        "name": "NotFoundError",
+        "status": 404,
+        "code": "model_not_found",
+    }
+
+
+async def test_litellm_works(site: Site) -> None:
+    """The litellm SDK reaches us as an OpenAI-compatible server."""
+    python = installed(litellm_python)
+
+    output = await output_of(
+        [python, SCRIPTS / "litellm_sdk.py", f"{site.url}/v1", KEY],
+        LITELLM_LOCAL_MODEL_COST_MAP="True",
+    )
+
+    found = json.loads(output.splitlines()[-1])
+
+    assert (found["text"], found["streamed"]) == ("hello", "hello")
+    assert found["vectors"] == [[0.25, -1.0]] * 2
+    assert found["failure"] == {"name": "NotFoundError", "status": 404}
+
+
+async def test_curl_works(site: Site) -> None:
+    """Plain curl, as the documentation shows it, whole and streamed."""
+
+    async def curl(body: Any) -> str:
+        headers = ["-H", f"Authorization: Bearer {KEY}", "-H", "Content-Type: application/json"]
+        url = f"{site.url}/v1/chat/completions"
+        return await output_of(["curl", "-sS", "-N", *headers, url, "-d", json.dumps(body)])
+
+    whole = json.loads(await curl({"messages": MESSAGES}))
+    streamed = await curl({"messages": MESSAGES, "stream": True})
+
+    assert whole["choices"][0]["message"]["content"] == "hello"
+    assert streamed.endswith("data: [DONE]\n\n")

@@ -1,0 +1,78 @@
+"""Other people's HTTP clients, installed once into `.clients/`: Node's `openai` and `litellm`.
+
+litellm has an environment of its own, since it wants an older `openai` than we do.
+"""
+
+import fcntl
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "tests" / "clients"
+CACHE = ROOT / ".clients"
+LITELLM = "litellm==1.106.2"
+
+
+class ClientUnavailable(Exception):
+    """A program is missing or a package could not be fetched; the message says which."""
+
+
+def node_modules() -> Path:
+    """Return the directory with the Node packages of tests/clients/package.json.
+
+    Raises:
+        ClientUnavailable: Node or npm is missing, or npm could not fetch them.
+    """
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise ClientUnavailable(f"the Node client needs `{program}` on the path")
+    manifest = SCRIPTS / "package.json"
+    home = CACHE / "node"
+    with _locked():
+        fresh = home / "package.json"
+        if not fresh.exists() or fresh.read_bytes() != manifest.read_bytes():
+            home.mkdir(exist_ok=True)
+            shutil.copy(SCRIPTS / "package-lock.json", home)
+            shutil.copy(manifest, fresh)
+            try:
+                _run(["npm", "ci", "--no-audit", "--no-fund", "--prefix", str(home)])
+            except ClientUnavailable:
+                fresh.unlink()
+                raise
+    return home / "node_modules"
+
+
+def litellm_python() -> Path:
+    """Return the interpreter that can import litellm.
+
+    Raises:
+        ClientUnavailable: It could not be installed.
+    """
+    home = CACHE / "litellm"
+    python = home / "bin" / "python"
+    done = home / f"{LITELLM}.installed"
+    with _locked():
+        if not done.exists():
+            _run([sys.executable, "-m", "venv", "--clear", str(home)])
+            _run([str(python), "-m", "pip", "install", "--quiet", LITELLM])
+            done.touch()
+    return python
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """Hold off a second test run that wants the same."""
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run(command: Sequence[str]) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise ClientUnavailable(f"{' '.join(command)}\n{ended.stdout}{ended.stderr}")
