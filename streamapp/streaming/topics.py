@@ -31,11 +31,13 @@ class TopicSpec:
 
     Attributes:
         config: Kafka's topic settings; used at creation, never changed afterwards.
+        is_fixed: Whether its partition count is no setting.
     """
 
     name: str
     partitions: int
     config: Mapping[str, str] = field(default_factory=dict)
+    is_fixed: bool = False
 
 
 def answers_changelog(settings: Settings) -> str:
@@ -64,6 +66,13 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
                 "min.cleanable.dirty.ratio": "0.1",
             },
         ),
+        # The history of all prompts: ordered by its one partition, never shortened.
+        TopicSpec(
+            settings.topic("prompts"),
+            1,
+            {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
+            is_fixed=True,
+        ),
     ]
 
 
@@ -87,8 +96,9 @@ async def partition_counts(settings: Settings, names: Sequence[str]) -> dict[str
 def wrong_partition_counts(specs: Sequence[TopicSpec], counts: Mapping[str, int]) -> list[str]:
     """Return one line for each existing topic whose partition count is not the wanted one."""
     return [
-        f"topic {spec.name} has {counts[spec.name]} partitions, not {spec.partitions}:"
-        f" set STREAMAPP_PARTITIONS={counts[spec.name]}, or recreate the topic"
+        f"topic {spec.name} has {counts[spec.name]} partitions, not {spec.partitions}: "
+        + ("" if spec.is_fixed else f"set STREAMAPP_PARTITIONS={counts[spec.name]}, or ")
+        + "recreate the topic"
         for spec in specs
         if spec.name in counts and counts[spec.name] != spec.partitions
     ]
