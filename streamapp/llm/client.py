@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from streamapp.errors import Failure, PromptError
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.cost import added_usd
 from streamapp.llm.provider import LLMProvider
 from streamapp.records.response import Usage
 
@@ -111,9 +112,7 @@ class LLMClient:
         self._usage += completion.usage
         self._attempts += completion.attempts
         self._completions += 1
-        if self._cost_usd is not None:
-            cost_usd = completion.cost_usd
-            self._cost_usd = None if cost_usd is None else self._cost_usd + cost_usd
+        self._cost_usd = added_usd(self._cost_usd, completion.cost_usd)
         self._is_cached = self._is_cached and completion.cached
         self._last = completion
         return completion.output

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from streamapp.errors import Failure, OutputInvalid
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.cost import added_usd
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.schema import Schemas
 from streamapp.records.response import Usage
@@ -41,6 +43,7 @@ class Structured:
             return await self._provider.complete(call)
         self._schemas.check(call.output_schema)
         usage, attempts, reason = Usage(), 0, ""
+        cost_usd: Decimal | None = Decimal(0)
         ask = call
         for _ in range(1 + self._reasks):
             try:
@@ -50,6 +53,7 @@ class Structured:
                 raise
             usage += completion.usage
             attempts += completion.attempts
+            cost_usd = added_usd(cost_usd, completion.cost_usd)
             try:
                 output = _parse(completion.output)
             except orjson.JSONDecodeError:
@@ -57,7 +61,13 @@ class Structured:
             else:
                 error = self._schemas.mismatch(call.output_schema, output)
                 if error is None:
-                    return replace(completion, output=output, usage=usage, attempts=attempts)
+                    return replace(
+                        completion,
+                        output=output,
+                        usage=usage,
+                        attempts=attempts,
+                        cost_usd=cost_usd,
+                    )
                 reason, detail = f"wrong {error.validator}", error.message
             ask = replace(ask, messages=[*call.messages, *_complaint(completion.output, detail)])
         misfit = OutputInvalid(f"no answer fits the schema in {1 + self._reasks} asks: {reason}")

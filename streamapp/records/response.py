@@ -24,18 +24,25 @@ class PromptUse(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens of all provider attempts that were billed for the record."""
+    """Tokens of all provider attempts that were billed for the record.
+
+    Attributes:
+        cache_read_tokens: Those of ``input_tokens`` that the provider itself had cached and
+            sells for less; for the price alone, not on the wire.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cache_read_tokens: int = Field(default=0, exclude=True)
 
     def __add__(self, other: "Usage") -> "Usage":
         """Return the sum of both."""
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
+            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
         )
 
 

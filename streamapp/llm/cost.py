@@ -1,0 +1,170 @@
+"""What tokens cost: public list prices, and the operator's own before them; never a guess."""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from streamapp.errors import ConfigurationError
+from streamapp.records.response import Usage
+from streamapp.settings import ProviderSettings
+
+log = structlog.get_logger(__name__)
+
+_MTOK = 1_000_000
+_RESOLVED = 1_024
+_DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
+
+
+class Price(BaseModel):
+    """US dollars per million tokens; None where a kind of token has no known price.
+
+    Attributes:
+        cache_read: Of input tokens that the provider had cached; as ``input`` where None.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    output: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cache_read: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    def cost_usd(self, usage: Usage) -> Decimal | None:
+        """Return US dollars, or None where a kind of token that was used has no price."""
+        cached = usage.cache_read_tokens
+        cache_read = self.input if self.cache_read is None else self.cache_read
+        total = Decimal(0)
+        for tokens, price in (
+            (usage.input_tokens - cached, self.input),
+            (cached, cache_read),
+            (usage.output_tokens, self.output),
+        ):
+            if tokens:
+                if price is None:
+                    return None
+                total += tokens * price
+        return total / _MTOK
+
+
+class Prices:
+    """Prices by the configured provider's name and its models.
+
+    Args:
+        providers: As configured: a list price holds at the vendor's own address alone.
+        private: By ``PROVIDER/MODEL``, as targets are written; they win.
+    """
+
+    def __init__(
+        self,
+        providers: Mapping[str, ProviderSettings],
+        private: Mapping[str, Price] | None = None,
+    ) -> None:
+        self._providers = providers
+        self._private = private or {}
+        self._price_of = lru_cache(_RESOLVED)(self._resolve)
+
+    def cost_usd(self, usage: Usage, *, provider: str, asked: str, answered: str) -> Decimal | None:
+        """Return what ``usage`` costs, US dollars, or None where the price is unknown.
+
+        Args:
+            usage: Of one answer.
+            provider: The configured name.
+            asked: The model as the target names it.
+            answered: The model as the answer names it, which may be more exact.
+        """
+        return self._price_of(provider, asked, answered)(usage)
+
+    def _resolve(
+        self, provider: str, asked: str, answered: str
+    ) -> Callable[[Usage], Decimal | None]:
+        for model in (asked, answered):
+            if price := self._private.get(f"{provider}/{model}"):
+                return price.cost_usd
+        settings = self._providers.get(provider)
+        if settings is None or settings.kind == "offline":
+            return Price(input=Decimal(0), output=Decimal(0)).cost_usd if settings else _unknown
+        found = _list_price(settings, asked, answered)
+        if found is None:
+            log.warning("cost.price_unknown", provider=provider, model=asked)
+        return found or _unknown
+
+
+def added_usd(total: Decimal | None, cost: Decimal | None) -> Decimal | None:
+    """Return the sum; None, unknown, where one of both is."""
+    return None if total is None or cost is None else total + cost
+
+
+def load_prices(path: Path) -> dict[str, Price]:
+    """Read private prices: a TOML or JSON table of `Price` by ``PROVIDER/MODEL``.
+
+    Raises:
+        ConfigurationError: There is no such file, or something in it is wrong.
+    """
+    try:
+        text = path.read_text()
+        fields = (
+            json.loads(text, parse_float=Decimal)
+            if path.suffix == ".json"
+            else tomllib.loads(text, parse_float=Decimal)
+        )
+        return TypeAdapter(dict[str, Price]).validate_python(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigurationError(f"prices_file {path}: {where}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"prices_file {path}: {error}") from None
+
+
+def _list_price(
+    settings: ProviderSettings, asked: str, answered: str
+) -> Callable[[Usage], Decimal | None] | None:
+    """Look the model up in genai-prices; one price for most, a calculation for tiers and times."""
+    # Half a second and 13 MB that an offline worker does without.
+    from genai_prices import calc_price
+    from genai_prices.types import ModelPrice, TieredPrices
+    from genai_prices.types import Usage as Tokens
+
+    model, vendor = _reference(settings, asked, answered)
+
+    def total(**tokens: int) -> Decimal:
+        return calc_price(Tokens(**tokens), model, **vendor).total_price
+
+    def exact(usage: Usage) -> Decimal:
+        return total(
+            input_tokens=usage.input_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            output_tokens=usage.output_tokens,
+        )
+
+    try:
+        rules = calc_price(Tokens(), model, **vendor).model.prices
+        if not isinstance(rules, ModelPrice):
+            return exact
+        values = [value for value in vars(rules).values() if value is not None]
+        if any(isinstance(value, TieredPrices) for value in values):
+            return exact
+        return Price(
+            input=rules.input_mtok, output=rules.output_mtok, cache_read=rules.cache_read_mtok
+        ).cost_usd
+    except (LookupError, ValueError):
+        return None
+
+
+def _reference(settings: ProviderSettings, asked: str, answered: str) -> tuple[str, dict[str, Any]]:
+    """Return the model and the vendor as genai-prices knows them."""
+    if settings.kind == "azure-openai":
+        return answered, {"provider_id": "azure"}
+    if settings.kind == "litellm" and not settings.base_url:
+        return asked, {"provider_id": "litellm"}
+    return answered, {"provider_api_url": settings.base_url or _DEFAULT_URLS[settings.kind]}
+
+
+def _unknown(usage: Usage) -> None:
+    return None

@@ -1,0 +1,38 @@
+"""The usage record: what the calls of one second cost, by model and tenant."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from pydantic import BaseModel, ConfigDict
+
+from streamapp.records.response import Dollars
+
+
+class UsageRecord(BaseModel):
+    """Sums over the answered provider attempts of one worker in one second.
+
+    Attributes:
+        at: Start of the second, UTC.
+        tenant: ``metadata.tenant`` of the records; empty without one.
+        calls: Provider attempts that were answered, re-asks included; never those from a cache.
+        cost_usd: US dollars; None where the model's price is unknown.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    at: datetime
+    provider: str
+    model: str
+    tenant: str = ""
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Dollars | None = Decimal(0)
+
+    def key(self) -> bytes:
+        """Return the record's key on its topic: the model."""
+        return self.model.encode()
+
+    def encode(self) -> bytes:
+        """Return the record's JSON, UTF-8."""
+        return self.model_dump_json().encode()
