@@ -21,6 +21,7 @@ from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.health import AppHealth
+from streamapp.streaming.inbox import Inbox
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.streaming.prompt_log import publish_files
@@ -30,6 +31,7 @@ from streamapp.streaming.topics import TABLE_ANSWERS
 from streamapp.streaming.watchdog import Watchdog, broker_answers
 from streamapp.streaming.window import Lease, Window
 from streamapp.streaming.worker import Worker
+from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
 
@@ -91,6 +93,15 @@ def create_app(
         max_pending=settings.max_in_flight * PENDING_FACTOR,
         ordering=settings.ordering,
     )
+    inbox = Inbox(
+        settings.topic("requests"),
+        lambda *record: app.producer.send(*record),
+        partitions=settings.partitions,
+        ledger=ledger,
+        window=window,
+        committed=app.committed_here,
+    )
+    peers = Peers(app.peer_urls, key=settings.keys[0] if settings.keys else None)
     ssl_context = kafka_client_options(settings)["ssl_context"]
     app.bind(
         settings=settings,
@@ -103,7 +114,7 @@ def create_app(
         preparing=(
             lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
         ),
-        closing=(routes.aclose,),
+        closing=(routes.aclose, peers.aclose),
         summary=outcomes.take,
     )
 
@@ -113,7 +124,14 @@ def create_app(
         async for event in stream.noack().events():
             await window.take(event)
 
-    install(app, answerer=router, health=AppHealth(app), settings=settings)
+    install(
+        app,
+        answerer=router,
+        health=AppHealth(app),
+        inbox=inbox,
+        peers=peers,
+        settings=settings,
+    )
     return app
 
 
@@ -180,9 +198,7 @@ def _faust_app(settings: Settings) -> StreamApp:
         broker_max_poll_interval=1_000_000.0,
         producer_request_timeout=30.0,
         producer_max_request_size=1_040_000,
-        # Records of one moment share a request: half the CPU of broker and producer, for a
-        # delay that no model call notices.
-        producer_linger=0.004,
+        # What gathers while a request is on its way leaves with the next one, however much it is.
         producer_max_batch_size=262_144,
         **web_options(settings),
     )
