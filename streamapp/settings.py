@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -57,6 +58,36 @@ class ModelSettings(BaseModel):
     targets: list[str] = Field(min_length=1)
 
 
+class BudgetSettings(BaseModel):
+    """One ``[budgets.NAME]`` of the file: how much may be spent, and what happens beyond.
+
+    Attributes:
+        limit_records: Calls let through; the built-in record types make one each.
+        limit_tokens: Of input and output together.
+        period: A day or month of UTC.
+        per: ``tenant`` counts each ``metadata.tenant`` by itself.
+        model: The route that answers instead, for the action ``downgrade``.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit_usd: Decimal | None = Field(default=None, ge=0)
+    limit_records: int | None = Field(default=None, ge=0)
+    limit_tokens: int | None = Field(default=None, ge=0)
+    period: Literal["day", "month"] = "day"
+    per: Literal["all", "tenant"] = "all"
+    action: Literal["warn", "downgrade", "hold", "dead_letter"]
+    model: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.limit_usd, self.limit_records, self.limit_tokens) == (None, None, None):
+            raise ValueError("set limit_usd, limit_records or limit_tokens")
+        if (self.action == "downgrade") != (self.model is not None):
+            raise ValueError("model belongs to the action 'downgrade': the route to use instead")
+        return self
+
+
 class Settings(BaseSettings):
     """All settings, by the names of the contract without their prefix."""
 
@@ -90,6 +121,8 @@ class Settings(BaseSettings):
     ledger_max_mb: float = Field(default=64, gt=0)
     cache_ttl_s: float = Field(default=3600, ge=0)
     cache_url: str = ""
+    cache_max_mb: float = Field(default=64, gt=0)
+    prices_file: Path | None = None
     global_requests_per_minute: float | None = Field(default=None, gt=0)
     global_tokens_per_minute: float | None = Field(default=None, gt=0)
     global_burst_s: float = Field(default=0.05, ge=0)
@@ -109,6 +142,7 @@ class Settings(BaseSettings):
     kafka_allow_plaintext_sasl: bool = False
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
+    budgets: dict[str, BudgetSettings] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(

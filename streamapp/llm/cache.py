@@ -125,7 +125,8 @@ class Cached:
                 await give_whole(call.pieces, found.output)
             return found
         completion = await self._provider.complete(call)
-        if completion.cached or not _is_complete(call, completion):
+        is_kept = not (completion.cached or completion.is_substitute)
+        if not is_kept or not _is_complete(call, completion):
             return completion
         ttl_s = self._ttl_s if call.cache_ttl_s is None else call.cache_ttl_s
         value = encode(completion, expires_at=self._now() + ttl_s)

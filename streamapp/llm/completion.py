@@ -61,6 +61,7 @@ class Completion:
         attempts: Provider attempts behind this answer; 0 from a cache.
         cached: Whether another call paid for it: one before, or an equal one in flight.
         cost_usd: US dollars of all attempts; None where the price is unknown.
+        is_substitute: Whether it stands in for what was asked for, and only this time.
         fingerprint: The call's, where the answer may be given to equal calls.
     """
 
@@ -72,4 +73,5 @@ class Completion:
     attempts: int = 1
     cached: bool = False
     cost_usd: Decimal | None = None
+    is_substitute: bool = False
     fingerprint: str = ""

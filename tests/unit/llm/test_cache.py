@@ -136,6 +136,7 @@ async def test_call_without_a_fingerprint_passes(cached: Cached, llm: FakeProvid
         Completion(output="cut", model="m", provider="p", finish_reason="length"),
         Completion(output="odd", model="m", provider="p", finish_reason=None),
         Completion(output="merged", model="m", provider="p", cached=True),
+        Completion(output="cheaper", model="m", provider="p", is_substitute=True),
     ],
     ids=lambda completion: completion.output,
 )
