@@ -12,6 +12,7 @@ from typing import Any, cast
 import faust
 import structlog
 from aiokafka.errors import KafkaError
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.exceptions import ConsumerNotStarted
 from faust.tables.manager import TableManager
 from faust.transport.consumer import Consumer
@@ -113,6 +114,17 @@ class StreamApp(faust.App):
     def committed(self, tp: TP) -> int | None:
         """Return the committed offset of an assigned partition; None where there is none."""
         return self._kafka._committed_offset.get(tp)
+
+    def committed_here(self) -> dict[int, int]:
+        """Return the committed offsets of this worker's partitions of the requests."""
+        offsets = {tp.partition: self.committed(tp) for tp in self.window.lanes}
+        return {partition: offset for partition, offset in offsets.items() if offset is not None}
+
+    def peer_urls(self) -> list[str]:
+        """Return the web addresses of the group's other workers, as of the last assignment."""
+        own = str(self.conf.canonical_url)
+        assignor = cast(PartitionAssignor, self.assignor)
+        return [url for url in assignor.external_topic_distribution if url != own]
 
     @property
     def is_recovered(self) -> bool:

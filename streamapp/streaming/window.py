@@ -24,8 +24,9 @@ Nothing of Faust runs here: a record is anything with the shape of its ``Event``
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping
 from contextvars import copy_context
+from itertools import chain
 from typing import Any, Literal, Protocol
 
 from faust.types import TP
@@ -159,6 +160,12 @@ class Window:
     def is_full(self) -> bool:
         """Whether ``take`` would wait."""
         return len(self._tasks) + self._waiting >= self._max_pending
+
+    def messages(self) -> Iterator[Message]:
+        """Yield the unfinished records that were taken, for whoever asks after one."""
+        queues = (self._tasks.values(), self._ready, *self._behind.values())
+        for entry in chain.from_iterable(queues):
+            yield entry.event.message
 
     def open(self, generation: int, positions: Mapping[TP, int]) -> None:
         """Take records of ``generation`` from now on.

@@ -8,13 +8,23 @@ from streamapp.web.gate import Gate
 from streamapp.web.generate import Answerer, generate
 from streamapp.web.health import Health
 from streamapp.web.openai import openai
+from streamapp.web.peers import Peers
 from streamapp.web.probes import probes
+from streamapp.web.requests import Inbox, requests
 
 #: Requests over HTTP that wait for one of the running ones, as a multiple of those.
 WAITING_FACTOR = 4
 
 
-def install(app: faust.App, *, answerer: Answerer, health: Health, settings: Settings) -> None:
+def install(
+    app: faust.App,
+    *,
+    answerer: Answerer,
+    health: Health,
+    inbox: Inbox,
+    peers: Peers,
+    settings: Settings,
+) -> None:
     """Register all views on ``app``.
 
     ``answerer`` is the router that the stream uses: limits and budgets are shared through it,
@@ -31,6 +41,13 @@ def install(app: faust.App, *, answerer: Answerer, health: Health, settings: Set
         probes(health),
         generate(answerer=answerer, admission=admission),
         openai(answerer=answerer, admission=admission, models=settings.models),
+        requests(
+            answerer=answerer,
+            admission=admission,
+            inbox=inbox,
+            peers=peers,
+            longest_wait_s=settings.deadline_s,
+        ),
     ]
     for blueprint in blueprints:
         blueprint.register(app)

@@ -19,7 +19,10 @@ from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
 from streamapp.streaming.embedded import free_port
+from streamapp.streaming.ledger import digest
 from streamapp.web.health import Check
+from streamapp.web.known import Known
+from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
 
@@ -92,6 +95,24 @@ class FakeAnswerer:
         return Answer(response, None)
 
 
+class FakeInbox:
+    """Keeps what was posted; knows what a test says."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, bytes | None, bytes]] = []
+        self.words: dict[str, Known] = {}
+        self.failure: Exception | None = None
+
+    async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
+        if self.failure:
+            raise self.failure
+        self.posted.append((id, key, value))
+        return digest(value)
+
+    def known(self, id: str) -> Known:
+        return self.words.get(id, Known())
+
+
 class Site:
     """One worker's web server and a client for it."""
 
@@ -125,11 +146,25 @@ def answerer() -> FakeAnswerer:
 
 
 @pytest.fixture
-async def serve(health: FakeHealth, answerer: FakeAnswerer) -> AsyncIterator[Serve]:
-    """Start servers with given settings; stop them after the test."""
-    sites: list[tuple[Web, aiohttp.ClientSession]] = []
+def inbox() -> FakeInbox:
+    """A topic that takes everything."""
+    return FakeInbox()
 
-    async def start(*, bind: str | None = None, **overrides: Any) -> Site:
+
+@pytest.fixture
+async def serve(
+    health: FakeHealth, answerer: FakeAnswerer, inbox: FakeInbox
+) -> AsyncIterator[Serve]:
+    """Start servers with given settings; stop them after the test."""
+    sites: list[tuple[Web, aiohttp.ClientSession, Peers]] = []
+
+    async def start(
+        *,
+        bind: str | None = None,
+        own_inbox: FakeInbox | None = None,
+        others: Sequence[str] = (),
+        **overrides: Any,
+    ) -> Site:
         settings = Settings(_env_file=None, web_port=free_port(), **overrides)
 
         class App(faust.App):
@@ -138,14 +173,23 @@ async def serve(health: FakeHealth, answerer: FakeAnswerer) -> AsyncIterator[Ser
 
         options = web_options(settings) | ({"web_bind": bind} if bind else {})
         app = App("web-test", broker="kafka://127.0.0.1:1", env={}, **options)
-        install(app, answerer=answerer, health=health, settings=settings)
+        peers = Peers(lambda: others, key=settings.keys[0] if settings.keys else None)
+        install(
+            app,
+            answerer=answerer,
+            health=health,
+            inbox=own_inbox or inbox,
+            peers=peers,
+            settings=settings,
+        )
         app.web.init_server()
         client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.web_port}")
-        sites.append((app.web, client))
+        sites.append((app.web, client, peers))
         await app.web.start_server()
         return Site(app, client)
 
     yield start
-    for web, client in sites:
+    for web, client, peers in sites:
         await client.close()
+        await peers.aclose()
         await web.stop_server()

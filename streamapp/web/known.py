@@ -1,0 +1,114 @@
+"""What workers know of a request's id, and how that travels between them in headers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Self
+
+import orjson
+
+
+class Status(IntEnum):
+    """How far a request is; of several workers' words the highest counts."""
+
+    UNKNOWN = 0
+    PENDING = 1
+    DEAD = 2
+    OK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record was written."""
+
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """One worker's knowledge of one id.
+
+    Attributes:
+        body: The response record, as it was emitted; empty unless the status is OK.
+        kind: Why it is dead; None otherwise.
+        digest: Hash of the record's bytes where it is finished.
+        place: Where a dead record stood, or a pending one that came over HTTP was written.
+        committed: Next offset of each partition of that worker.
+    """
+
+    status: Status = Status.UNKNOWN
+    body: bytes = b""
+    kind: str | None = None
+    digest: str | None = None
+    place: Place | None = None
+    committed: Mapping[int, int] = field(default_factory=dict)
+
+    def precedes(self, other: "Known") -> bool:
+        """Whether the other's record was written after this one, to the same partition."""
+        mine, place = self.place, other.place
+        if mine is None or place is None:
+            return False
+        return mine.partition == place.partition and mine.offset < place.offset
+
+    def headers(self) -> dict[str, str]:
+        """Return what another worker is told beside the body."""
+        fields: dict[str, Any] = {
+            "status": self.status.name,
+            "kind": self.kind,
+            "digest": self.digest,
+            "place": [self.place.partition, self.place.offset] if self.place else None,
+            "committed": sorted(self.committed.items()),
+        }
+        return {HEADER: orjson.dumps(fields).decode()}
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], body: bytes) -> Self:
+        """Return what another worker told.
+
+        Raises:
+            ValueError: It is no worker of this kind.
+        """
+        try:
+            fields = orjson.loads(headers[HEADER])
+            status = Status[fields["status"]]
+            return cls(
+                status=status,
+                body=body if status is Status.OK else b"",
+                kind=fields["kind"],
+                digest=fields["digest"],
+                place=Place(*fields["place"]) if fields["place"] else None,
+                committed=dict(fields["committed"]),
+            )
+        except (LookupError, TypeError) as error:
+            raise ValueError("no answer of a worker") from error
+
+
+#: Carries what the body does not say; only workers send it to one another.
+HEADER = "Streamapp-Known"
+
+
+def merged(words: Iterable[Known]) -> Known:
+    """Return what all workers together know.
+
+    A record that waits where its partition was already committed past it is finished, and
+    forgotten by the ledger: unknown. A dead one that was sent again is pending.
+    """
+    words = list(words)
+    committed: dict[int, int] = {}
+    for word in words:
+        for partition, offset in word.committed.items():
+            committed[partition] = max(offset, committed.get(partition, 0))
+    waiting = [
+        word
+        for word in words
+        if word.status is Status.PENDING
+        and not (word.place and committed.get(word.place.partition, 0) > word.place.offset)
+    ]
+    finished = [
+        word
+        for word in words
+        if word.status is Status.OK
+        or (word.status is Status.DEAD and not any(map(word.precedes, waiting)))
+    ]
+    return max([*waiting, *finished], key=lambda word: word.status, default=Known())

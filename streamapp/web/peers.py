@@ -1,0 +1,77 @@
+"""The other workers of the group, asked what they know of an id."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from ssl import SSLContext
+from urllib.parse import quote
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from streamapp.web.known import Known
+
+log = structlog.get_logger(__name__)
+
+#: Longest wait for one worker's word, seconds; they answer from memory.
+TIMEOUT_S = 2.0
+
+#: Marks a question of a worker: it is answered from what is known here, and asked no further.
+HOP = "Streamapp-Hop"
+
+#: Longest response record that another worker can hold, bytes.
+BODY_LIMIT = 2 * 1024 * 1024
+
+
+class Peers:
+    """The group's other workers.
+
+    Args:
+        urls: Their addresses now.
+        key: The first API key, or None where none are asked for.
+        ssl: Trusts what the workers present; None where they speak plain HTTP.
+    """
+
+    def __init__(
+        self,
+        urls: Callable[[], Collection[str]],
+        *,
+        key: str | None = None,
+        ssl: SSLContext | None = None,
+    ) -> None:
+        self._urls = urls
+        self._headers = {HOP: "1", **({"Authorization": f"Bearer {key}"} if key else {})}
+        self._ssl = ssl
+        self._session: aiohttp.ClientSession | None = None
+
+    async def ask(self, id: str) -> list[Known]:
+        """Return what each reachable worker knows of the id; nobody is waited for long."""
+        words = await asyncio.gather(*(self._ask_one(url, id) for url in self._urls()))
+        return [word for word in words if word]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+    async def _ask_one(self, url: str, id: str) -> Known | None:
+        session = self._session or self._open()
+        address = URL(f"{url.rstrip('/')}/v1/requests/{quote(id, safe='')}", encoded=True)
+        try:
+            async with session.get(
+                address, ssl=self._ssl or True, allow_redirects=False
+            ) as response:
+                body = await response.content.read(BODY_LIMIT)
+                return Known.of(response.headers, body)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            log.debug("peers.no_word", url=url, error=type(error).__name__)
+            return None
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+        )
+        return self._session

@@ -1,0 +1,184 @@
+"""`/v1/requests`: records that go to the topic over HTTP, and what became of any record's id."""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import quote
+from uuid import uuid4
+
+import orjson
+from aiohttp import web
+from faust.web import Blueprint, View
+
+from streamapp.errors import DeliveryFailed, Failure, InvalidRecord
+from streamapp.records.request import ID_LIMIT
+from streamapp.web.admission import Admission
+from streamapp.web.errors import Refusal
+from streamapp.web.generate import Answerer, with_type
+from streamapp.web.known import Known, Status, merged
+from streamapp.web.peers import HOP, Peers
+
+#: Content types of a batch: one record a line.
+LINES = frozenset(
+    {"application/jsonl", "application/jsonlines", "application/ndjson", "application/x-ndjson"}
+)
+
+#: Pauses between two looks while a caller waits, seconds: at this worker, and at the others.
+LOOK_S, ASK_S = 0.02, 0.5
+
+OTHER_CONTENT = "id: was used before for a record with other content; use a new id"
+
+
+class Inbox(Protocol):
+    """Writes records to the topic and knows of ids; see ``streaming/inbox.py``."""
+
+    async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
+        """Write a record; return its hash when the broker has it."""
+        ...
+
+    def known(self, id: str) -> Known:
+        """Return what this worker knows of the id."""
+        ...
+
+
+def requests(
+    *, answerer: Answerer, admission: Admission, inbox: Inbox, peers: Peers, longest_wait_s: float
+) -> Blueprint:
+    """Return the views.
+
+    Args:
+        answerer: Checks records before they are written.
+        admission: Says whether this worker is ready.
+        inbox: Writes them.
+        peers: Know what became of records of other workers' partitions.
+        longest_wait_s: Upper bound of ``?wait=``, seconds.
+    """
+    blueprint = Blueprint("requests")
+
+    @blueprint.route("/v1/requests", name="requests")
+    class Requests(View):
+        """Write one record, or a record per line."""
+
+        async def post(self, request: web.Request, **kwargs: Any) -> Any:
+            admission.check_ready()
+            wait_s = _wait_s(request, longest_wait_s)
+            given_id, key = request.headers.get("Idempotency-Key"), _key(request)
+            body = await admission.read(request)
+            if request.content_type in LINES:
+                if wait_s:
+                    raise InvalidRecord("wait: is for one record; ask for each id of a batch")
+                records = batch(body, given_id)
+                await asyncio.gather(*(written(value, id, key) for id, value in records))
+                ids = [id for id, _ in records]
+                return _json({"ids": ids, "status": "pending"}, status=202)
+            id, value = prepared(body, given_id)
+            digest = await written(value, id, key)
+            word = await found(id, wait_s) if wait_s else Known(status=Status.PENDING)
+            if word.status is Status.OK and word.digest != digest:
+                raise InvalidRecord(OTHER_CONTENT)
+            return _answer(id, word, pending=202)
+
+    @blueprint.route("/v1/requests/{id}", name="request")
+    class OneRequest(View):
+        """Tell what became of a record, whichever worker has it."""
+
+        async def get(self, request: web.Request, id: str, **kwargs: Any) -> Any:
+            if HOP in request.headers:
+                word = inbox.known(id)
+                return _answer(id, word, pending=200, headers=word.headers())
+            return _answer(id, await found(id, _wait_s(request, longest_wait_s)), pending=200)
+
+    def prepared(body: bytes, given_id: str | None) -> tuple[str, bytes]:
+        """Return the id of a record and its bytes, the id among them.
+
+        Raises:
+            Failure: It is none that a worker could answer.
+        """
+        value = with_type(body)
+        record = answerer.decode(value)
+        admission.check_model(record.model)
+        if record.id is not None:
+            if given_id not in (None, record.id):
+                raise InvalidRecord("field 'id' and Idempotency-Key differ: send one of them")
+            return record.id, value
+        id = given_id if given_id is not None else f"http-{uuid4().hex}"
+        if not 1 <= len(id) <= ID_LIMIT:
+            raise InvalidRecord(f"Idempotency-Key: must have 1 to {ID_LIMIT} characters")
+        return id, b'{"id":%b,%b' % (orjson.dumps(id), value.lstrip()[1:])
+
+    def batch(body: bytes, given_id: str | None) -> Sequence[tuple[str, bytes]]:
+        """Return id and bytes of each line; nothing is written where one is wrong."""
+        records = []
+        for number, line in enumerate(body.splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                records.append(prepared(line, f"{given_id}-{number}" if given_id else None))
+            except Failure as failure:
+                raise type(failure)(f"line {number}: {failure}") from None
+        if not records:
+            raise InvalidRecord("the batch is empty: send one record a line")
+        return records
+
+    async def written(value: bytes, id: str, key: bytes | None) -> str:
+        try:
+            return await inbox.post(value, id=id, key=key)
+        except DeliveryFailed as error:
+            headers = {"Retry-After": "5"}
+            raise Refusal(503, str(error), code="not_delivered", headers=headers) from error
+
+    async def found(id: str, wait_s: float) -> Known:
+        """Ask here, then everywhere; again until it is finished or the time is up."""
+        loop = asyncio.get_running_loop()
+        end, next_ask = loop.time() + wait_s, 0.0
+        while True:
+            word = inbox.known(id)
+            if word.status is not Status.OK and loop.time() >= next_ask:
+                word = merged([word, *await peers.ask(id)])
+                next_ask = loop.time() + ASK_S
+            left_s = end - loop.time()
+            if word.status in (Status.OK, Status.DEAD) or left_s <= 0:
+                return word
+            await asyncio.sleep(min(LOOK_S, left_s))
+
+    return blueprint
+
+
+def _answer(
+    id: str, word: Known, *, pending: int, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    where = {"Location": f"/v1/requests/{quote(id, safe='')}", **(headers or {})}
+    match word.status:
+        case Status.OK:
+            return web.Response(body=word.body, content_type="application/json", headers=where)
+        case Status.DEAD:
+            return _json({"id": id, "status": "dead", "kind": word.kind}, headers=where)
+        case Status.PENDING:
+            return _json({"id": id, "status": "pending"}, status=pending, headers=where)
+        case _:
+            refusal = Refusal(404, "no worker knows this id", code="not_found", headers=headers)
+            return refusal.response
+
+
+def _wait_s(request: web.Request, longest_s: float) -> float:
+    try:
+        wait_s = float(request.query.get("wait", "0"))
+    except ValueError:
+        wait_s = math.nan
+    if not 0 <= wait_s < math.inf:
+        raise Refusal(422, "wait: must be seconds, 0 or more", code="invalid", param="wait")
+    return min(wait_s, longest_s)
+
+
+def _key(request: web.Request) -> bytes | None:
+    key = request.headers.get("Streamapp-Key")
+    return None if key is None else key.encode(errors="surrogateescape")
+
+
+def _json(
+    body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        body=orjson.dumps(body), status=status, content_type="application/json", headers=headers
+    )

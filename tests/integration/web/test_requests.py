@@ -1,0 +1,228 @@
+"""`/v1/requests`: records over HTTP, and what became of them, asked at any worker."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from streamapp.errors import DeliveryFailed
+from streamapp.streaming.embedded import free_port
+from streamapp.streaming.ledger import digest
+from streamapp.web.health import Check
+from streamapp.web.known import Known, Status
+from tests.support.waiting import until
+
+from .conftest import FakeHealth, FakeInbox, Serve
+
+RECORD = {"type": "echo", "text": "hi"}
+ANSWER = b'{"id":"a","status":"ok","output":"hello"}'
+
+
+async def test_record_is_written_and_202(serve: Serve, inbox: FakeInbox) -> None:
+    """The id, made up where the record has none, comes back and stands in what is written."""
+    site = await serve()
+
+    status, body, headers = await site(
+        "POST", "/v1/requests", json=RECORD, headers={"Streamapp-Key": "k"}
+    )
+
+    id, key, value = inbox.posted[0]
+    assert (status, body) == (202, {"id": id, "status": "pending"})
+    assert (key, json.loads(value)) == (b"k", {"id": id, **RECORD})
+    assert headers["Location"] == f"/v1/requests/{id}"
+
+
+async def test_idempotency_key_is_the_id(serve: Serve, inbox: FakeInbox) -> None:
+    """The same key twice is the same record twice: same id, same bytes."""
+    site = await serve()
+
+    for _ in range(2):
+        await site("POST", "/v1/requests", json=RECORD, headers={"Idempotency-Key": "mine"})
+
+    assert [posted[0] for posted in inbox.posted] == ["mine", "mine"]
+    assert inbox.posted[0] == inbox.posted[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (RECORD | {"id": "a"}, {"Idempotency-Key": "b"}),
+        (RECORD, {"Idempotency-Key": "x" * 201}),
+        ([RECORD], {}),
+    ],
+    ids=["two ids", "long id", "no object"],
+)
+async def test_wrong_record_is_refused_before_it_is_written(
+    serve: Serve, inbox: FakeInbox, body: Any, headers: dict[str, str]
+) -> None:
+    """The caller hears it now; no dead letter is made of it."""
+    site = await serve()
+
+    status, answer, _ = await site("POST", "/v1/requests", json=body, headers=headers)
+
+    assert (status, answer["error"]["code"]) == (422, "invalid")
+    assert inbox.posted == []
+
+
+async def test_wait_returns_the_response(serve: Serve, inbox: FakeInbox) -> None:
+    """A caller that waits gets the response record as soon as it is there."""
+    site = await serve()
+    value = json.dumps(RECORD | {"id": "a"}).encode()
+    asked = asyncio.create_task(site("POST", "/v1/requests?wait=8", data=value))
+    await until(lambda: inbox.posted, 5)
+    inbox.words["a"] = Known(status=Status.OK, body=ANSWER, digest=digest(value))
+
+    status, body, _ = await asked
+
+    assert (status, body) == (200, json.loads(ANSWER))
+
+
+async def test_wait_ends_with_202(serve: Serve, inbox: FakeInbox) -> None:
+    """What is not answered in time is pending, and can be asked for."""
+    site = await serve()
+    inbox.words["a"] = Known(status=Status.PENDING)
+
+    status, body, _ = await site("POST", "/v1/requests?wait=0.1", json=RECORD | {"id": "a"})
+
+    assert (status, body) == (202, {"id": "a", "status": "pending"})
+
+
+async def test_id_of_other_content_is_invalid(serve: Serve, inbox: FakeInbox) -> None:
+    """A caller that waits is not given the answer to another record."""
+    site = await serve()
+    inbox.words["a"] = Known(status=Status.OK, body=ANSWER, digest="of another")
+
+    status, body, _ = await site("POST", "/v1/requests?wait=1", json=RECORD | {"id": "a"})
+
+    assert (status, body["error"]["code"]) == (422, "invalid")
+
+
+@pytest.mark.parametrize("wait", ["-1", "x", "nan", "inf"])
+async def test_wait_is_a_number_of_seconds(serve: Serve, wait: str) -> None:
+    """Anything else is refused by name."""
+    site = await serve()
+
+    status, body, _ = await site("POST", f"/v1/requests?wait={wait}", json=RECORD)
+
+    assert (status, body["error"]["param"]) == (422, "wait")
+
+
+async def test_lines_are_a_batch(serve: Serve, inbox: FakeInbox) -> None:
+    """Each line is a record; its id is its own or made of the batch's key and its line."""
+    site = await serve()
+    lines = b'{"type":"echo"}\n\n{"type":"echo","id":"own"}\n'
+
+    status, body, _ = await site(
+        "POST",
+        "/v1/requests",
+        data=lines,
+        headers={"Content-Type": "application/jsonl"},
+    )
+
+    assert status == 202
+    assert body["ids"] == [posted[0] for posted in inbox.posted]
+    assert body["ids"][1] == "own"
+
+
+async def test_batch_with_a_wrong_line_is_not_written_at_all(
+    serve: Serve, inbox: FakeInbox
+) -> None:
+    """The line is named; the caller corrects it and sends all of them again."""
+    site = await serve()
+
+    status, body, _ = await site(
+        "POST",
+        "/v1/requests",
+        data=b'{"type":"echo"}\n{"type":\n',
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+
+    assert (status, body["error"]["code"]) == (422, "undecodable")
+    assert body["error"]["message"].startswith("line 2: ")
+    assert inbox.posted == []
+
+
+async def test_batch_ids_follow_the_idempotency_key(serve: Serve, inbox: FakeInbox) -> None:
+    """A batch sent twice is the same records twice."""
+    site = await serve()
+    headers = {"Content-Type": "application/jsonl", "Idempotency-Key": "b"}
+
+    await site("POST", "/v1/requests", data=b'{"type":"echo"}\n{"type":"echo"}', headers=headers)
+
+    assert [posted[0] for posted in inbox.posted] == ["b-1", "b-2"]
+
+
+async def test_broker_that_takes_nothing_is_503(serve: Serve, inbox: FakeInbox) -> None:
+    """A record is never said to be accepted that the broker does not have."""
+    site = await serve()
+    inbox.failure = DeliveryFailed("why")
+
+    status, body, headers = await site("POST", "/v1/requests", json=RECORD)
+
+    assert (status, body["error"]["code"]) == (503, "not_delivered")
+    assert "Retry-After" in headers
+
+
+async def test_unready_worker_writes_nothing(
+    serve: Serve, health: FakeHealth, inbox: FakeInbox
+) -> None:
+    """A worker that cannot work sends callers elsewhere."""
+    site = await serve()
+    health.ready["broker"] = Check(False)
+
+    status, _, _ = await site("POST", "/v1/requests", json=RECORD)
+
+    assert status == 503
+    assert inbox.posted == []
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "body"),
+    [
+        (Known(status=Status.OK, body=ANSWER), 200, json.loads(ANSWER)),
+        (Known(status=Status.PENDING), 200, {"id": "a", "status": "pending"}),
+        (
+            Known(status=Status.DEAD, kind="expired"),
+            200,
+            {"id": "a", "status": "dead", "kind": "expired"},
+        ),
+        (Known(), 404, None),
+    ],
+    ids=["answered", "pending", "dead", "unknown"],
+)
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+async def test_id_is_answered_by_any_worker(
+    serve: Serve, where: str, word: Known, status: int, body: Any
+) -> None:
+    """A worker that does not know asks the others; each state has its own answer."""
+    knows, empty = FakeInbox(), FakeInbox()
+    knows.words["a"] = word
+    keys = SecretStr("first,second")
+    other = await serve(own_inbox=knows, api_keys=keys)
+    site = (
+        other
+        if where == "here"
+        else await serve(own_inbox=empty, others=[other.url], api_keys=keys)
+    )
+
+    got, answer, _ = await site("GET", "/v1/requests/a", headers={"Authorization": "Bearer second"})
+
+    assert got == status
+    assert answer == body or answer["error"]["code"] == "not_found"
+
+
+async def test_workers_that_do_not_answer_are_done_without(serve: Serve) -> None:
+    """A dead or foreign address among the workers costs neither an error nor a loop."""
+    knows = FakeInbox()
+    knows.words["a/ü"] = Known(status=Status.OK, body=ANSWER)
+    ring: list[str] = []
+    first = await serve(own_inbox=FakeInbox(), others=ring)
+    second = await serve(own_inbox=knows, others=ring)
+    ring += [f"http://127.0.0.1:{free_port()}", f"{first.url}/nowhere", first.url, second.url]
+
+    found, _, _ = await first("GET", "/v1/requests/a%2F%C3%BC")
+    missing, _, _ = await first("GET", "/v1/requests/b")
+
+    assert (found, missing) == (200, 404)
