@@ -90,8 +90,9 @@ class Stage:
         return self
 
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        for worker in self.workers if error else ():
-            error.add_note(worker.tail())
+        if error is not None:
+            for worker in self.workers:
+                error.add_note(worker.tail())
         await self._stack.aclose()
 
     async def open(self, *, create_topics: bool = True) -> None:

@@ -31,6 +31,27 @@ async def test_sigterm_finishes_what_is_in_flight(kafka: KafkaBroker, tmp_path: 
     assert (report.repeats, report.calls) == (0, 50)
 
 
+async def test_sigterm_during_a_rebalance_finishes_what_is_in_flight(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A worker that drains for a newcomer and is asked to stop answers its calls, exit 0."""
+    async with Stage(kafka, tmp_path) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce(ask(f"r-{number}", script={"latency_s": 8}) for number in range(20))
+        await stage.in_flight(20)
+        stage.start_worker()
+        await worker.wait_unready()
+
+        worker.sigterm()
+
+        assert await worker.wait(30) == 0, worker.tail()
+        report = await stage.settle(20)
+
+    assert not report.faults, report
+    assert (report.repeats, report.calls) == (0, 20)
+
+
 async def test_sigterm_over_the_drain_limit_gives_the_record_back(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
