@@ -24,6 +24,7 @@ from streamapp.streaming.health import AppHealth
 from streamapp.streaming.inbox import Inbox
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
+from streamapp.streaming.log_probe import LogProbe
 from streamapp.streaming.prompt_log import publish_files
 from streamapp.streaming.prompt_table import PromptTable
 from streamapp.streaming.security import broker_credentials, kafka_client_options
@@ -87,8 +88,10 @@ def create_app(
     window = Window(
         answering,
         seek=lambda tp, offset: app.consumer.seek(tp, offset),
+        first_from=LogProbe(settings).first_from,
         on_fatal=app.fail,
         on_gap=outcomes.gap,
+        is_awake=lambda: app.watchdog.loop_lag_s < settings.session_timeout_s,
         max_in_flight=settings.max_in_flight,
         max_pending=settings.max_in_flight * PENDING_FACTOR,
         ordering=settings.ordering,

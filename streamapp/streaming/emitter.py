@@ -17,8 +17,8 @@ from aiokafka.errors import (
 from faust.exceptions import ProducerSendError
 from faust.types import RecordMetadata, TopicT
 
-from streamapp.errors import DeliveryFailed, StreamappError
-from streamapp.streaming.window import Lease
+from streamapp.errors import DeliveryFailed
+from streamapp.streaming.window import Lease, LeaseLost
 
 log = structlog.get_logger(__name__)
 
@@ -31,10 +31,6 @@ REFUSALS = (
     RecordTooLargeError,
     TopicAuthorizationFailedError,
 )
-
-
-class LeaseLost(StreamappError):
-    """The partition went to another worker: this one must not write its outcome."""
 
 
 class Send(Protocol):

@@ -34,11 +34,7 @@ class Verdict(Enum):
     REDELIVERY = "drop it: it was taken before"
     GAP = "drop it and seek back"
     BEYOND_GAP = "drop it: it was fetched before the seek"
-
-
-#: A gap that comes back so many times, always up to the same offset, is a real hole in the
-#: log: compaction removed the records, or a transaction marker stands there.
-COMEBACKS_OF_HOLE = 2
+    COMEBACK = "the gap is there after a seek too: ask the log whether it is a hole"
 
 
 class Lane:
@@ -52,16 +48,14 @@ class Lane:
         acked: Next offset to commit; None until a record of this generation finished.
     """
 
-    __slots__ = ("_comebacks", "_first", "_last_seen", "_unfinished", "acked", "expected", "tp")
+    __slots__ = ("_last_seen", "_unfinished", "acked", "expected", "tp")
 
     def __init__(self, tp: TP, expected: int) -> None:
         self.tp = tp
         self.expected = expected
         self.acked: int | None = None
         self._unfinished: deque[Finishable] = deque()
-        self._first = -1
         self._last_seen = -1
-        self._comebacks = 0
 
     def __len__(self) -> int:
         """Return how many taken records are unfinished, or finished behind such a one."""
@@ -71,32 +65,23 @@ class Lane:
         """Say what to do with a delivered offset.
 
         After a seek, records fetched before it still arrive, with rising offsets. The first
-        offset that does not rise was fetched after the seek: the gap has come back. Faust may
-        itself skip records then (a race with its read offset), so only a gap that always comes
-        back up to the same offset is a hole.
+        offset that does not rise was fetched after the seek: the gap has come back. That is
+        no proof of a hole, since Faust may skip the same record again.
         """
         if offset == self.expected:
-            self._close_gap()
+            self._last_seen = -1
             return Verdict.NEXT
         if offset < self.expected:
             return Verdict.REDELIVERY
-        is_stale = offset > self._last_seen >= 0
-        self._last_seen = offset
-        if is_stale:
-            return Verdict.BEYOND_GAP
-        if offset != self._first:
-            self._first, self._comebacks = offset, 0
+        last_seen, self._last_seen = self._last_seen, offset
+        if last_seen < 0:
             return Verdict.GAP
-        self._comebacks += 1
-        if self._comebacks < COMEBACKS_OF_HOLE:
-            return Verdict.GAP
-        self._close_gap()
-        self.expected = offset
-        return Verdict.NEXT
+        return Verdict.BEYOND_GAP if offset > last_seen else Verdict.COMEBACK
 
-    def _close_gap(self) -> None:
-        self._first = self._last_seen = -1
-        self._comebacks = 0
+    def pass_hole(self, offset: int) -> None:
+        """Expect ``offset`` next: the log holds nothing between."""
+        self.expected = offset
+        self._last_seen = -1
 
     def append(self, record: Finishable) -> None:
         """Add the record at the expected offset."""

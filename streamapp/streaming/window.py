@@ -17,7 +17,8 @@ eight invariants, each held by ``tests/unit/streaming/test_window.py``:
 6. An exception of ``run`` is reported to ``on_fatal``; that record is never acked.
 7. ``close`` drains what runs for a bounded time, gives back what waits, cancels the rest.
 8. Contiguity: a partition's records are taken at exactly the next expected offset. A lower one
-   is a redelivery and dropped; a higher one is a gap and sought back.
+   is a redelivery and dropped; a higher one is a gap and sought back, until the log itself
+   says that it holds nothing there.
 
 Nothing of Faust runs here: a record is anything with the shape of its ``Event``.
 """
@@ -31,6 +32,7 @@ from typing import Any, Literal, Protocol
 
 from faust.types import TP
 
+from streamapp.errors import StreamappError
 from streamapp.streaming.lane import Lane, Verdict
 
 Ordering = Literal["key", "partition", "none"]
@@ -56,14 +58,33 @@ class Event(Protocol):
         ...
 
 
+class LeaseLost(StreamappError):
+    """The partition may belong to another worker: this one must not write its outcome."""
+
+
 class Lease:
-    """A generation's right to write; every task holds the lease it was started under."""
+    """A generation's right to write; every task holds the lease it was started under.
 
-    __slots__ = ("generation", "is_valid")
+    Args:
+        generation: The group's generation.
+        is_awake: False once this process slept so long that the group may have gone on.
+    """
 
-    def __init__(self, generation: int) -> None:
+    __slots__ = ("_is_awake", "_is_ended", "generation")
+
+    def __init__(self, generation: int, is_awake: Callable[[], bool] = lambda: True) -> None:
         self.generation = generation
-        self.is_valid = True
+        self._is_awake = is_awake
+        self._is_ended = False
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether outcomes may be written now."""
+        return not self._is_ended and self._is_awake()
+
+    def end(self) -> None:
+        """Take the right away for good."""
+        self._is_ended = True
 
 
 class Entry:
@@ -95,8 +116,11 @@ class Window:
         run: Brings one record to its outcome and returns after that was delivered; asks
             ``lease.is_valid`` before each write.
         seek: Moves the fetch position of a partition back to an offset.
+        first_from: Returns the first offset at or above the given one at which the log holds
+            a record, read past Faust; None where it cannot be told now.
         on_fatal: Called with the exception of ``run``; the record stays unacked.
         on_gap: Called with the partition at each gap seen.
+        is_awake: Whether this process did not sleep through its session.
         max_in_flight: Upper bound of running records.
         max_pending: Upper bound of running and waiting records together.
         ordering: ``key``, ``partition`` or ``none``.
@@ -107,21 +131,24 @@ class Window:
         run: Callable[[Event, Lease], Coroutine[Any, Any, None]],
         *,
         seek: Callable[[TP, int], Awaitable[None]],
+        first_from: Callable[[TP, int], Awaitable[int | None]],
         on_fatal: Callable[[BaseException], None],
         on_gap: Callable[[TP], None] = lambda tp: None,
+        is_awake: Callable[[], bool] = lambda: True,
         max_in_flight: int,
         max_pending: int,
         ordering: Ordering = "key",
     ) -> None:
         self._run = run
         self._seek = seek
+        self._first_from = first_from
         self._on_fatal = on_fatal
         self._on_gap = on_gap
+        self._is_awake = is_awake
         self._max_in_flight = max_in_flight
         self._max_pending = max_pending
         self._ordering = ordering
         self._lease = Lease(-1)
-        self._lease.is_valid = False
         self._is_open = False
         self._is_fenced = False
         self._lanes: dict[TP, Lane] = {}
@@ -176,7 +203,7 @@ class Window:
                 first available one where none was committed.
         """
         self._discard()
-        self._lease = Lease(generation)
+        self._lease = Lease(generation, self._is_awake)
         self._lanes = {tp: Lane(tp, expected) for tp, expected in positions.items()}
         self._is_open = True
         self._is_fenced = False
@@ -227,8 +254,15 @@ class Window:
         if not self._is_open or lane is None or message.generation_id != lease.generation:
             return False
         verdict = lane.judge(message.offset)
+        if verdict is Verdict.COMEBACK:
+            first = await self._first_from(tp, lane.expected)
+            if not self._is_open or lease is not self._lease:
+                return False
+            if first == message.offset:
+                lane.pass_hole(first)
+                verdict = Verdict.NEXT
         if verdict is not Verdict.NEXT:
-            if verdict is Verdict.GAP:
+            if verdict in (Verdict.GAP, Verdict.COMEBACK):
                 self._on_gap(tp)
                 await self._seek(tp, lane.expected)
             return False
@@ -270,6 +304,8 @@ class Window:
         if entry is None:  # of an older generation
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if isinstance(error, LeaseLost):
+            return  # the process slept, and is about to be fenced
         if error is not None:
             self._on_fatal(error)
             return
@@ -291,7 +327,7 @@ class Window:
     def _discard(self) -> None:
         """End the generation: no task of it writes or acks from here on."""
         self._is_open = False
-        self._lease.is_valid = False
+        self._lease.end()
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
             task.cancel()

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from streamapp.streaming.lane import TP
-from streamapp.streaming.window import Lease, Window
+from streamapp.streaming.window import Lease, LeaseLost, Window
 
 
 @dataclass
@@ -52,6 +52,7 @@ class FakeBroker:
     generation: int = 0
     gaps: int = 0
     fatal: list[BaseException] = field(default_factory=list)
+    is_awake: bool = True
 
     def __post_init__(self) -> None:
         self.start()
@@ -62,8 +63,10 @@ class FakeBroker:
         self.window = Window(
             self._run,
             seek=self._seek,
+            first_from=self._first_from,
             on_fatal=self.fatal.append,
             on_gap=self._count_gap,
+            is_awake=lambda: self.is_awake,
             max_in_flight=self.max_in_flight,
             max_pending=self.max_pending,
             ordering=self.ordering,  # type: ignore[arg-type]
@@ -119,11 +122,15 @@ class FakeBroker:
         finally:
             if running in self.running:
                 self.running.remove(running)
-        assert lease.is_valid
+        if not lease.is_valid:
+            raise LeaseLost
         self.finished.append((event.message.tp, event.message.offset))
 
     async def _seek(self, tp: TP, offset: int) -> None:
         self.position[tp] = offset
+
+    async def _first_from(self, tp: TP, offset: int) -> int | None:
+        return min((held for held in self.log[tp] if held >= offset), default=None)
 
     def _first(self, tp: TP) -> int:
         return min(self.log[tp], default=0)

@@ -12,10 +12,10 @@ from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.answering import Answering
-from streamapp.streaming.emitter import Emitter, LeaseLost
+from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.topics import RECORD_LIMIT
-from streamapp.streaming.window import Lease
+from streamapp.streaming.window import Lease, LeaseLost
 from tests.fakes import FakeClock
 
 T2 = TP("llm.requests", 2)
@@ -303,7 +303,7 @@ async def test_record_too_large_to_send_back_is_buried_by_reference() -> None:
 async def test_lost_lease_writes_no_outcome() -> None:
     """A record that finishes after its generation leaves neither entry nor answer."""
     fixture = Fixture()
-    fixture.lease.is_valid = False
+    fixture.lease.end()
 
     with pytest.raises(LeaseLost):
         await fixture.run(record(id="r-1"))

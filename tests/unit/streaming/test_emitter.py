@@ -6,8 +6,8 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, NotEnou
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import DeliveryFailed
-from streamapp.streaming.emitter import Emitter, LeaseLost
-from streamapp.streaming.window import Lease
+from streamapp.streaming.emitter import Emitter
+from streamapp.streaming.window import Lease, LeaseLost
 
 
 class FakeTopic:
@@ -43,7 +43,7 @@ class Waits:
     async def __call__(self, wait_s: float) -> None:
         self.waited.append(wait_s)
         if self._ends:
-            self._ends.is_valid = False
+            self._ends.end()
 
 
 async def emit(topic: FakeTopic, lease: Lease, waits: Waits) -> Any:
@@ -91,7 +91,7 @@ async def test_refusal_is_final(where: str) -> None:
 async def test_lost_lease_writes_nothing() -> None:
     """A worker whose generation ended does not write."""
     topic, lease = FakeTopic(), Lease(1)
-    lease.is_valid = False
+    lease.end()
 
     with pytest.raises(LeaseLost):
         await emit(topic, lease, Waits())
