@@ -23,6 +23,7 @@ StreamappError
         ├── ProviderUnavailable
         ├── GarbledAnswer       a 200 that is no completion
         ├── ProviderDenied      401, 403, exhausted quota: nothing the record can help
+        ├── TargetOpen              its breaker is open: no attempt was made
         └── ProviderRejected    400, 404, 422
             ├── ContextLengthExceeded
             └── ContentFiltered
@@ -30,6 +31,7 @@ StreamappError
 Messages may name our own fields, never a value of a record: they travel in headers and logs.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -145,6 +147,19 @@ class InternalError(Failure):
     """A processor raised something that is not in this tree."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateHints:
+    """What a provider says of its limits beside an answer, where that is worth obeying.
+
+    Attributes:
+        requests_per_s: The rate that refills what is left of its requests, when none is.
+        tokens_per_s: The same for tokens.
+    """
+
+    requests_per_s: float | None = None
+    tokens_per_s: float | None = None
+
+
 class ProviderError(Failure):
     """A provider did not give a completion.
 
@@ -153,10 +168,12 @@ class ProviderError(Failure):
         retryable: Whether the same call may succeed later.
         retry_after_s: The provider's own wish, seconds, or None.
         status: HTTP status, or None where there was no answer.
+        hints: What the provider said of its limits.
     """
 
     kind = Kind.RETRIES_EXHAUSTED
     retryable: bool = False
+    hints: RateHints | None = None
 
     def __init__(
         self,
@@ -201,6 +218,10 @@ class GarbledAnswer(ProviderError):
 
 class ProviderDenied(ProviderError):
     """401, 403 or exhausted quota: the operator must act, the record is not at fault."""
+
+
+class TargetOpen(ProviderError):
+    """The target's circuit breaker is open; never leaves the fallback."""
 
 
 class ProviderRejected(ProviderError):

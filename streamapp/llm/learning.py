@@ -1,0 +1,128 @@
+"""What a provider's answers say about the rate it takes: slow start, slow down, recover."""
+
+from collections import deque
+from collections.abc import Callable
+
+UNLIMITED = float("inf")
+FIRST_WINDOW = 64
+LAST_WINDOW = 4096
+_LONGEST_PAUSE_S = 60.0
+_LOWEST_PER_S = 0.2
+#: Below what was measured, so that the provider's own bucket fills again.
+_STEP_DOWN = 0.9
+#: One measurement can be too low: its provider may have had nothing to do for a while.
+_LEAP_DOWN = 0.7
+#: A rate measured over less time would be that of the provider's burst.
+_SHORTEST_PERIOD_S = 0.2
+_PERIOD_S = 0.5
+_LONGEST_PERIOD_S = 5.0
+#: What was accepted before such a silence says nothing about the rate.
+_SILENCE_S = 1.0
+_MARKS = 20
+_STEP_UP_S = 0.05
+#: Growth per second, for a refusal-free period of a second; a pause costs as much as ten of it.
+_CURIOSITY = 0.12
+_PAUSE_COST = 10.0
+_LEAST_GROWTH_PER_S, _MOST_GROWTH_PER_S = 0.02, 2.0
+#: Growth per second and second: a rate that was raised is found, however far it is.
+_IMPATIENCE = 0.003
+
+
+class PaceLearner:
+    """Finds the rate that a provider takes, from what it answers and refuses.
+
+    Without a configured limit it begins with `FIRST_WINDOW` calls in flight and doubles them with
+    each answered round, until the first refusal. From then on it keeps a rate. Between two
+    refusals the provider's bucket was empty at both ends, so what it accepted meanwhile is its
+    rate, whatever its burst: that becomes the rate, less a step; it grows from there, the slower
+    the longer the last refusal-free period was, and again faster the longer this one lasts.
+
+    Args:
+        clock: Monotonic, seconds.
+        is_limited: Whether a limit is configured: no slow start.
+    """
+
+    def __init__(self, clock: Callable[[], float], *, is_limited: bool) -> None:
+        self._clock = clock
+        self.window: float = UNLIMITED if is_limited else FIRST_WINDOW
+        self.rate_per_s: float = UNLIMITED
+        self.paused_until = 0.0
+        #: Grows with each step down: calls of before it say nothing about the new rate.
+        self.epoch = 0
+        self._accepted = 0
+        self._round = 0
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
+        self._admitted_at = clock()
+        self._cut_at = self._grown_at = clock()
+        self._growth_per_s = 0.0
+
+    def admitted(self) -> int:
+        """Count a call that begins; return the epoch for `refused`."""
+        now = self._clock()
+        if now - self._admitted_at > _SILENCE_S:
+            self._marks.clear()
+        if not self._marks or now - self._marks[-1][0] > _LONGEST_PERIOD_S:
+            self._marks.append((now, self._accepted))
+        self._admitted_at = now
+        self._accepted += 1
+        return self.epoch
+
+    def answered(self, *, at_most_per_s: float | None = None, is_waiting: bool) -> None:
+        """Learn from an answer.
+
+        Args:
+            at_most_per_s: What the provider said beside it.
+            is_waiting: Whether calls wait: else a higher rate would be untested.
+        """
+        if self.window != UNLIMITED:
+            self._round += 1
+            if self._round >= self.window:
+                self._round = 0
+                self.window = self.window * 2 if self.window < LAST_WINDOW else UNLIMITED
+        if at_most_per_s is not None:
+            self._slow_to(at_most_per_s)
+        if self.rate_per_s == UNLIMITED:
+            return
+        now = self._clock()
+        passed_s = now - self._grown_at
+        if passed_s >= _STEP_UP_S:
+            self._grown_at = now
+            if is_waiting:
+                growth_per_s = self._growth_per_s + _IMPATIENCE * (now - self._cut_at)
+                self.rate_per_s *= 1 + growth_per_s * min(passed_s, 1.0)
+
+    def refused(self, epoch: int, *, retry_after_s: float | None = None) -> None:
+        """Slow down after a 429, once for all calls of one epoch.
+
+        Args:
+            epoch: Of the refused call.
+            retry_after_s: The provider's wish: until then nothing is begun.
+        """
+        now = self._clock()
+        if retry_after_s:
+            wish_until = now + min(retry_after_s, _LONGEST_PAUSE_S)
+            self.paused_until = max(self.paused_until, wish_until)
+        if epoch != self.epoch:
+            return
+        self._accepted -= 1
+        period_s, measured_per_s = self._measure(now)
+        known_per_s = 0.0 if self.rate_per_s == UNLIMITED else self.rate_per_s
+        self._slow_to(max(measured_per_s * _STEP_DOWN, known_per_s * _LEAP_DOWN))
+        cost_s = period_s + _PAUSE_COST * max(self.paused_until - now, 0.0)
+        growth_per_s = max(_CURIOSITY / cost_s, _LEAST_GROWTH_PER_S)
+        self._growth_per_s = min(growth_per_s, _MOST_GROWTH_PER_S)
+        self.window = UNLIMITED
+        self.epoch += 1
+        self._cut_at = self._grown_at = now
+        self._marks.append((max(now, self.paused_until), self._accepted))
+
+    def _measure(self, now: float) -> tuple[float, float]:
+        """Return the seconds of a period that ends now, and the accepted rate in it."""
+        start, count = next(
+            (mark for mark in reversed(self._marks) if now - mark[0] >= _PERIOD_S), self._marks[0]
+        )
+        period_s = max(now - start, _SHORTEST_PERIOD_S)
+        return period_s, (self._accepted - count) / period_s
+
+    def _slow_to(self, rate_per_s: float) -> None:
+        self.rate_per_s = max(min(self.rate_per_s, rate_per_s), _LOWEST_PER_S)

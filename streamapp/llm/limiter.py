@@ -1,0 +1,232 @@
+"""How fast one provider, or all together, may be called; nobody is dropped or overtaken."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from streamapp.errors import RateLimited
+from streamapp.llm.buckets import Bucket
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.learning import UNLIMITED, PaceLearner
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.tokens import TokenEstimate
+
+#: What we keep below a limit: requests do not arrive as evenly as they are sent, and a new
+#: worker begins with one request.
+MARGIN = 0.005
+#: A worker without partitions still answers HTTP, at this part of each limit.
+LEAST_SHARE = 0.01
+#: Levels change while somebody waits: look again at least so often.
+_LOOK_S = 0.1
+
+
+class Limiter:
+    """One limit: requests and tokens per minute, calls in flight, and what the provider teaches.
+
+    Who comes first goes first. Those who need not wait pay no task and no future.
+
+    Args:
+        requests_per_minute: Of all workers together; None for no limit.
+        tokens_per_minute: The same.
+        burst_s: What may go at once, in seconds' worth of the limits; at least one request.
+        max_concurrency: Calls in flight of all workers together; None for no limit.
+        learner: Of the provider; None where the limit is not a provider's own.
+        outer: A limit that each call has to keep as well.
+        clock: Monotonic, seconds.
+        sleep: Waits for seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        burst_s: float,
+        max_concurrency: int | None = None,
+        learner: PaceLearner | None = None,
+        outer: "Limiter | None" = None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._requests_per_s = _per_s(requests_per_minute)
+        self._tokens_per_s = _per_s(tokens_per_minute)
+        self._max_concurrency = max_concurrency
+        self._learner = learner
+        self._outer = outer
+        self._clock = clock
+        self._sleep = sleep
+        self._requests = Bucket(self._requests_per_s, burst_s=burst_s, least=1.0, clock=clock)
+        self._tokens = Bucket(self._tokens_per_s, burst_s=burst_s, least=0.0, clock=clock)
+        self._share = 1.0
+        self._cap: float = max_concurrency or UNLIMITED
+        self._line = asyncio.Lock()
+        self._waiting = 0
+        self._in_flight = 0
+        self._freed: asyncio.Future[None] | None = None
+        #: Whether `tokens` matter to anybody.
+        self.counts_tokens: bool = tokens_per_minute is not None or (
+            outer is not None and outer.counts_tokens
+        )
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody waits."""
+        return self._waiting > 0
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests per second that are allowed now, by settings or by experience."""
+        return self._requests.rate_per_s
+
+    def set_share(self, share: float) -> None:
+        """Keep only a part of each limit; nothing is refilled by it.
+
+        Args:
+            share: In [0, 1]; below `LEAST_SHARE` counts as that.
+        """
+        self._share = min(max(share, LEAST_SHARE), 1.0)
+        if self._max_concurrency is not None:
+            self._cap = max(1, int(self._max_concurrency * self._share))
+        self._tokens.rate_per_s = self._tokens_per_s * self._share
+        self.adjust()
+
+    def adjust(self) -> None:
+        """Take over what the learner has found."""
+        rate_per_s = self._requests_per_s * self._share
+        if self._learner is not None:
+            rate_per_s = min(rate_per_s, self._learner.rate_per_s)
+        self._requests.rate_per_s = rate_per_s
+        self._nudge()
+
+    def try_acquire(self, tokens: float) -> bool:
+        """Begin a call if it need not wait; `release` ends it.
+
+        Args:
+            tokens: Estimated, of question and answer.
+        """
+        if self._waiting or self._is_full() or self._wait_s(tokens, is_late=False) > 0:
+            return False
+        if self._outer is not None and not self._outer.try_acquire(tokens):
+            return False
+        self._take(tokens)
+        return True
+
+    async def acquire(self, estimate: Callable[[], float]) -> float:
+        """Wait for the turn, then begin a call; `release` ends it.
+
+        Args:
+            estimate: Returns the tokens to reserve; asked when the turn has come.
+
+        Returns:
+            The tokens reserved.
+        """
+        self._waiting += 1
+        try:
+            async with self._line:
+                tokens = estimate()
+                await self._until_allowed(tokens)
+                if self._outer is not None:
+                    await self._outer.acquire(lambda: tokens)
+                    await self._until_allowed(tokens)
+                self._take(tokens)
+                return tokens
+        finally:
+            self._waiting -= 1
+
+    def release(self, excess_tokens: float = 0.0) -> None:
+        """End a call.
+
+        Args:
+            excess_tokens: What was reserved above what was used; negative for too little.
+        """
+        self._in_flight -= 1
+        self._tokens.take(-excess_tokens)
+        if self._outer is not None:
+            self._outer.release(excess_tokens)
+        if self._freed is not None:
+            self._nudge()
+
+    def _take(self, tokens: float) -> None:
+        self._requests.take(1.0)
+        self._tokens.take(tokens)
+        self._in_flight += 1
+
+    def _is_full(self) -> bool:
+        learner = self._learner
+        window = learner.window if learner is not None else UNLIMITED
+        return self._in_flight >= self._cap or self._in_flight >= window
+
+    def _wait_s(self, tokens: float, *, is_late: bool) -> float:
+        wait_s = 0.0
+        if self._requests.rate_per_s != UNLIMITED:
+            wait_s = self._requests.wait_s(1.0, is_late=is_late)
+        if self._tokens_per_s != UNLIMITED:
+            wait_s = max(wait_s, self._tokens.wait_s(tokens, is_late=is_late))
+        if self._learner is not None and self._learner.paused_until:
+            wait_s = max(wait_s, self._learner.paused_until - self._clock())
+        return wait_s
+
+    async def _until_allowed(self, tokens: float) -> None:
+        while True:
+            if self._is_full():
+                self._freed = asyncio.get_running_loop().create_future()
+                try:
+                    await self._freed
+                finally:
+                    self._freed = None
+            elif (wait_s := self._wait_s(tokens, is_late=True)) > 0:
+                await self._sleep(min(wait_s, _LOOK_S))
+            else:
+                return
+
+    def _nudge(self) -> None:
+        if self._freed is not None and not self._freed.done():
+            self._freed.set_result(None)
+
+
+class Limited:
+    """Lets ``provider`` be called as its limiter allows; what it answers teaches the limiter.
+
+    Waiting does not count against the record's deadline.
+    """
+
+    def __init__(self, provider: LLMProvider, *, limiter: Limiter, learner: PaceLearner) -> None:
+        self._provider = provider
+        self._limiter = limiter
+        self._learner = learner
+        self._estimate = TokenEstimate()
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call`` in its turn; raises as the provider does."""
+        limiter, learner = self._limiter, self._learner
+
+        def estimate() -> float:
+            return self._estimate.of(call) if limiter.counts_tokens else 0.0
+
+        tokens = estimate()
+        if not limiter.try_acquire(tokens):
+            with call.deadline.suspended():
+                tokens = await limiter.acquire(estimate)
+        epoch, excess = learner.admitted(), 0.0
+        try:
+            completion = await self._provider.complete(call)
+            used = completion.usage.input_tokens + completion.usage.output_tokens
+            if tokens and used:
+                excess = tokens - used
+                self._estimate.correct(call, used)
+            learner.answered(is_waiting=limiter.is_waiting)
+            return completion
+        except RateLimited as error:
+            learner.refused(epoch, retry_after_s=error.retry_after_s)
+            raise
+        finally:
+            limiter.release(excess)
+            if learner.rate_per_s != UNLIMITED:
+                limiter.adjust()
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self._provider.aclose()
+
+
+def _per_s(per_minute: float | None) -> float:
+    return UNLIMITED if per_minute is None else per_minute / 60 * (1 - MARGIN)
