@@ -7,6 +7,7 @@ import orjson
 
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.instance import instance_of
+from streamapp.llm.pieces import give_whole
 from streamapp.records.response import Usage
 
 
@@ -49,6 +50,9 @@ class FakeProvider:
         outcome = self._queue.popleft() if self._queue else _good(call)
         if isinstance(outcome, Exception):
             raise outcome
+        if call.pieces and call.operation == "chat":
+            text = outcome.output if isinstance(outcome, Completion) else outcome
+            await give_whole(call.pieces, text)
         if isinstance(outcome, Completion):
             return outcome
         return Completion(

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import re
 import struct
 import time
 import zlib
@@ -31,11 +32,12 @@ class Outcome:
         finish_reason: Of the answer.
         shape: A broken or special answer: ``garbage``, ``truncated``, ``html``,
             ``empty_choices``, ``null_content``, ``wrong_type``, ``nan``, ``content_filter``,
-            ``context_length``, ``insufficient_quota``, ``gzip_bomb``.
+            ``context_length``, ``insufficient_quota``, ``gzip_bomb``, ``stream_error`` (a
+            stream that ends in an error half way).
         size: Bytes of text in the answer.
         hang: ``headers`` or ``body``: never send the rest.
         close: ``headers`` or ``body``: cut the connection there.
-        drip_s: Seconds between the bytes of the body.
+        drip_s: Seconds between the bytes of the body; between the pieces of a stream.
     """
 
     latency_s: float = 0.0
@@ -82,6 +84,37 @@ def payload(outcome: Outcome, path: str, body: Any, texts: Sequence[str]) -> tup
     if shape == "nan":
         raw = raw.replace(b'"total_tokens":', b'"total_tokens":NaN,"x":')
     return status, raw[: len(raw) // 2] if shape == "truncated" else raw
+
+
+def is_streamed(outcome: Outcome, path: str, body: Any) -> bool:
+    """Whether the answer goes out as server-sent events."""
+    unfit = ("garbage", "html", "gzip_bomb", "empty_choices", "wrong_type", "truncated", "nan")
+    wants = body.get("stream") and not path.endswith("/embeddings")
+    return wants and outcome.logged_status == 200 and outcome.shape not in unfit
+
+
+def events(outcome: Outcome, path: str, body: Any) -> list[bytes]:
+    """Return the server-sent events of a streamed answer, a piece of text per word."""
+    whole = _completion(body, outcome)
+    _bend(whole, outcome.shape)
+    choice = whole["choices"][0]
+    text = choice["message"]["content"] or ""
+    pieces = re.findall(r"\S+\s*|\s+", text)
+    head = {k: whole[k] for k in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+
+    def chunk(delta: Any, finish_reason: str | None = None) -> Any:
+        choices = [{"index": 0, "delta": delta, "finish_reason": finish_reason}]
+        return {**head, "choices": choices}
+
+    chunks = [chunk({"role": "assistant", "content": ""})]
+    chunks += [chunk({"content": piece}) for piece in pieces]
+    chunks.append(chunk({}, choice["finish_reason"]))
+    if (body.get("stream_options") or {}).get("include_usage"):
+        chunks.append({**head, "choices": [], "usage": whole["usage"]})
+    if outcome.shape == "stream_error":
+        error = {"error": {"message": CANARY, "type": "server_error", "code": outcome.code}}
+        chunks[len(chunks) // 2 :] = [error]
+    return [*(b"data: %b\n\n" % orjson.dumps(c) for c in chunks), b"data: [DONE]\n\n"]
 
 
 def _bend(answer: Any, shape: str | None) -> None:

@@ -22,6 +22,8 @@ A request can also carry its own script, anywhere in its messages or inputs, as
 ``[[fake:{"latency_s": 1, "status": 429}]]`` or ``[[fake:[{"status": 503}, {}]]]``; a list is
 played in order over the requests that carry the same text, and its last outcome repeats.
 The first match wins: marker, rules in order, rate limit, default.
+
+A request with ``"stream": true`` is answered by server-sent events, a piece per word.
 """
 
 import argparse
@@ -40,7 +42,15 @@ from typing import Any, NamedTuple, Self
 import orjson
 from aiohttp import web
 
-from tests.support.fakeanswers import Outcome, error_body, last_user, payload, texts_of
+from tests.support.fakeanswers import (
+    Outcome,
+    error_body,
+    events,
+    is_streamed,
+    last_user,
+    payload,
+    texts_of,
+)
 
 PREFIX = "/v1"
 MARKER = "[[fake:"
@@ -282,6 +292,8 @@ async def _play(
     if outcome.close == "headers":
         _cut(request)
         return web.Response()
+    if is_streamed(outcome, path, body):
+        return await _stream(request, outcome, path, body)
     headers = {"content-type": "application/json", **outcome.headers}
     status, raw = payload(outcome, path, body, texts)
     if outcome.shape == "gzip_bomb":
@@ -300,6 +312,25 @@ async def _play(
     if outcome.hang:
         await asyncio.Event().wait()
     _cut(request)
+    return response
+
+
+async def _stream(
+    request: web.BaseRequest, outcome: Outcome, path: str, body: Any
+) -> web.StreamResponse:
+    """Send the events of one answer; hang or cut the connection half way where asked to."""
+    response = web.StreamResponse(headers={"content-type": "text/event-stream", **outcome.headers})
+    await response.prepare(request)
+    sent = events(outcome, path, body)
+    if outcome.hang or outcome.close:
+        sent = sent[: len(sent) // 2]
+    for event in sent:
+        await response.write(event)
+        await asyncio.sleep(outcome.drip_s)
+    if outcome.hang:
+        await asyncio.Event().wait()
+    if outcome.close:
+        _cut(request)
     return response
 
 

@@ -23,6 +23,7 @@ _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_erro
 #: What servers without a code of their own say (vLLM, llama.cpp, TGI).
 _CONTEXT_PHRASES = ("maximum context length", "context size", "context window")
 _QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_STATUS = re.compile(r"[45]\d\d")
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
@@ -47,6 +48,14 @@ def error_for(
         retry_after_s=retry_after_s(headers, now=now),
         retryable=_wish_to_retry(headers),
     )
+
+
+def stream_error(event: bytes, *, provider: str) -> ProviderError:
+    """Return the error that a stream ends with, after a status of 200; retryable by default."""
+    error: Any = orjson.loads(event).get("error")
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    status = int(code) if _STATUS.fullmatch(code) else 500
+    return error_for(status, {}, event, provider=provider, now=0.0)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import orjson
 
-from streamapp.errors import ContentFiltered, GarbledAnswer, InvalidRecord
+from streamapp.errors import ContentFiltered, GarbledAnswer, InvalidRecord, ProviderUnavailable
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.providers.openai_errors import stream_error
 from streamapp.records.response import Usage
 
 Headers = Mapping[str, str]
@@ -34,6 +35,8 @@ def chat_request(call: Call) -> bytes:
                 "strict": fits_strict_mode(call.output_schema),
             },
         }
+    if call.pieces is not None:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
     return _encode(body)
 
 
@@ -56,7 +59,63 @@ def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
         GarbledAnswer: The body is no completion.
         ContentFiltered: The provider withheld the answer, or the model refused to give one.
     """
-    answer = _decode(body, provider)
+    return _chat_answer(_decode(body, provider), call, provider)
+
+
+class ChatStream:
+    """Puts a streamed answer of ``POST /chat/completions`` together."""
+
+    def __init__(self, call: Call, *, provider: str) -> None:
+        self._call = call
+        self._provider = provider
+        self._texts: list[str] = []
+        self._refusals: list[str] = []
+        self._finish_reason: str | None = None
+        self._has_ended = False
+        self._answer: dict[str, Any] = {}
+
+    def feed(self, event: bytes) -> str:
+        """Take the data of one event; return the text it adds, often none.
+
+        Raises:
+            GarbledAnswer: It is no part of a completion.
+            ProviderError: It says that something went wrong.
+        """
+        chunk = _decode(event, self._provider)
+        if chunk.get("error"):
+            raise stream_error(event, provider=self._provider)
+        for name in ("model", "usage"):
+            if chunk.get(name):
+                self._answer[name] = chunk[name]
+        try:
+            choice = chunk["choices"][0] if chunk["choices"] else {}
+            delta = choice.get("delta") or {}
+            text, refusal = delta.get("content") or "", delta.get("refusal") or ""
+            self._texts.append("" + text)
+            self._refusals.append("" + refusal)
+            self._finish_reason = choice.get("finish_reason") or self._finish_reason
+        except (LookupError, TypeError, AttributeError) as error:
+            raise _garbled("no choice with a delta", self._provider) from error
+        return self._texts[-1]
+
+    def end(self) -> None:
+        """Note that the provider said it has sent all."""
+        self._has_ended = True
+
+    def completion(self) -> Completion:
+        """Return the whole answer; raises as `chat_completion`.
+
+        Raises:
+            ProviderUnavailable: The stream broke off.
+        """
+        if not (self._has_ended or self._finish_reason):
+            raise ProviderUnavailable(f"{self._provider}: broke off", provider=self._provider)
+        message = {"content": "".join(self._texts), "refusal": "".join(self._refusals)}
+        choice = {"message": message, "finish_reason": self._finish_reason}
+        return _chat_answer({**self._answer, "choices": [choice]}, self._call, self._provider)
+
+
+def _chat_answer(answer: dict[str, Any], call: Call, provider: str) -> Completion:
     try:
         choice = answer["choices"][0]
         message, finish_reason = choice["message"], choice.get("finish_reason")
@@ -153,9 +212,13 @@ def _usage(answer: dict[str, Any]) -> Usage:
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return Usage()
+    read = _count(usage.get("prompt_tokens"))
+    details = usage.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
     return Usage(
-        input_tokens=_count(usage.get("prompt_tokens")),
+        input_tokens=read,
         output_tokens=_count(usage.get("completion_tokens")),
+        cache_read_tokens=min(cached, read),
     )
 
 

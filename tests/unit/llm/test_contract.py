@@ -11,7 +11,7 @@ from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.llm.schema import Schemas
 from streamapp.settings import ProviderSettings
-from tests.fakes import FakeProvider
+from tests.fakes import FakeProvider, TakenPieces
 from tests.support.fakellm import FakeLLM
 from tests.unit.llm.calls import LABELS, chat, embeddings
 
@@ -74,3 +74,25 @@ async def test_closing_twice_is_harmless(provider: LLMProvider) -> None:
     """A provider can be closed unused, used and closed, and closed again."""
     await provider.aclose()
     await provider.aclose()
+
+
+async def test_streamed_answer_is_the_whole_one(provider: LLMProvider) -> None:
+    """The pieces of a streamed answer make up its text; the completion is as without them."""
+    pieces = TakenPieces()
+
+    streamed = await provider.complete(chat("What is Kafka?", pieces=pieces))
+    whole = await provider.complete(chat("What is Kafka?"))
+
+    assert "".join(pieces.texts) == streamed.output == whole.output
+    assert pieces.begun == 1
+    assert streamed == whole
+
+
+async def test_streamed_answer_can_fit_a_schema(provider: LLMProvider) -> None:
+    """A streamed answer to a call with a schema is the JSON text, in pieces."""
+    pieces = TakenPieces()
+
+    completion = await provider.complete(chat("so good", output_schema=LABELS, pieces=pieces))
+
+    assert "".join(pieces.texts) == completion.output
+    assert Schemas().mismatch(LABELS, orjson.loads(completion.output)) is None

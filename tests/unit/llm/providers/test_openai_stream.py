@@ -1,0 +1,201 @@
+"""Answers of OpenAI-compatible servers that come in pieces."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+
+from streamapp.errors import (
+    ContentFiltered,
+    GarbledAnswer,
+    ProviderRejected,
+    ProviderUnavailable,
+    RateLimited,
+    RetriesExhausted,
+    TooLarge,
+)
+from streamapp.llm.providers.openai import OpenAIProvider
+from streamapp.llm.retry import Retrying
+from tests.fakes import FakeClock, TakenPieces
+from tests.support.fakeanswers import CANARY
+from tests.support.fakellm import FakeLLM
+from tests.support.waiting import until
+from tests.unit.llm.calls import chat
+
+
+@pytest.fixture
+def pieces() -> TakenPieces:
+    """What was streamed."""
+    return TakenPieces()
+
+
+@pytest.fixture
+async def provider(server: FakeLLM) -> AsyncIterator[OpenAIProvider]:
+    """The provider of the fake server."""
+    async with contextlib.aclosing(OpenAIProvider("mine", base_url=server.base_url)) as provider:
+        yield provider
+
+
+@contextlib.asynccontextmanager
+async def replying(*parts: bytes, **fields: Any) -> AsyncIterator[OpenAIProvider]:
+    """A provider whose server answers with these bytes, in these parts."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for part in parts:
+            await response.write(part)
+            await asyncio.sleep(0)
+        return response
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    try:
+        async with contextlib.aclosing(OpenAIProvider("mine", base_url=base_url, **fields)) as made:
+            yield made
+    finally:
+        await runner.cleanup()
+
+
+def delta(text: str | None, finish_reason: str | None = None, **fields: Any) -> bytes:
+    choice = {"delta": {"content": text}, "finish_reason": finish_reason}
+    return b"data: %b\n\n" % orjson.dumps({"choices": [choice], **fields})
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+async def test_pieces_come_while_the_model_writes(
+    server: FakeLLM, provider: OpenAIProvider, pieces: TakenPieces
+) -> None:
+    """A piece is taken as soon as it was sent, long before the answer ends."""
+    server.default(text="one two three four", hang="body")
+
+    task = asyncio.create_task(provider.complete(chat(pieces=pieces)))
+    await until(lambda: pieces.texts, 5)
+
+    assert not task.done()
+    assert "one two three four".startswith("".join(pieces.texts))
+    task.cancel()
+    await asyncio.wait([task])
+    await until(lambda: not server.counts["in_flight"], 5)
+
+
+async def test_usage_comes_with_the_last_piece(server: FakeLLM, provider: OpenAIProvider) -> None:
+    """A streamed answer is counted as any other."""
+    completion = await provider.complete(chat("a b c", pieces=TakenPieces()))
+
+    assert completion.usage.input_tokens == 3
+    assert completion.usage.output_tokens > 0
+
+
+async def test_events_may_be_cut_anywhere(pieces: TakenPieces) -> None:
+    """Wherever the network cuts, and whichever line ends a server uses, the text is whole."""
+    whole = b": hello\r\n\r\nevent: x\r\n" + delta("ä").replace(b"\n", b"\r\n")
+    whole += delta("b", model="m-2", usage=None) + delta(None, "stop")
+    whole += b'data:{"choices": [], "usage": {"prompt_tokens": 5}}\n\n' + DONE
+    parts = [whole[n : n + 1] for n in range(len(whole))]
+
+    async with replying(*parts) as provider:
+        completion = await provider.complete(chat(pieces=pieces))
+
+    assert (completion.output, pieces.texts) == ("äb", ["ä", "b"])
+    assert (completion.model, completion.usage.input_tokens) == ("m-2", 5)
+    assert completion.finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    ("parts", "error"),
+    [
+        ([delta("half")], ProviderUnavailable),
+        ([b""], ProviderUnavailable),
+        ([b"data: nonsense\n\n", DONE], GarbledAnswer),
+        ([b'data: {"choices": 7}\n\n', DONE], GarbledAnswer),
+        ([b'data: {"choices": [{"delta": {"content": 7}}]}\n\n', DONE], GarbledAnswer),
+        ([b"data: []\n\n", DONE], GarbledAnswer),
+        ([b'data: {"error": {"message": "CANARY"}}\n\n'], ProviderUnavailable),
+        ([b'data: {"error": "CANARY"}\n\n'], ProviderUnavailable),
+        ([b'data: {"error": {"code": 429}}\n\n'], RateLimited),
+        ([b'data: {"error": {"code": "400"}}\n\n'], ProviderRejected),
+        ([delta("x", "content_filter"), DONE], ContentFiltered),
+        (
+            [b'data: {"choices": [{"delta": {"refusal": "I must not"}}]}\n\n', DONE],
+            ContentFiltered,
+        ),
+        ([delta("x" * 2000)], TooLarge),
+    ],
+)
+async def test_wrong_stream_has_its_error(
+    parts: list[bytes], error: type[Exception], pieces: TakenPieces
+) -> None:
+    """What a stream does wrong becomes the error of that fault, without a word of it."""
+    async with replying(*parts, max_answer_bytes=1500) as provider:
+        with pytest.raises(error) as caught:
+            await provider.complete(chat(pieces=pieces))
+
+    assert "CANARY" not in str(caught.value)
+
+
+async def test_status_decides_before_the_stream(
+    server: FakeLLM, provider: OpenAIProvider, pieces: TakenPieces
+) -> None:
+    """A streamed call that is refused has the error of its status, and no piece."""
+    server.default(status=429)
+
+    with pytest.raises(RateLimited):
+        await provider.complete(chat(pieces=pieces))
+
+    assert pieces.begun == 0
+
+
+@pytest.mark.parametrize("fault", [{"close": "body"}, {"shape": "stream_error"}], ids=str)
+async def test_broken_stream_is_begun_anew(
+    fault: dict[str, Any],
+    server: FakeLLM,
+    provider: OpenAIProvider,
+    pieces: TakenPieces,
+    clock: FakeClock,
+) -> None:
+    """A retry begins the text anew: the pieces of the broken attempt are void."""
+    server.script({"text": "a first text, longer", **fault}, {"text": "the second"})
+
+    completion = await Retrying(provider, sleep=clock.sleep).complete(chat(pieces=pieces))
+
+    assert pieces.begun == 2
+    assert "".join(pieces.texts) == completion.output == "the second"
+    assert completion.attempts == 2
+
+
+async def test_taker_that_cannot_begin_anew_ends_the_call(
+    server: FakeLLM, provider: OpenAIProvider, clock: FakeClock
+) -> None:
+    """Who has passed pieces on for good refuses the second attempt by raising."""
+
+    class Final(TakenPieces):
+        async def begin(self) -> None:
+            if self.begun:
+                raise RetriesExhausted("the stream broke off")
+            await super().begin()
+
+    server.script({"text": "a first text, longer", "shape": "stream_error"}, {"text": "second"})
+
+    with pytest.raises(RetriesExhausted):
+        await Retrying(provider, sleep=clock.sleep).complete(chat(pieces=Final()))
+
+    assert CANARY not in str(server.calls)
+
+
+async def test_takers_own_error_is_not_the_providers(
+    server: FakeLLM, provider: OpenAIProvider
+) -> None:
+    """What the taker of pieces raises comes out as it is, and the call ends."""
+    with pytest.raises(ConnectionResetError):
+        await provider.complete(chat(pieces=TakenPieces(error=ConnectionResetError())))
+
+    await until(lambda: not server.counts["in_flight"], 5)
