@@ -1,0 +1,49 @@
+"""Offsets that hold no record: the window passes them, and commits pass them too."""
+
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tests.e2e.stage import Stage, ask
+from tests.support.kafka import KafkaBroker
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(90)]
+
+
+async def test_records_between_transaction_markers_are_answered(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Each transaction leaves a marker at an offset of its own; nothing waits for it for ever."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka.bootstrap, transactional_id=stage.prefix
+        )
+        async with producer:
+            for number in range(3):
+                async with producer.transaction():
+                    for part in range(2):
+                        record = ask(f"r-{number}-{part}", partition=0)
+                        await producer.send_and_wait(
+                            f"{stage.prefix}.requests", record.value, key=record.key, partition=0
+                        )
+
+        await stage.ready_worker()
+        report = await stage.settle(6)
+
+        assert not report.missing, report
+        assert (report.repeats, report.calls) == (0, 6)
+        ends = await _committed(kafka, stage.prefix)
+        assert ends == 8  # six records, and the two markers between them
+
+
+async def _committed(kafka: KafkaBroker, prefix: str) -> int:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(prefix)
+    finally:
+        await admin.close()
+    return int(offsets[TopicPartition(f"{prefix}.requests", 0)].offset)
