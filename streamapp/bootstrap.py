@@ -28,7 +28,7 @@ from streamapp.streaming.log_probe import LogProbe
 from streamapp.streaming.prompt_log import publish_files
 from streamapp.streaming.prompt_table import PromptTable
 from streamapp.streaming.security import broker_credentials, kafka_client_options
-from streamapp.streaming.topics import TABLE_ANSWERS
+from streamapp.streaming.topics import TABLE_ANSWERS, topic_specs
 from streamapp.streaming.watchdog import Watchdog, broker_answers
 from streamapp.streaming.window import Lease, Window
 from streamapp.streaming.worker import Worker
@@ -133,6 +133,8 @@ def create_app(
         health=AppHealth(app),
         inbox=inbox,
         peers=peers,
+        records={type: registry.processor_for(type).record for type in registry.types},
+        topics=topic_specs(settings),
         settings=settings,
     )
     return app

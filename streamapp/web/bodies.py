@@ -24,6 +24,19 @@ SMALL_BYTES = 64 * 1024
 LARGE_AT_ONCE = 32
 
 
+#: One record a line.
+LINES = frozenset(
+    {"application/jsonl", "application/jsonlines", "application/ndjson", "application/x-ndjson"}
+)
+#: What a body may be said to be: JSON, or what curl and aiohttp say where nobody said anything.
+TYPES = LINES | {
+    "application/json",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+    "text/plain",
+}
+
+
 class BodyReader:
     """Reads bodies so that neither slow nor large ones use up the memory or the places."""
 
@@ -35,9 +48,13 @@ class BodyReader:
         """Return the whole body.
 
         Raises:
-            Refusal: It did not arrive in time.
+            Refusal: It did not arrive in time, or is said to be no JSON.
             HTTPRequestEntityTooLarge: It is longer than the server takes.
         """
+        if request.content_type not in TYPES:
+            raise Refusal(
+                415, "send application/json", code="unsupported_media_type", param="content-type"
+            )
         length = request.content_length
         is_small = not request.can_read_body or (length is not None and length <= SMALL_BYTES)
         try:

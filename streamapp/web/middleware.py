@@ -2,8 +2,10 @@
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -15,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+_PORT = re.compile(r":\d*$")
 
 #: Open to everyone: the probes, and the static shells that hold no data.
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/", "/docs"})
@@ -35,6 +39,33 @@ async def map_errors(request: web.Request, handler: Handler) -> web.StreamRespon
         # Its text may hold values of the request: only where it came from is told.
         log.error("web.unexpected_error", error=type(error).__name__, where=_origin(error))
         return error_response(500, "internal error", code=Kind.INTERNAL.value)
+
+
+def refuse_foreign_pages(own_hosts: Collection[str], *, web_url: str = "") -> Middleware:
+    """Return the middleware that lets no page of another site use the reader's browser.
+
+    A browser names the page's origin with every request that can do something: it must be the
+    address that was asked. Where no keys are set, a name of a foreign site that resolves to
+    this machine is refused too.
+
+    Args:
+        own_hosts: Names under which this worker is reached; empty where keys are asked for.
+        web_url: Where it is reached through a proxy that does not pass the name on.
+    """
+    proxied = urlsplit(web_url).netloc
+
+    @web.middleware
+    async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get("Origin")
+        is_foreign = origin is not None and _place(origin) not in (request.host, proxied)
+        name = request.host.rpartition(":")[0] if _PORT.search(request.host) else request.host
+        if is_foreign or (own_hosts and name.strip("[]").lower() not in own_hosts):
+            return error_response(
+                403, "requests of pages of other sites are refused", code="foreign_origin"
+            )
+        return await handler(request)
+
+    return check_origin
 
 
 def require_key(keys: Sequence[str]) -> Middleware:
@@ -62,6 +93,12 @@ def require_key(keys: Sequence[str]) -> Middleware:
         return scheme.lower() == "bearer" and matches > 0
 
     return check_key
+
+
+def _place(origin: str) -> str:
+    """Return host and port; of ``null`` and other opaque origins, what no host is."""
+    scheme, _, place = origin.partition("://")
+    return place if scheme in ("http", "https") and place else "null"
 
 
 def _digest(key: bytes) -> bytes:

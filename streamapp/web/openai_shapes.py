@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from streamapp.llm.routes import DEFAULT
 from streamapp.processors.chat import Chat, Message, ResponseFormat
@@ -70,10 +71,90 @@ class EmbeddingsRequest(BaseModel):
         return Embed(type=Embed.record_type, model=self.model, input=self.input)
 
 
-def chat_completion(response: Response, *, id: str) -> dict[str, Any]:
+class TokenCounts(TypedDict):
+    """OpenAI's ``usage`` of a chat."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class AssistantMessage(TypedDict):
+    """What the model said."""
+
+    role: Literal["assistant"]
+    content: str
+    refusal: None
+
+
+class Choice(TypedDict):
+    """The one answer."""
+
+    index: int
+    message: AssistantMessage
+    logprobs: None
+    finish_reason: str
+
+
+class ChatCompletion(TypedDict):
+    """A whole answer."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: TokenCounts
+
+
+class Embedding(TypedDict):
+    """One vector, as numbers or packed in base64."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class InputTokens(TypedDict):
+    """OpenAI's ``usage`` of embeddings."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Embeddings(TypedDict):
+    """A vector per input, in their order."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: InputTokens
+
+
+class ModelCard(TypedDict):
+    """A configured route."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: Literal["streamapp"]
+
+
+class ModelList(TypedDict):
+    """All configured routes."""
+
+    object: Literal["list"]
+    data: list[ModelCard]
+
+
+def chat_completion(response: Response, *, id: str) -> ChatCompletion:
     """Return the whole answer."""
-    message = {"role": "assistant", "content": text_of(response.output), "refusal": None}
-    choice = {
+    message: AssistantMessage = {
+        "role": "assistant",
+        "content": text_of(response.output),
+        "refusal": None,
+    }
+    choice: Choice = {
         "index": 0,
         "message": message,
         "logprobs": None,
@@ -116,14 +197,14 @@ class Chunks:
         end = self.delta({}, finish_reason=response.finish_reason or "stop")
         return [end, self._chunk([], usage=_usage(response.usage))] if self._with_usage else [end]
 
-    def _chunk(self, choices: Sequence[Any], *, usage: Mapping[str, int] | None) -> bytes:
+    def _chunk(self, choices: Sequence[Any], *, usage: TokenCounts | None) -> bytes:
         chunk = {**self._head, "choices": choices}
         return orjson.dumps({**chunk, "usage": usage} if self._with_usage else chunk)
 
 
-def embeddings(response: Response, *, as_base64: bool) -> dict[str, Any]:
+def embeddings(response: Response, *, as_base64: bool) -> Embeddings:
     """Return the vectors, in the order of the inputs."""
-    data = [
+    data: list[Embedding] = [
         {
             "object": "embedding",
             "index": index,
@@ -140,7 +221,7 @@ def embeddings(response: Response, *, as_base64: bool) -> dict[str, Any]:
     }
 
 
-def model(name: str, *, created: float) -> dict[str, Any]:
+def model(name: str, *, created: float) -> ModelCard:
     """Return a configured route as one of OpenAI's models."""
     return {"id": name, "object": "model", "created": int(created), "owned_by": "streamapp"}
 
@@ -155,7 +236,7 @@ def _packed(vector: Sequence[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
-def _usage(usage: Usage) -> dict[str, int]:
+def _usage(usage: Usage) -> TokenCounts:
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,

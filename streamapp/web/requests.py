@@ -14,15 +14,11 @@ from faust.web import Blueprint, View
 from streamapp.errors import DeliveryFailed, Failure, InvalidRecord
 from streamapp.records.request import ID_LIMIT
 from streamapp.web.admission import Admission
+from streamapp.web.bodies import LINES
 from streamapp.web.errors import Refusal
 from streamapp.web.generate import Answerer, with_type
 from streamapp.web.known import Known, Status, merged
 from streamapp.web.peers import HOP, Peers
-
-#: Content types of a batch: one record a line.
-LINES = frozenset(
-    {"application/jsonl", "application/jsonlines", "application/ndjson", "application/x-ndjson"}
-)
 
 #: Pauses between two looks while a caller waits, seconds: at this worker, and at the others.
 LOOK_S, ASK_S = 0.02, 0.5

@@ -1,13 +1,20 @@
 """Every page of a worker, with what it needs; called once by bootstrap."""
 
+from collections.abc import Mapping, Sequence
+
 import faust
 
+from streamapp.records.request import Request
 from streamapp.settings import Settings
 from streamapp.web.admission import Admission
+from streamapp.web.asyncapi import Topic, asyncapi
+from streamapp.web.documents import documents
 from streamapp.web.gate import Gate
 from streamapp.web.generate import Answerer, generate
 from streamapp.web.health import Health
 from streamapp.web.openai import openai
+from streamapp.web.openapi import openapi
+from streamapp.web.operations import OPERATIONS
 from streamapp.web.peers import Peers
 from streamapp.web.probes import probes
 from streamapp.web.requests import Inbox, requests
@@ -23,12 +30,15 @@ def install(
     health: Health,
     inbox: Inbox,
     peers: Peers,
+    records: Mapping[str, type[Request]],
+    topics: Sequence[Topic],
     settings: Settings,
 ) -> None:
     """Register all views on ``app``.
 
     ``answerer`` is the router that the stream uses: limits and budgets are shared through it,
-    but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once.
+    but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once. ``records`` are the record
+    classes by type and ``topics`` what is created at the start: the documents tell of them.
     """
     running = settings.max_in_flight
     admission = Admission(
@@ -47,6 +57,10 @@ def install(
             inbox=inbox,
             peers=peers,
             longest_wait_s=settings.deadline_s,
+        ),
+        documents(
+            openapi=openapi(OPERATIONS, records=records, has_keys=bool(settings.keys)),
+            asyncapi=asyncapi(settings, topics=topics, records=records),
         ),
     ]
     for blueprint in blueprints:

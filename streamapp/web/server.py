@@ -2,6 +2,7 @@
 
 import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp.web import AppRunner
 from faust.types import AppT
@@ -10,7 +11,7 @@ from faust.web.drivers import aiohttp as driver
 from streamapp.errors import ConfigurationError
 from streamapp.settings import LOOPBACK, PREFIX, Settings
 from streamapp.web.headers import add_headers
-from streamapp.web.middleware import map_errors, require_key
+from streamapp.web.middleware import map_errors, refuse_foreign_pages, require_key
 
 #: Longest body of a request, bytes.
 BODY_LIMIT = 2 * 1024 * 1024
@@ -40,7 +41,11 @@ def web_options(settings: Settings) -> dict[str, Any]:
         "canonical_url": settings.web_url or web_url(host, settings.web_port),
         "web_application_options": {
             "client_max_size": BODY_LIMIT,
-            "middlewares": [map_errors, *([require_key(settings.keys)] if settings.keys else [])],
+            "middlewares": [
+                map_errors,
+                refuse_foreign_pages(_own_hosts(settings), web_url=settings.web_url),
+                *([require_key(settings.keys)] if settings.keys else []),
+            ],
         },
     }
 
@@ -88,6 +93,14 @@ class Web(driver.Web):
 def web_url(host: str, port: int) -> str:
     """Return the address of a server there; an IPv6 address gets its brackets."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _own_hosts(settings: Settings) -> frozenset[str]:
+    """Return the only names under which a worker without keys answers."""
+    if settings.keys:
+        return frozenset()
+    named = urlsplit(settings.web_url).hostname
+    return LOOPBACK | ({named} if named else set())
 
 
 def refuse_public(host: str, *, has_keys: bool) -> None:

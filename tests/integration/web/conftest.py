@@ -13,6 +13,7 @@ from pydantic import Field
 
 from streamapp.llm.pieces import Pieces
 from streamapp.processors.embed import Embed
+from streamapp.processors.registry import Registry
 from streamapp.processors.router import Answer
 from streamapp.records.codec import parse
 from streamapp.records.request import Request
@@ -20,6 +21,7 @@ from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
 from streamapp.streaming.embedded import free_port
 from streamapp.streaming.ledger import digest
+from streamapp.streaming.topics import topic_specs
 from streamapp.web.health import Check
 from streamapp.web.known import Known
 from streamapp.web.peers import Peers
@@ -124,10 +126,12 @@ class Site:
     async def __call__(
         self, method: str, path: str, **kwargs: Any
     ) -> tuple[int, Any, Mapping[str, str]]:
-        """Return status, parsed body and headers."""
+        """Return status, parsed body and headers; the text of what is no JSON."""
         async with self._client.request(method, path, **kwargs) as response:
-            body = await response.read()
-            return response.status, json.loads(body) if body else None, response.headers
+            body: Any = await response.text() or None
+            if body and response.content_type == "application/json":
+                body = json.loads(body)
+            return response.status, body, response.headers
 
 
 Serve = Callable[..., Awaitable[Site]]
@@ -172,6 +176,7 @@ async def serve(
                 return Web(self, settings=settings)
 
         options = web_options(settings) | ({"web_bind": bind} if bind else {})
+        registry = Registry.load()
         app = App("web-test", broker="kafka://127.0.0.1:1", env={}, **options)
         peers = Peers(lambda: others, key=settings.keys[0] if settings.keys else None)
         install(
@@ -180,6 +185,8 @@ async def serve(
             health=health,
             inbox=own_inbox or inbox,
             peers=peers,
+            records={type: registry.processor_for(type).record for type in registry.types},
+            topics=topic_specs(settings),
             settings=settings,
         )
         app.web.init_server()

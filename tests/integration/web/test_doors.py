@@ -114,3 +114,67 @@ async def test_keys_never_come_back(serve: Serve) -> None:
     ]
 
     assert "CANARY" not in str(answers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example:6066"}, 403),
+        ({"Host": "evil.example:6066", "Origin": "http://evil.example:6066"}, 403),
+        ({"Host": "localhost"}, 200),
+        ({"Host": "[::1]:80"}, 200),
+        ({"Host": "[::1"}, 403),
+        ({"Host": "localhost", "Origin": "http://localhost"}, 200),
+    ],
+)
+async def test_pages_of_other_sites_are_refused(
+    serve: Serve, answerer: FakeAnswerer, headers: dict[str, str], status: int
+) -> None:
+    """A page in the developer's browser cannot spend on an open loopback, nor rebind its name."""
+    site = await serve()
+
+    got, _, _ = await site("POST", "/v1/generate", json={"type": "echo"}, headers=headers)
+
+    assert got == status
+    assert len(answerer.asked) == (status == 200)
+
+
+async def test_worker_with_keys_answers_under_any_name(serve: Serve) -> None:
+    """Behind a proxy or a service name the key is the door."""
+    site = await serve(api_keys=SecretStr("key"))
+    headers = {"Host": "streamapp.internal", "Authorization": "Bearer key"}
+
+    assert (await site("GET", "/version", headers=headers))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/generate", "/v1/chat/completions", "/v1/requests"])
+async def test_wrong_content_type_is_415(serve: Serve, answerer: FakeAnswerer, path: str) -> None:
+    """A form or a file is not taken for a record."""
+    site = await serve()
+
+    status, body, _ = await site(
+        "POST", path, data=b'{"type":"echo"}', headers={"Content-Type": "multipart/form-data"}
+    )
+
+    assert (status, body["error"]["code"]) == (415, "unsupported_media_type")
+    assert answerer.asked == []
+
+
+@pytest.mark.parametrize("path", ["/livez", "/v1/models", "/nowhere", "/docs"])
+async def test_every_response_has_the_security_headers(serve: Serve, path: str) -> None:
+    """Nothing may be framed, sniffed, stored or loaded from elsewhere, and no origin is allowed."""
+    site = await serve()
+
+    _, _, headers = await site("GET", path)
+
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Request-Id"].startswith("req_")
+    assert not [name for name in headers if name.lower().startswith("access-control")]

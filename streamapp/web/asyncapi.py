@@ -1,0 +1,117 @@
+"""The AsyncAPI 3.0 document: the topics, their keys, headers and records."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Protocol
+
+from streamapp.errors import InternalError
+from streamapp.prompts.events import Event
+from streamapp.records.dead_letter import DeadLetter
+from streamapp.records.request import Request
+from streamapp.records.response import Response
+from streamapp.settings import Settings
+from streamapp.web.openapi import REFERENCE, Schema, Schemas, record_schema
+
+
+class Topic(Protocol):
+    """A topic as it is created; see ``streaming/topics.py``."""
+
+    @property
+    def name(self) -> str:
+        """Its full name."""
+        ...
+
+    @property
+    def partitions(self) -> int:
+        """How many it has."""
+        ...
+
+
+_TEXT: Mapping[str, tuple[str, str]] = {
+    "requests": ("receive", "One request each; the caller's key decides their order."),
+    "responses": ("send", "One response for each answered request, with the request's key."),
+    "requests-dlt": ("send", "Requests that failed: key and value as they came, why in headers."),
+    "prompts": ("send", "What happened to prompts, in order; the key is the prompt's name."),
+}
+
+
+def asyncapi(
+    settings: Settings, *, topics: Iterable[Topic], records: Mapping[str, type[Request]]
+) -> Schema:
+    """Return the document; topics of tables are Faust's own and left out."""
+    schemas = Schemas(
+        [
+            *((record, "validation") for record in records.values()),
+            (Response, "serialization"),
+            (Event, "serialization"),
+        ]
+    )
+    schemas.components["Record"] = record_schema(records, schemas)
+    payloads: dict[str, Schema] = {
+        "requests": {"$ref": REFERENCE.format(model="Record")},
+        "responses": schemas.of(Response, "serialization"),
+        "requests-dlt": {"description": "The original bytes."},
+        "prompts": schemas.of(Event, "serialization"),
+    }
+    prefix = f"{settings.topic_prefix}."
+    channels, operations = {}, {}
+    for topic in topics:
+        if not topic.name.startswith(prefix):
+            continue
+        name = topic.name.removeprefix(prefix)
+        action, text = _TEXT.get(name, ("send", "Written by streamapp."))
+        message: Schema = {
+            "contentType": "application/json",
+            "payload": payloads.get(name, {}),
+            "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": "0.5.0"}},
+        }
+        if name == "requests-dlt":
+            message["headers"] = _dead_letter_headers()
+        kafka = {"topic": topic.name, "partitions": topic.partitions, "bindingVersion": "0.5.0"}
+        channels[name] = {
+            "address": topic.name,
+            "description": text,
+            "messages": {"record": message},
+            "bindings": {"kafka": kafka},
+        }
+        operations[f"{action}_{name}"] = {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{name}"},
+            "messages": [{"$ref": f"#/channels/{name}/messages/record"}],
+        }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "streamapp",
+            "version": version("streamapp"),
+            "description": "Language-model calls for records on Kafka topics.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "kafka": {"host": ",".join(settings.brokers), "protocol": "kafka"},
+        },
+        "channels": channels,
+        "operations": operations,
+        "components": {"schemas": schemas.components},
+    }
+
+
+def _dead_letter_headers() -> Schema:
+    """Return the schema of the headers, as a dead letter writes them."""
+    letter = DeadLetter.of(
+        InternalError(),
+        stage="decode",
+        topic="",
+        partition=0,
+        offset=0,
+        request_id="",
+        now=datetime.now(UTC),
+    )
+    names = list(letter.headers())
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in names},
+        "required": names,
+    }
