@@ -6,6 +6,7 @@ from streamapp.cli.broker import broker
 from streamapp.cli.check import check
 from streamapp.cli.demo import demo
 from streamapp.cli.group import Commands
+from streamapp.cli.prompts import prompts
 from streamapp.cli.send import send
 from streamapp.cli.tail import tail
 from streamapp.cli.worker import worker
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (broker, check, demo, send, tail, worker):
+for command in (broker, check, demo, prompts, send, tail, worker):
     main.add_command(command)

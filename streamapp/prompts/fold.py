@@ -11,12 +11,16 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
-from streamapp.errors import PromptError
+from streamapp.errors import PromptError, PromptNotFound
 from streamapp.prompts.events import Buried, Event, Labelled, Protected, Published, Split
 from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
 from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.template import Template
 from streamapp.records.problems import describe
+
+
+class PromptConflict(PromptError):
+    """Somebody else decided otherwise: look again, or use force."""
 
 
 class Why(StrEnum):
@@ -41,6 +45,19 @@ class Outcome:
     version: int | None = None
     why: Why | None = None
     problem: str = ""
+
+    def check(self, name: str) -> None:
+        """Raise why nothing changed; ``name`` is the prompt's.
+
+        Raises:
+            PromptNotFound: For what does not exist.
+            PromptConflict: For what is protected, or was moved meanwhile.
+            PromptError: For what is wrong in itself.
+        """
+        if self.why is None:
+            return
+        kind = {Why.UNKNOWN: PromptNotFound, Why.INVALID: PromptError}.get(self.why, PromptConflict)
+        raise kind(f"prompt '{name}': {self.problem}")
 
 
 def fold(prompt: Prompt | None, name: str, event: Event) -> tuple[Prompt | None, Outcome]:

@@ -56,6 +56,17 @@ class History:
         self._outcomes.pop(offset - OUTCOMES_KEPT, None)
         self.position = offset + 1
 
+    def check(self, name: str, event: Event) -> None:
+        """Raise what would become of the event if it came next.
+
+        Raises:
+            PromptNotFound: It names a prompt, version or label that does not exist.
+            PromptConflict: The label is protected, or was moved meanwhile.
+            PromptError: It is wrong in itself.
+        """
+        _, outcome = fold(self.prompts.get(name), name, event)
+        outcome.check(name)
+
     def outcome(self, offset: int) -> Outcome | None:
         """Return what became of a recent event; None before it is applied."""
         return self._outcomes.get(offset)

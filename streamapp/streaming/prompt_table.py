@@ -140,8 +140,9 @@ class PromptTable(GlobalTable):
 
     async def _seek_skipped(self) -> None:
         position, now = self.history.position, time.monotonic()
-        is_assigned = self.tp in self.app.consumer.assignment()
-        end = (self.app.consumer.highwater(self.tp) if is_assigned else None) or 0
+        # In a rebalance nothing is fetched, and recovery at its end begins where we stand.
+        is_fetched = not self.app.rebalancing and self.tp in self.app.consumer.assignment()
+        end = (self.app.consumer.highwater(self.tp) if is_fetched else None) or 0
         if position >= end or (position, end) != self._standing[:2]:
             self._standing, self._tries = (position, end, now), 0
         elif now - self._standing[2] > SKIPPED_S and self._tries < TRIES:

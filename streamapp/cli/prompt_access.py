@@ -1,0 +1,102 @@
+"""The registry for commands: read from its topic, changed by an event on it."""
+
+import getpass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import click
+
+from streamapp.cli.group import EXIT_CONFIGURATION, Ended
+from streamapp.cli.kafka import answered, client_settings
+from streamapp.cli.prompt_output import labels, print_json, said, summary
+from streamapp.errors import PromptNotFound, StreamappError
+from streamapp.prompts.events import Event
+from streamapp.prompts.history import History
+from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
+from streamapp.prompts.reference import Reference
+from streamapp.prompts.registry import PromptRegistry
+from streamapp.streaming.prompt_log import PromptLog
+from streamapp.streaming.topics import ensure_topics, partition_counts
+
+
+@asynccontextmanager
+async def reading() -> AsyncIterator[PromptLog]:
+    """Give the prompts as they are.
+
+    Raises:
+        StreamappError: There are none yet, or no broker answers.
+    """
+    settings = client_settings()
+    topic = settings.topic("prompts")
+    if not await answered(settings, partition_counts(settings, [topic])):
+        raise StreamappError(f"there is no topic {topic} yet: a worker creates it at its start")
+    async with PromptLog(settings, History({})) as log:
+        yield log
+
+
+async def change(name: str, event: Event, *, as_json: bool) -> None:
+    """Append the event and print what it came to; creates the topics where they are missing.
+
+    Raises:
+        PromptError: It changes nothing; says why.
+    """
+    settings = client_settings()
+    await answered(settings, ensure_topics(settings))
+    async with PromptLog(settings, History({})) as log:
+        await write(log, name, event, as_json=as_json)
+
+
+async def write(log: PromptLog, name: str, event: Event, *, as_json: bool) -> None:
+    """Append the event and print what it came to; raises as `change`."""
+    log.history.check(name, event)
+    before = log.history.prompts.get(name)
+    outcome = await log.write(name, event)
+    outcome.check(name)  # somebody else may have been faster
+    prompt = log.history.prompts[name]
+    if as_json:
+        print_json({**summary(prompt), "version": outcome.version})
+    else:
+        click.echo(f"{name}: {said(event, outcome, before)}; {labels(prompt)}")
+
+
+def reference_of(text: str) -> Reference:
+    """Return what the text of an argument refers to.
+
+    Raises:
+        Ended: It is no reference.
+    """
+    try:
+        return Reference.parse(text)
+    except PromptNotFound:
+        problem = f"{text!r}: write NAME, NAME@LABEL or NAME:VERSION"
+        raise Ended(problem, EXIT_CONFIGURATION) from None
+
+
+def prompt_of(log: PromptLog, name: str) -> Prompt:
+    """Return the prompt; raises ``PromptNotFound``."""
+    prompt = log.history.prompts.get(name)
+    if prompt is None:
+        raise PromptNotFound(f"there is no prompt {name!r}; see 'streamapp prompts list'")
+    return prompt
+
+
+def version_of(log: PromptLog, text: str) -> Version:
+    """Return the version that a reference means, the one in production by a name alone.
+
+    Raises:
+        PromptNotFound: There is none.
+    """
+    reference = reference_of(text)
+    prompt = prompt_of(log, reference.name)
+    if reference.version is None and reference.label is None:
+        text = f"{text}@{PRODUCTION}"
+    found = PromptRegistry(log.history.prompts).resolve(text, sticky=b"")
+    return prompt.versions[found.version]
+
+
+def account() -> str:
+    """Return the name of this account, for the author of a change."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as in many containers
+        return "cli"

@@ -1,0 +1,77 @@
+"""Prompts as commands print them: tables for people, JSON for machines."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streamapp.prompts.events import Event, Labelled, Protected, Published, Split
+from streamapp.prompts.fold import Outcome
+from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
+
+
+def said(event: Event, outcome: Outcome, before: Prompt | None) -> str:
+    """Return what a change came to, in words."""
+    if isinstance(event, Published):
+        is_old = before is not None and outcome.version in before.versions
+        return f"version {outcome.version}{' had this content already' if is_old else ''}"
+    if isinstance(event, Labelled):
+        return f"{event.label} is version {event.version}"
+    if isinstance(event, Split):
+        return f"split {shares(event.shares)}" if event.shares else "no split"
+    assert isinstance(event, Protected)
+    return f"{event.label} is {'protected' if event.on else 'no longer protected'}"
+
+
+def summary(prompt: Prompt) -> dict[str, Any]:
+    """Return the prompt without its texts."""
+    whole = prompt.to_json()
+    return whole | {"versions": sorted(prompt.versions)}
+
+
+def labels(prompt: Prompt) -> str:
+    """Return each label with its version."""
+    return ", ".join(f"{label}={version}" for label, version in sorted(prompt.labels.items()))
+
+
+def pointing(prompt: Prompt, version: Version) -> str:
+    """Return the labels that point at the version."""
+    return ", ".join(sorted(k for k, v in prompt.labels.items() if v == version.version))
+
+
+def shares(shares: Any) -> str:
+    """Return the shares of a split."""
+    return ", ".join(f"{label}={percent}" for label, percent in (shares or {}).items())
+
+
+def description(prompt: Prompt) -> str:
+    """Return what the version in production says it is for."""
+    version = prompt.versions.get(prompt.labels.get(PRODUCTION, 0))
+    return version.settings.description if version else ""
+
+
+def time(version: Version) -> str:
+    """Return when the version was made."""
+    return version.created_at.strftime("%Y-%m-%d %H:%M") if version.created_at else ""
+
+
+def printable(text: str) -> str:
+    """Return the text without what a terminal would obey."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on one line."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table without lines."""
+    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console().print(table)
