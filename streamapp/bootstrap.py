@@ -224,7 +224,11 @@ def _raw_topic(app: StreamApp, settings: Settings, name: str) -> Any:
 
 def _prompts(app: StreamApp, settings: Settings) -> PromptTable:
     # The topic exists before Faust looks for it: see streaming/topics.py.
-    return cast(PromptTable, app.tables.add(PromptTable(app, topic=settings.topic("prompts"))))
+    table = PromptTable(
+        app, topic=settings.topic("prompts"), first_from=LogProbe(settings).first_from
+    )
+    app.tables.add(table)
+    return table
 
 
 def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:

@@ -7,6 +7,7 @@ own, is told in docs/architecture.md.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import faust
@@ -41,10 +42,19 @@ class PromptTable(GlobalTable):
     Args:
         app: Its workers all hold the whole table.
         topic: The history, one partition, never compacted.
+        first_from: Returns the first offset at or above the given one at which the log holds
+            an event, read past Faust; None where it cannot be told now.
     """
 
-    def __init__(self, app: faust.App, *, topic: str) -> None:
+    def __init__(
+        self,
+        app: faust.App,
+        *,
+        topic: str,
+        first_from: Callable[[TP, int], Awaitable[int | None]],
+    ) -> None:
         self._topic = topic
+        self._first_from = first_from
         super().__init__(
             app,
             name=TABLE_PROMPTS,
@@ -84,6 +94,11 @@ class PromptTable(GlobalTable):
         history, message = self.history, event.message
         self._lane.expected = history.position
         verdict = self._lane.judge(message.offset)
+        if verdict is Verdict.COMEBACK:
+            first = await self._first_from(self.tp, history.position)
+            if first == message.offset:  # a transaction's marker stands between
+                self._lane.pass_hole(first)
+                verdict = Verdict.NEXT
         if verdict is Verdict.NEXT:
             history.apply(message.offset, message.key, message.value)
             waiting = self._written.pop(message.offset, None)
@@ -91,7 +106,7 @@ class PromptTable(GlobalTable):
                 waiting.set_result(cast(Outcome, history.outcome(message.offset)))
         elif verdict is not Verdict.REDELIVERY:
             self._forget_seen()
-            if verdict is Verdict.GAP:
+            if verdict is not Verdict.BEYOND_GAP:
                 await self._seek_back()
 
     def apply_changelog_batch(self, batch: Any) -> None:
