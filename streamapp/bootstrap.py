@@ -131,6 +131,7 @@ def create_app(
         app,
         answerer=router,
         health=AppHealth(app),
+        book=prompts,
         inbox=inbox,
         peers=peers,
         records={type: registry.processor_for(type).record for type in registry.types},

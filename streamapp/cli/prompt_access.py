@@ -8,7 +8,7 @@ import click
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import answered, client_settings
-from streamapp.cli.prompt_output import labels, print_json, said, summary
+from streamapp.cli.prompt_output import labels, print_json, said
 from streamapp.errors import PromptNotFound, StreamappError
 from streamapp.prompts.events import Event
 from streamapp.prompts.history import History
@@ -54,7 +54,7 @@ async def write(log: PromptLog, name: str, event: Event, *, as_json: bool) -> No
     outcome.check(name)  # somebody else may have been faster
     prompt = log.history.prompts[name]
     if as_json:
-        print_json({**summary(prompt), "version": outcome.version})
+        print_json({**prompt.summary(), "version": outcome.version})
     else:
         click.echo(f"{name}: {said(event, outcome, before)}; {labels(prompt)}")
 

@@ -27,12 +27,6 @@ def said(event: Event, outcome: Outcome, before: Prompt | None) -> str:
     return f"{event.label} is {'protected' if event.on else 'no longer protected'}"
 
 
-def summary(prompt: Prompt) -> dict[str, Any]:
-    """Return the prompt without its texts."""
-    whole = prompt.to_json()
-    return whole | {"versions": sorted(prompt.versions)}
-
-
 def labels(prompt: Prompt) -> str:
     """Return each label with its version."""
     return ", ".join(f"{label}={version}" for label, version in sorted(prompt.labels.items()))

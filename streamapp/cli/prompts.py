@@ -14,7 +14,6 @@ from streamapp.cli.prompt_output import (
     print_table,
     printable,
     shares,
-    summary,
     time,
 )
 from streamapp.prompts.text import diff, file_text
@@ -39,7 +38,7 @@ def list_(as_json: bool) -> None:
         async with reading() as log:
             found = [log.history.prompts[name] for name in sorted(log.history.prompts)]
         if as_json:
-            return print_json([summary(prompt) for prompt in found])
+            return print_json([prompt.summary() for prompt in found])
         rows = (
             (p.name, str(len(p.versions)), labels(p), shares(p.split), description(p))
             for p in found

@@ -71,3 +71,7 @@ class Prompt:
             "split": dict(self.split) if self.split else None,
             "protected": sorted(self.protected),
         }
+
+    def summary(self) -> dict[str, Any]:
+        """Return the same without the texts: numbers in place of versions."""
+        return self.to_json() | {"versions": sorted(self.versions)}

@@ -160,6 +160,7 @@ _MEANING = {
 
 
 def _parameter(name: str, place: str, schema: Mapping[str, Any], text: str = "") -> Schema:
+    409: "Somebody else decided otherwise: look again, or use force",
     return {
         "name": name,
         "in": place,

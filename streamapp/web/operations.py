@@ -5,12 +5,15 @@ A view without an entry here, or an entry without a view, fails a test.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
+from streamapp.prompts.settings import PromptSettings
+from streamapp.records.request import ID_LIMIT
 from streamapp.records.response import Response
 from streamapp.web import openai_shapes as shapes
+from streamapp.web import prompts
 
 JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/jsonl"
 
@@ -84,6 +87,49 @@ class Accepted(TypedDict):
     status: Literal["pending"]
 
 
+class PromptVersionBody(TypedDict):
+    """One text of a prompt; never changes."""
+
+    version: int
+    body: str
+    settings: PromptSettings
+    author: str
+    message: str
+    created_at: str | None
+
+
+class PromptBody(TypedDict):
+    """A prompt: all its versions, and what points at them."""
+
+    name: str
+    versions: list[PromptVersionBody]
+    labels: dict[str, int]
+    split: dict[str, int] | None
+    protected: list[str]
+
+
+class ChangedPrompt(PromptBody):
+    """A prompt after a change; ``version`` is the one that the change was about."""
+
+    version: NotRequired[int]
+
+
+class PromptSummary(TypedDict):
+    """A prompt without its texts: the numbers of its versions."""
+
+    name: str
+    versions: list[int]
+    labels: dict[str, int]
+    split: dict[str, int] | None
+    protected: list[str]
+
+
+class PromptList(TypedDict):
+    """All prompts, by name."""
+
+    prompts: list[PromptSummary]
+
+
 #: Statuses of whatever is answered synchronously by the processors.
 ANSWERING = (404, 408, 413, 415, 422, 429, 500, 503, 504)
 
@@ -117,6 +163,9 @@ class Operation:
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_open: bool = False
 
+
+#: Statuses of a change of prompts.
+_CHANGING = (404, 408, 409, 413, 415, 422, 500, 503)
 
 _WAIT = {"wait": {"type": "number", "minimum": 0, "description": "Longest wait, seconds."}}
 
@@ -196,6 +245,50 @@ OPERATIONS: Sequence[Operation] = (
         tag="Operation",
         answers={200: Liveness, 503: Liveness},
         is_open=True,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/prompts",
+        summary="List the prompts, without their texts",
+        tag="Prompts",
+        answers={200: PromptList},
+        errors=(503,),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/prompts/{name}",
+        summary="Show a prompt with all its versions",
+        tag="Prompts",
+        answers={200: PromptBody},
+        errors=(404, 422, 503),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/prompts/{name}/versions",
+        summary="Publish a version; the same content again is the version it was",
+        tag="Prompts",
+        body=prompts.Publish,
+        answers={200: ChangedPrompt, 201: ChangedPrompt},
+        errors=_CHANGING,
+    ),
+    Operation(
+        method="PUT",
+        path="/v1/prompts/{name}/labels/{label}",
+        summary="Point a label at a version",
+        tag="Prompts",
+        body=prompts.Move,
+        answers={200: ChangedPrompt},
+        errors=_CHANGING,
+    ),
+    Operation(
+        method="PUT",
+        path="/v1/prompts/{name}/split",
+        summary="Give labels shares of the records that name the prompt alone; null ends it",
+        tag="Prompts",
+        body=prompts.Shares,
+        answers={200: ChangedPrompt},
+        errors=_CHANGING,
+        query={"force": {"type": "boolean", "description": "Also where it is protected."}},
     ),
     Operation(
         method="GET",

@@ -17,6 +17,7 @@ from streamapp.web.openapi import openapi
 from streamapp.web.operations import OPERATIONS
 from streamapp.web.peers import Peers
 from streamapp.web.probes import probes
+from streamapp.web.prompts import Book, prompts
 from streamapp.web.requests import Inbox, requests
 
 #: Requests over HTTP that wait for one of the running ones, as a multiple of those.
@@ -30,6 +31,7 @@ def install(
     health: Health,
     inbox: Inbox,
     peers: Peers,
+    book: Book,
     records: Mapping[str, type[Request]],
     topics: Sequence[Topic],
     settings: Settings,
@@ -37,7 +39,8 @@ def install(
     """Register all views on ``app``.
 
     ``answerer`` is the router that the stream uses: limits and budgets are shared through it,
-    but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once. ``records`` are the record
+    but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once. ``book`` holds the prompts.
+    ``records`` are the record
     classes by type and ``topics`` what is created at the start: the documents tell of them.
     """
     running = settings.max_in_flight
@@ -58,6 +61,7 @@ def install(
             peers=peers,
             longest_wait_s=settings.deadline_s,
         ),
+        prompts(book=book, admission=admission),
         documents(
             openapi=openapi(OPERATIONS, records=records, has_keys=bool(settings.keys)),
             asyncapi=asyncapi(settings, topics=topics, records=records),

@@ -27,6 +27,7 @@ from streamapp.web.known import Known
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
+from tests.support.promptbook import FakeBook
 
 
 class Echo(Request, type="echo"):
@@ -156,8 +157,14 @@ def inbox() -> FakeInbox:
 
 
 @pytest.fixture
+@pytest.fixture
+def book() -> FakeBook:
+    """An empty registry of prompts."""
+    return FakeBook()
+
+
 async def serve(
-    health: FakeHealth, answerer: FakeAnswerer, inbox: FakeInbox
+    health: FakeHealth, answerer: FakeAnswerer, inbox: FakeInbox, book: FakeBook
 ) -> AsyncIterator[Serve]:
     """Start servers with given settings; stop them after the test."""
     sites: list[tuple[Web, aiohttp.ClientSession, Peers]] = []
@@ -186,6 +193,7 @@ async def serve(
             inbox=own_inbox or inbox,
             peers=peers,
             records={type: registry.processor_for(type).record for type in registry.types},
+            book=book,
             topics=topic_specs(settings),
             settings=settings,
         )

@@ -1,0 +1,190 @@
+"""`/v1/prompts`: the registry. What is changed here is an event on the topic, as elsewhere."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from aiohttp import web
+from faust.web import Blueprint, View
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+
+from streamapp.errors import DeliveryFailed, InvalidRecord, PromptError, PromptNotFound
+from streamapp.llm.schema import Schemas
+from streamapp.prompts.events import Event, Label, Labelled, Percent, Published, Split, now
+from streamapp.prompts.fold import Outcome, PromptConflict
+from streamapp.prompts.history import History
+from streamapp.prompts.reference import NAME
+from streamapp.prompts.settings import PromptSettings
+from streamapp.records.problems import describe
+from streamapp.web.admission import Admission
+from streamapp.web.errors import Refusal
+
+#: Longest wait until a change is in this worker's table, seconds.
+VISIBLE_S = 5.0
+#: The author of a change that names none.
+AUTHOR = "http"
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class Publish(BaseModel):
+    """A text to become the next version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    body: str = Field(min_length=1)
+    settings: PromptSettings = PromptSettings()
+    label: Label | None = None
+    author: str = Field(default=AUTHOR, max_length=200)
+    message: str = Field(default="", max_length=2_000)
+
+
+class Move(BaseModel):
+    """Where a label is to point."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int = Field(ge=1)
+    force: bool = False
+    author: str = Field(default=AUTHOR, max_length=200)
+    message: str = Field(default="", max_length=2_000)
+
+
+class Shares(RootModel[dict[Label, Percent] | None]):
+    """Percent by label; null or {} ends the split."""
+
+
+class Book(Protocol):
+    """The registry and the way to change it; see ``streaming/prompt_table.py``."""
+
+    @property
+    def history(self) -> History:
+        """The prompts as this worker knows them."""
+        ...
+
+    async def write(self, name: str, event: Event, *, timeout_s: float) -> Outcome:
+        """Append an event; return what became of it once this worker knows."""
+        ...
+
+
+def prompts(*, book: Book, admission: Admission, clock: Callable[[], datetime] = now) -> Blueprint:
+    """Return the views; ``clock`` dates the changes."""
+    blueprint = Blueprint("prompts")
+
+    @blueprint.route("/v1/prompts", name="prompts")
+    class Prompts(View):
+        """List all prompts, without their texts."""
+
+        async def get(self, request: web.Request, **kwargs: Any) -> Any:
+            admission.check_ready()
+            found = book.history.prompts
+            return web.json_response({"prompts": [found[name].summary() for name in sorted(found)]})
+
+    @blueprint.route("/v1/prompts/{name}", name="prompt")
+    class OnePrompt(View):
+        """Show a prompt with all its versions."""
+
+        async def get(self, request: web.Request, **kwargs: Any) -> Any:
+            admission.check_ready()
+            return state(_name(request))
+
+    @blueprint.route("/v1/prompts/{name}/versions", name="prompt_versions")
+    class Versions(View):
+        """Publish a version."""
+
+        async def post(self, request: web.Request, **kwargs: Any) -> Any:
+            def event(body: bytes) -> Event:
+                given = _parsed(Publish, body)
+                admission.check_model(given.settings.model)
+                Schemas().check(given.settings.output_schema or {})
+                return Published(
+                    body=given.body,
+                    settings=given.settings.content(),
+                    label=given.label,
+                    author=given.author,
+                    message=given.message,
+                    created_at=clock(),
+                )
+
+            return await changed(request, event)
+
+    @blueprint.route("/v1/prompts/{name}/labels/{label}", name="prompt_label")
+    class OneLabel(View):
+        """Move a label."""
+
+        async def put(self, request: web.Request, **kwargs: Any) -> Any:
+            def event(body: bytes) -> Event:
+                fields = _parsed(Move, body).model_dump()
+                return _built(Labelled, label=request.match_info["label"], **fields)
+
+            return await changed(request, event)
+
+    @blueprint.route("/v1/prompts/{name}/split", name="prompt_split")
+    class OneSplit(View):
+        """Set or end the split; ``?force=true`` where production is protected."""
+
+        async def put(self, request: web.Request, **kwargs: Any) -> Any:
+            def event(body: bytes) -> Event:
+                shares = _parsed(Shares, body).root or None
+                force = request.query.get("force", "").lower() in ("1", "true", "yes")
+                return Split(shares=shares, force=force, author=AUTHOR, created_at=clock())
+
+            return await changed(request, event)
+
+    async def changed(request: web.Request, event_of: Callable[[bytes], Event]) -> web.Response:
+        admission.check_ready()
+        name = _name(request)
+        event = event_of(await admission.read(request))
+        before = book.history.prompts.get(name)
+        try:
+            book.history.check(name, event)
+            outcome = await book.write(name, event, timeout_s=VISIBLE_S)
+            outcome.check(name)  # somebody else may have been faster
+        except PromptConflict as conflict:
+            raise Refusal(409, str(conflict), code="conflict") from conflict
+        except DeliveryFailed as error:
+            raise _unavailable("the broker did not take it", code="not_delivered") from error
+        except TimeoutError as error:
+            raise _unavailable(
+                "it is written, and not read back yet: look again", code="slow"
+            ) from error
+        is_new = isinstance(event, Published) and not (
+            before and outcome.version in before.versions
+        )
+        return state(name, status=201 if is_new else 200, version=outcome.version)
+
+    def state(name: str, *, status: int = 200, version: int | None = None) -> web.Response:
+        prompt = book.history.prompts.get(name)
+        if prompt is None:
+            raise PromptNotFound("there is no prompt of that name")
+        changed = {} if version is None else {"version": version}
+        return web.json_response(prompt.to_json() | changed, status=status)
+
+    def _built(kind: type[Labelled], **fields: Any) -> Event:
+        try:
+            return kind(created_at=clock(), **fields)
+        except ValidationError as error:
+            problem = describe(error, kind)
+        raise InvalidRecord(problem)
+
+    return blueprint
+
+
+def _name(request: web.Request) -> str:
+    name = request.match_info["name"]
+    if not NAME.fullmatch(name):
+        raise PromptError("a prompt's name is letters, digits, '.', '_' and '-', at most 100")
+    return name
+
+
+def _parsed(kind: type[B], body: bytes) -> B:
+    """Return the body; raises ``InvalidRecord`` where it is none of that kind."""
+    try:
+        return kind.model_validate_json(body, strict=True)
+    except ValidationError as error:
+        problem = describe(error, kind)
+    raise InvalidRecord(problem)  # outside of the block: pydantic's error holds the values
+
+
+def _unavailable(message: str, *, code: str) -> Refusal:
+    return Refusal(503, message, code=code, headers={"Retry-After": "1"})

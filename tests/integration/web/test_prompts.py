@@ -1,0 +1,199 @@
+"""`/v1/prompts` as its users meet it."""
+
+from typing import Any
+
+import pytest
+
+from streamapp.errors import DeliveryFailed
+from streamapp.prompts.events import Labelled, Protected
+from streamapp.web.health import Check
+from tests.integration.web.conftest import FakeHealth, Serve
+from tests.support.promptbook import NOW, FakeBook
+
+HAIKU = "/v1/prompts/haiku"
+ROUTES: dict[str, Any] = {
+    "providers": {"fake": {"kind": "offline"}},
+    "models": {"default": {"targets": ["fake/m"]}},
+}
+
+
+async def test_prompts_are_listed_without_their_texts(serve: Serve, book: FakeBook) -> None:
+    """The list tells which versions there are and what points at them."""
+    await book.publish("haiku", "a", "b")
+    await book.publish("answer", "x")
+    site = await serve()
+
+    status, body, _ = await site("GET", "/v1/prompts")
+
+    assert status == 200
+    assert [prompt["name"] for prompt in body["prompts"]] == ["answer", "haiku"]
+    assert body["prompts"][1] == {
+        "name": "haiku",
+        "versions": [1, 2],
+        "labels": {"production": 1, "latest": 2},
+        "split": None,
+        "protected": [],
+    }
+
+
+async def test_a_prompt_is_shown_whole(serve: Serve, book: FakeBook) -> None:
+    """The contract's shape: versions with their texts, labels, split."""
+    await book.publish("haiku", "Write about {{ x }}")
+    site = await serve()
+
+    status, body, _ = await site("GET", HAIKU)
+
+    assert status == 200
+    assert body["versions"] == [
+        {
+            "version": 1,
+            "body": "Write about {{ x }}",
+            "settings": {},
+            "author": "",
+            "message": "",
+            "created_at": "2030-01-01T00:00:00+00:00",
+        }
+    ]
+    assert (body["labels"], body["split"]) == ({"production": 1, "latest": 1}, None)
+
+
+async def test_publishing_answers_with_the_new_state(serve: Serve) -> None:
+    """201 for a new version, 200 for a content that is one already; both name its number."""
+    site = await serve(**ROUTES)
+    given = {"body": "Be brief: {{ x }}", "settings": {"model": "default"}, "message": "why"}
+
+    first = await site("POST", f"{HAIKU}/versions", json=given)
+    again = await site("POST", f"{HAIKU}/versions", json=given)
+    second = await site("POST", f"{HAIKU}/versions", json={"body": "Be long", "label": "next"})
+
+    assert [status for status, *_ in (first, again, second)] == [201, 200, 201]
+    assert [body["version"] for _, body, _ in (first, again, second)] == [1, 1, 2]
+    assert first[1]["versions"][0]["settings"] == {"model": "default"}
+    assert first[1]["versions"][0]["message"] == "why"
+    assert second[1]["labels"] == {"production": 1, "latest": 2, "next": 2}
+
+
+async def test_a_label_and_a_split_are_put(serve: Serve, book: FakeBook) -> None:
+    """Each answers with the state after it."""
+    await book.publish("haiku", "a", "b")
+    site = await serve()
+
+    label = await site("PUT", f"{HAIKU}/labels/candidate", json={"version": 2})
+    split = await site("PUT", f"{HAIKU}/split", json={"production": 90, "candidate": 10})
+    ended = await site("PUT", f"{HAIKU}/split", data=b"null")
+
+    assert [status for status, *_ in (label, split, ended)] == [200, 200, 200]
+    assert label[1]["labels"]["candidate"] == 2
+    assert split[1]["split"] == {"production": 90, "candidate": 10}
+    assert ended[1]["split"] is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("GET", "/v1/prompts/missing", None, 404, "prompt_error"),
+        ("GET", "/v1/prompts/a%20b", None, 422, "prompt_error"),
+        ("PUT", "/v1/prompts/missing/labels/x", {"version": 1}, 404, "prompt_error"),
+        ("PUT", f"{HAIKU}/labels/x", {"version": 9}, 404, "prompt_error"),
+        ("PUT", f"{HAIKU}/labels/x", {"version": "1"}, 422, "invalid"),
+        ("PUT", f"{HAIKU}/labels/a%20b", {"version": 1}, 422, "invalid"),
+        ("PUT", f"{HAIKU}/labels/latest", {"version": 1}, 422, "prompt_error"),
+        ("PUT", f"{HAIKU}/split", {"production": 90, "latest": 9}, 422, "prompt_error"),
+        ("PUT", f"{HAIKU}/split", {"production": 90, "nope": 10}, 404, "prompt_error"),
+        ("PUT", f"{HAIKU}/split", {"production": 0.5}, 422, "invalid"),
+        ("PUT", f"{HAIKU}/split", [90, 10], 422, "invalid"),
+        ("POST", f"{HAIKU}/versions", {}, 422, "invalid"),
+        ("POST", f"{HAIKU}/versions", {"body": "x", "base_url": "http://x"}, 422, "invalid"),
+        ("POST", f"{HAIKU}/versions", {"body": "{{ x.__class__ }}"}, 422, "prompt_error"),
+        ("POST", f"{HAIKU}/versions", {"body": "{% include 'x' %}"}, 422, "prompt_error"),
+        ("POST", f"{HAIKU}/versions", {"body": "x", "settings": {"modle": "y"}}, 422, "invalid"),
+        (
+            "POST",
+            f"{HAIKU}/versions",
+            {"body": "x", "settings": {"output_schema": {"type": "nonsense"}}},
+            422,
+            "invalid",
+        ),
+        (
+            "POST",
+            f"{HAIKU}/versions",
+            {"body": "x", "settings": {"model": "missing"}},
+            404,
+            "model_not_found",
+        ),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+async def test_what_cannot_be_is_refused_before_it_is_written(
+    serve: Serve, book: FakeBook, method: str, path: str, body: Any, status: int, code: str
+) -> None:
+    """Nothing invalid reaches the topic, and the message repeats no value."""
+    await book.publish("haiku", "a")
+    site = await serve(**ROUTES)
+
+    answered, answer, _ = await site(method, path, **({"json": body} if body is not None else {}))
+
+    assert (answered, answer["error"]["code"]) == (status, code)
+    assert book.history.position == 1
+
+
+async def test_a_protected_label_is_a_conflict_without_force(serve: Serve, book: FakeBook) -> None:
+    """409 says that somebody decided otherwise; force decides again."""
+    await book.publish("haiku", "a", "b")
+    await book.write("haiku", Protected(label="production", created_at=NOW))
+    site = await serve()
+
+    refused = await site("PUT", f"{HAIKU}/labels/production", json={"version": 2})
+    unsplit = await site("PUT", f"{HAIKU}/split", json={"latest": 100})
+    forced = await site("PUT", f"{HAIKU}/labels/production", json={"version": 2, "force": True})
+    split = await site("PUT", f"{HAIKU}/split?force=true", json={"latest": 100})
+
+    assert [status for status, *_ in (refused, unsplit, forced, split)] == [409, 409, 200, 200]
+    assert refused[1]["error"]["code"] == "conflict"
+
+
+async def test_whoever_is_slower_learns_it(serve: Serve, book: FakeBook) -> None:
+    """A protection that comes between look and write is honoured."""
+    await book.publish("haiku", "a", "b")
+    await book.write("haiku", Labelled(label="x", version=1, created_at=NOW))
+    book.first = Protected(label="x", created_at=NOW)
+    site = await serve()
+
+    status, _, _ = await site("PUT", f"{HAIKU}/labels/x", json={"version": 2})
+
+    assert status == 409
+    assert book.history.prompts["haiku"].labels["x"] == 1
+
+
+@pytest.mark.parametrize("failure", [DeliveryFailed("x"), TimeoutError()], ids=["broker", "slow"])
+async def test_a_broker_that_does_not_take_it_is_503(
+    serve: Serve, book: FakeBook, failure: Exception
+) -> None:
+    """The caller may try again: the same twice is once."""
+    book.failure = failure
+    site = await serve()
+
+    status, _, headers = await site("POST", f"{HAIKU}/versions", json={"body": "a"})
+
+    assert status == 503
+    assert headers["Retry-After"]
+
+
+async def test_an_unready_worker_does_not_answer_for_the_registry(
+    serve: Serve, health: FakeHealth
+) -> None:
+    """Its table may be behind."""
+    health.ready["recovered"] = Check(False)
+    site = await serve()
+
+    status, _, _ = await site("GET", "/v1/prompts")
+
+    assert status == 503
+
+
+async def test_the_registry_asks_for_a_key(serve: Serve) -> None:
+    """Prompts are neither shown nor changed without one."""
+    site = await serve(api_keys="secret")
+
+    for method, path in (("GET", "/v1/prompts"), ("PUT", f"{HAIKU}/split")):
+        assert (await site(method, path))[0] == 401
