@@ -25,6 +25,7 @@ from streamapp.streaming.inbox import Inbox
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.streaming.log_probe import LogProbe
+from streamapp.streaming.prompt_burial import Burial
 from streamapp.streaming.prompt_log import publish_files
 from streamapp.streaming.prompt_table import PromptTable
 from streamapp.streaming.security import broker_credentials, kafka_client_options
@@ -120,6 +121,15 @@ def create_app(
         closing=(routes.aclose, peers.aclose),
         summary=outcomes.take,
     )
+
+    burial = Burial(
+        prompts,
+        lambda *record: app.producer.send(*record),
+        dead_letters=settings.topic("requests-dlt"),
+        is_mine=lambda: TP(settings.topic("requests"), 0) in window.lanes,
+        now=lambda: datetime.now(UTC),
+    )
+    app.add_future(burial.watch())
 
     @app.agent(requests, name="generate", concurrency=1)
     async def generate(stream: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import faust
 import structlog
 from aiokafka.errors import KafkaError
-from faust.exceptions import ConsumerNotStarted
+from faust.exceptions import ConsumerNotStarted, ProducerSendError
 from faust.tables.globaltable import GlobalTable
 from faust.tables.manager import TableManager
 from faust.types import TP, EventT
@@ -128,7 +128,7 @@ class PromptTable(GlobalTable):
                 value_serializer="raw",
             )
             written = await asyncio.shield(delivery)
-        except KafkaError as error:
+        except (KafkaError, ProducerSendError) as error:
             raise DeliveryFailed(f"{self._topic}: {type(error).__name__}") from error
         outcome = self.history.outcome(written.offset)
         if outcome is not None:

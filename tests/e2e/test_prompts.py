@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from streamapp.prompts.events import Event, Labelled, Published
 from streamapp.prompts.fold import Outcome
@@ -16,6 +18,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.prompt_log import PromptLog
 from tests.e2e.stage import Record, Stage
 from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
@@ -156,3 +159,67 @@ def allowed(moves: list[tuple[float, int]], *, since: float) -> set[int]:
 
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+async def test_an_invalid_event_is_dead_lettered_once_and_breaks_nothing(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Garbage on the topic stops nobody, and a restart does not bury it again."""
+    directory = prompts_dir(tmp_path / "prompts", body(1))
+    garbage = [(b"haiku", b"\xff garbage"), (b"haiku", None), (None, b"{}")]
+    async with Stage(kafka, tmp_path) as stage:
+        await stage.open()
+        worker, other = [stage.start_worker(prompts_dir=directory) for _ in range(2)]
+        await asyncio.gather(worker.wait_ready(), other.wait_ready())
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+            for key, value in garbage:
+                await producer.send_and_wait(f"{stage.prefix}.prompts", value, key=key)
+        async with history_of(stage) as prompts:
+            await put_in_production(prompts, 0)
+        outcomes = stage.verifier.outcomes
+        await stage.verifier.until(lambda: sum(map(len, outcomes.values())) == 3, 30)
+
+        stage.kill9(worker)
+        stage.kill9(other)
+        worker.start()
+        await worker.wait_ready()
+        await stage.produce([generate("r")])
+        await stage.verifier.until(lambda: "r" in outcomes, 30)
+        async with history_of(stage) as prompts:
+            left = prompts.history.invalid
+
+    letters = [one for id_, found in outcomes.items() if id_ != "r" for one in found]
+    assert Counter(letter.kind for letter in letters) == {"prompt_error": 3}
+    assert {(letter.key, letter.value) for letter in letters} == set(garbage)
+    assert used(stage)["r"]["version"] == 2
+    assert left == {}
+
+
+async def test_a_change_over_http_is_known_to_every_worker(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A version published and put in production at one worker is used by the others."""
+    directory = prompts_dir(tmp_path / "prompts", body(1))
+    async with Stage(kafka, tmp_path) as stage, aiohttp.ClientSession() as http:
+        await stage.open()
+        workers = [stage.start_worker(prompts_dir=directory) for _ in range(2)]
+        await asyncio.gather(*(worker.wait_ready() for worker in workers))
+        first, second = (f"http://127.0.0.1:{worker.port}/v1/prompts/haiku" for worker in workers)
+
+        async with http.post(f"{first}/versions", json={"body": body(2)}) as published:
+            assert published.status == 201
+            assert (await published.json())["version"] == 2
+        async with http.put(f"{first}/labels/production", json={"version": 2}) as moved:
+            assert (await moved.json())["labels"]["production"] == 2
+
+        async def knows() -> bool:
+            async with http.get(second) as shown:
+                return bool((await shown.json())["labels"]["production"] == 2)
+
+        await until(knows, 10)
+        records = [generate(f"r{number}") for number in range(20)]
+        await stage.produce(records)
+        report = await stage.settle(len(records))
+
+    assert not report.faults, report
+    assert {use["version"] for use in used(stage).values()} == {2}
