@@ -23,7 +23,7 @@ StreamappError
         ├── ProviderUnavailable
         ├── GarbledAnswer       a 200 that is no completion
         ├── ProviderDenied      401, 403, exhausted quota: nothing the record can help
-        ├── TargetOpen              its breaker is open: no attempt was made
+        ├── TargetOpen          its breaker is open: no attempt was made
         └── ProviderRejected    400, 404, 422
             ├── ContextLengthExceeded
             └── ContentFiltered

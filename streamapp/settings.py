@@ -51,11 +51,23 @@ class ProviderSettings(BaseModel):
 
 
 class ModelSettings(BaseModel):
-    """One ``[models.NAME]`` of the file: ``provider/model`` targets in the order to try."""
+    """One ``[models.NAME]`` of the file: ``provider/model`` targets in the order to try.
+
+    Attributes:
+        context_length: Tried where the input does not fit the model that was asked.
+        content_filter: Tried where a provider's policy refuses the input or the answer.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     targets: list[str] = Field(min_length=1)
+    context_length: list[str] = Field(default_factory=list)
+    content_filter: list[str] = Field(default_factory=list)
+
+    @property
+    def all_targets(self) -> tuple[str, ...]:
+        """Every target once, in the order to try."""
+        return tuple(dict.fromkeys([*self.targets, *self.context_length, *self.content_filter]))
 
 
 class BudgetSettings(BaseModel):
@@ -186,7 +198,7 @@ class Settings(BaseSettings):
                 f" or set {PREFIX}KAFKA_ALLOW_PLAINTEXT_SASL=true"
             )
         for name, route in self.models.items():
-            for target in route.targets:
+            for target in route.all_targets:
                 provider, _, model = target.partition("/")
                 if provider not in self.providers or not model:
                     raise ValueError(

@@ -44,3 +44,9 @@ class Deadline:
         finally:
             if was_running:
                 self._started_at = self._clock()
+
+    def restart(self) -> None:
+        """Forget the seconds spent: they went into an outage, and Kafka is the queue."""
+        self._spent_s = 0.0
+        if self._started_at is not None:
+            self._started_at = self._clock()

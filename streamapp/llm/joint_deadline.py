@@ -47,6 +47,11 @@ class JointDeadline(Deadline):
         """Return the active seconds left to the last member; negative once past."""
         return max((member.remaining_s() for member in self._members.values()), default=0.0)
 
+    def restart(self) -> None:
+        """Forget the seconds spent, in every member."""
+        for member in self._members.values():
+            member.restart()
+
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Stop counting inside the block, in every member."""

@@ -9,6 +9,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.learning import UNLIMITED, PaceLearner
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.tokens import TokenEstimate
+from streamapp.settings import ProviderSettings
 
 #: What we keep below a limit: requests do not arrive as evenly as they are sent, and a new
 #: worker begins with one request.
@@ -181,6 +182,42 @@ class Limiter:
     def _nudge(self) -> None:
         if self._freed is not None and not self._freed.done():
             self._freed.set_result(None)
+
+
+class Gate:
+    """The limits of one provider, for each of its targets.
+
+    Args:
+        settings: What is configured.
+        outer: The limit over all providers.
+        clock: Monotonic, seconds.
+        sleep: Waits for seconds.
+    """
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        *,
+        outer: Limiter | None = None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        is_limited = bool(settings.requests_per_minute or settings.tokens_per_minute)
+        self.learner = PaceLearner(clock, is_limited=is_limited)
+        self.limiter = Limiter(
+            requests_per_minute=settings.requests_per_minute,
+            tokens_per_minute=settings.tokens_per_minute,
+            burst_s=settings.burst_s,
+            max_concurrency=settings.max_concurrency,
+            learner=self.learner,
+            outer=outer,
+            clock=clock,
+            sleep=sleep,
+        )
+
+    def around(self, provider: LLMProvider) -> "Limited":
+        """Return ``provider`` behind these limits."""
+        return Limited(provider, limiter=self.limiter, learner=self.learner)
 
 
 class Limited:

@@ -2,12 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from random import Random
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from streamapp.errors import Failure, GarbledAnswer, ProviderError, RetriesExhausted
+from streamapp.errors import (
+    Failure,
+    GarbledAnswer,
+    ProviderError,
+    RateLimited,
+    RetriesExhausted,
+    TargetOpen,
+)
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import LLMProvider
 
@@ -43,7 +51,7 @@ class Retrying:
     """Calls ``provider`` again while its errors say that this can help.
 
     It starts the record's deadline with the first attempt; a wait that would pass the deadline
-    is not begun.
+    is not begun. To wait after a 429 is to wait for a limit: it does not count.
     """
 
     def __init__(
@@ -72,7 +80,7 @@ class Retrying:
         except ProviderError as error:
             if error.retryable:
                 return await self._again(call, error)
-            error.attempts = 1
+            error.attempts = 1 - isinstance(error, TargetOpen)
             raise
         except Failure as failure:
             failure.attempts = 1
@@ -81,6 +89,7 @@ class Retrying:
     async def _again(self, call: Call, first: ProviderError) -> Completion:
         """Hand over to tenacity, which costs too much CPU to run around calls that succeed."""
         attempts = garbled = 0
+        is_refused = False
 
         async def attempt() -> Completion:
             nonlocal attempts
@@ -90,26 +99,33 @@ class Retrying:
             return await self._provider.complete(call)
 
         def is_over(state: RetryCallState) -> bool:
-            nonlocal garbled
-            garbled += isinstance(_error_of(state), GarbledAnswer)
+            nonlocal garbled, is_refused
+            error = _error_of(state)
+            garbled += isinstance(error, GarbledAnswer)
+            is_refused = isinstance(error, RateLimited)
+            is_late = state.upcoming_sleep >= call.deadline.remaining_s()
             return (
                 attempts >= self._limits.attempts
                 or garbled >= self._limits.garbled_attempts
-                or state.upcoming_sleep >= call.deadline.remaining_s()
+                or (is_late and not is_refused)
             )
+
+        async def sleep(seconds: float) -> None:
+            with call.deadline.suspended() if is_refused else nullcontext():
+                await self._sleep(seconds)
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(_is_retryable),
             wait=self._wait_s,
             stop=is_over,
-            sleep=self._sleep,
+            sleep=sleep,
             reraise=True,
         )
         try:
             completion: Completion = await retrying(attempt)
         except ProviderError as error:
             if not error.retryable:
-                error.attempts = attempts
+                error.attempts = attempts - isinstance(error, TargetOpen)
                 raise
             exhausted = RetriesExhausted(f"gave up after attempt {attempts}: {error}")
             exhausted.attempts = attempts

@@ -1,17 +1,21 @@
 """Which target a model name stands for, and the policies around it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
 from streamapp.errors import ConfigurationError, InvalidRecord
+from streamapp.llm.breaker import Breaker, BreakerLimits, Guarded
 from streamapp.llm.completion import Call, Completion, Operation
+from streamapp.llm.fallback import Choice, Fallback
+from streamapp.llm.limiter import Gate, Limiter
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.retry import Retrying, RetryLimits
 from streamapp.llm.schema import Schemas
 from streamapp.llm.structured import Structured
-from streamapp.settings import Settings
+from streamapp.settings import ModelSettings, Settings
 
 DEFAULT = "default"
 
@@ -41,17 +45,21 @@ class Routes:
         providers: Mapping[str, LLMProvider],
         *,
         limits: RetryLimits | None = None,
+        breaker_limits: BreakerLimits | None = None,
         rng: Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Compose the policies of every route.
 
         Args:
-            settings: Its ``models`` with a ``default``, and ``embed_model``.
+            settings: Its ``models`` with a ``default``, ``embed_model``, and the limits.
             providers: By their configured names; closed by `aclose`.
             limits: Of the retries.
+            breaker_limits: Of each target's breaker.
             rng: Source of jitter.
-            sleep: Waits between attempts.
+            clock: Monotonic, seconds.
+            sleep: Waits between attempts, for limits and for breakers, by ``clock``.
 
         Raises:
             ConfigurationError: There is no default route.
@@ -59,18 +67,60 @@ class Routes:
         if DEFAULT not in settings.models:
             raise ConfigurationError("no route: add [models.default] to the file")
         self._providers = providers
+        self._overall = Limiter(
+            requests_per_minute=settings.global_requests_per_minute,
+            tokens_per_minute=settings.global_tokens_per_minute,
+            burst_s=settings.global_burst_s,
+            clock=clock,
+            sleep=sleep,
+        )
+        self._gates = {
+            name: Gate(provider, outer=self._overall, clock=clock, sleep=sleep)
+            for name, provider in settings.providers.items()
+        }
+        self._choices: dict[str, Choice] = {}
         schemas = Schemas()
 
-        def compose(target: str) -> LLMProvider:
-            provider, _, model = target.partition("/")
-            attempts = Retrying(
-                Target(providers[provider], model), limits=limits, rng=rng, sleep=sleep
-            )
-            return Structured(attempts, schemas=schemas)
+        def choice(target: str) -> Choice:
+            if target not in self._choices:
+                name, _, model = target.partition("/")
+                breaker = Breaker(target, limits=breaker_limits or BreakerLimits(), clock=clock)
+                limited = self._gates[name].around(Target(providers[name], model))
+                attempts = Retrying(
+                    Guarded(limited, breaker=breaker), limits=limits, rng=rng, sleep=sleep
+                )
+                self._choices[target] = Choice(attempts, breaker)
+            return self._choices[target]
 
-        self._routes = {name: compose(route.targets[0]) for name, route in settings.models.items()}
-        embed_target = _embed_target(settings)
-        self._embed = compose(embed_target) if embed_target else self._routes[DEFAULT]
+        def compose(route: ModelSettings) -> LLMProvider:
+            answering = Fallback(
+                [choice(target) for target in route.targets],
+                context_length=[choice(target) for target in route.context_length],
+                content_filter=[choice(target) for target in route.content_filter],
+                sleep=sleep,
+            )
+            return Structured(answering, schemas=schemas)
+
+        self._routes = {name: compose(route) for name, route in settings.models.items()}
+        target = _embed_target(settings)
+        self._embed = compose(ModelSettings(targets=[target])) if target else self._routes[DEFAULT]
+
+    def set_share(self, share: float) -> None:
+        """Keep only this worker's part of every limit, at every assignment of partitions.
+
+        What a limit has left is carried over, so that over all workers it holds meanwhile.
+
+        Args:
+            share: The partitions of this worker / all partitions, in [0, 1]. Without any, a
+                hundredth is left, so that HTTP is still answered.
+        """
+        self._overall.set_share(share)
+        for gate in self._gates.values():
+            gate.limiter.set_share(share)
+
+    def impaired(self) -> Sequence[str]:
+        """Return the targets that are taken for down, as ``provider/model``."""
+        return [name for name, choice in self._choices.items() if choice.breaker.is_open]
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ from streamapp.errors import (
     Failure,
     GarbledAnswer,
     Kind,
-    ProviderDenied,
     ProviderRejected,
     ProviderTimeout,
     ProviderUnavailable,
@@ -61,7 +60,6 @@ ROWS = {
     "429-no-retry": Row(
         {"status": 429, "headers": {"x-should-retry": "false"}}, RateLimited, EXHAUSTED, 1
     ),
-    "429-quota": Row({"shape": "insufficient_quota"}, ProviderDenied, EXHAUSTED, 1),
     **{
         str(status): Row({"status": status}, ProviderUnavailable, EXHAUSTED, 3)
         for status in (408, 409, 500, 502, 503, 504, 529)
@@ -73,10 +71,6 @@ ROWS = {
         {"status": 400, "headers": {"x-should-retry": "true"}}, ProviderRejected, EXHAUSTED, 3
     ),
     **{
-        str(status): Row({"status": status}, ProviderDenied, EXHAUSTED, 1)
-        for status in (401, 402, 403)
-    },
-    **{
         str(status): Row({"status": status}, ProviderRejected, Kind.REJECTED, 1)
         for status in (400, 404, 413, 422)
     },
@@ -85,12 +79,6 @@ ROWS = {
         {"status": 400, "code": "content_filter"}, ContentFiltered, Kind.CONTENT_FILTERED, 1
     ),
     "200-filter": Row({"shape": "content_filter"}, ContentFiltered, Kind.CONTENT_FILTERED, 1),
-    "redirect": Row(
-        {"status": 307, "headers": {"location": "http://127.0.0.1:1/v1"}},
-        ProviderDenied,
-        EXHAUSTED,
-        1,
-    ),
     "hang-headers": Row({"hang": "headers"}, ProviderTimeout, EXHAUSTED, 3),
     "hang-body": Row({"hang": "body"}, ProviderTimeout, EXHAUSTED, 3),
     "drip": Row({"drip_s": 0.01}, ProviderTimeout, EXHAUSTED, 3),
@@ -111,6 +99,12 @@ ROWS = {
     "50-mb": Row({"size": 50_000_000}, TooLarge, Kind.TOO_LARGE, 1),
     "gzip-bomb": Row({"shape": "gzip_bomb"}, TooLarge, Kind.TOO_LARGE, 1),
 }
+#: What nobody but the operator can change: the record is held.
+DENIALS = {
+    **{str(status): {"status": status} for status in (401, 402, 403)},
+    "429-quota": {"shape": "insufficient_quota"},
+    "redirect": {"status": 307, "headers": {"location": "http://127.0.0.1:1/v1"}},
+}
 
 
 def routes(base_url: str, *, timeout_s: float) -> Routes:
@@ -119,7 +113,8 @@ def routes(base_url: str, *, timeout_s: float) -> Routes:
         providers={"openai": provider}, models={"default": ModelSettings(targets=["openai/m"])}
     )
     providers = {"openai": build_provider("openai", provider)}
-    return Routes(settings, providers, limits=LIMITS, sleep=FakeClock().sleep)
+    clock = FakeClock()
+    return Routes(settings, providers, limits=LIMITS, clock=clock, sleep=clock.sleep)
 
 
 async def failure_at(base_url: str, *, timeout_s: float = 5) -> Failure:
@@ -148,6 +143,18 @@ async def test_wrong_answer_has_its_outcome(row: Row, server: FakeLLM) -> None:
     assert type(leaf_of(failure)) is row.leaf
     assert failure.kind is row.kind
     assert failure.attempts == len(server.calls) == row.attempts
+
+
+@pytest.mark.parametrize("outcome", DENIALS.values(), ids=DENIALS.keys())
+async def test_denied_call_is_held(outcome: dict[str, Any], server: FakeLLM) -> None:
+    """A call that the provider denies is held, asks again, and is answered once it is let in."""
+    server.script(outcome, outcome, outcome, {})
+
+    async with contextlib.aclosing(routes(server.base_url, timeout_s=5)) as routed:
+        completion = await routed.resolve(None).complete(chat())
+
+    assert completion.attempts == len(server.calls) == 4
+    assert routed.impaired() == []
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from streamapp.errors import RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.learning import PaceLearner
-from streamapp.llm.limiter import Limited, Limiter
+from streamapp.llm.limiter import Gate, Limited, Limiter
 from streamapp.records.response import Usage
+from streamapp.settings import ProviderSettings
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import chat
 from tests.unit.llm.test_buckets import highest_sum
@@ -65,13 +65,13 @@ class Server:
         return True
 
 
-def limited(server: Server, **limits: Any) -> tuple[Limited, Limiter]:
+def limited(
+    server: Server, *, outer: Limiter | None = None, **limits: Any
+) -> tuple[Limited, Limiter]:
     """Return the policy around ``server`` and its limiter; to be called in the virtual loop."""
-    is_told = "requests_per_minute" in limits or "tokens_per_minute" in limits
-    learner = PaceLearner(virtual_clock, is_limited=is_told)
-    fields = {"burst_s": 0.05, "clock": virtual_clock, "sleep": asyncio.sleep} | limits
-    limiter = Limiter(learner=learner, **fields)
-    return Limited(server, limiter=limiter, learner=learner), limiter
+    configured = ProviderSettings(kind="openai", **limits)
+    gate = Gate(configured, outer=outer, clock=virtual_clock, sleep=asyncio.sleep)
+    return gate.around(server), gate.limiter
 
 
 async def run_all(policy: Limited, count: int, *, workers: int = 256) -> None:

@@ -10,6 +10,7 @@ from streamapp.errors import (
     ProviderDenied,
     ProviderRejected,
     RetriesExhausted,
+    TargetOpen,
     TooLarge,
 )
 from streamapp.llm.deadline import Deadline
@@ -82,13 +83,41 @@ async def test_wait_past_the_deadline_is_not_begun(
     llm: FakeProvider, retrying: Retrying, clock: FakeClock
 ) -> None:
     """Where the wait would pass the record's deadline, its retries are exhausted at once."""
-    llm.enqueue(unavailable(), rate_limited(20))
+    llm.enqueue(unavailable(), unavailable(retry_after_s=20))
 
     with pytest.raises(RetriesExhausted) as caught:
         await retrying.complete(chat(deadline=Deadline(10, clock)))
 
     assert clock.slept == [1]
     assert caught.value.attempts == 2
+
+
+async def test_wait_after_a_429_costs_no_deadline(
+    llm: FakeProvider, retrying: Retrying, clock: FakeClock
+) -> None:
+    """To wait after a 429 is to wait for a limit: it neither counts nor ends the record."""
+    deadline = Deadline(10, clock)
+    llm.enqueue(rate_limited(20), rate_limited())
+
+    completion = await retrying.complete(chat(deadline=deadline))
+
+    assert completion.attempts == 3
+    assert clock.slept == [21, 2]
+    assert deadline.spent_s() == 0
+
+
+@pytest.mark.parametrize("before", [0, 2])
+async def test_open_breaker_is_no_attempt(
+    before: int, llm: FakeProvider, retrying: Retrying
+) -> None:
+    """What an open breaker turns away passes at once and is not counted."""
+    turned_away = TargetOpen("fake/m: taken for down", provider="fake")
+    llm.enqueue(*[unavailable() for _ in range(before)], turned_away)
+
+    with pytest.raises(TargetOpen) as caught:
+        await retrying.complete(chat())
+
+    assert caught.value.attempts == before
 
 
 async def test_deadline_starts_with_the_first_attempt(

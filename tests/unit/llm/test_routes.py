@@ -25,7 +25,8 @@ def providers() -> dict[str, FakeProvider]:
 def routes(providers: dict[str, FakeProvider], **fields: Any) -> Routes:
     configured = {name: ProviderSettings(kind="offline") for name in providers}
     settings = Settings(providers=configured, **{"models": MODELS, **fields})
-    return Routes(settings, providers, sleep=FakeClock().sleep)
+    clock = FakeClock()
+    return Routes(settings, providers, clock=clock, sleep=clock.sleep)
 
 
 @pytest.mark.parametrize(

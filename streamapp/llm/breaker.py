@@ -1,0 +1,202 @@
+"""Circuit breakers: a target that is down is left alone, but for a few calls that ask again."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from streamapp.errors import (
+    Failure,
+    GarbledAnswer,
+    ProviderDenied,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+    TargetOpen,
+)
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.provider import LLMProvider
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerLimits:
+    """When a breaker opens, and how it asks whether the target is back.
+
+    Attributes:
+        failures: In a row, until it opens.
+        refusals, refusing_s: So many refusals (429) and nothing else for so long open it too:
+            more than one record's, so that a single one can be given up.
+        probes: Calls let through at once while it is half open.
+        first_probe_s: From opening to the first probe; doubled by each probe that fails.
+        probe_cap_s: Upper bound of that. A probe that has no answer for so long keeps no other
+            from asking: a provider that swallows calls may be back before they time out.
+    """
+
+    failures: int = 5
+    refusals: int = 20
+    refusing_s: float = 10.0
+    probes: int = 2
+    first_probe_s: float = 0.5
+    probe_cap_s: float = 4.0
+
+
+class Breaker:
+    """The state of one target: closed, open, or half open with probes on their way.
+
+    Args:
+        name: ``provider/model``, for the log.
+        limits: When it opens.
+        clock: Monotonic, seconds.
+    """
+
+    def __init__(self, name: str, *, limits: BreakerLimits, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.is_open = False
+        #: Whether anything but success was seen lately: what a success has to tell.
+        self.is_shaken = False
+        self._limits = limits
+        self._clock = clock
+        self._failures = 0
+        self._refusals = 0
+        self._refused_at: float | None = None
+        self._opened_at = 0.0
+        self._probe_at = 0.0
+        self._probe_every_s = limits.first_probe_s
+        self._probes: list[float] = []
+
+    def wait_s(self) -> float:
+        """Return after how many seconds a call may be let through, as far as is known; 0 for now.
+
+        Where all probes are on their way it is the time until one of them counts no more.
+        """
+        if not self.is_open:
+            return 0.0
+        now = self._clock()
+        wait_s = self._probe_at - now
+        fresh = [at for at in self._probes if now - at < self._limits.probe_cap_s]
+        if len(fresh) >= self._limits.probes:
+            wait_s = max(wait_s, fresh[0] + self._limits.probe_cap_s - now)
+        return max(wait_s, 0.0)
+
+    def begin_probe(self) -> float | None:
+        """Let a call through although the breaker is open; None where it must not go."""
+        if self.wait_s() > 0:
+            return None
+        now = self._clock()
+        self._probes.append(now)
+        return now
+
+    def end_probe(self, probe: float) -> None:
+        """Say that a probe is over, whatever came of it."""
+        if probe in self._probes:
+            self._probes.remove(probe)
+
+    def succeeded(self) -> None:
+        """Take note of an answer, of whatever kind: the target works."""
+        self._failures = self._refusals = 0
+        self._refused_at = None
+        self.is_shaken = False
+        if self.is_open:
+            self.is_open = False
+            self._probe_every_s = self._limits.first_probe_s
+            self._probes.clear()
+            open_s = round(self._clock() - self._opened_at, 2)
+            log.warning("llm.breaker_closed", target=self.name, open_s=open_s)
+
+    def failed(self, error: Failure, *, is_probe: bool = False) -> None:
+        """Take note of a failure.
+
+        Args:
+            error: What the call ended with.
+            is_probe: Whether it was let through although the breaker was open.
+        """
+        if is_probe and self.is_open:
+            if not _is_outage(error) and not isinstance(error, (RateLimited, GarbledAnswer)):
+                self.succeeded()
+                return
+            self._probe_every_s = min(self._probe_every_s * 2, self._limits.probe_cap_s)
+            self._probe_at = self._clock() + self._probe_every_s
+        elif self.is_open:
+            return
+        elif isinstance(error, ProviderDenied):
+            self._open(error)
+        elif _is_outage(error):
+            self.is_shaken = True
+            self._failures += 1
+            if self._failures >= self._limits.failures:
+                self._open(error)
+        elif isinstance(error, RateLimited):
+            self.is_shaken = True
+            self._refusals += 1
+            self._refused_at = self._refused_at or self._clock()
+            refusing_s = self._clock() - self._refused_at
+            limits = self._limits
+            if self._refusals >= limits.refusals and refusing_s >= limits.refusing_s:
+                self._open(error)
+        elif not isinstance(error, GarbledAnswer):
+            self.succeeded()
+
+    def _open(self, error: Failure) -> None:
+        self.is_open = self.is_shaken = True
+        self._opened_at = self._clock()
+        self._probe_at = self._opened_at + self._probe_every_s
+        status = getattr(error, "status", None)
+        log.warning(
+            "llm.breaker_opened", target=self.name, reason=type(error).__name__, status=status
+        )
+
+
+class Guarded:
+    """Calls ``provider`` as far as the breaker of its target lets it."""
+
+    def __init__(self, provider: LLMProvider, *, breaker: Breaker) -> None:
+        self._provider = provider
+        self._breaker = breaker
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call``.
+
+        Raises:
+            TargetOpen: The breaker is open; no attempt was made.
+            Failure: As of the provider.
+        """
+        breaker = self._breaker
+        if breaker.is_open:
+            return await self._probe(call)
+        has_time = call.deadline.remaining_s() > 0
+        try:
+            completion = await self._provider.complete(call)
+        except Failure as failure:
+            if has_time:
+                breaker.failed(failure)
+            raise
+        # An answer from before it opened says nothing about now.
+        if breaker.is_shaken and not breaker.is_open:
+            breaker.succeeded()
+        return completion
+
+    async def _probe(self, call: Call) -> Completion:
+        breaker = self._breaker
+        probe = breaker.begin_probe()
+        if probe is None:
+            provider, _, _ = breaker.name.partition("/")
+            raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
+        try:
+            completion = await self._provider.complete(call)
+        except Failure as failure:
+            breaker.failed(failure, is_probe=True)
+            raise
+        finally:
+            breaker.end_probe(probe)
+        breaker.succeeded()
+        return completion
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self._provider.aclose()
+
+
+def _is_outage(error: Failure) -> bool:
+    return isinstance(error, (ProviderUnavailable, ProviderTimeout, ProviderDenied))
