@@ -10,14 +10,17 @@ from streamapp.records.request import Request
 from streamapp.records.sampling import as_list
 
 
+Text = Annotated[str, Field(min_length=1)]
+
+
 class Embed(Request, type="embed"):
     """One text or several; it takes no prompt."""
 
     prompt: None = None
     input: Annotated[
-        list[Annotated[str, Field(min_length=1)]],
+        list[Text],
         Field(min_length=1, fail_fast=True),
-        BeforeValidator(as_list),
+        BeforeValidator(as_list, json_schema_input_type=Text | list[Text]),
     ]
 
 

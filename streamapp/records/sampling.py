@@ -10,6 +10,10 @@ def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+#: The lone text is in the JSON Schema, too.
+ONE_OR_MORE = BeforeValidator(as_list, json_schema_input_type=str | list[str])
+
+
 class Sampling(BaseModel):
     """Each is optional; what is not set is left to the provider."""
 
@@ -19,7 +23,7 @@ class Sampling(BaseModel):
     top_p: float | None = Field(default=None, ge=0, le=1)
     max_tokens: int | None = Field(default=None, gt=0)
     max_completion_tokens: int | None = Field(default=None, gt=0)
-    stop: Annotated[list[str], BeforeValidator(as_list), Field(max_length=4)] | None = None
+    stop: Annotated[list[str], ONE_OR_MORE, Field(max_length=4)] | None = None
     seed: int | None = None
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)

@@ -1,12 +1,14 @@
 """Who may have a record answered now: a ready worker, a free place, and one deadline for all."""
 
 import asyncio
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from aiohttp import web
 
 from streamapp.errors import Expired
+from streamapp.records.request import Request
 from streamapp.web.bodies import BodyReader
 from streamapp.web.errors import Refusal
 from streamapp.web.gate import Gate
@@ -19,15 +21,23 @@ class Admission:
     Args:
         models: The names of the configured routes.
         deadline_s: Bounds a request from its head to the end of its answer, seconds.
+        now: Wall clock, aware.
     """
 
     def __init__(
-        self, *, health: Health, gate: Gate, models: Container[str], deadline_s: float
+        self,
+        *,
+        health: Health,
+        gate: Gate,
+        models: Container[str],
+        deadline_s: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._health = health
         self._gate = gate
         self._models = models
         self._deadline_s = deadline_s
+        self._now = now
         self._bodies = BodyReader()
 
     @asynccontextmanager
@@ -56,6 +66,12 @@ class Admission:
         """Raise a ``Refusal`` where this worker cannot do its work."""
         if not is_ready(self._health):
             raise _unavailable("this worker is not ready: see /readyz", code="not_ready")
+
+    def check(self, record: Request) -> None:
+        """Raise a ``Refusal`` for a record that no worker could answer: no route, or too late."""
+        self.check_model(record.model)
+        if record.is_expired(self._now()):
+            raise Refusal(422, "field 'deadline': it has passed", code="invalid", param="deadline")
 
     def check_model(self, model: str | None) -> None:
         """Raise a ``Refusal`` where no route has the name; None is the default route."""

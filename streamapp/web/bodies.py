@@ -87,3 +87,17 @@ def read(model: type[M], body: bytes) -> M:
     kind = Kind.INVALID
     # Raised outside of the block: pydantic's error holds the values.
     raise Refusal(STATUS[kind], problem, code=kind.value, param=param)
+
+
+def flag(request: web.Request, name: str) -> bool:
+    """Return a query parameter that is ``true`` or ``false``; false where it is not given.
+
+    Raises:
+        Refusal: It is something else.
+    """
+    match request.query.getall(name, ["false"]):
+        case ["true" | "1"]:
+            return True
+        case ["false" | "0"]:
+            return False
+    raise Refusal(422, f"{name}: must be true or false", code=Kind.INVALID.value, param=name)

@@ -44,7 +44,7 @@ def generate(*, answerer: Answerer, admission: Admission) -> Blueprint:
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             async with EventStream(request) as stream, admission.admitted(request) as body:
                 record = answerer.decode(with_type(body))
-                admission.check_model(record.model)
+                admission.check(record)
                 id = record.id or f"http-{uuid4().hex}"
                 if not record.stream:
                     answer = await answerer.answer(record, id=id, key=None)

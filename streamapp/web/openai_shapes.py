@@ -6,16 +6,34 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from streamapp.llm.routes import DEFAULT
 from streamapp.processors.chat import Chat, Message, ResponseFormat
-from streamapp.processors.embed import Embed
+from streamapp.processors.embed import Embed, Text
 from streamapp.records.response import Response, Usage
 from streamapp.records.sampling import Sampling, as_list
 
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _off(value: bool) -> bool:
+    if value:
+        raise PydanticCustomError("off", "is not supported: leave it out")
+    return value
+
+
+#: What may be said only to be off.
+Off = Annotated[bool, AfterValidator(_off), WithJsonSchema({"type": "boolean", "const": False})]
 
 
 class StreamOptions(BaseModel):
@@ -32,9 +50,9 @@ class ChatCompletionRequest(Sampling):
     model: ModelName = DEFAULT
     messages: list[Message] = Field(min_length=1, fail_fast=True)
     response_format: ResponseFormat | None = None
-    n: Literal[1] | None = None
-    logprobs: Literal[False] | None = None
-    store: Literal[False] | None = None
+    n: Annotated[int, Field(ge=1, le=1)] | None = None
+    logprobs: Off | None = None
+    store: Off | None = None
     metadata: dict[str, str] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -59,9 +77,9 @@ class EmbeddingsRequest(BaseModel):
 
     model: ModelName | None = None
     input: Annotated[
-        list[Annotated[str, Field(min_length=1)]],
+        list[Text],
         Field(min_length=1, fail_fast=True),
-        BeforeValidator(as_list, json_schema_input_type=str | list[str]),
+        BeforeValidator(as_list, json_schema_input_type=Text | list[Text]),
     ]
     encoding_format: Literal["float", "base64"] | None = None
     user: str | None = None

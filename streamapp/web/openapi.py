@@ -15,6 +15,13 @@ REFERENCE = "#/components/schemas/{model}"
 
 Schema = dict[str, Any]
 
+#: One server-sent event.
+EVENT: Schema = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
+
 
 class Schemas:
     """JSON Schemas of types, with what they share as components.
@@ -36,12 +43,19 @@ class Schemas:
         return next(s for k, m, s in self._schemas if k == kind and m == mode)
 
 
-def record_schema(records: Mapping[str, type[Request]], schemas: Schemas) -> Schema:
-    """Return the schema of any record: one of the types, told apart by ``type``."""
+def record_schema(
+    records: Mapping[str, type[Request]], schemas: Schemas, *, short_form: bool = False
+) -> Schema:
+    """Return the schema of any record: one of the types, told apart by ``type``.
+
+    ``short_form`` says that ``generate`` needs not name its type.
+    """
     references = {type: schemas.of(record, "validation") for type, record in records.items()}
     for type, reference in references.items():
         component = schemas.components[reference["$ref"].rpartition("/")[2]]
         component["properties"]["type"] = {"const": type, "type": "string"}
+        if short_form and type == "generate":
+            component["required"].remove("type")
     mapping = {type: reference["$ref"] for type, reference in references.items()}
     return {
         "oneOf": list(references.values()),
@@ -70,7 +84,7 @@ def openapi(
             (ErrorBody, "serialization"),
         ]
     )
-    schemas.components["Record"] = record_schema(records, schemas)
+    schemas.components["Record"] = record_schema(records, schemas, short_form=True)
     paths: dict[str, dict[str, Any]] = {}
     for op in operations:
         paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas, has_keys)
@@ -102,10 +116,7 @@ def _operation(op: Operation, schemas: Schemas, has_keys: bool) -> Schema:
     parameters = [
         *(_parameter(name, "path", {"type": "string", "minLength": 1}) for name in _names(op.path)),
         *(_parameter(name, "query", schema) for name, schema in op.query.items()),
-        *(
-            _parameter(name, "header", {"type": "string", "pattern": "^[!-~]{1,200}$"}, text)
-            for name, text in op.headers.items()
-        ),
+        *(_parameter(name, "header", schema) for name, schema in op.headers.items()),
     ]
     if parameters:
         found["parameters"] = parameters
@@ -134,7 +145,7 @@ def _responses(op: Operation, schemas: Schemas, has_keys: bool) -> Schema:
             else {JSON: {"schema": schemas.of(kind, "serialization")}}
         )
         if op.streams:
-            content[EVENTS] = {"schema": {"type": "string"}}
+            content[EVENTS] = {"schema": EVENT}
         responses[str(status)] = {"description": op.summary, "content": content}
     keys = (401,) if has_keys and not op.is_open else ()
     error = {JSON: {"schema": schemas.of(ErrorBody, "serialization")}}
@@ -149,6 +160,7 @@ _MEANING = {
     403: "A page of another site sent this",
     404: "There is no such path, id, model or prompt",
     408: "The body did not arrive in time",
+    409: "Somebody else decided otherwise: look again, or use force",
     413: "The body is too large",
     415: "The body is said to be something else than JSON",
     422: "The record or a parameter is wrong; `code` is the kind",
@@ -159,15 +171,9 @@ _MEANING = {
 }
 
 
-def _parameter(name: str, place: str, schema: Mapping[str, Any], text: str = "") -> Schema:
-    409: "Somebody else decided otherwise: look again, or use force",
-    return {
-        "name": name,
-        "in": place,
-        "required": place == "path",
-        "schema": dict(schema),
-        **({"description": text} if text else {}),
-    }
+def _parameter(name: str, place: str, schema: Mapping[str, Any]) -> Schema:
+    required = place == "path"
+    return {"name": name, "in": place, "required": required, "schema": dict(schema)}
 
 
 def _names(path: str) -> list[str]:

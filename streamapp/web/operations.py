@@ -145,8 +145,8 @@ class Operation:
         lines: Whether a body of one record a line is taken too.
         answers: What each status holds; a type, or a media type with free content.
         errors: Statuses with an `ErrorBody`, besides 401 and 403.
-        headers: Request headers, with what they mean.
-        query: Query parameters, as JSON Schemas.
+        headers: Request headers, as JSON Schemas.
+        query: Query parameters, likewise.
         is_open: Whether no key is needed.
     """
 
@@ -159,7 +159,7 @@ class Operation:
     answers: Mapping[int, Any] = field(default_factory=dict)
     streams: bool = False
     errors: Sequence[int] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     is_open: bool = False
 
@@ -190,8 +190,16 @@ OPERATIONS: Sequence[Operation] = (
         answers={200: Response | Dead, 202: Pending | Accepted},
         errors=(404, 408, 413, 415, 422, 500, 503),
         headers={
-            "Idempotency-Key": "The record's id: the same twice is one record.",
-            "Streamapp-Key": "The record's Kafka key, which decides its order.",
+            "Idempotency-Key": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": ID_LIMIT,
+                "description": "The record's id: the same twice is one record.",
+            },
+            "Streamapp-Key": {
+                "type": "string",
+                "description": "The record's Kafka key, which decides its order.",
+            },
         },
         query=_WAIT,
     ),
@@ -240,14 +248,6 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation(
         method="GET",
-        path="/livez",
-        summary="Whether the process should be left alone",
-        tag="Operation",
-        answers={200: Liveness, 503: Liveness},
-        is_open=True,
-    ),
-    Operation(
-        method="GET",
         path="/v1/prompts",
         summary="List the prompts, without their texts",
         tag="Prompts",
@@ -289,6 +289,14 @@ OPERATIONS: Sequence[Operation] = (
         answers={200: ChangedPrompt},
         errors=_CHANGING,
         query={"force": {"type": "boolean", "description": "Also where it is protected."}},
+    ),
+    Operation(
+        method="GET",
+        path="/livez",
+        summary="Whether the process should be left alone",
+        tag="Operation",
+        answers={200: Liveness, 503: Liveness},
+        is_open=True,
     ),
     Operation(
         method="GET",

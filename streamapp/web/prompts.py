@@ -17,6 +17,7 @@ from streamapp.prompts.reference import NAME
 from streamapp.prompts.settings import PromptSettings
 from streamapp.records.problems import describe
 from streamapp.web.admission import Admission
+from streamapp.web.bodies import flag
 from streamapp.web.errors import Refusal
 
 #: Longest wait until a change is in this worker's table, seconds.
@@ -126,7 +127,7 @@ def prompts(*, book: Book, admission: Admission, clock: Callable[[], datetime] =
         async def put(self, request: web.Request, **kwargs: Any) -> Any:
             def event(body: bytes) -> Event:
                 shares = _parsed(Shares, body).root or None
-                force = request.query.get("force", "").lower() in ("1", "true", "yes")
+                force = flag(request, "force")
                 return Split(shares=shares, force=force, author=AUTHOR, created_at=clock())
 
             return await changed(request, event)

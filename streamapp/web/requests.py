@@ -93,7 +93,7 @@ def requests(
         """
         value = with_type(body)
         record = answerer.decode(value)
-        admission.check_model(record.model)
+        admission.check(record)
         if record.id is not None:
             if given_id not in (None, record.id):
                 raise InvalidRecord("field 'id' and Idempotency-Key differ: send one of them")

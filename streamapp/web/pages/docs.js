@@ -23,7 +23,7 @@ function operation(method, path, op, components) {
   const parts = [];
   if (op.parameters) {
     parts.push(el("table", {}, el("tbody", {}, op.parameters.map((p) =>
-      el("tr", {}, el("th", { scope: "row" }, el("code", {}, p.name)), el("td", {}, p.in), el("td", {}, p.description || schemaText(p.schema, components)))))));
+      el("tr", {}, el("th", { scope: "row" }, el("code", {}, p.name)), el("td", {}, p.in), el("td", {}, p.schema.description || schemaText(p.schema, components)))))));
   }
   for (const [type, content] of Object.entries(op.requestBody?.content || {})) {
     parts.push(el("h3", {}, "Body ", el("span", { class: "soft" }, type)), el("pre", { tabindex: 0 }, schemaText(content.schema, components)));

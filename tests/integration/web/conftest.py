@@ -65,7 +65,8 @@ class FakeAnswerer:
         self.cancelled = asyncio.Event()
 
     def decode(self, value: bytes) -> Request:
-        return Echo(**parse(value))
+        parse(value)
+        return Echo.model_validate_json(value)
 
     async def answer(
         self, request: Request, *, id: str, key: bytes | None, pieces: Pieces | None = None
@@ -157,12 +158,12 @@ def inbox() -> FakeInbox:
 
 
 @pytest.fixture
-@pytest.fixture
 def book() -> FakeBook:
     """An empty registry of prompts."""
     return FakeBook()
 
 
+@pytest.fixture
 async def serve(
     health: FakeHealth, answerer: FakeAnswerer, inbox: FakeInbox, book: FakeBook
 ) -> AsyncIterator[Serve]:
@@ -192,8 +193,8 @@ async def serve(
             health=health,
             inbox=own_inbox or inbox,
             peers=peers,
-            records={type: registry.processor_for(type).record for type in registry.types},
             book=book,
+            records={type: registry.processor_for(type).record for type in registry.types},
             topics=topic_specs(settings),
             settings=settings,
         )

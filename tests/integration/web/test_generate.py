@@ -146,6 +146,17 @@ async def test_unknown_model_is_not_found(serve: Serve, answerer: FakeAnswerer) 
     assert len(answerer.asked) == 1
 
 
+async def test_record_that_comes_too_late_is_invalid(serve: Serve, answerer: FakeAnswerer) -> None:
+    """A deadline that has passed on arrival is the caller's error, not a time-out of ours."""
+    site = await serve()
+    record = RECORD | {"deadline": "2020-01-01T00:00:00Z"}
+
+    status, body, _ = await site("POST", "/v1/generate", json=record)
+
+    assert (status, body["error"]["param"]) == (422, "deadline")
+    assert answerer.asked == []
+
+
 async def test_body_over_the_limit_is_too_large(serve: Serve, answerer: FakeAnswerer) -> None:
     """2 MiB pass, one byte more is refused."""
     site = await serve()
