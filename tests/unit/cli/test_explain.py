@@ -1,0 +1,82 @@
+"""`streamapp explain` where there is no broker."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from streamapp.cli import main
+
+NO_BROKER = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
+SUMMARIZE = {"id": "s", "type": "summarize", "text": "Kafka is a log. " * 20, "max_words": 5}
+
+
+def run(*records: Any, arguments: tuple[str, ...] = (), **environment: str) -> Result:
+    lines = "\n".join(r if isinstance(r, str) else json.dumps(r) for r in records)
+    command = ["explain", "-", *arguments]
+    return CliRunner().invoke(main, command, input=lines, env=NO_BROKER | environment)
+
+
+def explained(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_record_is_explained_without_a_call() -> None:
+    """Processor, prompt version, target, tokens and price of what would happen."""
+    result = run(
+        SUMMARIZE,
+        arguments=("--json",),
+        OPENAI_BASE_URL="http://127.0.0.1:1/v1",
+        STREAMAPP_MODEL="some-model",
+    )
+
+    assert result.exit_code == 0, result.stderr
+    [found] = explained(result)
+    assert found["processor"] == "streamapp.processors.summarize.summarize"
+    assert found["prompt"] == "summarize:1 @production"
+    assert found["targets"] == ["openai/some-model"]
+    assert found["tokens"] > 300
+    assert found["cost_usd"] is None
+    assert "no topic to read" in result.stderr
+
+
+def test_every_sample_of_the_demo_is_explained() -> None:
+    """All record types go their way, and the offline provider costs nothing."""
+    lines = files("streamapp.cli").joinpath("samples.jsonl").read_text().splitlines()
+    result = run(*lines, arguments=("--json",))
+
+    assert result.exit_code == 0, result.stderr
+    assert {found["type"] for found in explained(result)} == {
+        "generate", "chat", "summarize", "classify", "extract", "translate", "embed",
+    }  # fmt: skip
+    assert {float(found["cost_usd"]) for found in explained(result)} == {0}
+
+
+def test_an_equal_call_of_the_file_is_a_cache_hit() -> None:
+    """The second of two equal records is paid by the first; one without cache never is."""
+    again, uncached = {**SUMMARIZE, "id": "again"}, {**SUMMARIZE, "id": "no", "cache": False}
+
+    result = run(SUMMARIZE, again, uncached, arguments=("--json",))
+
+    assert [found["cache"] for found in explained(result)] == ["possible", "line 1", "off"]
+
+
+def test_what_would_be_a_dead_letter_is_named() -> None:
+    """Its kind and what to change, and exit code 2."""
+    result = run(
+        "{", {"type": "nope"}, {**SUMMARIZE, "prompt": "summarize:9"}, {**SUMMARIZE, "model": "x"}
+    )
+
+    assert result.exit_code == 2
+    for kind in ("undecodable", "unknown_type", "prompt_error", "invalid"):
+        assert kind in result.stdout
+    assert "4 of 4 records would become dead letters" in result.stderr
+
+
+def test_the_key_decides_as_when_it_is_sent() -> None:
+    """A record without the field that is to be its key cannot be sent."""
+    result = run(SUMMARIZE, arguments=("--key", "metadata.customer", "--json"))
+
+    assert result.exit_code == 2
+    assert "no text or number at 'metadata.customer'" in explained(result)[0]["problem"]
