@@ -1,6 +1,7 @@
 """How fast one provider, or all together, may be called; nobody is dropped or overtaken."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from streamapp.errors import RateLimited
@@ -59,8 +60,8 @@ class Limiter:
         self._tokens = Bucket(self._tokens_per_s, burst_s=burst_s, least=0.0, clock=clock)
         self._share = 1.0
         self._cap: float = max_concurrency or UNLIMITED
-        self._line = asyncio.Lock()
-        self._waiting = 0
+        self._line: deque[tuple[asyncio.Future[float], Callable[[], float]]] = deque()
+        self._usher: asyncio.Task[None] | None = None
         self._in_flight = 0
         self._freed: asyncio.Future[None] | None = None
         #: Whether `tokens` matter to anybody.
@@ -71,7 +72,7 @@ class Limiter:
     @property
     def is_waiting(self) -> bool:
         """Whether somebody waits."""
-        return self._waiting > 0
+        return bool(self._line)
 
     @property
     def rate_per_s(self) -> float:
@@ -104,7 +105,7 @@ class Limiter:
         Args:
             tokens: Estimated, of question and answer.
         """
-        if self._waiting or self._is_full() or self._wait_s(tokens, is_late=False) > 0:
+        if self._line or self._is_full() or self._wait_s(tokens, is_late=False) > 0:
             return False
         if self._outer is not None and not self._outer.try_acquire(tokens):
             return False
@@ -120,18 +121,17 @@ class Limiter:
         Returns:
             The tokens reserved.
         """
-        self._waiting += 1
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._line.append((turn, estimate))
+        if self._usher is None:
+            self._usher = asyncio.create_task(self._let_in())
         try:
-            async with self._line:
-                tokens = estimate()
-                await self._until_allowed(tokens)
-                if self._outer is not None:
-                    await self._outer.acquire(lambda: tokens)
-                    await self._until_allowed(tokens)
-                self._take(tokens)
-                return tokens
-        finally:
-            self._waiting -= 1
+            return await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.release(turn.result())
+            self._nudge()
+            raise
 
     def release(self, excess_tokens: float = 0.0) -> None:
         """End a call.
@@ -145,6 +145,11 @@ class Limiter:
             self._outer.release(excess_tokens)
         if self._freed is not None:
             self._nudge()
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        if self._usher is not None:
+            self._usher.cancel()
 
     def _take(self, tokens: float) -> None:
         self._requests.take(1.0)
@@ -166,18 +171,38 @@ class Limiter:
             wait_s = max(wait_s, self._learner.paused_until - self._clock())
         return wait_s
 
-    async def _until_allowed(self, tokens: float) -> None:
-        while True:
-            if self._is_full():
-                self._freed = asyncio.get_running_loop().create_future()
-                try:
-                    await self._freed
-                finally:
-                    self._freed = None
-            elif (wait_s := self._wait_s(tokens, is_late=True)) > 0:
-                await self._sleep(min(wait_s, _LOOK_S))
-            else:
-                return
+    async def _let_in(self) -> None:
+        """Let in those who wait, one after the other, as long as there are any."""
+        try:
+            while self._line:
+                turn, estimate = self._line[0]
+                if not turn.done():
+                    tokens = estimate()
+                    if not await self._is_turn(turn, tokens):
+                        continue
+                    self._take(tokens)
+                    turn.set_result(tokens)
+                self._line.popleft()
+        finally:
+            self._usher = None
+
+    async def _is_turn(self, turn: asyncio.Future[float], tokens: float) -> bool:
+        """Whether the first in line may go now; after a wait, look again."""
+        if self._is_full():
+            self._freed = asyncio.get_running_loop().create_future()
+            await self._freed
+            return False
+        wait_s = self._wait_s(tokens, is_late=True)
+        if wait_s > 0:
+            await self._sleep(min(wait_s, _LOOK_S))
+            return False
+        if self._outer is None or self._outer.try_acquire(tokens):
+            return True
+        await self._outer.acquire(lambda: tokens)
+        if turn.done() or self._wait_s(tokens, is_late=True) > 0:
+            self._outer.release()
+            return False
+        return True
 
     def _nudge(self) -> None:
         if self._freed is not None and not self._freed.done():

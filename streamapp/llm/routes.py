@@ -114,9 +114,8 @@ class Routes:
             share: The partitions of this worker / all partitions, in [0, 1]. Without any, a
                 hundredth is left, so that HTTP is still answered.
         """
-        self._overall.set_share(share)
-        for gate in self._gates.values():
-            gate.limiter.set_share(share)
+        for limiter in self._limiters():
+            limiter.set_share(share)
 
     def impaired(self) -> Sequence[str]:
         """Return the targets that are taken for down, as ``provider/model``."""
@@ -145,8 +144,13 @@ class Routes:
             known = ", ".join(sorted(self._routes))
             raise InvalidRecord(f"model: no such route; there are: {known}") from None
 
+    def _limiters(self) -> list[Limiter]:
+        return [*(gate.limiter for gate in self._gates.values()), self._overall]
+
     async def aclose(self) -> None:
-        """Close every provider."""
+        """Close every provider; calls that wait are not begun any more."""
+        for limiter in self._limiters():
+            limiter.close()
         for provider in self._providers.values():
             await provider.aclose()
 
