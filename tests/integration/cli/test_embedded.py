@@ -21,10 +21,11 @@ def test_broker_serves_inside_the_block_and_is_gone_after_it() -> None:
     with EmbeddedBroker() as broker:
         settings = Settings(_env_file=None, broker=broker.url)
         asyncio.run(ensure_topics(settings))
-        names = [spec.name for spec in topic_specs(settings)]
+        wanted = {spec.name: spec.partitions for spec in topic_specs(settings)}
+        names = list(wanted)
         counts = asyncio.run(partition_counts(settings, names))
 
-    assert counts == dict.fromkeys(names, settings.partitions)
+    assert counts == wanted
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", urlsplit(broker.url).port or 0)) != 0
     with pytest.raises(KafkaConnectionError):
