@@ -1,6 +1,7 @@
 """Builds a whole app from settings: the one place that knows every concrete class."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -9,16 +10,13 @@ from faust.tables.table import Table
 from faust.types import TP
 
 from streamapp.errors import ConfigurationError
-from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.files import load_files
-from streamapp.prompts.guard import Guard
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.prompts.variants import Variants
 from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
 from streamapp.streaming.emitter import Emitter
@@ -27,9 +25,7 @@ from streamapp.streaming.inbox import Inbox
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.streaming.log_probe import LogProbe
-from streamapp.streaming.outcomes import Observed
 from streamapp.streaming.prompt_burial import Burial
-from streamapp.streaming.prompt_guard import watch
 from streamapp.streaming.prompt_log import publish_files
 from streamapp.streaming.prompt_table import PromptTable
 from streamapp.streaming.security import broker_credentials, kafka_client_options
@@ -37,7 +33,6 @@ from streamapp.streaming.topics import TABLE_ANSWERS, topic_specs
 from streamapp.streaming.watchdog import Watchdog, broker_answers
 from streamapp.streaming.window import Lease, Window
 from streamapp.streaming.worker import Worker
-from streamapp.telemetry.metrics import Metrics
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
@@ -64,14 +59,9 @@ def create_app(
     files = load_files(settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set)
     if providers is None:
         providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
-    metrics = Metrics()
-    providers = {
-        name: Metered(provider, name=name, meter=metrics) for name, provider in providers.items()
-    }
     routes = Routes(settings, providers)
     app = _faust_app(settings)
     prompts = _prompts(app, settings)
-    variants = Variants()
     router = Router(
         registry=registry,
         prompts=PromptRegistry(prompts),
@@ -79,12 +69,11 @@ def create_app(
         deadline_s=settings.deadline_s,
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
-        variants=variants,
     )
     problems = router.problems(PromptRegistry.of(files))
     if problems:
         raise ConfigurationError("; ".join(problems))
-    outcomes = Observed(metrics)
+    outcomes = Counts()
     emitter = Emitter(lambda *record: app.producer.send(*record))
     ledger = _ledger(app, settings, emitter)
     requests = _raw_topic(app, settings, "requests")
@@ -102,7 +91,7 @@ def create_app(
         seek=lambda tp, offset: app.consumer.seek(tp, offset),
         first_from=LogProbe(settings).first_from,
         on_fatal=app.fail,
-        on_gap=metrics.gap,
+        on_gap=outcomes.gap,
         is_awake=lambda: app.watchdog.loop_lag_s < settings.session_timeout_s,
         max_in_flight=settings.max_in_flight,
         max_pending=settings.max_in_flight * PENDING_FACTOR,
@@ -130,7 +119,7 @@ def create_app(
             lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
         ),
         closing=(routes.aclose, peers.aclose),
-        summary=metrics.take,
+        summary=outcomes.take,
     )
 
     burial = Burial(
@@ -141,7 +130,6 @@ def create_app(
         now=lambda: datetime.now(UTC),
     )
     app.add_future(burial.watch())
-    app.add_future(watch(Guard(variants, now=lambda: datetime.now(UTC)), prompts))
 
     @app.agent(requests, name="generate", concurrency=1)
     async def generate(stream: Any) -> None:
@@ -160,7 +148,6 @@ def create_app(
         answerer=router,
         health=AppHealth(app, impaired=routes.impaired),
         book=prompts,
-        variants=variants,
         inbox=inbox,
         peers=peers,
         records={type: registry.processor_for(type).record for type in registry.types},
@@ -168,6 +155,34 @@ def create_app(
         settings=settings,
     )
     return app
+
+
+class Counts:
+    """Counts outcomes between two summaries in the log."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def answered(self, *, type: str, duration_s: float) -> None:
+        """Count a response."""
+        self._counts["answered"] += 1
+
+    def replayed(self, *, type: str) -> None:
+        """Count a stored outcome that was delivered again."""
+        self._counts["replayed"] += 1
+
+    def buried(self, *, type: str | None, kind: str) -> None:
+        """Count a dead letter."""
+        self._counts["dead_letters"] += 1
+
+    def gap(self, tp: TP) -> None:
+        """Count a gap in a partition's offsets."""
+        self._counts["offset_gaps"] += 1
+
+    def take(self) -> dict[str, Any]:
+        """Return the counts since the last call."""
+        counts, self._counts = dict(self._counts), Counter()
+        return counts
 
 
 def _faust_app(settings: Settings) -> StreamApp:
