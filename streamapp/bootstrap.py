@@ -16,7 +16,9 @@ from streamapp.llm.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.files import load_files
+from streamapp.prompts.guard import Guard
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.prompts.variants import Variants
 from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
 from streamapp.streaming.emitter import Emitter
@@ -26,6 +28,7 @@ from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.streaming.log_probe import LogProbe
 from streamapp.streaming.prompt_burial import Burial
+from streamapp.streaming.prompt_guard import watch
 from streamapp.streaming.prompt_log import publish_files
 from streamapp.streaming.prompt_table import PromptTable
 from streamapp.streaming.security import broker_credentials, kafka_client_options
@@ -62,6 +65,7 @@ def create_app(
     routes = Routes(settings, providers)
     app = _faust_app(settings)
     prompts = _prompts(app, settings)
+    variants = Variants()
     router = Router(
         registry=registry,
         prompts=PromptRegistry(prompts),
@@ -69,6 +73,7 @@ def create_app(
         deadline_s=settings.deadline_s,
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
+        variants=variants,
     )
     problems = router.problems(PromptRegistry.of(files))
     if problems:
@@ -130,6 +135,7 @@ def create_app(
         now=lambda: datetime.now(UTC),
     )
     app.add_future(burial.watch())
+    app.add_future(watch(Guard(variants, now=lambda: datetime.now(UTC)), prompts))
 
     @app.agent(requests, name="generate", concurrency=1)
     async def generate(stream: Any) -> None:
@@ -148,6 +154,7 @@ def create_app(
         answerer=router,
         health=AppHealth(app, impaired=routes.impaired),
         book=prompts,
+        variants=variants,
         inbox=inbox,
         peers=peers,
         records={type: registry.processor_for(type).record for type in registry.types},

@@ -16,6 +16,7 @@ from streamapp.cli.prompt_output import (
     shares,
     time,
 )
+from streamapp.cli.prompt_stats import stats
 from streamapp.prompts.text import diff, file_text
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -96,5 +97,5 @@ def diff_(old: str, new: str) -> None:
     asyncio.run(run())
 
 
-for _command in (label, protect, publish, rollback_, split):
+for _command in (label, protect, publish, rollback_, split, stats):
     prompts.add_command(_command)

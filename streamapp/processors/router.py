@@ -15,6 +15,7 @@ from streamapp.llm.routes import DEFAULT, Routes
 from streamapp.llm.schema import Schemas
 from streamapp.processors.registry import Processor, Registry
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
+from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.records.response import PromptUse, Response
 
@@ -42,6 +43,7 @@ class Router:
         deadline_s: Longest active time of a record, seconds.
         clock: Monotonic, seconds.
         now: Wall clock, aware.
+        variants: Told what each version of a prompt came to.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class Router:
         deadline_s: float,
         clock: Callable[[], float],
         now: Callable[[], datetime],
+        variants: Variants | None = None,
     ) -> None:
+        self._variants = variants or Variants()
         self._registry = registry
         self._prompts = prompts
         self._routes = routes
@@ -108,6 +112,8 @@ class Router:
         except Exception as error:
             failure = _failure_of(error, processor)
             failure.attempts = max(failure.attempts, llm.attempts)
+            if prompt:
+                self._variants.failed(prompt.name, prompt.version, prompt.label, failure)
             raise failure from failure.__cause__
         response = Response(
             id=id,
@@ -125,6 +131,7 @@ class Router:
             metadata=request.metadata,
             created_at=self._now(),
         )
+        self._variants.answered(response)
         return Answer(response, llm.fingerprint_of(output))
 
     def problems(self, prompts: PromptRegistry | None = None) -> list[str]:

@@ -130,6 +130,31 @@ class PromptList(TypedDict):
     prompts: list[PromptSummary]
 
 
+class VariantBody(TypedDict):
+    """What the records of one version and label came to, over all workers that answered."""
+
+    version: int
+    label: str | None
+    calls: int
+    errors: int
+    faults: int
+    invalid_outputs: int
+    cached: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str
+    duration_s: float
+    mean_duration_s: float | None
+
+
+class PromptStats(TypedDict):
+    """A prompt's variants, since each worker's start."""
+
+    name: str
+    workers: int
+    variants: list[VariantBody]
+
+
 #: Statuses of whatever is answered synchronously by the processors.
 ANSWERING = (404, 408, 413, 415, 422, 429, 500, 503, 504)
 
@@ -261,6 +286,14 @@ OPERATIONS: Sequence[Operation] = (
         tag="Prompts",
         answers={200: PromptBody},
         errors=(404, 422, 503),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/prompts/{name}/stats",
+        summary="Tell what the versions of a prompt came to, over all workers",
+        tag="Prompts",
+        answers={200: PromptStats},
+        errors=(503,),
     ),
     Operation(
         method="POST",

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import Callable, Collection
 from ssl import SSLContext
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import orjson
 import structlog
 from yarl import URL
 
@@ -49,6 +51,11 @@ class Peers:
         words = await asyncio.gather(*(self._ask_one(url, id) for url in self._urls()))
         return [word for word in words if word]
 
+    async def get_json(self, path: str) -> list[Any]:
+        """Return what each reachable worker answers at the path with 200."""
+        found = await asyncio.gather(*(self._get_json(url, path) for url in self._urls()))
+        return [body for body in found if body is not None]
+
     async def aclose(self) -> None:
         """Close the connections."""
         if self._session:
@@ -64,6 +71,19 @@ class Peers:
             ) as response:
                 body = await response.content.read(BODY_LIMIT)
                 return Known.of(response.headers, body)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            log.debug("peers.no_word", url=url, error=type(error).__name__)
+            return None
+
+    async def _get_json(self, url: str, path: str) -> Any:
+        session = self._session or self._open()
+        address = URL(f"{url.rstrip('/')}{path}", encoded=True)
+        try:
+            async with session.get(
+                address, ssl=self._ssl or True, allow_redirects=False
+            ) as response:
+                body = await response.content.read(BODY_LIMIT)
+                return orjson.loads(body) if response.status == 200 else None
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             log.debug("peers.no_word", url=url, error=type(error).__name__)
             return None

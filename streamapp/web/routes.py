@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import faust
 
+from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.settings import Settings
 from streamapp.web.admission import Admission
@@ -17,6 +18,7 @@ from streamapp.web.openapi import openapi
 from streamapp.web.operations import OPERATIONS
 from streamapp.web.peers import Peers
 from streamapp.web.probes import probes
+from streamapp.web.prompt_stats import stats
 from streamapp.web.prompts import Book, prompts
 from streamapp.web.requests import Inbox, requests
 
@@ -32,6 +34,7 @@ def install(
     inbox: Inbox,
     peers: Peers,
     book: Book,
+    variants: Variants,
     records: Mapping[str, type[Request]],
     topics: Sequence[Topic],
     settings: Settings,
@@ -62,6 +65,7 @@ def install(
             longest_wait_s=settings.deadline_s,
         ),
         prompts(book=book, admission=admission),
+        stats(variants=variants, peers=peers, admission=admission),
         documents(
             openapi=openapi(OPERATIONS, records=records, has_keys=bool(settings.keys)),
             asyncapi=asyncapi(settings, topics=topics, records=records),

@@ -15,6 +15,7 @@ from streamapp.llm.pieces import Pieces
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Answer
+from streamapp.prompts.variants import Variants
 from streamapp.records.codec import parse
 from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
@@ -158,6 +159,12 @@ def inbox() -> FakeInbox:
 
 
 @pytest.fixture
+def variants() -> Variants:
+    """Counts of nothing yet."""
+    return Variants()
+
+
+@pytest.fixture
 def book() -> FakeBook:
     """An empty registry of prompts."""
     return FakeBook()
@@ -165,7 +172,7 @@ def book() -> FakeBook:
 
 @pytest.fixture
 async def serve(
-    health: FakeHealth, answerer: FakeAnswerer, inbox: FakeInbox, book: FakeBook
+    health: FakeHealth, answerer: FakeAnswerer, inbox: FakeInbox, book: FakeBook, variants: Variants
 ) -> AsyncIterator[Serve]:
     """Start servers with given settings; stop them after the test."""
     sites: list[tuple[Web, aiohttp.ClientSession, Peers]] = []
@@ -194,6 +201,7 @@ async def serve(
             inbox=own_inbox or inbox,
             peers=peers,
             book=book,
+            variants=variants,
             records={type: registry.processor_for(type).record for type in registry.types},
             topics=topic_specs(settings),
             settings=settings,

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from streamapp.errors import DeliveryFailed
+from streamapp.errors import DeliveryFailed, OutputInvalid
 from streamapp.prompts.events import Labelled, Protected
+from streamapp.prompts.variants import Variants
 from streamapp.web.health import Check
 from tests.integration.web.conftest import FakeHealth, Serve
 from tests.support.promptbook import NOW, FakeBook
@@ -197,3 +198,17 @@ async def test_the_registry_asks_for_a_key(serve: Serve) -> None:
 
     for method, path in (("GET", "/v1/prompts"), ("PUT", f"{HAIKU}/split")):
         assert (await site(method, path))[0] == 401
+
+
+async def test_stats_are_summed_up_over_the_workers(serve: Serve, variants: Variants) -> None:
+    """One worker asks the others, and is asked no further."""
+    variants.failed("haiku", 1, "production", OutputInvalid("x"))
+    other = await serve()
+    site = await serve(others=[other.url, "http://127.0.0.1:1"])
+
+    status, body, _ = await site("GET", f"{HAIKU}/stats")
+
+    assert status == 200
+    assert (body["name"], body["workers"]) == ("haiku", 2)
+    [variant] = body["variants"]
+    assert (variant["calls"], variant["errors"], variant["invalid_outputs"]) == (2, 2, 2)

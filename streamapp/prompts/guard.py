@@ -1,0 +1,56 @@
+"""Whether a version that a label has just got does worse than its author allows."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+
+from streamapp.prompts.events import Labelled
+from streamapp.prompts.prompt import LATEST, Prompt
+from streamapp.prompts.rollback import rollback
+from streamapp.prompts.variants import Variants
+
+AUTHOR = "guard"
+
+
+class Guard:
+    """Watches the versions whose front matter has a ``guard``, by this process's own counts.
+
+    Args:
+        variants: What versions came to.
+        now: Wall clock, aware.
+    """
+
+    def __init__(self, variants: Variants, *, now: Callable[[], datetime]) -> None:
+        self._variants = variants
+        self._now = now
+        self._since: dict[tuple[str, str], tuple[int, int, int]] = {}
+
+    def rollbacks(self, prompts: Mapping[str, Prompt]) -> Iterator[tuple[str, Labelled]]:
+        """Yield the moves that are called for now, with the names of their prompts."""
+        for name, prompt in prompts.items():
+            for label, version in prompt.labels.items():
+                calls, faults = self._counted_since(name, label, version)
+                guard = prompt.versions[version].settings.guard
+                if guard is None or label == LATEST:
+                    continue
+                if calls < guard.calls or faults <= guard.error_rate * calls:
+                    continue
+                if prompt.before.get(label):
+                    yield (
+                        name,
+                        rollback(
+                            prompt,
+                            label,
+                            author=AUTHOR,
+                            message=f"{faults} of {calls} records failed with version {version}",
+                            force=True,
+                            created_at=self._now(),
+                        ),
+                    )
+
+    def _counted_since(self, name: str, label: str, version: int) -> tuple[int, int]:
+        """Return calls and faults since the label has pointed at the version."""
+        calls, faults = self._variants.counted(name, version, label)
+        since = self._since.get((name, label))
+        if since is None or since[0] != version:
+            since = self._since[name, label] = (version, calls, faults)
+        return calls - since[1], faults - since[2]

@@ -1,0 +1,123 @@
+"""What the versions of prompts came to in this process: the numbers of an experiment."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Self
+
+from streamapp.errors import Failure, Kind
+from streamapp.records.response import Response
+
+#: Failures that another text might not have had; outages and late records are not among them.
+FAULTS = frozenset(
+    {
+        Kind.PROMPT_ERROR,
+        Kind.OUTPUT_INVALID,
+        Kind.REJECTED,
+        Kind.CONTENT_FILTERED,
+        Kind.CONTEXT_LENGTH,
+        Kind.TOO_LARGE,
+    }
+)
+
+
+@dataclass(slots=True)
+class Variant:
+    """Sums over the records that used one version by one label.
+
+    Attributes:
+        label: None where records named the version.
+        calls: Records, answered or not.
+        errors: Records that were not answered.
+        faults: Those of them that another text might not have had.
+        invalid_outputs: Those whose answer did not fit the schema.
+        cost_usd: Of the answers whose price is known, US dollars.
+        duration_s: Of the answered ones, seconds.
+    """
+
+    version: int
+    label: str | None
+    calls: int = 0
+    errors: int = 0
+    faults: int = 0
+    invalid_outputs: int = 0
+    cached: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+    duration_s: float = 0.0
+
+    def add(self, other: Self) -> None:
+        """Add what another worker counted."""
+        for name in self.__slots__[2:]:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sums, money as text, with the mean duration of an answer."""
+        sums = {name: getattr(self, name) for name in self.__slots__}
+        answered = self.calls - self.errors
+        mean_s = round(self.duration_s / answered, 4) if answered else None
+        return sums | {"cost_usd": format(self.cost_usd, "f"), "mean_duration_s": mean_s}
+
+    @classmethod
+    def from_json(cls, sums: Mapping[str, Any]) -> Self:
+        """Return what ``to_json`` wrote.
+
+        Raises:
+            KeyError: It did not.
+        """
+        fields = {name: sums[name] for name in cls.__slots__}
+        return cls(**fields | {"cost_usd": Decimal(sums["cost_usd"])})
+
+
+class Variants:
+    """Counts outcomes by prompt, version and label, from the start of the process on."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, int, str | None], Variant] = {}
+
+    def answered(self, response: Response) -> None:
+        """Count an answer, if it came of a prompt."""
+        use = response.prompt
+        if use is None:
+            return
+        variant = self._of(use.name, use.version, use.label)
+        variant.calls += 1
+        variant.cached += response.cached
+        variant.input_tokens += response.usage.input_tokens
+        variant.output_tokens += response.usage.output_tokens
+        variant.cost_usd += response.cost_usd or 0
+        variant.duration_s += response.duration_s
+
+    def failed(self, name: str, version: int, label: str | None, failure: Failure) -> None:
+        """Count a record that was not answered."""
+        variant = self._of(name, version, label)
+        variant.calls += 1
+        variant.errors += 1
+        variant.faults += failure.kind in FAULTS
+        variant.invalid_outputs += failure.kind is Kind.OUTPUT_INVALID
+
+    def of(self, name: str) -> list[Variant]:
+        """Return the variants of a prompt."""
+        return [variant for (prompt, *_), variant in self._counts.items() if prompt == name]
+
+    def counted(self, name: str, version: int, label: str) -> tuple[int, int]:
+        """Return calls and faults of one variant."""
+        variant = self._counts.get((name, version, label))
+        return (variant.calls, variant.faults) if variant else (0, 0)
+
+    def _of(self, name: str, version: int, label: str | None) -> Variant:
+        key = (name, version, label)
+        if key not in self._counts:
+            self._counts[key] = Variant(version, label)
+        return self._counts[key]
+
+
+def merged(variants: Iterable[Variant]) -> list[Variant]:
+    """Return one variant for each version and label, in their order."""
+    sums: dict[tuple[int, str], Variant] = {}
+    for variant in variants:
+        key = (variant.version, variant.label or "")
+        total = sums.setdefault(key, Variant(variant.version, variant.label))
+        total.add(variant)
+    return [sums[key] for key in sorted(sums)]
