@@ -1,7 +1,6 @@
 """Builds a whole app from settings: the one place that knows every concrete class."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -10,6 +9,7 @@ from faust.tables.table import Table
 from faust.types import TP
 
 from streamapp.errors import ConfigurationError
+from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routes import Routes
@@ -21,21 +21,25 @@ from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.variants import Variants
 from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
+from streamapp.streaming.dead_letters import DeadLetters
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.health import AppHealth
 from streamapp.streaming.inbox import Inbox
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.streaming.log_probe import LogProbe
+from streamapp.streaming.outcomes import Observed, ObservedRouter
 from streamapp.streaming.prompt_burial import Burial
 from streamapp.streaming.prompt_guard import watch
 from streamapp.streaming.prompt_log import publish_files
 from streamapp.streaming.prompt_table import PromptTable
 from streamapp.streaming.security import broker_credentials, kafka_client_options
+from streamapp.streaming.snapshot import Snapshots
 from streamapp.streaming.topics import TABLE_ANSWERS, topic_specs
 from streamapp.streaming.watchdog import Watchdog, broker_answers
 from streamapp.streaming.window import Lease, Window
 from streamapp.streaming.worker import Worker
+from streamapp.telemetry.metrics import Metrics
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
@@ -62,6 +66,10 @@ def create_app(
     files = load_files(settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set)
     if providers is None:
         providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
+    metrics = Metrics()
+    providers = {
+        name: Metered(provider, name=name, meter=metrics) for name, provider in providers.items()
+    }
     routes = Routes(settings, providers)
     app = _faust_app(settings)
     prompts = _prompts(app, settings)
@@ -78,7 +86,7 @@ def create_app(
     problems = router.problems(PromptRegistry.of(files))
     if problems:
         raise ConfigurationError("; ".join(problems))
-    outcomes = Counts()
+    outcomes = Observed(metrics)
     emitter = Emitter(lambda *record: app.producer.send(*record))
     ledger = _ledger(app, settings, emitter)
     requests = _raw_topic(app, settings, "requests")
@@ -96,7 +104,7 @@ def create_app(
         seek=lambda tp, offset: app.consumer.seek(tp, offset),
         first_from=LogProbe(settings).first_from,
         on_fatal=app.fail,
-        on_gap=outcomes.gap,
+        on_gap=metrics.gap,
         is_awake=lambda: app.watchdog.loop_lag_s < settings.session_timeout_s,
         max_in_flight=settings.max_in_flight,
         max_pending=settings.max_in_flight * PENDING_FACTOR,
@@ -124,7 +132,7 @@ def create_app(
             lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
         ),
         closing=(routes.aclose, peers.aclose),
-        summary=outcomes.take,
+        summary=metrics.take,
     )
 
     burial = Burial(
@@ -149,47 +157,30 @@ def create_app(
         mine = sum(tp.topic == settings.topic("requests") for tp in assigned)
         routes.set_share(mine / settings.partitions)
 
+    health = AppHealth(app, impaired=routes.impaired)
     install(
         app,
-        answerer=router,
-        health=AppHealth(app, impaired=routes.impaired),
+        answerer=ObservedRouter(router, outcomes),
+        health=health,
         book=prompts,
         variants=variants,
         inbox=inbox,
+        letters=DeadLetters(settings, lambda *record: app.producer.send(*record)),
+        snapshots=Snapshots(
+            app,
+            settings=settings,
+            metrics=metrics,
+            outcomes=outcomes,
+            health=health,
+            open_targets=routes.impaired,
+        ),
+        metrics=metrics.text,
         peers=peers,
         records={type: registry.processor_for(type).record for type in registry.types},
         topics=topic_specs(settings),
         settings=settings,
     )
     return app
-
-
-class Counts:
-    """Counts outcomes between two summaries in the log."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-
-    def answered(self, *, type: str, duration_s: float) -> None:
-        """Count a response."""
-        self._counts["answered"] += 1
-
-    def replayed(self, *, type: str) -> None:
-        """Count a stored outcome that was delivered again."""
-        self._counts["replayed"] += 1
-
-    def buried(self, *, type: str | None, kind: str) -> None:
-        """Count a dead letter."""
-        self._counts["dead_letters"] += 1
-
-    def gap(self, tp: TP) -> None:
-        """Count a gap in a partition's offsets."""
-        self._counts["offset_gaps"] += 1
-
-    def take(self) -> dict[str, Any]:
-        """Return the counts since the last call."""
-        counts, self._counts = dict(self._counts), Counter()
-        return counts
 
 
 def _faust_app(settings: Settings) -> StreamApp:

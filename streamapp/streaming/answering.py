@@ -17,12 +17,16 @@ from streamapp.processors.router import Router
 from streamapp.records.codec import recover_id
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
+from streamapp.records.response import Response
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
 from streamapp.streaming.topics import RECORD_LIMIT
 from streamapp.streaming.window import Event, Lease, Message
 
 log = structlog.get_logger(__name__)
+
+#: How often a record was sent again; see dead_letters.py.
+REPLAYS = "streamapp.replays"
 
 #: Room for headers and framing beside key and value, bytes.
 HEADER_ROOM = 4_096
@@ -33,7 +37,7 @@ ID_REUSED = "id: was answered before for a record with other content; use a new 
 class Outcomes(Protocol):
     """Hears how records ended; the door of metrics."""
 
-    def answered(self, *, type: str, duration_s: float) -> None:
+    def answered(self, response: Response) -> None:
         """A response was delivered."""
         ...
 
@@ -41,7 +45,7 @@ class Outcomes(Protocol):
         """A stored outcome was delivered again."""
         ...
 
-    def buried(self, *, type: str | None, kind: str) -> None:
+    def buried(self, letter: DeadLetter, *, type: str | None) -> None:
         """A dead letter was delivered."""
         ...
 
@@ -135,7 +139,7 @@ class Answering:
         )
         await self._ledger.write(id, entry, lease)
         await self._emit(message, lease, answer)
-        self._outcomes.answered(type=request.type, duration_s=response.duration_s)
+        self._outcomes.answered(response)
         log.debug(
             "record.answered",
             id=id,
@@ -187,7 +191,7 @@ class Answering:
             )
             await self._ledger.write(id, entry, lease)
         await self._emit_dead_letter(message, lease, headers)
-        self._outcomes.buried(type=type, kind=letter.kind)
+        self._outcomes.buried(letter, type=type)
         log.error(
             "record.dead_lettered",
             kind=letter.kind.value,
@@ -214,8 +218,17 @@ class Answering:
             key=message.key,
             value=value,
             partition=message.tp.partition,
-            headers={name: text.encode() for name, text in headers.items()},
+            headers={
+                **{name: text.encode() for name, text in headers.items()},
+                **replays_of(message),
+            },
         )
+
+
+def replays_of(message: Message) -> dict[str, bytes]:
+    """Return the header that says how often the record was sent again, where it has one."""
+    headers = dict(message.headers or ())
+    return {REPLAYS: headers[REPLAYS]} if REPLAYS in headers else {}
 
 
 def _is_oversize(key: bytes | None, size: int) -> bool:

@@ -25,7 +25,7 @@ Nothing of Faust runs here: a record is anything with the shape of its ``Event``
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
 from contextvars import copy_context
 from itertools import chain
 from typing import Any, Literal, Protocol
@@ -46,6 +46,11 @@ class Message(Protocol):
     key: bytes | None
     value: bytes | None
     generation_id: int
+
+    @property
+    def headers(self) -> Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None:
+        """The record's headers, as Faust has them."""
+        ...
 
 
 class Event(Protocol):

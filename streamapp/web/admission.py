@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from aiohttp import web
+from aiokafka.errors import KafkaError
 
 from streamapp.errors import Expired
 from streamapp.records.request import Request
@@ -13,6 +14,9 @@ from streamapp.web.bodies import BodyReader
 from streamapp.web.errors import Refusal
 from streamapp.web.gate import Gate
 from streamapp.web.health import Health, is_ready
+
+#: Requests that read topics at once: each has a Kafka client of its own.
+LOOKS = 4
 
 
 class Admission:
@@ -39,6 +43,7 @@ class Admission:
         self._deadline_s = deadline_s
         self._now = now
         self._bodies = BodyReader()
+        self._looks = asyncio.Semaphore(LOOKS)
 
     @asynccontextmanager
     async def admitted(self, request: web.Request) -> AsyncIterator[bytes]:
@@ -57,6 +62,20 @@ class Admission:
                 raise _unavailable("too many requests are waiting here", code="busy")
             async with self._gate:
                 yield body
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """Run the block that asks the broker, a few at a time.
+
+        Raises:
+            Refusal: The broker does not answer.
+            Expired: It does not answer in time.
+        """
+        async with _within(self._deadline_s), self._looks:
+            try:
+                yield
+            except (KafkaError, TimeoutError) as error:
+                raise _unavailable("the broker does not answer", code="broker") from error
 
     async def read(self, request: web.Request) -> bytes:
         """Return the body of a request that needs no place, within the same bounds."""

@@ -12,8 +12,8 @@ from typing_extensions import TypedDict
 from streamapp.prompts.settings import PromptSettings
 from streamapp.records.request import ID_LIMIT
 from streamapp.records.response import Response
+from streamapp.web import dead_letters, prompts
 from streamapp.web import openai_shapes as shapes
-from streamapp.web import prompts
 
 JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/jsonl"
 
@@ -325,6 +325,46 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation(
         method="GET",
+        path="/v1/dead-letters",
+        summary="List the newest dead letters",
+        tag="Dead letters",
+        answers={200: dead_letters.DeadLetterList},
+        errors=(422, 503, 504),
+        query={
+            "kind": {"type": "string", "description": "Only this kind."},
+            "type": {"type": "string", "description": "Only this record type."},
+            "id": {"type": "string", "description": "Only this record."},
+            "q": {"type": "string", "description": "Only what holds this text."},
+            "limit": {"type": "integer", "minimum": 1, "maximum": dead_letters.LISTED},
+        },
+    ),
+    Operation(
+        method="POST",
+        path="/v1/dead-letters/replay",
+        summary="Send dead letters' records again, at a rate",
+        tag="Dead letters",
+        body=dead_letters.Replay,
+        answers={200: dead_letters.ReplayResults},
+        errors=(408, 413, 415, 422, 503, 504),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/live",
+        summary="Follow this worker's numbers and outcomes",
+        tag="Operation",
+        streams=True,
+        answers={200: EVENTS},
+        errors=(503,),
+    ),
+    Operation(
+        method="GET",
+        path="/metrics",
+        summary="Everything that is counted, for Prometheus",
+        tag="Operation",
+        answers={200: "text/plain"},
+    ),
+    Operation(
+        method="GET",
         path="/livez",
         summary="Whether the process should be left alone",
         tag="Operation",
@@ -372,6 +412,14 @@ OPERATIONS: Sequence[Operation] = (
         method="GET",
         path="/docs",
         summary="A page that shows this document",
+        tag="Documents",
+        answers={200: "text/html"},
+        is_open=True,
+    ),
+    Operation(
+        method="GET",
+        path="/",
+        summary="The dashboard",
         tag="Documents",
         answers={200: "text/html"},
         is_open=True,

@@ -1,6 +1,6 @@
 """Every page of a worker, with what it needs; called once by bootstrap."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import faust
 
@@ -9,10 +9,12 @@ from streamapp.records.request import Request
 from streamapp.settings import Settings
 from streamapp.web.admission import Admission
 from streamapp.web.asyncapi import Topic, asyncapi
+from streamapp.web.dead_letters import Letters, dead_letters
 from streamapp.web.documents import documents
 from streamapp.web.gate import Gate
 from streamapp.web.generate import Answerer, generate
 from streamapp.web.health import Health
+from streamapp.web.live import Snapshots, live
 from streamapp.web.openai import openai
 from streamapp.web.openapi import openapi
 from streamapp.web.operations import OPERATIONS
@@ -32,6 +34,9 @@ def install(
     answerer: Answerer,
     health: Health,
     inbox: Inbox,
+    letters: Letters,
+    snapshots: Snapshots,
+    metrics: Callable[[], bytes],
     peers: Peers,
     book: Book,
     variants: Variants,
@@ -66,6 +71,8 @@ def install(
         ),
         prompts(book=book, admission=admission),
         stats(variants=variants, peers=peers, admission=admission),
+        dead_letters(letters=letters, admission=admission),
+        live(snapshots=snapshots, metrics=metrics),
         documents(
             openapi=openapi(OPERATIONS, records=records, has_keys=bool(settings.keys)),
             asyncapi=asyncapi(settings, topics=topics, records=records),

@@ -20,6 +20,7 @@ from streamapp.records.codec import parse
 from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
+from streamapp.streaming.dead_letters import Filter
 from streamapp.streaming.embedded import free_port
 from streamapp.streaming.ledger import digest
 from streamapp.streaming.topics import topic_specs
@@ -118,6 +119,45 @@ class FakeInbox:
         return self.words.get(id, Known())
 
 
+class FakeLetters:
+    """Dead letters that a test puts there."""
+
+    def __init__(self) -> None:
+        self.letters: list[dict[str, Any]] = []
+        self.asked: list[Filter] = []
+        self.replayed: list[tuple[tuple[int, int], float]] = []
+        self.failure: Exception | None = None
+
+    async def newest(self, wanted: Filter, *, limit: int) -> list[dict[str, Any]]:
+        self.asked.append(wanted)
+        if self.failure:
+            raise self.failure
+        return self.letters[:limit]
+
+    async def replay(
+        self, places: Sequence[tuple[int, int]], *, rate_per_s: float
+    ) -> dict[tuple[int, int], str]:
+        self.replayed += [(place, rate_per_s) for place in places]
+        return dict.fromkeys(places, "sent")
+
+
+class FakeSnapshots:
+    """A worker that does nothing."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[dict[str, Any]] = []
+        self.is_draining = False
+
+    def static(self) -> dict[str, Any]:
+        return {"version": "1"}
+
+    def now(self) -> dict[str, Any]:
+        return {"in_flight": 0, "draining": self.is_draining}
+
+    def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:
+        return len(self.outcomes), self.outcomes[after:]
+
+
 class Site:
     """One worker's web server and a client for it."""
 
@@ -171,8 +211,26 @@ def book() -> FakeBook:
 
 
 @pytest.fixture
+def letters() -> FakeLetters:
+    """No dead letters."""
+    return FakeLetters()
+
+
+@pytest.fixture
+def snapshots() -> FakeSnapshots:
+    """A worker at rest."""
+    return FakeSnapshots()
+
+
+@pytest.fixture
 async def serve(
-    health: FakeHealth, answerer: FakeAnswerer, inbox: FakeInbox, book: FakeBook, variants: Variants
+    health: FakeHealth,
+    answerer: FakeAnswerer,
+    inbox: FakeInbox,
+    letters: FakeLetters,
+    snapshots: FakeSnapshots,
+    book: FakeBook,
+    variants: Variants,
 ) -> AsyncIterator[Serve]:
     """Start servers with given settings; stop them after the test."""
     sites: list[tuple[Web, aiohttp.ClientSession, Peers]] = []
@@ -200,6 +258,9 @@ async def serve(
             health=health,
             inbox=own_inbox or inbox,
             peers=peers,
+            letters=letters,
+            snapshots=snapshots,
+            metrics=lambda: b"streamapp_in_flight 0.0\n",
             book=book,
             variants=variants,
             records={type: registry.processor_for(type).record for type in registry.types},

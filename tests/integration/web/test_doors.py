@@ -62,7 +62,7 @@ async def test_without_keys_the_loopback_is_open(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/table", "/table/", "/router", "/graph", "/stats", "/assignment/", "/performance/", "/"],
+    ["/table", "/table/", "/router", "/graph", "/stats", "/assignment/", "/performance/"],
 )
 async def test_pages_of_faust_are_not_there(serve: Serve, path: str) -> None:
     """Tables, topology and statistics are not served by Faust's pages."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from streamapp.streaming.lane import TP
 from streamapp.streaming.window import Lease, LeaseLost, Window
@@ -14,6 +15,7 @@ class FakeMessage:
     key: bytes | None
     generation_id: int
     value: bytes | None = b""
+    headers: Any = None
 
 
 @dataclass

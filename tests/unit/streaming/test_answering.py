@@ -9,6 +9,7 @@ from faust.types import TP
 
 from streamapp.errors import InternalError, ProviderRejected, UnknownType
 from streamapp.processors.router import Answer
+from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.answering import Answering
@@ -29,6 +30,7 @@ class FakeMessage:
     key: bytes | None = b"k"
     tp: TP = T2
     generation_id: int = 1
+    headers: Any = None
 
 
 @dataclass
@@ -83,14 +85,14 @@ class Outcomes:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def answered(self, *, type: str, duration_s: float) -> None:
+    def answered(self, response: Response) -> None:
         self.seen.append("answered")
 
     def replayed(self, *, type: str) -> None:
         self.seen.append("replayed")
 
-    def buried(self, *, type: str | None, kind: str) -> None:
-        self.seen.append(f"buried {kind}")
+    def buried(self, letter: DeadLetter, *, type: str | None) -> None:
+        self.seen.append(f"buried {letter.kind}")
 
 
 class Fixture:

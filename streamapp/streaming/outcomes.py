@@ -1,0 +1,129 @@
+"""How records ended: counted, and the last ones kept for whoever looks."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from pydantic_core import to_json
+
+from streamapp.errors import Failure
+from streamapp.llm.pieces import Pieces
+from streamapp.processors.router import Answer, Router
+from streamapp.records.dead_letter import DeadLetter
+from streamapp.records.request import Request
+from streamapp.records.response import Response
+from streamapp.telemetry.metrics import Metrics
+
+#: Outcomes kept, and characters of an answer kept with each.
+KEPT, PREVIEW = 200, 400
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One end of a record, in the order of ``number``."""
+
+    number: int
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+class Observed:
+    """Hears of outcomes, for the metrics and for the tail.
+
+    Args:
+        now: Wall clock, seconds since the epoch.
+    """
+
+    def __init__(self, metrics: Metrics, *, now: Callable[[], float] = time.time) -> None:
+        self._metrics = metrics
+        self._now = now
+        self._numbers = count(1)
+        self.tail: deque[Outcome] = deque(maxlen=KEPT)
+
+    def answered(self, response: Response, *, source: str = "topic") -> None:
+        """A response was delivered."""
+        usage, cost_usd = response.usage, response.cost_usd
+        self._metrics.answered(type=response.type, duration_s=response.duration_s)
+        self._metrics.spent(
+            response.provider,
+            response.model,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            usd=float(cost_usd or 0),
+        )
+        output = response.output
+        text = output if isinstance(output, str) else to_json(output).decode()
+        self._keep(
+            id=response.id,
+            type=response.type,
+            status="ok",
+            source=source,
+            provider=response.provider,
+            model=response.model,
+            prompt=_prompt(response),
+            label=response.prompt.label if response.prompt else None,
+            cached=response.cached,
+            duration_s=response.duration_s,
+            tokens=usage.input_tokens + usage.output_tokens,
+            cost_usd=None if cost_usd is None else format(cost_usd, "f"),
+            text=text[:PREVIEW],
+        )
+
+    def replayed(self, *, type: str) -> None:
+        """A stored outcome was delivered again."""
+        self._metrics.replayed(type=type)
+
+    def buried(self, letter: DeadLetter, *, type: str | None) -> None:
+        """A dead letter was delivered."""
+        self._metrics.buried(type=type, kind=letter.kind.value)
+        self._keep(
+            id=letter.request_id,
+            type=type,
+            status="dead",
+            source="topic",
+            kind=letter.kind.value,
+            partition=letter.partition,
+            offset=letter.offset,
+            text=letter.message[:PREVIEW],
+        )
+
+    def failed(self, failure: Failure, *, id: str, type: str) -> None:
+        """A record over HTTP ended as an error."""
+        self._metrics.failed(type=type)
+        kind, text = failure.kind.value, str(failure)[:PREVIEW]
+        self._keep(id=id, type=type, status="failed", source="http", kind=kind, text=text)
+
+    def _keep(self, **fields: Any) -> None:
+        at = round(self._now(), 3)
+        self.tail.append(Outcome(next(self._numbers), {"at": at, **fields}))
+
+
+class ObservedRouter:
+    """The router as HTTP uses it: what it answers is counted, too."""
+
+    def __init__(self, router: Router, outcomes: Observed) -> None:
+        self._router = router
+        self._outcomes = outcomes
+
+    def decode(self, value: bytes) -> Request:
+        """Return the request that a body holds; raises as the router."""
+        return self._router.decode(value)
+
+    async def answer(
+        self, request: Request, *, id: str, key: bytes | None, pieces: Pieces | None = None
+    ) -> Answer:
+        """Return the answer; raises as the router."""
+        try:
+            answer = await self._router.answer(request, id=id, key=key, pieces=pieces)
+        except Failure as failure:
+            self._outcomes.failed(failure, id=id, type=request.type)
+            raise
+        self._outcomes.answered(answer.response, source="http")
+        return answer
+
+
+def _prompt(response: Response) -> str | None:
+    use = response.prompt
+    return f"{use.name}:{use.version}" if use else None
