@@ -34,7 +34,8 @@ class ProviderSettings(BaseModel):
     """One ``[providers.NAME]`` of the file.
 
     ``api_key_env`` names the environment variable that holds the key; the key itself is
-    read from there into ``api_key`` and never belongs into the file.
+    read from there into ``api_key`` and never belongs into the file. ``api_version`` is Azure's
+    or Anthropic's date of their API, where another one than the current is wanted.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,6 +44,7 @@ class ProviderSettings(BaseModel):
     base_url: str | None = None
     api_key_env: str | None = None
     api_key: SecretStr | None = Field(default=None, exclude=True)
+    api_version: str | None = Field(default=None, pattern=r"^[0-9A-Za-z.-]{1,40}$")
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     burst_s: float = Field(default=0.05, ge=0)

@@ -9,8 +9,8 @@ from decimal import Decimal
 import structlog
 
 from streamapp.errors import BudgetExceeded
+from streamapp.llm.billing import Bill
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.metering import Bill
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.spend import Account, Amounts, Spend
 from streamapp.settings import BudgetSettings

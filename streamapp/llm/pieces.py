@@ -1,5 +1,6 @@
 """How the text of an answer travels while it is still being written."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import orjson
@@ -22,6 +23,17 @@ class Pieces(Protocol):
     async def add(self, text: str) -> None:
         """Take the next piece, never empty."""
         ...
+
+
+async def give(pieces: Pieces, texts: AsyncIterator[str]) -> None:
+    """Give the texts of one attempt as they come; empty ones are none."""
+    is_begun = False
+    async for text in texts:
+        if text and not is_begun:
+            is_begun = True
+            await pieces.begin()
+        if text:
+            await pieces.add(text)
 
 
 async def give_whole(pieces: Pieces, output: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the fake OpenAI server answers: outcomes by script, and their bytes."""
+"""What the fake server answers: outcomes by script, and their bytes."""
 
 import base64
 import gzip
@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from streamapp.llm.instance import instance_of
+from tests.support.fakeanthropic import PATH, as_message, message_events
 
 DIMENSIONS = 8
 #: Stands in every error body, to prove that nothing of one reaches logs or dead letters.
@@ -28,6 +29,7 @@ class Outcome:
         status: HTTP status; from 400 on the body is OpenAI's error shape.
         code: The error's ``code``; ``type`` goes with it.
         headers: Added headers, such as ``retry-after``.
+        body: Of an error, in place of the default one.
         text: The answer's text in place of the default one.
         finish_reason: Of the answer.
         shape: A broken or special answer: ``garbage``, ``truncated``, ``html``,
@@ -44,6 +46,7 @@ class Outcome:
     status: int = 200
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
     text: str | None = None
     finish_reason: str = "stop"
     shape: str | None = None
@@ -68,7 +71,8 @@ def payload(outcome: Outcome, path: str, body: Any, texts: Sequence[str]) -> tup
     if shape == "insufficient_quota":
         return 429, error_body("insufficient_quota", 429)
     if status >= 400 and not shape:
-        return status, error_body(outcome.code, status)
+        own = outcome.body
+        return status, error_body(outcome.code, status) if own is None else own.encode()
     if shape == "garbage":
         return status, b"\x00\xff not an answer"
     if shape == "html":
@@ -80,15 +84,18 @@ def payload(outcome: Outcome, path: str, body: Any, texts: Sequence[str]) -> tup
     else:
         answer = _completion(body, outcome)
         _bend(answer, shape)
+        if path.endswith(PATH):
+            answer = as_message(answer)
     raw = orjson.dumps(answer)
     if shape == "nan":
-        raw = raw.replace(b'"total_tokens":', b'"total_tokens":NaN,"x":')
+        raw = raw.replace(b'_tokens":', b'_tokens":NaN,"x":', 1)
     return status, raw[: len(raw) // 2] if shape == "truncated" else raw
 
 
 def is_streamed(outcome: Outcome, path: str, body: Any) -> bool:
     """Whether the answer goes out as server-sent events."""
-    unfit = ("garbage", "html", "gzip_bomb", "empty_choices", "wrong_type", "truncated", "nan")
+    unfit = ("garbage", "html", "gzip_bomb", "empty_choices", "null_content", "wrong_type")
+    unfit += ("truncated", "nan")
     wants = body.get("stream") and not path.endswith("/embeddings")
     return wants and outcome.logged_status == 200 and outcome.shape not in unfit
 
@@ -97,6 +104,9 @@ def events(outcome: Outcome, path: str, body: Any) -> list[bytes]:
     """Return the server-sent events of a streamed answer, a piece of text per word."""
     whole = _completion(body, outcome)
     _bend(whole, outcome.shape)
+    error = {"message": CANARY, "type": outcome.code or "server_error", "code": outcome.code}
+    if path.endswith(PATH):
+        return message_events(as_message(whole), outcome.shape == "stream_error" and error)
     choice = whole["choices"][0]
     text = choice["message"]["content"] or ""
     pieces = re.findall(r"\S+\s*|\s+", text)
@@ -112,8 +122,7 @@ def events(outcome: Outcome, path: str, body: Any) -> list[bytes]:
     if (body.get("stream_options") or {}).get("include_usage"):
         chunks.append({**head, "choices": [], "usage": whole["usage"]})
     if outcome.shape == "stream_error":
-        error = {"error": {"message": CANARY, "type": "server_error", "code": outcome.code}}
-        chunks[len(chunks) // 2 :] = [error]
+        chunks[len(chunks) // 2 :] = [{"error": error}]
     return [*(b"data: %b\n\n" % orjson.dumps(c) for c in chunks), b"data: [DONE]\n\n"]
 
 
@@ -132,13 +141,13 @@ def _bend(answer: Any, shape: str | None) -> None:
 
 def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
     question = last_user(body)
-    wanted = body.get("response_format") or {}
+    schema = _schema_of(body)
     if outcome.text is not None:
         text = outcome.text
     elif outcome.size:
         text = "x" * outcome.size
-    elif wanted.get("type") == "json_schema":
-        text = orjson.dumps(instance_of(wanted["json_schema"].get("schema", {}))).decode()
+    elif schema is not None:
+        text = orjson.dumps(instance_of(schema)).decode()
     else:
         text = f"answer to: {question[:40]}"
     read = sum(len(t.split()) for t in texts_of(body))
@@ -162,6 +171,14 @@ def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
             "total_tokens": read + written,
         },
     }
+
+
+def _schema_of(body: Any) -> Any:
+    """Return the schema that a request wants its answer to fit, in OpenAI's or Anthropic's way."""
+    wanted = body.get("response_format") or (body.get("output_config") or {}).get("format") or {}
+    if wanted.get("type") != "json_schema":
+        return None
+    return wanted["schema"] if "schema" in wanted else wanted["json_schema"].get("schema", {})
 
 
 def _embeddings(body: Any, texts: Sequence[str]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ A request can also carry its own script, anywhere in its messages or inputs, as
 played in order over the requests that carry the same text, and its last outcome repeats.
 The first match wins: marker, rules in order, rate limit, default.
 
-A request with ``"stream": true`` is answered by server-sent events, a piece per word.
+It answers at any path by that path's end: OpenAI's, Azure's and Anthropic's. A request with
+``"stream": true`` is answered by server-sent events, a piece per word.
 """
 
 import argparse
@@ -165,7 +166,12 @@ class FakeLLM:
     @property
     def base_url(self) -> str:
         """The URL for ``OPENAI_BASE_URL``."""
-        return f"http://127.0.0.1:{self._port}{PREFIX}"
+        return f"{self.root_url}{PREFIX}"
+
+    @property
+    def root_url(self) -> str:
+        """The URL without a version."""
+        return f"http://127.0.0.1:{self._port}"
 
     @property
     def counts(self) -> dict[str, Any]:
@@ -194,7 +200,7 @@ class FakeLLM:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.rel_url.path
-        if path.startswith(PREFIX) and request.method == "POST":
+        if request.method == "POST" and not path.startswith("/_"):
             return await self._answer(request, path)
         return await self._control(request, path)
 

@@ -2,35 +2,40 @@
 
 from collections.abc import Callable
 
-from streamapp.errors import ConfigurationError
 from streamapp.llm.provider import LLMProvider
+from streamapp.llm.providers.anthropic import AnthropicProvider
+from streamapp.llm.providers.azure_openai import AzureOpenAIProvider
+from streamapp.llm.providers.litellm import LiteLLMProvider, import_litellm
 from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.llm.providers.openai import OpenAIProvider
 from streamapp.llm.timeout import TimeLimited
-from streamapp.settings import ProviderSettings
+from streamapp.settings import ProviderKind, ProviderSettings
 
 
 def build_provider(name: str, settings: ProviderSettings) -> LLMProvider:
     """Return the provider ``name`` of the settings, each attempt limited in time.
 
     Raises:
-        ConfigurationError: Its kind is not available, or one of its settings is wrong.
+        ConfigurationError: One of its settings is wrong, or what its kind needs is not installed.
     """
-    builder = _BUILDERS.get(settings.kind)
-    if builder is None:
-        available = ", ".join(sorted(_BUILDERS))
-        raise ConfigurationError(
-            f"providers.{name}.kind: {settings.kind!r} is not available; use one of: {available}"
-        )
-    return TimeLimited(builder(name, settings), name=name, timeout_s=settings.timeout_s)
+    provider = _BUILDERS[settings.kind](name, settings)
+    return TimeLimited(provider, name=name, timeout_s=settings.timeout_s)
 
 
-def _openai(name: str, settings: ProviderSettings) -> LLMProvider:
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    return OpenAIProvider(name, base_url=settings.base_url, api_key=key)
+def _key(settings: ProviderSettings) -> str | None:
+    return settings.api_key.get_secret_value() if settings.api_key else None
 
 
-_BUILDERS: dict[str, Callable[[str, ProviderSettings], LLMProvider]] = {
-    "openai": _openai,
+_BUILDERS: dict[ProviderKind, Callable[[str, ProviderSettings], LLMProvider]] = {
+    "anthropic": lambda name, p: AnthropicProvider(
+        name, base_url=p.base_url, api_key=_key(p), version=p.api_version
+    ),
+    "azure-openai": lambda name, p: AzureOpenAIProvider(
+        name, base_url=p.base_url, api_key=_key(p), api_version=p.api_version
+    ),
+    "litellm": lambda name, p: LiteLLMProvider(
+        name, litellm=import_litellm(name), base_url=p.base_url, api_key=_key(p)
+    ),
     "offline": lambda name, _: OfflineProvider(name),
+    "openai": lambda name, p: OpenAIProvider(name, base_url=p.base_url, api_key=_key(p)),
 }

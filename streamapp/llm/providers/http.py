@@ -3,6 +3,7 @@
 import io
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import Protocol
 
 import aiohttp
@@ -15,6 +16,8 @@ from streamapp.errors import (
     ProviderUnavailable,
     TooLarge,
 )
+from streamapp.llm.pieces import Pieces, give
+from streamapp.llm.providers.bodies import garbled
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
@@ -81,32 +84,47 @@ class Http:
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from error
 
-    async def events(self, url: URL, body: bytes) -> AsyncGenerator[bytes, None]:
-        """Yield the data of each server-sent event of a 200; close the iterator after use.
+    async def stream(
+        self, url: URL, body: bytes, *, feed: Callable[[bytes], str], pieces: Pieces
+    ) -> None:
+        """Read a 200 of server-sent events while it is written.
+
+        Args:
+            url: Where to post.
+            body: JSON.
+            feed: Takes the data of each event, and returns the text in it.
+            pieces: Gets what is no empty text; what it raises comes out as it is.
 
         Raises:
-            ProviderError: Another status, or the answer broke off.
+            ProviderError: Another status, the answer broke off, or it is no stream.
             TooLarge: The answer is longer than allowed.
         """
-        try:
-            async with self._request(url, body) as response:
-                if response.status != 200:
-                    await self._body(response)
-                rest, size = b"", 0
-                while piece := await response.content.readany():
-                    size = self._checked(size + len(piece))
-                    *lines, rest = (rest + piece).split(b"\n")
-                    for line in lines:
-                        if line.startswith(_DATA):
-                            yield line[len(_DATA) :].strip()
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._unavailable(error) from error
+        async with aclosing(self._events(url, body)) as events:
+            await give(pieces, (feed(event) async for event in events))
 
     async def aclose(self) -> None:
         """Close the session and its connections."""
         if self._session:
             await self._session.close()
             self._session = None
+
+    async def _events(self, url: URL, body: bytes) -> AsyncGenerator[bytes, None]:
+        try:
+            async with self._request(url, body) as response:
+                if response.status != 200:
+                    await self._body(response)
+                rest, size, is_empty = b"", 0, True
+                while piece := await response.content.readany():
+                    size = self._checked(size + len(piece))
+                    *lines, rest = (rest + piece).split(b"\n")
+                    for line in lines:
+                        if line.startswith(_DATA):
+                            is_empty = False
+                            yield line[len(_DATA) :].strip()
+                if is_empty:
+                    raise garbled("no event", self._name)
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unavailable(error) from error
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Read in pieces, so that neither a long body nor a bomb fills the memory."""

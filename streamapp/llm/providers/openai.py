@@ -6,12 +6,10 @@ adds a second to every start.
 
 import time
 from collections.abc import Callable
-from contextlib import aclosing
 
 from yarl import URL
 
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.pieces import Pieces
 from streamapp.llm.providers import openai_shapes as shapes
 from streamapp.llm.providers.http import MAX_ANSWER_BYTES, Http, checked_key, checked_url
 from streamapp.llm.providers.openai_errors import error_for
@@ -20,7 +18,6 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 _CHAT = "chat/completions"
 _EMBEDDINGS = "embeddings"
-_DONE = b"[DONE]"
 
 
 class OpenAIProvider:
@@ -73,28 +70,14 @@ class OpenAIProvider:
             return shapes.embeddings_completion(answer, call, provider=self._name)
         url, body = self._url(_CHAT, call.model), shapes.chat_request(call)
         if call.pieces is not None:
-            return await self._stream(url, body, call, call.pieces)
+            stream = shapes.ChatStream(call, provider=self._name)
+            await self._http.stream(url, body, feed=stream.feed, pieces=call.pieces)
+            return stream.completion()
         return shapes.chat_completion(await self._http.post(url, body), call, provider=self._name)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
-
-    async def _stream(self, url: URL, body: bytes, call: Call, pieces: Pieces) -> Completion:
-        stream = shapes.ChatStream(call, provider=self._name)
-        is_begun = False
-        async with aclosing(self._http.events(url, body)) as events:
-            async for event in events:
-                if event == _DONE:
-                    stream.end()
-                    break
-                text = stream.feed(event)
-                if text and not is_begun:
-                    is_begun = True
-                    await pieces.begin()
-                if text:
-                    await pieces.add(text)
-        return stream.completion()
 
     def _url(self, path: str, model: str) -> URL:
         # The models are the configured ones, so this stays small.

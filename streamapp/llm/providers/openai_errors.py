@@ -1,4 +1,7 @@
-"""OpenAI's statuses and error bodies as our errors; no text of a body gets further than here."""
+"""Statuses and error bodies as our errors; no text of a body gets further than here.
+
+OpenAI's shape, those of servers compatible with it, and Anthropic's, which differs in its words.
+"""
 
 import math
 import re
@@ -21,8 +24,18 @@ from streamapp.errors import (
 _FILTER_CODES = frozenset({"content_filter", "content_policy_violation"})
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 #: What servers without a code of their own say (vLLM, llama.cpp, TGI).
-_CONTEXT_PHRASES = ("maximum context length", "context size", "context window")
-_QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_CONTEXT_PHRASES = (
+    "maximum context length",
+    "context size",
+    "context window",
+    "prompt is too long",
+)
+_QUOTA_CODES = frozenset(
+    {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"}
+    | {"enforced_spend_limit_reached", "contract_spend_limit_reached"}
+)
+#: Anthropic's own spend limits, which come as a 400 without a code.
+_QUOTA_PHRASES = ("reached your specified", "credit balance is too low")
 _STATUS = re.compile(r"[45]\d\d")
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 
@@ -88,6 +101,8 @@ def _leaf(status: int, codes: list[str], text: str) -> type[ProviderError]:
             return ContextLengthExceeded
     if status in (401, 402, 403) or not _QUOTA_CODES.isdisjoint(codes):
         return ProviderDenied
+    if status == 400 and any(phrase in text for phrase in _QUOTA_PHRASES):
+        return ProviderDenied
     if status == 429:
         return RateLimited
     if status in (408, 409) or status >= 500:
@@ -106,7 +121,10 @@ def _details(body: bytes) -> tuple[list[str], str]:
         error = error.get("error", error)
     if not isinstance(error, dict):
         return [], str(error).lower()
-    codes = [error[name] for name in ("code", "type") if isinstance(error.get(name), str)]
+    details = error.get("details")
+    cause = details.get("error_code") if isinstance(details, dict) else None
+    found = (cause, error.get("code"), error.get("type"))
+    codes = [code for code in found if isinstance(code, str)]
     return codes, str(error.get("message", "")).lower()
 
 

@@ -1,22 +1,15 @@
 """OpenAI's request and answer bodies, to and from ours; nothing here does I/O."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
-from streamapp.errors import ContentFiltered, GarbledAnswer, InvalidRecord, ProviderUnavailable
+from streamapp.errors import ContentFiltered, ProviderUnavailable
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.providers.bodies import count, decode, encode, garbled
 from streamapp.llm.providers.openai_errors import stream_error
+from streamapp.llm.providers.strict_schema import fits_strict_mode
 from streamapp.records.response import Usage
 
-Headers = Mapping[str, str]
-
-#: The keywords of which strict mode takes every combination.
-_STRICT_KEYWORDS = frozenset(
-    {"type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf"}
-    | {"$ref", "$defs", "title", "description"}
-)
+_DONE = b"[DONE]"
 
 
 def chat_request(call: Call) -> bytes:
@@ -37,12 +30,12 @@ def chat_request(call: Call) -> bytes:
         }
     if call.pieces is not None:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return _encode(body)
+    return encode(body)
 
 
 def embeddings_request(call: Call) -> bytes:
     """Return the body of ``POST /embeddings``; raises as `chat_request`."""
-    return _encode(
+    return encode(
         {
             **call.parameters,
             "model": call.model,
@@ -59,7 +52,7 @@ def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
         GarbledAnswer: The body is no completion.
         ContentFiltered: The provider withheld the answer, or the model refused to give one.
     """
-    return _chat_answer(_decode(body, provider), call, provider)
+    return _chat_answer(decode(body, provider), call, provider)
 
 
 class ChatStream:
@@ -81,7 +74,10 @@ class ChatStream:
             GarbledAnswer: It is no part of a completion.
             ProviderError: It says that something went wrong.
         """
-        chunk = _decode(event, self._provider)
+        if event == _DONE:
+            self._has_ended = True
+            return ""
+        chunk = decode(event, self._provider)
         if chunk.get("error"):
             raise stream_error(event, provider=self._provider)
         for name in ("model", "usage"):
@@ -95,12 +91,8 @@ class ChatStream:
             self._refusals.append("" + refusal)
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
         except (LookupError, TypeError, AttributeError) as error:
-            raise _garbled("no choice with a delta", self._provider) from error
+            raise garbled("no choice with a delta", self._provider) from error
         return self._texts[-1]
-
-    def end(self) -> None:
-        """Note that the provider said it has sent all."""
-        self._has_ended = True
 
     def completion(self) -> Completion:
         """Return the whole answer; raises as `chat_completion`.
@@ -121,11 +113,11 @@ def _chat_answer(answer: dict[str, Any], call: Call, provider: str) -> Completio
         message, finish_reason = choice["message"], choice.get("finish_reason")
         content, refusal = message.get("content"), message.get("refusal")
     except (LookupError, TypeError, AttributeError) as error:
-        raise _garbled("no choice with a message", provider) from error
+        raise garbled("no choice with a message", provider) from error
     if finish_reason == "content_filter" or (refusal and not content):
         raise ContentFiltered(f"{provider}: the answer was withheld", provider=provider, status=200)
     if not isinstance(content, str):
-        raise _garbled("no text in the message", provider)
+        raise garbled("no text in the message", provider)
     return Completion(
         output=content,
         model=_model(answer, call),
@@ -141,15 +133,15 @@ def embeddings_completion(body: bytes, call: Call, *, provider: str) -> Completi
     Raises:
         GarbledAnswer: The body does not hold a vector for each input.
     """
-    answer = _decode(body, provider)
+    answer = decode(body, provider)
     try:
         items = sorted(answer["data"], key=lambda item: item["index"])
         vectors = [item["embedding"] for item in items]
         indexes = [item["index"] for item in items]
     except (LookupError, TypeError) as error:
-        raise _garbled("no list of vectors", provider) from error
+        raise garbled("no list of vectors", provider) from error
     if indexes != list(range(len(call.inputs))) or not all(map(_is_vector, vectors)):
-        raise _garbled("not one vector for each input", provider)
+        raise garbled("not one vector for each input", provider)
     return Completion(
         output=vectors,
         model=_model(answer, call),
@@ -157,50 +149,6 @@ def embeddings_completion(body: bytes, call: Call, *, provider: str) -> Completi
         usage=_usage(answer),
         finish_reason=None,
     )
-
-
-def fits_strict_mode(schema: Any) -> bool:
-    """Whether OpenAI's strict mode takes ``schema``; it refuses others with a 400.
-
-    Source: https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
-    """
-    return isinstance(schema, Mapping) and schema.get("type") == "object" and _is_strict(schema)
-
-
-def _is_strict(schema: Any) -> bool:
-    if not isinstance(schema, Mapping) or not schema or not schema.keys() <= _STRICT_KEYWORDS:
-        return False
-    properties = schema.get("properties", {})
-    if schema.get("type") == "object" and (
-        schema.get("additionalProperties") is not False
-        or set(schema.get("required", ())) != set(properties)
-    ):
-        return False
-    children = [*properties.values(), *schema.get("anyOf", ()), *schema.get("$defs", {}).values()]
-    if "items" in schema:
-        children.append(schema["items"])
-    return all(map(_is_strict, children))
-
-
-def _encode(body: Any) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except TypeError as error:
-        raise InvalidRecord("the request holds a value that JSON cannot carry") from error
-
-
-def _decode(body: bytes, provider: str) -> dict[str, Any]:
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise _garbled("not JSON", provider) from error
-    if not isinstance(answer, dict):
-        raise _garbled("no object", provider)
-    return answer
-
-
-def _garbled(what: str, provider: str) -> GarbledAnswer:
-    return GarbledAnswer(f"{provider}: {what} in the answer", provider=provider, status=200)
 
 
 def _model(answer: dict[str, Any], call: Call) -> str:
@@ -212,18 +160,14 @@ def _usage(answer: dict[str, Any]) -> Usage:
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return Usage()
-    read = _count(usage.get("prompt_tokens"))
+    read = count(usage.get("prompt_tokens"))
     details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    cached = count(details.get("cached_tokens")) if isinstance(details, dict) else 0
     return Usage(
         input_tokens=read,
-        output_tokens=_count(usage.get("completion_tokens")),
+        output_tokens=count(usage.get("completion_tokens")),
         cache_read_tokens=min(cached, read),
     )
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _is_vector(value: Any) -> bool:

@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamapp.errors import BudgetExceeded, Kind
+from streamapp.llm.billing import Billed
 from streamapp.llm.budget import Budgeted, Budgets
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.cost import Price, Prices
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.metering import Metered
 from streamapp.llm.spend import Spend
 from streamapp.settings import BudgetSettings, ProviderSettings
 from tests.fakes import FakeClock, FakeProvider
@@ -50,9 +50,9 @@ def make(clock: FakeClock, llm: FakeProvider, cheap: FakeProvider) -> Make:
             f"b{n}": BudgetSettings(**fields) for n, fields in enumerate(limits or ({**one},))
         }
         budgets = Budgets(settings, spend or Spend("w"), now=clock)
-        metered = Metered(llm, prices=PRICES, payers=(budgets.pay,))
+        billed = Billed(llm, prices=PRICES, payers=(budgets.pay,))
         return Budgeted(
-            metered,
+            billed,
             budgets=budgets,
             substitute={"small": cheap}.__getitem__,
             sleep=clock.sleep,
@@ -248,8 +248,8 @@ async def test_workers_pass_a_budget_by_what_is_in_flight_at_most() -> None:
         spend, slow = Spend(name), Slow()
         settings = {"b": BudgetSettings(limit_usd=limit, action="dead_letter")}
         budgets = Budgets(settings, spend, now=clock)
-        metered = Metered(slow, prices=PRICES, payers=(budgets.pay,))
-        budgeted = Budgeted(metered, budgets=budgets, substitute={}.__getitem__)
+        billed = Billed(slow, prices=PRICES, payers=(budgets.pay,))
+        budgeted = Budgeted(billed, budgets=budgets, substitute={}.__getitem__)
         workers.append((spend, slow, budgeted))
     tasks: set[asyncio.Task[Completion]] = set()
 

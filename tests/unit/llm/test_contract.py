@@ -1,33 +1,55 @@
 """What every provider promises, on each of them."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from typing import Any
 
 import orjson
 import pytest
 
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
-from streamapp.llm.providers.offline import OfflineProvider
+from streamapp.llm.routes import Target
 from streamapp.llm.schema import Schemas
 from streamapp.settings import ProviderSettings
 from tests.fakes import FakeProvider, TakenPieces
 from tests.support.fakellm import FakeLLM
 from tests.unit.llm.calls import LABELS, chat, embeddings
 
+KINDS = ["fake", "offline", "openai", "azure", "azure-dated"]
+#: In an environment of its own: test_litellm.py runs these tests there.
+KINDS += ["litellm"] if find_spec("litellm") else []
+CHAT_KINDS = [*KINDS, "anthropic"]
 
-@pytest.fixture(params=["fake", "offline", "openai"])
+
+def made(kind: str, server: FakeLLM) -> LLMProvider:
+    """Return a provider of that kind, called ``mine``, on the server."""
+    settings: dict[str, Any] = {
+        "offline": {"kind": "offline"},
+        "openai": {"kind": "openai", "base_url": server.base_url},
+        "azure": {"kind": "azure-openai", "base_url": server.root_url},
+        "azure-dated": {
+            "kind": "azure-openai",
+            "base_url": server.root_url,
+            "api_version": "2024-10-21",
+        },
+        "anthropic": {"kind": "anthropic", "base_url": server.root_url},
+        "litellm": {"kind": "litellm", "base_url": server.base_url, "api_key": "sk-x"},
+    }
+    if kind == "fake":
+        return FakeProvider("mine")
+    provider = build_provider("mine", ProviderSettings(**settings[kind]))
+    return Target(provider, "openai/m") if kind == "litellm" else provider
+
+
+@pytest.fixture(params=CHAT_KINDS)
 async def provider(request: pytest.FixtureRequest, server: FakeLLM) -> AsyncIterator[LLMProvider]:
     """One of the providers; all of them are called ``mine``."""
-    settings = ProviderSettings(kind="openai", base_url=server.base_url)
-    made: dict[str, LLMProvider] = {
-        "fake": FakeProvider("mine"),
-        "offline": OfflineProvider("mine"),
-        "openai": build_provider("mine", settings),
-    }
-    provider = made[request.param]
-    yield provider
-    await provider.aclose()
+    provider = made(request.param, server)
+    async with contextlib.aclosing(provider):
+        yield provider
 
 
 async def test_chat_gives_text_and_says_who_answered(provider: LLMProvider) -> None:
@@ -45,6 +67,7 @@ async def test_chat_gives_text_and_says_who_answered(provider: LLMProvider) -> N
     assert not completion.cached
 
 
+@pytest.mark.parametrize("provider", KINDS, indirect=True)
 async def test_embeddings_give_one_vector_per_input_in_order(provider: LLMProvider) -> None:
     """Embeddings are one vector per input, equal for equal inputs, in the inputs' order."""
     completion = await provider.complete(embeddings("a", "bcd", "a"))

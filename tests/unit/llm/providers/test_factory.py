@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from importlib.util import find_spec
 
 import pytest
 
@@ -33,7 +34,14 @@ async def test_openai_takes_its_settings(server: FakeLLM) -> None:
             await provider.complete(chat())
 
 
-def test_kind_not_built_yet_names_the_available_ones() -> None:
-    """A kind that is not available is a configuration error that lists those that are."""
-    with pytest.raises(ConfigurationError, match=r"providers\.mine\.kind.*offline, openai"):
-        build_provider("mine", ProviderSettings(kind="anthropic"))
+@pytest.mark.skipif(find_spec("litellm") is not None, reason="litellm is installed here")
+def test_litellm_where_it_is_missing_says_where_to_put_it() -> None:
+    """The kind `litellm` without litellm is a configuration error that says what to do."""
+    with pytest.raises(ConfigurationError, match=r"providers\.mine\.kind.*environment of its own"):
+        build_provider("mine", ProviderSettings(kind="litellm"))
+
+
+def test_azure_needs_its_resource() -> None:
+    """The kind `azure-openai` has no default address."""
+    with pytest.raises(ConfigurationError, match=r"providers\.mine\.base_url"):
+        build_provider("mine", ProviderSettings(kind="azure-openai"))

@@ -114,7 +114,8 @@ async def test_events_may_be_cut_anywhere(pieces: TakenPieces) -> None:
     ("parts", "error"),
     [
         ([delta("half")], ProviderUnavailable),
-        ([b""], ProviderUnavailable),
+        ([b""], GarbledAnswer),
+        ([b'{"choices": []}'], GarbledAnswer),
         ([b"data: nonsense\n\n", DONE], GarbledAnswer),
         ([b'data: {"choices": 7}\n\n', DONE], GarbledAnswer),
         ([b'data: {"choices": [{"delta": {"content": 7}}]}\n\n', DONE], GarbledAnswer),

@@ -32,7 +32,7 @@ class Bill:
     cost_usd: Decimal | None
 
 
-class Metered:
+class Billed:
     """Puts a price on what ``provider`` answers, and tells ``payers`` of it.
 
     It sits directly around a provider: an answer that a policy further out refuses, such as one

@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from streamapp.errors import OutputInvalid, ProviderUnavailable
+from streamapp.llm.billing import Bill, Billed, UsageMeter
 from streamapp.llm.completion import Completion
 from streamapp.llm.cost import Price, Prices
-from streamapp.llm.metering import Bill, Metered, UsageMeter
 from streamapp.llm.retry import Retrying
 from streamapp.llm.schema import Schemas
 from streamapp.llm.structured import Structured
@@ -31,39 +31,39 @@ def bills() -> list[Bill]:
 
 
 @pytest.fixture
-def metered(llm: FakeProvider, bills: list[Bill]) -> Metered:
+def billed(llm: FakeProvider, bills: list[Bill]) -> Billed:
     """The fake provider, at a price."""
-    return Metered(llm, prices=PRICES, payers=(bills.append,))
+    return Billed(llm, prices=PRICES, payers=(bills.append,))
 
 
-async def test_answer_has_its_cost(metered: Metered, llm: FakeProvider, bills: list[Bill]) -> None:
+async def test_answer_has_its_cost(billed: Billed, llm: FakeProvider, bills: list[Bill]) -> None:
     """An answer says what it cost, and so does its bill."""
     llm.enqueue("text")
 
-    completion = await metered.complete(chat(tenant="a"))
+    completion = await billed.complete(chat(tenant="a"))
 
     assert completion.cost_usd == EACH_USD
     assert bills == [Bill("fake", "m", "a", Usage(input_tokens=3, output_tokens=2), EACH_USD)]
 
 
 async def test_failed_attempt_is_not_billed(
-    metered: Metered, llm: FakeProvider, bills: list[Bill]
+    billed: Billed, llm: FakeProvider, bills: list[Bill]
 ) -> None:
     """An attempt without an answer has no tokens to bill."""
     llm.enqueue(unavailable())
 
     with pytest.raises(ProviderUnavailable):
-        await metered.complete(chat())
+        await billed.complete(chat())
 
     assert bills == []
 
 
 async def test_all_asks_count(
-    metered: Metered, llm: FakeProvider, clock: FakeClock, bills: list[Bill]
+    billed: Billed, llm: FakeProvider, clock: FakeClock, bills: list[Bill]
 ) -> None:
     """A structured answer costs what all its asks cost, retries between them included."""
     llm.enqueue("wrong", unavailable(), "wrong", '{"label": "good"}')
-    structured = Structured(Retrying(metered, sleep=clock.sleep), schemas=Schemas())
+    structured = Structured(Retrying(billed, sleep=clock.sleep), schemas=Schemas())
 
     completion = await structured.complete(chat(output_schema=LABELS))
 
@@ -74,25 +74,25 @@ async def test_all_asks_count(
 
 
 async def test_asks_of_a_failed_answer_count(
-    metered: Metered, llm: FakeProvider, bills: list[Bill]
+    billed: Billed, llm: FakeProvider, bills: list[Bill]
 ) -> None:
     """What never fitted its schema was paid for all the same."""
     llm.enqueue(*["wrong"] * 3)
 
     with pytest.raises(OutputInvalid):
-        await Structured(metered, schemas=Schemas()).complete(chat(output_schema=LABELS))
+        await Structured(billed, schemas=Schemas()).complete(chat(output_schema=LABELS))
 
     assert sum(bill.cost_usd or 0 for bill in bills) == 3 * EACH_USD
 
 
-async def test_one_unknown_price_makes_the_sum_unknown(metered: Metered, llm: FakeProvider) -> None:
+async def test_one_unknown_price_makes_the_sum_unknown(billed: Billed, llm: FakeProvider) -> None:
     """An answer whose asks were not all priced has no cost."""
     unpriced = Completion(
         output="wrong", model="new", provider="other", usage=Usage(input_tokens=1)
     )
     llm.enqueue(unpriced, '{"label": "good"}')
 
-    completion = await Structured(metered, schemas=Schemas()).complete(chat(output_schema=LABELS))
+    completion = await Structured(billed, schemas=Schemas()).complete(chat(output_schema=LABELS))
 
     assert completion.cost_usd is None
 

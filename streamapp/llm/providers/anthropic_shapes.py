@@ -1,0 +1,224 @@
+"""Anthropic's request and answer bodies, to and from ours; nothing here does I/O."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from streamapp.errors import ContentFiltered, ProviderUnavailable
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.providers.bodies import count, decode, encode, garbled
+from streamapp.llm.providers.openai_errors import error_for
+from streamapp.llm.providers.strict_schema import fits_strict_mode
+from streamapp.records.response import Usage
+
+#: The first version without sampling parameters: it refuses a request that has one.
+LATEST_VERSION = "2026-10-21"
+DEFAULT_MAX_TOKENS = 8_192
+
+_SAMPLING = ("temperature", "top_p")
+_EFFORTS = frozenset({"low", "medium", "high", "xhigh", "max"})
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+}
+#: Of the errors that a stream can end in; others are as a 500.
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+}
+
+
+def messages_request(call: Call, *, version: str) -> bytes:
+    """Return the body of ``POST /v1/messages``.
+
+    What Anthropic has no word for (``seed``, the penalties, sampling from `LATEST_VERSION` on)
+    is left out: a route may name targets of several vendors.
+
+    Raises:
+        InvalidRecord: A parameter cannot be written as JSON, such as a number above 64 bits.
+    """
+    wanted = call.parameters
+    system = [
+        _text(message.get("content"))
+        for message in call.messages
+        if message.get("role") in ("system", "developer")
+    ]
+    body: dict[str, Any] = {
+        "model": call.model,
+        "max_tokens": wanted.get("max_completion_tokens")
+        or wanted.get("max_tokens")
+        or DEFAULT_MAX_TOKENS,
+        "messages": [
+            {"role": message["role"], "content": _content(message.get("content"))}
+            for message in call.messages
+            if message.get("role") in ("user", "assistant")
+        ],
+    }
+    if version < LATEST_VERSION:
+        body |= {name: wanted[name] for name in _SAMPLING if name in wanted}
+    if wanted.get("stop"):
+        body["stop_sequences"] = wanted["stop"]
+    if wanted.get("user"):
+        body["metadata"] = {"user_id": wanted["user"]}
+    config: dict[str, Any] = {}
+    if wanted.get("reasoning_effort") in _EFFORTS:
+        config["effort"] = wanted["reasoning_effort"]
+    schema = _schema(call)
+    if schema is not None and fits_strict_mode(schema, all_required=False):
+        config["format"] = {"type": "json_schema", "schema": schema}
+    elif schema is not None:
+        system.append(f"Answer with JSON only, that fits this JSON Schema:\n{_json(schema)}")
+    if config:
+        body["output_config"] = config
+    if system:
+        body["system"] = "\n\n".join(system)
+    if not body["messages"]:
+        body["messages"] = [{"role": "user", "content": body.pop("system", "")}]
+    if call.pieces is not None:
+        body["stream"] = True
+    return encode(body)
+
+
+def message_completion(body: bytes, call: Call, *, provider: str) -> Completion:
+    """Read the answer of ``POST /v1/messages``.
+
+    Raises:
+        GarbledAnswer: The body is no message.
+        ContentFiltered: The model refused to answer.
+    """
+    answer = decode(body, provider)
+    blocks = answer.get("content")
+    if not isinstance(blocks, list):
+        raise garbled("no content", provider)
+    return _completion(_joined(blocks, provider), answer, call, provider)
+
+
+class MessageStream:
+    """Puts a streamed answer of ``POST /v1/messages`` together."""
+
+    def __init__(self, call: Call, *, provider: str) -> None:
+        self._call = call
+        self._provider = provider
+        self._texts: list[str] = []
+        self._answer: dict[str, Any] = {}
+        self._usage: dict[str, Any] = {}
+        self._has_ended = False
+
+    def feed(self, event: bytes) -> str:
+        """Take the data of one event; return the text it adds, often none.
+
+        Raises:
+            GarbledAnswer: It is no part of a message.
+            ProviderError: It says that something went wrong.
+        """
+        data = decode(event, self._provider)
+        try:
+            match data.get("type"):
+                case "message_start":
+                    self._answer = dict(data["message"])
+                    self._usage |= self._answer.get("usage") or {}
+                case "content_block_delta" if data["delta"].get("type") == "text_delta":
+                    self._texts.append("" + data["delta"]["text"])
+                    return self._texts[-1]
+                case "message_delta":
+                    self._answer |= data["delta"]
+                    counts = data.get("usage") or {}
+                    self._usage |= {k: v for k, v in counts.items() if v is not None}
+                case "message_stop":
+                    self._has_ended = True
+                case "error":
+                    status = _STATUSES.get(data["error"].get("type"), 500)
+                    raise error_for(status, {}, event, provider=self._provider, now=0.0)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise garbled("no event of a message", self._provider) from error
+        return ""
+
+    def completion(self) -> Completion:
+        """Return the whole answer; raises as `message_completion`.
+
+        Raises:
+            ProviderUnavailable: The stream broke off.
+        """
+        if not self._has_ended:
+            raise ProviderUnavailable(f"{self._provider}: broke off", provider=self._provider)
+        answer = {**self._answer, "usage": self._usage}
+        return _completion("".join(self._texts), answer, self._call, self._provider)
+
+
+def _completion(text: str, answer: Mapping[str, Any], call: Call, provider: str) -> Completion:
+    reason, model = answer.get("stop_reason"), answer.get("model")
+    if reason == "refusal":
+        raise ContentFiltered(f"{provider}: the answer was withheld", provider=provider, status=200)
+    if not isinstance(reason, str):
+        raise garbled("no stop reason", provider)
+    return Completion(
+        output=text,
+        model=model if isinstance(model, str) and model else call.model,
+        provider=provider,
+        usage=_usage(answer.get("usage")),
+        finish_reason=_FINISH_REASONS.get(reason, reason),
+    )
+
+
+def _usage(usage: Any) -> Usage:
+    if not isinstance(usage, Mapping):
+        return Usage()
+    cached = count(usage.get("cache_read_input_tokens"))
+    written = count(usage.get("cache_creation_input_tokens"))
+    return Usage(
+        input_tokens=count(usage.get("input_tokens")) + cached + written,
+        output_tokens=count(usage.get("output_tokens")),
+        cache_read_tokens=cached,
+    )
+
+
+def _joined(blocks: Iterable[Any], provider: str) -> str:
+    """Return the text of all text blocks; others, such as thinking, are not the answer."""
+    try:
+        return "".join(block["text"] for block in blocks if block["type"] == "text")
+    except (LookupError, TypeError) as error:
+        raise garbled("no content blocks", provider) from error
+
+
+def _schema(call: Call) -> Mapping[str, Any] | None:
+    """Return the schema that the call, or the record's own ``response_format``, asks for."""
+    if call.output_schema is not None:
+        return call.output_schema
+    shape = call.parameters.get("response_format") or {}
+    if shape.get("type") == "json_object":
+        return {"type": "object"}
+    schema = (shape.get("json_schema") or {}).get("schema")
+    return schema if isinstance(schema, Mapping) else None
+
+
+def _content(content: Any) -> Any:
+    """Return a message's content with images as Anthropic writes them."""
+    if not isinstance(content, list):
+        return content
+    return [_image(part["image_url"]["url"]) if "image_url" in part else part for part in content]
+
+
+def _image(url: str) -> dict[str, Any]:
+    if not url.startswith("data:"):
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    media_type, _, data = url.removeprefix("data:").partition(";base64,")
+    source = {"type": "base64", "media_type": media_type, "data": data}
+    return {"type": "image", "source": source}
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "\n".join(part.get("text", "") for part in content)
+    return content or ""
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,44 @@
+"""JSON bodies of requests and answers, and what is wrong with them."""
+
+from typing import Any
+
+import orjson
+
+from streamapp.errors import GarbledAnswer, InvalidRecord
+
+
+def encode(body: Any) -> bytes:
+    """Return a request's body.
+
+    Raises:
+        InvalidRecord: JSON cannot carry it, such as a number above 64 bits.
+    """
+    try:
+        return orjson.dumps(body)
+    except TypeError as error:
+        raise InvalidRecord("the request holds a value that JSON cannot carry") from error
+
+
+def decode(body: bytes, provider: str) -> dict[str, Any]:
+    """Return an answer's object.
+
+    Raises:
+        GarbledAnswer: It is none.
+    """
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise garbled("not JSON", provider) from error
+    if not isinstance(answer, dict):
+        raise garbled("no object", provider)
+    return answer
+
+
+def garbled(what: str, provider: str) -> GarbledAnswer:
+    """Return the error of a 200 that is no answer."""
+    return GarbledAnswer(f"{provider}: {what} in the answer", provider=provider, status=200)
+
+
+def count(value: Any) -> int:
+    """Return a number of tokens; 0 for what is none."""
+    return value if isinstance(value, int) and value > 0 else 0
