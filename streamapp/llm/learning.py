@@ -23,6 +23,8 @@ _STEP_UP_S = 0.05
 #: Growth per second, for a refusal-free period of a second; a pause costs as much as ten of it.
 _CURIOSITY = 0.12
 _PAUSE_COST = 10.0
+#: What is configured is believed more than a few refusals.
+_TOLD_GROWTH_PER_S = 0.1
 _LEAST_GROWTH_PER_S, _MOST_GROWTH_PER_S = 0.02, 2.0
 #: Growth per second and second: a rate that was raised is found, however far it is.
 _IMPATIENCE = 0.003
@@ -44,6 +46,7 @@ class PaceLearner:
 
     def __init__(self, clock: Callable[[], float], *, is_limited: bool) -> None:
         self._clock = clock
+        self._is_limited = is_limited
         self.window: float = UNLIMITED if is_limited else FIRST_WINDOW
         self.rate_per_s: float = UNLIMITED
         self.paused_until = 0.0
@@ -91,11 +94,14 @@ class PaceLearner:
                 growth_per_s = self._growth_per_s + _IMPATIENCE * (now - self._cut_at)
                 self.rate_per_s *= 1 + growth_per_s * min(passed_s, 1.0)
 
-    def refused(self, epoch: int, *, retry_after_s: float | None = None) -> None:
+    def refused(
+        self, epoch: int, *, known_per_s: float = UNLIMITED, retry_after_s: float | None = None
+    ) -> None:
         """Slow down after a 429, once for all calls of one epoch.
 
         Args:
             epoch: Of the refused call.
+            known_per_s: The rate that was allowed.
             retry_after_s: The provider's wish: until then nothing is begun.
         """
         now = self._clock()
@@ -106,10 +112,12 @@ class PaceLearner:
             return
         self._accepted -= 1
         period_s, measured_per_s = self._measure(now)
-        known_per_s = 0.0 if self.rate_per_s == UNLIMITED else self.rate_per_s
-        self._slow_to(max(measured_per_s * _STEP_DOWN, known_per_s * _LEAP_DOWN))
+        leap = _STEP_DOWN if self._is_limited else _LEAP_DOWN
+        least_per_s = 0.0 if known_per_s == UNLIMITED else known_per_s * leap
+        self._slow_to(max(measured_per_s * _STEP_DOWN, least_per_s))
         cost_s = period_s + _PAUSE_COST * max(self.paused_until - now, 0.0)
-        growth_per_s = max(_CURIOSITY / cost_s, _LEAST_GROWTH_PER_S)
+        least = _TOLD_GROWTH_PER_S if self._is_limited else _LEAST_GROWTH_PER_S
+        growth_per_s = max(_CURIOSITY / cost_s, least)
         self._growth_per_s = min(growth_per_s, _MOST_GROWTH_PER_S)
         self.window = UNLIMITED
         self.epoch += 1

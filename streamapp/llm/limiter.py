@@ -278,7 +278,9 @@ class Limited:
             learner.answered(is_waiting=limiter.is_waiting)
             return completion
         except RateLimited as error:
-            learner.refused(epoch, retry_after_s=error.retry_after_s)
+            learner.refused(
+                epoch, known_per_s=limiter.rate_per_s, retry_after_s=error.retry_after_s
+            )
             raise
         finally:
             limiter.release(excess)

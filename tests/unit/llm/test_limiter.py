@@ -269,6 +269,24 @@ def test_told_limit_is_kept_without_refusals() -> None:
     assert len(server.refused) <= 6
 
 
+def test_few_refusals_do_not_cost_a_told_limit_much() -> None:
+    """Where a provider that keeps its word refuses some calls, the told rate is soon back."""
+
+    async def main() -> float:
+        server = Server(rate_per_s=300, burst=30)
+        policy, _ = limited(server, requests_per_minute=18_000)
+        work = asyncio.create_task(run_all(policy, 3_000))
+        for _ in range(3):
+            await asyncio.sleep(1)
+            server.burst = 0
+            await asyncio.sleep(0.01)
+            server.burst = 30
+        await work
+        return virtual_clock()
+
+    assert run_virtually(main()) < 11
+
+
 @pytest.mark.parametrize("latency_s", [0.0, 0.05, 0.2, 0.5])
 def test_unknown_limit_is_found(latency_s: float) -> None:
     """Not told, the rate is found: nearly its time, with few refusals."""
