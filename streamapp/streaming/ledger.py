@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+import structlog
 from pydantic_core import from_json, to_json
 
 from streamapp.streaming.window import Lease
+
+log = structlog.get_logger(__name__)
 
 #: What the envelope of an entry adds to an answer at most, bytes.
 ENVELOPE_BYTES = 400
@@ -173,6 +176,7 @@ class Ledger:
         for key in gone:
             del store[key]
         self.evict()
+        log.info("ledger.rebuilt", ids=len(self._lines), let_go=len(gone), bytes=self._bytes)
 
     def evict(self) -> None:
         """Forget what is past its time, and the oldest past the size."""

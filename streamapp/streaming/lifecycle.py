@@ -82,6 +82,7 @@ class StreamApp(faust.App):
         self._stalls: dict[TP, tuple[int, float]] = {}
         self._uncommitted: dict[TP, int | None] = {}
         self._committed_at = time.monotonic()
+        self._draining: asyncio.Future[bool] | None = None
         self._earliest: dict[TP, int] = {}
         self.on_partitions_revoked.connect(self._close_window)
         self.on_rebalance_complete.connect(self._learn_earliest)
@@ -161,13 +162,22 @@ class StreamApp(faust.App):
         self, sender: object, /, *args: Any, signal: Any, **kwargs: Any
     ) -> None:
         """Drain what runs, and commit it before the group goes on without us."""
-        if not self.window.is_open:
-            return
         self._closed_at = time.monotonic()
         await self._drain(self.settings.revoke_drain_s)
 
     async def _drain(self, limit_s: float) -> bool:
-        """Close the window, commit what finished; return whether nothing was cut off."""
+        """Close the window, commit what finished; return whether nothing was cut off.
+
+        A stop in the middle of a rebalance cancels Faust's call of the revoke handler: the
+        drain goes on by itself, and the stop waits for it.
+        """
+        if self._draining is None or self._draining.done():
+            if not self.window.is_open:
+                return True
+            self._draining = asyncio.ensure_future(self._close_and_commit(limit_s))
+        return await asyncio.shield(self._draining)
+
+    async def _close_and_commit(self, limit_s: float) -> bool:
         running = self.window.in_flight
         log.info("window.draining", in_flight=running, given_back=self.window.pending)
         finished, cut = await self.window.close(limit_s)
@@ -276,9 +286,7 @@ class StreamApp(faust.App):
         self.watchdog.end_in(
             self.settings.drain_s + STOP_MARGIN_S, "stopping took longer than STREAMAPP_DRAIN_S"
         )
-        in_time = True
-        if self.window.is_open:
-            in_time = await self._drain(self.settings.drain_s)
+        in_time = await self._drain(self.settings.drain_s)
         for close in self._closing:
             await close()
         await super().on_stop()
