@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from streamapp.errors import RateHints
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.pieces import Pieces
 from streamapp.records.response import Usage
@@ -63,6 +64,7 @@ class Completion:
         cost_usd: US dollars of all attempts; None where the price is unknown.
         is_substitute: Whether it stands in for what was asked for, and only this time.
         fingerprint: The call's, where the answer may be given to equal calls.
+        hints: What the provider said of its limits, where nothing is left of them.
     """
 
     output: Any
@@ -75,3 +77,4 @@ class Completion:
     cost_usd: Decimal | None = None
     is_substitute: bool = False
     fingerprint: str = ""
+    hints: RateHints | None = None

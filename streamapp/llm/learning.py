@@ -70,11 +70,10 @@ class PaceLearner:
         self._accepted += 1
         return self.epoch
 
-    def answered(self, *, at_most_per_s: float | None = None, is_waiting: bool) -> None:
+    def answered(self, *, is_waiting: bool) -> None:
         """Learn from an answer.
 
         Args:
-            at_most_per_s: What the provider said beside it.
             is_waiting: Whether calls wait: else a higher rate would be untested.
         """
         if self.window != UNLIMITED:
@@ -82,8 +81,6 @@ class PaceLearner:
             if self._round >= self.window:
                 self._round = 0
                 self.window = self.window * 2 if self.window < LAST_WINDOW else UNLIMITED
-        if at_most_per_s is not None:
-            self._slow_to(at_most_per_s)
         if self.rate_per_s == UNLIMITED:
             return
         now = self._clock()
@@ -93,6 +90,13 @@ class PaceLearner:
             if is_waiting:
                 growth_per_s = self._growth_per_s + _IMPATIENCE * (now - self._cut_at)
                 self.rate_per_s *= 1 + growth_per_s * min(passed_s, 1.0)
+
+    def told(self, rate_per_s: float) -> None:
+        """Take the provider's word: nothing is left, and it refills at this rate."""
+        self.window = UNLIMITED
+        self._slow_to(rate_per_s)
+        self._growth_per_s = _LEAST_GROWTH_PER_S
+        self._cut_at = self._grown_at = self._clock()
 
     def refused(
         self, epoch: int, *, known_per_s: float = UNLIMITED, retry_after_s: float | None = None

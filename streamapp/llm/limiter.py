@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from streamapp.errors import RateLimited
+from streamapp.errors import RateHints, RateLimited
 from streamapp.llm.buckets import Bucket
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.learning import UNLIMITED, PaceLearner
@@ -276,8 +276,12 @@ class Limited:
                 excess = tokens - used
                 self._estimate.correct(call, used)
             learner.answered(is_waiting=limiter.is_waiting)
+            if completion.hints is not None:
+                self._hear(completion.hints, used)
             return completion
         except RateLimited as error:
+            if error.hints is not None:
+                self._hear(error.hints, 0)
             learner.refused(
                 epoch, known_per_s=limiter.rate_per_s, retry_after_s=error.retry_after_s
             )
@@ -290,6 +294,13 @@ class Limited:
     async def aclose(self) -> None:
         """Close the provider."""
         await self._provider.aclose()
+
+    def _hear(self, hints: RateHints, used: int) -> None:
+        """Slow down to what the provider says; ``used`` tokens make one request."""
+        if hints.requests_per_s is not None:
+            self._learner.told(hints.requests_per_s)
+        if hints.tokens_per_s is not None and used:
+            self._learner.told(hints.tokens_per_s / used)
 
 
 def _per_s(per_minute: float | None) -> float:

@@ -69,7 +69,7 @@ class AnthropicProvider:
             stream = shapes.MessageStream(call, provider=self._name)
             await self._http.stream(self._url, body, feed=stream.feed, pieces=call.pieces)
             return stream.completion()
-        answer = await self._http.post(self._url, body)
+        answer, _ = await self._http.post(self._url, body)
         return shapes.message_completion(answer, call, provider=self._name)
 
     async def aclose(self) -> None:

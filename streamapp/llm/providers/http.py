@@ -14,10 +14,12 @@ from streamapp.errors import (
     ProviderError,
     ProviderTimeout,
     ProviderUnavailable,
+    RateHints,
     TooLarge,
 )
 from streamapp.llm.pieces import Pieces, give
 from streamapp.llm.providers.bodies import garbled
+from streamapp.llm.providers.rate_hints import rate_hints
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
@@ -71,8 +73,8 @@ class Http:
         self._wall_clock = wall_clock
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, url: URL, body: bytes) -> bytes:
-        """Return the body of a 200.
+    async def post(self, url: URL, body: bytes) -> tuple[bytes, RateHints | None]:
+        """Return the body of a 200, and what its headers say of the vendor's limits.
 
         Raises:
             ProviderError: Another status, or no answer.
@@ -80,7 +82,7 @@ class Http:
         """
         try:
             async with self._request(url, body) as response:
-                return await self._body(response)
+                return await self._body(response), rate_hints(response.headers)
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from error
 

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamapp.errors import RateLimited
+from streamapp.errors import RateHints, RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.limiter import Gate, Limited, Limiter
@@ -333,6 +333,24 @@ def test_wish_to_wait_pauses_everybody() -> None:
     first = server.refused[0]
     assert not [at for at, _ in server.begun if first + 0.01 < at < first + 7]
     assert len(server.begun) == 20
+
+
+@pytest.mark.parametrize(
+    "hints", [RateHints(requests_per_s=50), RateHints(tokens_per_s=500)], ids=["requests", "tokens"]
+)
+def test_word_of_the_provider_slows_down_before_a_refusal(hints: RateHints) -> None:
+    """Where an answer says that nothing is left, calls go at the rate at which it refills."""
+
+    class Telling(Server):
+        async def complete(self, call: Call) -> Completion:
+            return replace(await super().complete(call), hints=hints)
+
+    async def main() -> float:
+        policy, _ = limited(Telling(tokens=10))
+        await run_all(policy, 600)
+        return virtual_clock()
+
+    assert 8 < run_virtually(main()) < 12
 
 
 def test_raised_limit_is_found_again() -> None:
