@@ -95,7 +95,7 @@ class Cached:
         ttl_s: How long answers are kept, seconds, > 0; a call may have its own time.
         schemas: To check what is found.
         now: Seconds since the epoch.
-        on_lookup: Hears each tier that was asked, and ``hit`` or ``miss``.
+        on_lookup: Hears each tier that was asked, and whether it knew.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Cached:
         ttl_s: float,
         schemas: Schemas,
         now: Callable[[], float] = time.time,
-        on_lookup: Callable[[str, str], None] = lambda tier, result: None,
+        on_lookup: Callable[[str, bool], None] = lambda tier, is_hit: None,
     ) -> None:
         self._provider = provider
         self._tiers = tiers
@@ -142,7 +142,7 @@ class Cached:
         for position, tier in enumerate(self._tiers):
             value = await tier.get(call.fingerprint)
             found = self._read(value, call) if value is not None else None
-            self._on_lookup(tier.name, "miss" if found is None else "hit")
+            self._on_lookup(tier.name, found is not None)
             if value is None or found is None:
                 continue
             completion, left_s = found

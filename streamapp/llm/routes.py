@@ -9,6 +9,7 @@ from random import Random
 from streamapp.errors import ConfigurationError, InvalidRecord
 from streamapp.llm.breaker import Breaker, BreakerLimits, Guarded
 from streamapp.llm.completion import Call, Completion, Operation
+from streamapp.llm.economy import Economy, scope_of
 from streamapp.llm.fallback import Choice, Fallback
 from streamapp.llm.limiter import Gate, Limiter
 from streamapp.llm.provider import LLMProvider
@@ -46,6 +47,7 @@ class Routes:
         *,
         limits: RetryLimits | None = None,
         breaker_limits: BreakerLimits | None = None,
+        economy: Economy | None = None,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -57,15 +59,19 @@ class Routes:
             providers: By their configured names; closed by `aclose`.
             limits: Of the retries.
             breaker_limits: Of each target's breaker.
+            economy: What shares, prices and budgets calls; None for none of it.
             rng: Source of jitter.
             clock: Monotonic, seconds.
             sleep: Waits between attempts, for limits and for breakers, by ``clock``.
 
         Raises:
-            ConfigurationError: There is no default route.
+            ConfigurationError: There is no default route, or a budget names one that is none.
         """
         if DEFAULT not in settings.models:
             raise ConfigurationError("no route: add [models.default] to the file")
+        for name, budget in settings.budgets.items():
+            if budget.model is not None and budget.model not in settings.models:
+                raise ConfigurationError(f"budgets.{name}.model: there is no such route")
         self._providers = providers
         self._overall = Limiter(
             requests_per_minute=settings.global_requests_per_minute,
@@ -85,7 +91,8 @@ class Routes:
             if target not in self._choices:
                 name, _, model = target.partition("/")
                 breaker = Breaker(target, limits=breaker_limits or BreakerLimits(), clock=clock)
-                limited = self._gates[name].around(Target(providers[name], model))
+                provider = economy.billed(providers[name]) if economy else providers[name]
+                limited = self._gates[name].around(Target(provider, model))
                 attempts = Retrying(
                     Guarded(limited, breaker=breaker), limits=limits, rng=rng, sleep=sleep
                 )
@@ -101,9 +108,20 @@ class Routes:
             )
             return Structured(answering, schemas=schemas)
 
-        self._routes = {name: compose(route) for name, route in settings.models.items()}
-        target = _embed_target(settings)
-        self._embed = compose(ModelSettings(targets=[target])) if target else self._routes[DEFAULT]
+        def share(name: str, route: ModelSettings, answering: LLMProvider) -> LLMProvider:
+            if economy is None:
+                return answering
+            scope = scope_of(name, route, settings.providers)
+            return economy.shared(answering, scope=scope, substitute=composed.__getitem__)
+
+        composed = {name: compose(route) for name, route in settings.models.items()}
+        self._routes = {
+            name: share(name, route, composed[name]) for name, route in settings.models.items()
+        }
+        self._embed = self._routes[DEFAULT]
+        if target := _embed_target(settings):
+            embed = ModelSettings(targets=[target])
+            self._embed = share("", embed, compose(embed))
 
     def set_share(self, share: float) -> None:
         """Keep only this worker's part of every limit, at every assignment of partitions.

@@ -50,7 +50,7 @@ def far() -> DictTier:
 
 
 @pytest.fixture
-def lookups() -> list[tuple[str, str]]:
+def lookups() -> list[tuple[str, bool]]:
     """What was heard of look-ups."""
     return []
 
@@ -61,7 +61,7 @@ def cached(
     near: DictTier,
     far: DictTier,
     clock: FakeClock,
-    lookups: list[tuple[str, str]],
+    lookups: list[tuple[str, bool]],
 ) -> Cached:
     """Two tiers around the fake provider."""
     return Cached(
@@ -70,7 +70,7 @@ def cached(
         ttl_s=TTL_S,
         schemas=Schemas(),
         now=clock,
-        on_lookup=lambda tier, result: lookups.append((tier, result)),
+        on_lookup=lambda tier, is_hit: lookups.append((tier, is_hit)),
     )
 
 
@@ -189,7 +189,7 @@ async def test_nearer_tier_gets_what_a_farther_one_has(
     await cached.complete(known(chat()))
 
     assert near.ttls_s["f"] == TTL_S - 20
-    assert lookups == [("near", "miss"), ("far", "hit"), ("near", "hit")]
+    assert lookups == [("near", False), ("far", True), ("near", True)]
 
 
 @pytest.mark.parametrize(
