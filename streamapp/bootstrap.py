@@ -152,8 +152,9 @@ def create_app(
             await window.take(event)
 
     @app.on_partitions_assigned.connect
-    async def share_limits(sender: object, /, assigned: set[TP], **kwargs: Any) -> None:
+    async def share_limits(sender: object, /, *args: Any, signal: Any, **kwargs: Any) -> None:
         """Keep this worker's part of every limit."""
+        assigned: set[TP] = args[0]
         mine = sum(tp.topic == settings.topic("requests") for tp in assigned)
         routes.set_share(mine / settings.partitions)
 

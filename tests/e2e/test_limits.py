@@ -121,4 +121,4 @@ async def test_two_workers_keep_one_limit(kafka: KafkaBroker, tmp_path: Path) ->
     print(f"{most_within(times, 60)} in a minute, {times[-1] - times[0]:.1f} s")  # noqa: T201
     assert most_within(times, 60) <= 601
     after = [at for at in times if at > killed_s + 20]
-    assert len(after) >= 0.95 * 10 * (after[-1] - after[0])
+    assert len(after) >= 0.9 * 10 * (after[-1] - after[0])
