@@ -2,48 +2,23 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Any
 
-import orjson
 import pytest
-from aiohttp import web
 
 from streamapp.errors import ConfigurationError, ContentFiltered, GarbledAnswer, InvalidRecord
 from streamapp.llm.providers.openai import OpenAIProvider
 from tests.support.fakellm import FakeLLM
+from tests.support.recorder import Recorder
 from tests.unit.llm.calls import LABELS, chat, embeddings
-
-
-class Recorder:
-    """A server that keeps each request and gives the answers it was told to."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, dict[str, str], Any]] = []
-        self.message: dict[str, Any] = {"role": "assistant", "content": "fine"}
-        self.answer: dict[str, Any] = {"model": "m-2030", "usage": {"prompt_tokens": 7}}
-
-    async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._handle))
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-
-    async def _handle(self, request: web.BaseRequest) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        body = orjson.loads(await request.read())
-        self.requests.append((request.path, headers, body))
-        choice = {"message": self.message, "finish_reason": "stop"}
-        return web.json_response({"choices": [choice], **self.answer})
 
 
 @pytest.fixture
 async def recorder() -> AsyncIterator[Recorder]:
-    """A recording server."""
-    async with Recorder() as recorder:
+    """A recording server with a good answer."""
+    choice = {"message": {"role": "assistant", "content": "fine"}, "finish_reason": "stop"}
+    answer = {"choices": [choice], "model": "m-2030", "usage": {"prompt_tokens": 7}}
+    async with Recorder(answer) as recorder:
         yield recorder
 
 
@@ -57,7 +32,7 @@ async def test_chat_request_has_openais_shape(recorder: Recorder) -> None:
     """Model, messages and parameters go to the chat path, with the key as bearer token."""
     call = chat("hi", parameters={"temperature": 0.5, "max_tokens": 9})
 
-    await complete(recorder.base_url + "/", call, api_key=" sk-1\n")
+    await complete(recorder.root_url + "/v1/", call, api_key=" sk-1\n")
 
     path, headers, body = recorder.requests[0]
     assert path == "/v1/chat/completions"
@@ -73,7 +48,7 @@ async def test_chat_request_has_openais_shape(recorder: Recorder) -> None:
 
 async def test_no_key_sends_no_authorization(recorder: Recorder) -> None:
     """Without a key no authorization is sent: local servers need none."""
-    await complete(recorder.base_url, chat())
+    await complete(f"{recorder.root_url}/v1", chat())
 
     assert "authorization" not in recorder.requests[0][1]
 
@@ -93,7 +68,7 @@ async def test_schema_is_strict_where_it_qualifies(
     schema: dict[str, Any], is_strict: bool, recorder: Recorder
 ) -> None:
     """A schema is sent natively; strict mode is asked for only where it takes the schema."""
-    await complete(recorder.base_url, chat(output_schema=schema))
+    await complete(f"{recorder.root_url}/v1", chat(output_schema=schema))
 
     wanted = recorder.requests[0][2]["response_format"]
     assert wanted["type"] == "json_schema"
@@ -127,21 +102,21 @@ async def test_embeddings_that_do_not_match_are_garbled(data: Any, recorder: Rec
     recorder.answer = {"data": data}
 
     with pytest.raises(GarbledAnswer):
-        await complete(recorder.base_url, embeddings("a", "b"))
+        await complete(f"{recorder.root_url}/v1", embeddings("a", "b"))
 
 
 async def test_vectors_are_put_in_order(recorder: Recorder) -> None:
     """Vectors are ordered by their index, whatever their order in the answer."""
     recorder.answer = {"data": [{"index": 1, "embedding": [2]}, {"index": 0, "embedding": [1]}]}
 
-    completion = await complete(recorder.base_url, embeddings("a", "b"))
+    completion = await complete(f"{recorder.root_url}/v1", embeddings("a", "b"))
 
     assert completion.output == [[1], [2]]
 
 
 async def test_answer_names_model_and_tokens(recorder: Recorder) -> None:
     """The model is the one that answered; missing counts are 0."""
-    completion = await complete(recorder.base_url, chat())
+    completion = await complete(f"{recorder.root_url}/v1", chat())
 
     assert completion.model == "m-2030"
     assert completion.provider == "mine"
@@ -151,9 +126,9 @@ async def test_answer_names_model_and_tokens(recorder: Recorder) -> None:
 @pytest.mark.parametrize("usage", [None, [], {"prompt_tokens": -1, "completion_tokens": "9"}])
 async def test_odd_usage_counts_nothing(usage: Any, recorder: Recorder) -> None:
     """A good answer with odd token counts is still an answer."""
-    recorder.answer = {"usage": usage}
+    recorder.answer = {"choices": recorder.answer["choices"], "usage": usage}
 
-    completion = await complete(recorder.base_url, chat())
+    completion = await complete(f"{recorder.root_url}/v1", chat())
 
     assert completion.output == "fine"
     assert completion.model == "m"
@@ -162,16 +137,17 @@ async def test_odd_usage_counts_nothing(usage: Any, recorder: Recorder) -> None:
 
 async def test_refusal_is_filtered(recorder: Recorder) -> None:
     """A model that refuses instead of answering counts as filtered."""
-    recorder.message = {"role": "assistant", "content": None, "refusal": "I must not."}
+    refusal = {"role": "assistant", "content": None, "refusal": "I must not."}
+    recorder.answer["choices"][0]["message"] = refusal
 
     with pytest.raises(ContentFiltered):
-        await complete(recorder.base_url, chat())
+        await complete(f"{recorder.root_url}/v1", chat())
 
 
 async def test_number_above_64_bits_is_an_invalid_record(recorder: Recorder) -> None:
     """A parameter that JSON cannot carry fails before anything is sent."""
     with pytest.raises(InvalidRecord):
-        await complete(recorder.base_url, chat(parameters={"seed": 10**30}))
+        await complete(f"{recorder.root_url}/v1", chat(parameters={"seed": 10**30}))
 
     assert recorder.requests == []
 
