@@ -106,6 +106,24 @@ def test_calls_begin_in_the_order_they_came() -> None:
     assert order_of(run_virtually(main())) == list(range(50))
 
 
+def test_large_call_is_not_overtaken() -> None:
+    """One that needs more than is there now goes before the small ones that came after it."""
+
+    async def main() -> list[int]:
+        server = Server(tokens=90)
+        policy, _ = limited(server, tokens_per_minute=6_000, burst_s=1)
+        sizes = [90, 90, *[10] * 5]
+        calls = []
+        for number, size in enumerate(sizes):
+            call = chat(str(number), parameters={"max_tokens": size})
+            calls.append(asyncio.create_task(policy.complete(call)))
+            await asyncio.sleep(0.3 if number else 1.2)
+        await asyncio.gather(*calls)
+        return order_of(server)
+
+    assert run_virtually(main()) == list(range(7))
+
+
 def test_concurrency_is_capped() -> None:
     """No more calls than allowed are in flight, and the next begins as one ends."""
 
