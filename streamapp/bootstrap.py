@@ -15,6 +15,8 @@ from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
+from streamapp.prompts.example_sources import Sources
+from streamapp.prompts.examples import ExamplesManager, in_use
 from streamapp.prompts.files import load_files
 from streamapp.prompts.guard import Guard
 from streamapp.prompts.registry import PromptRegistry
@@ -23,6 +25,7 @@ from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
 from streamapp.streaming.dead_letters import DeadLetters
 from streamapp.streaming.emitter import Emitter
+from streamapp.streaming.example_topic import ExampleTopic
 from streamapp.streaming.health import AppHealth
 from streamapp.streaming.inbox import Inbox
 from streamapp.streaming.ledger import Ledger
@@ -74,9 +77,11 @@ def create_app(
     app = _faust_app(settings)
     prompts = _prompts(app, settings)
     variants = Variants()
+    example_topic = ExampleTopic(settings)
+    examples = _examples(settings, example_topic)
     router = Router(
         registry=registry,
-        prompts=PromptRegistry(prompts),
+        prompts=PromptRegistry(prompts, examples=examples),
         routes=routes,
         deadline_s=settings.deadline_s,
         clock=time.monotonic,
@@ -130,8 +135,9 @@ def create_app(
         ),
         preparing=(
             lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
+            lambda: examples.refresh(in_use(prompts.history.prompts)),
         ),
-        closing=(routes.aclose, peers.aclose),
+        closing=(routes.aclose, peers.aclose, example_topic.aclose),
         summary=metrics.take,
     )
 
@@ -143,6 +149,7 @@ def create_app(
         now=lambda: datetime.now(UTC),
     )
     app.add_future(burial.watch())
+    app.add_future(examples.watch(lambda: in_use(prompts.history.prompts)))
     app.add_future(watch(Guard(variants, now=lambda: datetime.now(UTC)), prompts))
 
     @app.agent(requests, name="generate", concurrency=1)
@@ -158,7 +165,7 @@ def create_app(
         mine = sum(tp.topic == settings.topic("requests") for tp in assigned)
         routes.set_share(mine / settings.partitions)
 
-    health = AppHealth(app, impaired=routes.impaired)
+    health = AppHealth(app, impaired=lambda: [*routes.impaired(), *examples.impaired()])
     install(
         app,
         answerer=ObservedRouter(router, outcomes),
@@ -245,6 +252,15 @@ def _prompts(app: StreamApp, settings: Settings) -> PromptTable:
     )
     app.tables.add(table)
     return table
+
+
+def _examples(settings: Settings, topic: ExampleTopic) -> ExamplesManager:
+    sources = Sources(
+        directory=settings.prompts_dir,
+        hosts=settings.allowed_example_hosts,
+        from_topic=topic.fetch,
+    )
+    return ExamplesManager(sources.fetch, clock=time.monotonic)
 
 
 def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:

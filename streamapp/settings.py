@@ -130,6 +130,7 @@ class Settings(BaseSettings):
     model: str | None = None
     embed_model: str | None = None
     prompts_dir: Path = Path("prompts")
+    examples_hosts: str = ""
     processors: str = ""
     ledger_ttl_s: float = Field(default=600, gt=0)
     ledger_max_mb: float = Field(default=64, gt=0)
@@ -224,6 +225,11 @@ class Settings(BaseSettings):
     def processor_modules(self) -> tuple[str, ...]:
         """Dotted names of the user's processor modules."""
         return tuple(name.strip() for name in self.processors.split(",") if name.strip())
+
+    @property
+    def allowed_example_hosts(self) -> frozenset[str]:
+        """Hosts, or ``HOST:PORT``, from which prompts may fetch examples."""
+        return frozenset(h.strip().lower() for h in self.examples_hosts.split(",") if h.strip())
 
     def topic(self, name: str) -> str:
         """Return the full name of one of our topics, e.g. ``requests`` -> ``llm.requests``."""

@@ -5,6 +5,7 @@ import click
 from streamapp.cli.broker import broker
 from streamapp.cli.check import check
 from streamapp.cli.demo import demo
+from streamapp.cli.examples import examples
 from streamapp.cli.explain import explain
 from streamapp.cli.group import Commands
 from streamapp.cli.prompts import prompts
@@ -26,5 +27,5 @@ def main() -> None:
     """
 
 
-for command in (broker, check, demo, explain, prompts, send, tail, worker):
+for command in (broker, check, demo, examples, explain, prompts, send, tail, worker):
     main.add_command(command)

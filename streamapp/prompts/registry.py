@@ -1,11 +1,12 @@
 """Which text a reference means: immutable versions, and labels that point at them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from streamapp.errors import PromptError, PromptNotFound
+from streamapp.prompts.examples import Example, ExamplesManager
 from streamapp.prompts.files import PromptFile, load_files
 from streamapp.prompts.fold import known
 from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
@@ -24,6 +25,7 @@ class PromptVersion:
     label: str | None
     settings: PromptSettings
     template: Template
+    examples: Sequence[Example] = ()
 
     @property
     def model(self) -> str | None:
@@ -47,7 +49,8 @@ class PromptVersion:
             PromptError: A variable is missing or of another kind, or the result is too long.
         """
         try:
-            return self.template.render(variables)
+            examples = [(example.variables, example.answer) for example in self.examples]
+            return self.template.render(variables, examples=examples)
         except PromptError as error:
             problem = str(error)
         raise PromptError(f"prompt {self.name}:{self.version}, {problem}")
@@ -59,10 +62,14 @@ class PromptRegistry:
     Args:
         prompts: By name. Any mapping will do, also a live view of a table: it is asked anew
             for each reference.
+        examples: Gives a version its examples, by its settings and ``sticky``.
     """
 
-    def __init__(self, prompts: Mapping[str, Prompt]) -> None:
+    def __init__(
+        self, prompts: Mapping[str, Prompt], *, examples: ExamplesManager | None = None
+    ) -> None:
         self._prompts = prompts
+        self._examples = examples
 
     @classmethod
     def load(cls, directory: Path, *, must_exist: bool = False) -> "PromptRegistry":
@@ -110,4 +117,9 @@ class PromptRegistry:
         if found is None:
             problem = f"prompt '{prompt.name}': there is no such label or version; {known(prompt)}"
             raise PromptNotFound(problem)
-        return PromptVersion(prompt.name, found.version, label, found.settings, found.template)
+        examples: Sequence[Example] = ()
+        if found.settings.examples and self._examples:
+            examples = self._examples.chosen(found.settings.examples, sticky=sticky)
+        return PromptVersion(
+            prompt.name, found.version, label, found.settings, found.template, examples
+        )

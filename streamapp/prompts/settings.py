@@ -1,6 +1,8 @@
 """What the front matter of a prompt says besides its text."""
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from streamapp.records.sampling import Sampling
 
@@ -19,6 +21,39 @@ class GuardSettings(BaseModel):
     error_rate: float = Field(default=0.2, ge=0, lt=1)
 
 
+class ExampleSettings(BaseModel):
+    """Which examples go before a record's own question; one of three sources.
+
+    Attributes:
+        file: Name of a file in the directory of the prompts.
+        url: Address on one of the hosts of ``EXAMPLES_HOSTS``.
+        topic_set: Key of the set on the topic ``llm.examples``.
+        count: How many of the set.
+        select: ``first``, or ``random``: the same ones for the same record key.
+        refresh_s: Interval of the refresh, seconds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: str | None = Field(default=None, min_length=1, max_length=200)
+    url: str | None = Field(default=None, min_length=1, max_length=2_000)
+    topic_set: str | None = Field(default=None, min_length=1, max_length=200)
+    count: int = Field(default=3, ge=1, le=50)
+    select: Literal["first", "random"] = "first"
+    refresh_s: float = Field(default=300, ge=1)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(source is not None for source in (self.file, self.url, self.topic_set)) != 1:
+            raise ValueError("name one source: file, url or topic_set")
+        return self
+
+    @property
+    def source(self) -> str:
+        """The source in a word, for logs and as the key of its set."""
+        return self.file or self.url or f"{self.topic_set} of the topic"
+
+
 class PromptSettings(BaseModel):
     """The settings of one version; a change of them is a new version, as one of the body is.
 
@@ -29,6 +64,7 @@ class PromptSettings(BaseModel):
         output_schema: JSON Schema of the answer; None for free text.
         cache: Whether equal calls may share an answer.
         cache_ttl_s: For how long, seconds; None for the setting ``CACHE_TTL_S``.
+        examples: Go before the question of each record; None for those of the text alone.
         guard: Takes labels away from a version that fails; None for never.
     """
 
@@ -40,6 +76,7 @@ class PromptSettings(BaseModel):
     output_schema: dict[str, JsonValue] | None = None
     cache: bool = True
     cache_ttl_s: float | None = Field(default=None, gt=0)
+    examples: ExampleSettings | None = None
     guard: GuardSettings | None = None
 
     def content(self) -> dict[str, JsonValue]:

@@ -5,7 +5,7 @@ data can fill the slots of a part, and can neither begin a part nor become a tem
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -58,25 +58,47 @@ class Template:
         if self._parts[-1][0] != "user":
             raise PromptError(f"line {first_line}: the last part must be '<!-- user -->'")
 
-    def render(self, variables: Mapping[str, Variable]) -> list[dict[str, str]]:
+    def render(
+        self,
+        variables: Mapping[str, Variable],
+        *,
+        examples: Sequence[tuple[Mapping[str, Variable], str]] = (),
+    ) -> list[dict[str, str]]:
         """Return OpenAI-shaped messages.
 
         Args:
             variables: Text, numbers and lists of them; those not mentioned are ignored.
+            examples: Variables and the answer to them. Each is a pair of messages of the user
+                and the assistant before the last part, whose text they share; one that the
+                text cannot take is left out.
 
         Raises:
             PromptError: A variable is missing or of another kind, or the result is too long.
         """
-        for name, value in variables.items():
-            if not _is_plain(value):
-                problem = "must be text, a number or a list of those"
-            elif name in self._looped and not (_is_list(value) and len(value) <= LOOP_LIMIT):
-                problem = f"must be a list of at most {LOOP_LIMIT} items"
-            else:
+        self._check(variables)
+        *first, last = self._parts
+        messages = self._rendered(first, variables, size=0)
+        for own, answer in examples:
+            size = sum(len(message["content"]) for message in messages)
+            try:
+                self._check(own)
+                pair = self._rendered([last], {**variables, **own}, size=size + len(answer))
+            except PromptError:
                 continue
-            raise PromptError(f"the variable '{escape(name)}' {problem}")
-        messages, size = [], 0
-        for role, template in self._parts:
+            messages += [*pair, {"role": "assistant", "content": answer}]
+        size = sum(len(message["content"]) for message in messages)
+        return [*messages, *self._rendered([last], variables, size=size)]
+
+    def _rendered(
+        self,
+        parts: Iterable[tuple[str, jinja2.Template]],
+        variables: Mapping[str, Variable],
+        *,
+        size: int,
+    ) -> list[dict[str, str]]:
+        """Return the messages of some parts; ``size`` characters are rendered already."""
+        messages = []
+        for role, template in parts:
             pieces = []
             for piece in self._pieces(template, variables):
                 size += len(piece)
@@ -85,6 +107,16 @@ class Template:
                 pieces.append(piece)
             messages.append({"role": role, "content": "".join(pieces)})
         return messages
+
+    def _check(self, variables: Mapping[str, Variable]) -> None:
+        for name, value in variables.items():
+            if not _is_plain(value):
+                problem = "must be text, a number or a list of those"
+            elif name in self._looped and not (_is_list(value) and len(value) <= LOOP_LIMIT):
+                problem = f"must be a list of at most {LOOP_LIMIT} items"
+            else:
+                continue
+            raise PromptError(f"the variable '{escape(name)}' {problem}")
 
     def _pieces(
         self, template: jinja2.Template, variables: Mapping[str, Variable]

@@ -73,6 +73,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
             is_fixed=True,
         ),
+        TopicSpec(settings.topic("examples"), 1, {"cleanup.policy": "compact"}, is_fixed=True),
     ]
 
 

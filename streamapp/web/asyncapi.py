@@ -7,6 +7,7 @@ from typing import Protocol
 
 from streamapp.errors import InternalError
 from streamapp.prompts.events import Event
+from streamapp.prompts.examples import Example
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
@@ -32,6 +33,7 @@ _TEXT: Mapping[str, tuple[str, str]] = {
     "requests": ("receive", "One request each; the caller's key decides their order."),
     "responses": ("send", "One response for each answered request, with the request's key."),
     "requests-dlt": ("send", "Requests that failed: key and value as they came, why in headers."),
+    "examples": ("receive", "A set of few-shot examples; the key is its name."),
     "prompts": ("send", "What happened to prompts, in order; the key is the prompt's name."),
 }
 
@@ -45,6 +47,7 @@ def asyncapi(
             *((record, "validation") for record in records.values()),
             (Response, "serialization"),
             (Event, "serialization"),
+            (list[Example], "validation"),
         ]
     )
     schemas.components["Record"] = record_schema(records, schemas)
@@ -53,6 +56,7 @@ def asyncapi(
         "responses": schemas.of(Response, "serialization"),
         "requests-dlt": {"description": "The original bytes."},
         "prompts": schemas.of(Event, "serialization"),
+        "examples": schemas.of(list[Example], "validation"),
     }
     prefix = f"{settings.topic_prefix}."
     channels, operations = {}, {}

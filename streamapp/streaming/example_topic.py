@@ -1,0 +1,73 @@
+"""The topic ``llm.examples``: sets of examples by key, the last one counts."""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streamapp.errors import PromptError
+from streamapp.settings import Settings
+from streamapp.streaming.prompt_log import PARTITION
+from streamapp.streaming.security import kafka_client_options
+
+
+class ExampleTopic:
+    """Reads the topic to its end whenever asked, outside of any consumer group.
+
+    Attributes:
+        sets: The bytes of each set, as of the last look.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.sets: dict[str, bytes] = {}
+        self._settings = settings
+        self._place = TopicPartition(settings.topic("examples"), PARTITION)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._turn = asyncio.Lock()
+
+    async def fetch(self, name: str) -> bytes:
+        """Return the newest set of that name.
+
+        Raises:
+            PromptError: There is none.
+            KafkaError: No broker answered.
+        """
+        async with self._turn:
+            await self.catch_up()
+        if name not in self.sets:
+            raise PromptError("the topic has no such set")
+        return self.sets[name]
+
+    async def catch_up(self) -> None:
+        """Take every set that is on the topic by now; a tombstone takes one away."""
+        consumer = self._consumer or await self._opened()
+        end = (await consumer.end_offsets([self._place]))[self._place]
+        while await consumer.position(self._place) < end:
+            for records in (await consumer.getmany(timeout_ms=1000)).values():
+                for record in records:
+                    name = (record.key or b"").decode(errors="replace")
+                    if record.value is None:
+                        self.sets.pop(name, None)
+                    else:
+                        self.sets[name] = record.value
+
+    async def aclose(self) -> None:
+        """End the connection."""
+        if self._consumer:
+            await self._consumer.stop()
+            self._consumer = None
+
+    async def _opened(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            **kafka_client_options(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        consumer.assign([self._place])
+        consumer.seek(self._place, 0)
+        self._consumer = consumer
+        return consumer
