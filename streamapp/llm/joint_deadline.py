@@ -1,6 +1,6 @@
 """The deadline of a call that several records wait for."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from streamapp.llm.deadline import Deadline
@@ -9,28 +9,28 @@ from streamapp.llm.deadline import Deadline
 class JointDeadline(Deadline):
     """Passes when the last of its members has; starts and suspends all of them together."""
 
-    __slots__ = ("_is_started", "_members", "_suspensions")
+    __slots__ = ("_is_started", "_members", "_suspended", "_suspensions")
 
     def __init__(self) -> None:
         # Neither limit nor clock of its own: its members have both.
-        self._members: dict[ExitStack, Deadline] = {}
+        self._members: dict[Hashable, Deadline] = {}
+        self._suspended: dict[Hashable, ExitStack] = {}
         self._is_started = False
         self._suspensions = 0
 
-    def add(self, member: Deadline) -> ExitStack:
-        """Let a deadline take part; it does until the returned stack is given to `remove`."""
-        stack = ExitStack()
-        self._members[stack] = member
+    def add(self, key: Hashable, member: Deadline) -> None:
+        """Let a deadline take part, until its key is removed."""
+        self._members[key] = member
         if self._suspensions:
-            stack.enter_context(member.suspended())
+            self._suspend(key, member)
         elif self._is_started:
             member.start()
-        return stack
 
-    def remove(self, stack: ExitStack) -> None:
+    def remove(self, key: Hashable) -> None:
         """Let a member go on alone."""
-        del self._members[stack]
-        stack.close()
+        del self._members[key]
+        if self._suspended:
+            self._suspended.pop(key).close()
 
     def start(self) -> None:
         """Begin to count, in those members that do not yet."""
@@ -57,14 +57,19 @@ class JointDeadline(Deadline):
         """Stop counting inside the block, in every member."""
         self._suspensions += 1
         if self._suspensions == 1:
-            for stack, member in self._members.items():
-                stack.enter_context(member.suspended())
+            for key, member in self._members.items():
+                self._suspend(key, member)
         try:
             yield
         finally:
             self._suspensions -= 1
             if not self._suspensions:
-                for stack, member in self._members.items():
+                for stack in self._suspended.values():
                     stack.close()
-                    if self._is_started:
-                        member.start()
+                self._suspended.clear()
+                if self._is_started:
+                    self.start()
+
+    def _suspend(self, key: Hashable, member: Deadline) -> None:
+        stack = self._suspended[key] = ExitStack()
+        stack.enter_context(member.suspended())

@@ -1,8 +1,6 @@
 """Equal calls in flight share one call."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -87,37 +85,42 @@ class _Flight:
     async def join(self, call: Call) -> Completion:
         """Wait in line for the answer."""
         relay, self._relay = self._relay, None
-        with self._place(call.deadline) as place:
+        place: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        self._line[place] = call.deadline
+        self._deadline.add(place, call.deadline)
+        if self._has_landed:
+            self._deliver(place)
+        elif len(self._line) > 1:
+            self._watch_new()
+        try:
             if relay and call.pieces:
                 await relay.pump(call.pieces, place)
             completion = await place
+        finally:
+            self._leave(place)
         if call.pieces and not relay:
             await give_whole(call.pieces, completion.output)
         return completion
 
-    @contextmanager
-    def _place(self, deadline: Deadline) -> Iterator[asyncio.Future[Completion]]:
-        place: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        stack = self._deadline.add(deadline)
-        self._line[place] = deadline
-        if self._has_landed:
-            self._deliver(place)
-        elif len(self._line) == 2:
-            for waiting in self._line:
-                self._watch(waiting)
-        elif len(self._line) > 2:
-            self._watch(place)
-        try:
-            yield place
-        finally:
-            if place.done() and not place.cancelled():
-                place.exception()  # was heard, even where its caller was cancelled meanwhile
+    def _leave(self, place: asyncio.Future[Completion]) -> None:
+        if place.done() and not place.cancelled():
+            place.exception()  # was heard, even where its caller was cancelled meanwhile
+        if place in self._timers:
+            self._timers.pop(place).cancel()
+        del self._line[place]
+        self._deadline.remove(place)
+        if not self._line:
+            self._task.cancel()
+
+    def _watch_new(self) -> None:
+        """Watch those in line whose own deadlines are not watched yet.
+
+        The deadline of a lone caller is that of the call itself.
+        """
+        for place in reversed(self._line):
             if place in self._timers:
-                self._timers.pop(place).cancel()
-            del self._line[place]
-            self._deadline.remove(stack)
-            if not self._line:
-                self._task.cancel()
+                break
+            self._watch(place)
 
     def _watch(self, place: asyncio.Future[Completion]) -> None:
         """End the wait once its own deadline has passed, whatever the others' allow."""

@@ -8,24 +8,24 @@ from tests.fakes import FakeClock
 def test_last_member_decides(clock: FakeClock) -> None:
     """The joint deadline passes when the last of its members has."""
     joint, short, long = JointDeadline(), Deadline(10, clock), Deadline(30, clock)
-    joint.add(short)
-    stack = joint.add(long)
+    joint.add("short", short)
+    joint.add("long", long)
     joint.start()
     clock.advance(20)
 
     assert joint.remaining_s() == 10
-    joint.remove(stack)
+    joint.remove("long")
     assert joint.remaining_s() == -10
 
 
 def test_time_counts_for_each_member_from_its_own_start(clock: FakeClock) -> None:
     """A member counts from the start, or from when it came."""
     joint, first, second = JointDeadline(), Deadline(90, clock), Deadline(90, clock)
-    joint.add(first)
+    joint.add("first", first)
     clock.advance(5)
     joint.start()
     clock.advance(10)
-    joint.add(second)
+    joint.add("second", second)
     clock.advance(1)
 
     assert (first.spent_s(), second.spent_s()) == (11, 1)
@@ -35,14 +35,14 @@ def test_time_counts_for_each_member_from_its_own_start(clock: FakeClock) -> Non
 def test_suspension_holds_for_all_members(clock: FakeClock) -> None:
     """Time in a suspension counts for nobody: nor for who comes in it, nor for who leaves."""
     joint, first, late, gone = (JointDeadline(), *(Deadline(90, clock) for _ in range(3)))
-    joint.add(first)
-    leaving = joint.add(gone)
+    joint.add("first", first)
+    joint.add("gone", gone)
     joint.start()
     clock.advance(1)
     with joint.suspended():
         clock.advance(50)
-        joint.add(late)
-        joint.remove(leaving)
+        joint.add("late", late)
+        joint.remove("gone")
         with joint.suspended():
             clock.advance(20)
         clock.advance(30)
@@ -55,7 +55,7 @@ def test_suspension_holds_for_all_members(clock: FakeClock) -> None:
 def test_nothing_counts_before_the_start(clock: FakeClock) -> None:
     """A suspension before the first attempt starts nothing."""
     joint, member = JointDeadline(), Deadline(90, clock)
-    joint.add(member)
+    joint.add("member", member)
     with joint.suspended():
         clock.advance(10)
     clock.advance(10)
