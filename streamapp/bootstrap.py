@@ -3,9 +3,8 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
-from faust.tables.table import Table
 from faust.types import TP
 
 from streamapp.errors import ConfigurationError
@@ -23,6 +22,7 @@ from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.variants import Variants
 from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
+from streamapp.streaming.answers_table import AnswersTable
 from streamapp.streaming.dead_letters import DeadLetters
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.example_topic import ExampleTopic
@@ -38,7 +38,7 @@ from streamapp.streaming.prompt_log import publish_files
 from streamapp.streaming.prompt_table import PromptTable
 from streamapp.streaming.security import broker_credentials, kafka_client_options
 from streamapp.streaming.snapshot import Snapshots
-from streamapp.streaming.topics import TABLE_ANSWERS, topic_specs
+from streamapp.streaming.topics import topic_specs
 from streamapp.streaming.watchdog import Watchdog, broker_answers
 from streamapp.streaming.window import Lease, Window
 from streamapp.streaming.worker import Worker
@@ -265,10 +265,12 @@ def _examples(settings: Settings, topic: ExampleTopic) -> ExamplesManager:
 
 def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:
     # The changelog topic exists before Faust looks for it: see streaming/topics.py.
-    table = cast(
-        Table[bytes, bytes],
-        app.Table(TABLE_ANSWERS, key_type=bytes, value_type=bytes, partitions=settings.partitions),
+    table = AnswersTable(
+        app,
+        partitions=settings.partitions,
+        on_recovered=lambda partitions: ledger.rebuild(partitions),
     )
+    app.tables.add(table)
     requests = settings.topic("requests")
 
     async def append(key: bytes, value: bytes, partition: int, lease: Lease) -> None:
@@ -285,10 +287,5 @@ def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:
         ttl_s=settings.ledger_ttl_s,
         max_bytes=settings.ledger_max_mb * 1_000_000,
     )
-
-    @table.on_recover
-    async def rebuild() -> None:
-        assigned = app.consumer.assignment()
-        ledger.rebuild({tp.partition for tp in assigned if tp.topic == requests})
 
     return ledger

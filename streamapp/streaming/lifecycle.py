@@ -83,9 +83,7 @@ class StreamApp(faust.App):
         self._uncommitted: dict[TP, int | None] = {}
         self._committed_at = time.monotonic()
         self._draining: asyncio.Future[bool] | None = None
-        self._earliest: dict[TP, int] = {}
         self.on_partitions_revoked.connect(self._close_window)
-        self.on_rebalance_complete.connect(self._learn_earliest)
         self.add_future(self._pulse())
         self.add_future(self._summarise())
 
@@ -135,15 +133,6 @@ class StreamApp(faust.App):
 
     # -- generations
 
-    async def _learn_earliest(self, *args: Any, **kwargs: Any) -> None:
-        """Note where partitions begin, for those without a committed offset.
-
-        Asked once for all, before the partitions are fetched from: the request would wait
-        behind a long poll.
-        """
-        assigned = [tp for tp in self.consumer.assignment() if tp.topic == self._requests_topic]
-        self._earliest = dict(await self._kafka.earliest_offsets(*assigned)) if assigned else {}
-
     def on_rebalance_end(self) -> None:
         """Open the window: the tables are recovered and the committed offsets are known."""
         super().on_rebalance_end()
@@ -153,7 +142,9 @@ class StreamApp(faust.App):
         if self.is_draining or self.should_stop:
             return
         assigned = [tp for tp in self.consumer.assignment() if tp.topic == self._requests_topic]
-        positions = {tp: self.committed(tp) or self._earliest.get(tp, 0) for tp in assigned}
+        # With nothing committed from the log's beginning; where that is not 0, the missing
+        # start is a hole as any other.
+        positions = {tp: self.committed(tp) or 0 for tp in assigned}
         self._stalls.clear()
         self.window.open(self.consumer_generation_id, positions)
         log.info("window.opened", generation=self.consumer_generation_id, partitions=len(positions))

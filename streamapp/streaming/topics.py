@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, for_code
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
+from streamapp.streaming.answers_table import TABLE_ANSWERS
 from streamapp.streaming.security import kafka_client_options
 
 log = structlog.get_logger(__name__)
@@ -17,9 +18,6 @@ log = structlog.get_logger(__name__)
 #: Longest key, value and headers of a record of ours, bytes. Apache Kafka takes 1,048,588 for
 #: a batch by default (``message.max.bytes``); the rest is room for framing.
 RECORD_LIMIT = 1_000_000
-
-#: The ledger's table.
-TABLE_ANSWERS = "answers"
 
 TOPIC_ALREADY_EXISTS = 36  # Kafka protocol error code
 TABLE_SEGMENT_MS = 60_000

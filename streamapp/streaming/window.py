@@ -204,8 +204,7 @@ class Window:
 
         Args:
             generation: The group's generation that every record must carry.
-            positions: The next offset of each assigned partition: the committed one, or its
-                first available one where none was committed.
+            positions: The next offset of each assigned partition: the committed one, or 0.
         """
         self._discard()
         self._lease = Lease(generation, self._is_awake)
