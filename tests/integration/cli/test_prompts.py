@@ -1,0 +1,134 @@
+"""`streamapp prompts` and `streamapp examples` on the embedded broker."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamapp.cli import main
+from streamapp.streaming.embedded import EmbeddedBroker
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Run a command of a new registry; it must end with the given code."""
+    with EmbeddedBroker() as broker:
+
+        def run(*arguments: str, code: int = 0) -> Result:
+            result = CliRunner().invoke(main, arguments, env={"STREAMAPP_BROKER": broker.url})
+            assert result.exit_code == code, result.output
+            return result
+
+        yield run
+
+
+@pytest.fixture
+def haiku(run: Run, tmp_path: Path) -> Path:
+    """A prompt of two versions, the older one in production; its file."""
+    file = tmp_path / "haiku.md"
+    for body in ("Be brief: {{ x }}", "Be very brief: {{ x }}"):
+        file.write_text(f"---\ndescription: Three lines\n---\n{body}\n")
+        run("prompts", "publish", str(file), "-m", "why", "--author", "Ada")
+    return file
+
+
+def test_there_is_nothing_to_read_before_anybody_wrote(run: Run) -> None:
+    """Looking creates no topic."""
+    assert "there is no topic llm.prompts yet" in run("prompts", "list", code=1).stderr
+
+
+def test_versions_are_listed_and_shown(run: Run, haiku: Path) -> None:
+    """Tables for people, JSON for machines, a text as its file."""
+    [summary] = json.loads(run("prompts", "list", "--json").stdout)
+    assert summary["versions"] == [1, 2]
+    assert summary["labels"] == {"production": 1, "latest": 2}
+    assert "Ada" in run("prompts", "show", "haiku").stdout
+    assert run("prompts", "show", "haiku@latest").stdout.strip() == haiku.read_text().strip()
+    assert json.loads(run("prompts", "show", "haiku:1", "--json").stdout)["message"] == "why"
+
+
+def test_a_diff_is_readable(run: Run, haiku: Path) -> None:
+    """What went and what came, between two named versions."""
+    lines = run("prompts", "diff", "haiku:1", "haiku@latest").stdout.splitlines()
+
+    assert lines[:2] == ["--- haiku:1", "+++ haiku:2"]
+    assert {"-Be brief: {{ x }}", "+Be very brief: {{ x }}"} <= set(lines)
+
+
+def test_publishing_the_same_again_is_no_new_version(run: Run, haiku: Path) -> None:
+    """The command says so."""
+    result = run("prompts", "publish", str(haiku))
+
+    assert "version 2 had this content already" in result.stdout
+
+
+def test_a_label_is_moved_rolled_back_and_protected(run: Run, haiku: Path) -> None:
+    """Each change answers with where the labels are."""
+    assert "production=2" in run("prompts", "label", "haiku", "production", "2").stdout
+    assert "production=1" in run("prompts", "rollback", "haiku").stdout
+    run("prompts", "protect", "haiku")
+    refused = run("prompts", "label", "haiku", "production", "2", code=1)
+    assert "the label is protected" in refused.stderr
+    forced = run("prompts", "label", "haiku", "production", "2", "--force", "--json")
+    assert json.loads(forced.stdout)["labels"]["production"] == 2
+    run("prompts", "protect", "haiku", "--off")
+    run("prompts", "rollback", "haiku")
+    assert "no earlier version" in run("prompts", "rollback", "haiku", code=1).stderr
+
+
+def test_a_split_is_set_and_ended(run: Run, haiku: Path) -> None:
+    """Whole percents of labels that exist."""
+    run("prompts", "label", "haiku", "candidate", "2")
+    run("prompts", "split", "haiku", "production=90", "candidate=10")
+    assert "split: production=90, candidate=10" in run("prompts", "show", "haiku").stdout
+    assert "sum up to 100" in run("prompts", "split", "haiku", "production=90", code=1).stderr
+    assert run("prompts", "split", "haiku", "production=x", code=2)
+    assert run("prompts", "split", "haiku", code=2)
+    assert json.loads(run("prompts", "split", "haiku", "--off", "--json").stdout)["split"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("show", "nothing"), 1, "there is no prompt 'nothing'"),
+        (("show", "a:b:c"), 2, "write NAME, NAME@LABEL or NAME:VERSION"),
+        (("label", "haiku", "x", "9"), 1, "there is no such version"),
+        (("label", "haiku", "a b", "1"), 2, "field 'label'"),
+        (("stats", "haiku", "--url", "http://127.0.0.1:1"), 1, "no worker answers"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_mistakes_are_told_in_one_line(
+    run: Run, haiku: Path, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    """Exit 2 for a wrong argument, 1 for what does not exist."""
+    assert says in run("prompts", *arguments, code=code).stderr
+
+
+def test_a_text_that_cannot_be_used_is_not_published(run: Run, haiku: Path) -> None:
+    """File and line are named, and nothing is written."""
+    haiku.write_text("{{ x.__class__ }}")
+
+    result = run("prompts", "publish", str(haiku), code=2)
+
+    assert "haiku.md, line 1: the attribute '.__class__' is not allowed" in result.stderr
+    assert json.loads(run("prompts", "list", "--json").stdout)[0]["versions"] == [1, 2]
+
+
+def test_examples_are_published_and_listed(run: Run, tmp_path: Path) -> None:
+    """A set that is none is refused before it is written."""
+    file = tmp_path / "tickets.jsonl"
+    file.write_text('{"variables": {"x": "q"}, "output": "a"}\n' * 2)
+    run("examples", "publish", str(file))
+    file.write_text("garbage")
+    run("examples", "publish", str(file), "--set", "other", code=2)
+
+    listed = json.loads(run("examples", "list", "--json").stdout)
+
+    assert listed == [{"set": "tickets", "examples": 2}]
