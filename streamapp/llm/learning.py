@@ -11,7 +11,7 @@ _LOWEST_PER_S = 0.2
 #: Below what was measured, so that the provider's own bucket fills again.
 _STEP_DOWN = 0.9
 #: One measurement can be too low: its provider may have had nothing to do for a while.
-_LEAP_DOWN = 0.7
+_LEAP_DOWN = 0.8
 #: A rate measured over less time would be that of the provider's burst.
 _SHORTEST_PERIOD_S = 0.2
 _PERIOD_S = 0.5
@@ -21,7 +21,7 @@ _SILENCE_S = 1.0
 _MARKS = 20
 _STEP_UP_S = 0.05
 #: Growth per second, for a refusal-free period of a second; a pause costs as much as ten of it.
-_CURIOSITY = 0.12
+_CURIOSITY = 0.2
 _PAUSE_COST = 10.0
 #: What is configured is believed more than a few refusals.
 _TOLD_GROWTH_PER_S = 0.1
