@@ -83,8 +83,12 @@ class PromptTable(GlobalTable):
     def history(self) -> History:
         """What the topic told so far; its prompts are the table's data."""
         if self._history is None:
-            self._history = History(cast(Any, self.data))
+            self._history = History(cast(Any, self.data).data)  # the store's own dict
         return self._history
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        """Return a prompt, past Faust's sensors: this is asked for every record."""
+        return self.history.prompts.get(name, default)
 
     async def on_changelog_event(self, event: EventT[Any]) -> None:
         """Apply the next event of the topic; seek back over what Faust skipped.
