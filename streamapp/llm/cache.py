@@ -7,6 +7,7 @@ another. What comes back is checked like a provider's answer: others may write t
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -19,7 +20,10 @@ from streamapp.llm.schema import Schemas
 
 
 class CacheTier(Protocol):
-    """A place that keeps answers; it never raises and never waits long: a failure is a miss."""
+    """A place that keeps answers; it never raises and never waits long: a failure is a miss.
+
+    It may keep them longer than it is told: the age of an answer is looked at when it is read.
+    """
 
     @property
     def name(self) -> str:
@@ -39,12 +43,12 @@ class CacheTier(Protocol):
         ...
 
 
-def encode(completion: Completion, *, expires_at: float) -> bytes:
+def encode(completion: Completion, *, created_at: float) -> bytes:
     """Return a completion as JSON, by the names that it also has in a response record.
 
     Args:
         completion: With an output that is JSON.
-        expires_at: Seconds since the epoch.
+        created_at: Seconds since the epoch.
     """
     return orjson.dumps(
         {
@@ -52,16 +56,16 @@ def encode(completion: Completion, *, expires_at: float) -> bytes:
             "model": completion.model,
             "provider": completion.provider,
             "finish_reason": completion.finish_reason,
-            "expires_at": expires_at,
+            "created_at": created_at,
         }
     )
 
 
-def decode(value: bytes) -> tuple[Completion, float | None]:
-    """Return the completion that ``value`` holds, as a cached one, and when it expires.
+def decode(value: bytes) -> tuple[Completion, float]:
+    """Return the completion that ``value`` holds, as a cached one, and when it was made.
 
     Args:
-        value: What `encode` wrote, or a response record, which does not say when it expires.
+        value: What `encode` wrote, or a response record.
 
     Raises:
         ValueError: It is neither.
@@ -77,10 +81,12 @@ def decode(value: bytes) -> tuple[Completion, float | None]:
             cached=True,
             cost_usd=Decimal(0),
         )
-        expires_at = fields.get("expires_at")
-    except (LookupError, TypeError, AttributeError) as error:
+        created_at = fields["created_at"]
+        if isinstance(created_at, str):
+            created_at = datetime.fromisoformat(created_at).timestamp()
+        return completion, float(created_at)
+    except (LookupError, TypeError) as error:
         raise ValueError("no cached answer") from error
-    return completion, expires_at
 
 
 class Cached:
@@ -128,10 +134,9 @@ class Cached:
         is_kept = not (completion.cached or completion.is_substitute)
         if not is_kept or not _is_complete(call, completion):
             return completion
-        ttl_s = self._ttl_s if call.cache_ttl_s is None else call.cache_ttl_s
-        value = encode(completion, expires_at=self._now() + ttl_s)
+        value = encode(completion, created_at=self._now())
         for tier in self._tiers:
-            await tier.set(call.fingerprint, value, ttl_s=ttl_s)
+            await tier.set(call.fingerprint, value, ttl_s=self._ttl_of(call))
         return replace(completion, fingerprint=call.fingerprint)
 
     async def aclose(self) -> None:
@@ -146,25 +151,27 @@ class Cached:
             if value is None or found is None:
                 continue
             completion, left_s = found
-            if left_s is not None:
-                for earlier in self._tiers[:position]:
-                    await earlier.set(call.fingerprint, value, ttl_s=left_s)
+            for earlier in self._tiers[:position]:
+                await earlier.set(call.fingerprint, value, ttl_s=left_s)
             return completion
         return None
 
-    def _read(self, value: bytes, call: Call) -> tuple[Completion, float | None] | None:
+    def _read(self, value: bytes, call: Call) -> tuple[Completion, float] | None:
         """Return the answer and the seconds left to it, where it can be given for ``call``."""
         try:
-            completion, expires_at = decode(value)
-            left_s = None if expires_at is None else expires_at - self._now()
-        except (ValueError, TypeError):
+            completion, created_at = decode(value)
+        except ValueError:
             return None
-        if (left_s is not None and left_s <= 0) or not _is_complete(call, completion):
+        left_s = min(created_at - self._now(), 0.0) + self._ttl_of(call)
+        if left_s <= 0 or not _is_complete(call, completion):
             return None
         schema = call.output_schema
         if schema is not None and self._schemas.mismatch(schema, completion.output):
             return None
         return completion, left_s
+
+    def _ttl_of(self, call: Call) -> float:
+        return self._ttl_s if call.cache_ttl_s is None else call.cache_ttl_s
 
 
 def _is_complete(call: Call, completion: Completion) -> bool:

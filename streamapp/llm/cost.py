@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -58,6 +58,9 @@ class Prices:
     Args:
         providers: As configured: a list price holds at the vendor's own address alone.
         private: By ``PROVIDER/MODEL``, as targets are written; they win.
+
+    Raises:
+        ConfigurationError: A private price is of a provider that is not configured.
     """
 
     def __init__(
@@ -67,7 +70,26 @@ class Prices:
     ) -> None:
         self._providers = providers
         self._private = private or {}
+        for target in self._private:
+            if target.partition("/")[0] not in providers:
+                raise ConfigurationError(
+                    f"prices_file: {target}: write PROVIDER/MODEL with one of the providers"
+                    f" {sorted(providers)}"
+                )
         self._price_of = lru_cache(_RESOLVED)(self._resolve)
+
+    def look_up(self, targets: Iterable[str]) -> list[str]:
+        """Return the targets whose price is unknown, and be ready for the others.
+
+        Called at start, it keeps the loading of the list out of the first record's time. A
+        target whose answers name a more exact model may turn out to have a price after all.
+        """
+        unknown = []
+        for target in targets:
+            provider, _, model = target.partition("/")
+            if self._price_of(provider, model, model) is _unknown:
+                unknown.append(target)
+        return unknown
 
     def cost_usd(self, usage: Usage, *, provider: str, asked: str, answered: str) -> Decimal | None:
         """Return what ``usage`` costs, US dollars, or None where the price is unknown.

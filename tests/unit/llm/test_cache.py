@@ -1,6 +1,7 @@
 """Answers kept for equal calls."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -200,15 +201,19 @@ async def test_nearer_tier_gets_what_a_farther_one_has(
         b"not json",
         b"[]",
         b'{"output": "a"}',
-        orjson.dumps({"output": 7, "model": "m", "provider": "p", "finish_reason": "stop"}),
-        orjson.dumps({"output": "a", "model": "m", "provider": "p", "finish_reason": "length"}),
+        orjson.dumps({"output": "a", "model": "m", "provider": "p", "finish_reason": "stop"}),
+        encode(Completion(output=7, model="m", provider="p"), created_at=1e9),
+        encode(
+            Completion(output="a", model="m", provider="p", finish_reason="length"),
+            created_at=1e9,
+        ),
         orjson.dumps(
             {
                 "output": "a",
                 "model": "m",
                 "provider": "p",
                 "finish_reason": "stop",
-                "expires_at": "soon",
+                "created_at": "soon",
             }
         ),
     ],
@@ -231,7 +236,7 @@ async def test_entry_that_does_not_fit_the_schema_is_a_miss(
 ) -> None:
     """An answer found is checked against the call's schema, as one from a provider is."""
     wrong = Completion(output={"label": "other"}, model="m", provider="p")
-    near.values["f"] = encode(wrong, expires_at=1e9)
+    near.values["f"] = encode(wrong, created_at=1e9)
     llm.enqueue(replace(wrong, output={"label": "good"}))
 
     completion = await cached.complete(known(chat(output_schema=LABELS)))
@@ -242,7 +247,7 @@ async def test_entry_that_does_not_fit_the_schema_is_a_miss(
 async def test_vectors_of_other_inputs_are_a_miss(cached: Cached, near: DictTier) -> None:
     """An answer with another number of vectors is none."""
     wrong = Completion(output=[[1.0]], model="m", provider="p", finish_reason=None)
-    near.values["f"] = encode(wrong, expires_at=1e9)
+    near.values["f"] = encode(wrong, created_at=1e9)
 
     assert not (await cached.complete(known(embeddings("a", "b")))).cached
 
@@ -261,8 +266,11 @@ async def test_cached_answer_is_one_piece(cached: Cached, llm: FakeProvider) -> 
     assert value.texts == ['{"label":"bad"}']
 
 
-async def test_response_record_can_stand_for_an_answer(cached: Cached, near: DictTier) -> None:
-    """A tier may keep the response record of a record of one call."""
+@pytest.mark.parametrize(("age_s", "is_given"), [(-5, True), (TTL_S - 1, True), (TTL_S, False)])
+async def test_response_record_can_stand_for_an_answer(
+    age_s: float, is_given: bool, cached: Cached, near: DictTier, far: DictTier, clock: FakeClock
+) -> None:
+    """A tier may keep the response record of a record of one call, for as long as it likes."""
     response = Response(
         id="r-1",
         type="chat",
@@ -271,26 +279,25 @@ async def test_response_record_can_stand_for_an_answer(cached: Cached, near: Dic
         provider="p",
         finish_reason="stop",
         usage=Usage(input_tokens=9),
-        created_at="2030-01-01T00:00:00Z",  # type: ignore[arg-type]
+        created_at=datetime.fromtimestamp(clock.now - age_s, UTC),
     )
-    near.values["f"] = response.encode()
+    far.values["f"] = response.encode()
 
     completion = await cached.complete(known(chat()))
 
-    assert (completion.output, completion.cached, completion.usage) == (
-        "from a record",
-        True,
-        Usage(),
-    )
+    assert completion.cached is is_given
+    if is_given:
+        assert (completion.output, completion.usage) == ("from a record", Usage())
+        assert near.ttls_s["f"] == TTL_S - max(age_s, 0)
 
 
 def test_codec_keeps_the_answer() -> None:
-    """What is encoded is decoded as a cached completion, with the time it expires."""
+    """What is encoded is decoded as a cached completion, with the time it was made."""
     made = Completion(
         output={"a": [1, 2.5, None, "ä\x00"]}, model="m", provider="p", cost_usd=Decimal(1)
     )
 
-    completion, expires_at = decode(encode(made, expires_at=12.5))
+    completion, created_at = decode(encode(made, created_at=12.5))
 
     assert completion == replace(made, attempts=0, cached=True, cost_usd=Decimal(0))
-    assert expires_at == 12.5
+    assert created_at == 12.5

@@ -86,6 +86,21 @@ def test_unknown_price_is_said_once() -> None:
     ]
 
 
+def test_unknown_prices_are_found_at_start() -> None:
+    """Of the configured targets those without a price can be told."""
+    prices = Prices(PROVIDERS, {"own/m": Price(input=Decimal(1))})
+
+    unknown = prices.look_up(["openai/gpt-4o-mini", "own/m", "own/other", "offline/offline"])
+
+    assert unknown == ["own/other"]
+
+
+def test_private_price_must_be_of_a_provider() -> None:
+    """A price of a provider that is not configured is a mistake, found at start."""
+    with pytest.raises(ConfigurationError, match="opnai/m: write PROVIDER/MODEL"):
+        Prices(PROVIDERS, {"opnai/m": Price(input=Decimal(1))})
+
+
 def test_offline_costs_nothing() -> None:
     """What the offline provider answers is known to be free."""
     assert cost("offline", "offline") == 0
