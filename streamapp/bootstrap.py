@@ -45,7 +45,7 @@ from streamapp.streaming.worker import Worker
 from streamapp.telemetry.metrics import Metrics
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
-from streamapp.web.server import Web, web_options
+from streamapp.web.server import Web, peer_tls_context, web_options
 
 #: Records that may wait in the window, as a multiple of those that run: enough that one slow
 #: key does not keep the other keys' records out.
@@ -123,7 +123,11 @@ def create_app(
         window=window,
         committed=app.committed_here,
     )
-    peers = Peers(app.peer_urls, key=settings.keys[0] if settings.keys else None)
+    peers = Peers(
+        app.peer_urls,
+        key=settings.keys[0] if settings.keys else None,
+        ssl=peer_tls_context(settings),
+    )
     ssl_context = kafka_client_options(settings)["ssl_context"]
     app.bind(
         settings=settings,

@@ -144,6 +144,8 @@ class Settings(BaseSettings):
     web_host: str = "127.0.0.1"
     web_port: int = Field(default=6066, ge=0, le=65535)
     web_url: str = ""
+    web_cert_file: Path | None = None
+    web_key_file: Path | None = None
     api_keys: SecretStr = SecretStr("")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
@@ -194,6 +196,8 @@ class Settings(BaseSettings):
     def _check(self) -> Self:
         if self.web_host not in LOOPBACK and not self.keys:
             raise ValueError(f"web_host {self.web_host} is public: set {PREFIX}API_KEYS")
+        if (self.web_cert_file is None) != (self.web_key_file is None):
+            raise ValueError(f"{PREFIX}WEB_CERT_FILE and {PREFIX}WEB_KEY_FILE: set both or none")
         plaintext = self.kafka_security_protocol == "SASL_PLAINTEXT"
         if plaintext and not self.kafka_allow_plaintext_sasl:
             raise ValueError(

@@ -61,6 +61,9 @@ class BodyReader:
             async with asyncio.timeout(self._limit_s) as timeout:
                 async with nullcontext() if is_small else self._large:
                     return await request.read()
+        except web.RequestPayloadError as error:
+            message = "the body is not encoded as its headers say"
+            raise Refusal(400, message, code="bad_request") from error
         except TimeoutError:
             if timeout.expired():
                 message = f"the body did not arrive within {self._limit_s:g} s"

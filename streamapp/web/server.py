@@ -1,15 +1,16 @@
 """Faust's web server with only our pages, and closed to the public unless it asks for keys."""
 
 import socket
+import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp.web import AppRunner
 from faust.types import AppT
 from faust.web.drivers import aiohttp as driver
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import LOOPBACK, PREFIX, Settings
+from streamapp.web.connections import CappedRunner, connection_limit
 from streamapp.web.headers import add_headers
 from streamapp.web.middleware import map_errors, refuse_foreign_pages, require_key
 
@@ -33,12 +34,14 @@ def web_options(settings: Settings) -> dict[str, Any]:
     win over arguments; pass ``env={}`` to the app as well, or they open doors.
     """
     host = settings.web_host if settings.web_host in LOOPBACK else socket.gethostname()
+    scheme = "https" if settings.web_cert_file else "http"
     return {
         "debug": False,  # would serve /graph and the statistics
         "web_bind": settings.web_host,
         "web_host": host,
         "web_port": settings.web_port,
-        "canonical_url": settings.web_url or web_url(host, settings.web_port),
+        "canonical_url": settings.web_url or web_url(host, settings.web_port, scheme=scheme),
+        "web_ssl_context": tls_context(settings),
         "web_application_options": {
             "client_max_size": BODY_LIMIT,
             "middlewares": [
@@ -61,8 +64,9 @@ class Web(driver.Web):
         super().__init__(app)
         self._has_keys = bool(settings.keys)
         self.web_app.on_response_prepare.append(add_headers)
-        self._runner = AppRunner(
+        self._runner = CappedRunner(
             self.web_app,
+            limit=connection_limit(),
             access_log=None,
             handler_cancellation=True,  # a client that left pays for no more calls
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
@@ -90,9 +94,37 @@ class Web(driver.Web):
             ) from error
 
 
-def web_url(host: str, port: int) -> str:
+def web_url(host: str, port: int, *, scheme: str = "http") -> str:
     """Return the address of a server there; an IPv6 address gets its brackets."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return what the server presents; None where it speaks plain HTTP.
+
+    Raises:
+        ConfigurationError: The files cannot be used.
+    """
+    if settings.web_cert_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.web_cert_file, settings.web_key_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"{PREFIX}WEB_CERT_FILE and {PREFIX}WEB_KEY_FILE: cannot use them: {error}"
+        ) from error
+    return context
+
+
+def peer_tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """Return what workers trust in one another: the usual authorities, and their own file."""
+    if settings.web_cert_file is None:
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(settings.web_cert_file)
+    return context
 
 
 def _own_hosts(settings: Settings) -> frozenset[str]:

@@ -1,0 +1,83 @@
+"""What a worker counts."""
+
+import pytest
+
+from streamapp.telemetry.metrics import Metrics
+from tests.fakes import FakeClock
+
+#: The contract's names, as Prometheus sees them.
+NAMES = (
+    "records_total",
+    "record_duration_seconds",
+    "provider_calls_total",
+    "provider_call_duration_seconds",
+    "tokens_total",
+    "cost_usd_total",
+    "cache_lookups_total",
+    "rate_limit_wait_seconds",
+    "breaker_state",
+    "retries_total",
+    "dead_letters_total",
+    "offset_gaps_total",
+    "in_flight",
+    "pending",
+    "oldest_uncommitted_seconds",
+)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """A registry of its own."""
+    return Metrics(clock=FakeClock())
+
+
+def test_every_name_of_the_contract_is_there(metrics: Metrics) -> None:
+    """Dashboards and alerts find each series under its fixed name."""
+    metrics.answered(type="chat", duration_s=0.2)
+    metrics.buried(type=None, kind="expired")
+    metrics.gap()
+    metrics.called("p", "m", "ok", 0.1)
+    metrics.spent("p", "m", input_tokens=1, output_tokens=2, usd=0.5)
+    metrics.looked_up("memory", hit=True)
+    metrics.waited("p", 0.1)
+    metrics.retried("p", "RateLimited")
+    metrics.breaker("p", 2)
+    for name in NAMES[-3:]:
+        metrics.watch(name, "text", lambda: 1.0)
+
+    text = metrics.text().decode()
+
+    assert [name for name in NAMES if f"\nstreamapp_{name}" not in f"\n{text}"] == []
+    assert 'streamapp_records_total{outcome="dead_letter",type="unknown"} 1.0' in text
+    assert 'streamapp_tokens_total{direction="output",model="m",provider="p"} 2.0' in text
+
+
+def test_counts_for_the_log_start_again(metrics: Metrics) -> None:
+    """Each summary tells what happened since the one before."""
+    metrics.answered(type="chat", duration_s=0.2)
+
+    assert metrics.take() == {"answered": 1}
+    assert metrics.take() == {}
+
+
+def test_percentiles_are_of_the_last_minute() -> None:
+    """What is older does not count; without anything there is no number."""
+    clock = FakeClock()
+    metrics = Metrics(clock=clock)
+    metrics.answered(type="chat", duration_s=99)
+    clock.advance(61)
+    assert metrics.percentiles() == [None, None, None]
+
+    for hundredth in range(100):
+        metrics.answered(type="chat", duration_s=hundredth / 100)
+
+    assert metrics.percentiles() == [0.5, 0.95, 0.99]
+
+
+def test_two_apps_count_apart() -> None:
+    """Nothing is shared by the process."""
+    one, other = Metrics(), Metrics()
+    one.gap()
+
+    assert one.values("offset_gaps_total") == [({}, 1.0)]
+    assert other.values("offset_gaps_total") == [({}, 0.0)]
