@@ -74,6 +74,12 @@ class Budgets:
         """Whether there are any."""
         return bool(self._budgets)
 
+    @property
+    def spent(self) -> tuple[str, ...]:
+        """The budgets that were found spent in their current windows, for whomever."""
+        self._current()
+        return tuple(sorted(self._told))
+
     def strictest_spent(self, tenant: str) -> Budget | None:
         """Return the strictest budget with nothing left for ``tenant``, or None."""
         windows = self._current()

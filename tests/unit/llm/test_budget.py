@@ -158,6 +158,20 @@ async def test_warning_is_one_line_a_window(make: Make, clock: FakeClock) -> Non
     assert [(line["event"], line["budget"]) for line in logs] == [("budget.spent", "b0")] * 2
 
 
+async def test_spent_budgets_can_be_told(clock: FakeClock) -> None:
+    """The names of spent budgets are known until the next window."""
+    settings = {"b": BudgetSettings(limit_records=1, action="warn")}
+    budgets = Budgets(settings, Spend("w"), now=clock)
+    assert budgets.spent == ()
+
+    budgets.count_record("")
+    budgets.strictest_spent("")
+
+    assert budgets.spent == ("b",)
+    clock.advance(86_400)
+    assert budgets.spent == ()
+
+
 async def test_downgrade_answers_by_another_route(
     make: Make, llm: FakeProvider, cheap: FakeProvider
 ) -> None:
