@@ -1,0 +1,59 @@
+"""Dead letters over HTTP on Apache Kafka: listed, sent again, and never in circles."""
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from streamapp.streaming.dead_letters import MAX_REPLAYS
+from tests.e2e.stage import Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+
+
+async def test_replay_answers_what_is_cured_and_stops_what_is_not(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A cured record is answered; one that fails each time comes back counted, and stops."""
+    async with Stage(kafka, tmp_path) as stage, aiohttp.ClientSession() as http:
+        await stage.open()
+        worker = await stage.ready_worker()
+        url = f"http://127.0.0.1:{worker.port}/v1/dead-letters"
+        await stage.produce(
+            [ask("cured", script=[{"status": 400}, {}]), ask("never", script={"status": 400})]
+        )
+
+        async def letters(id: str) -> list[dict[str, Any]]:
+            async with http.get(url, params={"id": id}) as response:
+                return list((await response.json())["dead_letters"])
+
+        async def replay(letter: dict[str, Any]) -> str:
+            place = {"partition": letter["partition"], "offset": letter["offset"]}
+            async with http.post(f"{url}/replay", json={"places": [place]}) as response:
+                return str((await response.json())["results"][0]["result"])
+
+        async def count(id: str, wanted: int) -> None:
+            async def there() -> bool:
+                return len(await letters(id)) == wanted
+
+            await until(there, 30)
+
+        await count("cured", 1)
+        await count("never", 1)
+        assert await replay((await letters("cured"))[0]) == "sent"
+        for number in range(MAX_REPLAYS):
+            newest = (await letters("never"))[0]
+            assert newest["replays"] == number
+            assert await replay(newest) == "sent"
+            await count("never", number + 2)
+        assert await replay((await letters("never"))[0]) == "looping"
+        assert await replay({"partition": 0, "offset": 10**9}) == "missing"
+
+        async def is_answered() -> bool:
+            async with http.get(f"http://127.0.0.1:{worker.port}/v1/requests/cured") as response:
+                return bool((await response.json()).get("status") == "ok")
+
+        await until(is_answered, 30)
