@@ -83,6 +83,11 @@ class Lane:
         self.expected = offset
         self._last_seen = -1
 
+    @property
+    def delivered(self) -> set[int]:
+        """Offsets whose outcome was delivered behind an unfinished one: not acked, not lost."""
+        return {record.offset for record in self._unfinished if record.is_done}
+
     def append(self, record: Finishable) -> None:
         """Add the record at the expected offset."""
         self._unfinished.append(record)

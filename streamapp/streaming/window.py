@@ -157,6 +157,7 @@ class Window:
         self._is_open = False
         self._is_fenced = False
         self._lanes: dict[TP, Lane] = {}
+        self._delivered: dict[TP, set[int]] = {}
         self._behind: dict[Hashable, deque[Entry]] = {}
         self._ready: deque[Entry] = deque()
         self._tasks: dict[asyncio.Task[None], Entry] = {}
@@ -207,6 +208,11 @@ class Window:
             positions: The next offset of each assigned partition: the committed one, or 0.
         """
         self._discard()
+        self._delivered = {
+            tp: kept
+            for tp, offsets in self._delivered.items()
+            if (kept := {offset for offset in offsets if offset >= positions.get(tp, 0)})
+        }
         self._lease = Lease(generation, self._is_awake)
         self._lanes = {tp: Lane(tp, expected) for tp, expected in positions.items()}
         self._is_open = True
@@ -272,7 +278,13 @@ class Window:
             return False
         entry = Entry(event, lane, lease, self._order(message))
         lane.append(entry)
-        self._schedule(entry)
+        if message.offset in self._delivered.get(tp, ()):
+            # This worker delivered its outcome in an older generation, and could not ack it
+            # behind an unfinished record: once is enough.
+            entry.is_done = True
+            lane.ack_finished()
+        else:
+            self._schedule(entry)
         return True
 
     def _order(self, message: Message) -> Hashable | None:
@@ -332,6 +344,8 @@ class Window:
         """End the generation: no task of it writes or acks from here on."""
         self._is_open = False
         self._lease.end()
+        for tp, lane in self._lanes.items():
+            self._delivered.setdefault(tp, set()).update(lane.delivered)
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
             task.cancel()

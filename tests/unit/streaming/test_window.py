@@ -157,6 +157,25 @@ async def test_revoke_commits_what_finished_in_the_drain(broker: FakeBroker) -> 
     assert broker.committed == {T0: 2}
 
 
+async def test_outcome_delivered_out_of_order_is_not_written_again(broker: FakeBroker) -> None:
+    """What finished behind an unfinished record is acked, not run, when it comes back to us."""
+    for _ in range(2):
+        await broker.deliver(T0)
+    await settle()
+    await broker.finish(1)
+    await broker.revoke()
+    broker.assign()
+
+    for _ in range(3):
+        await broker.deliver(T0)
+    await settle()
+
+    assert running(broker) == [0]  # 1 is done, 2 waits behind 0's key
+    await broker.finish(0)
+    assert broker.acks == [(T0, 0), (T0, 1)]
+    assert broker.finished == [(T0, 1), (T0, 0)]
+
+
 async def test_revoke_cancels_what_does_not_finish(broker: FakeBroker) -> None:
     """Past the drain nothing of the old generation runs on or may write."""
     await broker.deliver(T0)
