@@ -9,7 +9,6 @@ from streamapp.processors.registry import processor
 from streamapp.records.request import Request
 from streamapp.records.sampling import as_list
 
-
 Text = Annotated[str, Field(min_length=1)]
 
 
