@@ -1,17 +1,25 @@
 """Builds a whole app from settings: the one place that knows every concrete class."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from aiokafka.errors import KafkaError
+from faust.exceptions import NotReady, ProducerSendError
 from faust.types import TP
 
 from streamapp.errors import ConfigurationError
+from streamapp.llm.billing import Bill, UsageMeter
+from streamapp.llm.cost import Prices, load_prices
+from streamapp.llm.economy import Economy
 from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routes import Routes
+from streamapp.llm.tiers import MemoryTier, RedisTier
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.example_sources import Sources
@@ -50,6 +58,8 @@ from streamapp.web.server import Web, peer_tls_context, web_options
 #: Records that may wait in the window, as a multiple of those that run: enough that one slow
 #: key does not keep the other keys' records out.
 PENDING_FACTOR = 8
+#: Usage is reported so often, seconds.
+USAGE_S = 1.0
 
 
 def create_app(
@@ -73,7 +83,9 @@ def create_app(
     providers = {
         name: Metered(provider, name=name, meter=metrics) for name, provider in providers.items()
     }
-    routes = Routes(settings, providers)
+    usage = UsageMeter()
+    tiers = _tiers(settings)
+    routes = Routes(settings, providers, economy=_economy(settings, metrics, usage, tiers))
     app = _faust_app(settings)
     prompts = _prompts(app, settings)
     variants = Variants()
@@ -141,7 +153,13 @@ def create_app(
             lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
             lambda: examples.refresh(in_use(prompts.history.prompts)),
         ),
-        closing=(routes.aclose, peers.aclose, example_topic.aclose),
+        closing=(
+            routes.aclose,
+            *(tier.aclose for tier in tiers),
+            lambda: _report(app, settings, usage),
+            peers.aclose,
+            example_topic.aclose,
+        ),
         summary=metrics.take,
     )
 
@@ -153,6 +171,7 @@ def create_app(
         now=lambda: datetime.now(UTC),
     )
     app.add_future(burial.watch())
+    app.add_future(_reports(app, settings, usage))
     app.add_future(examples.watch(lambda: in_use(prompts.history.prompts)))
     app.add_future(watch(Guard(variants, now=lambda: datetime.now(UTC)), prompts))
 
@@ -256,6 +275,55 @@ def _prompts(app: StreamApp, settings: Settings) -> PromptTable:
     )
     app.tables.add(table)
     return table
+
+
+def _tiers(settings: Settings) -> tuple[MemoryTier | RedisTier, ...]:
+    """Return where answers are kept, nearest first."""
+    memory = MemoryTier(max_bytes=settings.cache_max_mb * 1_000_000)
+    return (memory, RedisTier(settings.cache_url)) if settings.cache_url else (memory,)
+
+
+def _economy(
+    settings: Settings,
+    metrics: Metrics,
+    usage: UsageMeter,
+    tiers: Sequence[MemoryTier | RedisTier],
+) -> Economy:
+    if settings.budgets:
+        # Their sums are not shared between workers yet: a limit that does not hold is none.
+        raise ConfigurationError("budgets: not available yet; remove [budgets] from the file")
+    private = load_prices(settings.prices_file) if settings.prices_file else None
+    return Economy(
+        prices=Prices(settings.providers, private),
+        payers=(usage, lambda bill: _spent(metrics, bill)),
+        tiers=tiers,
+        cache_ttl_s=settings.cache_ttl_s,
+        on_lookup=lambda tier, hit: metrics.looked_up(tier, hit=hit),
+    )
+
+
+def _spent(metrics: Metrics, bill: Bill) -> None:
+    metrics.spent(
+        bill.provider,
+        bill.model,
+        input_tokens=bill.usage.input_tokens,
+        output_tokens=bill.usage.output_tokens,
+        usd=float(bill.cost_usd or 0),
+    )
+
+
+async def _report(app: StreamApp, settings: Settings, usage: UsageMeter) -> None:
+    """Write what was used since the last time; a record lost in an outage is not missed."""
+    for record in usage.take():
+        with suppress(KafkaError, ProducerSendError, NotReady):
+            topic = settings.topic("usage")
+            await app.producer.send(topic, record.key(), record.encode(), None, None, None)
+
+
+async def _reports(app: StreamApp, settings: Settings, usage: UsageMeter) -> None:
+    while not app.should_stop:
+        await asyncio.sleep(USAGE_S)
+        await _report(app, settings, usage)
 
 
 def _examples(settings: Settings, topic: ExampleTopic) -> ExamplesManager:

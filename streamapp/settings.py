@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     ledger_max_mb: float = Field(default=64, gt=0)
     cache_ttl_s: float = Field(default=3600, ge=0)
     cache_url: str = ""
-    cache_max_mb: float = Field(default=64, gt=0)
+    cache_max_mb: float = Field(default=16, gt=0)
     prices_file: Path | None = None
     global_requests_per_minute: float | None = Field(default=None, gt=0)
     global_tokens_per_minute: float | None = Field(default=None, gt=0)

@@ -44,15 +44,7 @@ class Observed:
 
     def answered(self, response: Response, *, source: str = "topic") -> None:
         """A response was delivered."""
-        usage, cost_usd = response.usage, response.cost_usd
         self._metrics.answered(type=response.type, duration_s=response.duration_s)
-        self._metrics.spent(
-            response.provider,
-            response.model,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            usd=float(cost_usd or 0),
-        )
         output = response.output
         text = output if isinstance(output, str) else to_json(output).decode()
         self._keep(

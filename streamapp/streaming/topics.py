@@ -54,6 +54,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         TopicSpec(settings.topic("requests"), count),
         TopicSpec(settings.topic("responses"), count),
         TopicSpec(settings.topic("requests-dlt"), count),
+        TopicSpec(settings.topic("usage"), count),
         TopicSpec(
             answers_changelog(settings),
             count,

@@ -54,7 +54,8 @@ def configure_logging(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
+        # A cached logger would keep the configuration it was first used with.
+        cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
     handler.addFilter(RepeatLimit())

@@ -10,7 +10,7 @@ import pytest
 from streamapp.streaming.embedded import EmbeddedBroker
 from tests.support.worker import STREAMAPP, WorkerProcess
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.embedded, pytest.mark.chaos, pytest.mark.timeout(480)]
 
 KEY = "sk-schemathesis"
 CONFIG = """

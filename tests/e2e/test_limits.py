@@ -101,6 +101,7 @@ async def test_limit_of_the_provider_is_used_up(
     assert refused <= (6 if is_told else 120)
 
 
+@pytest.mark.chaos  # a limit of minutes takes minutes to see
 @pytest.mark.timeout(240)
 async def test_two_workers_keep_one_limit(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Never more than the limit in a minute, before, during and after one worker is killed."""
