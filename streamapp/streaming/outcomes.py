@@ -44,6 +44,7 @@ class Observed:
 
     def answered(self, response: Response, *, source: str = "topic") -> None:
         """A response was delivered."""
+        usage, cost_usd = response.usage, response.cost_usd
         self._metrics.answered(type=response.type, duration_s=response.duration_s)
         output = response.output
         text = output if isinstance(output, str) else to_json(output).decode()
