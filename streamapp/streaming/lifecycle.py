@@ -156,6 +156,19 @@ class StreamApp(faust.App):
         self._closed_at = time.monotonic()
         await self._drain(self.settings.revoke_drain_s)
 
+    async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Hold the group until the drain of a stop is over; else do as Faust does.
+
+        Faust lets a stopping worker's partitions go at once, while its records still run.
+        """
+        if self.should_stop:
+            await self._drain(self.settings.revoke_drain_s)
+        else:
+            await super()._on_partitions_revoked(revoked)
+
+    def _on_rebalance_when_stopped(self) -> None:
+        """Keep the client: Faust would close it under the drain, which could not commit then."""
+
     async def _drain(self, limit_s: float) -> bool:
         """Close the window, commit what finished; return whether nothing was cut off.
 
@@ -182,8 +195,11 @@ class StreamApp(faust.App):
     # -- while it runs
 
     async def _pulse(self) -> None:
-        """Tell the watchdog that the loop runs; notice a sleep longer than the session."""
-        while not self.should_stop:
+        """Tell the watchdog that the loop runs; notice a sleep longer than the session.
+
+        It beats on through a stop: without it the drained records' leases would be void.
+        """
+        while True:
             silence_s = self.watchdog.pulse()
             if silence_s > self.settings.session_timeout_s and self.window.is_open:
                 log.warning("window.fenced", silence_s=round(silence_s, 2))
