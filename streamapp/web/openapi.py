@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document, made of the operations and of the pydantic models themselves."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -9,7 +9,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from streamapp.records.request import Request
-from streamapp.web.operations import EVENTS, JSON, LINES, RECORD, ErrorBody, Operation
+from streamapp.web.operations.operation import EVENTS, RECORD, ErrorBody, Operation
+
+JSON, LINES = "application/json", "application/jsonl"
 
 REFERENCE = "#/components/schemas/{model}"
 
@@ -64,16 +66,19 @@ def record_schema(
 
 
 def openapi(
-    operations: Iterable[Operation], *, records: Mapping[str, type[Request]], has_keys: bool
+    tagged: Mapping[str, Sequence[Operation]],
+    *,
+    records: Mapping[str, type[Request]],
+    has_keys: bool,
 ) -> Schema:
     """Return the document.
 
     Args:
-        operations: In the order of the document.
+        tagged: Operations by heading, both in the order of the document.
         records: The record classes by type.
         has_keys: Whether this worker asks for keys.
     """
-    operations = list(operations)
+    operations = [op for under in tagged.values() for op in under]
     bodies = {op.body for op in operations if op.body not in (None, RECORD)}
     answers = [kind for op in operations for kind in op.answers.values()]
     schemas = Schemas(
@@ -86,8 +91,10 @@ def openapi(
     )
     schemas.components["Record"] = record_schema(records, schemas, short_form=True)
     paths: dict[str, dict[str, Any]] = {}
-    for op in operations:
-        paths.setdefault(op.path, {})[op.method.lower()] = _operation(op, schemas, has_keys)
+    for tag, under in tagged.items():
+        for op in under:
+            found = {"tags": [tag], **_operation(op, schemas, has_keys)}
+            paths.setdefault(op.path, {})[op.method.lower()] = found
     bearer = {"type": "http", "scheme": "bearer"}
     return {
         "openapi": "3.1.0",
@@ -110,7 +117,6 @@ def _operation(op: Operation, schemas: Schemas, has_keys: bool) -> Schema:
     found: Schema = {
         "operationId": re.sub(r"\W+", "_", f"{op.method.lower()}{op.path}").strip("_"),
         "summary": op.summary,
-        "tags": [op.tag],
         "responses": _responses(op, schemas, has_keys),
     }
     parameters = [
@@ -149,7 +155,7 @@ def _responses(op: Operation, schemas: Schemas, has_keys: bool) -> Schema:
         responses[str(status)] = {"description": op.summary, "content": content}
     keys = (401,) if has_keys and not op.is_open else ()
     error = {JSON: {"schema": schemas.of(ErrorBody, "serialization")}}
-    for status in (400, *keys, 403, *op.errors):
+    for status in (400, *keys, 403, *op.failures):
         responses[str(status)] = {"description": _MEANING[status], "content": error}
     return responses
 

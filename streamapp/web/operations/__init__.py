@@ -1,0 +1,19 @@
+"""What can be done over HTTP, as data: the document of the interface is made of it.
+
+A view without an entry here, or an entry without a view, fails a test.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from streamapp.web.operations import dead_letters, openai, operating, prompts, records
+from streamapp.web.operations.operation import Operation
+
+#: By the heading under which they are listed.
+OPERATIONS: Mapping[str, Sequence[Operation]] = {
+    "Records": records.OPERATIONS,
+    "OpenAI": openai.OPERATIONS,
+    "Prompts": prompts.OPERATIONS,
+    "Dead letters": dead_letters.OPERATIONS,
+    "Operation": operating.OPERATIONS,
+    "Documents": operating.DOCUMENTS,
+}

@@ -1,0 +1,126 @@
+"""Prompts, their versions, labels and splits."""
+
+from typing import NotRequired
+
+from typing_extensions import TypedDict
+
+from streamapp.prompts.settings import PromptSettings
+from streamapp.web import prompts
+from streamapp.web.operations.operation import Operation
+
+
+class PromptVersionBody(TypedDict):
+    """One text of a prompt; never changes."""
+
+    version: int
+    body: str
+    settings: PromptSettings
+    author: str
+    message: str
+    created_at: str | None
+
+
+class _Pointers(TypedDict):
+    labels: dict[str, int]
+    split: dict[str, int] | None
+    protected: list[str]
+
+
+class PromptBody(_Pointers):
+    """A prompt: all its versions, and what points at them."""
+
+    name: str
+    versions: list[PromptVersionBody]
+
+
+class ChangedPrompt(PromptBody):
+    """A prompt after a change; ``version`` is the one that the change was about."""
+
+    version: NotRequired[int]
+
+
+class PromptSummary(_Pointers):
+    """A prompt without its texts: the numbers of its versions."""
+
+    name: str
+    versions: list[int]
+
+
+class PromptList(TypedDict):
+    """All prompts, by name."""
+
+    prompts: list[PromptSummary]
+
+
+class VariantBody(TypedDict):
+    """What the records of one version and label came to, over all workers that answered."""
+
+    version: int
+    label: str | None
+    calls: int
+    errors: int
+    faults: int
+    invalid_outputs: int
+    cached: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str
+    duration_s: float
+    mean_duration_s: float | None
+
+
+class PromptStats(TypedDict):
+    """A prompt's variants, since each worker's start."""
+
+    name: str
+    workers: int
+    variants: list[VariantBody]
+
+
+_CHANGING = (404, 409, 500, 503)
+
+OPERATIONS = (
+    Operation(
+        "GET", "/v1/prompts", "List the prompts, without their texts", PromptList, errors=(503,)
+    ),
+    Operation(
+        "GET",
+        "/v1/prompts/{name}",
+        "Show a prompt with all its versions",
+        PromptBody,
+        errors=(404, 422, 503),
+    ),
+    Operation(
+        "GET",
+        "/v1/prompts/{name}/stats",
+        "Tell what the versions of a prompt came to, over all workers",
+        PromptStats,
+        errors=(503,),
+    ),
+    Operation(
+        "POST",
+        "/v1/prompts/{name}/versions",
+        "Publish a version; the same content again is the version it was",
+        ChangedPrompt,
+        others={201: ChangedPrompt},
+        body=prompts.Publish,
+        errors=_CHANGING,
+    ),
+    Operation(
+        "PUT",
+        "/v1/prompts/{name}/labels/{label}",
+        "Point a label at a version",
+        ChangedPrompt,
+        body=prompts.Move,
+        errors=_CHANGING,
+    ),
+    Operation(
+        "PUT",
+        "/v1/prompts/{name}/split",
+        "Give labels shares of the records that name the prompt alone; null ends it",
+        ChangedPrompt,
+        body=prompts.Shares,
+        errors=_CHANGING,
+        query={"force": {"type": "boolean", "description": "Also where it is protected."}},
+    ),
+)
