@@ -1,25 +1,19 @@
 """Builds a whole app from settings: the one place that knows every concrete class."""
 
-import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka.errors import KafkaError
-from faust.exceptions import NotReady, ProducerSendError
 from faust.types import TP
 
+from streamapp.costs import Costs
 from streamapp.errors import ConfigurationError
-from streamapp.llm.billing import Bill, UsageMeter
-from streamapp.llm.cost import Prices, load_prices
-from streamapp.llm.economy import Economy
+from streamapp.faust_app import faust_app
 from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routes import Routes
-from streamapp.llm.tiers import MemoryTier, RedisTier
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.example_sources import Sources
@@ -44,22 +38,19 @@ from streamapp.streaming.prompt_burial import Burial
 from streamapp.streaming.prompt_guard import watch
 from streamapp.streaming.prompt_log import publish_files
 from streamapp.streaming.prompt_table import PromptTable
-from streamapp.streaming.security import broker_credentials, kafka_client_options
+from streamapp.streaming.security import kafka_client_options
 from streamapp.streaming.snapshot import Snapshots
 from streamapp.streaming.topics import topic_specs
 from streamapp.streaming.watchdog import Watchdog, broker_answers
 from streamapp.streaming.window import Lease, Window
-from streamapp.streaming.worker import Worker
 from streamapp.telemetry.metrics import Metrics
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
-from streamapp.web.server import Web, peer_tls_context, web_options
+from streamapp.web.server import peer_tls_context
 
 #: Records that may wait in the window, as a multiple of those that run: enough that one slow
 #: key does not keep the other keys' records out.
 PENDING_FACTOR = 8
-#: Usage is reported so often, seconds.
-USAGE_S = 1.0
 
 
 def create_app(
@@ -83,10 +74,9 @@ def create_app(
     providers = {
         name: Metered(provider, name=name, meter=metrics) for name, provider in providers.items()
     }
-    usage = UsageMeter()
-    tiers = _tiers(settings)
-    routes = Routes(settings, providers, economy=_economy(settings, metrics, usage, tiers))
-    app = _faust_app(settings)
+    app = faust_app(settings)
+    costs = Costs(app, settings, metrics=metrics)
+    routes = Routes(settings, providers, economy=costs.economy)
     prompts = _prompts(app, settings)
     variants = Variants()
     example_topic = ExampleTopic(settings)
@@ -155,8 +145,7 @@ def create_app(
         ),
         closing=(
             routes.aclose,
-            *(tier.aclose for tier in tiers),
-            lambda: _report(app, settings, usage),
+            costs.aclose,
             peers.aclose,
             example_topic.aclose,
         ),
@@ -171,7 +160,6 @@ def create_app(
         now=lambda: datetime.now(UTC),
     )
     app.add_future(burial.watch())
-    app.add_future(_reports(app, settings, usage))
     app.add_future(examples.watch(lambda: in_use(prompts.history.prompts)))
     app.add_future(watch(Guard(variants, now=lambda: datetime.now(UTC)), prompts))
 
@@ -214,47 +202,6 @@ def create_app(
     return app
 
 
-def _faust_app(settings: Settings) -> StreamApp:
-    class App(StreamApp):
-        def _new_web(self) -> Web:
-            return Web(self, settings=settings)
-
-    return App(
-        settings.app_id,
-        # Faust lets its own environment variables win over these arguments.
-        env={},
-        broker=settings.broker,
-        broker_credentials=broker_credentials(settings),
-        store=settings.store,
-        datadir=settings.data_dir,
-        Worker=Worker,
-        autodiscover=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=settings.partitions,
-        topic_replication_factor=settings.replication_factor,
-        table_standby_replicas=0,
-        # Faust would wait, unbounded, for all unacked records before it lets us drain.
-        stream_wait_empty=False,
-        stream_buffer_maxsize=4_096,
-        stream_processing_timeout=86_400.0,
-        stream_recovery_delay=0.0,
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 5,
-        broker_rebalance_timeout=120.0,
-        broker_request_timeout=180.0,
-        broker_commit_interval=1.0,
-        broker_commit_livelock_soft_timeout=86_400.0,
-        # All partitions paused for longer, and the client leaves the group for good.
-        broker_max_poll_interval=1_000_000.0,
-        producer_request_timeout=30.0,
-        producer_max_request_size=1_040_000,
-        # What gathers while a request is on its way leaves with the next one, however much it is.
-        producer_max_batch_size=262_144,
-        **web_options(settings),
-    )
-
-
 def _raw_topic(app: StreamApp, settings: Settings, name: str) -> Any:
     """Return a topic that carries bytes: decoding happens in the window, never in Faust."""
     return app.topic(
@@ -275,55 +222,6 @@ def _prompts(app: StreamApp, settings: Settings) -> PromptTable:
     )
     app.tables.add(table)
     return table
-
-
-def _tiers(settings: Settings) -> tuple[MemoryTier | RedisTier, ...]:
-    """Return where answers are kept, nearest first."""
-    memory = MemoryTier(max_bytes=settings.cache_max_mb * 1_000_000)
-    return (memory, RedisTier(settings.cache_url)) if settings.cache_url else (memory,)
-
-
-def _economy(
-    settings: Settings,
-    metrics: Metrics,
-    usage: UsageMeter,
-    tiers: Sequence[MemoryTier | RedisTier],
-) -> Economy:
-    if settings.budgets:
-        # Their sums are not shared between workers yet: a limit that does not hold is none.
-        raise ConfigurationError("budgets: not available yet; remove [budgets] from the file")
-    private = load_prices(settings.prices_file) if settings.prices_file else None
-    return Economy(
-        prices=Prices(settings.providers, private),
-        payers=(usage, lambda bill: _spent(metrics, bill)),
-        tiers=tiers,
-        cache_ttl_s=settings.cache_ttl_s,
-        on_lookup=lambda tier, hit: metrics.looked_up(tier, hit=hit),
-    )
-
-
-def _spent(metrics: Metrics, bill: Bill) -> None:
-    metrics.spent(
-        bill.provider,
-        bill.model,
-        input_tokens=bill.usage.input_tokens,
-        output_tokens=bill.usage.output_tokens,
-        usd=float(bill.cost_usd or 0),
-    )
-
-
-async def _report(app: StreamApp, settings: Settings, usage: UsageMeter) -> None:
-    """Write what was used since the last time; a record lost in an outage is not missed."""
-    for record in usage.take():
-        with suppress(KafkaError, ProducerSendError, NotReady):
-            topic = settings.topic("usage")
-            await app.producer.send(topic, record.key(), record.encode(), None, None, None)
-
-
-async def _reports(app: StreamApp, settings: Settings, usage: UsageMeter) -> None:
-    while not app.should_stop:
-        await asyncio.sleep(USAGE_S)
-        await _report(app, settings, usage)
 
 
 def _examples(settings: Settings, topic: ExampleTopic) -> ExamplesManager:

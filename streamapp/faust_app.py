@@ -1,0 +1,50 @@
+"""Faust's own app, with settings under which its workers lose nothing."""
+
+from streamapp.settings import Settings
+from streamapp.streaming.lifecycle import StreamApp
+from streamapp.streaming.security import broker_credentials
+from streamapp.streaming.worker import Worker
+from streamapp.web.server import Web, web_options
+
+
+def faust_app(settings: Settings) -> StreamApp:
+    """Return the app, without anything in it."""
+
+    class App(StreamApp):
+        def _new_web(self) -> Web:
+            return Web(self, settings=settings)
+
+    return App(
+        settings.app_id,
+        # Faust lets its own environment variables win over these arguments.
+        env={},
+        broker=settings.broker,
+        broker_credentials=broker_credentials(settings),
+        store=settings.store,
+        datadir=settings.data_dir,
+        Worker=Worker,
+        autodiscover=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication_factor,
+        table_standby_replicas=0,
+        # Faust would wait, unbounded, for all unacked records before it lets us drain.
+        stream_wait_empty=False,
+        stream_buffer_maxsize=4_096,
+        stream_processing_timeout=86_400.0,
+        stream_recovery_delay=0.0,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_rebalance_timeout=120.0,
+        broker_request_timeout=180.0,
+        broker_commit_interval=1.0,
+        broker_commit_livelock_soft_timeout=86_400.0,
+        # All partitions paused for longer, and the client leaves the group for good.
+        broker_max_poll_interval=1_000_000.0,
+        producer_request_timeout=30.0,
+        producer_max_request_size=1_040_000,
+        # What gathers while a request is on its way leaves with the next one, however much it is.
+        producer_max_batch_size=262_144,
+        **web_options(settings),
+    )
