@@ -7,6 +7,7 @@ from streamapp.errors import PromptError
 from streamapp.prompts.events import Buried, Event, decode
 from streamapp.prompts.fold import Outcome, Why, fold
 from streamapp.prompts.prompt import Prompt
+from streamapp.records.dead_letter import Headers
 
 #: Outcomes kept for whoever wrote the event.
 OUTCOMES_KEPT = 1_000
@@ -19,6 +20,7 @@ class Invalid:
     key: bytes | None
     value: bytes | None
     problem: str
+    headers: Headers = None
 
 
 class History:
@@ -38,7 +40,9 @@ class History:
         self.invalid: dict[int, Invalid] = {}
         self._outcomes: dict[int, Outcome] = {}
 
-    def apply(self, offset: int, key: bytes | None, value: bytes | None) -> None:
+    def apply(
+        self, offset: int, key: bytes | None, value: bytes | None, headers: Headers = None
+    ) -> None:
         """Apply the event at that offset, once; never raises, whatever the bytes are."""
         if offset < self.position:
             return
@@ -51,7 +55,7 @@ class History:
             outcome = Outcome(why=Why.INVALID, problem=f"internal error {type(error).__name__}")
         # What came too late or lacked force is no fault of the event.
         if outcome.why in (Why.INVALID, Why.UNKNOWN):
-            self.invalid[offset] = Invalid(key, value, outcome.problem)
+            self.invalid[offset] = Invalid(key, value, outcome.problem, headers)
         self._outcomes[offset] = outcome
         self._outcomes.pop(offset - OUTCOMES_KEPT, None)
         self.position = offset + 1

@@ -5,7 +5,7 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from faust.types import TopicT
 from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
 from streamapp.processors.router import Router
 from streamapp.records.codec import recover_id
-from streamapp.records.dead_letter import DeadLetter
+from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.emitter import Emitter
@@ -24,9 +24,6 @@ from streamapp.streaming.topics import RECORD_LIMIT
 from streamapp.streaming.window import Event, Lease, Message
 
 log = structlog.get_logger(__name__)
-
-#: How often a record was sent again; see dead_letters.py.
-REPLAYS = "streamapp.replays"
 
 #: Room for headers and framing beside key and value, bytes.
 HEADER_ROOM = 4_096
@@ -179,6 +176,7 @@ class Answering:
             offset=message.offset,
             request_id=id,
             now=datetime.fromtimestamp(self._now(), UTC),
+            headers=message.headers,
         )
         headers = letter.headers()
         if remember:
@@ -207,8 +205,10 @@ class Answering:
     async def _emit_dead_letter(
         self, message: Message, lease: Lease, headers: dict[str, str]
     ) -> None:
-        value = message.value
-        if _is_oversize(message.key, len(value or b"")):
+        value, kept = message.value, own_headers(message.headers)
+        if kept and is_oversize(message.key, len(value or b"") + size_of(kept)):
+            kept, headers = [], {**headers, "streamapp.headers": "omitted"}
+        if is_oversize(message.key, len(value or b"")):
             # A broker with a raised limit can hand out what this one cannot be sent back:
             # the headers name the place of the original.
             value, headers = None, {**headers, "streamapp.value": "omitted"}
@@ -218,25 +218,22 @@ class Answering:
             key=message.key,
             value=value,
             partition=message.tp.partition,
-            headers={
-                **{name: text.encode() for name, text in headers.items()},
-                **replays_of(message),
-            },
+            headers=[*kept, *((name, text.encode()) for name, text in headers.items())],
         )
 
 
-def replays_of(message: Message) -> dict[str, bytes]:
-    """Return the header that says how often the record was sent again, where it has one."""
-    headers = dict(message.headers or ())
-    return {REPLAYS: headers[REPLAYS]} if REPLAYS in headers else {}
+def size_of(headers: Sequence[tuple[str, bytes]]) -> int:
+    """Return the bytes of the headers, framing included."""
+    return sum(len(name.encode()) + len(value or b"") + 10 for name, value in headers)
 
 
-def _is_oversize(key: bytes | None, size: int) -> bool:
+def is_oversize(key: bytes | None, size: int) -> bool:
+    """Whether key and ``size`` bytes beside it are more than a record of ours can carry."""
     return len(key or b"") + size + HEADER_ROOM > RECORD_LIMIT
 
 
 def _check_size(key: bytes | None, size: int) -> None:
-    if _is_oversize(key, size + ENVELOPE_BYTES):
+    if is_oversize(key, size + ENVELOPE_BYTES):
         raise TooLarge(
             f"the answer has {size:,} bytes, more than a record of {RECORD_LIMIT:,} bytes"
             " can carry; ask for a shorter one"

@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 from pydantic_core import from_json
 
 from streamapp.errors import DeliveryFailed
+from streamapp.records.dead_letter import REPLAYS
 from streamapp.settings import Settings
-from streamapp.streaming.answering import REPLAYS
 from streamapp.streaming.emitter import Send
 from streamapp.streaming.security import kafka_client_options
 

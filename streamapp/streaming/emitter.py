@@ -1,7 +1,7 @@
 """Writes to topics, and returns only after the broker's delivery report."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import structlog
@@ -18,6 +18,7 @@ from faust.exceptions import ProducerSendError
 from faust.types import RecordMetadata, TopicT
 
 from streamapp.errors import DeliveryFailed
+from streamapp.records.dead_letter import Headers
 from streamapp.streaming.window import Lease, LeaseLost
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ class Send(Protocol):
         value: bytes | None,
         partition: int | None,
         timestamp: float | None,
-        headers: Mapping[str, bytes] | None,
+        headers: Headers,
     ) -> Awaitable[Awaitable[RecordMetadata]]:
         """Buffer a record; the inner awaitable is its delivery."""
         ...
@@ -75,7 +76,7 @@ class Emitter:
         key: bytes | None,
         value: bytes | None,
         partition: int | None,
-        headers: Mapping[str, bytes] | None = None,
+        headers: Headers = None,
     ) -> RecordMetadata:
         """Send the record and return its place when the broker has it.
 

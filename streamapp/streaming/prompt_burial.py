@@ -16,11 +16,11 @@ from faust.exceptions import ProducerSendError
 from streamapp.errors import DeliveryFailed, PromptError
 from streamapp.prompts.events import Buried
 from streamapp.prompts.history import Invalid
-from streamapp.records.dead_letter import DeadLetter
+from streamapp.records.dead_letter import DeadLetter, own_headers
+from streamapp.streaming.answering import is_oversize, size_of
 from streamapp.streaming.emitter import Send
 from streamapp.streaming.prompt_log import PARTITION
 from streamapp.streaming.prompt_table import PromptTable
-from streamapp.streaming.topics import RECORD_LIMIT
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +71,8 @@ class Burial:
             if not self._is_mine():
                 return
             letter = self._letter(offset, invalid)
-            is_small = len(invalid.key or b"") + len(invalid.value or b"") < RECORD_LIMIT
+            kept = own_headers(invalid.headers)
+            is_small = not is_oversize(invalid.key, len(invalid.value or b"") + size_of(kept))
             headers = letter.headers() | ({} if is_small else {"streamapp.value": "omitted"})
             delivery = await self._send(
                 self._dead_letters,
@@ -79,7 +80,10 @@ class Burial:
                 invalid.value if is_small else None,
                 PARTITION,
                 None,
-                {name: text.encode() for name, text in headers.items()},
+                [
+                    *(kept if is_small else ()),
+                    *((name, text.encode()) for name, text in headers.items()),
+                ],
             )
             await asyncio.shield(delivery)
             log.error("prompts.event_dead_lettered", offset=offset, reason=letter.message)
@@ -96,4 +100,5 @@ class Burial:
             offset=offset,
             request_id=f"{tp.topic}-{tp.partition}-{offset}",
             now=self._now(),
+            headers=invalid.headers,
         )

@@ -74,7 +74,7 @@ class PromptLog:
         while await self._consumer.position(self._place) < ends[self._place]:
             for records in (await self._consumer.getmany(timeout_ms=1000)).values():
                 for record in records:
-                    self.history.apply(record.offset, record.key, record.value)
+                    self.history.apply(record.offset, record.key, record.value, record.headers)
 
     async def write(self, name: str, event: Event) -> Outcome:
         """Append the event and return what became of it.

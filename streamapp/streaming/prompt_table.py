@@ -104,7 +104,7 @@ class PromptTable(GlobalTable):
                 self._lane.pass_hole(first)
                 verdict = Verdict.NEXT
         if verdict is Verdict.NEXT:
-            history.apply(message.offset, message.key, message.value)
+            history.apply(message.offset, message.key, message.value, message.headers)
             waiting = self._written.pop(message.offset, None)
             if waiting and not waiting.done():
                 waiting.set_result(cast(Outcome, history.outcome(message.offset)))

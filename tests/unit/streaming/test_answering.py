@@ -155,7 +155,7 @@ class Fixture:
         return self.log[-1][1]
 
     def headers(self) -> dict[str, str]:
-        return {name: text.decode() for name, text in self.last()["headers"].items()}
+        return {name: text.decode() for name, text in self.last()["headers"]}
 
 
 def record(**fields: Any) -> bytes:
@@ -311,6 +311,60 @@ async def test_lost_lease_writes_no_outcome() -> None:
         await fixture.run(record(id="r-1"))
 
     assert fixture.log == []
+
+
+async def test_record_sent_again_fails_with_its_history() -> None:
+    """Attempts add up, the first failure stays the first, and the replays are told."""
+    fixture = Fixture()
+    failure = ProviderRejected("HTTP 404", provider="fake", status=404)
+    failure.attempts = 3
+    fixture.router.answers = [failure]
+    first = "2030-01-01T00:00:00+00:00"
+    history = {"replays": "2", "attempts": "4", "first-failure": first}
+
+    await fixture.run(
+        record(id="r-1"),
+        headers=[(f"streamapp.{name}", text.encode()) for name, text in history.items()],
+    )
+
+    headers = fixture.headers()
+    assert {name: headers[f"streamapp.{name}"] for name in history} == history | {"attempts": "7"}
+
+
+@pytest.mark.parametrize("text", [b"-1", b"x", b"9" * 99, b"\xff", b"", "²".encode()])
+async def test_history_that_makes_no_sense_counts_as_none(text: bytes) -> None:
+    """Somebody else's bytes in our headers do no harm and are not passed on."""
+    fixture = Fixture()
+    names = ("replays", "attempts", "first-failure")
+
+    await fixture.run(record(type="nope"), headers=[(f"streamapp.{name}", text) for name in names])
+
+    headers = fixture.headers()
+    assert "streamapp.replays" not in headers
+    assert headers["streamapp.attempts"] == "0"
+    assert datetime.fromisoformat(headers["streamapp.first-failure"])
+
+
+async def test_dead_letter_keeps_the_records_own_headers() -> None:
+    """Who sends the record again sends it whole; a name that came twice stays twice."""
+    fixture = Fixture()
+    own = [("traceparent", b"00-1"), ("tag", b"a"), ("tag", b"b")]
+
+    await fixture.run(record(type="nope"), headers=own)
+
+    assert fixture.last()["headers"][:3] == own
+
+
+async def test_headers_too_large_for_a_dead_letter_are_left_out() -> None:
+    """The record goes before its headers, and the dead letter says that they are gone."""
+    fixture = Fixture()
+
+    value = record(type="nope", text="x" * 600_000)
+    await fixture.run(value, headers=[("big", b"x" * 500_000)])
+
+    assert fixture.last()["value"] == value
+    assert "big" not in fixture.headers()
+    assert fixture.headers()["streamapp.headers"] == "omitted"
 
 
 @pytest.mark.parametrize(

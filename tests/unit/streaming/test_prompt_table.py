@@ -20,6 +20,7 @@ class Message:
     offset: int
     key: bytes = b"p"
     tp: TP = TOPIC
+    headers: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def value(self) -> bytes:
