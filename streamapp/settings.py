@@ -33,38 +33,44 @@ ProviderKind = Literal["openai", "azure-openai", "anthropic", "litellm", "offlin
 class ProviderSettings(BaseModel):
     """One ``[providers.NAME]`` of the file.
 
-    ``api_key_env`` names the environment variable that holds the key; the key itself is
-    read from there into ``api_key`` and never belongs into the file. ``api_version`` is Azure's
-    or Anthropic's date of their API, where another one than the current is wanted.
+    The key is read from the variable ``api_key_env`` into ``api_key`` and never belongs into
+    the file.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     kind: ProviderKind
+    """How the provider is spoken to."""
     base_url: str | None = None
+    """Another address than the vendor's own, up to its `/v1`: vLLM, Ollama, llama.cpp, a proxy."""
     api_key_env: str | None = None
+    """Name of the environment variable that holds the key."""
     api_key: SecretStr | None = Field(default=None, exclude=True)
     api_version: str | None = Field(default=None, pattern=r"^[0-9A-Za-z.-]{1,40}$")
+    """A date of Azure's or Anthropic's API, where another one than the current is wanted."""
     requests_per_minute: float | None = Field(default=None, gt=0)
+    """Limit of all workers together; none without it."""
     tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Limit of all workers together, input and output; none without it."""
     burst_s: float = Field(default=0.05, ge=0)
+    """Seconds' worth of the limits that may be used at once, at least one request."""
     max_concurrency: int | None = Field(default=None, gt=0)
+    """Calls at a time, of all workers together."""
     timeout_s: float = Field(default=60, gt=0)
+    """Longest time of one attempt, seconds."""
 
 
 class ModelSettings(BaseModel):
-    """One ``[models.NAME]`` of the file: ``provider/model`` targets in the order to try.
-
-    Attributes:
-        context_length: Tried where the input does not fit the model that was asked.
-        content_filter: Tried where a provider's policy refuses the input or the answer.
-    """
+    """One ``[models.NAME]`` of the file: what a record's ``model`` names."""
 
     model_config = ConfigDict(extra="forbid")
 
     targets: list[str] = Field(min_length=1)
+    """Tried in this order, each `PROVIDER/MODEL`."""
     context_length: list[str] = Field(default_factory=list)
+    """In their place where the input does not fit the model that was asked."""
     content_filter: list[str] = Field(default_factory=list)
+    """In their place where a provider's policy refuses the input or the answer."""
 
     @property
     def all_targets(self) -> tuple[str, ...]:
@@ -73,25 +79,24 @@ class ModelSettings(BaseModel):
 
 
 class BudgetSettings(BaseModel):
-    """One ``[budgets.NAME]`` of the file: how much may be spent, and what happens beyond.
-
-    Attributes:
-        limit_records: Calls let through; the built-in record types make one each.
-        limit_tokens: Of input and output together.
-        period: A day or month of UTC.
-        per: ``tenant`` counts each ``metadata.tenant`` by itself.
-        model: The route that answers instead, for the action ``downgrade``.
-    """
+    """One ``[budgets.NAME]`` of the file: how much may be spent, and what happens beyond."""
 
     model_config = ConfigDict(extra="forbid")
 
     limit_usd: Decimal | None = Field(default=None, ge=0)
+    """US dollars by known prices."""
     limit_records: int | None = Field(default=None, ge=0)
+    """Calls let through; the built-in record types make one each."""
     limit_tokens: int | None = Field(default=None, ge=0)
+    """Input and output together."""
     period: Literal["day", "month"] = "day"
+    """A day or month of UTC."""
     per: Literal["all", "tenant"] = "all"
+    """`tenant` counts each `metadata.tenant` by itself."""
     action: Literal["warn", "downgrade", "hold", "dead_letter"]
+    """What happens to records beyond the limit."""
     model: str | None = None
+    """For the action `downgrade`: the route that answers instead."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -103,7 +108,10 @@ class BudgetSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """All settings, by the names of the contract without their prefix."""
+    """All settings, by the names of the contract without their prefix.
+
+    The line under each is its line in docs/reference/settings.md.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -114,49 +122,95 @@ class Settings(BaseSettings):
     )
 
     config: Path | None = None
+    """Path of the file; without it `streamapp.toml` in the working directory, if there is one."""
     broker: str = "kafka://localhost:9092"
+    """One or more `kafka://HOST:PORT`, separated by `;`."""
     app_id: str = Field(default="streamapp", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    """Consumer group, and first part of the names of changelogs."""
     topic_prefix: str = Field(default="llm", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    """First part of the names of all topics."""
     partitions: int = Field(default=8, gt=0)
+    """Partitions of the topics that it creates; existing ones must have as many."""
     replication_factor: int = Field(default=1, gt=0)
+    """Replicas of the topics that it creates: 3 in production."""
     store: str = Field(default="memory://", pattern=r"^(memory|rocksdb)://")
+    """Where tables are kept: `memory://` or `rocksdb://`, both rebuilt from Kafka."""
     data_dir: Path = Path("./data")
+    """Folder of the worker, for itself alone."""
     max_in_flight: int = Field(default=256, gt=0)
+    """Records in process per worker."""
     ordering: Literal["key", "partition", "none"] = "key"
+    """One at a time per `key`, per `partition`, or `none`."""
     deadline_s: float = Field(default=90, gt=0)
+    """Longest active time of a record, retries and fallbacks included; waiting does not count.
+    Over HTTP the whole request.
+    """
     drain_s: float = Field(default=100, gt=0)
+    """Longest drain at SIGTERM; past it the process ends non-zero."""
     revoke_drain_s: float = Field(default=15, ge=0)
+    """Longest drain at a rebalance, which holds up the whole group."""
     session_timeout_s: float = Field(default=10, ge=6)
+    """A killed worker's partitions move after this."""
     model: str | None = None
+    """Model of the default route, where the file has none."""
     embed_model: str | None = None
+    """Model of `embed` records that name none; without it that of the default route."""
     prompts_dir: Path = Path("prompts")
+    """Folder of prompt files, beside the built-in ones."""
     examples_hosts: str = ""
+    """Hosts, or `HOST:PORT`, that few-shot examples may be fetched from; comma-separated."""
     processors: str = ""
+    """Python modules with processors of your own; comma-separated."""
     ledger_ttl_s: float = Field(default=600, gt=0)
+    """How long a finished id is remembered; one that is not committed always is."""
     ledger_max_mb: float = Field(default=64, gt=0)
+    """Size past which finished ids are forgotten earlier."""
     cache_ttl_s: float = Field(default=3600, ge=0)
+    """How long answers are kept for equal calls; 0 turns that off."""
     cache_url: str = ""
+    """A shared tier: `redis://`, `rediss://` or `unix://`."""
     cache_max_mb: float = Field(default=16, gt=0)
+    """Size of the worker's own tier."""
     prices_file: Path | None = None
+    """Prices of your own, TOML or JSON; they win over list prices."""
     global_requests_per_minute: float | None = Field(default=None, gt=0)
+    """Limit over all providers and all workers."""
     global_tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Limit over all providers and all workers, input and output."""
     global_burst_s: float = Field(default=0.05, ge=0)
+    """Seconds' worth of the global limits that may be used at once."""
     web_host: str = "127.0.0.1"
+    """Address to listen on; another one than the loopback needs keys."""
     web_port: int = Field(default=6066, ge=0, le=65535)
+    """Port to listen on."""
     web_url: str = ""
+    """Where other workers reach this one; without it the host and port."""
     web_cert_file: Path | None = None
+    """Certificate, PEM: HTTP speaks TLS alone. Goes with the key file."""
     web_key_file: Path | None = None
+    """Key of that certificate, PEM."""
     api_keys: SecretStr = SecretStr("")
+    """Bearer tokens of HTTP, comma-separated; workers use the first one between them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level that is logged."""
     log_format: Literal["console", "json"] = "console"
+    """For people, or one JSON object a line."""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How brokers are spoken to."""
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    """How the worker proves who it is."""
     kafka_sasl_username: str = ""
+    """User of SASL."""
     kafka_sasl_password: SecretStr = SecretStr("")
+    """Password of SASL."""
     kafka_ca_file: Path | None = None
+    """PEM file of the brokers' authority, where the system does not know it."""
     kafka_cert_file: Path | None = None
+    """The worker's certificate for mTLS, PEM."""
     kafka_key_file: Path | None = None
+    """Key of that certificate, PEM."""
     kafka_allow_plaintext_sasl: bool = False
+    """Allow `SASL_PLAINTEXT`, which sends the password in the clear."""
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     budgets: dict[str, BudgetSettings] = Field(default_factory=dict)
