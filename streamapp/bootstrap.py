@@ -28,6 +28,7 @@ from streamapp.streaming.answers_table import AnswersTable
 from streamapp.streaming.dead_letters import DeadLetters
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.example_topic import ExampleTopic
+from streamapp.streaming.faust_metrics import watch_faust
 from streamapp.streaming.health import AppHealth
 from streamapp.streaming.inbox import Inbox
 from streamapp.streaming.ledger import Ledger
@@ -75,6 +76,7 @@ def create_app(
         name: Metered(provider, name=name, meter=metrics) for name, provider in providers.items()
     }
     app = faust_app(settings)
+    watch_faust(app, metrics.registry)
     costs = Costs(app, settings, metrics=metrics)
     routes = Routes(settings, providers, economy=costs.economy)
     prompts = _prompts(app, settings)
