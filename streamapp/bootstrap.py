@@ -55,13 +55,17 @@ PENDING_FACTOR = 8
 
 
 def create_app(
-    settings: Settings | None = None, *, providers: Mapping[str, LLMProvider] | None = None
+    settings: Settings | None = None,
+    *,
+    providers: Mapping[str, LLMProvider] | None = None,
+    metrics: Metrics | None = None,
 ) -> StreamApp:
     """Build the worker's app; nothing is connected before it starts.
 
     Args:
         settings: Read from the environment where None.
         providers: By their configured names, in place of those of the settings; for tests.
+        metrics: Where it counts; of its own where None.
 
     Raises:
         ConfigurationError: A setting, file, processor or prompt is wrong.
@@ -71,7 +75,7 @@ def create_app(
     files = load_files(settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set)
     if providers is None:
         providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     providers = {
         name: Metered(provider, name=name, meter=metrics) for name, provider in providers.items()
     }
