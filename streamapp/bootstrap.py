@@ -82,7 +82,13 @@ def create_app(
     app = faust_app(settings)
     watch_faust(app, metrics.registry)
     costs = Costs(app, settings, metrics=metrics)
-    routes = Routes(settings, providers, economy=costs.economy)
+    routes = Routes(settings, providers, economy=costs.economy, observer=metrics)
+    metrics.watch_each(
+        "breaker_state",
+        "0 closed, 1 half open, 2 open: of a provider's worst target.",
+        label="provider",
+        read=routes.breaker_states,
+    )
     prompts = _prompts(app, settings)
     variants = Variants()
     example_topic = ExampleTopic(settings)

@@ -66,6 +66,13 @@ class Breaker:
         self._probe_every_s = limits.first_probe_s
         self._probes: list[float] = []
 
+    @property
+    def state(self) -> int:
+        """0 closed, 1 half open: calls ask whether the target is back, 2 open."""
+        if not self.is_open:
+            return 0
+        return 1 if self._probes or self.wait_s() == 0 else 2
+
     def wait_s(self) -> float:
         """Return after how many seconds a call may be let through, as far as is known; 0 for now.
 

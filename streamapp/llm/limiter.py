@@ -217,6 +217,7 @@ class Gate:
         outer: The limit over all providers.
         clock: Monotonic, seconds.
         sleep: Waits for seconds.
+        on_wait: Hears how long each call that had to wait did so, seconds.
     """
 
     def __init__(
@@ -226,7 +227,10 @@ class Gate:
         outer: Limiter | None = None,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
+        on_wait: Callable[[float], None] = lambda wait_s: None,
     ) -> None:
+        self._clock = clock
+        self._on_wait = on_wait
         is_limited = bool(settings.requests_per_minute or settings.tokens_per_minute)
         self.learner = PaceLearner(clock, is_limited=is_limited)
         self.limiter = Limiter(
@@ -242,7 +246,13 @@ class Gate:
 
     def around(self, provider: LLMProvider) -> "Limited":
         """Return ``provider`` behind these limits."""
-        return Limited(provider, limiter=self.limiter, learner=self.learner)
+        return Limited(
+            provider,
+            limiter=self.limiter,
+            learner=self.learner,
+            clock=self._clock,
+            on_wait=self._on_wait,
+        )
 
 
 class Limited:
@@ -251,10 +261,20 @@ class Limited:
     Waiting does not count against the record's deadline.
     """
 
-    def __init__(self, provider: LLMProvider, *, limiter: Limiter, learner: PaceLearner) -> None:
+    def __init__(
+        self,
+        provider: LLMProvider,
+        *,
+        limiter: Limiter,
+        learner: PaceLearner,
+        clock: Callable[[], float],
+        on_wait: Callable[[float], None],
+    ) -> None:
         self._provider = provider
         self._limiter = limiter
         self._learner = learner
+        self._clock = clock
+        self._on_wait = on_wait
         self._estimate = TokenEstimate()
 
     async def complete(self, call: Call) -> Completion:
@@ -266,8 +286,10 @@ class Limited:
 
         tokens = estimate()
         if not limiter.try_acquire(tokens):
+            since = self._clock()
             with call.deadline.suspended():
                 tokens = await limiter.acquire(estimate)
+            self._on_wait(self._clock() - since)
         epoch, excess = learner.admitted(), 0.0
         try:
             completion = await self._provider.complete(call)

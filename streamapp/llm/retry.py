@@ -61,8 +61,19 @@ class Retrying:
         limits: RetryLimits | None = None,
         rng: Random | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_retry: Callable[[str], None] = lambda reason: None,
     ) -> None:
+        """Wrap ``provider``.
+
+        Args:
+            provider: One target.
+            limits: How long to insist.
+            rng: Source of jitter.
+            sleep: Waits for seconds.
+            on_retry: Hears the name of the error before each wait for another attempt.
+        """
         self._provider = provider
+        self._on_retry = on_retry
         self._limits = limits or RetryLimits()
         self._rng = rng or Random()  # noqa: S311 - jitter needs no secrecy
         self._sleep = sleep
@@ -119,6 +130,7 @@ class Retrying:
             wait=self._wait_s,
             stop=is_over,
             sleep=sleep,
+            before_sleep=lambda state: self._on_retry(type(_error_of(state)).__name__),
             reraise=True,
         )
         try:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 from streamapp.errors import ConfigurationError, InvalidRecord
@@ -12,6 +13,7 @@ from streamapp.llm.completion import Call, Completion, Operation
 from streamapp.llm.economy import Economy, scope_of
 from streamapp.llm.fallback import Choice, Fallback
 from streamapp.llm.limiter import Gate, Limiter
+from streamapp.llm.observer import CallObserver, Unobserved
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.retry import Retrying, RetryLimits
 from streamapp.llm.schema import Schemas
@@ -48,6 +50,7 @@ class Routes:
         limits: RetryLimits | None = None,
         breaker_limits: BreakerLimits | None = None,
         economy: Economy | None = None,
+        observer: CallObserver | None = None,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -60,6 +63,7 @@ class Routes:
             limits: Of the retries.
             breaker_limits: Of each target's breaker.
             economy: What shares, prices and budgets calls; None for none of it.
+            observer: Hears of waits and retries.
             rng: Source of jitter.
             clock: Monotonic, seconds.
             sleep: Waits between attempts, for limits and for breakers, by ``clock``.
@@ -73,6 +77,7 @@ class Routes:
             if budget.model is not None and budget.model not in settings.models:
                 raise ConfigurationError(f"budgets.{name}.model: there is no such route")
         self._providers = providers
+        observer = observer or Unobserved()
         self._overall = Limiter(
             requests_per_minute=settings.global_requests_per_minute,
             tokens_per_minute=settings.global_tokens_per_minute,
@@ -81,7 +86,13 @@ class Routes:
             sleep=sleep,
         )
         self._gates = {
-            name: Gate(provider, outer=self._overall, clock=clock, sleep=sleep)
+            name: Gate(
+                provider,
+                outer=self._overall,
+                clock=clock,
+                sleep=sleep,
+                on_wait=partial(observer.waited, name),
+            )
             for name, provider in settings.providers.items()
         }
         self._choices: dict[str, Choice] = {}
@@ -94,7 +105,11 @@ class Routes:
                 provider = economy.billed(providers[name]) if economy else providers[name]
                 limited = self._gates[name].around(Target(provider, model))
                 attempts = Retrying(
-                    Guarded(limited, breaker=breaker), limits=limits, rng=rng, sleep=sleep
+                    Guarded(limited, breaker=breaker),
+                    limits=limits,
+                    rng=rng,
+                    sleep=sleep,
+                    on_retry=partial(observer.retried, name),
                 )
                 self._choices[target] = Choice(attempts, breaker)
             return self._choices[target]
@@ -138,6 +153,14 @@ class Routes:
     def impaired(self) -> Sequence[str]:
         """Return the targets that are taken for down, as ``provider/model``."""
         return [name for name, choice in self._choices.items() if choice.breaker.is_open]
+
+    def breaker_states(self) -> Mapping[str, int]:
+        """Return the state of each provider's worst target: 0 closed, 1 half open, 2 open."""
+        states: dict[str, int] = {}
+        for target, choice in self._choices.items():
+            provider, _, _ = target.partition("/")
+            states[provider] = max(states.get(provider, 0), choice.breaker.state)
+        return states
 
     @property
     def names(self) -> tuple[str, ...]:

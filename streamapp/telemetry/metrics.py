@@ -6,13 +6,17 @@ Labels never hold an id, a key or text.
 import time
 from collections import Counter as Counts
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 #: Seconds: a cached answer takes milliseconds, a long one minutes.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
+
+M = TypeVar("M", bound=Counter | Histogram)
 
 #: Latencies kept for the percentiles of the last minute.
 RECENT, RECENT_S = 4_000, 60.0
@@ -47,39 +51,35 @@ class Metrics:
             "rate_limit_wait", "Time that calls waited for a limit.", "provider"
         )
         self._retries = self._counter("retries", "Further attempts.", "provider", "reason")
-        self._breaker = Gauge(
-            "streamapp_breaker_state",
-            "0 closed, 1 half open, 2 open.",
-            ["provider"],
-            registry=self.registry,
-        )
         self._dead_letters = self._counter("dead_letters", "Dead letters.", "kind")
-        self._gaps = self._counter("offset_gaps", "Gaps seen in a partition's offsets.")
+        self._gaps = Counter(
+            "streamapp_offset_gaps", "Gaps seen in a partition's offsets.", registry=self.registry
+        )
 
     # -- records
 
     def answered(self, *, type: str, duration_s: float) -> None:
         """A response was delivered."""
         self._since["answered"] += 1
-        self._records.labels(type, "answered").inc()
-        self._duration.labels(type).observe(duration_s)
+        self._records[type, "answered"].inc()
+        self._duration[(type,)].observe(duration_s)
         self._recent.append((self._clock(), duration_s))
 
     def replayed(self, *, type: str) -> None:
         """A stored outcome was delivered again."""
         self._since["replayed"] += 1
-        self._records.labels(type, "replayed").inc()
+        self._records[type, "replayed"].inc()
 
     def buried(self, *, type: str | None, kind: str) -> None:
         """A dead letter was delivered."""
         self._since["dead_letters"] += 1
-        self._records.labels(type or "unknown", "dead_letter").inc()
-        self._dead_letters.labels(kind).inc()
+        self._records[type or "unknown", "dead_letter"].inc()
+        self._dead_letters[(kind,)].inc()
 
     def failed(self, *, type: str) -> None:
         """A record over HTTP ended as an error."""
         self._since["failed"] += 1
-        self._records.labels(type, "failed").inc()
+        self._records[type, "failed"].inc()
 
     def gap(self, *_: object) -> None:
         """A gap in a partition's offsets was seen."""
@@ -95,38 +95,40 @@ class Metrics:
 
     def called(self, provider: str, model: str, outcome: str, duration_s: float) -> None:
         """An attempt ended; ``outcome`` is ``ok`` or the name of what went wrong."""
-        self._calls.labels(provider, model, outcome).inc()
-        self._call_duration.labels(provider, model).observe(duration_s)
+        self._calls[provider, model, outcome].inc()
+        self._call_duration[provider, model].observe(duration_s)
 
     def spent(
         self, provider: str, model: str, *, input_tokens: int, output_tokens: int, usd: float
     ) -> None:
         """An attempt was billed."""
-        self._tokens.labels(provider, model, "input").inc(input_tokens)
-        self._tokens.labels(provider, model, "output").inc(output_tokens)
-        self._cost.labels(provider, model).inc(usd)
+        self._tokens[provider, model, "input"].inc(input_tokens)
+        self._tokens[provider, model, "output"].inc(output_tokens)
+        self._cost[provider, model].inc(usd)
 
     def looked_up(self, tier: str, *, hit: bool) -> None:
         """A cache was asked."""
-        self._lookups.labels(tier, "hit" if hit else "miss").inc()
+        self._lookups[tier, "hit" if hit else "miss"].inc()
 
     def waited(self, provider: str, wait_s: float) -> None:
         """A call waited for a limit."""
-        self._rate_limit_wait.labels(provider).observe(wait_s)
+        self._rate_limit_wait[(provider,)].observe(wait_s)
 
     def retried(self, provider: str, reason: str) -> None:
         """A call is tried again."""
-        self._retries.labels(provider, reason).inc()
-
-    def breaker(self, provider: str, state: int) -> None:
-        """A breaker is closed (0), half open (1) or open (2)."""
-        self._breaker.labels(provider).set(state)
+        self._retries[provider, reason].inc()
 
     # -- reading
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when somebody looks."""
         Gauge(f"streamapp_{name}", text, registry=self.registry).set_function(read)
+
+    def watch_each(
+        self, name: str, text: str, *, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """Add a gauge for each value of ``label`` that ``read`` returns when somebody looks."""
+        self.registry.register(_Watched(f"streamapp_{name}", text, label, read))
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
@@ -151,9 +153,39 @@ class Metrics:
             if sample.name == full
         ]
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"streamapp_{name}", text, labels, registry=self.registry)
+    def _counter(self, name: str, text: str, *labels: str) -> "_Series[Counter]":
+        return _Series(Counter(f"streamapp_{name}", text, labels, registry=self.registry))
 
-    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+    def _histogram(self, name: str, text: str, *labels: str) -> "_Series[Histogram]":
         full = f"streamapp_{name}_seconds"
-        return Histogram(full, text, labels, buckets=BUCKETS, registry=self.registry)
+        return _Series(Histogram(full, text, labels, buckets=BUCKETS, registry=self.registry))
+
+
+class _Series(dict[tuple[str, ...], M]):
+    """The series of a metric by their labels' values; made at their first use.
+
+    To find one by ``metric.labels()`` takes longer than to count.
+    """
+
+    def __init__(self, metric: M) -> None:
+        self._metric = metric
+
+    def __missing__(self, values: tuple[str, ...]) -> M:
+        series = self[values] = self._metric.labels(*values)
+        return series
+
+
+class _Watched(Collector):
+    def __init__(
+        self, name: str, text: str, label: str, read: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._name = name
+        self._text = text
+        self._label = label
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(self._name, self._text, labels=[self._label])
+        for value, number in self._read().items():
+            family.add_metric([value], number)
+        yield family

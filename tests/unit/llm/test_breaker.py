@@ -235,3 +235,18 @@ async def test_opening_and_closing_are_logged_once(
     ]
     assert lines[0]["reason"] == "ProviderUnavailable"
     assert lines[1]["open_s"] == 3
+
+
+async def test_state_tells_open_half_open_and_closed(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """It is half open from the time at which a call may ask whether the target is back."""
+    states = [breaker.state]
+    await end_with(guarded, llm, denied())
+    states.append(breaker.state)
+    clock.advance(LIMITS.first_probe_s)
+    states.append(breaker.state)
+    await guarded.complete(chat())
+    states.append(breaker.state)
+
+    assert states == [0, 2, 1, 0]

@@ -1,14 +1,17 @@
 """What a record's model name stands for."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from streamapp.errors import ConfigurationError, InvalidRecord
+from streamapp.errors import ConfigurationError, InvalidRecord, ProviderDenied
+from streamapp.llm.observer import CallObserver
 from streamapp.llm.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeClock, FakeProvider
-from tests.unit.llm.calls import LABELS, chat, unavailable
+from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.llm.calls import LABELS, chat, rate_limited, unavailable
 
 MODELS = {
     "default": ModelSettings(targets=["one/small"]),
@@ -22,11 +25,13 @@ def providers() -> dict[str, FakeProvider]:
     return {"one": FakeProvider("one"), "two": FakeProvider("two")}
 
 
-def routes(providers: dict[str, FakeProvider], **fields: Any) -> Routes:
+def routes(
+    providers: dict[str, FakeProvider], *, observer: CallObserver | None = None, **fields: Any
+) -> Routes:
     configured = {name: ProviderSettings(kind="offline") for name in providers}
     settings = Settings(providers=configured, **{"models": MODELS, **fields})
     clock = FakeClock()
-    return Routes(settings, providers, clock=clock, sleep=clock.sleep)
+    return Routes(settings, providers, observer=observer, clock=clock, sleep=clock.sleep)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +109,75 @@ async def test_closing_closes_every_provider(providers: dict[str, FakeProvider])
     await routes(providers).aclose()
 
     assert all(provider.is_closed for provider in providers.values())
+
+
+class Heard:
+    """What the policies told."""
+
+    def __init__(self) -> None:
+        self.waits: list[tuple[str, float]] = []
+        self.retries: list[tuple[str, str]] = []
+
+    def waited(self, provider: str, wait_s: float) -> None:
+        self.waits.append((provider, wait_s))
+
+    def retried(self, provider: str, reason: str) -> None:
+        self.retries.append((provider, reason))
+
+
+async def test_retries_are_told_with_provider_and_reason(
+    providers: dict[str, FakeProvider],
+) -> None:
+    """Each further attempt is told once, by the error of the one before; success is not."""
+    heard = Heard()
+    providers["one"].enqueue(unavailable(), rate_limited())
+
+    await routes(providers, observer=heard).resolve(None).complete(chat())
+
+    assert heard.retries == [("one", "ProviderUnavailable"), ("one", "RateLimited")]
+
+
+def test_waits_for_a_limit_are_told() -> None:
+    """Who goes at once tells nothing; who waits tells how long, and for which provider."""
+    heard = Heard()
+    limited = {"one": ProviderSettings(kind="offline", requests_per_minute=60, burst_s=0)}
+    settings = Settings(providers=limited, models={"default": MODELS["default"]})
+
+    async def ask() -> None:
+        composed = Routes(
+            settings,
+            {"one": FakeProvider("one")},
+            observer=heard,
+            clock=virtual_clock,
+            sleep=asyncio.sleep,
+        ).resolve(None)
+        await asyncio.gather(*(composed.complete(chat()) for _ in range(3)))
+
+    run_virtually(ask())
+
+    assert [provider for provider, _ in heard.waits] == ["one", "one"]
+    assert [round(wait_s) for _, wait_s in heard.waits] == [1, 2]
+
+
+async def test_state_of_a_provider_is_its_worst_target(
+    providers: dict[str, FakeProvider],
+) -> None:
+    """One target that is taken for down shows, whatever the provider's others do."""
+    models = MODELS | {"other": ModelSettings(targets=["one/other"])}
+    configured = {name: ProviderSettings(kind="offline") for name in providers}
+    providers["one"].enqueue(ProviderDenied("no", provider="one", status=401))
+    held = asyncio.Event()
+
+    async def hold(seconds: float) -> None:
+        held.set()
+        await asyncio.Event().wait()
+
+    composed = Routes(
+        Settings(providers=configured, models=models), providers, clock=FakeClock(), sleep=hold
+    )
+    before = composed.breaker_states()
+    asking = asyncio.create_task(composed.resolve(None).complete(chat()))
+    await held.wait()
+    asking.cancel()
+
+    assert (before, composed.breaker_states()) == ({"one": 0, "two": 0}, {"one": 2, "two": 0})

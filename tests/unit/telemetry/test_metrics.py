@@ -41,7 +41,7 @@ def test_every_name_of_the_contract_is_there(metrics: Metrics) -> None:
     metrics.looked_up("memory", hit=True)
     metrics.waited("p", 0.1)
     metrics.retried("p", "RateLimited")
-    metrics.breaker("p", 2)
+    metrics.watch_each("breaker_state", "text", label="provider", read=lambda: {"p": 2})
     for name in NAMES[-3:]:
         metrics.watch(name, "text", lambda: 1.0)
 
@@ -49,6 +49,7 @@ def test_every_name_of_the_contract_is_there(metrics: Metrics) -> None:
 
     assert [name for name in NAMES if f"\nstreamapp_{name}" not in f"\n{text}"] == []
     assert 'streamapp_records_total{outcome="dead_letter",type="unknown"} 1.0' in text
+    assert 'streamapp_breaker_state{provider="p"} 2.0' in text
     assert 'streamapp_tokens_total{direction="output",model="m",provider="p"} 2.0' in text
 
 
