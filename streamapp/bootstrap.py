@@ -10,6 +10,7 @@ from faust.types import TP
 from streamapp.costs import Costs
 from streamapp.errors import ConfigurationError
 from streamapp.faust_app import faust_app
+from streamapp.llm.embedding import Embedder
 from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
@@ -92,7 +93,12 @@ def create_app(
     prompts = _prompts(app, settings)
     variants = Variants()
     example_topic = ExampleTopic(settings)
-    examples = _examples(settings, example_topic)
+    examples = _examples(settings, example_topic, routes)
+    metrics.watch(
+        "examples_degraded",
+        "Sources of examples whose last refresh failed, or that cannot be compared.",
+        lambda: len(examples.impaired()),
+    )
     router = Router(
         registry=registry,
         prompts=PromptRegistry(prompts, examples=examples),
@@ -236,13 +242,15 @@ def _prompts(app: StreamApp, settings: Settings) -> PromptTable:
     return table
 
 
-def _examples(settings: Settings, topic: ExampleTopic) -> ExamplesManager:
+def _examples(settings: Settings, topic: ExampleTopic, routes: Routes) -> ExamplesManager:
     sources = Sources(
         directory=settings.prompts_dir,
         hosts=settings.allowed_example_hosts,
         from_topic=topic.fetch,
     )
-    return ExamplesManager(sources.fetch, clock=time.monotonic)
+    # A model for chat as the default route would refuse, and its breaker would hold all records.
+    embed = Embedder(routes, clock=time.monotonic) if settings.embed_model else None
+    return ExamplesManager(sources.fetch, clock=time.monotonic, embed=embed)
 
 
 def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:

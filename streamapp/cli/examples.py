@@ -9,7 +9,7 @@ from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.prompt_output import print_json, print_table
 from streamapp.errors import PromptError
-from streamapp.prompts.examples import parse_examples
+from streamapp.prompts.example_set import parse_examples
 from streamapp.prompts.reference import NAME
 from streamapp.settings import Settings
 from streamapp.streaming.example_topic import ExampleTopic

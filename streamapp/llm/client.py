@@ -1,6 +1,6 @@
 """What a processor calls: one client per record, which sums up what its calls cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Protocol
@@ -9,7 +9,9 @@ from streamapp.errors import Failure, PromptError
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.cost import added_usd
 from streamapp.llm.provider import LLMProvider
-from streamapp.records.response import Usage
+from streamapp.records.response import NO_USAGE, Usage
+
+Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 
 
 class RenderedPrompt(Protocol):
@@ -25,8 +27,12 @@ class RenderedPrompt(Protocol):
         """JSON Schema of the answer, or None for text."""
         ...
 
-    def render(self, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def messages(self, variables: Mapping[str, Any], *, embed: Embed) -> list[dict[str, Any]]:
         """Return OpenAI-shaped messages.
+
+        Args:
+            variables: What the placeholders stand for.
+            embed: Returns one vector a text, where the messages depend on what is like them.
 
         Raises:
             PromptError: A variable is missing.
@@ -41,7 +47,12 @@ class LLMClient:
     """
 
     def __init__(
-        self, *, provider: LLMProvider, call: Call, prompt: RenderedPrompt | None = None
+        self,
+        *,
+        provider: LLMProvider,
+        call: Call,
+        prompt: RenderedPrompt | None = None,
+        embedder: LLMProvider | None = None,
     ) -> None:
         """Make the client of one record.
 
@@ -49,11 +60,13 @@ class LLMClient:
             provider: The policies and targets of the record's route.
             call: What all calls of the record have in common; its model is the route's name.
             prompt: What `generate` renders.
+            embedder: The default route for embeddings; ``provider`` where None.
         """
         self._provider = provider
+        self._embedder = embedder or provider
         self._call = call
         self._prompt = prompt
-        self._usage = Usage()
+        self._usage = NO_USAGE
         self._cost_usd: Decimal | None = Decimal(0)
         self._attempts = 0
         self._completions = 0
@@ -79,7 +92,7 @@ class LLMClient:
         if self._prompt is None:
             raise PromptError("this record type has no prompt")
         schema = self._prompt.output_schema if schema is None else schema
-        messages = self._prompt.render(variables)
+        messages = await self._prompt.messages(variables, embed=self._vectors)
         return await self.chat(messages, parameters=self._prompt.parameters, schema=schema)
 
     async def chat(
@@ -91,9 +104,7 @@ class LLMClient:
     ) -> Any:
         """Send OpenAI-shaped messages as they are; returns and raises as `generate`."""
         return await self._complete(
-            replace(
-                self._call, messages=messages, parameters=parameters or {}, output_schema=schema
-            )
+            self._call.but(messages=messages, parameters=parameters or {}, output_schema=schema)
         )
 
     async def embed(self, inputs: Sequence[str]) -> list[list[float]]:
@@ -102,9 +113,15 @@ class LLMClient:
         vectors: list[list[float]] = await self._complete(call)
         return vectors
 
-    async def _complete(self, call: Call) -> Any:
+    async def _vectors(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return vectors for the prompt's own use."""
+        call = replace(self._call, operation="embeddings", inputs=texts, pieces=None)
+        vectors: list[list[float]] = await self._complete(call, self._embedder)
+        return vectors
+
+    async def _complete(self, call: Call, provider: LLMProvider | None = None) -> Any:
         try:
-            completion = await self._provider.complete(call)
+            completion = await (provider or self._provider).complete(call)
         except Failure as failure:
             self._attempts += failure.attempts
             failure.attempts = self._attempts

@@ -61,6 +61,7 @@ class Router:
         self._registry = registry
         self._prompts = prompts
         self._routes = routes
+        self._embedder = _Route(routes, None)
         self._deadline_s = deadline_s
         self._clock = clock
         self._now = now
@@ -106,7 +107,12 @@ class Router:
             cache=request.cache and (prompt is None or prompt.settings.cache),
             cache_ttl_s=prompt.settings.cache_ttl_s if prompt else None,
         )
-        llm = LLMClient(provider=_Route(self._routes, model), call=call, prompt=prompt)
+        llm = LLMClient(
+            provider=_Route(self._routes, model),
+            call=call,
+            prompt=prompt,
+            embedder=self._embedder,
+        )
         try:
             output = await processor.run(request, llm)
         except Exception as error:

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from streamapp.errors import PromptError
-from streamapp.prompts.examples import FETCH_TIMEOUT_S, SET_LIMIT
+from streamapp.prompts.example_set import SET_LIMIT
+from streamapp.prompts.examples import FETCH_TIMEOUT_S
 from streamapp.prompts.settings import ExampleSettings
 
 

@@ -1,49 +1,29 @@
 """Few-shot examples: sets of them from somewhere else, kept fresh in the background."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from random import Random
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from streamapp.errors import PromptError
+from streamapp.prompts.example_set import Examples, parse_examples
 from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.settings import ExampleSettings
-from streamapp.prompts.template import Variable
-from streamapp.records.problems import describe
+from streamapp.prompts.similar import Embed, Nearest, Similarity
 
 log = structlog.get_logger(__name__)
 
-#: Longest set, bytes and examples.
-SET_LIMIT, COUNT_LIMIT = 1_000_000, 1_000
 #: Longest time for one set to arrive, seconds.
 FETCH_TIMEOUT_S = 10.0
 #: A refresh comes earlier by up to this share of its interval, so that workers spread.
 JITTER = 0.2
+#: A failed refresh is tried again after so many seconds, where its interval is longer.
+RETRY_S = 10.0
+#: A set that no label's version names is forgotten when no record used it for so long, seconds.
+IDLE_S = 600.0
 LOOK_S = 1.0
-
-
-class Example(BaseModel):
-    """One question and its good answer.
-
-    Attributes:
-        variables: Fill the prompt's last part; the record's own stand in for missing ones.
-        output: The answer, as text or as JSON.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    variables: dict[str, Variable] = Field(min_length=1)
-    output: JsonValue
-
-    @property
-    def answer(self) -> str:
-        """The answer as the assistant's message."""
-        is_text = isinstance(self.output, str)
-        return str(self.output) if is_text else json.dumps(self.output, ensure_ascii=False)
 
 
 def in_use(prompts: Mapping[str, Prompt]) -> Iterator[ExampleSettings]:
@@ -55,39 +35,15 @@ def in_use(prompts: Mapping[str, Prompt]) -> Iterator[ExampleSettings]:
                 yield settings
 
 
-_SET = TypeAdapter(list[Example])
-
-
-def parse_examples(data: bytes) -> tuple[Example, ...]:
-    """Return the set that the bytes hold: a JSON array, or one JSON object a line.
-
-    Raises:
-        PromptError: They hold none.
-    """
-    if len(data) > SET_LIMIT:
-        raise PromptError(f"the set is longer than {SET_LIMIT:,} bytes")
-    text = data.strip()
-    if not text.startswith(b"["):
-        text = b"[%b]" % b",".join(line for line in text.splitlines() if line.strip())
-    try:
-        found = _SET.validate_json(text)
-    except ValidationError as error:
-        problem = f"not a set of examples: {describe(error, Example)}"
-    else:
-        if 1 <= len(found) <= COUNT_LIMIT:
-            return tuple(found)
-        problem = f"a set has 1 to {COUNT_LIMIT} examples, not {len(found)}"
-    raise PromptError(problem)  # outside of the block: pydantic's error holds the values
-
-
 class ExamplesManager:
     """The last good set of every source that a prompt in use names.
 
     Args:
         fetch: Returns the bytes of a set.
         clock: Monotonic, seconds.
+        embed: Returns the vectors of examples; None where there is no route for embeddings.
         rng: Source of jitter.
-        timeout_s: Longest time for one set to arrive, seconds.
+        timeout_s: Longest time for one set, and then for its vectors, to arrive, seconds.
     """
 
     def __init__(
@@ -95,43 +51,56 @@ class ExamplesManager:
         fetch: Callable[[ExampleSettings], Awaitable[bytes]],
         *,
         clock: Callable[[], float],
+        embed: Embed | None = None,
         rng: Random | None = None,
         timeout_s: float = FETCH_TIMEOUT_S,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
+        self._similarity = Similarity(embed, clock=clock, timeout_s=timeout_s)
         self._rng = rng or Random()  # noqa: S311 - spreads load
         self._timeout_s = timeout_s
-        self._sets: dict[str, tuple[Example, ...]] = {}
+        self._sets: dict[str, Examples] = {}
         self._due: dict[str, float] = {}
         self._problems: dict[str, str] = {}
-        self._asked: dict[str, ExampleSettings] = {}
+        self._used: dict[tuple[str, bool], tuple[ExampleSettings, float]] = {}
 
-    def chosen(self, settings: ExampleSettings, *, sticky: bytes) -> Sequence[Example]:
+    def chosen(self, settings: ExampleSettings, *, sticky: bytes) -> Examples:
         """Return the examples for one record; none while no set has arrived.
 
         Args:
             settings: Of the prompt's version.
             sticky: Records of equal ones get the same random examples.
         """
+        # A version that no label points at has its set from the next look on.
+        self._used[settings.source, settings.is_similar] = (settings, self._clock())
         found = self._sets.get(settings.source, ())
-        if not found:  # of a version that no label points at: from the next look on
-            self._asked[settings.source] = settings
-        if settings.select == "first" or len(found) <= settings.count:
+        if settings.select != "random" or len(found) <= settings.count:
             return found[: settings.count]
         seed = int.from_bytes(blake2b(sticky, digest_size=8).digest())
         return Random(seed).sample(found, settings.count)  # noqa: S311 - no secret
 
+    def nearest(self, settings: ExampleSettings) -> Nearest | None:
+        """Return what chooses by the question; None where `chosen` is to be asked."""
+        if not settings.is_similar or len(self._sets.get(settings.source, ())) <= settings.count:
+            return None
+        return self._similarity.nearest(settings.source, settings.count)
+
     def impaired(self) -> list[str]:
-        """Return the sources whose last refresh failed."""
-        return [f"examples {source}: {problem}" for source, problem in self._problems.items()]
+        """Return the sources whose last refresh failed, or whose vectors are missing."""
+        problems = [f"examples {source}: {problem}" for source, problem in self._problems.items()]
+        return [*problems, *self._similarity.impaired()]
 
     async def refresh(self, wanted: Iterable[ExampleSettings]) -> None:
         """Fetch every set that is due, all at once; what fails keeps the last good one."""
         now = self._clock()
-        named = [*self._asked.values(), *wanted]
+        self._used = {key: use for key, use in self._used.items() if now - use[1] < IDLE_S}
+        named = [*(settings for settings, _ in self._used.values()), *wanted]
+        self._keep({one.source for one in named})
         due = {one.source: one for one in named if self._due.get(one.source, now) <= now}
         await asyncio.gather(*(self._refresh_one(one) for one in due.values()))
+        compared = {one.source for one in named if one.is_similar} & self._sets.keys()
+        await asyncio.gather(*(self._similarity.index(one, self._sets[one]) for one in compared))
 
     async def watch(self, wanted: Callable[[], Iterable[ExampleSettings]]) -> None:
         """Refresh what is due, until cancelled."""
@@ -147,11 +116,21 @@ class ExamplesManager:
         try:
             async with asyncio.timeout(self._timeout_s):
                 data = await self._fetch(settings)
-            self._sets[source] = parse_examples(data)
+            found = parse_examples(data)
         except Exception as error:
             # Whatever a source does, records go on with the last good set.
             known = isinstance(error, PromptError)
             self._problems[source] = str(error) if known else type(error).__name__
+            self._due[source] = self._clock() + min(wait_s, RETRY_S)
             log.warning("examples.refresh_failed", source=source, reason=self._problems[source])
         else:
             self._problems.pop(source, None)
+            if found != self._sets.get(source):  # an equal one keeps its vectors
+                self._sets[source] = found
+
+    def _keep(self, sources: set[str]) -> None:
+        """Forget the sources that no prompt in use names any more."""
+        for known in (self._sets, self._due, self._problems):
+            for source in known.keys() - sources:
+                known.pop(source)
+        self._similarity.keep(sources)

@@ -1,31 +1,40 @@
 """Which text a reference means: immutable versions, and labels that point at them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from streamapp.errors import PromptError, PromptNotFound
-from streamapp.prompts.examples import Example, ExamplesManager
+from streamapp.prompts.example_set import Examples
+from streamapp.prompts.examples import ExamplesManager
 from streamapp.prompts.files import PromptFile, load_files
 from streamapp.prompts.fold import known
 from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
 from streamapp.prompts.reference import Reference
 from streamapp.prompts.settings import PromptSettings
+from streamapp.prompts.similar import Embed, Nearest
 from streamapp.prompts.split import choose
 from streamapp.prompts.template import Template, Variable
 
 
 @dataclass(frozen=True, slots=True)
 class PromptVersion:
-    """One version as a record uses it; ``label`` is None where the version was named."""
+    """One version as a record uses it.
+
+    Attributes:
+        label: None where the version was named.
+        examples: Before the question.
+        nearest: Chooses others in their place once the question is known; None for those.
+    """
 
     name: str
     version: int
     label: str | None
     settings: PromptSettings
     template: Template
-    examples: Sequence[Example] = ()
+    examples: Examples = ()
+    nearest: Nearest | None = None
 
     @property
     def model(self) -> str | None:
@@ -41,6 +50,20 @@ class PromptVersion:
     def output_schema(self) -> dict[str, Any] | None:
         """JSON Schema of the answer, or None for free text."""
         return self.settings.output_schema
+
+    async def messages(
+        self, variables: Mapping[str, Variable], *, embed: Embed
+    ) -> list[dict[str, str]]:
+        """Return OpenAI-shaped messages; raises as `render`.
+
+        Args:
+            variables: Of the record's question.
+            embed: Returns one vector a text, at the expense of the record.
+        """
+        if self.nearest is None:
+            return self.render(variables)
+        examples = await self.nearest(variables, embed)
+        return replace(self, examples=examples, nearest=None).render(variables)
 
     def render(self, variables: Mapping[str, Variable]) -> list[dict[str, str]]:
         """Return OpenAI-shaped messages.
@@ -117,9 +140,12 @@ class PromptRegistry:
         if found is None:
             problem = f"prompt '{prompt.name}': there is no such label or version; {known(prompt)}"
             raise PromptNotFound(problem)
-        examples: Sequence[Example] = ()
-        if found.settings.examples and self._examples:
-            examples = self._examples.chosen(found.settings.examples, sticky=sticky)
-        return PromptVersion(
-            prompt.name, found.version, label, found.settings, found.template, examples
+        use = PromptVersion(prompt.name, found.version, label, found.settings, found.template)
+        settings = found.settings.examples
+        if settings is None or self._examples is None:
+            return use
+        return replace(
+            use,
+            examples=self._examples.chosen(settings, sticky=sticky),
+            nearest=self._examples.nearest(settings),
         )

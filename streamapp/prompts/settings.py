@@ -29,7 +29,8 @@ class ExampleSettings(BaseModel):
         url: Address on one of the hosts of ``EXAMPLES_HOSTS``.
         topic_set: Key of the set on the topic ``llm.examples``.
         count: How many of the set.
-        select: ``first``, or ``random``: the same ones for the same record key.
+        select: ``first``; ``random``: the same ones for the same record key; ``similar``: those
+            most like the question, where there is a route for embeddings.
         refresh_s: Interval of the refresh, seconds.
     """
 
@@ -39,7 +40,7 @@ class ExampleSettings(BaseModel):
     url: str | None = Field(default=None, min_length=1, max_length=2_000)
     topic_set: str | None = Field(default=None, min_length=1, max_length=200)
     count: int = Field(default=3, ge=1, le=50)
-    select: Literal["first", "random"] = "first"
+    select: Literal["first", "random", "similar"] = "first"
     refresh_s: float = Field(default=300, ge=1)
 
     @model_validator(mode="after")
@@ -52,6 +53,11 @@ class ExampleSettings(BaseModel):
     def source(self) -> str:
         """The source in a word, for logs and as the key of its set."""
         return self.file or self.url or f"{self.topic_set} of the topic"
+
+    @property
+    def is_similar(self) -> bool:
+        """Whether the question decides, by its vector."""
+        return self.select == "similar"
 
 
 class PromptSettings(BaseModel):

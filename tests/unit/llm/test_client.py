@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamapp.errors import PromptError
-from streamapp.llm.client import LLMClient
+from streamapp.llm.client import Embed, LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.records.response import Usage
@@ -24,7 +24,7 @@ class Greeting:
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
     output_schema: Mapping[str, Any] | None = None
 
-    def render(self, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def messages(self, variables: Mapping[str, Any], *, embed: Embed) -> list[dict[str, Any]]:
         return [{"role": "user", "content": f"Greet {variables['name']}"}]
 
 
@@ -43,6 +43,26 @@ async def test_generate_renders_the_records_prompt(llm: FakeProvider) -> None:
     assert llm.history[0].messages == [{"role": "user", "content": "Greet Ada"}]
     assert llm.history[0].parameters == {"temperature": 0}
     assert llm.history[0].task == task
+
+
+async def test_vectors_for_the_prompt_are_the_records_expense(llm: FakeProvider) -> None:
+    """They come of the route for embeddings, and the record's tokens tell of them."""
+
+    class Near(Greeting):
+        async def messages(self, variables: Mapping[str, Any], *, embed: Embed) -> list[Any]:
+            [vector] = await embed([variables["name"]])
+            return [{"role": "user", "content": str(vector)}]
+
+    embedder = FakeProvider("embedder")
+    call = Call(model="default", deadline=Deadline(30, time.monotonic), tenant="acme")
+    record = LLMClient(provider=llm, call=call, prompt=Near(), embedder=embedder)
+
+    text = await record.generate({"name": "Ada"})
+
+    assert text == "answer to: [3.0, 1.0]"
+    [asked] = embedder.history
+    assert (asked.operation, asked.inputs, asked.tenant) == ("embeddings", ["Ada"], "acme")
+    assert (record.attempts, record.provider) == (2, "fake")
 
 
 async def test_generate_prefers_the_given_schema(llm: FakeProvider) -> None:

@@ -12,8 +12,9 @@ import pytest
 from aiohttp import web
 
 from streamapp.errors import PromptError
+from streamapp.prompts.example_set import SET_LIMIT, parse_examples
 from streamapp.prompts.example_sources import Sources
-from streamapp.prompts.examples import SET_LIMIT, ExamplesManager, parse_examples
+from streamapp.prompts.examples import ExamplesManager
 from streamapp.prompts.prompt import Prompt, Version
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.settings import ExampleSettings, PromptSettings
