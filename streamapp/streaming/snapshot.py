@@ -15,6 +15,19 @@ from streamapp.streaming.outcomes import Observed
 from streamapp.telemetry.metrics import Metrics
 from streamapp.web.health import Health
 
+#: What a snapshot calls the metrics that it holds.
+SERIES = {
+    "streamapp_records_total": "records",
+    "streamapp_dead_letters_total": "dead_letters",
+    "streamapp_provider_calls_total": "calls",
+    "streamapp_tokens_total": "tokens",
+    "streamapp_cost_usd_total": "cost_usd",
+    "streamapp_cache_lookups_total": "cache",
+    "streamapp_rate_limit_wait_seconds_sum": "rate_limit_wait_s",
+    "streamapp_retries_total": "retries",
+    "streamapp_breaker_state": "breakers",
+}
+
 
 class Snapshots:
     """Takes snapshots of one worker.
@@ -34,12 +47,19 @@ class Snapshots:
         open_targets: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._app = app
-        self._settings = settings
         self._metrics = metrics
         self._outcomes = outcomes
         self._health = health
         self._open_targets = open_targets
         self._requests = settings.topic("requests")
+        self._url = str(app.conf.canonical_url)
+        self._static = {
+            "url": self._url,
+            "host": socket.gethostname(),
+            "version": version("streamapp"),
+            "app_id": settings.app_id,
+            "max_in_flight": settings.max_in_flight,
+        }
         self._started_at = time.monotonic()
         metrics.watch("in_flight", "Records running.", lambda: app.window.in_flight)
         metrics.watch("pending", "Records taken and waiting.", lambda: app.window.pending)
@@ -49,25 +69,13 @@ class Snapshots:
             lambda: app.commit_age_s,
         )
 
-    def static(self) -> dict[str, Any]:
-        """Return what does not change while the worker runs."""
-        settings = self._settings
-        return {
-            "version": version("streamapp"),
-            "host": socket.gethostname(),
-            "app_id": settings.app_id,
-            "topics": {name: settings.topic(name) for name in ("requests", "responses")},
-            "max_in_flight": settings.max_in_flight,
-            "models": {name: route.targets for name, route in settings.models.items()},
-            "has_offline": any(p.kind == "offline" for p in settings.providers.values()),
-        }
-
     def now(self) -> dict[str, Any]:
         """Return the numbers now; counters count from the worker's start."""
         app, metrics = self._app, self._metrics
         readiness = self._health.readiness()
         p50, p95, p99 = metrics.percentiles()
         return {
+            **self._static,
             "uptime_s": round(time.monotonic() - self._started_at, 1),
             "ready": all(check.ok for check in readiness.values()),
             "checks": {name: [c.ok, c.detail] for name, c in readiness.items()},
@@ -78,26 +86,35 @@ class Snapshots:
             "oldest_uncommitted_s": round(app.commit_age_s, 2),
             "ledger": {"ids": len(app.ledger), "bytes": app.ledger.size_bytes},
             "latency_s": {"p50": p50, "p95": p95, "p99": p99},
-            "records": self._series("records_total"),
-            "dead_letters": self._series("dead_letters_total"),
-            "calls": self._series("provider_calls_total"),
-            "tokens": self._series("tokens_total"),
-            "cost_usd": self._series("cost_usd_total"),
-            "cache": self._series("cache_lookups_total"),
-            "rate_limit_wait_s": self._series("rate_limit_wait_seconds_sum"),
-            "retries": self._series("retries_total"),
+            **self._series(),
             "open_breakers": list(self._open_targets()),
             "partitions": self._partitions(),
-            "workers": self._workers(),
         }
 
-    def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:
-        """Return the kept outcomes after a number, oldest first, and the last number."""
-        fresh = [outcome for outcome in self._outcomes.tail if outcome.number > after]
-        return (fresh[-1].number if fresh else after), [outcome.fields for outcome in fresh]
+    def workers(self) -> dict[str, list[int]]:
+        """Return the partitions of the requests of each of the group's workers, by address.
 
-    def _series(self, name: str) -> list[list[Any]]:
-        return [[list(labels.values()), value] for labels, value in self._metrics.values(name)]
+        This one is the first of them, also while it is no member.
+        """
+        assignor = cast(PartitionAssignor, self._app.assignor)
+        topics_by_url = assignor.external_topic_distribution
+        urls = [self._url, *sorted(topics_by_url.keys() - {self._url})]
+        return {url: sorted(topics_by_url.get(url, {}).get(self._requests, ())) for url in urls}
+
+    def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:
+        """Return the last number, and the kept outcomes after a number, oldest first."""
+        kept = self._outcomes.tail
+        last = kept[-1].number if kept else 0
+        return last, [outcome.fields for outcome in kept if outcome.number > after]
+
+    def _series(self) -> dict[str, list[list[Any]]]:
+        """Return label values and value of each series, by what it counts."""
+        found: dict[str, list[list[Any]]] = {name: [] for name in SERIES.values()}
+        for family in self._metrics.registry.collect():
+            for sample in family.samples:
+                if name := SERIES.get(sample.name):
+                    found[name].append([list(sample.labels.values()), sample.value])
+        return found
 
     def _partitions(self) -> list[dict[str, Any]]:
         """Return each of this worker's partitions with its lag, where that is known."""
@@ -115,12 +132,3 @@ class Snapshots:
             return self._app.consumer.highwater(tp)
         except (KeyError, AssertionError, AttributeError):
             return None
-
-    def _workers(self) -> list[dict[str, Any]]:
-        """Return the group's workers by address, with their partitions of the requests."""
-        assignor = cast(PartitionAssignor, self._app.assignor)
-        own = str(self._app.conf.canonical_url)
-        return [
-            {"url": url, "partitions": sorted(topics.get(self._requests, ())), "own": url == own}
-            for url, topics in sorted(assignor.external_topic_distribution.items())
-        ]

@@ -104,3 +104,17 @@ def flag(request: web.Request, name: str) -> bool:
         case ["false" | "0"]:
             return False
     raise Refusal(422, f"{name}: must be true or false", code=Kind.INVALID.value, param=name)
+
+
+def whole(request: web.Request, name: str, *, default: int, least: int = 0, most: int) -> int:
+    """Return a query parameter that is a whole number from ``least`` to ``most``.
+
+    Raises:
+        Refusal: It is something else.
+    """
+    match request.query.getall(name, [str(default)]):
+        case [text] if text.isascii() and text.isdigit() and len(text) <= len(str(most)):
+            if least <= int(text) <= most:
+                return int(text)
+    message = f"{name}: must be a number from {least} to {most}"
+    raise Refusal(422, message, code=Kind.INVALID.value, param=name)

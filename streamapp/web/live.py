@@ -2,40 +2,32 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
+from streamapp.web.bodies import whole
 from streamapp.web.errors import Refusal
 from streamapp.web.events import EventStream
+from streamapp.web.group import EVERY_S, Group
 from streamapp.web.pages import Page
+from streamapp.web.peers import HOP
 
-#: Seconds between two snapshots, and dashboards that may follow at once.
-EVERY_S, FOLLOWERS = 1.0, 32
+#: Dashboards that may follow at once.
+FOLLOWERS = 32
+#: Longest wait for the others' first word, seconds; after that it comes with a later event.
+FIRST_S = 0.5
 
-
-class Snapshots(Protocol):
-    """The worker's state; see ``streaming/snapshot.py``."""
-
-    def static(self) -> dict[str, Any]:
-        """Return what does not change while the worker runs."""
-        ...
-
-    def now(self) -> dict[str, Any]:
-        """Return the numbers now."""
-        ...
-
-    def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:
-        """Return the outcomes after a number, and the last number."""
-        ...
+#: The dashboard's scripts beside its own.
+PARTS = ("charts", "group", "overview", "ends", "prompts", "playground")
 
 
-def live(*, snapshots: Snapshots, metrics: Callable[[], bytes]) -> Blueprint:
-    """Return ``/``, ``/v1/live`` and ``/metrics``."""
+def live(*, group: Group, metrics: Callable[[], bytes]) -> Blueprint:
+    """Return ``/``, ``/v1/live``, ``/v1/workers`` and ``/metrics``."""
     blueprint = Blueprint("live")
-    page = Page.load("dashboard")
+    page = Page.load("dashboard", *PARTS)
     places = asyncio.Semaphore(FOLLOWERS)
 
     @blueprint.route("/", name="dashboard")
@@ -47,29 +39,45 @@ def live(*, snapshots: Snapshots, metrics: Callable[[], bytes]) -> Blueprint:
 
     @blueprint.route("/v1/live", name="live")
     class Live(View):
-        """Follow this worker: ``worker`` once, then ``now`` and ``outcomes`` every second."""
+        """Follow the group: ``outcomes`` and ``workers`` every second, ``?count=`` times."""
 
         async def head(self, request: web.Request, **kwargs: Any) -> Any:
             return web.Response(content_type="text/event-stream")
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
+            left = whole(request, "count", default=0, most=86_400)
             if places.locked():
                 raise Refusal(
                     503, "too many follow already", code="busy", headers={"Retry-After": "5"}
                 )
             async with places, EventStream(request) as stream:
-                await stream.send(orjson.dumps(snapshots.static()), event="worker")
-                last = 0
+                mine = theirs = 0
+                if asking := group.ask():
+                    await asyncio.wait({asking}, timeout=FIRST_S)
                 while True:
-                    last, outcomes = snapshots.tail(last)
-                    if outcomes:
-                        await stream.send(orjson.dumps(outcomes), event="outcomes")
-                    now = snapshots.now()
-                    await stream.send(orjson.dumps(now), event="now")
-                    if now["draining"]:  # a stopping worker waits for nobody who looks on
+                    own = group.own(mine)
+                    mine, outcomes = own["last"], own["outcomes"]
+                    theirs, more = group.tail(theirs)
+                    if outcomes or more:
+                        await stream.send(orjson.dumps([*outcomes, *more]), event="outcomes")
+                    await stream.send(orjson.dumps(group.workers(own["now"])), event="workers")
+                    left -= 1
+                    if not left or own["now"]["draining"]:  # a stop waits for nobody who looks on
                         break
                     await asyncio.sleep(EVERY_S)
+                    group.ask()
             return await stream.end()
+
+    @blueprint.route("/v1/workers", name="workers")
+    class Workers(View):
+        """Tell what every worker of the group does; another worker asks for this one's alone."""
+
+        async def get(self, request: web.Request, **kwargs: Any) -> Any:
+            if HOP in request.headers:
+                return _json(group.own(whole(request, "after", default=0, most=2**53)))
+            if asking := group.ask():
+                await asyncio.wait({asking})
+            return _json({"workers": group.workers()})
 
     @blueprint.route("/metrics", name="metrics")
     class Metrics(View):
@@ -81,3 +89,7 @@ def live(*, snapshots: Snapshots, metrics: Callable[[], bytes]) -> Blueprint:
             )
 
     return blueprint
+
+
+def _json(body: Any) -> web.Response:
+    return web.Response(body=orjson.dumps(body), content_type="application/json")

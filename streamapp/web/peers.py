@@ -1,9 +1,9 @@
-"""The other workers of the group, asked what they know of an id."""
+"""The other workers of the group, asked what they know."""
 
 import asyncio
 from collections.abc import Callable, Collection
 from ssl import SSLContext
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -14,6 +14,8 @@ from yarl import URL
 from streamapp.web.known import Known
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 #: Longest wait for one worker's word, seconds; they answer from memory.
 TIMEOUT_S = 2.0
@@ -48,13 +50,18 @@ class Peers:
 
     async def ask(self, id: str) -> list[Known]:
         """Return what each reachable worker knows of the id; nobody is waited for long."""
-        words = await asyncio.gather(*(self._ask_one(url, id) for url in self._urls()))
+        path = f"/v1/requests/{quote(id, safe='')}"
+        words = await asyncio.gather(*(self._get(url, path, _known) for url in self._urls()))
         return [word for word in words if word]
 
     async def get_json(self, path: str) -> list[Any]:
         """Return what each reachable worker answers at the path with 200."""
-        found = await asyncio.gather(*(self._get_json(url, path) for url in self._urls()))
+        found = await asyncio.gather(*(self.get_json_of(url, path) for url in self._urls()))
         return [body for body in found if body is not None]
+
+    async def get_json_of(self, url: str, path: str) -> Any | None:
+        """Return what one worker answers at the path with 200; None where it does not."""
+        return await self._get(url, path, _json)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -62,28 +69,16 @@ class Peers:
             await self._session.close()
             self._session = None
 
-    async def _ask_one(self, url: str, id: str) -> Known | None:
-        session = self._session or self._open()
-        address = URL(f"{url.rstrip('/')}/v1/requests/{quote(id, safe='')}", encoded=True)
-        try:
-            async with session.get(
-                address, ssl=self._ssl or True, allow_redirects=False
-            ) as response:
-                body = await response.content.read(BODY_LIMIT)
-                return Known.of(response.headers, body)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            log.debug("peers.no_word", url=url, error=type(error).__name__)
-            return None
-
-    async def _get_json(self, url: str, path: str) -> Any:
+    async def _get(
+        self, url: str, path: str, read: Callable[[aiohttp.ClientResponse, bytes], T]
+    ) -> T | None:
         session = self._session or self._open()
         address = URL(f"{url.rstrip('/')}{path}", encoded=True)
         try:
             async with session.get(
                 address, ssl=self._ssl or True, allow_redirects=False
             ) as response:
-                body = await response.content.read(BODY_LIMIT)
-                return orjson.loads(body) if response.status == 200 else None
+                return read(response, await response.content.read(BODY_LIMIT))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             log.debug("peers.no_word", url=url, error=type(error).__name__)
             return None
@@ -95,3 +90,11 @@ class Peers:
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
         )
         return self._session
+
+
+def _known(response: aiohttp.ClientResponse, body: bytes) -> Known:
+    return Known.of(response.headers, body)
+
+
+def _json(response: aiohttp.ClientResponse, body: bytes) -> Any:
+    return orjson.loads(body) if response.status == 200 else None

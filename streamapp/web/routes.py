@@ -13,8 +13,9 @@ from streamapp.web.dead_letters import Letters, dead_letters
 from streamapp.web.documents import documents
 from streamapp.web.gate import Gate
 from streamapp.web.generate import Answerer, generate
+from streamapp.web.group import Group, Snapshots
 from streamapp.web.health import Health
-from streamapp.web.live import Snapshots, live
+from streamapp.web.live import live
 from streamapp.web.openai import openai
 from streamapp.web.openapi import openapi
 from streamapp.web.operations import OPERATIONS
@@ -72,7 +73,7 @@ def install(
         prompts(book=book, admission=admission),
         stats(variants=variants, peers=peers, admission=admission),
         dead_letters(letters=letters, admission=admission),
-        live(snapshots=snapshots, metrics=metrics),
+        live(group=Group(snapshots, peers), metrics=metrics),
         documents(
             openapi=openapi(OPERATIONS, records=records, has_keys=bool(settings.keys)),
             asyncapi=asyncapi(settings, topics=topics, records=records),

@@ -36,6 +36,78 @@ class Version(TypedDict):
     version: str
 
 
+class Latency(TypedDict):
+    """Seconds within which a share of the last minute's records was answered."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class LedgerBody(TypedDict):
+    """What the worker remembers of finished records."""
+
+    ids: int
+    bytes: int
+
+
+class PartitionBody(TypedDict):
+    """One partition of the requests: records not yet committed, and taken of them."""
+
+    partition: int
+    lag: int | None
+    taken: int
+
+
+#: Label values and value of each series of a counter.
+Series = list[tuple[list[str], float]]
+
+
+class WorkerNow(TypedDict):
+    """A worker's numbers; counters count from its start."""
+
+    url: str
+    host: str
+    version: str
+    app_id: str
+    max_in_flight: int
+    uptime_s: float
+    ready: bool
+    checks: dict[str, tuple[bool, str]]
+    degraded: list[str]
+    draining: bool
+    in_flight: int
+    pending: int
+    oldest_uncommitted_s: float
+    ledger: LedgerBody
+    latency_s: Latency
+    records: Series
+    dead_letters: Series
+    calls: Series
+    tokens: Series
+    cost_usd: Series
+    cache: Series
+    rate_limit_wait_s: Series
+    retries: Series
+    breakers: Series
+    open_breakers: list[str]
+    partitions: list[PartitionBody]
+
+
+class WorkerBody(TypedDict):
+    """A worker of the group; ``now`` is null where it does not answer."""
+
+    url: str
+    partitions: list[int]
+    now: WorkerNow | None
+
+
+class Workers(TypedDict):
+    """The group, the worker that was asked first."""
+
+    workers: list[WorkerBody]
+
+
 def _probe(path: str, summary: str, answer: type) -> Operation:
     return Operation("GET", path, summary, answer, others={503: answer}, is_open=True)
 
@@ -44,11 +116,13 @@ OPERATIONS = (
     Operation(
         "GET",
         "/v1/live",
-        "Follow this worker's numbers and outcomes",
+        "Follow the group's numbers and outcomes",
         EVENTS,
         streams=True,
-        errors=(503,),
+        errors=(422, 503),
+        query={"count": {"type": "integer", "minimum": 0, "maximum": 86_400}},
     ),
+    Operation("GET", "/v1/workers", "Tell what every worker of the group does", Workers),
     Operation("GET", "/metrics", "Everything that is counted, for Prometheus", TEXT),
     _probe("/livez", "Whether the process should be left alone", Liveness),
     _probe("/healthz", "The older name of /livez", Liveness),

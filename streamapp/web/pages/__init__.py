@@ -26,15 +26,15 @@ class Page:
     policy: str
 
     @classmethod
-    def load(cls, name: str) -> "Page":
-        """Return ``NAME.html`` with its script and the styles put into it."""
+    def load(cls, name: str, *parts: str) -> "Page":
+        """Return ``NAME.html`` with the styles and scripts put into it, those of parts first."""
         folder = files(__package__)
 
         def read(file: str) -> str:
             return folder.joinpath(file).read_text(encoding="utf-8")
 
         style = read("shared.css") + read(f"{name}.css")
-        script = read("shared.js") + read(f"{name}.js")
+        script = "".join(read(f"{part}.js") for part in ("shared", *parts, name))
         html = read(f"{name}.html").replace("/*STYLE*/", style).replace("/*SCRIPT*/", script)
         return cls(html.encode(), POLICY.format(script=_hash(script), style=_hash(style)))
 

@@ -20,9 +20,11 @@ from streamapp.records.codec import parse
 from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
-from streamapp.streaming.dead_letters import Filter
+from streamapp.streaming.dead_letters import Found
 from streamapp.streaming.embedded import free_port
 from streamapp.streaming.ledger import digest
+from streamapp.streaming.letter import Filter
+from streamapp.streaming.letter_log import Seen
 from streamapp.streaming.topics import topic_specs
 from streamapp.web.health import Check
 from streamapp.web.known import Known
@@ -128,11 +130,11 @@ class FakeLetters:
         self.replayed: list[tuple[tuple[int, int], float]] = []
         self.failure: Exception | None = None
 
-    async def newest(self, wanted: Filter, *, limit: int) -> list[dict[str, Any]]:
+    async def newest(self, wanted: Filter, *, limit: int) -> Found:
         self.asked.append(wanted)
         if self.failure:
             raise self.failure
-        return self.letters[:limit]
+        return Found(self.letters[:limit], Seen(records=7, foreign=2, is_whole=False))
 
     async def replay(
         self, places: Sequence[tuple[int, int]], *, rate_per_s: float
@@ -142,17 +144,19 @@ class FakeLetters:
 
 
 class FakeSnapshots:
-    """A worker that does nothing."""
+    """A worker that does nothing, in a group with others."""
 
-    def __init__(self) -> None:
+    def __init__(self, *others: str, in_flight: int = 0) -> None:
+        self.others = others
         self.outcomes: list[dict[str, Any]] = []
         self.is_draining = False
+        self._in_flight = in_flight
 
-    def static(self) -> dict[str, Any]:
-        return {"version": "1"}
+    def workers(self) -> dict[str, list[int]]:
+        return {"own": [0], **{url: [1] for url in self.others}}
 
     def now(self) -> dict[str, Any]:
-        return {"in_flight": 0, "draining": self.is_draining}
+        return {"in_flight": self._in_flight, "draining": self.is_draining}
 
     def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:
         return len(self.outcomes), self.outcomes[after:]
@@ -239,6 +243,7 @@ async def serve(
         *,
         bind: str | None = None,
         own_inbox: FakeInbox | None = None,
+        own_snapshots: FakeSnapshots | None = None,
         others: Sequence[str] = (),
         **overrides: Any,
     ) -> Site:
@@ -259,7 +264,7 @@ async def serve(
             inbox=own_inbox or inbox,
             peers=peers,
             letters=letters,
-            snapshots=snapshots,
+            snapshots=own_snapshots or snapshots,
             metrics=lambda: b"streamapp_in_flight 0.0\n",
             book=book,
             variants=variants,

@@ -2,32 +2,36 @@
 
 import asyncio
 import json
+from typing import Any
 
 import aiohttp
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from .conftest import FakeLetters, FakeSnapshots, Serve
+from streamapp.streaming.letter import Filter
+
+from .conftest import FakeLetters, FakeSnapshots, Serve, Site
+
+BEARER = {"Authorization": "Bearer sk-two"}
+GONE = "http://127.0.0.1:1"
 
 
-async def test_live_sends_the_worker_then_its_numbers_and_outcomes(
-    serve: Serve, snapshots: FakeSnapshots
-) -> None:
-    """A follower gets what is fixed once, and what happened since."""
+def events(text: str) -> list[tuple[str, Any]]:
+    """Return name and data of each server-sent event."""
+    blocks = [block.split("\n", 1) for block in text.split("\n\n") if block]
+    return [(name.removeprefix("event: "), json.loads(data[6:])) for name, data in blocks]
+
+
+async def test_live_sends_outcomes_then_numbers(serve: Serve, snapshots: FakeSnapshots) -> None:
+    """A follower gets what is kept, then what happened since; ``count`` ends it."""
     site = await serve()
     snapshots.outcomes = [{"id": "a"}]
-    names = []
 
-    async with aiohttp.ClientSession() as http, http.get(f"{site.url}/v1/live") as response:
-        async for line in response.content:
-            if line.startswith(b"event: "):
-                names.append(line[7:].strip().decode())
-            if line.startswith(b"data: ") and names[-1] == "outcomes":
-                assert json.loads(line[6:]) == [{"id": "a"}]
-            if names[-1:] == ["now"]:
-                break
+    status, text, _ = await site("GET", "/v1/live?count=2")
 
-    assert names == ["worker", "outcomes", "now"]
+    assert status == 200
+    assert [name for name, _ in events(text)] == ["outcomes", "workers", "workers"]
+    assert events(text)[0][1] == [{"id": "a"}]
 
 
 async def test_live_ends_where_the_worker_stops(serve: Serve, snapshots: FakeSnapshots) -> None:
@@ -39,7 +43,77 @@ async def test_live_ends_where_the_worker_stops(serve: Serve, snapshots: FakeSna
         status, text, _ = await site("GET", "/v1/live")
 
     assert status == 200
-    assert text.count("event: now") == 1
+    assert text.count("event: workers") == 1
+
+
+@pytest.fixture
+async def group(serve: Serve) -> tuple[Site, FakeSnapshots, str]:
+    """A worker, what another one of its group says, and the address of that; one does not answer.
+
+    They ask for keys, and the first one is how workers know one another.
+    """
+    other = FakeSnapshots(in_flight=7)
+    keys = {"api_keys": "sk-one,sk-two"}
+    there = await serve(own_snapshots=other, **keys)
+    own = FakeSnapshots(there.url, GONE)
+    return await serve(own_snapshots=own, **keys), other, there.url
+
+
+async def test_any_worker_tells_of_all(group: tuple[Site, FakeSnapshots, str]) -> None:
+    """Numbers of each, with its partitions; nothing of one that does not answer."""
+    site, _, url = group
+
+    status, body, _ = await site("GET", "/v1/workers", headers=BEARER)
+
+    assert status == 200
+    told = [
+        (w["url"], w["partitions"], w["now"] and w["now"]["in_flight"]) for w in body["workers"]
+    ]
+    assert told == [("own", [0], 0), (url, [1], 7), (GONE, [1], None)]
+
+
+async def test_live_follows_all_workers(group: tuple[Site, FakeSnapshots, str]) -> None:
+    """What ended at another worker is told once; one that was started again counts from 1."""
+    site, other, _ = group
+    other.outcomes = [{"id": "a"}, {"id": "b"}]
+    ids = []
+
+    async with (
+        aiohttp.ClientSession(headers=BEARER) as http,
+        http.get(f"{site.url}/v1/live") as response,
+    ):
+        async for line in response.content:
+            if line.startswith(b'data: [{"id"'):
+                ids += [outcome["id"] for outcome in json.loads(line[6:])]
+                other.outcomes = [{"id": "c"}]
+            if "c" in ids:
+                break
+
+    assert ids == ["a", "b", "c"]
+
+
+async def test_others_are_asked_once_however_many_look_on(
+    group: tuple[Site, FakeSnapshots, str],
+) -> None:
+    """Many dashboards cost the group what one costs."""
+    site, other, _ = group
+    other.outcomes = [{"id": "a"}]
+
+    texts = await asyncio.gather(
+        *(site("GET", "/v1/live?count=1", headers=BEARER) for _ in range(5))
+    )
+
+    assert [events(text)[0] for _, text, _ in texts] == [("outcomes", [{"id": "a"}])] * 5
+
+
+@pytest.mark.parametrize("count", ["x", "-1", "1.5", "9" * 30])
+async def test_count_is_a_number(serve: Serve, count: str) -> None:
+    """Anything else is refused by name."""
+    site = await serve()
+
+    status, body, _ = await site("GET", f"/v1/live?count={count}")
+
+    assert (status, body["error"]["param"]) == (422, "count")
 
 
 async def test_metrics_are_prometheus_text(serve: Serve) -> None:
@@ -57,11 +131,41 @@ async def test_dead_letters_are_filtered(serve: Serve, letters: FakeLetters) -> 
     site = await serve()
     letters.letters = [{"id": "a"}, {"id": "b"}]
 
-    status, body, _ = await site("GET", "/v1/dead-letters?kind=expired&type=chat&q=x&limit=1")
+    query = "kind=expired&kind=invalid&type=chat&id=r&q=x&limit=1&until=2030-01-01&since=1700000000"
+    status, body, _ = await site("GET", f"/v1/dead-letters?{query}")
 
-    wanted = letters.asked[0]
-    assert (status, body) == (200, {"dead_letters": [{"id": "a"}]})
-    assert (wanted.kind, wanted.type, wanted.text) == ("expired", "chat", "x")
+    told = {"dead_letters": [{"id": "a"}], "looked_at": 7, "foreign": 2, "complete": False}
+    assert (status, body) == (200, told)
+    assert letters.asked[0] == Filter(
+        kinds=["expired", "invalid"],
+        types=["chat"],
+        ids=["r"],
+        text="x",
+        since=1_700_000_000,
+        until=1_893_456_000,
+    )
+
+
+async def test_time_that_is_none_is_refused(serve: Serve) -> None:
+    """The parameter is named, and what to write."""
+    site = await serve()
+
+    status, body, _ = await site("GET", "/v1/dead-letters?since=yesterday")
+
+    assert (status, body["error"]["param"]) == (422, "since")
+    assert "write an age like 30m" in body["error"]["message"]
+
+
+async def test_replay_that_takes_longer_than_a_request_may_is_refused(serve: Serve) -> None:
+    """Nothing is begun that would be cut off half way."""
+    site = await serve()
+    places = [{"partition": 0, "offset": n} for n in range(100)]
+
+    status, body, _ = await site(
+        "POST", "/v1/dead-letters/replay", json={"places": places, "rate_per_s": 1}
+    )
+
+    assert (status, body["error"]["param"]) == (422, "rate_per_s")
 
 
 @pytest.mark.parametrize("limit", ["0", "201", "-1", "x", "1e9", "9" * 30])

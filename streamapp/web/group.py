@@ -1,0 +1,112 @@
+"""The whole group, seen from one worker: everybody's numbers, and how records ended anywhere."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from streamapp.web.peers import Peers
+
+#: The others are asked at most so often, seconds, however many look on.
+EVERY_S = 1.0
+#: What was said longer ago is forgotten when somebody looks again, seconds.
+STALE_S = 5.0
+#: Outcomes of others that are kept for whoever looks on.
+KEPT = 1_000
+
+Outcomes = tuple[int, list[dict[str, Any]]]
+
+
+class Snapshots(Protocol):
+    """This worker's state; see ``streaming/snapshot.py``."""
+
+    def now(self) -> dict[str, Any]:
+        """Return the numbers now."""
+        ...
+
+    def workers(self) -> Mapping[str, Sequence[int]]:
+        """Return the partitions of each of the group's workers by address, this one first."""
+        ...
+
+    def tail(self, after: int) -> Outcomes:
+        """Return the last number, and the outcomes after a number."""
+        ...
+
+
+class Group:
+    """What the workers of the group say of themselves; asked only while somebody looks.
+
+    Args:
+        clock: Monotonic, seconds.
+    """
+
+    def __init__(
+        self, snapshots: Snapshots, peers: Peers, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._snapshots = snapshots
+        self._peers = peers
+        self._clock = clock
+        self._words: dict[str, dict[str, Any]] = {}
+        self._seen: dict[str, int] = {}
+        self._count = 0
+        self._outcomes: deque[tuple[int, dict[str, Any]]] = deque(maxlen=KEPT)
+        self._asked_at = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
+
+    def own(self, after: int) -> dict[str, Any]:
+        """Return this worker's word, with its outcomes after a number."""
+        last, outcomes = self._snapshots.tail(after)
+        return {"now": self._snapshots.now(), "last": last, "outcomes": outcomes}
+
+    def workers(self, now: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return each worker's address, partitions and last word (None without one), own first.
+
+        ``now`` is this worker's word where the caller has it already.
+        """
+        (own, partitions), *others = self._snapshots.workers().items()
+        return [
+            {"url": own, "partitions": partitions, "now": now or self._snapshots.now()},
+            *(
+                {"url": url, "partitions": partitions, "now": self._words.get(url)}
+                for url, partitions in others
+            ),
+        ]
+
+    def tail(self, after: int) -> Outcomes:
+        """Return the last number, and how records ended at the others after a number."""
+        return self._count, [fields for number, fields in self._outcomes if number > after]
+
+    def ask(self) -> "asyncio.Task[None] | None":
+        """See to it that the others are asked, unless they just were; return what is under way."""
+        since_s = self._clock() - self._asked_at
+        if self._asking is None and since_s >= EVERY_S:
+            if since_s >= STALE_S:
+                self._words.clear()
+            self._asked_at = self._clock()
+            self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(self._done)
+        return self._asking
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._asking = None
+
+    async def _ask(self) -> None:
+        _, *others = self._snapshots.workers()
+        self._seen = {url: self._seen.get(url, 0) for url in others}
+        words = await asyncio.gather(*(self._ask_one(url) for url in others))
+        self._words = {url: now for url, now in zip(others, words, strict=True) if now}
+
+    async def _ask_one(self, url: str) -> dict[str, Any] | None:
+        """Return a worker's numbers; keep how records ended there since it was last asked."""
+        word: Any = await self._peers.get_json_of(url, f"/v1/workers?after={self._seen[url]}")
+        try:
+            now, last, outcomes = word["now"], word["last"], word["outcomes"]
+        except (LookupError, TypeError):  # no word, or a worker of another version
+            return None
+        # A worker that was started again counts from the beginning.
+        self._seen[url] = last if last >= self._seen[url] else 0
+        for fields in outcomes:
+            self._count += 1
+            self._outcomes.append((self._count, fields))
+        return now if isinstance(now, dict) else None

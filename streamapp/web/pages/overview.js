@@ -1,0 +1,132 @@
+// The overview: what an operator looks at first.
+
+const stateOf = (now) => !now ? ["bad", "no answer"] : now.draining ? ["warn", "stopping"] : !now.ready ? ["bad", "not ready"] : now.degraded.length ? ["warn", "degraded"] : ["good", "ready"];
+const topKinds = (series) => Object.entries((series || []).reduce((sums, [[kind], n]) => ({ ...sums, [kind]: (sums[kind] || 0) + n }), {})).sort((a, b) => b[1] - a[1]).slice(0, 2).map(([kind, n]) => `${number(n)} ${kind}`).join(", ") || "none";
+
+function troubles() {
+  const found = told.flatMap(({ url, now }) => {
+    const who = told.length > 1 ? `${place(url)}: ` : "";
+    if (!now) return [`${who}no answer`];
+    return [...now.degraded, ...now.open_breakers.filter((name) => !now.degraded.includes(name)), ...Object.entries(now.checks).filter(([, c]) => !c[0]).map(([name, c]) => `${name}${c[1] ? ` (${c[1]})` : ""}`)].map((text) => who + text);
+  });
+  return [...new Set(found)];
+}
+
+function showHead() {
+  const own = told[0].now, states = told.map((w) => stateOf(w.now));
+  const ready = states.filter(([kind]) => kind === "good").length;
+  const [kind, text] = told.length === 1 || ready === told.length ? [states[0][0], told.length === 1 ? states[0][1] : "all ready"] : ["warn", `${ready} of ${told.length} ready`];
+  if ($("#status").textContent !== text) $("#status").textContent = text;
+  $("#status").className = `tag ${kind}`;
+  fill($("#where"), `${own.app_id} · ${own.version} · ${counted(told.length, "worker")} · up ${span(own.uptime_s)}`);
+  const found = troubles();
+  $("#alert").classList.toggle("hidden", !found.length);
+  if ($("#alert").dataset.text !== found.join()) { $("#alert").dataset.text = found.join(); fill($("#alert"), el("strong", { class: "warn" }, "Look at this: "), found.join(" · ")); }
+  const dead = told.reduce((sum, w) => sum + total(w.now?.dead_letters), 0);
+  $("#dead-count").classList.toggle("hidden", !dead);
+  $("#dead-count").textContent = number(dead);
+  const who = $("#who"), wanted = ["", ...told.map((w) => w.url)];
+  $("#who-label").classList.toggle("hidden", told.length < 2);
+  if ([...who.options].map((o) => o.value).join() !== wanted.join()) fill(who, wanted.map((url) => el("option", { value: url }, url ? place(url) : `all ${told.length} workers`)));
+  who.value = chosen;
+}
+
+function showOverview() {
+  if (!told.length) return;
+  const now = merged();
+  showTiles(now, line().at(-1));
+  showCharts();
+  showLag();
+  showModels(now);
+  showWorkers();
+  showChecks();
+}
+
+function showTiles(now, point) {
+  const hits = total(now.cache, (l) => l[1] === "hit"), lookups = total(now.cache);
+  const room = now.room || 1, busy = `${number(now.in_flight)} of ${number(room)} in flight, ${number(now.pending)} waiting`;
+  const spent = total(now.cost_usd), tokens = total(now.tokens), waited = total(now.rate_limit_wait_s);
+  const halfOpen = now.breakers.filter(([, state]) => state === 1).length;
+  const slowest = !chosen && told.length > 1 ? "at the slowest worker" : "";
+  fill($("#tiles"),
+    tile("Answered", number(mean((p) => p.answered)), "per s", spark(line(), (p) => p.answered)),
+    tile("In flight", number(now.in_flight), `of ${number(room)} · ${number(now.pending)} waiting`, meter(now.in_flight / room, busy)),
+    tile("95 of 100 within", seconds(point.p95), slowest, spark(line(), (p) => p.p95, "var(--c3)")),
+    tile("Lag", number(point.lag), "records", spark(line(), (p) => p.lag, "var(--c2)"), point.lag > 10000 ? "warn" : ""),
+    tile("Oldest uncommitted", seconds(now.oldest), "", `ledger: ${number(now.ids)} ids, ${compact.format(now.bytes)}B`, now.oldest > 30 ? "bad" : now.oldest > 10 ? "warn" : ""),
+    tile("Dead letters", number(total(now.dead_letters)), "since start", topKinds(now.dead_letters), mean((p) => p.dead, 30) > 0 ? "bad" : ""),
+    tile("Cost", spent ? dollars(spent) : tokens ? "–" : "$0", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} an hour` : tokens ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),
+    tile("Cache hits", lookups ? `${Math.round((100 * hits) / lookups)} %` : "–", lookups ? `of ${number(lookups)}` : "nothing looked up", lookups ? meter(hits / lookups, `${number(hits)} of ${number(lookups)} look-ups found an answer`, "hit") : ""),
+    tile("Held by limits", number(mean((p) => p.waited, 10)), "calls on average", waited ? spark(line(), (p) => p.waited, "var(--c2)") : "no call has waited"),
+    tile("Breakers", now.open.length ? `${now.open.length} open` : halfOpen ? `${halfOpen} half open` : "closed", "", now.open.length ? now.open.join(", ") : `${counted(total(now.calls), "call")} since start`, now.open.length ? "bad" : halfOpen ? "warn" : ""),
+  );
+}
+
+function showCharts() {
+  chart($("#flow"), line(), [
+    { name: "answered", pick: (p) => p.answered, color: "var(--c1)" },
+    { name: "dead letters", pick: (p) => p.dead, color: "var(--c5)" },
+    { name: "failed over HTTP", pick: (p) => p.failed, color: "var(--c2)" },
+  ], { stacked: true, label: `Records per second over the last minutes; now ${number(mean((p) => p.answered))} answered` });
+  const last = line().at(-1);
+  chart($("#latency"), line(), [
+    { name: "99 of 100", pick: (p) => p.p99, color: "var(--c5)" },
+    { name: "95 of 100", pick: (p) => p.p95, color: "var(--c2)" },
+    { name: "half", pick: (p) => p.p50, color: "var(--c1)" },
+  ], { unit: seconds, label: `Seconds to an answer; half within ${seconds(last.p50)}, 95 of 100 within ${seconds(last.p95)}` });
+}
+
+function showLag() {
+  const rows = looked().flatMap(({ url, partitions, now }) => {
+    const known = new Map((now?.partitions || []).map((p) => [p.partition, p]));
+    return [...new Set([...partitions, ...known.keys()])].map((id) => ({ url, id, lag: null, taken: 0, ...known.get(id) }));
+  }).sort((a, b) => a.id - b.id);
+  const top = Math.max(10, ...rows.map((p) => p.lag ?? 0));
+  fill($("#lag"), rows.length ? el("div", { class: `lag ${rows.length > 12 ? "two" : ""}` }, rows.map((p) => {
+    const filled = el("div", { class: `fill ${p.lag > 1000 ? "high" : ""}` });
+    filled.style.width = `${(100 * (p.lag ?? 0)) / top}%`;
+    return el("div", { class: "part", title: place(p.url) }, el("span", { class: "soft" }, `p${p.id}`), el("div", { class: "track" }, filled), el("span", {}, p.lag === null ? "?" : number(p.lag), p.taken ? el("span", { class: "soft" }, ` (${number(p.taken)} taken)`) : null));
+  })) : el("p", { class: "soft" }, "No partitions here."));
+}
+
+// What each target of a provider came to; limits hold for a provider, so waits stand in its row.
+function showModels(now) {
+  const rows = new Map();
+  const row = (name) => { if (!rows.has(name)) rows.set(name, { calls: 0, failed: 0, retried: 0, waited: 0, input: 0, output: 0, cost: 0, state: null }); return rows.get(name); };
+  const target = (provider, model) => row(`${provider}/${model}`);
+  for (const [[provider, model, outcome], n] of now.calls) { const r = target(provider, model); r.calls += n; if (outcome !== "ok") r.failed += n; }
+  for (const [[provider, model, direction], n] of now.tokens) target(provider, model)[direction] += n;
+  for (const [[provider, model], n] of now.cost_usd) target(provider, model).cost += n;
+  const ofProvider = (name) => { const own = [...rows.keys()].filter((key) => key === name || key.startsWith(`${name}/`)); return row(own.length === 1 ? own[0] : name); };
+  for (const [[provider], n] of now.rate_limit_wait_s) if (n) ofProvider(provider).waited += n;
+  for (const [[provider], n] of now.retries) ofProvider(provider).retried += n;
+  for (const [[name], state] of now.breakers) { const r = ofProvider(name); r.state = Math.max(r.state ?? 0, state); }
+  for (const name of now.open) ofProvider(name).state = 2;
+  const tag = (state) => el("span", { class: `tag ${["good", "warn", "bad"][state ?? 0]}` }, ["closed", "half open", "open"][state ?? 0]);
+  const share = (r) => (r.failed ? el("span", { class: r.failed / r.calls > 0.05 ? "bad" : "" }, `${number(r.failed)} (${((100 * r.failed) / r.calls).toFixed(1)} %)`) : "0");
+  fill($("#models"), table(["Model", "Breaker", "Calls", "Failed", "Retried", "Held by limits", "Tokens in", "Tokens out", "Cost"],
+    [...rows].sort().map(([name, r]) => [name, tag(r.state), number(r.calls), share(r), number(r.retried), seconds(r.waited), number(r.input), number(r.output), r.cost ? dollars(r.cost) : "–"]), "No model has been called yet."));
+}
+
+function showWorkers() {
+  fill($("#workers"), el("div", { class: "rows" }, told.map(({ url, partitions, now }, i) => {
+    const [kind, text] = stateOf(now), points = lines.get(url) || [], point = points.at(-1);
+    return el("article", { class: "worker" },
+      el("span", { class: `tag ${kind}` }, text),
+      i ? el("a", { href: url, class: "id" }, place(url)) : el("span", { class: "id" }, place(url), el("span", { class: "soft" }, " serves this page")),
+      now ? el("strong", {}, `${number(point.answered)} per s`) : null,
+      el("span", { class: "facts" }, partitions.length ? `partitions ${partitions.join(" ")}` : "no partitions", now ? ` · ${number(now.in_flight)} in flight · lag ${number(point.lag)} · 95 of 100 within ${seconds(point.p95)} · up ${span(now.uptime_s)}` : ""),
+      points.length ? spark(points, (p) => p.answered) : null);
+  })));
+}
+
+function showChecks() {
+  const nows = looked().map((w) => w.now).filter(Boolean);
+  const names = [...new Set(nows.flatMap((now) => Object.keys(now.checks)))];
+  fill($("#checks"), table(["Check", ""], names.map((name) => {
+    const checks = nows.map((now) => now.checks[name]).filter(Boolean);
+    const good = checks.filter(([ok]) => ok).length, worst = checks.find(([ok]) => !ok) || checks[0];
+    const text = checks.length === 1 ? (good ? "ok" : "no") : `${good} of ${checks.length}`;
+    return [el("span", {}, el("span", { class: `tag ${good === checks.length ? "good" : "bad"}` }, text), ` ${name}`), el("span", { class: "soft" }, checks.length === 1 || !worst[0] ? worst[1] : "")];
+  }), ""));
+}
