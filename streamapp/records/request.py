@@ -13,6 +13,17 @@ class Request(BaseModel):
     """One request as a producer writes it; subclass it to add a record type.
 
     ``class Summarize(Request, type="summarize")`` names the value of the JSON field ``type``.
+
+    Attributes:
+        type: Which processor answers it.
+        id: Names the record; default: topic, partition and offset, joined by ``-``. The same id
+            with the same bytes gets the stored answer, with other bytes it is ``invalid``.
+        model: A route of ``[models.NAME]``; default: the prompt's, else ``default``.
+        prompt: ``name``, ``name@label`` or ``name:version``; default: that of the type.
+        metadata: Comes back unchanged; ``tenant`` in it tells tenants apart.
+        deadline: Not answered after this; with a time zone.
+        stream: Whether pieces of the answer are wanted as they come.
+        cache: Whether the answer may come from, or be given to, an equal call.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -13,8 +13,12 @@ class UsageRecord(BaseModel):
 
     Attributes:
         at: Start of the second, UTC.
+        provider: As in ``[providers.NAME]``.
+        model: As it was asked for; the record's key.
         tenant: ``metadata.tenant`` of the records; empty without one.
         calls: Provider attempts that were answered, re-asks included; never those from a cache.
+        input_tokens: As the provider counted them.
+        output_tokens: As the provider counted them.
         cost_usd: US dollars; None where the model's price is unknown.
     """
 
