@@ -14,7 +14,7 @@ class UsageRecord(BaseModel):
     Attributes:
         at: Start of the second, UTC.
         provider: As in ``[providers.NAME]``.
-        model: As it was asked for; the record's key.
+        model: The one that answered; the record's key.
         tenant: ``metadata.tenant`` of the records; empty without one.
         calls: Provider attempts that were answered, re-asks included; never those from a cache.
         input_tokens: As the provider counted them.
