@@ -4,7 +4,7 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test check chaos bench format clean
+.PHONY: demo test check chaos bench docs licenses sbom format clean
 
 .venv: pyproject.toml uv.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "streamapp needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -22,14 +22,25 @@ test: .venv ## the whole test suite
 chaos: .venv ## the long fault tests, on Apache Kafka
 	$(BIN)/python -m pytest -m chaos $(ARGS)
 
-check: .venv ## format, lint, types, import contracts
+check: .venv ## format, lint, types, import contracts, risks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml streamapp
 
 bench: .venv ## the benchmark against plain Faust and plain aiokafka
 	$(BIN)/python -m bench $(ARGS)
+
+docs: .venv ## the references from the code, then the site into site/
+	$(BIN)/python -m reference
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+licenses: .venv ## names what is not allowed; the list is docs/reference/licences.md
+	$(BIN)/python -m reference.licences
+
+sbom: .venv ## what a worker runs on, with hashes, as CycloneDX: sbom.cdx.json
+	$(BIN)/uv export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 --preview-features sbom-export --output-file sbom.cdx.json
 
 format: .venv
 	$(BIN)/ruff format .
