@@ -1,0 +1,78 @@
+"""The reference of settings."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, SecretStr
+
+from reference.fields import documented, in_words
+from reference.markdown import code, page, section, table
+from streamapp.settings import (
+    PREFIX,
+    BudgetSettings,
+    ModelSettings,
+    ProviderSettings,
+    Settings,
+)
+
+INTRO = f"""Environment variables begin with `{PREFIX}`; the file `streamapp.toml` holds the same
+names in lower case without the prefix, and the tables below. The environment wins over `.env`,
+which wins over the file. A wrong value ends every command with exit code 2 and one line that names
+it. `streamapp check` looks at all of them, and at what they point to."""
+
+OTHERS = section(
+    "Variables without the prefix",
+    table(
+        ("name", "meaning"),
+        [
+            (
+                "`OPENAI_API_KEY`, `OPENAI_BASE_URL`",
+                "Where the file has no providers, one of them set means the provider `openai`; "
+                f"`{PREFIX}MODEL` is then required. With neither, the `offline` provider answers.",
+            ),
+        ],
+    ),
+)
+
+
+#: The tables of the file, by the field that holds them.
+TABLES: dict[str, type[BaseModel]] = {
+    "providers": ProviderSettings,
+    "models": ModelSettings,
+    "budgets": BudgetSettings,
+}
+
+
+def settings_page() -> str:
+    """Return the page.
+
+    Raises:
+        LookupError: A setting has no line under it that says what it means.
+    """
+    tables = [section(f"`[{name}.NAME]`", _table(model)) for name, model in TABLES.items()]
+    return page("Settings", INTRO, section("Variables", _table(Settings, PREFIX)), *tables, OTHERS)
+
+
+def _table(model: type[BaseModel], prefix: str = "") -> str:
+    schema = model.model_json_schema()
+    texts = documented(model)
+    rows = []
+    for name, field in model.model_fields.items():
+        if name in TABLES or field.exclude:
+            continue
+        if name not in texts:
+            raise LookupError(f"{model.__name__}.{name}: say what it means in a line under it")
+        takes = in_words(schema["properties"][name], schema.get("$defs", {}))
+        default = "required" if field.is_required() else code(_shown(field.default))
+        named = f"{prefix}{name.upper()}" if prefix else name
+        rows.append((code(named), takes, default, texts[name]))
+    return table(("name", "takes", "default", "meaning"), rows)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float, str)) else ""
