@@ -7,7 +7,7 @@ from typing import Protocol
 
 from streamapp.errors import InternalError
 from streamapp.prompts.events import Event
-from streamapp.prompts.examples import Example
+from streamapp.prompts.example_set import Example
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
@@ -33,6 +33,7 @@ _TEXT: Mapping[str, tuple[str, str]] = {
     "requests": ("receive", "One request each; the caller's key decides their order."),
     "responses": ("send", "One response for each answered request, with the request's key."),
     "requests-dlt": ("send", "Requests that failed: key and value as they came, why in headers."),
+    "requests-dlt-replays": ("send", "Topic, partition and offset of each record sent again."),
     "examples": ("receive", "A set of few-shot examples; the key is its name."),
     "prompts": ("send", "What happened to prompts, in order; the key is the prompt's name."),
 }
