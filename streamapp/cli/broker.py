@@ -4,23 +4,31 @@ import contextlib
 import signal
 from types import FrameType
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 import click
 
+from streamapp.cli.kafka import client_settings
 from streamapp.errors import StreamappError
 from streamapp.streaming.embedded import EmbeddedBroker
+
+#: Kafka's own.
+DEFAULT_PORT = 9092
 
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=9092, show_default=True, help="On loopback."
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="On loopback; default: that of STREAMAPP_BROKER, else 9092.",
 )
-def broker(port: int) -> None:
+def broker(port: int | None) -> None:
     """Run the embedded broker until Ctrl-C.
 
     It speaks Kafka's protocol, keeps everything in memory and is for development alone:
     nothing survives its end.
     """
+    port = port or urlsplit(f"//{client_settings().brokers[0]}").port or DEFAULT_PORT
     signal.signal(signal.SIGTERM, _interrupt)
     with EmbeddedBroker(port=port) as embedded, contextlib.suppress(KeyboardInterrupt):
         click.echo(f"embedded broker on {embedded.url}, in memory only; Ctrl-C ends it", err=True)

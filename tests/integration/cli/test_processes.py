@@ -107,10 +107,14 @@ async def test_demo_ends_with_the_worker_that_refuses_its_configuration(tmp_path
     assert re.fullmatch(r"streamapp: prompt file prompts/bad\.md, line 1: .*\n", output), output
 
 
-async def test_broker_runs_in_the_foreground(tmp_path: Path) -> None:
-    """It says its address, serves it, and ends with 0 on SIGTERM."""
+@pytest.mark.parametrize("by_option", [True, False], ids=["option", "setting"])
+async def test_broker_runs_in_the_foreground(tmp_path: Path, by_option: bool) -> None:
+    """It says its address, serves it where the other commands look, and ends with 0 on SIGTERM."""
     port = free_port()
-    process = command(tmp_path, "broker", "--port", str(port))
+    if by_option:
+        process = command(tmp_path, "broker", "--port", str(port))
+    else:
+        process = command(tmp_path, "broker", STREAMAPP_BROKER=f"kafka://localhost:{port}")
     process.start()
     try:
         await until(lambda: f"kafka://127.0.0.1:{port}" in process.log.read_text(), 30)
