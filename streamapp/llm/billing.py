@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -62,7 +62,7 @@ class Billed:
         bill = Bill(completion.provider, completion.model, call.tenant, completion.usage, cost_usd)
         for pay in self._payers:
             pay(bill)
-        return replace(completion, cost_usd=cost_usd)
+        return completion.but(cost_usd=cost_usd)
 
     async def aclose(self) -> None:
         """Close the provider."""

@@ -6,7 +6,6 @@ another. What comes back is checked like a provider's answer: others may write t
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -137,7 +136,7 @@ class Cached:
         value = encode(completion, created_at=self._now())
         for tier in self._tiers:
             await tier.set(call.fingerprint, value, ttl_s=self._ttl_of(call))
-        return replace(completion, fingerprint=call.fingerprint)
+        return completion.but(fingerprint=call.fingerprint)
 
     async def aclose(self) -> None:
         """Close the provider; the tiers belong to whoever made them."""

@@ -9,7 +9,7 @@ from streamapp.errors import Failure, PromptError
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.cost import added_usd
 from streamapp.llm.provider import LLMProvider
-from streamapp.records.response import Usage
+from streamapp.records.response import NO_USAGE, Usage
 
 Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 
@@ -66,7 +66,7 @@ class LLMClient:
         self._embedder = embedder or provider
         self._call = call
         self._prompt = prompt
-        self._usage = Usage()
+        self._usage = NO_USAGE
         self._cost_usd: Decimal | None = Decimal(0)
         self._attempts = 0
         self._completions = 0
@@ -104,9 +104,7 @@ class LLMClient:
     ) -> Any:
         """Send OpenAI-shaped messages as they are; returns and raises as `generate`."""
         return await self._complete(
-            replace(
-                self._call, messages=messages, parameters=parameters or {}, output_schema=schema
-            )
+            self._call.but(messages=messages, parameters=parameters or {}, output_schema=schema)
         )
 
     async def embed(self, inputs: Sequence[str]) -> list[list[float]]:

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -32,7 +31,7 @@ class Target:
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call`` with this target's model."""
-        return await self._provider.complete(replace(call, model=self._model))
+        return await self._provider.complete(call.but(model=self._model))
 
     async def aclose(self) -> None:
         """Close the provider."""

@@ -70,7 +70,7 @@ class _Flight:
     def __init__(self, provider: LLMProvider, call: Call, fingerprint: str) -> None:
         self._deadline = JointDeadline()
         self._relay = _Relay() if call.pieces else None
-        shared = replace(call, deadline=self._deadline, pieces=self._relay, fingerprint=fingerprint)
+        shared = call.but(deadline=self._deadline, pieces=self._relay, fingerprint=fingerprint)
         self._line: dict[asyncio.Future[Completion], Deadline] = {}
         self._timers: dict[asyncio.Future[Completion], asyncio.TimerHandle] = {}
         self._has_landed = self._is_paid = False

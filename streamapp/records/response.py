@@ -39,11 +39,16 @@ class Usage(BaseModel):
 
     def __add__(self, other: "Usage") -> "Usage":
         """Return the sum of both."""
+        if self is NO_USAGE:
+            return other
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
         )
+
+
+NO_USAGE = Usage()
 
 
 class Response(BaseModel):
@@ -65,7 +70,7 @@ class Response(BaseModel):
     model: str
     provider: str
     prompt: PromptUse | None = None
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     cost_usd: Dollars | None = None
     cached: bool = False
     attempts: int = 1

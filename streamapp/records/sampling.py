@@ -32,5 +32,8 @@ class Sampling(BaseModel):
 
     def sampling(self) -> dict[str, Any]:
         """Return the parameters that are set, by OpenAI's names."""
-        values = ((name, getattr(self, name)) for name in Sampling.model_fields)
-        return {name: value for name, value in values if value is not None}
+        values = self.__dict__
+        return {name: values[name] for name in _NAMES if values[name] is not None}
+
+
+_NAMES = tuple(Sampling.model_fields)

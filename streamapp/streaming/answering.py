@@ -7,7 +7,8 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import structlog
 from faust.types import TopicT
@@ -74,7 +75,7 @@ class Answering:
         self._dead_letters = dead_letters
         self._outcomes = outcomes
         self._now = now
-        self._busy: dict[str, asyncio.Future[None]] = {}
+        self._busy: dict[str, asyncio.Future[None] | None] = {}
 
     async def __call__(self, event: Event, lease: Lease) -> None:
         """Answer or bury the record; returns after Kafka has its outcome.
@@ -93,14 +94,20 @@ class Answering:
             return
         id = request.id or id
         # Records of one id take turns, whatever their keys: the later one finds the answer.
-        while (other := self._busy.get(id)) is not None:
-            await asyncio.wait([other])
-        turn = self._busy[id] = asyncio.get_running_loop().create_future()
+        while id in self._busy:
+            turn = self._busy[id] = self._busy[id] or asyncio.get_running_loop().create_future()
+            await asyncio.wait([turn])
+        self._busy[id] = None
         try:
             await self._answer_once(message, request, id, lease)
         finally:
-            del self._busy[id]
-            turn.set_result(None)
+            if awaited := self._busy.pop(id):
+                awaited.set_result(None)
+
+    @cached_property
+    def _log(self) -> Any:
+        # Bound once: a lazy logger is bound anew for each line, also for one that is not written.
+        return log.bind()
 
     async def _answer_once(self, message: Message, request: Request, id: str, lease: Lease) -> None:
         fingerprint = digest(message.value)
@@ -137,7 +144,7 @@ class Answering:
         await self._ledger.write(id, entry, lease)
         await self._emit(message, lease, answer)
         self._outcomes.answered(response)
-        log.debug(
+        self._log.debug(
             "record.answered",
             id=id,
             type=request.type,

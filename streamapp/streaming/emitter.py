@@ -92,8 +92,7 @@ class Emitter:
                 raise LeaseLost(name)
             try:
                 delivery = await self._send(name, key, value, partition, None, headers)
-                # A cancelled task must not cancel the producer's own future.
-                return await asyncio.shield(delivery)
+                return await delivery
             except (KafkaError, ProducerSendError) as error:
                 cause = error.__cause__ if isinstance(error, ProducerSendError) else error
                 if isinstance(cause, REFUSALS):

@@ -15,10 +15,10 @@ from aiokafka.errors import KafkaError
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.exceptions import ConsumerNotStarted
 from faust.tables.manager import TableManager
-from faust.transport.consumer import Consumer
 from faust.types import TP
 
 from streamapp.settings import Settings
+from streamapp.streaming.feed import Consumer
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.topics import ensure_topics, wait_for_broker
 from streamapp.streaming.watchdog import Watchdog
@@ -105,6 +105,16 @@ class StreamApp(faust.App):
             await step()
 
     # -- what Faust knows and does not say
+
+    def _new_consumer(self) -> Consumer:
+        return Consumer(
+            self.transport,
+            callback=self.topics.on_message,
+            loop=self.loop,
+            on_partitions_revoked=self._on_partitions_revoked,
+            on_partitions_assigned=self._on_partitions_assigned,
+            beacon=self.beacon,
+        )
 
     @property
     def _kafka(self) -> Consumer:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 #: Seconds: a cached answer takes milliseconds, a long one minutes.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 
-M = TypeVar("M", bound=Counter | Histogram)
+M = TypeVar("M", Counter, Histogram)
 
 #: Latencies kept for the percentiles of the last minute.
 RECENT, RECENT_S = 4_000, 60.0
@@ -168,10 +168,11 @@ class _Series(dict[tuple[str, ...], M]):
     """
 
     def __init__(self, metric: M) -> None:
-        self._metric = metric
+        self._metric: M = metric
 
     def __missing__(self, values: tuple[str, ...]) -> M:
-        series = self[values] = self._metric.labels(*values)
+        series: M = self._metric.labels(*values)
+        self[values] = series
         return series
 
 

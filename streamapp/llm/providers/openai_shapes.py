@@ -7,7 +7,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import count, decode, encode, garbled
 from streamapp.llm.providers.openai_errors import stream_error
 from streamapp.llm.providers.strict_schema import fits_strict_mode
-from streamapp.records.response import Usage
+from streamapp.records.response import NO_USAGE, Usage
 
 _DONE = b"[DONE]"
 
@@ -159,7 +159,7 @@ def _model(answer: dict[str, Any], call: Call) -> str:
 def _usage(answer: dict[str, Any]) -> Usage:
     usage = answer.get("usage")
     if not isinstance(usage, dict):
-        return Usage()
+        return NO_USAGE
     read = count(usage.get("prompt_tokens"))
     details = usage.get("prompt_tokens_details")
     cached = count(details.get("cached_tokens")) if isinstance(details, dict) else 0

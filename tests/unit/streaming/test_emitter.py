@@ -2,7 +2,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, NotEnoughReplicasError
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import DeliveryFailed
@@ -109,19 +111,21 @@ async def test_lease_lost_during_an_outage_ends_the_attempts() -> None:
     assert topic.delivered == []
 
 
-async def test_cancelled_task_leaves_the_delivery_alone() -> None:
-    """Cancelling a record must not cancel the producer's own future."""
+async def test_cancelled_task_leaves_its_batch_alone() -> None:
+    """A record cancelled while it waits for its delivery takes no other down (aiokafka's batch)."""
+    place = TopicPartition("llm.responses", 3)
+    batch = MessageBatch(place, BatchBuilder(16_384, 0), ttl=40, linger_time=0)
     topic = FakeTopic()
-    delivery: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def send(*record: Any) -> asyncio.Future[None]:
-        return delivery
+    async def send(*record: Any) -> asyncio.Future[Any]:
+        return batch.append(b"k", b"v", None)
 
     topic.send = send  # type: ignore[method-assign]
-    task = asyncio.ensure_future(emit(topic, Lease(1), Waits()))
+    cancelled, other = (asyncio.ensure_future(emit(topic, Lease(1), Waits())) for _ in range(2))
     await asyncio.sleep(0)
 
-    task.cancel()
-    await asyncio.wait([task])
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    batch.done(base_offset=7)
 
-    assert not delivery.cancelled()
+    assert (await other).offset == 8
