@@ -160,6 +160,7 @@ def create_app(
         preparing=(
             lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
             lambda: examples.refresh(in_use(prompts.history.prompts)),
+            lambda: costs.look_up(routes.targets),
         ),
         closing=(
             routes.aclose,

@@ -1,14 +1,25 @@
-"""What keeps calls cheap and counted, put together: cache tiers, prices, usage records."""
+"""What keeps calls cheap and counted, put together: cache tiers, prices, usage, budgets."""
 
-from streamapp.errors import ConfigurationError
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from uuid import uuid4
+
 from streamapp.llm.billing import Bill, UsageMeter
-from streamapp.llm.cost import Prices, load_prices
+from streamapp.llm.budget import Budgets
+from streamapp.llm.cost import prices_of
 from streamapp.llm.economy import Economy
+from streamapp.llm.spend import Spend
 from streamapp.llm.tiers import MemoryTier, RedisTier
 from streamapp.settings import Settings
 from streamapp.streaming.lifecycle import StreamApp
+from streamapp.streaming.spend_table import SpendTable, SpendTopic
 from streamapp.streaming.usage_reports import UsageReports
 from streamapp.telemetry.metrics import Metrics
+
+#: How long the last sums may take to be written at the end, seconds.
+LAST_WORD_S = 3.0
 
 
 class Costs:
@@ -22,29 +33,41 @@ class Costs:
     """
 
     def __init__(self, app: StreamApp, settings: Settings, *, metrics: Metrics) -> None:
-        if settings.budgets:
-            # Their sums are not shared between workers yet: a limit that does not hold is none.
-            raise ConfigurationError("budgets: not available yet; remove [budgets] from the file")
         meter = UsageMeter()
         self._reports = UsageReports(
             meter, lambda *record: app.producer.send(*record), topic=settings.topic("usage")
         )
         self._tiers = _tiers(settings)
-        private = load_prices(settings.prices_file) if settings.prices_file else None
+        self._prices = prices_of(settings)
+        # Under a new name with each start, so that its earlier sums are those of another worker.
+        spend = Spend(uuid4().hex)
+        # Also without budgets: workers of one group must agree on their tables.
+        self._spent = SpendTable(
+            app, topic=settings.topic("spend"), spend=spend, read=SpendTopic(settings).read
+        )
+        app.tables.add(self._spent)
         self.economy = Economy(
-            prices=Prices(settings.providers, private),
+            prices=self._prices,
             payers=(meter, lambda bill: _spent(metrics, bill)),
+            budgets=Budgets(settings.budgets, spend, now=time.time),
             tiers=self._tiers,
             cache_ttl_s=settings.cache_ttl_s,
             on_lookup=lambda tier, hit: metrics.looked_up(tier, hit=hit),
         )
         app.add_future(self._reports.watch())
 
+    async def look_up(self, targets: Iterable[str]) -> None:
+        """Find the prices of all targets, and say which have none, before the first record."""
+        await asyncio.to_thread(self._prices.look_up, targets)
+
     async def aclose(self) -> None:
         """Write what is not written yet; the routes are closed."""
         for tier in self._tiers:
             await tier.aclose()
         await self._reports.report()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_S):
+                await self._spent.tell()
 
 
 def _tiers(settings: Settings) -> tuple[MemoryTier | RedisTier, ...]:

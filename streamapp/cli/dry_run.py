@@ -10,7 +10,7 @@ from typing import Any
 from streamapp.cli.lines import Line
 from streamapp.errors import Failure
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.cost import Prices, added_usd, load_prices
+from streamapp.llm.cost import added_usd, prices_of
 from streamapp.llm.fingerprint import Fingerprints
 from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.llm.routes import Routes
@@ -62,9 +62,7 @@ class DryRun:
     def __init__(self, settings: Settings, prompts: PromptRegistry) -> None:
         self._registry = Registry.load(settings.processor_modules)
         self._calls: list[tuple[str, Call]] = []
-        self._prices = Prices(
-            settings.providers, load_prices(settings.prices_file) if settings.prices_file else None
-        )
+        self._prices = prices_of(settings)
         self._seen: dict[str, int] = {}
         self._router = Router(
             registry=self._registry,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +11,7 @@ import aiohttp
 
 from streamapp.cli.kafka import answered
 from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.llm.cost import prices_of
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.providers.openai import DEFAULT_BASE_URL
@@ -62,6 +63,9 @@ def own_parts(settings: Settings) -> list[Finding]:
         }
         routes = Routes(settings, built)
         findings.append(Finding("models", True, ", ".join(routes.names)))
+    if routes:
+        with looking_at("prices"):
+            findings.append(_prices(settings, routes.targets))
     if registry and prompts and routes:
         router = Router(
             registry=registry,
@@ -73,6 +77,17 @@ def own_parts(settings: Settings) -> list[Finding]:
         )
         findings += [Finding("prompts", False, problem) for problem in router.problems()]
     return findings
+
+
+def _prices(settings: Settings, targets: Sequence[str]) -> Finding:
+    """Look for targets without a price: only a budget in dollars needs one."""
+    unknown = ", ".join(prices_of(settings).look_up(targets))
+    if not unknown:
+        return Finding("prices", True, "known for every target")
+    in_dollars = [name for name, b in settings.budgets.items() if b.limit_usd is not None]
+    loss = f"budgets.{in_dollars[0]} does not count them" if in_dollars else "their cost is null"
+    detail = f"unknown for {unknown}, so {loss}: put them into {PREFIX}PRICES_FILE"
+    return Finding("prices", not in_dollars, detail)
 
 
 async def providers(settings: Settings) -> list[Finding]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from streamapp.errors import ConfigurationError
 from streamapp.records.response import Usage
-from streamapp.settings import ProviderSettings
+from streamapp.settings import ProviderSettings, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +77,7 @@ class Prices:
                     f" {sorted(providers)}"
                 )
         self._price_of = lru_cache(_RESOLVED)(self._resolve)
+        self._told: set[tuple[str, str]] = set()
 
     def look_up(self, targets: Iterable[str]) -> list[str]:
         """Return the targets whose price is unknown, and be ready for the others.
@@ -112,14 +113,30 @@ class Prices:
         if settings is None or settings.kind == "offline":
             return Price(input=Decimal(0), output=Decimal(0)).cost_usd if settings else _unknown
         found = _list_price(settings, asked, answered)
-        if found is None:
-            log.warning("cost.price_unknown", provider=provider, model=asked)
+        if found is None and (provider, asked) not in self._told:
+            self._told.add((provider, asked))
+            log.warning(
+                "cost.price_unknown",
+                provider=provider,
+                model=asked,
+                hint="its cost is null and counts for no budget in dollars: see prices_file",
+            )
         return found or _unknown
 
 
 def added_usd(total: Decimal | None, cost: Decimal | None) -> Decimal | None:
     """Return the sum; None, unknown, where one of both is."""
     return None if total is None or cost is None else total + cost
+
+
+def prices_of(settings: Settings) -> Prices:
+    """Return list prices, and the operator's own before them.
+
+    Raises:
+        ConfigurationError: The file of prices is wrong.
+    """
+    private = load_prices(settings.prices_file) if settings.prices_file else None
+    return Prices(settings.providers, private)
 
 
 def load_prices(path: Path) -> dict[str, Price]:

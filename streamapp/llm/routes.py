@@ -162,6 +162,11 @@ class Routes:
         return states
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """What may be called, as ``provider/model``."""
+        return tuple(self._choices)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What a record's ``model`` may name."""
         return tuple(self._routes)

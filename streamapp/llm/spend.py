@@ -5,8 +5,8 @@ so of two values for one key the larger one holds: told twice, late or out of or
 difference. The transport is a topic of one partition behind a global table:
 
 * key: ``[window, scope, worker]`` as JSON; value: ``{"records", "tokens", "usd"}``;
-* every second at the latest, what `take` returns is produced; every record read, own ones and
-  those of a recovery included, is given to `merge`;
+* every half second what `take` returns is produced, and told again where that failed; every
+  record read, own ones and those of a recovery included, is given to `merge`;
 * ``worker`` is new with each start, so that a restarted worker finds its earlier sums as those
   of another one;
 * ``cleanup.policy=compact,delete`` with a retention above the longest window: 40 days.
@@ -32,6 +32,14 @@ class Amounts:
             records=self.records + other.records,
             tokens=self.tokens + other.tokens,
             usd=self.usd + other.usd,
+        )
+
+    def __sub__(self, other: "Amounts") -> "Amounts":
+        """Return the difference of each."""
+        return Amounts(
+            records=self.records - other.records,
+            tokens=self.tokens - other.tokens,
+            usd=self.usd - other.usd,
         )
 
     def __or__(self, other: "Amounts") -> "Amounts":
@@ -90,10 +98,14 @@ class Spend:
             if (own := self._own.get(account)) is not None
         ]
 
-    def merge(self, key: bytes, value: bytes | None) -> None:
+    def untold(self) -> None:
+        """Have every own sum told again: what was taken last may not have arrived."""
+        self._changed = dict.fromkeys(self._own)
+
+    def merge(self, key: bytes | None, value: bytes | None) -> None:
         """Hear of a sum; what cannot be read, or is of a past window, is passed over."""
         try:
-            window, scope, worker = orjson.loads(key)
+            window, scope, worker = orjson.loads(key or b"")
             fields = orjson.loads(value or b"")
             heard = Amounts(
                 records=int(fields["records"]),
@@ -105,9 +117,13 @@ class Spend:
             return
         if is_past or worker == self._worker or not heard.usd.is_finite():
             return
-        sums = self._others.setdefault((window, scope), {})
-        sums[worker] = sums.get(worker, NOTHING) | heard
-        self._others_total[window, scope] = sum(sums.values(), NOTHING)
+        account = window, scope
+        sums = self._others.setdefault(account, {})
+        before = sums.get(worker, NOTHING)
+        sums[worker] = heard | before
+        self._others_total[account] = (
+            self._others_total.get(account, NOTHING) + sums[worker] - before
+        )
 
     def turn(self, window: str) -> None:
         """Forget the windows of the same length before ``window``."""

@@ -21,6 +21,9 @@ RECORD_LIMIT = 1_000_000
 
 TOPIC_ALREADY_EXISTS = 36  # Kafka protocol error code
 TABLE_SEGMENT_MS = 60_000
+SPEND_SEGMENT_MS = 600_000
+#: A month, its longest window, and some days for who looks late.
+SPEND_RETENTION_MS = 40 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,17 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             settings.topic("prompts"),
             1,
             {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
+            is_fixed=True,
+        ),
+        TopicSpec(
+            settings.topic("spend"),
+            1,
+            {
+                "cleanup.policy": "compact,delete",
+                "retention.ms": str(SPEND_RETENTION_MS),
+                "segment.ms": str(SPEND_SEGMENT_MS),
+                "min.cleanable.dirty.ratio": "0.1",
+            },
             is_fixed=True,
         ),
         TopicSpec(settings.topic("examples"), 1, {"cleanup.policy": "compact"}, is_fixed=True),

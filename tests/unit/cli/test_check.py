@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from streamapp.cli import main
 from streamapp.cli.findings import own_parts, providers
-from streamapp.settings import ModelSettings, ProviderSettings, Settings
+from streamapp.settings import BudgetSettings, ModelSettings, ProviderSettings, Settings
 
 NO_BROKER = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
 
@@ -47,7 +47,7 @@ def test_unreachable_broker_and_missing_prompt_are_both_named(
     assert "kafka://127.0.0.1:1 does not answer" in result.stdout
     assert "topics were not checked" in result.stdout
     assert "'rate-it'" in result.stdout
-    assert result.stderr == "streamapp: 2 of 7 checks failed\n"
+    assert result.stderr == "streamapp: 2 of 8 checks failed\n"
 
 
 def test_missing_prompts_directory_is_named() -> None:
@@ -86,6 +86,25 @@ def test_good_parts_are_all_ok() -> None:
     )
 
     assert all(finding.ok for finding in own_parts(settings))
+
+
+@pytest.mark.parametrize(
+    ("limit", "ok"), [({}, True), ({"limit_records": 1}, True), ({"limit_usd": 1}, False)], ids=str
+)
+def test_unknown_prices_are_named(limit: dict[str, Any], ok: bool) -> None:
+    """A target without a price is named; it is wrong only where a budget counts dollars."""
+    settings = Settings(
+        _env_file=None,
+        providers={"own": ProviderSettings(kind="openai", base_url="http://127.0.0.1/v1")},
+        models={"default": ModelSettings(targets=["own/m"])},
+        budgets={"b": BudgetSettings(action="warn", **limit)} if limit else {},
+    )
+
+    [found] = [finding for finding in own_parts(settings) if finding.name == "prices"]
+
+    assert found.ok is ok
+    assert "own/m" in found.detail
+    assert "STREAMAPP_PRICES_FILE" in found.detail
 
 
 @pytest.fixture

@@ -112,3 +112,16 @@ def test_past_windows_are_forgotten() -> None:
 
     assert spend.total(ACCOUNT) == NOTHING
     assert spend.total(month) == ONE + ONE
+
+
+def test_what_may_not_have_arrived_is_told_again() -> None:
+    """After a failure all own sums are told, those of before included."""
+    spend = Spend("a")
+    spend.add(ACCOUNT, ONE)
+    spend.add(("2030-01", "all"), ONE)
+    taken = spend.take()
+
+    spend.untold()
+
+    assert spend.take() == taken
+    assert spend.take() == []
