@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, UnknownError
 
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings, load_settings
+from streamapp.streaming.refusal import refusal
 from streamapp.streaming.security import kafka_client_options
 from streamapp.streaming.topics import partition_counts
 from streamapp.telemetry.logging import configure_logging, known_secrets
@@ -38,12 +39,15 @@ async def answered(settings: Settings, request: Awaitable[T]) -> T:
     """Return what a first request to the broker gives.
 
     Raises:
+        ConfigurationError: A broker answered and refuses us.
         StreamappError: No broker answered in time.
     """
     try:
         async with asyncio.timeout(BROKER_TIMEOUT_S):
             return await request
     except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+        if refused := await refusal(settings):
+            raise refused from error
         raise StreamappError(unreachable(settings)) from error
 
 

@@ -1,4 +1,7 @@
-"""How Kafka clients reach the brokers: addresses, TLS and SASL from the settings, in one place."""
+"""How Kafka clients reach the brokers: addresses, TLS and SASL from the settings, in one place.
+
+What a wrong one of them does is told in ``refusal``.
+"""
 
 import ssl
 from typing import Any
@@ -6,15 +9,16 @@ from typing import Any
 from faust.auth import SASLCredentials, SSLCredentials
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings import Settings
+from streamapp.settings import PREFIX, Settings
 
 
 def kafka_client_options(settings: Settings) -> dict[str, Any]:
     """Return the keyword arguments that every aiokafka client takes.
 
     Raises:
-        ConfigurationError: A certificate file cannot be used.
+        ConfigurationError: The settings do not fit together, or a file cannot be used.
     """
+    _check(settings)
     options: dict[str, Any] = {
         "bootstrap_servers": settings.brokers,
         "security_protocol": settings.kafka_security_protocol,
@@ -33,8 +37,9 @@ def broker_credentials(settings: Settings) -> SASLCredentials | SSLCredentials |
     """Return Faust's ``broker_credentials`` for the same settings; None for plain connections.
 
     Raises:
-        ConfigurationError: A certificate file cannot be used.
+        ConfigurationError: The settings do not fit together, or a file cannot be used.
     """
+    _check(settings)
     context = _ssl_context(settings)
     if _uses_sasl(settings):
         return SASLCredentials(
@@ -46,18 +51,47 @@ def broker_credentials(settings: Settings) -> SASLCredentials | SSLCredentials |
     return SSLCredentials(context) if context else None
 
 
+def _check(settings: Settings) -> None:
+    """Refuse what would be ignored: who sets a password or an authority means to use it."""
+    protocol = f"{PREFIX}KAFKA_SECURITY_PROTOCOL"
+    password = settings.kafka_sasl_password.get_secret_value()
+    if _uses_sasl(settings):
+        if not (settings.kafka_sasl_username and password):
+            raise ConfigurationError(
+                f"{protocol}={settings.kafka_security_protocol}: set"
+                f" {PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD"
+            )
+    elif settings.kafka_sasl_username or password:
+        raise ConfigurationError(
+            f"{PREFIX}KAFKA_SASL_USERNAME or {PREFIX}KAFKA_SASL_PASSWORD is set and would not be"
+            f" used: set {protocol}=SASL_SSL"
+        )
+    for name in ("kafka_ca_file", "kafka_cert_file", "kafka_key_file"):
+        if getattr(settings, name) and not _uses_tls(settings):
+            raise ConfigurationError(
+                f"{PREFIX}{name.upper()} is set and would not be used: set {protocol}=SSL or"
+                " SASL_SSL"
+            )
+    if settings.kafka_key_file and not settings.kafka_cert_file:
+        raise ConfigurationError(f"{PREFIX}KAFKA_KEY_FILE: set {PREFIX}KAFKA_CERT_FILE as well")
+
+
+def _uses_tls(settings: Settings) -> bool:
+    return settings.kafka_security_protocol.endswith("SSL")
+
+
 def _uses_sasl(settings: Settings) -> bool:
     return settings.kafka_security_protocol.startswith("SASL_")
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
-    if not settings.kafka_security_protocol.endswith("SSL"):
+    if not _uses_tls(settings):
         return None
     try:
         context = ssl.create_default_context(cafile=settings.kafka_ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(
-            f"STREAMAPP_KAFKA_CA_FILE: cannot use {str(settings.kafka_ca_file)!r}: {error}"
+            f"{PREFIX}KAFKA_CA_FILE: cannot use {str(settings.kafka_ca_file)!r}: {error}"
         ) from error
     if settings.kafka_cert_file:
         try:
@@ -67,7 +101,7 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
             )
         except (OSError, ValueError) as error:
             raise ConfigurationError(
-                "STREAMAPP_KAFKA_CERT_FILE, STREAMAPP_KAFKA_KEY_FILE: cannot use"
+                f"{PREFIX}KAFKA_CERT_FILE, {PREFIX}KAFKA_KEY_FILE: cannot use"
                 f" {str(settings.kafka_cert_file)!r}: {error}"
             ) from error
     return context

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError, for_code
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
 from streamapp.streaming.answers_table import TABLE_ANSWERS
+from streamapp.streaming.refusal import refusal
 from streamapp.streaming.security import kafka_client_options
 
 log = structlog.get_logger(__name__)
@@ -165,12 +166,18 @@ async def wait_for_broker(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Run ``prepare`` as soon as a broker answers; wait with backoff and say so until then."""
+    """Run ``prepare`` as soon as a broker answers; wait with backoff and say so until then.
+
+    Raises:
+        ConfigurationError: A broker answers and refuses us; waiting would not help.
+    """
     wait_s = 0.5
     while True:
         try:
             return await prepare()
         except (KafkaError, OSError) as error:
+            if refused := await refusal(settings):
+                raise refused from error
             log.warning(
                 "broker.unreachable",
                 broker=settings.broker,

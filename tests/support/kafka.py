@@ -29,7 +29,6 @@ JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 CONFIG = {
     "process.roles": "broker,controller",
     "node.id": "1",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "controller.listener.names": "CONTROLLER",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
@@ -90,9 +89,12 @@ class KafkaBroker:
         directory: Holds its data, configuration and log; created when missing.
         config: Lines of server.properties over the defaults of this module.
         jvm: Options of the JVM.
+        doors: Further listeners: name to security protocol; `config` says how each is guarded.
+        scram_users: Names and passwords for SCRAM-SHA-512.
 
     Attributes:
         port: Loopback port, the same over restarts.
+        door_ports: Those of the further listeners, by name.
     """
 
     def __init__(
@@ -101,11 +103,16 @@ class KafkaBroker:
         *,
         config: Mapping[str, str] | None = None,
         jvm: Sequence[str] = JVM,
+        doors: Mapping[str, str] | None = None,
+        scram_users: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory
         self._config = dict(config or {})
         self._jvm = list(jvm)
+        self._doors = dict(doors or {})
+        self._scram_users = dict(scram_users or {})
         self.port = free_port()
+        self.door_ports = {name: free_port() for name in self._doors}
         self.process = ChildProcess(
             self._java("kafka.Kafka", str(self._properties)), log=directory / "kafka.log"
         )
@@ -170,15 +177,21 @@ class KafkaBroker:
             return
         self._directory.mkdir(parents=True, exist_ok=True)
         controller = f"127.0.0.1:{free_port()}"
+        doors = [f"{name}://127.0.0.1:{port}" for name, port in self.door_ports.items()]
+        listeners = [f"PLAINTEXT://{self.bootstrap}", *doors]
+        protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"} | self._doors
         addresses = {
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+            "listeners": ",".join([*listeners, f"CONTROLLER://{controller}"]),
+            "advertised.listeners": ",".join(listeners),
+            "listener.security.protocol.map": ",".join(f"{n}:{p}" for n, p in protocols.items()),
             "log.dirs": str(self._directory / "data"),
         }
         lines = [f"{name}={value}\n" for name, value in (CONFIG | addresses | self._config).items()]
         self._properties.write_text("".join(lines))
         options = ["-t", uuid.uuid4().hex[:22], "-c", str(self._properties)]
+        for name, password in self._scram_users.items():
+            options += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         subprocess.run(
             self._java("kafka.tools.StorageTool", "format", *options),
             capture_output=True,

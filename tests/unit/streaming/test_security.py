@@ -6,23 +6,26 @@ from typing import Any
 
 import pytest
 from faust.auth import SASLCredentials, SSLCredentials
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
 from streamapp.streaming.security import broker_credentials, kafka_client_options
 
+SASL = {
+    "kafka_sasl_mechanism": "SCRAM-SHA-512",
+    "kafka_sasl_username": "user",
+    "kafka_sasl_password": SecretStr("CANARY"),
+}
+
 
 def settings(protocol: str, **kwargs: Any) -> Settings:
-    return Settings(
-        _env_file=None,
-        broker="kafka://a:1;kafka://b:2",
-        kafka_security_protocol=protocol,
-        kafka_sasl_mechanism="SCRAM-SHA-512",
-        kafka_sasl_username="user",
-        kafka_sasl_password=SecretStr("CANARY"),
-        **kwargs,
-    )
+    defaults: dict[str, Any] = {
+        "broker": "kafka://a:1;kafka://b:2",
+        "kafka_security_protocol": protocol,
+        **(SASL if protocol.startswith("SASL_") else {}),
+    }
+    return Settings(_env_file=None, **(defaults | kwargs))
 
 
 def test_plain_connections_have_neither_tls_nor_sasl() -> None:
@@ -82,3 +85,32 @@ def test_unusable_certificate_file_is_named(
 
     with pytest.raises(ConfigurationError, match=f"STREAMAPP_{variable}.*file.pem"):
         kafka_client_options(settings("SSL", **{field: file}))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "wrong", "variables"),
+    [
+        ("SASL_SSL", {"kafka_sasl_username": ""}, "KAFKA_SASL_USERNAME"),
+        ("SASL_SSL", {"kafka_sasl_password": SecretStr("")}, "KAFKA_SASL_PASSWORD"),
+        ("SSL", {"kafka_sasl_password": SecretStr("CANARY")}, "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ("PLAINTEXT", {"kafka_sasl_username": "user"}, "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ("PLAINTEXT", {"kafka_ca_file": "ca.pem"}, "KAFKA_CA_FILE.*KAFKA_SECURITY_PROTOCOL=SSL"),
+        ("SSL", {"kafka_key_file": "key.pem"}, "KAFKA_CERT_FILE"),
+    ],
+)
+def test_setting_that_would_be_ignored_or_is_missing_is_refused(
+    protocol: str, wrong: dict[str, Any], variables: str
+) -> None:
+    """Nobody believes to be protected by a setting that does nothing; both clients refuse."""
+    wrongly = settings(protocol, **wrong)
+
+    for build in (kafka_client_options, broker_credentials):
+        with pytest.raises(ConfigurationError, match=variables) as refused:
+            build(wrongly)
+        assert "CANARY" not in str(refused.value)
+
+
+def test_password_in_the_clear_must_be_allowed() -> None:
+    """SASL without TLS is refused by its own setting's name."""
+    with pytest.raises(ValidationError, match="STREAMAPP_KAFKA_ALLOW_PLAINTEXT_SASL=true"):
+        settings("SASL_PLAINTEXT")

@@ -1,0 +1,175 @@
+"""TLS, client certificates and passwords against an Apache Kafka that asks for them."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamapp.settings import Settings
+from streamapp.streaming.refusal import refusal
+from tests.support.guarded_kafka import PASSWORD, GuardedKafka
+from tests.support.worker import ROOT, WorkerProcess
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+
+CA, HOST, LOGIN = "KAFKA_CA_FILE", "another host name.*STREAMAPP_BROKER", "KAFKA_SASL_PASSWORD"
+PROTOCOL = "KAFKA_SECURITY_PROTOCOL"
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    kafka_installed: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GuardedKafka]:
+    """One broker with every kind of listener."""
+    kafka = GuardedKafka(tmp_path_factory.mktemp("guarded") / "kafka")
+    try:
+        asyncio.run(kafka.broker.start())
+        yield kafka
+    finally:
+        asyncio.run(kafka.broker.stop())
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    return {f"STREAMAPP_{name.upper()}": value for name, value in settings.items()}
+
+
+async def streamapp(
+    *arguments: str, settings: Mapping[str, str], stdin: str = ""
+) -> tuple[int, str, str]:
+    """Run a command in a process of its own; return exit code, stdout and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamapp", *arguments),
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment(settings)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate(stdin.encode())
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_workers_and_commands_pass_every_door(guarded: GuardedKafka, tmp_path: Path) -> None:
+    """Four workers of one group, each through another door, answer what each command sends."""
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    shared = {"app_id": prefix, "topic_prefix": prefix, "partitions": "4"}
+    doors = {
+        "tls": guarded.tls(),
+        "mtls": guarded.mtls(),
+        "plain": guarded.sasl("PLAIN"),
+        "scram": guarded.sasl("SCRAM-SHA-512"),
+    }
+    workers = [
+        WorkerProcess(tmp_path / name, environment(shared | door)) for name, door in doors.items()
+    ]
+    try:
+        for worker in workers:
+            worker.start()
+        await asyncio.gather(*(worker.wait_ready(90) for worker in workers))
+
+        async def use(name: str, door: Mapping[str, str]) -> None:
+            lines = "".join(
+                json.dumps({"id": f"{name}-{n}", "type": "embed", "input": "x"}) + "\n"
+                for n in range(8)
+            )
+            sent = await streamapp("send", "-", "--key", "id", settings=shared | door, stdin=lines)
+            assert sent[0] == 0, sent
+            code, out, err = await streamapp(
+                *("tail", "--json", "--from-beginning", "--max", "8"), settings=shared | door
+            )
+            assert code == 0, err
+            assert {json.loads(line)["status"] for line in out.splitlines()} == {"ok"}
+            assert (await streamapp("check", settings=shared | door))[0] == 0
+
+        await asyncio.gather(*(use(name, door) for name, door in doors.items()))
+        _, out, _ = await streamapp(
+            *("tail", "--json", "--from-beginning", "--max", "32"), settings=shared | doors["tls"]
+        )
+        answered = {json.loads(line)["id"] for line in out.splitlines()}
+        assert answered == {f"{name}-{n}" for name in doors for n in range(8)}
+        assert all(not worker.has_logged(PASSWORD) for worker in workers)
+    finally:
+        for worker in workers:
+            worker.kill9()
+
+
+def wrong_settings(guarded: GuardedKafka) -> dict[str, tuple[dict[str, str], str]]:
+    """Return, by what is wrong, the settings and what the message names."""
+    wrong_password = {"kafka_sasl_password": "CANARY-wrong"}
+    unencrypted = {"broker": f"kafka://127.0.0.1:{guarded.broker.door_ports['CLEARSASL']}"}
+    no_ca = guarded.tls()
+    del no_ca["kafka_ca_file"]
+    return {
+        "foreign authority": (guarded.tls() | {"kafka_ca_file": str(guarded.foreign_ca_file)}, CA),
+        "no authority": (no_ca, CA),
+        "host name": (guarded.tls(host="localhost"), HOST),
+        "advertised host name": (guarded.tls("ELSEWHERE", host="localhost"), HOST),
+        "no client certificate": (guarded.tls("MTLS"), "KAFKA_CERT_FILE"),
+        "password of PLAIN": (guarded.sasl("PLAIN") | wrong_password, LOGIN),
+        "password of SCRAM": (guarded.sasl("SCRAM-SHA-512") | wrong_password, LOGIN),
+        "mechanism": (guarded.sasl("SCRAM-SHA-256"), "KAFKA_SASL_MECHANISM"),
+        "no password": (guarded.tls("SASL"), f"{PROTOCOL}=SASL_SSL"),
+        "no password in the clear": (unencrypted, f"{PROTOCOL}=SASL_PLAINTEXT"),
+        "password at a door without": (guarded.sasl("PLAIN", door="TLS"), f"{PROTOCOL}=SSL"),
+        "no TLS": ({"broker": guarded.tls()["broker"]}, f"{PROTOCOL}=SSL"),
+        "TLS at a plain door": (guarded.tls() | {"broker": guarded.broker.url}, PROTOCOL),
+    }
+
+
+def assert_names(line: str, expected: str) -> None:
+    assert re.search(expected, line), line
+    assert "CANARY" not in line
+
+
+async def test_each_wrong_setting_is_named(guarded: GuardedKafka) -> None:
+    """What a broker refuses is told by the variable to change, without the password."""
+    for settings, expected in wrong_settings(guarded).values():
+        values: dict[str, Any] = dict(settings)
+
+        refused = await refusal(Settings(_env_file=None, **values))
+
+        assert_names(str(refused), expected)
+
+
+async def test_broker_that_is_away_refuses_nothing(guarded: GuardedKafka) -> None:
+    """Right settings, and a broker that does not answer, are no wrong setting."""
+    right = guarded.sasl("SCRAM-SHA-512")
+    away = right | {"broker": "kafka://127.0.0.1:1"}
+
+    for values in (right, away):
+        assert await refusal(Settings(_env_file=None, **dict[str, Any](values))) is None
+
+
+@pytest.mark.parametrize("what", ["foreign authority", "host name", "password of SCRAM"])
+async def test_programs_end_with_one_line(guarded: GuardedKafka, tmp_path: Path, what: str) -> None:
+    """Worker, send, tail and check end with exit 2 and the line that names the variable."""
+    settings, expected = wrong_settings(guarded)[what]
+    record = '{"type": "embed", "input": "x"}\n'
+    worker = WorkerProcess(tmp_path / "worker", environment(settings))
+    worker.start()
+    try:
+        ends = await asyncio.gather(
+            streamapp("send", "-", settings=settings, stdin=record),
+            streamapp("tail", settings=settings),
+            streamapp("check", settings=settings),
+        )
+
+        assert await worker.wait(60) == 2
+    finally:
+        worker.kill9()
+    (*_, last_line) = worker.log.read_text().splitlines()
+    assert_names(last_line, expected)
+    assert "Traceback" not in worker.log.read_text()
+    for code, out, err in ends:
+        assert code == 2
+        assert_names(
+            next(line for line in (out + err).splitlines() if "STREAMAPP_" in line), expected
+        )
+        assert "Traceback" not in err
