@@ -5,6 +5,7 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamapp.errors import PromptError
+from streamapp.prompts.example_set import SET_LIMIT
 from streamapp.settings import Settings
 from streamapp.streaming.prompt_log import PARTITION
 from streamapp.streaming.security import kafka_client_options
@@ -14,7 +15,8 @@ class ExampleTopic:
     """Reads the topic to its end whenever asked, outside of any consumer group.
 
     Attributes:
-        sets: The bytes of each set, as of the last look.
+        sets: The bytes of each set, as of the last look; where they are fetched, of those that
+            were asked for alone.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -22,6 +24,7 @@ class ExampleTopic:
         self._settings = settings
         self._place = TopicPartition(settings.topic("examples"), PARTITION)
         self._consumer: AIOKafkaConsumer | None = None
+        self._wanted: set[str] = set()
         self._turn = asyncio.Lock()
 
     async def fetch(self, name: str) -> bytes:
@@ -32,23 +35,36 @@ class ExampleTopic:
             KafkaError: No broker answered.
         """
         async with self._turn:
-            await self.catch_up()
+            if name not in self._wanted and self._consumer:
+                self._consumer.seek(self._place, 0)  # it was passed over so far
+            self._wanted.add(name)
+            await self._catch_up(self._wanted)
         if name not in self.sets:
             raise PromptError("the topic has no such set")
         return self.sets[name]
 
     async def catch_up(self) -> None:
         """Take every set that is on the topic by now; a tombstone takes one away."""
+        await self._catch_up(None)
+
+    async def _catch_up(self, wanted: set[str] | None) -> None:
         consumer = self._consumer or await self._opened()
         end = (await consumer.end_offsets([self._place]))[self._place]
+        if await consumer.position(self._place) > end:
+            consumer.seek(self._place, 0)  # the topic was made anew
         while await consumer.position(self._place) < end:
             for records in (await consumer.getmany(timeout_ms=1000)).values():
                 for record in records:
-                    name = (record.key or b"").decode(errors="replace")
-                    if record.value is None:
-                        self.sets.pop(name, None)
-                    else:
-                        self.sets[name] = record.value
+                    self._take(record.key or b"", record.value, wanted)
+
+    def _take(self, key: bytes, value: bytes | None, wanted: set[str] | None) -> None:
+        name = key.decode(errors="replace")
+        if wanted is not None and name not in wanted:
+            return
+        if value is None:
+            self.sets.pop(name, None)
+        else:
+            self.sets[name] = value[: SET_LIMIT + 1]  # enough to refuse it
 
     async def aclose(self) -> None:
         """End the connection."""
