@@ -1,0 +1,53 @@
+"""A fresh clone of what is committed, with an empty home."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import ROOT
+from tests.support.process import free_port
+
+#: How this machine reaches the package index, and where its caches are: nothing of a developer.
+_PASSED_ON = (
+    "PATH",
+    "LANG",
+    "SSL_CERT_FILE",
+    "UV_",
+    "PIP_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The environment of somebody new: an empty HOME, ports of their own, shared package caches."""
+    environment = {
+        name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED_ON)
+    }
+    cache = Path(os.environ.get("UV_CACHE_DIR", Path.home() / ".cache" / "uv"))
+    if cache.is_dir():
+        environment["UV_CACHE_DIR"] = str(cache)
+    return {
+        **environment,
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "COLUMNS": "160",
+        "STREAMAPP_BROKER": f"kafka://localhost:{free_port()}",
+        "STREAMAPP_WEB_PORT": str(free_port()),
+    }
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory, home: Mapping[str, str]) -> Iterator[Path]:
+    """The repository as `git clone` gives it, with the `.venv` that make builds by itself."""
+    folder = tmp_path_factory.mktemp("clone") / "streamapp"
+    run = {"env": dict(home), "check": True, "capture_output": True, "text": True}
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)], **run)
+    subprocess.run(["make", ".venv"], cwd=folder, **run)
+    yield folder
+    shutil.rmtree(folder)
