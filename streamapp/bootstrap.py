@@ -46,6 +46,7 @@ from streamapp.streaming.topics import topic_specs
 from streamapp.streaming.watchdog import Watchdog, broker_answers
 from streamapp.streaming.window import Lease, Window
 from streamapp.telemetry.metrics import Metrics
+from streamapp.traces import traces
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import peer_tls_context
@@ -77,13 +78,15 @@ def create_app(
     if providers is None:
         providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
     metrics = metrics or Metrics()
+    traced = traces(settings)
     providers = {
-        name: Metered(provider, name=name, meter=metrics) for name, provider in providers.items()
+        name: traced.provider(name, Metered(provider, name=name, meter=metrics))
+        for name, provider in providers.items()
     }
     app = faust_app(settings)
     watch_faust(app, metrics.registry)
     costs = Costs(app, settings, metrics=metrics)
-    routes = Routes(settings, providers, economy=costs.economy, observer=metrics)
+    routes = Routes(settings, providers, economy=costs.economy, observer=traced.observer(metrics))
     metrics.watch_each(
         "breaker_state",
         "0 closed, 1 half open, 2 open: of a provider's worst target.",
@@ -111,6 +114,7 @@ def create_app(
     problems = router.problems(PromptRegistry.of(files))
     if problems:
         raise ConfigurationError("; ".join(problems))
+    router = traced.router(router)
     outcomes = Observed(metrics)
     emitter = Emitter(lambda *record: app.producer.send(*record))
     ledger = _ledger(app, settings, emitter)
@@ -118,14 +122,14 @@ def create_app(
     answering = Answering(
         router=router,
         ledger=ledger,
-        emitter=emitter,
+        emitter=traced.emitter(emitter),
         responses=_raw_topic(app, settings, "responses"),
         dead_letters=_raw_topic(app, settings, "requests-dlt"),
         outcomes=outcomes,
         now=time.time,
     )
     window = Window(
-        answering,
+        traced.run(answering),
         seek=lambda tp, offset: app.consumer.seek(tp, offset),
         first_from=LogProbe(settings).first_from,
         on_fatal=app.fail,
@@ -167,6 +171,7 @@ def create_app(
             costs.aclose,
             peers.aclose,
             example_topic.aclose,
+            traced.aclose,
         ),
         summary=metrics.take,
     )

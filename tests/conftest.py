@@ -17,7 +17,7 @@ from tests.support.kafka import KafkaBroker, KafkaUnavailable, kafka_jars
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide the developer's settings: variables, `.env` and `streamapp.toml`."""
     for name in list(os.environ):
-        if name.startswith(("STREAMAPP_", "OPENAI_")):
+        if name.startswith(("STREAMAPP_", "OPENAI_", "OTEL_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 

@@ -23,6 +23,8 @@ from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
 from streamapp.streaming.topics import RECORD_LIMIT
 from streamapp.streaming.window import Event, Lease, Message
+from streamapp.telemetry.subject import SUBJECT, Subject
+from streamapp.telemetry.trace_headers import carried
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +92,11 @@ class Answering:
             request = self._router.decode(message.value)
         except Failure as failure:
             id = recover_id(message.value) or id
+            SUBJECT.set(Subject(id, message))
             await self._bury(message, lease, failure, stage="decode", id=id, type=None)
             return
         id = request.id or id
+        SUBJECT.set(Subject(id, message))
         # Records of one id take turns, whatever their keys: the later one finds the answer.
         while id in self._busy:
             turn = self._busy[id] = self._busy[id] or asyncio.get_running_loop().create_future()
@@ -161,6 +165,7 @@ class Answering:
             key=message.key,
             value=answer,
             partition=message.tp.partition,
+            headers=carried(message.headers),
         )
 
     async def _bury(

@@ -8,9 +8,10 @@ from typing import IO, Any, Literal
 import structlog
 from structlog.typing import EventDict, Processor
 
-from streamapp.settings import Settings
+from streamapp.settings import Settings, tracing_settings
 from streamapp.telemetry.redaction import Redactor
 from streamapp.telemetry.repeats import RepeatLimit
+from streamapp.telemetry.subject import add_subject
 
 #: Libraries whose DEBUG and INFO lines say nothing to an operator. aiokafka's level is also
 #: speed: it builds its DEBUG records even where no handler wants them (a tenth of the CPU).
@@ -43,6 +44,7 @@ def configure_logging(
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_subject,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -83,6 +85,7 @@ def known_secrets(settings: Settings) -> tuple[str, ...]:
     """Return the secrets that the settings hold, for redaction."""
     values = [*settings.keys, settings.kafka_sasl_password.get_secret_value()]
     values += [p.api_key.get_secret_value() for p in settings.providers.values() if p.api_key]
+    values += tracing_settings().secrets
     return tuple(value for value in values if value)
 
 

@@ -38,7 +38,7 @@ class WorkerProcess(ChildProcess):
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("STREAMAPP_", "OPENAI_"))
+            if not name.startswith(("STREAMAPP_", "OPENAI_", "OTEL_"))
         }
         defaults = {
             "PYTHONPATH": str(ROOT),

@@ -17,6 +17,7 @@ from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.topics import RECORD_LIMIT
 from streamapp.streaming.window import Lease, LeaseLost
+from streamapp.telemetry.subject import SUBJECT, Subject
 from tests.fakes import FakeClock
 
 T2 = TP("llm.requests", 2)
@@ -355,6 +356,15 @@ async def test_dead_letter_keeps_the_records_own_headers() -> None:
     assert fixture.last()["headers"][:3] == own
 
 
+async def test_record_of_nothing_is_a_dead_letter_of_nothing() -> None:
+    """Kafka's client refuses a record with neither key nor value: it stands as empty bytes."""
+    fixture = Fixture()
+
+    await fixture.run(None, key=None)
+
+    assert (fixture.last()["key"], fixture.last()["value"]) == (None, b"")
+
+
 async def test_headers_too_large_for_a_dead_letter_are_left_out() -> None:
     """The record goes before its headers, and the dead letter says that they are gone."""
     fixture = Fixture()
@@ -387,3 +397,38 @@ async def test_headers_and_log_hold_no_content(
     output = capsys.readouterr()
     assert "record.dead_lettered" in output.out + output.err
     assert CANARY not in output.out + output.err + str(fixture.headers())
+
+
+async def test_the_trace_of_a_record_goes_on_with_its_answer() -> None:
+    """The answer carries what names the trace, also where it is a stored one; nothing else."""
+    fixture, trace = Fixture(), [("traceparent", b"00-1-2-01"), ("tracestate", b"a=b")]
+    for _ in range(2):
+        await fixture.run(record(id="r-1"), headers=[("own", b"x"), *trace])
+
+        assert fixture.last()["headers"] == trace
+
+
+async def test_an_answer_without_a_trace_has_no_headers() -> None:
+    """A record without headers costs its answer none."""
+    fixture = Fixture()
+
+    await fixture.run(record(id="r-1"), headers=())
+
+    assert fixture.last()["headers"] is None
+
+
+@pytest.mark.parametrize("value", [record(id="r-1"), b"{}", record(id="r-1", type="unknown")])
+async def test_lines_of_the_log_know_their_record(value: bytes) -> None:
+    """Whatever becomes of a record, its lines tell its id and its place."""
+    fixture = Fixture()
+    message = FakeMessage(value, offset=41)
+
+    async def run() -> Subject | None:
+        await fixture.answering(FakeEvent(message), fixture.lease)
+        return SUBJECT.get()
+
+    subject = await asyncio.create_task(run())
+
+    id = "llm.requests-2-41" if value == b"{}" else "r-1"
+    assert subject == Subject(id, message)
+    assert SUBJECT.get() is None
