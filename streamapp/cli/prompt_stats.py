@@ -27,6 +27,8 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
     """
     settings = client_settings()
     found = asyncio.run(_asked(settings, name, url))
+    if found.get("missing"):
+        click.echo(f"{found['missing']} of the workers did not answer: theirs is missing", err=True)
     if as_json:
         return print_json(found)
     print_table(

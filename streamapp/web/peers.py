@@ -54,10 +54,9 @@ class Peers:
         words = await asyncio.gather(*(self._get(url, path, _known) for url in self._urls()))
         return [word for word in words if word]
 
-    async def get_json(self, path: str) -> list[Any]:
-        """Return what each reachable worker answers at the path with 200."""
-        found = await asyncio.gather(*(self.get_json_of(url, path) for url in self._urls()))
-        return [body for body in found if body is not None]
+    async def get_json(self, path: str) -> list[Any | None]:
+        """Return what each worker answers at the path with 200; None for one that does not."""
+        return await asyncio.gather(*(self.get_json_of(url, path) for url in self._urls()))
 
     async def get_json_of(self, url: str, path: str) -> Any | None:
         """Return what one worker answers at the path with 200; None where it does not."""

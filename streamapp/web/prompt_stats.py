@@ -1,5 +1,6 @@
 """`/v1/prompts/{name}/stats`: what a prompt's versions came to, summed up over the workers."""
 
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -22,17 +23,26 @@ def stats(*, variants: Variants, peers: Peers, admission: Admission) -> Blueprin
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
             name = request.match_info["name"]
-            others: list[Any] = []
+            counts: list[list[Variant] | None] = [variants.of(name)]
             if HOP not in request.headers:
-                others = await peers.get_json(f"/v1/prompts/{quote(name, safe='')}/stats")
-            theirs = [Variant.from_json(sums) for other in others for sums in other["variants"]]
-            found = merged([*variants.of(name), *theirs])
+                path = f"/v1/prompts/{quote(name, safe='')}/stats"
+                counts += [_variants(body) for body in await peers.get_json(path)]
+            heard = [found for found in counts if found is not None]
             return web.json_response(
                 {
                     "name": name,
-                    "workers": 1 + len(others),
-                    "variants": [variant.to_json() for variant in found],
+                    "workers": len(heard),
+                    "missing": len(counts) - len(heard),
+                    "variants": [one.to_json() for one in merged(chain.from_iterable(heard))],
                 }
             )
 
     return blueprint
+
+
+def _variants(body: Any | None) -> list[Variant] | None:
+    """Return what another worker counted; None where it did not answer, or as none of ours."""
+    try:
+        return None if body is None else [Variant.from_json(sums) for sums in body["variants"]]
+    except (ArithmeticError, LookupError, TypeError):
+        return None

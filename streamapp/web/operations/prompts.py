@@ -70,10 +70,11 @@ class VariantBody(TypedDict):
 
 
 class PromptStats(TypedDict):
-    """A prompt's variants, since each worker's start."""
+    """A prompt's variants, since each worker's start; ``missing`` workers did not answer."""
 
     name: str
     workers: int
+    missing: int
     variants: list[VariantBody]
 
 

@@ -201,7 +201,7 @@ async def test_the_registry_asks_for_a_key(serve: Serve) -> None:
 
 
 async def test_stats_are_summed_up_over_the_workers(serve: Serve, variants: Variants) -> None:
-    """One worker asks the others, and is asked no further."""
+    """One worker asks the others, and is asked no further; who does not answer is counted."""
     variants.failed("haiku", 1, "production", OutputInvalid("x"))
     other = await serve()
     site = await serve(others=[other.url, "http://127.0.0.1:1"])
@@ -209,6 +209,6 @@ async def test_stats_are_summed_up_over_the_workers(serve: Serve, variants: Vari
     status, body, _ = await site("GET", f"{HAIKU}/stats")
 
     assert status == 200
-    assert (body["name"], body["workers"]) == ("haiku", 2)
+    assert (body["name"], body["workers"], body["missing"]) == ("haiku", 2, 1)
     [variant] = body["variants"]
     assert (variant["calls"], variant["errors"], variant["invalid_outputs"]) == (2, 2, 2)
