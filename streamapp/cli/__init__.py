@@ -4,6 +4,7 @@ import click
 
 from streamapp.cli.broker import broker
 from streamapp.cli.check import check
+from streamapp.cli.dead_letters import dead_letters
 from streamapp.cli.demo import demo
 from streamapp.cli.examples import examples
 from streamapp.cli.explain import explain
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (broker, check, demo, examples, explain, prompts, send, tail, worker):
+for command in (broker, check, dead_letters, demo, examples, explain, prompts, send, tail, worker):
     main.add_command(command)

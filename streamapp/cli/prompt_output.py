@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streamapp.cli.terminal import printable
 from streamapp.prompts.events import Event, Labelled, Protected, Published, Split
 from streamapp.prompts.fold import Outcome
 from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
@@ -51,11 +52,6 @@ def description(prompt: Prompt) -> str:
 def time(version: Version) -> str:
     """Return when the version was made."""
     return version.created_at.strftime("%Y-%m-%d %H:%M") if version.created_at else ""
-
-
-def printable(text: str) -> str:
-    """Return the text without what a terminal would obey."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text)
 
 
 def print_json(value: Any) -> None:

@@ -12,11 +12,11 @@ from streamapp.cli.prompt_output import (
     pointing,
     print_json,
     print_table,
-    printable,
     shares,
     time,
 )
 from streamapp.cli.prompt_stats import stats
+from streamapp.cli.terminal import printable
 from streamapp.prompts.text import diff, file_text
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

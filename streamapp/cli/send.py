@@ -11,12 +11,11 @@ from typing import IO
 
 import click
 from aiokafka.errors import KafkaError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.lines import Line, key_of, problem, read_lines
+from streamapp.cli.terminal import progress
 from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
@@ -37,13 +36,12 @@ AHEAD = 5_000
 @click.option("--check/--no-check", default=True, help="Check every record before any is sent.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def send(file: IO[bytes], key: str | None, topic: str | None, check: bool, as_json: bool) -> None:
-    r"""Send the request records of FILE, one JSON object a line; - is stdin.
+    """Send the request records of FILE, one JSON object a line; - is stdin.
 
     The order of the file is kept per partition, also over retries. Without --key records have
     no key: they are answered in any order, as fast as can be. With it, records of one key are
     answered one after the other.
 
-    \b
     Exit codes: 0 all delivered; 1 not all delivered; 2 a line is wrong and nothing was sent.
     """
     settings = client_settings()
@@ -117,10 +115,10 @@ async def _send(
             except KafkaError as error:
                 raise refused(line, error) from error
             sent += 1
-            progress.advance(task)
+            bar.advance(task)
 
-    with _progress() as progress:
-        task = progress.add_task(f"sending to {topic}", total=total)
+    with progress() as bar:
+        task = bar.add_task(f"sending to {topic}", total=total)
         async with producing(settings) as producer:
             for line in lines:
                 try:
@@ -140,13 +138,3 @@ def _key(line: Line, field: str | None) -> bytes | None:
         return key_of(line, field)
     except InvalidRecord:  # only with --no-check
         return None
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-    )

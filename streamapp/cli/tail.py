@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ import click
 from aiokafka import ConsumerRecord
 
 from streamapp.cli.kafka import answered, client_settings, reading
+from streamapp.cli.terminal import one_line
 from streamapp.settings import Settings
 from streamapp.streaming.topics import partition_counts
 
@@ -62,7 +62,7 @@ async def _follow(
 
 def headers_of(message: ConsumerRecord) -> dict[str, str]:
     """Return the headers as text."""
-    return {name: value.decode(errors="replace") for name, value in message.headers}
+    return {name: (value or b"").decode(errors="replace") for name, value in message.headers}
 
 
 def dead_letter(message: ConsumerRecord) -> dict[str, Any]:
@@ -73,13 +73,13 @@ def dead_letter(message: ConsumerRecord) -> dict[str, Any]:
         "id": headers.get(f"{own}request.id"),
         "kind": headers.get(f"{own}error.kind"),
         "stage": headers.get(f"{own}error.stage"),
-        "attempts": int(headers.get(f"{own}attempts", 0)),
+        "attempts": _number(headers, f"{own}attempts", 0),
         "first_failure": headers.get(f"{own}first-failure"),
         "exception": headers.get(f"{streams}exception"),
         "message": headers.get(f"{streams}message"),
         "topic": headers.get(f"{streams}topic"),
-        "partition": int(headers.get(f"{streams}partition", -1)),
-        "offset": int(headers.get(f"{streams}offset", -1)),
+        "partition": _number(headers, f"{streams}partition", -1),
+        "offset": _number(headers, f"{streams}offset", -1),
         "key": _text(message.key),
         "record": _text(message.value),
     }
@@ -110,12 +110,13 @@ def _usage_line(message: ConsumerRecord) -> str:
 
 
 def _line(message: ConsumerRecord, *fields: object) -> str:
-    """Return one line of the terminal's width; a terminal obeys no character of a record."""
     time = datetime.fromtimestamp(message.timestamp / 1000, UTC).strftime("%H:%M:%S")
-    text = "  ".join([time, *(str(field) for field in fields)])
-    printable = "".join(c if c.isprintable() else "·" for c in text)
-    width = shutil.get_terminal_size((160, 24)).columns
-    return printable if len(printable) <= width else printable[: width - 1] + "…"
+    return one_line(time, *fields)
+
+
+def _number(headers: Mapping[str, str], name: str, other: int) -> int:
+    text = headers.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else other
 
 
 def _object(value: bytes | None) -> Mapping[str, Any]:

@@ -73,11 +73,13 @@ class Burial:
             letter = self._letter(offset, invalid)
             kept = own_headers(invalid.headers)
             is_small = not is_oversize(invalid.key, len(invalid.value or b"") + size_of(kept))
+            key, value = (invalid.key, invalid.value) if is_small else (None, None)
             headers = letter.headers() | ({} if is_small else {"streamapp.value": "omitted"})
             delivery = await self._send(
                 self._dead_letters,
-                invalid.key if is_small else None,
-                invalid.value if is_small else None,
+                key,
+                # The client refuses a record with neither.
+                b"" if key is None and value is None else value,
                 PARTITION,
                 None,
                 [

@@ -58,6 +58,8 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         TopicSpec(settings.topic("requests"), count),
         TopicSpec(settings.topic("responses"), count),
         TopicSpec(settings.topic("requests-dlt"), count),
+        # Notes of which records were sent again: see streaming/replay.py.
+        TopicSpec(settings.topic("requests-dlt-replays"), count),
         TopicSpec(settings.topic("usage"), count),
         TopicSpec(
             answers_changelog(settings),

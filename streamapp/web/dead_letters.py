@@ -1,6 +1,7 @@
 """`/v1/dead-letters`: what failed, and sending it again once the cause is gone."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import orjson
@@ -9,7 +10,9 @@ from faust.web import Blueprint, View
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from streamapp.streaming.dead_letters import Filter
+from streamapp.streaming.dead_letters import Found
+from streamapp.streaming.letter import Filter
+from streamapp.streaming.moments import moment
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
 from streamapp.web.errors import Refusal
@@ -49,13 +52,21 @@ class DeadLetterBody(TypedDict):
     message: str | None
     attempts: int
     replays: int
+    replayed: bool
     record: str | None
 
 
 class DeadLetterList(TypedDict):
-    """The newest dead letters, newest first."""
+    """The newest dead letters, newest first.
+
+    Of ``looked_at`` records ``foreign`` ones were no dead letters of ours. Only the newest of
+    each partition are looked at; ``complete`` tells whether those were all.
+    """
 
     dead_letters: list[DeadLetterBody]
+    looked_at: int
+    foreign: int
+    complete: bool
 
 
 class Replayed(TypedDict):
@@ -63,7 +74,7 @@ class Replayed(TypedDict):
 
     partition: int
     offset: int
-    result: Literal["sent", "missing", "foreign", "omitted", "looping", "undelivered"]
+    result: Literal["sent", "replayed", "missing", "foreign", "omitted", "looping", "undelivered"]
 
 
 class ReplayResults(TypedDict):
@@ -75,37 +86,60 @@ class ReplayResults(TypedDict):
 class Letters(Protocol):
     """The topic; see ``streaming/dead_letters.py``."""
 
-    async def newest(self, wanted: Filter, *, limit: int) -> list[dict[str, Any]]:
-        """Return the newest dead letters that are meant."""
+    async def newest(self, wanted: Filter, *, limit: int) -> Found:
+        """Return the newest dead letters that are meant, and what was looked at."""
         ...
 
     async def replay(
         self, places: Sequence[tuple[int, int]], *, rate_per_s: float
-    ) -> dict[tuple[int, int], str]:
+    ) -> Mapping[tuple[int, int], str]:
         """Send records again; return what became of each."""
         ...
 
 
-def dead_letters(*, letters: Letters, admission: Admission) -> Blueprint:
-    """Return the views."""
+def dead_letters(
+    *,
+    letters: Letters,
+    admission: Admission,
+    longest_s: float,
+    now: Callable[[], float] = time.time,
+) -> Blueprint:
+    """Return the views.
+
+    Args:
+        letters: The topic.
+        admission: Says whether this worker is ready.
+        longest_s: How long a replay may take, seconds.
+        now: Wall clock, seconds since the epoch.
+    """
     blueprint = Blueprint("dead_letters")
 
     @blueprint.route("/v1/dead-letters", name="dead_letters")
     class List(View):
-        """List the newest ones by ``kind``, ``type``, ``id``, ``q`` (any text) and ``limit``."""
+        """List the newest ones that fit the parameters."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
             query = request.query
             wanted = Filter(
-                kind=query.get("kind") or None,
-                type=query.get("type") or None,
-                id=query.get("id") or None,
+                kinds=[kind for kind in query.getall("kind", []) if kind],
+                types=[type for type in query.getall("type", []) if type],
+                ids=[id for id in query.getall("id", []) if id],
                 text=query.get("q", ""),
+                since=_time(request, "since", now()),
+                until=_time(request, "until", now()),
             )
+            limit = _limit(request)
             async with admission.looking():
-                found = await letters.newest(wanted, limit=_limit(request))
-            return _json({"dead_letters": found})
+                found = await letters.newest(wanted, limit=limit)
+            return _json(
+                {
+                    "dead_letters": found.letters,
+                    "looked_at": found.seen.records,
+                    "foreign": found.seen.foreign,
+                    "complete": found.seen.is_whole,
+                }
+            )
 
     @blueprint.route("/v1/dead-letters/replay", name="dead_letters_replay")
     class ReplayThem(View):
@@ -115,6 +149,9 @@ def dead_letters(*, letters: Letters, admission: Admission) -> Blueprint:
             admission.check_ready()
             body = read(Replay, await admission.read(request))
             places = list(dict.fromkeys((place.partition, place.offset) for place in body.places))
+            if len(places) / body.rate_per_s > longest_s:
+                message = f"takes longer than {longest_s:g} s: send fewer at once, or faster"
+                raise Refusal(422, message, code="invalid", param="rate_per_s")
             async with admission.looking():
                 results = await letters.replay(places, rate_per_s=body.rate_per_s)
             return _json(
@@ -135,6 +172,14 @@ def _limit(request: web.Request) -> int:
         message = f"limit: must be a number from 1 to {LISTED}"
         raise Refusal(422, message, code="invalid", param="limit")
     return int(text)
+
+
+def _time(request: web.Request, name: str, now: float) -> float | None:
+    text = request.query.get(name)
+    try:
+        return moment(text, now=now) if text else None
+    except ValueError as error:
+        raise Refusal(422, f"{name}: {error}", code="invalid", param=name) from None
 
 
 def _json(body: Any) -> web.Response:

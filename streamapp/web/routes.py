@@ -72,7 +72,7 @@ def install(
         ),
         prompts(book=book, admission=admission),
         stats(variants=variants, peers=peers, admission=admission),
-        dead_letters(letters=letters, admission=admission),
+        dead_letters(letters=letters, admission=admission, longest_s=settings.deadline_s),
         live(group=Group(snapshots, peers), metrics=metrics),
         documents(
             openapi=openapi(OPERATIONS, records=records, has_keys=bool(settings.keys)),

@@ -1,19 +1,24 @@
 """Dead letters: looking at them, and sending them again."""
 
+from streamapp.streaming.dead_letters import NEWEST
 from streamapp.web import dead_letters
 from streamapp.web.operations.operation import Operation
+
+_TIME = "an age like 30m, 2h or 7d, a time of ISO 8601, or seconds since the epoch"
 
 OPERATIONS = (
     Operation(
         "GET",
         "/v1/dead-letters",
-        "List the newest dead letters",
+        f"List the newest dead letters, of the last {NEWEST} of each partition",
         dead_letters.DeadLetterList,
         errors=(422, 503, 504),
         query={
             "kind": {"type": "string", "description": "Only this kind."},
             "type": {"type": "string", "description": "Only this record type."},
             "id": {"type": "string", "description": "Only this record."},
+            "since": {"type": "string", "description": f"Only those since then: {_TIME}."},
+            "until": {"type": "string", "description": "Only those before."},
             "q": {"type": "string", "description": "Only what holds this text."},
             "limit": {"type": "integer", "minimum": 1, "maximum": dead_letters.LISTED},
         },

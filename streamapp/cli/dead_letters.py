@@ -1,0 +1,248 @@
+"""`streamapp dead-letters`: what failed, why, and sending it again once the cause is gone."""
+
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
+from streamapp.cli.kafka import client_settings
+from streamapp.cli.letter_access import reading, would_replay
+from streamapp.cli.letter_access import replay as replay_
+from streamapp.cli.letter_options import Place, filters
+from streamapp.cli.terminal import one_line, printable, progress
+from streamapp.errors import StreamappError
+from streamapp.streaming.dead_letters import Newest
+from streamapp.streaming.letter import Filter, Letter
+from streamapp.streaming.letter_log import Seen
+from streamapp.streaming.replay import MAX_REPLAYS
+
+#: Dead letters that a list for people shows where no other number is asked for.
+LISTED = 100
+#: Records named one by one that are not sent; the rest is only counted.
+SHOWN_REFUSALS = 20
+
+_WHY = {
+    "replayed": "sent again before",
+    "looping": f"failed again {MAX_REPLAYS} times: remove the cause, then send a new record",
+    "omitted": "too large to stand in a dead letter: send it again from its source",
+    "foreign": "of a topic that is not of this app",
+    "missing": "there is no dead letter of ours",
+    "undelivered": "the broker did not take it",
+}
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """Look at what failed, and send it again.
+
+    PLACE is PARTITION@OFFSET on the dead-letter topic, as 'list' prints it.
+    """
+
+
+@dead_letters.command("list")
+@filters
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    help=f"Only so many of the newest; 0 is all. Default: {LISTED}, all with --json.",
+)
+@_json
+def list_(limit: int | None, as_json: bool, **conditions: Any) -> None:
+    """List dead letters: the newest first, or all in the order of the topic.
+
+    With --json one object a line.
+    """
+    limit = (0 if as_json else LISTED) if limit is None else limit
+    asyncio.run(_list(Filter(**conditions), limit, _as_json if as_json else _as_line))
+
+
+async def _list(wanted: Filter, limit: int, show: Callable[[Letter, bool], str]) -> None:
+    newest, kinds = Newest(limit), Counter[str]()
+    async with reading(client_settings()) as log:
+        replayed = await log.replayed(since=wanted.since)
+        # Lines and a bar on one terminal disturb each other.
+        with progress(is_hidden=not limit and sys.stdout.isatty()) as bar:
+            task = bar.add_task("reading dead letters", total=log.size)
+            async for letter in log.read(wanted):
+                kinds[letter.headers["streamapp.error.kind"]] += 1
+                if limit:
+                    newest.add(letter)
+                else:
+                    click.echo(show(letter, letter.mark in replayed))
+                bar.update(task, completed=log.seen.records)
+        for letter in newest.letters():
+            click.echo(show(letter, letter.mark in replayed))
+        click.echo(_told(kinds, log.seen, limit), err=True)
+
+
+@dead_letters.command()
+@click.argument("what", metavar="PLACE|ID", nargs=-1, required=True)
+@_json
+def show(what: tuple[str, ...], as_json: bool) -> None:
+    """Show all there is of dead letters, by their place or by the id of the record."""
+    asyncio.run(_show(what, as_json))
+
+
+async def _show(what: tuple[str, ...], as_json: bool) -> None:
+    places = {text: Place().convert(text, None, None) for text in what if _is_place(text)}
+    found: set[str] = set()
+
+    def print_one(letter: Letter, replayed: set[bytes]) -> None:
+        found.update((letter.place, letter.headers.get("streamapp.request.id", "")))
+        detail = letter.detail() | {"replayed": letter.mark in replayed}
+        click.echo(json.dumps(detail, ensure_ascii=False) if as_json else _detail(letter, detail))
+
+    async with reading(client_settings()) as log:
+        replayed = await log.replayed()
+        async for record in log.at(places.values()):
+            letter = Letter.of(record)
+            if letter:
+                print_one(letter, replayed)
+        ids = [text for text in what if text not in places]
+        if ids:
+            async for letter in log.read(Filter(ids=ids)):
+                print_one(letter, replayed)
+    missing = [text for text in what if text not in found]
+    if missing:
+        raise StreamappError(f"there is no dead letter of ours at {', '.join(missing)}")
+
+
+@dead_letters.command()
+@click.argument("places", metavar="[PLACE]...", type=Place(), nargs=-1)
+@filters
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, 10_000, min_open=True),
+    default=50.0,
+    show_default=True,
+    help="Records a second.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
+@_json
+def replay(
+    places: tuple[tuple[int, int], ...],
+    rate: float,
+    dry_run: bool,
+    as_json: bool,
+    **conditions: Any,
+) -> None:
+    """Send the records of dead letters again, as they were, to the topic they stood on.
+
+    All that fit the options are sent, or those at the PLACEs. Each is sent once: a command that
+    was interrupted can be given again. What fails again is a new dead letter, and is sent again
+    up to 5 times.
+
+    Exit codes: 0 all sent, or sent before; 1 some were not; 2 a usage error.
+    """
+    if places and any(conditions.values()):
+        raise Ended("replay: name PLACEs or give options, not both", EXIT_CONFIGURATION)
+    started_at = time.monotonic()
+    settings, wanted = client_settings(), places or Filter(**conditions)
+    tally = _Tally(is_shown=dry_run and not as_json)
+    work = (
+        would_replay(settings, wanted, on_result=tally.add)
+        if dry_run
+        else replay_(settings, wanted, rate_per_s=rate, on_result=tally.add)
+    )
+    seen = asyncio.run(work)
+    seconds = round(time.monotonic() - started_at, 2)
+    sent, refused = tally.sent, tally.refused
+    if as_json:
+        summary = {"would_send" if dry_run else "sent": sent, "not_sent": refused}
+        summary |= {"foreign_records": seen.foreign, "duration_s": seconds}
+        click.echo(json.dumps(summary))
+    else:
+        told = f"{'would send' if dry_run else 'sent'} {sent:,} records again in {seconds:g} s"
+        reasons = "".join(f"; not sent: {n:,} {_WHY[name]}" for name, n in refused.items())
+        click.echo(f"{told}{reasons}{_foreign(seen)}", err=True)
+    failed = sum(refused.values()) - refused["replayed"]
+    if failed and not dry_run:
+        raise Ended(f"{failed:,} records were not sent again", EXIT_FAILED)
+
+
+class _Tally:
+    """Counts results, and names the first that are not sent.
+
+    Args:
+        is_shown: Whether to print each that is sent, too.
+    """
+
+    def __init__(self, *, is_shown: bool) -> None:
+        self.sent = 0
+        self.refused = Counter[str]()
+        self._is_shown = is_shown
+        self._named = 0
+
+    def add(self, place: str, letter: Letter | None, result: str) -> None:
+        """Take one result."""
+        if result == "sent":
+            self.sent += 1
+            if self._is_shown and letter:
+                click.echo(_as_line(letter, False))
+            return
+        self.refused[result] += 1
+        # One that was sent before is nothing to act on.
+        if result != "replayed" and self._named < SHOWN_REFUSALS:
+            self._named += 1
+            click.echo(one_line(f"{place} is not sent: {_WHY[result]}"), err=True)
+
+
+def _as_json(letter: Letter, is_replayed: bool) -> str:
+    return json.dumps(letter.summary() | {"replayed": is_replayed}, ensure_ascii=False)
+
+
+def _as_line(letter: Letter, is_replayed: bool) -> str:
+    summary = letter.summary()
+    return one_line(
+        datetime.fromtimestamp(letter.at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        letter.place,
+        summary["id"],
+        summary["kind"],
+        summary["type"] or "-",
+        "replayed" if is_replayed else f"replays {summary['replays']}",
+        summary["message"],
+    )
+
+
+def _detail(letter: Letter, detail: Mapping[str, Any]) -> str:
+    topic, partition, offset = letter.origin
+    at = datetime.fromtimestamp(letter.at, UTC).isoformat(timespec="milliseconds")
+    lines = {
+        "place": letter.place,
+        "written": at,
+        **{name: detail[name] for name in ("id", "type", "kind", "stage", "exception", "message")},
+        "record": f"{topic}-{partition}@{offset}",
+        **{name: detail[name] for name in ("first_failure", "attempts", "replays", "replayed")},
+        "key": detail["key"],
+        **{f"header {name}": text for name, text in detail["headers"].items()},
+    }
+    head = "\n".join(f"{name:<15}{printable(str(value))}" for name, value in lines.items())
+    return f"{head}\n{printable(detail['record'] or '(no value)')}\n"
+
+
+def _told(kinds: Mapping[str, int], seen: Seen, limit: int) -> str:
+    total = sum(kinds.values())
+    by_kind = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
+    shown = f"; the newest {limit:,} are shown, --limit 0 shows all" if 0 < limit < total else ""
+    return f"{total:,} dead letters{': ' if by_kind else ''}{by_kind}{shown}{_foreign(seen)}"
+
+
+def _foreign(seen: Seen) -> str:
+    if not seen.foreign:
+        return ""
+    return f"; {seen.foreign:,} records are no dead letters of ours, first {seen.first_foreign}"
+
+
+def _is_place(text: str) -> bool:
+    partition, _, offset = text.partition("@")
+    return partition.isdigit() and offset.isdigit()

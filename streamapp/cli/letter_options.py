@@ -1,0 +1,61 @@
+"""How dead letters are named on the command line: by place, or by conditions."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from streamapp.errors import Kind
+from streamapp.streaming.moments import moment
+
+
+class Place(click.ParamType):
+    """A place on the topic as ``list`` prints it: PARTITION@OFFSET."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """Return partition and offset."""
+        partition, _, offset = str(value).partition("@")
+        if not all(n.isascii() and n.isdigit() and len(n) < 19 for n in (partition, offset)):
+            self.fail(f"{value!r} is no place: write PARTITION@OFFSET as in 3@17", param, ctx)
+        return int(partition), int(offset)
+
+
+class Moment(click.ParamType):
+    """A point in time."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return seconds since the epoch."""
+        try:
+            return moment(str(value), now=time.time())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which dead letters are meant."""
+    for option in (
+        click.option("--text", default="", help="Only what holds this text."),
+        click.option("--until", type=Moment(), help="Only what was written before."),
+        click.option(
+            "--since", type=Moment(), help="Only what was written since: 30m, 2h, 7d, 2030-01-31."
+        ),
+        click.option("--id", "ids", multiple=True, help="Only this record; may be repeated."),
+        click.option(
+            "--type", "types", multiple=True, help="Only this record type; may be repeated."
+        ),
+        click.option(
+            "--kind",
+            "kinds",
+            multiple=True,
+            type=click.Choice([kind.value for kind in Kind]),
+            metavar="KIND",
+            help=f"Only this kind; may be repeated. One of {', '.join(Kind)}.",
+        ),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,32 @@
+"""What commands share on the terminal: lines of its width, and one look of progress."""
+
+import shutil
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+def one_line(*fields: object) -> str:
+    """Return one line of the terminal's width; a terminal obeys no character of a record."""
+    text = printable("  ".join(str(field) for field in fields), keep="")
+    width = shutil.get_terminal_size((160, 24)).columns
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def printable(text: str, *, keep: str = "\n\t") -> str:
+    """Return the text without what a terminal would obey, but for the characters in ``keep``."""
+    return "".join(c if c.isprintable() or c in keep else "·" for c in text)
+
+
+def progress(*, is_hidden: bool = False) -> Progress:
+    """Return bars on stderr; nothing is drawn where that is no terminal."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=is_hidden or not console.is_terminal,
+        transient=True,
+    )

@@ -1,0 +1,36 @@
+"""Points in time as people write them."""
+
+import math
+import re
+from datetime import UTC, datetime
+
+_AGE = re.compile(r"(\d{1,9}(?:\.\d+)?)([smhd])", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def moment(text: str, *, now: float) -> float:
+    """Return the time that ``text`` means, seconds since the epoch.
+
+    Args:
+        text: An age (``90s``, ``30m``, ``2h``, ``7d``), a date or time of ISO 8601, UTC where
+            it names no zone, or seconds since the epoch.
+        now: Ages are counted back from it, seconds since the epoch.
+
+    Raises:
+        ValueError: It is none of these; says what to write.
+    """
+    text = text.strip()
+    age = _AGE.fullmatch(text)
+    if age:
+        return now - float(age[1]) * _SECONDS[age[2]]
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            found = datetime.fromisoformat(text)
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError("write an age like 30m, 2h or 7d, or a time like 2030-01-31T12:00Z")
+    return seconds

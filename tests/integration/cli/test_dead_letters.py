@@ -1,0 +1,183 @@
+"""`streamapp dead-letters` against the embedded broker."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+from click.testing import CliRunner, Result
+
+from streamapp.cli import main
+from streamapp.cli.kafka import producing, reading
+from streamapp.errors import InvalidRecord, Undecodable
+from streamapp.records.dead_letter import REPLAYS
+from streamapp.settings import Settings
+from streamapp.streaming.embedded import EmbeddedBroker
+from streamapp.streaming.replay import MAX_REPLAYS
+from streamapp.streaming.topics import ensure_topics
+from tests.support.letters import FOREIGN, Pairs, headers_of, request
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
+
+COUNT = 40
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    """A broker with dead letters, half of them `invalid`, and what others wrote."""
+    with EmbeddedBroker() as broker:
+        found = Settings(_env_file=None, broker=broker.url)
+        asyncio.run(_fill(found))
+        yield found
+
+
+async def _fill(settings: Settings) -> None:
+    await ensure_topics(settings)
+    written: list[tuple[bytes | None, Pairs, int]] = []
+    for n in range(COUNT):
+        failure = InvalidRecord("field 'x'") if n % 2 else Undecodable("no \x1b[31mJSON")
+        headers = headers_of(f"r-{n}", failure=failure, partition=n % 8, offset=n // 8)
+        written.append((request(f"r-{n}"), [("tag", b"a"), *headers], n % 8))
+    await write(settings, *written, *((*foreign, 5) for foreign in FOREIGN.values()))
+
+
+async def write(settings: Settings, *letters: tuple[bytes | None, Pairs, int]) -> None:
+    topic = settings.topic("requests-dlt")
+    async with producing(settings) as producer:
+        for value, headers, partition in letters:
+            await producer.send_and_wait(
+                topic, value, key=b"k", headers=headers, partition=partition
+            )
+
+
+def run(settings: Settings, *arguments: str) -> Result:
+    env = {"STREAMAPP_BROKER": settings.broker}
+    return CliRunner().invoke(main, ["dead-letters", *arguments], env=env)
+
+
+def sent(settings: Settings) -> list[ConsumerRecord]:
+    """Return what stands on the requests' topic."""
+
+    async def read() -> list[ConsumerRecord]:
+        found: list[ConsumerRecord] = []
+        async with reading(settings, ["llm.requests"], from_beginning=True) as stream:
+            while batch := await stream.getmany(timeout_ms=500):
+                found += [record for records in batch.values() for record in records]
+        return found
+
+    return asyncio.run(read())
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_list_filters_and_counts_what_is_foreign(settings: Settings) -> None:
+    """Machines get all, people the newest; records of others are counted and harm nothing."""
+    every = run(settings, "list", "--json")
+    lines = run(settings, "list", "--limit", "3")
+    some = run(settings, "list", "--json", "--kind", "invalid", "--type", "chat", "--since", "1h")
+    one = run(settings, "list", "--json", "--id", "r-7", "--text", "FIELD")
+
+    assert [result.exit_code for result in (every, lines, some, one)] == [0] * 4
+    assert {letter["id"] for letter in objects(every)} == {f"r-{n}" for n in range(COUNT)}
+    told = f"{COUNT} dead letters: 20 invalid, 20 undecodable"
+    assert every.stderr.strip() == (
+        f"{told}; {len(FOREIGN)} records are no dead letters of ours, first 5@5"
+    )
+    ids = [line.split("  ")[2] for line in lines.stdout.splitlines()]
+    assert ids == ["r-39", "r-38", "r-37"]
+    assert lines.stdout.replace("\n", "").isprintable()
+    assert len(objects(some)) == 20
+    assert [letter["id"] for letter in objects(one)] == ["r-7"]
+    assert run(settings, "list", "--until", "1h").stdout == ""
+
+
+def test_show_finds_by_place_and_by_id(settings: Settings) -> None:
+    """All there is of them; what is not there is named, and the exit code says so."""
+    result = run(settings, "show", "--json", "3@1", "r-1")
+    people = run(settings, "show", "r-0")
+    missing = run(settings, "show", "5@5", "r-99")
+
+    assert (result.exit_code, people.exit_code, missing.exit_code) == (0, 0, 1)
+    assert [letter["id"] for letter in objects(result)] == ["r-11", "r-1"]
+    assert objects(result)[0]["record"] == request("r-11").decode()
+    assert objects(result)[0]["headers"] == {"tag": "a"}
+    assert "\x1b" not in people.stdout
+    assert "there is no dead letter of ours at 5@5, r-99" in missing.stderr
+
+
+def test_dry_run_sends_nothing(settings: Settings) -> None:
+    """It names what would be sent."""
+    result = run(settings, "replay", "--dry-run", "--kind", "invalid")
+    counts = run(settings, "replay", "--dry-run", "--kind", "invalid", "--json")
+
+    assert (result.exit_code, len(result.stdout.splitlines())) == (0, 20)
+    assert "would send 20 records again" in result.stderr
+    assert objects(counts)[0]["would_send"] == 20
+    assert sent(settings) == []
+
+
+def test_replay_sends_each_record_once(settings: Settings) -> None:
+    """Bytes, key, partition and headers are the record's; a second command finds the notes."""
+    first = run(settings, "replay", "--kind", "invalid", "--rate", "5000", "--json")
+    second = run(settings, "replay", "--rate", "5000", "--json")
+
+    assert (first.exit_code, second.exit_code) == (0, 0), first.stderr + second.stderr
+    assert objects(first)[0]["sent"] == 20
+    summary = objects(second)[0]
+    assert (summary["sent"], summary["not_sent"]) == (20, {"replayed": 20})
+    assert summary["foreign_records"] == len(FOREIGN)
+    records = {record.value: record for record in sent(settings)}
+    assert records.keys() == {request(f"r-{n}") for n in range(COUNT)}
+    assert records[request("r-11")].partition == 3
+    assert dict(records[request("r-11")].headers)["tag"] == b"a"
+    assert dict(records[request("r-11")].headers)[REPLAYS] == b"1"
+    assert {letter["replayed"] for letter in objects(run(settings, "list", "--json"))} == {True}
+
+
+def test_replay_names_what_it_refuses(settings: Settings) -> None:
+    """A loop, a place without a dead letter: one line each, exit 1, and the rest is sent."""
+    headers = headers_of("loop", offset=99, earlier=[(REPLAYS, b"%d" % MAX_REPLAYS)])
+    asyncio.run(write(settings, (request("loop"), headers, 0)))
+
+    result = run(settings, "replay", "0@5", "0@1", "5@5", "70@0")
+
+    assert result.exit_code == 1
+    assert "0@5 is not sent: failed again 5 times" in result.stderr
+    assert "5@5 is not sent: there is no dead letter of ours" in result.stderr
+    assert "70@0 is not sent: there is no dead letter of ours" in result.stderr
+    assert "sent 1 records again" in result.stderr
+    assert [record.value for record in sent(settings)] == [request("r-8")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["replay", "nope"], "write PARTITION@OFFSET"),
+        (["replay", "1@2", "--kind", "invalid"], "not both"),
+        (["replay", "--rate", "0"], "--rate"),
+        (["list", "--kind", "nope"], "--kind"),
+        (["list", "--since", "nope"], "write an age like 30m"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_wrong_use_is_exit_2(arguments: list[str], says: str) -> None:
+    """Nothing is asked of a broker before the command makes sense."""
+    result = CliRunner().invoke(main, ["dead-letters", *arguments])
+
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
+def test_without_a_topic_the_message_says_who_makes_it() -> None:
+    """A broker that no worker has used yet is no crash."""
+    with EmbeddedBroker() as broker:
+        result = CliRunner().invoke(
+            main, ["dead-letters", "list"], env={"STREAMAPP_BROKER": broker.url}
+        )
+
+    assert result.exit_code == 1
+    assert "there is no topic llm.requests-dlt yet: a worker creates it" in result.stderr

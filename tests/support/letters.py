@@ -1,0 +1,72 @@
+"""Dead letters as streamapp writes them, and records of somebody else, for tests."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import ConsumerRecord
+
+from streamapp.errors import Failure, InvalidRecord
+from streamapp.records.dead_letter import DeadLetter
+
+Pairs = list[tuple[str, bytes]]
+
+#: What may stand on a dead-letter topic and is no dead letter of ours.
+FOREIGN: dict[str, tuple[bytes | None, Pairs]] = {
+    "bare bytes": (b"\xff\x00", []),
+    "tombstone": (None, []),
+    "Connect": (b"{}", [("__connect.errors.topic", b"t"), ("__connect.errors.partition", b"0")]),
+    "Kafka Streams": (b"{}", [("__streams.errors.topic", b"t"), ("__streams.errors.offset", b"1")]),
+    "no partition": (
+        b"{}",
+        [("__streams.errors.topic", b"t"), ("streamapp.error.kind", b"invalid")],
+    ),
+    "numbers that are none": (
+        b"{}",
+        [
+            ("__streams.errors.topic", b"llm.requests"),
+            ("__streams.errors.partition", "²".encode()),
+            ("__streams.errors.offset", b"9" * 40),
+            ("streamapp.error.kind", b"invalid"),
+        ],
+    ),
+    "a null header": (b"{}", [("streamapp.error.kind", None)]),  # type: ignore[list-item]  # as Kafka allows
+}
+
+
+def headers_of(
+    id: str,
+    *,
+    failure: Failure | None = None,
+    topic: str = "llm.requests",
+    partition: int = 0,
+    offset: int = 0,
+    earlier: Iterable[tuple[str, bytes]] = (),
+) -> Pairs:
+    """Return the headers of a dead letter."""
+    letter = DeadLetter.of(
+        failure or InvalidRecord("field 'x' is wrong"),
+        stage="decode",
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        request_id=id,
+        now=datetime(2030, 1, 1, tzinfo=UTC),
+        headers=list(earlier),
+    )
+    return [(name, text.encode()) for name, text in letter.headers().items()]
+
+
+def record(value: bytes | None, headers: Pairs, **place: Any) -> ConsumerRecord:
+    """Return what a consumer hands out."""
+    fields = {"topic": "llm.requests-dlt", "partition": 3, "offset": 17, "timestamp": 1_000_000}
+    fields |= {"timestamp_type": 0, "key": b"k", "value": value, "checksum": None}
+    fields |= {"serialized_key_size": 0, "serialized_value_size": 0, "headers": tuple(headers)}
+    return ConsumerRecord(**(fields | place))
+
+
+def request(id: str, **fields: Any) -> bytes:
+    """Return a record of a type that there is."""
+    messages = [{"role": "user", "content": id}]
+    return json.dumps({"id": id, "type": "chat", "messages": messages, **fields}).encode()
