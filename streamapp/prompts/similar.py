@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from streamapp.errors import BudgetExceeded, Failure, ProviderRejected
+from streamapp.errors import BudgetExceeded, ContentFiltered, ContextLengthExceeded, Failure
 from streamapp.prompts.example_set import Examples
 from streamapp.prompts.nearest import Neighbours, Unit, unit
 from streamapp.prompts.template import Variable
@@ -114,7 +114,7 @@ class Similarity:
             async with asyncio.timeout(self._timeout_s):
                 [vector] = await embed([text])
             places = index.neighbours.nearest(unit(vector), count)
-        except (BudgetExceeded, ProviderRejected):
+        except (BudgetExceeded, ContentFiltered, ContextLengthExceeded):
             return index.examples[:count]  # this record's own affair
         except (Failure, TimeoutError, ValueError) as error:
             self._fail(source, f"no vector of a question ({type(error).__name__})")

@@ -175,6 +175,55 @@ def rate(stage: Stage, mood: str) -> float:
     return (len(inner) - 1) / (inner[-1] - inner[0])
 
 
+async def test_examples_are_those_most_like_the_question(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """By vectors: one call for the set, one a record; while that model fails, the first ones."""
+    words = [f"word-{number}" for number in range(20)]
+    directory = tmp_path / "prompts"
+    directory.mkdir()
+    (directory / "set.json").write_text(
+        json.dumps([{"variables": {"x": word}, "output": "good"} for word in words])
+    )
+    (directory / "judge.md").write_text(
+        "---\nexamples: {file: set.json, count: 1, select: similar}\n---\n{{ x }} is judged"
+    )
+
+    def asked(id_: str, word: str) -> Record:
+        variables = {"x": word}
+        record = {"id": id_, "type": "generate", "prompt": "judge", "variables": variables}
+        return Record(json.dumps(record).encode())
+
+    async with Stage(kafka, tmp_path) as stage, aiohttp.ClientSession() as http:
+        await stage.open()
+        for word in words:
+            stage.provider.script({"text": f"like {word}"}, match=f"{word} is judged")
+        worker = await stage.ready_worker(prompts_dir=directory, embed_model="fake-vectors")
+        await stage.produce(asked(f"a-{word}", word) for word in words)
+        await stage.settle(len(words))
+        vectors = [call for call in stage.provider.calls if call.path.endswith("/embeddings")]
+        before = await degraded(worker, http)
+
+        stage.provider.script({"status": 404}, path="/embeddings")
+        await stage.produce(asked(f"b-{n}", f"new {n}") for n in range(20))
+        report = await stage.settle(len(words) + 20)
+        after = await degraded(worker, http)
+        found = {
+            id_: json.loads(outcomes[0].value or b"")
+            for id_, outcomes in stage.verifier.outcomes.items()
+        }
+
+    assert not report.missing, report
+    assert {found[f"a-{word}"]["output"] for word in words} == {f"like {word}" for word in words}
+    assert before == ([], "0.0")
+    assert {call.model for call in vectors} == {"fake-vectors"}
+    assert sorted(len(call.inputs) for call in vectors) == [1] * 20 + [20]
+    assert found["a-word-1"]["attempts"] == 2
+    assert {found[f"b-{n}"]["output"] for n in range(20)} == {"like word-0"}
+    assert "no vector of a question (ProviderRejected)" in after[0][0]
+    assert after[1] == "1.0"
+
+
 async def test_only_sets_that_are_asked_for_are_kept(kafka: KafkaBroker, tmp_path: Path) -> None:
     """What others write to the topic takes no memory, and is there once it is asked for."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
