@@ -16,8 +16,8 @@ from streamapp.settings import (
 
 INTRO = f"""Environment variables begin with `{PREFIX}`; the file `streamapp.toml` holds the same
 names in lower case without the prefix, and the tables below. The environment wins over `.env`,
-which wins over the file. A wrong value ends every command with exit code 2 and one line that names
-it. `streamapp check` looks at all of them, and at what they point to."""
+which wins over the file. Wrong values end every command with exit code 2 and a line for each that
+names it, mistyped names included. `streamapp check` looks at all of them, and at what they point to."""
 
 OTHERS = section(
     "Variables without the prefix",
@@ -27,7 +27,8 @@ OTHERS = section(
             (
                 "`OPENAI_API_KEY`, `OPENAI_BASE_URL`",
                 "Where the file has no providers, one of them set means the provider `openai`; "
-                f"`{PREFIX}MODEL` is then required. With neither, the `offline` provider answers.",
+                f"`{PREFIX}MODEL` is then required. With neither, the `offline` provider answers. "
+                "They may stand in `.env`, as may every key that `api_key_env` names.",
             ),
         ],
     ),

@@ -73,7 +73,8 @@ class Costs:
 def _tiers(settings: Settings) -> tuple[MemoryTier | RedisTier, ...]:
     """Return where answers are kept, nearest first."""
     memory = MemoryTier(max_bytes=settings.cache_max_mb * 1_000_000)
-    return (memory, RedisTier(settings.cache_url)) if settings.cache_url else (memory,)
+    url = settings.cache_url.get_secret_value()
+    return (memory, RedisTier(url)) if url else (memory,)
 
 
 def _spent(metrics: Metrics, bill: Bill) -> None:

@@ -3,19 +3,17 @@
 import os
 import tomllib
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import unquote
 
+from dotenv import dotenv_values
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -24,89 +22,17 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streamapp.complaints import Names
 from streamapp.errors import ConfigurationError
+from streamapp.sections import PREFIX as PREFIX
+from streamapp.sections import BudgetSettings as BudgetSettings
+from streamapp.sections import ModelSettings as ModelSettings
+from streamapp.sections import ProviderKind as ProviderKind
+from streamapp.sections import ProviderSettings as ProviderSettings
+from streamapp.sections import implied
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-PREFIX = "STREAMAPP_"
-
-ProviderKind = Literal["openai", "azure-openai", "anthropic", "litellm", "offline"]
-
-
-class ProviderSettings(BaseModel):
-    """One ``[providers.NAME]`` of the file.
-
-    The key is read from the variable ``api_key_env`` into ``api_key`` and never belongs into
-    the file.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: ProviderKind
-    """How the provider is spoken to."""
-    base_url: str | None = None
-    """Another address than the vendor's own, up to its `/v1`: vLLM, Ollama, llama.cpp, a proxy."""
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the key."""
-    api_key: SecretStr | None = Field(default=None, exclude=True)
-    api_version: str | None = Field(default=None, pattern=r"^[0-9A-Za-z.-]{1,40}$")
-    """A date of Azure's or Anthropic's API, where another one than the current is wanted."""
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    """Limit of all workers together; none without it."""
-    tokens_per_minute: float | None = Field(default=None, gt=0)
-    """Limit of all workers together, input and output; none without it."""
-    burst_s: float = Field(default=0.05, ge=0)
-    """Seconds' worth of the limits that may be used at once, at least one request."""
-    max_concurrency: int | None = Field(default=None, gt=0)
-    """Calls at a time, of all workers together."""
-    timeout_s: float = Field(default=60, gt=0)
-    """Longest time of one attempt, seconds."""
-
-
-class ModelSettings(BaseModel):
-    """One ``[models.NAME]`` of the file: what a record's ``model`` names."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    targets: list[str] = Field(min_length=1)
-    """Tried in this order, each `PROVIDER/MODEL`."""
-    context_length: list[str] = Field(default_factory=list)
-    """In their place where the input does not fit the model that was asked."""
-    content_filter: list[str] = Field(default_factory=list)
-    """In their place where a provider's policy refuses the input or the answer."""
-
-    @property
-    def all_targets(self) -> tuple[str, ...]:
-        """Every target once, in the order to try."""
-        return tuple(dict.fromkeys([*self.targets, *self.context_length, *self.content_filter]))
-
-
-class BudgetSettings(BaseModel):
-    """One ``[budgets.NAME]`` of the file: how much may be spent, and what happens beyond."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit_usd: Decimal | None = Field(default=None, ge=0)
-    """US dollars by known prices."""
-    limit_records: int | None = Field(default=None, ge=0)
-    """Calls let through; the built-in record types make one each."""
-    limit_tokens: int | None = Field(default=None, ge=0)
-    """Input and output together."""
-    period: Literal["day", "month"] = "day"
-    """A day or month of UTC."""
-    per: Literal["all", "tenant"] = "all"
-    """`tenant` counts each `metadata.tenant` by itself."""
-    action: Literal["warn", "downgrade", "hold", "dead_letter"]
-    """What happens to records beyond the limit."""
-    model: str | None = None
-    """For the action `downgrade`: the route that answers instead."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.limit_usd, self.limit_records, self.limit_tokens) == (None, None, None):
-            raise ValueError("set limit_usd, limit_records or limit_tokens")
-        if (self.action == "downgrade") != (self.model is not None):
-            raise ValueError("model belongs to the action 'downgrade': the route to use instead")
-        return self
+ENV_FILE = ".env"
 
 
 class Settings(BaseSettings):
@@ -118,7 +44,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
-        env_file=".env",
+        env_file=ENV_FILE,
+        # It may hold the variables of other programs as well, as the environment does.
+        dotenv_filtering="only_existing",
         extra="forbid",
         validate_default=True,
     )
@@ -169,7 +97,7 @@ class Settings(BaseSettings):
     """Size past which finished ids are forgotten earlier."""
     cache_ttl_s: float = Field(default=3600, ge=0)
     """How long answers are kept for equal calls; 0 turns that off."""
-    cache_url: str = ""
+    cache_url: SecretStr = SecretStr("")
     """A shared tier: `redis://`, `rediss://` or `unix://`."""
     cache_max_mb: float = Field(default=16, gt=0)
     """Size of the worker's own tier."""
@@ -183,7 +111,7 @@ class Settings(BaseSettings):
     """Seconds' worth of the global limits that may be used at once."""
     web_host: str = "127.0.0.1"
     """Address to listen on; another one than the loopback needs keys."""
-    web_port: int = Field(default=6066, ge=0, le=65535)
+    web_port: int = Field(default=6066, ge=1, le=65535)
     """Port to listen on."""
     web_url: str = ""
     """Where other workers reach this one; without it the host and port."""
@@ -248,33 +176,56 @@ class Settings(BaseSettings):
             raise ValueError("must be kafka://HOST:PORT, several separated by ';'")
         return ";".join(urls)
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.web_host not in LOOPBACK and not self.keys:
-            raise ValueError(f"web_host {self.web_host} is public: set {PREFIX}API_KEYS")
-        if (self.web_cert_file is None) != (self.web_key_file is None):
+    # Checks of one field against those before it, so that each is made whatever else is wrong.
+
+    @field_validator("api_keys")
+    @classmethod
+    def _closed_to_the_public(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        host = info.data.get("web_host", "127.0.0.1")
+        if host not in LOOPBACK and not _keys_of(value):
+            raise ValueError(f"web_host {host} is public: set {PREFIX}API_KEYS")
+        return value
+
+    @field_validator("web_key_file")
+    @classmethod
+    def _both_or_none(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "web_cert_file" in info.data and (value is None) != (info.data["web_cert_file"] is None):
             raise ValueError(f"{PREFIX}WEB_CERT_FILE and {PREFIX}WEB_KEY_FILE: set both or none")
-        plaintext = self.kafka_security_protocol == "SASL_PLAINTEXT"
-        if plaintext and not self.kafka_allow_plaintext_sasl:
+        return value
+
+    @field_validator("kafka_allow_plaintext_sasl")
+    @classmethod
+    def _no_password_in_the_clear(cls, value: bool, info: ValidationInfo) -> bool:
+        if info.data.get("kafka_security_protocol") == "SASL_PLAINTEXT" and not value:
             raise ValueError(
                 "SASL without TLS sends the password in the clear: use SASL_SSL,"
                 f" or set {PREFIX}KAFKA_ALLOW_PLAINTEXT_SASL=true"
             )
-        for name, route in self.models.items():
-            for target in route.all_targets:
-                provider, _, model = target.partition("/")
-                if provider not in self.providers or not model:
-                    raise ValueError(
-                        f"models.{name} target {target!r}: write PROVIDER/MODEL with one of"
-                        f" the providers {sorted(self.providers)}"
-                    )
-        return self
+        return value
+
+    @field_validator("models")
+    @classmethod
+    def _known_providers(
+        cls, models: dict[str, ModelSettings], info: ValidationInfo
+    ) -> dict[str, ModelSettings]:
+        providers = info.data.get("providers")
+        if providers is None:
+            return models
+        wrong = [
+            f"models.{name} target {target!r}: write PROVIDER/MODEL with one of the providers"
+            f" {sorted(providers)}"
+            for name, route in models.items()
+            for target in route.all_targets
+            if target.partition("/")[0] not in providers or not target.partition("/")[2]
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return models
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The bearer tokens, in order; the first one is used between workers."""
-        parts = self.api_keys.get_secret_value().split(",")
-        return tuple(key.strip() for key in parts if key.strip())
+        return _keys_of(self.api_keys)
 
     @property
     def brokers(self) -> list[str]:
@@ -345,60 +296,33 @@ def load_settings(**overrides: Any) -> Settings:
         overrides: Values that win over every source, by field name.
 
     Raises:
-        ConfigurationError: A value is wrong; one line that names it and what to change.
+        ConfigurationError: Values are wrong; a line for each that names it and what to change.
     """
     file = Path(os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml"))
     if f"{PREFIX}CONFIG" in os.environ and not file.is_file():
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
+    environment = {**dotenv_values(ENV_FILE), **os.environ}
+    problems = _NAMES.unknown(environment)
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        raise ConfigurationError(_one_line(error)) from None
+        raise ConfigurationError("\n".join([*problems, *_NAMES.wrong(error)])) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
-    return _with_providers(settings)
-
-
-def _with_providers(settings: Settings) -> Settings:
-    """Add the provider that the environment implies, and read each provider's key."""
-    providers, models = dict(settings.providers), dict(settings.models)
-    if not providers:
-        if os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"):
-            if not settings.model:
-                raise ConfigurationError(
-                    f"OPENAI_API_KEY or OPENAI_BASE_URL is set: {PREFIX}MODEL must name the model"
-                )
-            providers["openai"] = ProviderSettings(
-                kind="openai",
-                base_url=os.environ.get("OPENAI_BASE_URL") or None,
-                api_key_env="OPENAI_API_KEY",
-            )
-        else:
-            providers["offline"] = ProviderSettings(kind="offline")
-    if "default" not in models:
-        name = next(iter(providers))
-        model = settings.model or ("offline" if providers[name].kind == "offline" else None)
-        if model is None:
-            raise ConfigurationError(
-                f"no route: add [models.default] to the file, or set {PREFIX}MODEL"
-            )
-        models["default"] = ModelSettings(targets=[f"{name}/{model}"])
-    for name, provider in providers.items():
-        if provider.api_key_env and provider.api_key is None:
-            value = os.environ.get(provider.api_key_env)
-            if value:
-                key = SecretStr(value)
-                providers[name] = provider.model_copy(update={"api_key": key})
-            elif name in settings.providers:
-                raise ConfigurationError(
-                    f"providers.{name}: the environment variable {provider.api_key_env} is not set"
-                )
+    providers, models, more = implied(
+        settings.providers, settings.models, model=settings.model, environment=environment
+    )
+    if problems or more:
+        raise ConfigurationError("\n".join([*problems, *more]))
     return settings.model_copy(update={"providers": providers, "models": models})
 
 
-def _one_line(error: ValidationError) -> str:
-    """Return the first problem as one line that names the variable; never its value."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    name = "__".join(str(part) for part in first["loc"]).upper()
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{PREFIX}{name}: {message}" if name else message
+def _keys_of(value: SecretStr) -> tuple[str, ...]:
+    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
+
+
+_NAMES = Names(
+    PREFIX,
+    Settings.model_fields,
+    sections={"providers": ProviderSettings, "models": ModelSettings, "budgets": BudgetSettings},
+)

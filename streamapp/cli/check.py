@@ -36,7 +36,7 @@ async def _findings() -> list[Finding]:
         settings = client_settings()
     except ConfigurationError as error:
         rest = "processors, prompts, providers and topics were not checked"
-        return [Finding("settings", False, f"{error}; {rest}")]
+        return [Finding("settings", False, line) for line in f"{error}; {rest}".splitlines()]
     source = f"environment and {settings.config or 'streamapp.toml'}"
     return [
         Finding("settings", True, source),

@@ -120,12 +120,20 @@ def test_configuring_again_replaces_the_former_setup() -> None:
 
 
 def test_known_secrets_are_those_of_the_settings() -> None:
-    """API keys, the SASL password and the providers' keys are all known."""
+    """API keys, passwords and the providers' keys are all known."""
     settings = Settings(
         _env_file=None,
         api_keys=SecretStr("key-1, key-2"),
         kafka_sasl_password=SecretStr("sasl"),
+        cache_url=SecretStr("redis://:pw@host"),
         providers={"p": ProviderSettings(kind="openai", api_key=SecretStr("provider"))},
     )
 
-    assert known_secrets(settings) == ("key-1", "key-2", "sasl", "provider")
+    assert known_secrets(settings) == (
+        "key-1",
+        "key-2",
+        "sasl",
+        "redis://:pw@host",
+        "pw",
+        "provider",
+    )

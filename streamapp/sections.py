@@ -1,0 +1,138 @@
+"""The tables of ``streamapp.toml``: providers, models, budgets; and those that nobody wrote."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+PREFIX = "STREAMAPP_"
+
+ProviderKind = Literal["openai", "azure-openai", "anthropic", "litellm", "offline"]
+
+
+class ProviderSettings(BaseModel):
+    """One ``[providers.NAME]`` of the file.
+
+    The key is read from the variable ``api_key_env`` into ``api_key`` and never belongs into
+    the file.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: ProviderKind
+    """How the provider is spoken to."""
+    base_url: str | None = None
+    """Another address than the vendor's own, up to its `/v1`: vLLM, Ollama, llama.cpp, a proxy."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key."""
+    api_key: SecretStr | None = Field(default=None, exclude=True)
+    api_version: str | None = Field(default=None, pattern=r"^[0-9A-Za-z.-]{1,40}$")
+    """A date of Azure's or Anthropic's API, where another one than the current is wanted."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """Limit of all workers together; none without it."""
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Limit of all workers together, input and output; none without it."""
+    burst_s: float = Field(default=0.05, ge=0)
+    """Seconds' worth of the limits that may be used at once, at least one request."""
+    max_concurrency: int | None = Field(default=None, gt=0)
+    """Calls at a time, of all workers together."""
+    timeout_s: float = Field(default=60, gt=0)
+    """Longest time of one attempt, seconds."""
+
+
+class ModelSettings(BaseModel):
+    """One ``[models.NAME]`` of the file: what a record's ``model`` names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    targets: list[str] = Field(min_length=1)
+    """Tried in this order, each `PROVIDER/MODEL`."""
+    context_length: list[str] = Field(default_factory=list)
+    """In their place where the input does not fit the model that was asked."""
+    content_filter: list[str] = Field(default_factory=list)
+    """In their place where a provider's policy refuses the input or the answer."""
+
+    @property
+    def all_targets(self) -> tuple[str, ...]:
+        """Every target once, in the order to try."""
+        return tuple(dict.fromkeys([*self.targets, *self.context_length, *self.content_filter]))
+
+
+class BudgetSettings(BaseModel):
+    """One ``[budgets.NAME]`` of the file: how much may be spent, and what happens beyond."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit_usd: Decimal | None = Field(default=None, ge=0)
+    """US dollars by known prices."""
+    limit_records: int | None = Field(default=None, ge=0)
+    """Calls let through; the built-in record types make one each."""
+    limit_tokens: int | None = Field(default=None, ge=0)
+    """Input and output together."""
+    period: Literal["day", "month"] = "day"
+    """A day or month of UTC."""
+    per: Literal["all", "tenant"] = "all"
+    """`tenant` counts each `metadata.tenant` by itself."""
+    action: Literal["warn", "downgrade", "hold", "dead_letter"]
+    """What happens to records beyond the limit."""
+    model: str | None = None
+    """For the action `downgrade`: the route that answers instead."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.limit_usd, self.limit_records, self.limit_tokens) == (None, None, None):
+            raise ValueError("set limit_usd, limit_records or limit_tokens")
+        if (self.action == "downgrade") != (self.model is not None):
+            raise ValueError("model belongs to the action 'downgrade': the route to use instead")
+        return self
+
+
+def implied(
+    providers: Mapping[str, ProviderSettings],
+    models: Mapping[str, ModelSettings],
+    *,
+    model: str | None,
+    environment: Mapping[str, str | None],
+) -> tuple[dict[str, ProviderSettings], dict[str, ModelSettings], list[str]]:
+    """Add the provider that the environment implies, the default route, and providers' keys.
+
+    Args:
+        providers: As the operator wrote them.
+        models: Likewise.
+        model: Of the default route, where the operator wrote none.
+        environment: Holds the keys.
+
+    Returns:
+        All providers, all routes, and a line for each thing that is wrong.
+    """
+    found, routes, problems = dict(providers), dict(models), []
+    if not found:
+        if environment.get("OPENAI_API_KEY") or environment.get("OPENAI_BASE_URL"):
+            if not model:
+                problems.append(
+                    f"OPENAI_API_KEY or OPENAI_BASE_URL is set: {PREFIX}MODEL must name the model"
+                )
+            found["openai"] = ProviderSettings(
+                kind="openai",
+                base_url=environment.get("OPENAI_BASE_URL") or None,
+                api_key_env="OPENAI_API_KEY",
+            )
+        else:
+            found["offline"] = ProviderSettings(kind="offline")
+    if "default" not in routes and not problems:
+        name = next(iter(found))
+        default = model or ("offline" if found[name].kind == "offline" else None)
+        if default:
+            routes["default"] = ModelSettings(targets=[f"{name}/{default}"])
+        else:
+            problems.append(f"no route: add [models.default] to the file, or set {PREFIX}MODEL")
+    for name, provider in found.items():
+        if provider.api_key_env and provider.api_key is None:
+            if value := environment.get(provider.api_key_env):
+                found[name] = provider.model_copy(update={"api_key": SecretStr(value)})
+            elif name in providers:
+                problems.append(
+                    f"providers.{name}: the environment variable {provider.api_key_env} is not set"
+                )
+    return found, routes, problems

@@ -1,0 +1,194 @@
+"""Settings: where they come from, and what is said when they are wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings import load_settings
+
+CANARY = "sk-settings-canary"
+Env = pytest.MonkeyPatch
+
+
+def problems() -> list[str]:
+    """Load the settings; return the lines of what is wrong."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    return str(caught.value).splitlines()
+
+
+def test_without_any_setting_the_offline_provider_answers() -> None:
+    """Nothing needs to be set."""
+    settings = load_settings()
+
+    assert settings.providers["offline"].kind == "offline"
+    assert settings.models["default"].targets == ["offline/offline"]
+
+
+def test_environment_wins_over_dotenv_and_dotenv_over_the_file(monkeypatch: Env) -> None:
+    """The three sources, in the order of the contract."""
+    Path("streamapp.toml").write_text("partitions = 1\nmax_in_flight = 1\ndrain_s = 1\n")
+    Path(".env").write_text("STREAMAPP_PARTITIONS=2\nSTREAMAPP_MAX_IN_FLIGHT=2\n")
+    monkeypatch.setenv("STREAMAPP_PARTITIONS", "3")
+
+    settings = load_settings()
+
+    assert (settings.partitions, settings.max_in_flight, settings.drain_s) == (3, 2, 1)
+
+
+def test_every_wrong_setting_is_named_at_once(monkeypatch: Env) -> None:
+    """A line for each, of every source, also where one depends on another; never a value."""
+    Path("streamapp.toml").write_text(
+        '[providers.own]\nkind = "openai"\nburst = 1\n[models.default]\ntargets = ["x/m"]\n'
+    )
+    monkeypatch.setenv("STREAMAPP_MAX_IN_FLIGHT", CANARY)
+    monkeypatch.setenv("STREAMAPP_ORDERING", "random")
+    monkeypatch.setenv("STREAMAPP_WEB_HOST", "0.0.0.0")
+    monkeypatch.setenv("STREAMAPP_WEB_CERT_FILE", "cert.pem")
+    monkeypatch.setenv("STREAMAPP_KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    monkeypatch.setenv("STREAMAPP_BROKR", "kafka://localhost:1")
+
+    found = problems()
+
+    assert [line.split(":")[0] for line in found] == [
+        "STREAMAPP_BROKR",
+        "STREAMAPP_MAX_IN_FLIGHT",
+        "STREAMAPP_ORDERING",
+        "STREAMAPP_WEB_KEY_FILE",
+        "STREAMAPP_API_KEYS",
+        "STREAMAPP_KAFKA_ALLOW_PLAINTEXT_SASL",
+        "STREAMAPP_PROVIDERS__OWN__BURST",
+    ]
+    assert CANARY not in "".join(found)
+
+
+def test_every_missing_key_is_named(monkeypatch: Env) -> None:
+    """Each provider's variable that is not set has a line, and so has the missing route."""
+    Path("streamapp.toml").write_text(
+        "".join(
+            f'[providers.{name}]\nkind = "openai"\napi_key_env = "{name.upper()}_KEY"\n'
+            for name in "ab"
+        )
+    )
+
+    found = problems()
+
+    assert [word for line in found for word in ("A_KEY", "B_KEY", "default") if word in line] == [
+        "default",
+        "A_KEY",
+        "B_KEY",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("STREAMAPP_PARTITION", "STREAMAPP_PARTITIONS"),
+        ("STREAMAPP_MAX_INFLIGHT", "STREAMAPP_MAX_IN_FLIGHT"),
+        ("streamapp_brocker", "STREAMAPP_BROKER"),
+        ("STREAMAPP_PROVIDER__A__KIND", "STREAMAPP_PROVIDERS"),
+        ("STREAMAPP_PROVIDERS__A__API_KEY_ENVS", "STREAMAPP_PROVIDERS__A__API_KEY_ENV"),
+        ("STREAMAPP_BROKER__URL", "STREAMAPP_BROKER"),
+    ],
+)
+@pytest.mark.parametrize("source", ["environment", "dotenv"])
+def test_mistyped_variable_is_named_with_the_one_that_is_meant(
+    name: str, meant: str, source: str, monkeypatch: Env
+) -> None:
+    """A variable that would set nothing is a mistake, not a default."""
+    monkeypatch.setenv("STREAMAPP_PROVIDERS__A__KIND", "offline")
+    if source == "environment":
+        monkeypatch.setenv(name, "1")
+    else:
+        Path(".env").write_text(f"{name}=1\n")
+
+    [line] = problems()
+
+    assert line == f"{name}: there is no such setting; did you mean {meant}?"
+
+
+def test_mistyped_name_in_the_file_is_named(monkeypatch: Env) -> None:
+    """The file's names are looked at as the environment's."""
+    Path("streamapp.toml").write_text("partition = 3\nzzz = 1\n")
+
+    assert problems() == [
+        "STREAMAPP_PARTITION: there is no such setting; did you mean STREAMAPP_PARTITIONS?",
+        "STREAMAPP_ZZZ: there is no such setting",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STREAMAPP_SERVICE_HOST", "10.0.0.1"),
+        ("STREAMAPP_SERVICE_PORT", "6066"),
+        ("STREAMAPP_SERVICE_PORT_HTTP", "6066"),
+        ("STREAMAPP_PORT", "tcp://10.0.0.1:6066"),
+        ("STREAMAPP_PORT_6066_TCP", "tcp://10.0.0.1:6066"),
+        ("STREAMAPP_PORT_6066_TCP_ADDR", "10.0.0.1"),
+        ("STREAMAPP_WORKER_SERVICE_HOST", "10.0.0.1"),
+        ("STREAMAPP_WORKER_PORT_6066_TCP_PROTO", "tcp"),
+        ("STREAMAPP_WORKER_PORT", "tcp://10.0.0.1:6066"),
+    ],
+)
+def test_variables_of_kubernetes_are_no_settings(name: str, value: str, monkeypatch: Env) -> None:
+    """A Service named as we are puts variables with our prefix beside every pod."""
+    monkeypatch.setenv(name, value)
+
+    load_settings()
+
+
+def test_keys_may_stand_in_dotenv() -> None:
+    """The file is an environment: it holds OPENAI_* and any named key, and others' variables."""
+    Path(".env").write_text(
+        f"OPENAI_API_KEY={CANARY}\nSTREAMAPP_MODEL=m\nPOSTGRES_PASSWORD=x\nAWS_REGION=y\n"
+    )
+
+    provider = load_settings().providers["openai"]
+
+    assert provider.api_key is not None
+    assert provider.api_key.get_secret_value() == CANARY
+
+
+def test_key_of_the_environment_wins_over_dotenv(monkeypatch: Env) -> None:
+    """As for every other variable."""
+    Path(".env").write_text("OPENAI_API_KEY=other\nSTREAMAPP_MODEL=m\n")
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+
+    provider = load_settings().providers["openai"]
+
+    assert provider.api_key is not None
+    assert provider.api_key.get_secret_value() == CANARY
+
+
+def test_openai_without_a_model_says_what_to_set(monkeypatch: Env) -> None:
+    """With a key or an address alone, the model is asked for, and nothing else."""
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+
+    [line] = problems()
+
+    assert "STREAMAPP_MODEL must name the model" in line
+    assert CANARY not in line
+
+
+def test_secrets_are_never_shown(monkeypatch: Env) -> None:
+    """Neither keys nor passwords nor the cache's address are in what settings look like."""
+    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+    monkeypatch.setenv("STREAMAPP_MODEL", "m")
+    monkeypatch.setenv("STREAMAPP_API_KEYS", CANARY)
+    monkeypatch.setenv("STREAMAPP_CACHE_URL", f"redis://:{CANARY}@localhost")
+    monkeypatch.setenv("STREAMAPP_KAFKA_SASL_PASSWORD", CANARY)
+
+    settings = load_settings()
+
+    assert CANARY not in repr(settings) + str(settings) + settings.model_dump_json()
+
+
+def test_web_port_is_a_port(monkeypatch: Env) -> None:
+    """There is no port 0: a worker's address must be known to the others."""
+    monkeypatch.setenv("STREAMAPP_WEB_PORT", "0")
+
+    [line] = problems()
+
+    assert line.startswith("STREAMAPP_WEB_PORT: ")
