@@ -17,7 +17,8 @@ from faust.exceptions import ConsumerNotStarted
 from faust.tables.manager import TableManager
 from faust.types import TP
 
-from streamapp.settings import Settings
+from streamapp.errors import ConfigurationError
+from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.feed import Consumer
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.topics import ensure_topics, wait_for_broker
@@ -93,11 +94,22 @@ class StreamApp(faust.App):
         """Wait for the broker, create and verify the topics, prepare what records need.
 
         Raises:
-            ConfigurationError: A topic is not as the settings say.
+            ConfigurationError: A topic is not as the settings say, the broker refuses us, or the
+                data directory cannot be used.
         """
+        self._create_directories()
         self.watchdog.start()
         await wait_for_broker(self.settings, self._prepare)
         await super().on_first_start()
+
+    def _create_directories(self) -> None:
+        try:
+            self.conf.datadir.mkdir(parents=True, exist_ok=True)
+            super()._create_directories()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{PREFIX}DATA_DIR: cannot use {str(self.conf.datadir)!r}: {error.strerror}"
+            ) from error
 
     async def _prepare(self) -> None:
         await ensure_topics(self.settings)

@@ -118,13 +118,8 @@ class Stage:
             )
         )
 
-    def start_worker(self, *, command: Sequence[str] = STREAMAPP, **settings: Any) -> WorkerProcess:
-        """Start a worker of this group.
-
-        Args:
-            command: Module and arguments; streamapp's worker when not given.
-            settings: STREAMAPP_ settings, in lower case without the prefix.
-        """
+    def environment(self, **settings: Any) -> dict[str, str]:
+        """Return the variables of a worker of this group; settings as for `start_worker`."""
         defaults = {
             "broker": self.broker.url,
             "app_id": self.prefix,
@@ -132,12 +127,20 @@ class Stage:
             "partitions": self._partitions,
             "model": "fake-model",
         }
-        environment = {
+        variables = {
             f"STREAMAPP_{name.upper()}": str(value) for name, value in (defaults | settings).items()
         }
-        environment |= {"OPENAI_BASE_URL": self.provider.base_url, "OPENAI_API_KEY": API_KEY}
+        return variables | {"OPENAI_BASE_URL": self.provider.base_url, "OPENAI_API_KEY": API_KEY}
+
+    def start_worker(self, *, command: Sequence[str] = STREAMAPP, **settings: Any) -> WorkerProcess:
+        """Start a worker of this group.
+
+        Args:
+            command: Module and arguments; streamapp's worker when not given.
+            settings: STREAMAPP_ settings, in lower case without the prefix.
+        """
         directory = self._directory / f"worker-{len(self.workers)}"
-        worker = WorkerProcess(directory, environment, command=command)
+        worker = WorkerProcess(directory, self.environment(**settings), command=command)
         self.workers.append(worker)
         worker.start()
         return worker

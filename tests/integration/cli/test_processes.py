@@ -143,6 +143,16 @@ async def test_wrong_setting_is_one_line_and_2(tmp_path: Path, worker: Sequence[
     assert re.fullmatch(r"streamapp: STREAMAPP_MAX_IN_FLIGHT: .*\n", output), output
 
 
+async def test_unusable_data_directory_is_named(tmp_path: Path) -> None:
+    """A directory that cannot be made is found before any broker is asked: exit 2, last line."""
+    code, output = await ended(command(tmp_path, "worker", STREAMAPP_DATA_DIR="/dev/null/data"))
+
+    assert code == 2
+    assert "Traceback" not in output
+    last = "streamapp: STREAMAPP_DATA_DIR: cannot use '/dev/null/data': Not a directory"
+    assert output.splitlines()[-1] == last
+
+
 @pytest.mark.parametrize("worker", WORKERS, ids=["streamapp", "faust"])
 async def test_public_host_without_keys_is_refused(tmp_path: Path, worker: Sequence[str]) -> None:
     """Faust's own option cannot open what the settings keep closed."""
