@@ -228,7 +228,8 @@ class Answering:
             self._dead_letters,
             lease,
             key=message.key,
-            value=value,
+            # The client refuses a record with neither.
+            value=b"" if value is None and message.key is None else value,
             partition=message.tp.partition,
             headers=[*kept, *((name, text.encode()) for name, text in headers.items())],
         )
