@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from streamapp.streaming.dead_letters import MAX_REPLAYS
+from streamapp.streaming.replay import MAX_REPLAYS
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
@@ -46,10 +46,11 @@ async def test_replay_answers_what_is_cured_and_stops_what_is_not(
         assert await replay((await letters("cured"))[0]) == "sent"
         for number in range(MAX_REPLAYS):
             newest = (await letters("never"))[0]
-            assert newest["replays"] == number
+            assert (newest["replays"], newest["attempts"]) == (number, number + 1)
             assert await replay(newest) == "sent"
             await count("never", number + 2)
         assert await replay((await letters("never"))[0]) == "looping"
+        assert await replay((await letters("never"))[1]) == "replayed"
         assert await replay({"partition": 0, "offset": 10**9}) == "missing"
 
         async def is_answered() -> bool:

@@ -128,7 +128,7 @@ class Verifier:
             self.inputs.append(Input(id_, record.key, record.partition, record.offset))
             self._ids[str(record.partition), str(record.offset)] = id_
             return
-        headers = {name: value.decode(errors="replace") for name, value in record.headers}
+        headers = {name: (v or b"").decode(errors="replace") for name, v in record.headers}
         is_dead = record.topic == self._dead_letters
         found = self._dead_id(headers) if is_dead else _id_in(record.value)
         outcome = Outcome(
