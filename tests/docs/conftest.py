@@ -38,6 +38,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
         "HOME": str(tmp_path_factory.mktemp("home")),
         "COLUMNS": "160",
         "STREAMAPP_BROKER": f"kafka://localhost:{free_port()}",
+        "STREAMAPP_SESSION_TIMEOUT_S": "6",
         "STREAMAPP_WEB_PORT": str(free_port()),
     }
 

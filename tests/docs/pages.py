@@ -34,6 +34,11 @@ class Block:
     line: int
 
     @property
+    def is_file(self) -> bool:
+        """Whether the title is the name of a file to write the text into."""
+        return "." in self.title and " " not in self.title
+
+    @property
     def place(self) -> str:
         """Page and line, for messages."""
         return f"{self.page.relative_to(ROOT)}:{self.line}"

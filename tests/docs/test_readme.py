@@ -36,6 +36,11 @@ def holds(found: Any, shown: Any) -> bool:
     return bool(found == shown)
 
 
+def with_port(text: str, home: Mapping[str, str]) -> str:
+    """Return the text with the worker's port in place of the default one, which may be taken."""
+    return text.replace("6066", home["STREAMAPP_WEB_PORT"])
+
+
 def for_the_demo(home: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without a broker: the demo brings its own."""
     return {name: value for name, value in home.items() if name != "STREAMAPP_BROKER"}
@@ -75,21 +80,23 @@ async def test_a_provider_of_the_environment_answers_the_demo(
 async def test_what_is_typed_shows_what_the_page_shows(
     page: str, clone: Path, home: Mapping[str, str]
 ) -> None:
-    """Titled blocks are written as files, commands typed; JSON is what the last command showed."""
+    """Files are written, commands typed, and JSON that is shown is in what the last one showed."""
     output, checked = "", 0
-    async with opened(clone, home) as other, opened(clone, home) as terminal:
+    async with FakeLLM() as provider, opened(clone, home) as other, opened(clone, home) as terminal:
         for block in after_the_demo(clone / page):
-            if block.title == "another terminal":
+            if block.is_file:
+                (clone / block.title).write_text(with_port(block.text, home))
+            elif block.title == "another terminal":
                 other.start(block.text)
                 await other.see("Ctrl-C ends it")
             elif block.language == "sh":
-                output = await terminal.type(block.text.replace("6066", home["STREAMAPP_WEB_PORT"]))
+                if "OPENAI_API_KEY" in block.text:
+                    await terminal.type(f"export OPENAI_BASE_URL={provider.base_url}")
+                output = await terminal.type(with_port(block.text, home))
             elif block.language == "json":
                 shown = json.loads(block.text)
                 found = json_lines(output)
                 assert any(holds(one, shown) for one in found), f"{block.place}\n{output}"
                 checked += 1
-            elif block.title:
-                (clone / block.title).write_text(block.text)
 
     assert checked
