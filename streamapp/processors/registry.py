@@ -45,6 +45,15 @@ class Processor:
         return self.record.record_type
 
     @property
+    def variables(self) -> frozenset[str] | None:
+        """What it gives its prompt: the record's own fields; None where only it knows."""
+        if not self.origin.startswith(f"{_BUILTIN}."):
+            return None
+        fields = self.record.model_fields.items()
+        own = (field.alias or name for name, field in fields if name not in Request.model_fields)
+        return frozenset(own)
+
+    @property
     def origin(self) -> str:
         """Module and name of the coroutine, for messages."""
         return f"{self.run.__module__}.{getattr(self.run, '__qualname__', '?')}"

@@ -1,6 +1,6 @@
 """One record's way through its processor: expiry, prompt, route, answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -141,7 +141,7 @@ class Router:
         return Answer(response, llm.fingerprint_of(output))
 
     def problems(self, prompts: PromptRegistry | None = None) -> list[str]:
-        """Return what would fail records: missing prompts and routes, unusable schemas.
+        """Return what would fail records: missing prompts, variables and routes, wrong schemas.
 
         Args:
             prompts: Those to look at, where the router's own are not known yet.
@@ -154,18 +154,31 @@ class Router:
                 found.append(
                     f"record type '{type}' needs the prompt '{name}': add {name}.md to the prompts"
                 )
+            elif name:
+                found += self._unfilled(prompts, self._registry.processor_for(type))
         for name in prompts.names:
             prompt = prompts.resolve(name, sticky=b"")
             if prompt.model and prompt.model not in self._routes.names:
                 known = ", ".join(self._routes.names)
-                found.append(
-                    f"prompt '{name}' names the model '{prompt.model}': use one of {known}"
-                )
+                place = prompts.place(name, "model")
+                found.append(f"{place}: there is no model '{prompt.model}': use one of {known}")
             try:
                 schemas.check(prompt.output_schema or {})
             except InvalidRecord as error:
-                found.append(f"prompt '{name}', output_schema: {error}")
+                found.append(f"{prompts.place(name, 'output_schema')}, output_schema: {error}")
         return found
+
+    def _unfilled(self, prompts: PromptRegistry, processor: Processor) -> Iterator[str]:
+        """Yield what the prompt of a record type needs and its records do not give."""
+        given, name = processor.variables, processor.prompt or ""
+        if given is None:
+            return
+        template = prompts.resolve(name, sticky=b"").template
+        for variable, line in template.variables.items():
+            if variable not in given | template.optional:
+                place = f"{prompts.place(name)}, line {line}"
+                known = ", ".join(sorted(given))
+                yield f"{place}: '{processor.type}' has no variable '{variable}': use {known}"
 
     def _prompt(
         self, request: Request, processor: Processor, *, sticky: bytes

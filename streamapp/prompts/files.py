@@ -1,7 +1,7 @@
 """Prompt files: YAML front matter between two lines ``---``, then the body."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -30,6 +30,8 @@ class PromptFile:
 
     Attributes:
         label: Points at the new version where the file's content becomes one.
+        path: Where the file is; empty where it is none.
+        lines: The line of each field of the front matter.
     """
 
     name: str
@@ -37,6 +39,8 @@ class PromptFile:
     body: str
     template: Template
     label: str | None = None
+    path: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
 
     def event(self, *, created_at: datetime) -> Published:
         """Return the event that publishes the file."""
@@ -72,7 +76,8 @@ def read_prompts(directory: Traversable) -> Iterator[PromptFile]:
     for path in sorted(directory.iterdir(), key=lambda path: path.name):
         if path.name.endswith(".md") and path.name.lower() != "readme.md":
             try:
-                yield parse_prompt(path.read_text("utf-8"), name=path.name.removesuffix(".md"))
+                file = parse_prompt(path.read_text("utf-8"), name=path.name.removesuffix(".md"))
+                yield replace(file, path=str(path))
             except OSError as error:
                 raise ConfigurationError(f"prompt file {path}: {error.strerror}") from None
             except UnicodeDecodeError:
@@ -93,17 +98,19 @@ def parse_prompt(text: str, *, name: str) -> PromptFile:
     """
     head, body, first_line = _parted(text.removeprefix("\ufeff"))
     fields = _front_matter(head)
+    lines = {key: _line_of(key, head) for key in fields}
     name, label = fields.pop("name", name), fields.pop("label", None)
-    for field, value in (("name", name), ("label", name if label is None else label)):
+    for key, value in (("name", name), ("label", name if label is None else label)):
         if not isinstance(value, str) or not NAME.fullmatch(value):
-            problem = f"a {field} is letters, digits, '.', '_' and '-', at most 100"
-            raise PromptError(f"line {_line_of(field, head)}: {problem}")
+            problem = f"a {key} is letters, digits, '.', '_' and '-', at most 100"
+            raise PromptError(f"line {_line_of(key, head)}: {problem}")
     try:
         settings = PromptSettings.model_validate(fields)
     except ValidationError as error:
         line = _line_of(str(error.errors()[0]["loc"][0]), head)
         raise PromptError(f"line {line}: {describe(error, PromptSettings)}") from None
-    return PromptFile(name, settings, body, Template(body, first_line=first_line), label)
+    template = Template(body, first_line=first_line)
+    return PromptFile(name, settings, body, template, label, lines=lines)
 
 
 def _by_name(prompt_files: Iterable[PromptFile]) -> dict[str, PromptFile]:

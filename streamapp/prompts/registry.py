@@ -86,13 +86,19 @@ class PromptRegistry:
         prompts: By name. Any mapping will do, also a live view of a table: it is asked anew
             for each reference.
         examples: Gives a version its examples, by its settings and ``sticky``.
+        files: Where prompts come from, by name.
     """
 
     def __init__(
-        self, prompts: Mapping[str, Prompt], *, examples: ExamplesManager | None = None
+        self,
+        prompts: Mapping[str, Prompt],
+        *,
+        examples: ExamplesManager | None = None,
+        files: Mapping[str, PromptFile] | None = None,
     ) -> None:
         self._prompts = prompts
         self._examples = examples
+        self._files = files or {}
 
     @classmethod
     def load(cls, directory: Path, *, must_exist: bool = False) -> "PromptRegistry":
@@ -107,13 +113,22 @@ class PromptRegistry:
             {
                 name: Prompt(name, {1: Version(1, f.body, f.settings, f.template)}, labels)
                 for name, f in files.items()
-            }
+            },
+            files=files,
         )
 
     @property
     def names(self) -> list[str]:
         """The names of all prompts, sorted."""
         return sorted(self._prompts)
+
+    def place(self, name: str, field: str = "") -> str:
+        """Return where a prompt, or a field of its front matter, stands; for messages."""
+        file = self._files.get(name)
+        if file is None:
+            return f"prompt '{name}'"
+        line = file.lines.get(field)
+        return f"prompt file {file.path}{f', line {line}' if line else ''}"
 
     def resolve(self, reference: str, *, sticky: bytes) -> PromptVersion:
         """Return the version that ``reference`` means now.

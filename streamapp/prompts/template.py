@@ -38,17 +38,19 @@ class Template:
 
     Attributes:
         variables: The names that the body mentions, and the first line of each.
+        optional: Those of them that it asks for, or has a default for.
 
     Raises:
         PromptError: The body is wrong; the message begins with ``line N:``.
     """
 
-    __slots__ = ("_looped", "_parts", "variables")
+    __slots__ = ("_looped", "_parts", "optional", "variables")
 
     def __init__(self, body: str, *, first_line: int = 1) -> None:
         if len(body) > BODY_LIMIT:
             raise PromptError(f"line {first_line}: the body is longer than {BODY_LIMIT} characters")
         self.variables: dict[str, int] = {}
+        self.optional: set[str] = set()
         self._looped: set[str] = set()
         jinja = environment()
         self._parts = [
@@ -145,6 +147,7 @@ class Template:
             for node in tree.find_all(nodes.Name):
                 if node.name in names:
                     self.variables.setdefault(node.name, node.lineno + line - 1)
+            self.optional.update(_optional(tree))
             over = (loop.iter for loop in tree.find_all(nodes.For))
             self._looped.update(node.name for node in over if isinstance(node, nodes.Name))
             return jinja.from_string(tree)
@@ -152,6 +155,14 @@ class Template:
             raise PromptError(f"line {error.lineno + line - 1}: {error.message}") from None
         except (ValueError, RecursionError, SyntaxError, MemoryError) as error:
             raise PromptError(f"line {line}: cannot be compiled: {error}") from None
+
+
+def _optional(tree: nodes.Template) -> Iterator[str]:
+    """Yield the names that are asked for, as in ``x is defined``, or have a default."""
+    for node in tree.find_all((nodes.Test, nodes.Filter)):
+        is_asked = isinstance(node, nodes.Test) or node.name == "default"
+        if is_asked and isinstance(node.node, nodes.Name):
+            yield node.node.name
 
 
 def _split(body: str, first_line: int) -> Iterator[tuple[str, str, int]]:

@@ -296,17 +296,47 @@ def test_problems_name_what_would_fail_records(make_router: MakeRouter, tmp_path
     @processor(Own, prompt="own")
     async def own(request: Own, llm: LLMClient) -> Any: ...
 
-    (tmp_path / "haiku.md").write_text("---\nmodel: huge\n---\nWrite a haiku.")
+    (tmp_path / "haiku.md").write_text("---\nname: haiku\nmodel: huge\n---\nWrite a haiku.")
     (tmp_path / "poem.md").write_text("---\noutput_schema: {type: strin}\n---\nWrite a poem.")
 
     problems = make_router(Registry([own]), tmp_path).problems()
 
     assert problems == [
         "record type 'own' needs the prompt 'own': add own.md to the prompts",
-        "prompt 'haiku' names the model 'huge': use one of default, large",
-        "prompt 'poem', output_schema: schema is no valid JSON Schema (draft 2020-12)",
+        f"prompt file {tmp_path}/haiku.md, line 3: there is no model 'huge': use one of"
+        " default, large",
+        f"prompt file {tmp_path}/poem.md, line 2, output_schema: schema is no valid JSON Schema"
+        " (draft 2020-12)",
     ]
     assert make_router().problems() == []
+
+
+def test_a_prompt_that_asks_for_more_than_its_records_give_is_a_problem(
+    make_router: MakeRouter, tmp_path: Path
+) -> None:
+    """The file's line and what there is; what the text can do without is none."""
+    body = "{{ tone|default('dry') }}{% if hint is defined %}{{ hint }}{% endif %}\n{{ txt }}"
+    (tmp_path / "summarize.md").write_text(f"---\nname: summarize\n---\n{body}")
+
+    problems = make_router(Registry.load(()), tmp_path).problems()
+
+    assert problems == [
+        f"prompt file {tmp_path}/summarize.md, line 5: 'summarize' has no variable 'txt':"
+        " use max_words, text"
+    ]
+
+
+def test_what_a_users_processor_gives_is_its_own_affair(
+    make_router: MakeRouter, tmp_path: Path
+) -> None:
+    """It may make variables that no field of the record has."""
+
+    @processor(Own, prompt="own")
+    async def own(request: Own, llm: LLMClient) -> Any: ...
+
+    (tmp_path / "own.md").write_text("{{ anything }}")
+
+    assert make_router(Registry([own]), tmp_path).problems() == []
 
 
 async def test_calls_of_a_record_say_how_they_may_be_shared(
