@@ -1,4 +1,4 @@
-"""The prompts that travel in the wheel, and the example in the prompts' README."""
+"""The prompts that travel in the wheel, and the example in the docs."""
 
 import json
 import re
@@ -60,12 +60,12 @@ def test_no_parameter_is_set(registry: PromptRegistry, name: str) -> None:
     assert registry.resolve(name, sticky=b"").parameters == {}
 
 
-def test_the_readmes_example_works() -> None:
-    """The prompt and the record shown in prompts/README.md fit each other."""
-    text = (ROOT / "prompts" / "README.md").read_text()
+def test_the_example_of_the_docs_works() -> None:
+    """The prompt and the record shown in docs/writing-prompts.md fit each other."""
+    text = (ROOT / "docs" / "writing-prompts.md").read_text()
     blocks = dict(re.findall(r'```\w+ title="([^"]+)"\n(.*?)\n```', text, re.DOTALL))
 
-    prompt = parse_prompt(blocks["haiku.md"], name="haiku")
+    prompt = parse_prompt(blocks["prompts/haiku.md"], name="haiku")
     messages = prompt.template.render(json.loads(blocks["record.json"])["variables"])
 
     assert prompt.settings.parameters.sampling() == {"temperature": 0.9, "max_tokens": 60}
