@@ -4,14 +4,16 @@ import asyncio
 import json
 import os
 import random
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 from streamapp.streaming.embedded import EmbeddedBroker
 from tests.support.process import ChildProcess
@@ -19,6 +21,11 @@ from tests.support.waiting import until
 from tests.support.worker import ROOT, WorkerProcess
 
 KEY = "sk-browser"
+
+SHAPES: dict[str, ViewportSize] = {
+    "1280": {"width": 1280, "height": 900},
+    "390": {"width": 390, "height": 844},
+}
 
 TEXTS = (
     "My parcel has been in the sorting centre since Monday.",
@@ -50,6 +57,11 @@ class Site:
         """Post JSON; return the parsed answer."""
         async with self._http.post(f"{self.url}{path}", json=body) as response:
             return await response.json()
+
+    async def put(self, path: str, body: Any) -> None:
+        """Put JSON."""
+        async with self._http.put(f"{self.url}{path}", json=body) as response:
+            assert response.status == 200, await response.text()
 
     async def get(self, path: str) -> Any:
         """Return the parsed answer."""
@@ -86,9 +98,38 @@ def _record(number: int, seed: int, rng: random.Random) -> dict[str, Any]:
     return {"id": f"order-{seed}{number:03}", **record}
 
 
+class Stand:
+    """An embedded broker and a fake provider, with workers of one group in front of it.
+
+    Attributes:
+        provider: The fake provider's base URL.
+    """
+
+    def __init__(self, directory: Path, broker: EmbeddedBroker, provider: str) -> None:
+        self.provider = provider
+        self._directory = directory
+        self._settings = {
+            "STREAMAPP_BROKER": broker.url,
+            "STREAMAPP_API_KEYS": KEY,
+            "STREAMAPP_MODEL": "gpt-4o-mini",
+            "OPENAI_BASE_URL": provider,
+            "OPENAI_API_KEY": "sk-fake",
+        }
+        self.workers: list[WorkerProcess] = []
+
+    def worker(self, **settings: str) -> WorkerProcess:
+        """Start one more worker, and wait until it is ready."""
+        directory = self._directory / f"worker-{len(self.workers)}"
+        worker = WorkerProcess(directory, self._settings | settings)
+        self.workers.append(worker)
+        worker.start()
+        asyncio.run(worker.wait_ready())
+        return worker
+
+
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
-    """A worker with a key, in front of the fake provider, for all tests of a module."""
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """What the workers of a module stand on."""
     directory = tmp_path_factory.mktemp("browser")
     provider = ChildProcess(
         [sys.executable, "-m", "tests.support.fakellm", "--port", "0"],
@@ -100,22 +141,18 @@ def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerProcess]:
         try:
             asyncio.run(until(lambda: "base_url" in provider.log.read_text(), 20))
             base_url = json.loads(provider.log.read_text().splitlines()[0])["base_url"]
-            settings = {
-                "STREAMAPP_BROKER": broker.url,
-                "STREAMAPP_API_KEYS": KEY,
-                "STREAMAPP_MODEL": "gpt-4o-mini",
-                "OPENAI_BASE_URL": base_url,
-                "OPENAI_API_KEY": "sk-fake",
-            }
-            worker = WorkerProcess(directory / "worker", settings)
-            worker.start()
-            try:
-                asyncio.run(worker.wait_ready())
-                yield worker
-            finally:
+            stand = Stand(directory, broker, base_url)
+            yield stand
+            for worker in stand.workers:
                 worker.kill9()
         finally:
             provider.kill9()
+
+
+@pytest.fixture(scope="module")
+def worker(stand: Stand) -> WorkerProcess:
+    """A worker with a key, in front of the fake provider, for all tests of a module."""
+    return stand.worker()
 
 
 @pytest.fixture
@@ -138,3 +175,42 @@ async def browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
         yield browser
         await browser.close()
+
+
+class Visit:
+    """One page with what its console said and how much it loaded."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self._heard(message.type, message.text))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind == "error" and "401" not in text:  # that is how the page learns of the key
+            self.complaints.append(text)
+
+
+@pytest.fixture
+async def visit(browser: Browser, site: Site) -> AsyncIterator[Visit]:
+    """The dashboard, opened with the key; at the end nobody complained and no key leaked."""
+    context = await browser.new_context(viewport=SHAPES["1280"], color_scheme="light")
+    visit = Visit(await context.new_page())
+    await visit.page.goto(site.url)
+    await visit.page.get_by_label("Key", exact=True).fill(KEY)
+    await visit.page.get_by_role("button", name="Open").click()
+    await expect(visit.page.get_by_role("status").first).to_have_text(re.compile("ready$"))
+    yield visit
+    assert visit.complaints == []
+    assert [url for url in visit.requests if not url.startswith(site.url)] in ([], ["data:,"])
+    assert [url for url in visit.requests if KEY in url] == []
+    assert KEY not in await visit.page.content()
+    assert await visit.page.evaluate("window.hacked") is None
+    assert await visit.page.evaluate("localStorage.length + document.cookie.length") == 0
+    await context.close()
+
+
+async def tab(page: Page, name: str) -> None:
+    await page.get_by_role("tab", name=name).click()

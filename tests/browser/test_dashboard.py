@@ -1,64 +1,21 @@
 """The dashboard in a real Chromium, on a running worker."""
 
+import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.clients import ROOT, ClientUnavailable, node_modules
+from tests.support.clients import ClientUnavailable, node_modules
 from tests.support.waiting import until
 
-from .conftest import KEY, Site
+from .conftest import SHAPES, Site, Stand, Visit, tab
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
-IMAGES = ROOT / "docs" / "images"
-SHAPES = {"1280": {"width": 1280, "height": 900}, "390": {"width": 390, "height": 844}}
 ATTACK = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
-
-
-class Visit:
-    """One page with what its console said and how much it loaded."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda message: self._heard(message.type, message.text))
-        page.on("request", lambda request: self.requests.append(request.url))
-
-    def _heard(self, kind: str, text: str) -> None:
-        if kind == "error" and "401" not in text:  # that is how the page learns of the key
-            self.complaints.append(text)
-
-
-@pytest.fixture
-async def visit(browser: Browser, site: Site) -> AsyncIterator[Visit]:
-    """The dashboard, opened with the key; at the end nobody complained and no key leaked."""
-    context = await browser.new_context(viewport=SHAPES["1280"], color_scheme="light")  # type: ignore[arg-type]
-    visit = Visit(await context.new_page())
-    await visit.page.goto(site.url)
-    await visit.page.get_by_label("Key", exact=True).fill(KEY)
-    await visit.page.get_by_role("button", name="Open").click()
-    await expect(visit.page.get_by_role("status").first).to_have_text("ready")
-    yield visit
-    assert visit.complaints == []
-    assert [url for url in visit.requests if not url.startswith(site.url)] in ([], ["data:,"])
-    assert [url for url in visit.requests if KEY in url] == []
-    assert KEY not in await visit.page.content()
-    assert await visit.page.evaluate("window.hacked") is None
-    assert await visit.page.evaluate("localStorage.length + document.cookie.length") == 0
-    await context.close()
-
-
-async def tab(page: Page, name: str) -> None:
-    await page.get_by_role("tab", name=name).click()
 
 
 async def calls(page: Page) -> int:
@@ -105,6 +62,30 @@ async def test_label_is_moved(visit: Visit, site: Site) -> None:
     await expect(page.locator("#prompt-list")).to_contain_text("summarizev2")
 
 
+async def test_version_is_tried_and_gets_a_share(visit: Visit, site: Site) -> None:
+    """One click asks a version; shares are set beside what the variants came to."""
+    await site.publish("answer", "Answer briefly: {{ question }}")
+    await site.put("/v1/prompts/answer/labels/brief", {"version": 2})
+    page = visit.page
+    await tab(page, "Prompts")
+    await page.get_by_role("button", name="answer").click()
+    await page.get_by_label("brief %").fill("25")
+    await page.get_by_label("production %").fill("75")
+    await page.get_by_role("button", name="Set shares").click()
+    await expect(page.locator(".shares")).to_contain_text("brief 25 %")
+
+    await page.get_by_role("button", name="v2 latest").click()
+    await page.get_by_role("button", name="Try this version").click()
+    await page.get_by_role("button", name="Answer now").click()
+
+    await expect(page.locator("#play-facts")).to_contain_text("answer:2")
+    await tab(page, "Prompts")
+    await page.get_by_role("button", name="answer").click()
+    await expect(page.locator("#prompt-view")).to_contain_text("v2")
+    await page.get_by_role("button", name="End the split").click()
+    await expect(page.locator(".shares")).to_contain_text("production 100 %")
+
+
 async def test_dead_letter_is_replayed(visit: Visit, site: Site) -> None:
     """A record that failed once is answered when it is sent again."""
     script = json.dumps([{"status": 400}, {}])
@@ -112,7 +93,8 @@ async def test_dead_letter_is_replayed(visit: Visit, site: Site) -> None:
     await site.post("/v1/requests?wait=30", {"id": "again", **record})
     page = visit.page
     await tab(page, "Dead letters")
-    await page.get_by_label("Select again").check()
+    await page.get_by_role("button", name="Select all").click()
+    await expect(page.get_by_label("Select again")).to_be_checked()
 
     await page.get_by_role("button", name="Replay selected").click()
 
@@ -194,11 +176,17 @@ async def test_axe_finds_nothing_serious(visit: Visit, site: Site) -> None:
         if os.environ.get("CI"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+    await site.publish("answer", "Answer: {{ question }}")
+    await site.put("/v1/prompts/answer/labels/candidate", {"version": 2})
+    await site.put("/v1/prompts/answer/split", {"production": 60, "candidate": 40})
     await site.work(40)
     page = visit.page
+    await tab(page, "Prompts")
+    await page.get_by_role("button", name="answer").click()
+    await expect(page.locator(".shares")).to_contain_text("candidate 40 %")
     for theme in ("light", "dark"):
         for shape in SHAPES.values():
-            await page.set_viewport_size(shape)  # type: ignore[arg-type]
+            await page.set_viewport_size(shape)
             for name in ("Overview", "Answers", "Dead letters", "Prompts", "Playground"):
                 await tab(page, name)
                 await page.evaluate(axe)
@@ -216,41 +204,33 @@ async def test_narrow_page_does_not_scroll_sideways(visit: Visit, site: Site) ->
     """At 390 px every view fits."""
     await site.work(20)
     page = visit.page
-    await page.set_viewport_size(SHAPES["390"])  # type: ignore[arg-type]
+    await page.set_viewport_size(SHAPES["390"])
     for name in ("Overview", "Answers", "Dead letters", "Prompts", "Playground"):
         await tab(page, name)
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
 
 
-@pytest.mark.chaos
-async def test_pictures(visit: Visit, site: Site, tmp_path: Path) -> None:
-    """Takes the pictures of docs/images, under load."""
-    await site.publish("summarize", "Summarise in {{ max_words }} words:\n{{ text }}")
+async def test_group_is_summed_up_and_shown_apart(visit: Visit, site: Site, stand: Stand) -> None:
+    """A worker that joins appears with its partitions; what it answers is counted and listed."""
     page = visit.page
+    await asyncio.to_thread(stand.worker)
+    await expect(page.get_by_role("status").first).to_have_text("all ready", timeout=60_000)
+    await expect(page.locator("#workers article")).to_have_count(2)
+    await page.reload()
+    await site.work(40, seed=7)
 
-    async def picture(name: str, **options: Any) -> None:
-        IMAGES.mkdir(parents=True, exist_ok=True)
-        await page.screenshot(path=IMAGES / f"{name}.png", **options)
+    async def both_answered() -> bool:
+        told = (await site.get("/v1/workers"))["workers"]
+        return all(
+            w["now"] and any(labels[1] == "answered" for labels, _ in w["now"]["records"])
+            for w in told
+        )
 
-    for seed in range(1, 26):
-        await site.work(90, seed=seed)
-        await page.wait_for_timeout(900)
-    for theme in ("light", "dark"):
-        for width, shape in SHAPES.items():
-            await page.set_viewport_size(shape)  # type: ignore[arg-type]
-            await site.work(200, seed=100 + len(theme) + int(width))
-            await page.wait_for_timeout(1_300)
-            await picture(f"dashboard-{width}-{theme}", full_page=True)
-        await page.get_by_role("button", name="Light or dark").click()
-    await page.set_viewport_size(SHAPES["1280"])  # type: ignore[arg-type]
-    await tab(page, "Prompts")
-    await page.get_by_role("button", name="summarize").click()
-    await page.get_by_role("button", name="v2 latest").click()
-    await picture("prompts-1280-light")
-    await tab(page, "Playground")
-    await page.get_by_role("button", name="Answer now").click()
-    await expect(page.locator("#play-state")).to_have_text("answered")
-    await picture("playground-1280-light")
-    await tab(page, "Dead letters")
-    await page.wait_for_timeout(1_000)
-    await picture("dead-letters-1280-light")
+    await until(both_answered, 30)
+    await tab(page, "Answers")
+    for number in range(40):
+        await expect(page.locator("#answers-list")).to_contain_text(f"order-7{number:03}")
+    await tab(page, "Overview")
+    await expect(page.locator("#lag .part")).to_have_count(8)
+    await page.get_by_label("Show").select_option(index=2)
+    await expect(page.locator("#lag .part")).to_have_count(4)

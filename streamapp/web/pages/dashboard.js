@@ -52,6 +52,7 @@ addEventListener("DOMContentLoaded", () => {
   $("#dead-q").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(loadDead, 300); });
   $("#dead-kind").addEventListener("change", loadDead);
   $("#dead-load").addEventListener("click", loadDead);
+  $("#dead-all").addEventListener("click", selectDead);
   $("#dead-replay").addEventListener("click", replayDead);
   const example = () => { $("#play-body").value = JSON.stringify(EXAMPLES[$("#play-type").value], null, 2); };
   fill($("#play-type"), Object.keys(EXAMPLES).map((name) => el("option", { value: name }, name)));

@@ -24,6 +24,7 @@ async function loadDead() {
     const body = await (await ask(`/v1/dead-letters?${query}`)).json();
     picked.clear();
     $("#dead-replay").disabled = true;
+    $("#dead-all").disabled = !body.dead_letters.length;
     const kinds = new Set([...$("#dead-kind").options].map((o) => o.value));
     for (const kind of new Set(body.dead_letters.map((d) => d.kind))) if (kind && !kinds.has(kind)) $("#dead-kind").append(el("option", { value: kind }, kind));
     fill($("#dead-list"), body.dead_letters.length ? body.dead_letters.map(deadRow) : el("p", { class: "soft" }, "No dead letter fits."));
@@ -39,6 +40,11 @@ function deadRow(d) {
   return el("article", { class: "row pick" }, box, el("time", {}, clock(d.at)), el("span", {}, el("span", { class: "tag bad" }, d.kind || "?")), el("span", { class: "id" }, d.id || ""),
     el("span", { class: "meta" }, `${d.type || "?"} · ${counted(d.attempts, "attempt")}${d.replays ? ` · replayed ${d.replays}×` : ""}`), el("span", { class: "text" }, d.message || ""),
     el("details", {}, el("summary", {}, `record at ${id}`), el("pre", {}, d.record ?? "(not kept)")));
+}
+
+function selectDead() {
+  const boxes = [...$("#dead-list").querySelectorAll("input")], wanted = boxes.some((box) => !box.checked);
+  for (const box of boxes) { box.checked = wanted; box.dispatchEvent(new Event("change")); }
 }
 
 async function replayDead() {

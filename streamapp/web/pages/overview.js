@@ -7,15 +7,18 @@ function troubles() {
   const found = told.flatMap(({ url, now }) => {
     const who = told.length > 1 ? `${place(url)}: ` : "";
     if (!now) return [`${who}no answer`];
-    return [...now.degraded, ...now.open_breakers.filter((name) => !now.degraded.includes(name)), ...Object.entries(now.checks).filter(([, c]) => !c[0]).map(([name, c]) => `${name}${c[1] ? ` (${c[1]})` : ""}`)].map((text) => who + text);
+    const failing = Object.entries(now.checks).filter(([, c]) => !c[0]).map(([name, c]) => `${name}${c[1] ? ` (${c[1]})` : ""}`);
+    const impaired = now.degraded.map((name) => (now.open_breakers.includes(name) ? `breaker of ${name} is open` : name));
+    return [...failing, ...impaired].map((text) => who + text);
   });
   return [...new Set(found)];
 }
 
 function showHead() {
   const own = told[0].now, states = told.map((w) => stateOf(w.now));
-  const ready = states.filter(([kind]) => kind === "good").length;
-  const [kind, text] = told.length === 1 || ready === told.length ? [states[0][0], told.length === 1 ? states[0][1] : "all ready"] : ["warn", `${ready} of ${told.length} ready`];
+  const worst = states.find(([kind]) => kind === "bad") || states.find(([kind]) => kind === "warn") || states[0];
+  const alike = states.filter(([, text]) => text === worst[1]).length;
+  const [kind, text] = [worst[0], told.length === 1 ? worst[1] : alike === told.length ? `all ${worst[1]}` : `${alike} of ${told.length} ${worst[1]}`];
   if ($("#status").textContent !== text) $("#status").textContent = text;
   $("#status").className = `tag ${kind}`;
   fill($("#where"), `${own.app_id} · ${own.version} · ${counted(told.length, "worker")} · up ${span(own.uptime_s)}`);
@@ -47,17 +50,17 @@ function showTiles(now, point) {
   const room = now.room || 1, busy = `${number(now.in_flight)} of ${number(room)} in flight, ${number(now.pending)} waiting`;
   const spent = total(now.cost_usd), tokens = total(now.tokens), waited = total(now.rate_limit_wait_s);
   const halfOpen = now.breakers.filter(([, state]) => state === 1).length;
-  const slowest = !chosen && told.length > 1 ? "at the slowest worker" : "";
+  const among = !chosen && told.length > 1 ? "95 of 100, slowest" : "95 of 100 within";
   fill($("#tiles"),
     tile("Answered", number(mean((p) => p.answered)), "per s", spark(line(), (p) => p.answered)),
-    tile("In flight", number(now.in_flight), `of ${number(room)} · ${number(now.pending)} waiting`, meter(now.in_flight / room, busy)),
-    tile("95 of 100 within", seconds(point.p95), slowest, spark(line(), (p) => p.p95, "var(--c3)")),
+    tile(`In flight, ${number(now.pending)} waiting`, number(now.in_flight), `of ${number(room)}`, meter(now.in_flight / room, busy)),
+    tile(among, seconds(point.p95), "", spark(line(), (p) => p.p95, "var(--c3)")),
     tile("Lag", number(point.lag), "records", spark(line(), (p) => p.lag, "var(--c2)"), point.lag > 10000 ? "warn" : ""),
     tile("Oldest uncommitted", seconds(now.oldest), "", `ledger: ${number(now.ids)} ids, ${compact.format(now.bytes)}B`, now.oldest > 30 ? "bad" : now.oldest > 10 ? "warn" : ""),
     tile("Dead letters", number(total(now.dead_letters)), "since start", topKinds(now.dead_letters), mean((p) => p.dead, 30) > 0 ? "bad" : ""),
     tile("Cost", spent ? dollars(spent) : tokens ? "–" : "$0", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} an hour` : tokens ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),
     tile("Cache hits", lookups ? `${Math.round((100 * hits) / lookups)} %` : "–", lookups ? `of ${number(lookups)}` : "nothing looked up", lookups ? meter(hits / lookups, `${number(hits)} of ${number(lookups)} look-ups found an answer`, "hit") : ""),
-    tile("Held by limits", number(mean((p) => p.waited, 10)), "calls on average", waited ? spark(line(), (p) => p.waited, "var(--c2)") : "no call has waited"),
+    tile("Held by limits", number(mean((p) => p.waited, 10)), "calls", waited ? spark(line(), (p) => p.waited, "var(--c2)") : "no call has waited"),
     tile("Breakers", now.open.length ? `${now.open.length} open` : halfOpen ? `${halfOpen} half open` : "closed", "", now.open.length ? now.open.join(", ") : `${counted(total(now.calls), "call")} since start`, now.open.length ? "bad" : halfOpen ? "warn" : ""),
   );
 }
@@ -123,10 +126,10 @@ function showWorkers() {
 function showChecks() {
   const nows = looked().map((w) => w.now).filter(Boolean);
   const names = [...new Set(nows.flatMap((now) => Object.keys(now.checks)))];
-  fill($("#checks"), table(["Check", ""], names.map((name) => {
+  fill($("#checks"), el("ul", { class: "checks" }, names.map((name) => {
     const checks = nows.map((now) => now.checks[name]).filter(Boolean);
     const good = checks.filter(([ok]) => ok).length, worst = checks.find(([ok]) => !ok) || checks[0];
     const text = checks.length === 1 ? (good ? "ok" : "no") : `${good} of ${checks.length}`;
-    return [el("span", {}, el("span", { class: `tag ${good === checks.length ? "good" : "bad"}` }, text), ` ${name}`), el("span", { class: "soft" }, checks.length === 1 || !worst[0] ? worst[1] : "")];
-  }), ""));
+    return el("li", {}, el("span", { class: `tag ${good === checks.length ? "good" : "bad"}` }, text), ` ${name} `, el("span", { class: "soft" }, checks.length === 1 || !worst[0] ? worst[1] : ""));
+  })));
 }

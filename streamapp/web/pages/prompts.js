@@ -79,7 +79,7 @@ function split(prompt, change) {
   const shares = prompt.split || { production: 100 };
   const inputs = names.map((name) => [name, el("input", { type: "number", min: 0, max: 100, value: shares[name] ?? 0 })]);
   const picture = el("div", { class: "shares", role: "img", "aria-label": Object.entries(shares).map(([l, s]) => `${l} ${s} percent`).join(", ") },
-    Object.entries(shares).map(([name, share], i) => { const node = el("span", { class: `k${[1, 2, 3, 5][i % 4]}` }, `${name} ${share} %`); node.style.width = `${share}%`; return node; }));
+    Object.entries(shares).map(([name, share], i) => { const node = el("span", { class: `k${[1, 3, 4, 5][i % 4]}` }, `${name} ${share} %`); node.style.width = `${share}%`; return node; }));
   const wanted = () => Object.fromEntries(inputs.map(([name, input]) => [name, Number(input.value)]).filter(([, share]) => share > 0));
   return el("div", {}, picture, names.length > 1 ? el("div", { class: "bar" }, inputs.map(([name, input]) => el("label", {}, `${name} `, input, " %")),
     el("button", { type: "button", onclick: () => change("split", wanted()) }, "Set shares"), prompt.split ? el("button", { type: "button", onclick: () => change("split", null) }, "End the split") : null) : el("p", { class: "soft" }, "Give another version a label to split records between them."));

@@ -1,0 +1,117 @@
+"""Takes the pictures of docs/images: two workers under load, limits that hold calls, an outage."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.support.clients import ROOT
+from tests.support.worker import WorkerProcess
+
+from .conftest import SHAPES, Site, Stand, Visit, tab
+
+pytestmark = [pytest.mark.embedded, pytest.mark.chaos, pytest.mark.timeout(400)]
+
+IMAGES = ROOT / "docs" / "images"
+CONFIG = """
+[providers.openai]
+kind = "openai"
+base_url = "{url}"
+api_key_env = "OPENAI_API_KEY"
+requests_per_minute = 7800
+burst_s = 1
+
+[providers.backup]
+kind = "openai"
+base_url = "http://127.0.0.1:9/v1"
+api_key_env = "OPENAI_API_KEY"
+
+[models.default]
+targets = ["openai/gpt-4o-mini"]
+
+[models.careful]
+targets = ["backup/gpt-4.1", "openai/gpt-4o"]
+"""
+PRICES = """
+["openai/gpt-4o-mini"]
+input = 0.15
+output = 0.60
+
+["openai/gpt-4o"]
+input = 2.5
+output = 10
+"""
+
+CHANGE = (
+    "- Keep meaning, tone, register and formatting: line breaks, lists, Markdown, punctuation.",
+    "- Keep meaning, tone and register; short sentences before long ones.\n"
+    "- Keep the formatting: line breaks, lists, Markdown, punctuation.",
+)
+
+
+@pytest.fixture(scope="module")
+def worker(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> WorkerProcess:
+    """The worker that serves the page, and another one beside it."""
+    directory = tmp_path_factory.mktemp("config")
+    config, prices = directory / "streamapp.toml", directory / "prices.toml"
+    config.write_text(CONFIG.format(url=stand.provider))
+    prices.write_text(PRICES)
+    settings = {
+        "STREAMAPP_CONFIG": str(config),
+        "STREAMAPP_PRICES_FILE": str(prices),
+        "STREAMAPP_MODEL": "",
+    }
+    first, _ = (stand.worker(**settings) for _ in range(2))
+    return first
+
+
+async def picture(page: Page, name: str, **options: Any) -> None:
+    """Keep what the page shows."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=IMAGES / f"{name}.png", **options)
+
+
+async def outage(site: Site) -> None:
+    """Ask for ``careful``: its first target is down, so its breaker opens; the second answers."""
+    for number in range(12):
+        message = {"role": "user", "content": f"careful {number}"}
+        await site.post("/v1/generate", {"type": "chat", "model": "careful", "messages": [message]})
+
+
+async def test_pictures(visit: Visit, site: Site) -> None:
+    """They are worth looking at: that is for people to judge, the test only takes them."""
+    page = visit.page
+    text = (await site.get("/v1/prompts/translate"))["versions"][0]["body"]
+    await site.publish("translate", text.replace(*CHANGE))
+    await site.put("/v1/prompts/translate/labels/candidate", {"version": 2})
+    await site.put("/v1/prompts/translate/split", {"production": 70, "candidate": 30})
+    for seed in range(1, 36):
+        await site.work(95 + 25 * (seed % 3), seed=seed)
+        if seed == 28:
+            outages = asyncio.create_task(outage(site))
+        await page.wait_for_timeout(900)
+    for theme in ("light", "dark"):
+        for width, shape in SHAPES.items():
+            await page.set_viewport_size(shape)
+            await site.work(160, seed=100 + len(theme) + int(width))
+            await page.wait_for_timeout(1_300)
+            await picture(page, f"dashboard-{width}-{theme}", full_page=True)
+        await page.get_by_role("button", name="Light or dark").click()
+    await outages
+    await page.set_viewport_size(SHAPES["1280"])
+    await tab(page, "Answers")
+    await site.work(160, seed=300)
+    await page.wait_for_timeout(1_500)
+    await picture(page, "answers-1280-light")
+    await tab(page, "Prompts")
+    await page.get_by_role("button", name="translate").click()
+    await page.get_by_role("button", name="candidate").click()
+    await picture(page, "prompts-1280-light", full_page=True)
+    await tab(page, "Playground")
+    await page.get_by_role("button", name="Answer now").click()
+    await expect(page.locator("#play-state")).to_have_text("answered")
+    await picture(page, "playground-1280-light")
+    await tab(page, "Dead letters")
+    await page.wait_for_timeout(1_000)
+    await picture(page, "dead-letters-1280-light")
