@@ -10,7 +10,7 @@ ARGS ?=
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "streamapp needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	UV_PYTHON_DOWNLOADS=never $(BIN)/uv sync --quiet --frozen --inexact --all-extras
+	UV_PYTHON_DOWNLOADS=never $(BIN)/uv sync --quiet --frozen --inexact --all-extras --no-extra litellm
 	touch .venv
 
 demo: .venv ## run everything here: broker, worker, one record of every type
@@ -40,7 +40,7 @@ licenses: .venv ## names what is not allowed; the list is docs/reference/licence
 	$(BIN)/python -m reference.licences
 
 sbom: .venv ## what a worker runs on, with hashes, as CycloneDX: sbom.cdx.json
-	$(BIN)/uv export --quiet --frozen --no-dev --all-extras --format cyclonedx1.5 --preview-features sbom-export --output-file sbom.cdx.json
+	$(BIN)/uv export --quiet --frozen --no-dev --all-extras --no-extra litellm --format cyclonedx1.5 --preview-features sbom-export --output-file sbom.cdx.json
 
 format: .venv
 	$(BIN)/ruff format .

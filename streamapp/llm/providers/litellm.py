@@ -60,7 +60,7 @@ def import_litellm(name: str) -> Any:
     except ImportError:
         raise ConfigurationError(
             f"providers.{name}.kind: litellm is not installed; in an environment of its own,"
-            " since it caps the openai SDK, install streamapp and litellm"
+            " since it caps the openai SDK, install streamapp[litellm]"
         ) from None
 
 
