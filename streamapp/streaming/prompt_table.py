@@ -59,7 +59,8 @@ class PromptTable(GlobalTable):
             app,
             name=TABLE_PROMPTS,
             # The history is small and read at every start: nothing to keep on a disk.
-            store="memory://",
+            # With a host, since yarl takes an address of a scheme alone for none.
+            store="memory://tables",
             key_type=bytes,
             value_type=bytes,
             partitions=1,

@@ -55,7 +55,8 @@ class SpendTable(GlobalTable):
             app,
             name=TABLE_SPEND,
             # Read at every start: nothing to keep on a disk.
-            store="memory://",
+            # With a host, since yarl takes an address of a scheme alone for none.
+            store="memory://tables",
             key_type=bytes,
             value_type=bytes,
             partitions=1,
