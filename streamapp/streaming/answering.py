@@ -23,6 +23,7 @@ from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
 from streamapp.streaming.topics import RECORD_LIMIT
 from streamapp.streaming.window import Event, Lease, Message
+from streamapp.telemetry.frames import frames
 from streamapp.telemetry.subject import SUBJECT, Subject
 from streamapp.telemetry.trace_headers import carried
 
@@ -211,7 +212,7 @@ class Answering:
             topic=tp.topic,
             partition=tp.partition,
             offset=message.offset,
-            exc_info=failure.__cause__ if isinstance(failure, InternalError) else None,
+            **_origin(failure),
         )
 
     async def _emit_dead_letter(
@@ -233,6 +234,12 @@ class Answering:
             partition=message.tp.partition,
             headers=[*kept, *((name, text.encode()) for name, text in headers.items())],
         )
+
+
+def _origin(failure: Failure) -> dict[str, str]:
+    """Return where a bug is; a traceback would end in the error's text."""
+    cause = failure.__cause__
+    return {"origin": frames(cause)} if isinstance(failure, InternalError) and cause else {}
 
 
 def size_of(headers: Sequence[tuple[str, bytes]]) -> int:

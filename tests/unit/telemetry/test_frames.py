@@ -1,0 +1,50 @@
+"""Where an error came from, and nothing of what it says."""
+
+import pytest
+
+from streamapp.telemetry.frames import frames
+
+CANARY = "canary-7f3a"
+
+
+def fail() -> None:
+    raise ValueError(CANARY)
+
+
+def fail_because() -> None:
+    try:
+        fail()
+    except ValueError as error:
+        raise KeyError(CANARY) from error
+
+
+def fail_together() -> None:
+    try:
+        fail()
+    except ValueError as error:
+        raise ExceptionGroup(CANARY, [error]) from None
+
+
+@pytest.mark.parametrize(
+    ("broken", "names"),
+    [
+        (fail, ["ValueError:"]),
+        (fail_because, ["KeyError:", "ValueError:"]),
+        (fail_together, ["ExceptionGroup:", "ValueError:"]),
+    ],
+)
+def test_names_and_places_are_told(broken: object, names: list[str]) -> None:
+    """Each error of the chain or group is named with its lines, and none is quoted."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of several kinds
+        broken()  # type: ignore[operator]
+
+    text = frames(caught.value)
+
+    assert [line for line in text.splitlines() if not line.startswith(" ")] == names
+    assert "telemetry/test_frames.py:13 in fail" in text
+    assert CANARY not in text
+
+
+def test_no_error_has_no_frames() -> None:
+    """A failure without a cause has nothing to add."""
+    assert frames(None) == ""
