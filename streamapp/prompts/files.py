@@ -135,7 +135,14 @@ def _parted(text: str) -> tuple[str, str, int]:
 
 def _front_matter(head: str) -> dict[str, Any]:
     try:
+        # A few lines of aliases can stand for gigabytes.
+        for token in yaml.scan(head, Loader=yaml.SafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                line = token.start_mark.line + 2
+                raise PromptError(f"line {line}: the front matter has no aliases: write it out")
         fields = yaml.safe_load(head) or {}
+    except RecursionError:
+        raise PromptError("line 2: the front matter is nested too deep") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or "not readable"

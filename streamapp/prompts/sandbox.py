@@ -19,6 +19,10 @@ from streamapp.errors import PromptError
 #: Longest rendered prompt, characters; the text of a record fits several times.
 RENDERED_LIMIT = 4_000_000
 
+#: Deepest nesting, of parentheses as written and of what is parsed. A parser's own limit depends
+#: on how deep its caller stands, so a text could be a version for one worker and none for another.
+PARENTHESES_LIMIT, DEPTH_LIMIT = 20, 50
+
 _FILTERS = ("default", "first", "last", "length", "lower", "trim", "truncate", "upper")
 _TESTS = ("defined", "undefined")
 _NODES: tuple[type[nodes.Node], ...] = (
@@ -87,26 +91,54 @@ _OWN_FILTERS: dict[str, Callable[..., str]] = {"data": data, "join": join, "json
 _KNOWN_FILTERS = frozenset({*_FILTERS, *_OWN_FILTERS})
 
 
-def check(node: nodes.Node, *, line: int = 1, in_loop: bool = False) -> None:
+def parse(jinja: ImmutableSandboxedEnvironment, text: str, *, line: int = 1) -> nodes.Template:
+    """Return the parsed template.
+
+    Args:
+        jinja: An `environment`.
+        text: Of the template.
+        line: Where it begins in its file.
+
+    Raises:
+        PromptError: It nests too deep.
+        jinja2.TemplateSyntaxError: It is none.
+        RecursionError: It nests far too deep.
+    """
+    open_ = 0
+    for number, kind, value in jinja.lex(text):
+        if kind == "operator":
+            open_ += (value in "([{") - (value in ")]}")
+        if open_ > PARENTHESES_LIMIT:
+            problem = f"more than {PARENTHESES_LIMIT} parentheses are open"
+            raise PromptError(f"line {number + line - 1}: {problem}")
+    return jinja.parse(text)
+
+
+def check(node: nodes.Node, *, line: int = 1, in_loop: bool = False, depth: int = 0) -> None:
     """Refuse what a prompt has no need of, before it is compiled.
 
     Args:
         node: A parsed template.
         line: Where the template begins in its file.
         in_loop: Whether the node is inside a ``for``.
+        depth: How many nodes it is inside of.
 
     Raises:
         PromptError: Names line, construct and what there is instead.
     """
     refused = _refused(node, in_loop=in_loop)
+    first = (node.lineno or 1) + line - 1  # Jinja's own additions have no line
+    if depth + (len(node.elif_) if isinstance(node, nodes.If) else 0) > DEPTH_LIMIT:
+        raise PromptError(f"line {first}: it is nested more than {DEPTH_LIMIT} deep")
     if refused:
         raise PromptError(
-            f"line {node.lineno + line - 1}: {refused} is not allowed in a prompt; there are"
+            f"line {first}: {refused} is not allowed in a prompt; there are"
             " variables, if, for over a list, loop.index, 'is defined' and the filters"
             f" {', '.join(sorted(_KNOWN_FILTERS))}"
         )
     for child in node.iter_child_nodes():
-        check(child, line=line, in_loop=in_loop or isinstance(node, nodes.For))
+        inside = in_loop or isinstance(node, nodes.For)
+        check(child, line=line, in_loop=inside, depth=depth + 1)
 
 
 def _refused(node: nodes.Node, *, in_loop: bool) -> str | None:

@@ -74,7 +74,7 @@ class PromptSettings(BaseModel):
         guard: Takes labels away from a version that fails; None for never.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     description: str = ""
     model: str | None = Field(default=None, min_length=1, max_length=200)

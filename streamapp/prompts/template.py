@@ -10,10 +10,11 @@ from typing import Any
 
 import jinja2
 from jinja2 import meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from typing_extensions import TypeIs
 
 from streamapp.errors import PromptError
-from streamapp.prompts.sandbox import RENDERED_LIMIT, check, environment
+from streamapp.prompts.sandbox import RENDERED_LIMIT, check, environment, parse
 from streamapp.records.problems import escape
 
 Scalar = str | int | float | bool
@@ -139,9 +140,11 @@ class Template:
             return
         raise PromptError(problem)  # outside of the block: Jinja's error may hold data
 
-    def _compiled(self, jinja: jinja2.Environment, text: str, line: int) -> jinja2.Template:
+    def _compiled(
+        self, jinja: ImmutableSandboxedEnvironment, text: str, line: int
+    ) -> jinja2.Template:
         try:
-            tree = jinja.parse(text)
+            tree = parse(jinja, text, line=line)
             check(tree, line=line)
             names = meta.find_undeclared_variables(tree)
             for node in tree.find_all(nodes.Name):

@@ -71,6 +71,16 @@ def test_front_matter_is_optional(text: str) -> None:
             id="base url",
         ),
         pytest.param("---\noutput_schema: 5\n---\nx", "line 2: field 'output_schema'", id="schema"),
+        pytest.param(
+            "---\na: &a [x]\nb: *a\n---\nx", "line 3: the front matter has no", id="alias"
+        ),
+        pytest.param(
+            f"---\noutput_schema: {'[' * 5000}\n---\nx", "line 2: the front matter is", id="deep"
+        ),
+        pytest.param(
+            "---\noutput_schema: {a: .nan}\n---\nx", "line 2: field 'output_schema", id="nan"
+        ),
+        pytest.param("---\ncache_ttl_s: .inf\n---\nx", "line 2: field 'cache_ttl_s'", id="endless"),
         pytest.param("---\nname: x\n---\n\n{{ x.y }}", "line 5: the attribute", id="body"),
         pytest.param("---\nx: !!python/object:os.system {}\n---\nx", "line 2: ", id="yaml object"),
         pytest.param("---\n? [a]\n: b\n---\nx", "line 2: ", id="yaml key"),

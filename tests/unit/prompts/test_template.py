@@ -117,6 +117,10 @@ def test_template_syntax_in_a_variable_is_plain_text(payload: str) -> None:
         pytest.param("{{ x|no_such_filter }}", id="unknown filter"),
         pytest.param("{{ " + "(" * 5000 + "x" + ")" * 5000 + " }}", id="deep"),
         pytest.param("{{ " + "9" * 5000 + " }}", id="long number"),
+        pytest.param("{{ " + "(" * 21 + "x" + ")" * 21 + " }}", id="parentheses"),
+        pytest.param("{% if x %}" * 50 + "a" + "{% endif %}" * 50, id="deep blocks"),
+        pytest.param("{% if x %}" + "{% elif x %}" * 51 + "{% endif %}", id="many branches"),
+        pytest.param("{% autoescape true %}x{% endautoescape %}", id="autoescape"),
         pytest.param("x" * 100_001, id="long"),
     ],
 )
@@ -124,6 +128,24 @@ def test_what_a_prompt_does_not_need_is_refused(body: str) -> None:
     """Before anything is rendered, with the line."""
     with pytest.raises(PromptError, match=r"^line 1: "):
         Template(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{{ " + "not " * 27 + "not (" * 20 + "x" + ")" * 20 + " }}",
+        "{% if x %}" * 28 + "{{ " + "not (" * 20 + "x" + ")" * 20 + " }}" + "{% endif %}" * 28,
+        "{% if x %}a{% else %}" * 48 + "b" + "{% endif %}" * 48,
+    ],
+    ids=["not", "if", "else"],
+)
+def test_a_version_for_one_worker_is_one_for_all(body: str) -> None:
+    """The deepest texts are taken, however deep the caller stands: no limit but our own decides."""
+
+    def at(depth: int) -> Template:
+        return at(depth - 1) if depth else Template(body)
+
+    assert at(0).variables == at(400).variables == {"x": 1}
 
 
 @pytest.mark.parametrize(
