@@ -1,7 +1,7 @@
 """Builds a whole app from settings: the one place that knows every concrete class."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ from streamapp.streaming.dead_letters import DeadLetters
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.example_topic import ExampleTopic
 from streamapp.streaming.faust_metrics import watch_faust
+from streamapp.streaming.feed import events
 from streamapp.streaming.health import AppHealth
 from streamapp.streaming.inbox import Inbox
 from streamapp.streaming.ledger import Ledger
@@ -117,7 +118,8 @@ def create_app(
     router = traced.router(router)
     outcomes = Observed(metrics)
     emitter = Emitter(lambda *record: app.producer.send(*record))
-    ledger = _ledger(app, settings, emitter)
+    answers = _answers(app, settings, lambda partitions: ledger.rebuild(partitions))
+    ledger = _ledger(app, settings, emitter, answers)
     requests = _raw_topic(app, settings, "requests")
     answering = Answering(
         router=router,
@@ -190,7 +192,7 @@ def create_app(
     @app.agent(requests, name="generate", concurrency=1)
     async def generate(stream: Any) -> None:
         """Hand every request record to the window."""
-        async for event in stream.noack().events():
+        async for event in events(stream.noack()):
             await window.take(event)
 
     @app.on_partitions_assigned.connect
@@ -200,7 +202,9 @@ def create_app(
         mine = sum(tp.topic == settings.topic("requests") for tp in assigned)
         routes.set_share(mine / settings.partitions)
 
-    health = AppHealth(app, impaired=lambda: [*routes.impaired(), *examples.impaired()])
+    health = AppHealth(
+        app, impaired=lambda: [*routes.impaired(), *examples.impaired(), *answers.impaired()]
+    )
     install(
         app,
         answerer=ObservedRouter(router, outcomes),
@@ -259,14 +263,16 @@ def _examples(settings: Settings, topic: ExampleTopic, routes: Routes) -> Exampl
     return ExamplesManager(sources.fetch, clock=time.monotonic, embed=embed)
 
 
-def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:
+def _answers(
+    app: StreamApp, settings: Settings, on_recovered: Callable[[set[int]], None]
+) -> AnswersTable:
     # The changelog topic exists before Faust looks for it: see streaming/topics.py.
-    table = AnswersTable(
-        app,
-        partitions=settings.partitions,
-        on_recovered=lambda partitions: ledger.rebuild(partitions),
-    )
+    table = AnswersTable(app, partitions=settings.partitions, on_recovered=on_recovered)
     app.tables.add(table)
+    return table
+
+
+def _ledger(app: StreamApp, settings: Settings, emitter: Emitter, table: AnswersTable) -> Ledger:
     requests = settings.topic("requests")
 
     async def append(key: bytes, value: bytes, partition: int, lease: Lease) -> None:
@@ -275,7 +281,7 @@ def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:
         )
         table.data.set_persisted_offset(place.topic_partition, place.offset)
 
-    ledger = Ledger(
+    return Ledger(
         lambda: table.data,
         append,
         committed=lambda partition: app.committed(TP(requests, partition)),
@@ -283,5 +289,3 @@ def _ledger(app: StreamApp, settings: Settings, emitter: Emitter) -> Ledger:
         ttl_s=settings.ledger_ttl_s,
         max_bytes=settings.ledger_max_mb * 1_000_000,
     )
-
-    return ledger

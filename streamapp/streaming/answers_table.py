@@ -8,12 +8,16 @@ their beginning.
 """
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import faust
 from faust.tables.manager import TableManager
 from faust.tables.table import Table
 from faust.types import TP
+from faust.types.stores import StoreT
+from yarl import URL
+
+from streamapp.streaming.spare_store import SpareStore
 
 TABLE_ANSWERS = "answers"
 
@@ -40,6 +44,27 @@ class AnswersTable(Table[bytes, bytes]):
         )
         self._on_recovered = on_recovered
         self._held: set[int] = set()
+
+    def _new_store_by_url(self, url: str | URL) -> StoreT[Any, Any]:
+        """Return the store; one on a disk does without it where it must."""
+        if URL(url).scheme != "rocksdb":
+            return super()._new_store_by_url(url)
+        return SpareStore(
+            url,
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            key_serializer=self.key_serializer,
+            value_serializer=self.value_serializer,
+            value_type=self.value_type,
+            loop=self.loop,
+            options=self.options,
+        )
+
+    def impaired(self) -> list[str]:
+        """Return what the store does without."""
+        return self.data.impaired() if isinstance(self.data, SpareStore) else []
 
     async def on_rebalance(
         self,

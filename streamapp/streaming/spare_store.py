@@ -1,0 +1,162 @@
+"""RocksDB for a table that does without the disk where that takes no more.
+
+What a table holds is on its changelog in Kafka; the disk only makes a restart faster. So a full
+or broken disk must not end the worker: from the first write that fails a partition's new
+entries are kept in memory, and its offset on disk stays where it was, so that the next start
+reads from Kafka what the disk does not hold. RocksDB itself takes no write after an error until
+it is opened again: a restart, or the partition's next assignment, goes back to the disk.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import structlog
+from faust.stores import rocksdb
+from faust.types import EventT
+
+log = structlog.get_logger(__name__)
+
+
+class SpareStore(rocksdb.Store):
+    """Faust's store, with memory to spare."""
+
+    def impaired(self) -> list[str]:
+        """Return ``store`` where a partition is without its disk."""
+        return ["store"] if any(db.is_spare for db in self._dbs.values()) else []
+
+    def _open_for_partition(self, partition: int) -> Any:
+        spare = SpareDB(self.offset_key, partition)
+        try:
+            spare.disk = super()._open_for_partition(partition)
+        except Exception as error:  # rocksdict has no other
+            spare.do_without(error)
+        return spare
+
+    def apply_changelog_batch(
+        self,
+        batch: Iterable[EventT[Any]],
+        to_key: Callable[[Any], Any],
+        to_value: Callable[[Any], Any],
+    ) -> None:
+        """Write events of the changelog; where the disk takes no batch, one by one to memory."""
+        events = list(batch)
+        try:
+            super().apply_changelog_batch(events, to_key, to_value)
+        except DiskRefused:
+            for event in events:
+                message = event.message
+                db = self._db_for_partition(message.partition)
+                if message.value is None:
+                    db.delete(message.key)
+                else:
+                    db.put(message.key, message.value)
+
+
+class DiskRefused(Exception):
+    """A batch was not written: put its entries one by one."""
+
+
+class SpareDB:
+    """One partition: RocksDB's own interface, as far as Faust uses it.
+
+    Args:
+        offset_key: Under which Faust keeps how far the changelog was read.
+        partition: For the log.
+
+    Attributes:
+        disk: The database; None where it could not be opened.
+        is_spare: Whether the disk is done without.
+    """
+
+    def __init__(self, offset_key: bytes, partition: int) -> None:
+        self.disk: Any = None
+        self.is_spare = False
+        self._offset_key = offset_key
+        self._partition = partition
+        self._offset: bytes | None = None
+        #: What the disk did not take; None for what it did not delete.
+        self._kept: dict[bytes, bytes | None] = {}
+
+    def do_without(self, error: Exception) -> None:
+        """Leave the disk alone from now on.
+
+        Raises:
+            Exception: The error itself where it is none of the disk: a lock, or a damaged file.
+        """
+        text = str(error)
+        if not text.startswith("IO error") or "lock" in text:
+            raise error
+        self.is_spare = True
+        log.error(
+            "store.disk_failed",
+            partition=self._partition,
+            reason=text[:200],
+            hint="entries are kept in memory; free STREAMAPP_DATA_DIR, then restart this worker",
+        )
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value."""
+        if key in self._kept:
+            return self._kept[key]
+        found: bytes | None = self.disk.get(key) if self.disk is not None else None
+        return found
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Write to the disk, or to memory where that fails."""
+        if key == self._offset_key:
+            # The one before: its entry is on disk by now, and this one's may not get there.
+            self._offset, last = value, self._offset
+            if last is not None:
+                self._try(lambda: self.disk.put(key, last))
+        elif not self._try(lambda: self.disk.put(key, value)):
+            self._kept[key] = value
+
+    def delete(self, key: bytes) -> None:
+        """Delete it, or remember that it is deleted."""
+        self._kept.pop(key, None)
+        if not self._try(lambda: self.disk.delete(key)) and self.get(key) is not None:
+            self._kept[key] = None
+
+    def write(self, batch: Any) -> None:
+        """Write a batch.
+
+        Raises:
+            DiskRefused: The disk took nothing of it.
+        """
+        if not self._try(lambda: self.disk.write(batch)):
+            raise DiskRefused
+
+    def key_may_exist(self, key: bytes) -> bool:
+        """Return False only for a key that is not there."""
+        if key in self._kept:
+            return True
+        return self.disk is not None and bool(self.disk.key_may_exist(key))
+
+    def iter(self) -> Any:
+        """Return a cursor; Faust only asks it to go to its start."""
+        return self.disk.iter() if self.disk is not None else _NoCursor()
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield all keys."""
+        return (key for key, _ in self.items())
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all keys with their values."""
+        if self.disk is not None:
+            yield from (item for item in self.disk.items() if item[0] not in self._kept)
+        yield from ((key, value) for key, value in list(self._kept.items()) if value is not None)
+
+    def _try(self, write: Callable[[], object]) -> bool:
+        if self.is_spare:
+            return False
+        try:
+            write()
+        except Exception as error:  # rocksdict has no other
+            self.do_without(error)
+            return False
+        return True
+
+
+class _NoCursor:
+    def seek_to_first(self) -> None:
+        """Stand still."""
