@@ -12,7 +12,7 @@ from streamapp.telemetry.metrics import Metrics
 
 INTRO = """`GET /metrics` has these for Prometheus, each worker its own; sum over workers. Units are
 seconds, bytes and US dollars, but for what Faust gives in milliseconds. Labels never hold an id,
-a key or text. [Grafana and alerts](../runbook.md) use these names."""
+a key or text. [Grafana and alerts](../runbook/index.md) use these names."""
 
 LABELS = """| label | holds |
 | --- | --- |

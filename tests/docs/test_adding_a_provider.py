@@ -1,0 +1,120 @@
+"""docs/adding-a-provider.md does what it says, against a server that speaks its protocol."""
+
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from streamapp.errors import ProviderRejected
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.routes import Routes
+from streamapp.processors.registry import Registry
+from streamapp.processors.router import Router
+from streamapp.prompts.registry import PromptRegistry
+from streamapp.settings import ModelSettings, ProviderSettings, Settings
+from tests.docs.pages import DOCS, blocks
+
+PAGE = DOCS / "adding-a-provider.md"
+
+
+class House:
+    """The server of the page; statuses that are queued are answered first."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.requests: list[Any] = []
+        self.base_url = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.requests.append(await request.json())
+        if self.statuses:
+            return web.Response(status=self.statuses.pop(0), headers={"Retry-After": "0"})
+        return web.json_response(json.loads(blocks(PAGE, "json")[1].text))
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """A running server."""
+    server, app = House(), web.Application()
+    app.router.add_post("/answer", server.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield server
+    await runner.cleanup()
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The page's file, imported."""
+    (block,) = blocks(PAGE, "python")[:1]
+    (tmp_path / block.title).write_text(block.text)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield import_module("house")
+    sys.modules.pop("house")
+
+
+@pytest.fixture
+async def router(module: Any, house: House) -> AsyncIterator[Router]:
+    """What answers records by the page's provider, built by the page's line."""
+    line = blocks(PAGE, "python")[1].text
+    build = eval(f"{{{line}}}", vars(module))["house"]
+    provider: LLMProvider = build("house", ProviderSettings(kind="openai", base_url=house.base_url))
+    settings = Settings(
+        providers={"house": ProviderSettings(kind="openai")},
+        models={"default": ModelSettings(targets=["house/poet-2"])},
+    )
+    yield Router(
+        registry=Registry.load(()),
+        prompts=PromptRegistry.load(Path("none")),
+        routes=Routes(settings, {"house": provider}),
+        deadline_s=30,
+        clock=time.monotonic,
+        now=lambda: datetime.now(UTC),
+    )
+    await provider.aclose()
+
+
+async def answered(router: Router) -> Any:
+    """Return the response to a chat of the page's message."""
+    messages = json.loads(blocks(PAGE, "json")[0].text)["messages"]
+    record = {"type": "chat", "messages": messages, "max_tokens": 100}
+    request = router.decode(json.dumps(record).encode())
+    return (await router.answer(request, id="r-1", key=None)).response
+
+
+async def test_the_protocol_is_spoken_as_shown(router: Router, house: House) -> None:
+    """The request is the page's first JSON, and its second one becomes the response."""
+    response = await answered(router)
+
+    assert house.requests == [json.loads(blocks(PAGE, "json")[0].text)]
+    assert (response.output, response.provider, response.model) == ("Good day.", "house", "poet-2")
+    assert response.usage.model_dump() == {"input_tokens": 3, "output_tokens": 2}
+
+
+async def test_a_limit_and_an_outage_are_tried_again(router: Router, house: House) -> None:
+    """429 and 503 cost an attempt each, and the record is answered."""
+    house.statuses = [429, 503]
+
+    response = await answered(router)
+
+    assert (response.attempts, response.finish_reason) == (3, "stop")
+
+
+async def test_a_refusal_ends_the_record(router: Router, house: House) -> None:
+    """422 is not tried again."""
+    house.statuses = [422]
+
+    with pytest.raises(ProviderRejected):
+        await answered(router)
+
+    assert len(house.requests) == 1
