@@ -1,23 +1,25 @@
 # The worker in a slim image: dependencies from the lock file, no build tools, no root.
-FROM python:3.11-slim AS build
-ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+FROM python:3.11-slim-bookworm AS build
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1
 RUN pip install --no-cache-dir uv==0.13.9
-WORKDIR /build
+WORKDIR /app
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --frozen --no-dev --no-install-project
+RUN uv sync --frozen --no-dev --extra redis --extra otel --no-install-project
 COPY streamapp ./streamapp
-RUN uv sync --frozen --no-dev --no-editable
+RUN uv sync --frozen --no-dev --extra redis --extra otel --no-editable
 
-FROM python:3.11-slim
+FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home streamapp \
     && install -d -o streamapp -g streamapp /data
-COPY --from=build /build/.venv /build/.venv
-ENV PATH=/build/.venv/bin:$PATH \
+# Owned by root: the worker cannot change its own code, also where the root is not read-only.
+COPY --from=build /app/.venv /app/.venv
+ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
     STREAMAPP_DATA_DIR=/data \
     STREAMAPP_LOG_FORMAT=json
 WORKDIR /data
-USER 10001
+USER 10001:10001
 VOLUME /data
 EXPOSE 6066
 STOPSIGNAL SIGTERM

@@ -1,0 +1,1 @@
+"""What is in deploy/, read and judged without running it."""

@@ -1,0 +1,41 @@
+"""The queries of alerts and dashboard; tests/e2e/test_containers.py holds them to a worker."""
+
+import pytest
+
+from tests.support.queries import alert_rules, needs, offered, queries, unmet
+
+
+@pytest.mark.parametrize(("where", "query"), list(queries()), ids=lambda value: value[:40])
+def test_query_is_promql(where: str, query: str) -> None:
+    """Every query parses, its types fit, and it asks for our metrics, Faust's or `up`."""
+    metrics, _ = needs(query)
+
+    assert metrics
+    assert all(name.startswith(("streamapp_", "faust_")) or name == "up" for name in metrics), where
+
+
+def test_every_alert_says_what_to_do() -> None:
+    """An alert has a severity, a summary and a page of the runbook of its own."""
+    rules = alert_rules()
+
+    assert {rule["labels"]["severity"] for rule in rules} <= {"critical", "warning"}
+    assert all(rule["annotations"]["summary"] for rule in rules)
+    pages = [rule["annotations"]["runbook"] for rule in rules]
+    assert len(set(pages)) == len(rules)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("sum by (kind) (rate(a_total{type='x'}[5m]))", set()),
+        ("sum(b_total)", {"b_total"}),
+        ("sum by (other) (a_total)", {"other"}),
+        ("a_total{other='x'} > 1", {"other"}),
+        ("up == 0", set()),
+    ],
+)
+def test_what_no_worker_offers_is_found(query: str, expected: set[str]) -> None:
+    """A metric or label that a scrape lacks is named: the check itself works."""
+    offer = offered('# TYPE a_total counter\na_total{kind="k",type="t"} 1.0\n')
+
+    assert unmet(query, offer) == expected
