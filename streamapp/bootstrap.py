@@ -203,7 +203,13 @@ def create_app(
         routes.set_share(mine / settings.partitions)
 
     health = AppHealth(
-        app, impaired=lambda: [*routes.impaired(), *examples.impaired(), *answers.impaired()]
+        app,
+        impaired=lambda: [
+            *routes.impaired(),
+            *costs.impaired(),
+            *examples.impaired(),
+            *answers.impaired(),
+        ],
     )
     install(
         app,

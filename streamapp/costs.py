@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
@@ -46,15 +46,20 @@ class Costs:
             app, topic=settings.topic("spend"), spend=spend, read=SpendTopic(settings).read
         )
         app.tables.add(self._spent)
+        self._budgets = Budgets(settings.budgets, spend, now=time.time)
         self.economy = Economy(
             prices=self._prices,
             payers=(meter, lambda bill: _spent(metrics, bill)),
-            budgets=Budgets(settings.budgets, spend, now=time.time),
+            budgets=self._budgets,
             tiers=self._tiers,
             cache_ttl_s=settings.cache_ttl_s,
             on_lookup=lambda tier, hit: metrics.looked_up(tier, hit=hit),
         )
         app.add_future(self._reports.watch())
+
+    def impaired(self) -> Sequence[str]:
+        """Return the budgets that keep records waiting."""
+        return [f"budget {name}" for name in self._budgets.holding]
 
     async def look_up(self, targets: Iterable[str]) -> None:
         """Find the prices of all targets, and say which have none, before the first record."""

@@ -80,6 +80,16 @@ class Budgets:
         self._current()
         return tuple(sorted(self._told))
 
+    @property
+    def holding(self) -> tuple[str, ...]:
+        """Those of the spent budgets that keep calls waiting."""
+        spent = self.spent
+        return tuple(
+            budget.name
+            for budget in self._budgets
+            if budget.settings.action == "hold" and budget.name in spent
+        )
+
     def strictest_spent(self, tenant: str) -> Budget | None:
         """Return the strictest budget with nothing left for ``tenant``, or None."""
         windows = self._current()

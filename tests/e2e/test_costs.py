@@ -96,6 +96,13 @@ async def test_budget_of_a_day_stops_at_its_cap_over_workers_and_restarts(
         assert len(provider.calls) == len(times)
 
 
+async def get(worker: WorkerProcess, path: str) -> Any:
+    """Return the body of a page."""
+    url = f"http://127.0.0.1:{worker.port}{path}"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        return await response.json()
+
+
 async def usage(stage: Stage) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Return the usage records so far, by model and tenant."""
     found = defaultdict(list)
@@ -164,3 +171,29 @@ async def test_spent_budget_of_a_tenant_is_answered_by_another_model(
         seconds = Counter((key, one["at"]) for key, ones in found.items() for one in ones)
         assert max(seconds.values()) <= 2
         assert worker.has_logged("cost.price_unknown")
+
+
+@pytest.mark.chaos  # two starts of a worker for what the unit tests show piece by piece
+@pytest.mark.timeout(60)
+async def test_held_records_wait_for_a_larger_budget(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Beyond the limit nothing is answered or dead; what was spent counts after a restart."""
+    async with Stage(kafka, tmp_path) as stage:
+        provider = stage.provider
+        settings = budgeted(stage, tmp_path, limit_records=10, action="hold")
+        await stage.open()
+        worker = await stage.ready_worker(**settings, drain_s=0.5)
+
+        await stage.produce([ask(f"r-{number}") for number in range(30)])
+        await until(lambda: worker.has_logged("budget.spent"), 10)
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes) == 10, 10)
+        assert await worker.is_ready()
+        assert "budget daily" in (await get(worker, "/readyz"))["degraded"]
+
+        worker.sigterm()
+        await worker.wait(30)
+        budgeted(stage, tmp_path, limit_records=25, action="hold")
+        worker.start()
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes) == 25, 30)
+
+        assert len(provider.calls) == 25
+        assert not stage.report().dead

@@ -172,6 +172,21 @@ async def test_spent_budgets_can_be_told(clock: FakeClock) -> None:
     assert budgets.spent == ()
 
 
+@pytest.mark.parametrize(("action", "holding"), [("hold", ("b",)), ("dead_letter", ())])
+async def test_holding_budgets_can_be_told(
+    action: Any, holding: tuple[str, ...], clock: FakeClock
+) -> None:
+    """A spent budget that keeps calls waiting is told apart from the others."""
+    settings = {"b": BudgetSettings(limit_records=1, action=action)}
+    budgets = Budgets(settings, Spend("w"), now=clock)
+    assert budgets.holding == ()
+
+    budgets.count_record("")
+    budgets.strictest_spent("")
+
+    assert budgets.holding == holding
+
+
 async def test_downgrade_answers_by_another_route(
     make: Make, llm: FakeProvider, cheap: FakeProvider
 ) -> None:

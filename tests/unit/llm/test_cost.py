@@ -75,11 +75,12 @@ def test_unknown_price_is_none(provider: str, model: str) -> None:
 
 
 def test_unknown_price_is_said_once() -> None:
-    """The log names provider and model of an unknown price, once."""
+    """The log names provider and model of an unknown price, once, at start or at an answer."""
     prices = Prices(PROVIDERS)
     with capture_logs() as logs:
-        for _ in range(3):
-            prices.cost_usd(Usage(input_tokens=1), provider="own", asked="m", answered="m")
+        prices.look_up(["own/m"])
+        for answered in ("m", "m", "m-2030-01-01"):
+            prices.cost_usd(Usage(input_tokens=1), provider="own", asked="m", answered=answered)
 
     assert [(line["event"], line["provider"], line["model"]) for line in logs] == [
         ("cost.price_unknown", "own", "m")
