@@ -28,7 +28,7 @@ class SpareStore(rocksdb.Store):
         spare = SpareDB(self.offset_key, partition)
         try:
             spare.disk = super()._open_for_partition(partition)
-        except Exception as error:  # rocksdict has no other
+        except Exception as error:
             spare.do_without(error)
         return spare
 
@@ -80,18 +80,23 @@ class SpareDB:
     def do_without(self, error: Exception) -> None:
         """Leave the disk alone from now on.
 
+        A damaged database counts as well: Kafka has what was in it.
+
         Raises:
-            Exception: The error itself where it is none of the disk: a lock, or a damaged file.
+            Exception: The error itself where it is none of the disk: a lock that Faust waits
+                for, or a fault of the caller.
         """
         text = str(error)
-        if not text.startswith("IO error") or "lock" in text:
+        # rocksdict raises no more special class.
+        is_lock = text.startswith(("IO error: While lock file", "IO error: lock hold"))
+        if is_lock or type(error) is not Exception:
             raise error
         self.is_spare = True
         log.error(
             "store.disk_failed",
             partition=self._partition,
             reason=text[:200],
-            hint="entries are kept in memory; free STREAMAPP_DATA_DIR, then restart this worker",
+            hint="kept in memory; free STREAMAPP_DATA_DIR, or empty it, then restart this worker",
         )
 
     def get(self, key: bytes) -> bytes | None:
@@ -151,7 +156,7 @@ class SpareDB:
             return False
         try:
             write()
-        except Exception as error:  # rocksdict has no other
+        except Exception as error:
             self.do_without(error)
             return False
         return True
