@@ -1,0 +1,67 @@
+"""A wrong setting is named, and what stands in it is not: it may be a secret."""
+
+from pathlib import Path
+
+import pytest
+
+from streamapp.bootstrap import create_app
+from streamapp.errors import ConfigurationError
+from streamapp.settings import load_settings
+
+CANARY = "canary-7f3a"
+SASL = {"STREAMAPP_KAFKA_SASL_USERNAME": "u", "STREAMAPP_KAFKA_SASL_PASSWORD": CANARY}
+OPENAI = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1", "STREAMAPP_MODEL": "m"}
+
+WRONG: dict[str, dict[str, str]] = {
+    "password in the clear": {"STREAMAPP_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", **SASL},
+    "no such mechanism": {"STREAMAPP_KAFKA_SASL_MECHANISM": CANARY, **SASL},
+    "broker with a password": {"STREAMAPP_BROKER": f"http://user:{CANARY}@host"},
+    "one certificate of two": {
+        "STREAMAPP_API_KEYS": CANARY,
+        "STREAMAPP_WEB_CERT_FILE": "/none",
+    },
+    "port": {"STREAMAPP_WEB_PORT": CANARY},
+    "level": {"STREAMAPP_LOG_LEVEL": CANARY},
+    "key that no header can carry": {**OPENAI, "OPENAI_API_KEY": f"{CANARY}\u00e9"},
+    "address with a password": {
+        **OPENAI,
+        "OPENAI_API_KEY": CANARY,
+        "OPENAI_BASE_URL": f"https://user:{CANARY}@host/v1",
+    },
+    "cache": {"STREAMAPP_CACHE_URL": f"rediss//:{CANARY}@host"},
+    "collector": {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"authorization={CANARY}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    },
+}
+FILES = {
+    "key in the file": f'[providers.p]\nkind = "openai"\napi_key = "{CANARY}"\nkey = "{CANARY}"\n',
+    "no TOML": f'[providers.p]\napi_key = "{CANARY}\n',
+    "list for a name": f'[providers.p]\nkind = "openai"\napi_key_env = ["{CANARY}"]\n',
+}
+
+
+@pytest.mark.parametrize("variables", WRONG.values(), ids=WRONG)
+def test_a_wrong_variable_is_not_quoted(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start is refused with a line that says what to change."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigurationError) as caught:
+        create_app(load_settings())
+
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_a_wrong_file_is_not_quoted(text: str) -> None:
+    """The same for the file, which holds the names of secrets at most."""
+    Path("streamapp.toml").write_text(text)
+
+    with pytest.raises(ConfigurationError) as caught:
+        create_app(load_settings())
+
+    assert CANARY not in str(caught.value)
