@@ -26,6 +26,7 @@ Nothing of Faust runs here: a record is anything with the shape of its ``Event``
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from itertools import chain
 from typing import Any, Literal, Protocol
@@ -36,6 +37,11 @@ from streamapp.errors import StreamappError
 from streamapp.streaming.lane import Lane, Verdict
 
 Ordering = Literal["key", "partition", "none"]
+
+#: A full window takes again when an eighth of it is free: to wake who feeds it for each record
+#: that finishes costs as much as to take one. It looks so often, too, lest a long queue behind
+#: one slow key keep the other keys' records out; seconds.
+PATIENCE_S = 0.05
 
 
 class Message(Protocol):
@@ -152,6 +158,7 @@ class Window:
         self._is_awake = is_awake
         self._max_in_flight = max_in_flight
         self._max_pending = max_pending
+        self._low_water = max_pending - max(1, max_pending // 8)
         self._ordering = ordering
         self._lease = Lease(-1)
         self._is_open = False
@@ -257,7 +264,9 @@ class Window:
         """
         while self.is_full and self._is_open:
             self._changed.clear()
-            await self._changed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._changed.wait()
         message = event.message
         lease, tp = self._lease, message.tp
         lane = self._lanes.get(tp)
@@ -338,7 +347,8 @@ class Window:
         while self._ready and len(self._tasks) < self._max_in_flight:
             self._waiting -= 1
             self._start(self._ready.popleft())
-        self._changed.set()
+        if len(self._tasks) + self._waiting <= self._low_water:
+            self._changed.set()
 
     def _discard(self) -> None:
         """End the generation: no task of it writes or acks from here on."""

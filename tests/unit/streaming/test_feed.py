@@ -1,10 +1,13 @@
 import asyncio
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import faust
 import pytest
 from faust.transport.consumer import Consumer as FaustConsumer
 
-from streamapp.streaming.feed import Consumer, Feeding
+from streamapp.streaming.feed import AT_ONCE, Consumer, Feeding, events
 
 
 class Tasks:
@@ -74,7 +77,7 @@ async def test_suspended_flow_gives_a_waiting_hand_over_up() -> None:
 async def test_stop_gives_a_waiting_hand_over_up() -> None:
     """A consumer that stops says so."""
     feeding = Feeding()
-    waiting = asyncio.create_task(feeding.wait_first(asyncio.Event().wait(), asyncio.Event()))
+    waiting = asyncio.create_task(feeding.wait_first(asyncio.Event().wait(), asyncio.Event().wait()))
     await asyncio.sleep(0)
 
     feeding._stopped.set()
@@ -99,3 +102,84 @@ def test_consumer_waits_in_this_way() -> None:
     """Faust's loop over fetched records calls our ``wait_first``."""
     assert Consumer.wait_first is Feeding.wait_first
     assert "wait_first" in FaustConsumer._drain_messages.__code__.co_names
+
+
+class FakeStream:
+    """A stream of Faust's shape: events come one by one, or wait in the channel's queue."""
+
+    def __init__(self, first: list[Any], waiting: list[Any]) -> None:
+        self.heard: list[Any] = []
+        self.current: list[Any] = []
+        self._first = first
+        self.channel = SimpleNamespace(queue=asyncio.Queue())
+        for event in waiting:
+            self.channel.queue.put_nowait(event)
+        self.is_active = True
+        self.app = SimpleNamespace(
+            sensors=SimpleNamespace(
+                on_stream_event_in=lambda tp, offset, stream, event: self.heard.append(offset),
+                on_stream_event_out=lambda tp, offset, stream, event, state: None,
+            ),
+            consumer=SimpleNamespace(track_message=lambda message: self.tracked(message)),
+            flow_control=SimpleNamespace(is_active=lambda: self.is_active),
+        )
+        self.unacked: list[int] = []
+
+    def tracked(self, message: Any) -> None:
+        self.unacked.append(message.offset)
+
+    def _set_current_event(self, event: Any) -> None:
+        self.current.append(event.message.offset)
+
+    async def events(self) -> Any:
+        for event in self._first:
+            yield event
+
+
+def event(offset: int) -> Any:
+    """An event as Faust hands it to a stream."""
+    return SimpleNamespace(message=SimpleNamespace(tp="tp", offset=offset, tracked=False))
+
+
+async def test_waiting_events_come_in_one_turn() -> None:
+    """What waits behind an event follows it in order, tracked and current as Faust does it."""
+    stream, turns = FakeStream([event(0)], [event(1), event(2)]), 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+
+    asyncio.get_running_loop().call_soon(turn)
+    taken = [event.message.offset async for event in events(stream)]  # type: ignore[arg-type]
+
+    assert taken == [0, 1, 2]
+    assert stream.unacked == stream.heard == stream.current == [1, 2]
+    assert turns == 0
+
+
+async def test_batches_leave_turns_to_others() -> None:
+    """A long queue is taken in parts, each begun by Faust, which lets the loop turn."""
+    waiting = [event(offset) for offset in range(1, 2 * AT_ONCE)]
+    stream = FakeStream([event(0)], waiting)
+
+    taken = [event.message.offset async for event in events(stream)]  # type: ignore[arg-type]
+
+    assert taken == list(range(AT_ONCE + 1))
+    assert stream.channel.queue.qsize() == AT_ONCE - 1
+
+
+async def test_suspended_flow_leaves_what_waits() -> None:
+    """In a rebalance Faust clears the queue: nothing of it is taken."""
+    stream = FakeStream([event(0)], [event(1)])
+    stream.is_active = False
+
+    taken = [event.message.offset async for event in events(stream)]  # type: ignore[arg-type]
+
+    assert taken == [0]
+
+
+def test_faust_still_turns_the_loop_for_each_event() -> None:
+    """The reason for taking many at once; when it is gone, so can be ``events``."""
+    source = Path(faust.__file__).parent / "_cython" / "streams.pyx"
+
+    assert "            await sleep(0)\n" in source.read_text()

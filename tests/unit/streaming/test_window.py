@@ -108,6 +108,22 @@ async def test_take_waits_when_full(broker: FakeBroker) -> None:
     assert await taking
 
 
+async def test_long_queue_behind_one_key_keeps_no_other_out() -> None:
+    """A full window takes again, too, where one key's queue alone holds most of it."""
+    broker = FakeBroker({T0: log(*"a" * 30, *"b", *"c")}, max_in_flight=4, max_pending=31)
+    broker.assign()
+    for _ in range(31):
+        await broker.deliver(T0)
+
+    taking = asyncio.ensure_future(broker.deliver(T0))
+    await settle()
+    await broker.finish(30)
+    await asyncio.wait_for(taking, 5)
+    await settle()
+
+    assert running(broker) == [0, 31]
+
+
 async def test_event_that_waited_across_a_revoke_is_dropped(broker: FakeBroker) -> None:
     """A record of the old generation is not run in the new one."""
     for _ in range(8):
