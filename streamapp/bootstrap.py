@@ -84,7 +84,7 @@ def create_app(
         name: traced.provider(name, Metered(provider, name=name, meter=metrics))
         for name, provider in providers.items()
     }
-    app = faust_app(settings)
+    app = faust_app(settings, middlewares=traced.middlewares)
     watch_faust(app, metrics.registry)
     costs = Costs(app, settings, metrics=metrics)
     routes = Routes(settings, providers, economy=costs.economy, observer=traced.observer(metrics))
@@ -143,7 +143,7 @@ def create_app(
     )
     inbox = Inbox(
         settings.topic("requests"),
-        lambda *record: app.producer.send(*record),
+        traced.send(lambda *record: app.producer.send(*record)),
         partitions=settings.partitions,
         ledger=ledger,
         window=window,

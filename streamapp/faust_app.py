@@ -1,14 +1,17 @@
 """Faust's own app, with settings under which its workers lose nothing."""
 
+from collections.abc import Sequence
+
 from streamapp.settings import Settings
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.streaming.security import broker_credentials
 from streamapp.streaming.worker import Worker
+from streamapp.web.middleware import Middleware
 from streamapp.web.server import Web, web_options
 
 
-def faust_app(settings: Settings) -> StreamApp:
-    """Return the app, without anything in it."""
+def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> StreamApp:
+    """Return the app, without anything in it; ``middlewares`` see every request first."""
 
     class App(StreamApp):
         def _new_web(self) -> Web:
@@ -46,5 +49,5 @@ def faust_app(settings: Settings) -> StreamApp:
         producer_max_request_size=1_040_000,
         # What gathers while a request is on its way leaves with the next one, however much it is.
         producer_max_batch_size=262_144,
-        **web_options(settings),
+        **web_options(settings, outermost=middlewares),
     )

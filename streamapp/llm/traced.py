@@ -1,4 +1,4 @@
-"""A span for each attempt at a provider, by OpenTelemetry's names for generative AI.
+"""Spans for attempts at providers, by OpenTelemetry's names for generative AI.
 
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """
@@ -11,6 +11,7 @@ from yarl import URL
 
 from streamapp.errors import Failure
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import LLMProvider
 from streamapp.settings import ProviderKind, ProviderSettings
 
@@ -71,6 +72,24 @@ class TracedProvider:
     async def aclose(self) -> None:
         """Close the provider."""
         await self._provider.aclose()
+
+
+class TracedObserver:
+    """Tells the current span what the policies do."""
+
+    def __init__(self, observer: CallObserver, tracing: "Tracing") -> None:
+        self._observer = observer
+        self._tracing = tracing
+
+    def waited(self, provider: str, wait_s: float) -> None:
+        """Add the wait for a limit as a span."""
+        self._observer.waited(provider, wait_s)
+        self._tracing.past("wait for limit", wait_s, {"streamapp.provider": provider})
+
+    def retried(self, provider: str, reason: str) -> None:
+        """Add the retry as an event."""
+        self._observer.retried(provider, reason)
+        self._tracing.event("retry", {"streamapp.provider": provider, "error.type": reason})
 
 
 def _asked(call: Call) -> dict[str, Any]:

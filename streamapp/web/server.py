@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,12 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings import LOOPBACK, PREFIX, Settings
 from streamapp.web.connections import CappedRunner, connection_limit
 from streamapp.web.headers import add_headers
-from streamapp.web.middleware import map_errors, refuse_foreign_pages, require_key
+from streamapp.web.middleware import (
+    Middleware,
+    map_errors,
+    refuse_foreign_pages,
+    require_key,
+)
 
 #: Longest body of a request, bytes.
 BODY_LIMIT = 2 * 1024 * 1024
@@ -27,7 +33,7 @@ IDLE_S = 75.0
 LINGERING_S = 2.0
 
 
-def web_options(settings: Settings) -> dict[str, Any]:
+def web_options(settings: Settings, *, outermost: Sequence[Middleware] = ()) -> dict[str, Any]:
     """Return the keyword arguments of ``faust.App`` that concern the web server.
 
     Faust lets its own environment variables (``WEB_BIND``, ``APP_WEB_TABLES_ENABLED``, ...)
@@ -45,6 +51,7 @@ def web_options(settings: Settings) -> dict[str, Any]:
         "web_application_options": {
             "client_max_size": BODY_LIMIT,
             "middlewares": [
+                *outermost,
                 map_errors,
                 refuse_foreign_pages(_own_hosts(settings), web_url=settings.web_url),
                 *([require_key(settings.keys)] if settings.keys else []),

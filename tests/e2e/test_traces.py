@@ -5,6 +5,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer
 
@@ -74,6 +75,14 @@ async def test_a_record_is_followed_from_producer_to_answer(
         await stage.settle(2)
         [answer] = await headers_of(stage, "responses", 1)
         [letter] = await headers_of(stage, "requests-dlt", 1)
+        asked = secrets.token_hex(16)
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{worker.port}") as http:
+            question = json.loads(ask("r-3").value or b"")
+            headers = {"traceparent": f"00-{asked}-00f067aa0ba902b7-01"}
+            for path in ("/v1/requests", "/v1/generate"):
+                async with http.post(path, json=question, headers=headers) as response:
+                    assert response.status < 300
+        await stage.settle(3)
         worker.sigterm()
         assert await worker.wait(30) == 0
 
@@ -98,6 +107,18 @@ async def test_a_record_is_followed_from_producer_to_answer(
             "chat fake-model",
         }
         assert letter["traceparent"].startswith(f"00-{bad}-00f067aa0ba902b7")
+
+        over_http = await collector.of_trace(asked, process, "POST /v1/requests")
+        doors = {span.name: span for span in over_http if span.kind == "server"}
+        assert {span.parent for span in doors.values()} == {"00f067aa0ba902b7"}
+        below = [
+            span.name for span in over_http if span.parent == doors["POST /v1/requests"].span_id
+        ]
+        assert below == [process]
+        below = [
+            span.name for span in over_http if span.parent == doors["POST /v1/generate"].span_id
+        ]
+        assert below == ["chat"]
 
         ends = {
             trace: [line for line in lines_of(worker.log, trace) if line["event"] == event]

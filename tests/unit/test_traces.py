@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -340,6 +341,15 @@ def test_standard_switches_turn_traces_off(
         monkeypatch.setenv(name, value)
 
     assert type(traces(load_settings())) is Untraced
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wants traces is told what to install."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setitem(sys.modules, "streamapp.telemetry.tracing", None)
+
+    with pytest.raises(ConfigurationError, match=r"install streamapp\[otel\]"):
+        traces(load_settings())
 
 
 @pytest.mark.parametrize(
