@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 
 import structlog
 
 from streamapp.errors import BudgetExceeded
-from streamapp.llm.billing import Bill
+from streamapp.llm.billing import NAME_LIMIT, Bill
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.spend import Account, Amounts, Spend
@@ -35,7 +36,7 @@ class Budget:
 
     def account(self, tenant: str, windows: Mapping[str, str]) -> Account:
         """Return where the calls of ``tenant`` are counted."""
-        scope = "all" if self.settings.per == "all" else f"tenant/{tenant}"
+        scope = "all" if self.settings.per == "all" else f"tenant/{_bounded(tenant)}"
         return windows[self.settings.period], scope
 
     def is_spent(self, amounts: Amounts) -> bool:
@@ -180,3 +181,10 @@ class Budgeted:
     async def aclose(self) -> None:
         """Close the provider."""
         await self._provider.aclose()
+
+
+def _bounded(tenant: str) -> str:
+    """Return what stands for ``tenant`` in a key: whoever writes records names it."""
+    if len(tenant) <= NAME_LIMIT:
+        return tenant
+    return sha256(tenant.encode()).hexdigest()

@@ -146,6 +146,16 @@ async def test_tenants_have_budgets_of_their_own(make: Make) -> None:
     assert await answered(budgeted, 3) == 2
 
 
+async def test_long_names_of_tenants_have_short_keys(make: Make) -> None:
+    """A tenant of any length has a budget of its own, and a sum that fits into a record."""
+    spend = Spend("w")
+    budgeted = make(action="dead_letter", limit_records=2, per="tenant", spend=spend)
+
+    assert await answered(budgeted, 3, tenant="a" * 1_000_000) == 2
+    assert await answered(budgeted, 3, tenant="a" * 1_000_001) == 2
+    assert [len(key) < 200 for key, _ in spend.take()] == [True, True]
+
+
 async def test_warning_is_one_line_a_window(make: Make, clock: FakeClock) -> None:
     """The action `warn` logs once and stops nothing."""
     budgeted = make(action="warn", limit_records=1)
