@@ -232,6 +232,7 @@ def create_app(
         records={type: registry.processor_for(type).record for type in registry.types},
         topics=topic_specs(settings),
         settings=settings,
+        tiers=costs.economy.tiers,
     )
     return app
 

@@ -1,7 +1,7 @@
 """What a worker would do with a record, found out on its own way but for the call itself."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from streamapp.cli.lines import Line
 from streamapp.errors import Failure
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.cost import added_usd, prices_of
-from streamapp.llm.fingerprint import Fingerprints
+from streamapp.llm.economy import Economy
 from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.llm.routes import Routes
 from streamapp.llm.tokens import ANSWER_TOKENS, estimated_tokens
@@ -21,6 +21,9 @@ from streamapp.prompts.registry import PromptRegistry
 from streamapp.records.response import Usage
 from streamapp.settings import Settings
 
+#: Returns when the answer of a fingerprint was made, or None.
+KeptSince = Callable[[str], Awaitable[float | None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -29,9 +32,10 @@ class Explanation:
     Attributes:
         problem: Kind and message of its dead letter; the rest is empty then.
         targets: ``provider/model`` of each call, where nothing fails.
-        cache: ``off``, ``possible``, or ``line N``: an equal call stands there.
-        tokens: Estimate of questions and answers together.
-        cost_usd: Estimate; None where a price is unknown.
+        cache: Of each call. ``off``: its answer is for itself; ``line N``: it is that line's;
+            ``hit`` or ``miss``: a worker keeps it, or none does; ``possible``: none was asked.
+        tokens: Estimate of questions and answers together, without those from the cache.
+        cost_usd: Estimate, likewise; None where a price is unknown.
     """
 
     line: int
@@ -57,12 +61,18 @@ class DryRun:
     Args:
         settings: Names the processors, routes and prices.
         prompts: What references are looked up in.
+        kept_since: Returns when the answer of a fingerprint was made, if workers keep one,
+            seconds since the epoch; None where no worker can be asked.
     """
 
-    def __init__(self, settings: Settings, prompts: PromptRegistry) -> None:
+    def __init__(
+        self, settings: Settings, prompts: PromptRegistry, *, kept_since: KeptSince | None = None
+    ) -> None:
         self._registry = Registry.load(settings.processor_modules)
         self._calls: list[tuple[str, Call]] = []
         self._prices = prices_of(settings)
+        self._kept_since = kept_since
+        self._ttl_s = settings.cache_ttl_s
         self._seen: dict[str, int] = {}
         self._router = Router(
             registry=self._registry,
@@ -70,6 +80,7 @@ class DryRun:
             routes=Routes(
                 _unlimited(settings),
                 {name: _Noting(name, self._calls) for name in settings.providers},
+                economy=Economy(prices=self._prices),  # gives calls their fingerprints
             ),
             deadline_s=settings.deadline_s,
             clock=time.monotonic,
@@ -86,6 +97,8 @@ class DryRun:
             answer = await self._router.answer(request, id=id, key=key)
         except Failure as failure:
             return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")
+        shared = [await self._shared(call, line.number) for _, call in self._calls]
+        paid = [noted for noted, word in zip(self._calls, shared, strict=True) if word in _PAID]
         use = answer.response.prompt
         return Explanation(
             line=line.number,
@@ -96,24 +109,26 @@ class DryRun:
             if use
             else "",
             targets=tuple(f"{provider}/{call.model}" for provider, call in self._calls),
-            cache=self._cache(line.number),
-            tokens=round(sum(estimated_tokens(call) for _, call in self._calls)),
-            cost_usd=self._cost(),
+            cache=", ".join(dict.fromkeys(shared)),
+            tokens=round(sum(estimated_tokens(call) for _, call in paid)),
+            cost_usd=self._cost(paid),
         )
 
-    def _cache(self, line: int) -> str:
-        words = []
-        for target, call in self._calls:
-            fingerprint = Fingerprints([target, call.model]).of(call) if call.cache else ""
-            first = self._seen.setdefault(fingerprint, line) if fingerprint else line
-            words.append(
-                "off" if not fingerprint else "possible" if first == line else f"line {first}"
-            )
-        return ", ".join(dict.fromkeys(words))
+    async def _shared(self, call: Call, line: int) -> str:
+        ttl_s = self._ttl_s if call.cache_ttl_s is None else call.cache_ttl_s
+        if not (call.fingerprint and self._ttl_s):
+            return "off"
+        if call.fingerprint in self._seen:
+            return f"line {self._seen[call.fingerprint]}"
+        self._seen[call.fingerprint] = line
+        if self._kept_since is None:
+            return "possible"
+        since = await self._kept_since(call.fingerprint)
+        return "miss" if since is None or since + ttl_s <= time.time() else "hit"
 
-    def _cost(self) -> Decimal | None:
+    def _cost(self, calls: Sequence[tuple[str, Call]]) -> Decimal | None:
         total: Decimal | None = Decimal(0)
-        for provider, call in self._calls:
+        for provider, call in calls:
             parameters: Mapping[str, Any] = call.parameters
             bound = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
             written = round(bound or ANSWER_TOKENS) if call.operation == "chat" else 0
@@ -124,6 +139,10 @@ class DryRun:
             )
             total = added_usd(total, cost)
         return total
+
+
+#: Words for calls that a provider would be asked for.
+_PAID = frozenset({"off", "possible", "miss"})
 
 
 class _Noting:

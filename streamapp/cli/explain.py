@@ -1,69 +1,119 @@
 """`streamapp explain`: what a worker would do with each record of a file."""
 
 import asyncio
+import time
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 import click
 from aiokafka.errors import KafkaError
 
-from streamapp.cli.dry_run import DryRun, Explanation
+from streamapp.cli.dry_run import DryRun, Explanation, KeptSince
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.lines import key_of, read_lines
 from streamapp.cli.prompt_access import reading
 from streamapp.cli.prompt_output import print_json, print_table
+from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import InvalidRecord, StreamappError
-from streamapp.prompts.registry import PromptRegistry
+from streamapp.prompts.example_sources import Sources
+from streamapp.prompts.examples import ExamplesManager, in_use
+from streamapp.prompts.files import load_files
+from streamapp.prompts.prompt import Prompt
+from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import Settings
+from streamapp.streaming.example_topic import ExampleTopic
 
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--key", metavar="FIELD", help="Field whose value is the record's key, as in send.")
+@click.option("--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a record.")
-def explain(file: IO[bytes], key: str | None, as_json: bool) -> None:
+def explain(file: IO[bytes], key: str | None, url: str | None, as_json: bool) -> None:
     r"""Explain the records of FILE, one JSON object a line; - is stdin. Nothing is sent.
 
     Each record goes its whole way but for the call: its processor, the prompt's version now,
-    the targets of its calls, tokens and price by estimate, and whether an earlier line of the
-    file pays for it already. Prompts are those of the topic; without a broker, the files.
+    the targets of its calls, tokens and price by estimate, and whether its answer is there
+    already: an earlier line of the file pays for it, or a running worker keeps it (hit).
+    Prompts are those of the topic; without a broker, the files.
 
     \b
     Exit codes: 0 all would be answered; 2 some would be dead letters.
     """
-    found = asyncio.run(_explained(file, key, as_json=as_json))
+    found = asyncio.run(_explained(file, key, url, as_json=as_json))
     wrong = sum(bool(explanation.problem) for explanation in found)
     if wrong:
         problem = f"{wrong:,} of {len(found):,} records would become dead letters"
         raise Ended(problem, EXIT_CONFIGURATION)
 
 
-async def _explained(file: IO[bytes], field: str | None, *, as_json: bool) -> list[Explanation]:
+async def _explained(
+    file: IO[bytes], field: str | None, url: str | None, *, as_json: bool
+) -> list[Explanation]:
     settings = client_settings()
-    dry_run = DryRun(settings, await _prompts(settings))
     found = []
-    for line in read_lines(file):
-        try:
-            key = key_of(line, field)
-        except InvalidRecord as error:
-            found.append(Explanation(line.number, f"line {line.number}", problem=str(error)))
-        else:
-            found.append(await dry_run.explain(line, key))
-        if as_json:
-            print_json(found[-1].to_json())
+    async with WorkerAccess(settings, url) as worker:
+        dry_run = DryRun(settings, await _prompts(settings), kept_since=await _kept_since(worker))
+        for line in read_lines(file):
+            try:
+                key = key_of(line, field)
+            except InvalidRecord as error:
+                found.append(Explanation(line.number, f"line {line.number}", problem=str(error)))
+            else:
+                found.append(await dry_run.explain(line, key))
+            if as_json:
+                print_json(found[-1].to_json())
     if not as_json:
         names = ("line", "id", "type", "prompt", "target", "cache", "tokens", "US dollars")
         print_table(names, map(_row, found))
     return found
 
 
+async def _kept_since(worker: WorkerAccess) -> KeptSince | None:
+    """Return what asks the worker for its cache; None where none answers."""
+
+    async def kept_since(fingerprint: str) -> float | None:
+        found = await worker.get(f"/v1/cache/{fingerprint}")
+        return None if found is None else float(found["created_at"])
+
+    try:
+        await worker.get(f"/v1/cache/{'0' * 32}")
+    except StreamappError:
+        click.echo(f"caches are not looked at: no worker answers at {worker.base}", err=True)
+        return None
+    return kept_since
+
+
 async def _prompts(settings: Settings) -> PromptRegistry:
+    """Return the prompts of the topic, or those of the files, with their examples."""
+    topic = ExampleTopic(settings)
+    sources = Sources(
+        directory=settings.prompts_dir,
+        hosts=settings.allowed_example_hosts,
+        from_topic=topic.fetch,
+    )
+    examples = ExamplesManager(
+        sources.fetch, clock=time.monotonic, embed=_no_vectors if settings.embed_model else None
+    )
+    prompts: Mapping[str, Prompt]
     try:
         async with reading() as log:
-            return PromptRegistry(log.history.prompts)
+            prompts = log.history.prompts
     except (StreamappError, KafkaError):
         click.echo("the prompts are those of the files: no topic to read", err=True)
-        return PromptRegistry.load(settings.prompts_dir)
+        prompts = prompts_of(load_files(settings.prompts_dir))
+    try:
+        await examples.refresh(in_use(prompts))
+    finally:
+        await topic.aclose()
+    for problem in examples.impaired():
+        click.echo(problem, err=True)
+    return PromptRegistry(prompts, examples=examples)
+
+
+async def _no_vectors(texts: Sequence[str]) -> list[list[float]]:
+    raise StreamappError("no provider is called here")
 
 
 def _row(found: Explanation) -> tuple[str, ...]:

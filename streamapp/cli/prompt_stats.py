@@ -4,16 +4,13 @@ import asyncio
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import click
-from yarl import URL
 
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.prompt_output import print_json, print_table
+from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
-
-TIMEOUT_S = 10.0
 
 
 @click.command()
@@ -50,20 +47,8 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
 
 
 async def _asked(settings: Settings, name: str, url: str | None) -> dict[str, Any]:
-    host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
-    base = (url or settings.web_url or f"http://{host}:{settings.web_port}").rstrip("/")
-    address = URL(f"{base}/v1/prompts/{quote(name, safe='')}/stats", encoded=True)
-    headers = {"Authorization": f"Bearer {settings.keys[0]}"} if settings.keys else {}
-    try:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(address, headers=headers, allow_redirects=False) as response,
-        ):
-            if response.status != 200:
-                raise StreamappError(f"{base} answers {response.status}: is the worker ready?")
-            found: dict[str, Any] = await response.json()
-            return found
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        problem = f"no worker answers at {base} ({type(error).__name__}): start one, or use --url"
-        raise StreamappError(problem) from None
+    async with WorkerAccess(settings, url) as worker:
+        found: dict[str, Any] | None = await worker.get(f"/v1/prompts/{quote(name, safe='')}/stats")
+    if found is None:
+        raise StreamappError(f"{worker.base} is no worker of streamapp: use --url")
+    return found

@@ -107,15 +107,8 @@ class PromptRegistry:
 
     @classmethod
     def of(cls, files: Mapping[str, PromptFile]) -> "PromptRegistry":
-        """Return a registry in which each file is version 1, with both labels of the system."""
-        labels = {PRODUCTION: 1, LATEST: 1}
-        return cls(
-            {
-                name: Prompt(name, {1: Version(1, f.body, f.settings, f.template)}, labels)
-                for name, f in files.items()
-            },
-            files=files,
-        )
+        """Return a registry of `prompts_of` the files."""
+        return cls(prompts_of(files), files=files)
 
     @property
     def names(self) -> list[str]:
@@ -164,3 +157,12 @@ class PromptRegistry:
             examples=self._examples.chosen(settings, sticky=sticky),
             nearest=self._examples.nearest(settings),
         )
+
+
+def prompts_of(files: Mapping[str, PromptFile]) -> dict[str, Prompt]:
+    """Return the prompts in which each file is version 1, with both labels of the system."""
+    labels = {PRODUCTION: 1, LATEST: 1}
+    return {
+        name: Prompt(name, {1: Version(1, f.body, f.settings, f.template)}, labels)
+        for name, f in files.items()
+    }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import faust
 
+from streamapp.llm.cache import CacheTier
 from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.settings import Settings
@@ -15,6 +16,7 @@ from streamapp.web.gate import Gate
 from streamapp.web.generate import Answerer, generate
 from streamapp.web.group import Group, Snapshots
 from streamapp.web.health import Health
+from streamapp.web.kept import kept
 from streamapp.web.live import live
 from streamapp.web.openai import openai
 from streamapp.web.openapi import openapi
@@ -44,6 +46,7 @@ def install(
     records: Mapping[str, type[Request]],
     topics: Sequence[Topic],
     settings: Settings,
+    tiers: Sequence[CacheTier] = (),
 ) -> None:
     """Register all views on ``app``.
 
@@ -51,6 +54,7 @@ def install(
     but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once. ``book`` holds the prompts.
     ``records`` are the record
     classes by type and ``topics`` what is created at the start: the documents tell of them.
+    ``tiers`` are those of the cache.
     """
     running = settings.max_in_flight
     admission = Admission(
@@ -72,6 +76,7 @@ def install(
         ),
         prompts(book=book, admission=admission),
         stats(variants=variants, peers=peers, admission=admission),
+        kept(tiers=tiers, peers=peers, admission=admission),
         dead_letters(letters=letters, admission=admission, longest_s=settings.deadline_s),
         live(group=Group(snapshots, peers), metrics=metrics),
         documents(

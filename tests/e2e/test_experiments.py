@@ -13,7 +13,7 @@ import pytest
 
 from streamapp.prompts.events import Labelled, Published, Split, now
 from streamapp.web.peers import HOP
-from tests.e2e.stage import Stage
+from tests.e2e.stage import API_KEY, Stage
 from tests.e2e.test_prompts import body, generate, history_of, prompts_dir, used
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
@@ -40,16 +40,26 @@ async def stats(worker: WorkerProcess, **headers: str) -> dict[str, Any]:
         return found
 
 
-async def command(worker: WorkerProcess, *arguments: str) -> dict[str, Any]:
-    """Return what a command prints as JSON."""
+async def command(
+    stage: Stage, worker: WorkerProcess, *arguments: str, stdin: bytes = b""
+) -> list[dict[str, Any]]:
+    """Return the lines of JSON that a command prints about a worker's group."""
+    settings = {
+        "STREAMAPP_BROKER": stage.broker.url,
+        "STREAMAPP_TOPIC_PREFIX": stage.prefix,
+        "STREAMAPP_MODEL": "fake-model",
+        "STREAMAPP_WEB_PORT": str(worker.port),
+        "OPENAI_BASE_URL": stage.provider.base_url,
+        "OPENAI_API_KEY": API_KEY,
+    }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "streamapp", *arguments, "--json"),
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "STREAMAPP_WEB_PORT": str(worker.port)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | settings,
     )
-    out, _ = await process.communicate()
-    found: dict[str, Any] = json.loads(out)
-    return found
+    out, _ = await process.communicate(stdin)
+    return [json.loads(line) for line in out.splitlines()]
 
 
 async def test_the_guard_moves_a_label_back_and_every_worker_follows(
@@ -93,7 +103,7 @@ async def test_the_guard_moves_a_label_back_and_every_worker_follows(
         answers = used(stage)
         dead = Counter(found[0].kind for found in stage.verifier.outcomes.values() if found[0].kind)
         told = [await stats(worker) for worker in workers]
-        printed = await command(workers[1], "prompts", "stats", "haiku")
+        [printed] = await command(stage, workers[1], "prompts", "stats", "haiku")
         alone = [await stats(worker, **{HOP: "1"}) for worker in workers]
 
     assert not report.faults, report
@@ -109,6 +119,28 @@ async def test_the_guard_moves_a_label_back_and_every_worker_follows(
             1: 0,
             2: dead["rejected"],
         }
+
+
+async def test_explain_finds_what_a_worker_keeps(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """A call that some worker of the group has the answer of is a hit, and none is made."""
+    directory = prompts_dir(tmp_path / "prompts", body(1))
+    async with Stage(kafka, tmp_path) as stage:
+        await stage.open()
+        workers = [stage.start_worker(prompts_dir=directory) for _ in range(2)]
+        await asyncio.gather(*(worker.wait_ready() for worker in workers))
+        known = [generate(f"r{number}") for number in range(10)]
+        await stage.produce(known)
+        await stage.settle(len(known))
+        paid = len(stage.provider.calls)
+        lines = b"\n".join(record.value or b"" for record in (*known, generate("new")))
+
+        found = await command(stage, workers[0], "explain", "-", stdin=lines)
+
+        made = len(stage.provider.calls) - paid
+
+    assert [one["cache"] for one in found] == ["hit"] * 10 + ["miss"]
+    assert {one["tokens"] for one in found[:10]} == {0}
+    assert made == 0
 
 
 def calls(group: dict[str, Any]) -> int:

@@ -36,6 +36,13 @@ class Version(TypedDict):
     version: str
 
 
+class KeptBody(TypedDict):
+    """Where an answer is kept for equal calls, and when it was made, seconds since the epoch."""
+
+    tier: str
+    created_at: float
+
+
 class Latency(TypedDict):
     """Seconds within which a share of the last minute's records was answered."""
 
@@ -128,6 +135,13 @@ OPERATIONS = (
     _probe("/healthz", "The older name of /livez", Liveness),
     _probe("/readyz", "Whether the worker does its work", Readiness),
     Operation("GET", "/version", "What runs here", Version),
+    Operation(
+        "GET",
+        "/v1/cache/{fingerprint}",
+        "Tell whether any worker keeps the answer of a call, without the answer",
+        KeptBody,
+        errors=(404, 503),
+    ),
 )
 
 DOCUMENTS = (

@@ -11,6 +11,7 @@ import faust
 import pytest
 from pydantic import Field
 
+from streamapp.llm.cache import CacheTier
 from streamapp.llm.pieces import Pieces
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry
@@ -245,6 +246,7 @@ async def serve(
         own_inbox: FakeInbox | None = None,
         own_snapshots: FakeSnapshots | None = None,
         others: Sequence[str] = (),
+        tiers: Sequence[CacheTier] = (),
         **overrides: Any,
     ) -> Site:
         settings = Settings(_env_file=None, web_port=free_port(), **overrides)
@@ -271,6 +273,7 @@ async def serve(
             records={type: registry.processor_for(type).record for type in registry.types},
             topics=topic_specs(settings),
             settings=settings,
+            tiers=tiers,
         )
         app.web.init_server()
         client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.web_port}")

@@ -1,12 +1,18 @@
 """`streamapp explain` where there is no broker."""
 
 import json
+import time
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner, Result
 
 from streamapp.cli import main
+from streamapp.cli.dry_run import DryRun, Explanation
+from streamapp.cli.lines import Line
+from streamapp.prompts.registry import PromptRegistry
+from streamapp.settings import load_settings
 
 NO_BROKER = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
 SUMMARIZE = {"id": "s", "type": "summarize", "text": "Kafka is a log. " * 20, "max_words": 5}
@@ -60,6 +66,43 @@ def test_an_equal_call_of_the_file_is_a_cache_hit() -> None:
     result = run(SUMMARIZE, again, uncached, arguments=("--json",))
 
     assert [found["cache"] for found in explained(result)] == ["possible", "line 1", "off"]
+
+
+async def test_what_workers_keep_is_a_hit_and_costs_nothing() -> None:
+    """As long as it is kept; what nobody keeps is a miss and is paid for."""
+    settings = load_settings(_env_file=None, cache_ttl_s=60)
+    prompts = PromptRegistry.load(Path("nowhere"))
+    asked: list[str] = []
+
+    async def explained_at(age_s: float | None) -> Explanation:
+        async def kept_since(fingerprint: str) -> float | None:
+            asked.append(fingerprint)
+            return None if age_s is None else time.time() - age_s
+
+        line = Line(1, json.dumps(SUMMARIZE).encode())
+        return await DryRun(settings, prompts, kept_since=kept_since).explain(line, None)
+
+    hit, late, miss = [await explained_at(age_s) for age_s in (10, 61, None)]
+
+    assert [found.cache for found in (hit, late, miss)] == ["hit", "miss", "miss"]
+    assert hit.tokens == 0 < miss.tokens
+    assert len(set(asked)) == 1
+
+
+def test_the_examples_of_a_prompt_are_estimated_too(tmp_path: Path) -> None:
+    """They are part of the question, and of what it is known by in the cache."""
+    example = {"variables": {"x": "word " * 100}, "output": "good"}
+    (tmp_path / "set.json").write_text(json.dumps([example]))
+    (tmp_path / "plain.md").write_text("{{ x }}")
+    (tmp_path / "shown.md").write_text("---\nexamples: {file: set.json}\n---\n{{ x }}")
+    records = [
+        {"type": "generate", "prompt": name, "variables": {"x": "y"}} for name in ("plain", "shown")
+    ]
+
+    result = run(*records, arguments=("--json",), STREAMAPP_PROMPTS_DIR=str(tmp_path))
+
+    plain, shown = explained(result)
+    assert shown["tokens"] > plain["tokens"] + 100
 
 
 def test_what_would_be_a_dead_letter_is_named() -> None:

@@ -1,0 +1,47 @@
+"""`/v1/cache/{fingerprint}`: whether an answer is kept, at this worker or another."""
+
+from streamapp.llm.cache import encode
+from streamapp.llm.completion import Completion
+from streamapp.llm.tiers import MemoryTier
+from tests.integration.web.conftest import Serve
+
+FINGERPRINT = "0123456789abcdef" * 2
+
+
+async def tier_with(value: bytes) -> MemoryTier:
+    tier = MemoryTier(max_bytes=10_000)
+    await tier.set(FINGERPRINT, value, ttl_s=60)
+    return tier
+
+
+def answer() -> bytes:
+    return encode(Completion(output="canary", model="m", provider="p"), created_at=1_000.5)
+
+
+async def test_a_kept_answer_is_told_of_and_not_shown(serve: Serve) -> None:
+    """Where it is and since when."""
+    site = await serve(tiers=[await tier_with(answer())])
+
+    status, body, _ = await site("GET", f"/v1/cache/{FINGERPRINT}")
+
+    assert (status, body) == (200, {"tier": "memory", "created_at": 1000.5})
+
+
+async def test_the_other_workers_are_asked(serve: Serve) -> None:
+    """Any worker tells for the group."""
+    other = await serve(tiers=[await tier_with(answer())])
+    site = await serve(others=["http://127.0.0.1:1", other.url])
+
+    status, body, _ = await site("GET", f"/v1/cache/{FINGERPRINT}")
+
+    assert (status, body["tier"]) == (200, "memory")
+
+
+async def test_what_nobody_keeps_is_404(serve: Serve) -> None:
+    """So is what is no answer of ours, and what is no fingerprint."""
+    other = await serve()
+    site = await serve(tiers=[await tier_with(b"garbage")], others=[other.url])
+
+    for path in (FINGERPRINT, "f" * 32, "nothing"):
+        status, body, _ = await site("GET", f"/v1/cache/{path}")
+        assert (status, body["error"]["code"]) == (404, "not_cached")
