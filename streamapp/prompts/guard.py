@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from streamapp.prompts.events import Labelled
-from streamapp.prompts.prompt import LATEST, Prompt
-from streamapp.prompts.rollback import rollback
+from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt
 from streamapp.prompts.variants import Variants
 
 AUTHOR = "guard"
@@ -25,7 +24,10 @@ class Guard:
         self._since: dict[tuple[str, str], tuple[int, int, int]] = {}
 
     def rollbacks(self, prompts: Mapping[str, Prompt]) -> Iterator[tuple[str, Labelled]]:
-        """Yield the moves that are called for now, with the names of their prompts."""
+        """Yield the moves that are called for now, with the names of their prompts.
+
+        A label goes to the version before this one; one that had none goes to production's.
+        """
         for name, prompt in prompts.items():
             for label, version in prompt.labels.items():
                 calls, faults = self._counted_since(name, label, version)
@@ -34,12 +36,14 @@ class Guard:
                     continue
                 if calls < guard.calls or faults <= guard.error_rate * calls:
                     continue
-                if prompt.before.get(label):
+                back = (prompt.before.get(label) or (prompt.labels[PRODUCTION],))[-1]
+                if back != version:
                     yield (
                         name,
-                        rollback(
-                            prompt,
-                            label,
+                        Labelled(
+                            label=label,
+                            version=back,
+                            expected=version,
                             author=AUTHOR,
                             message=f"{faults} of {calls} records failed with version {version}",
                             force=True,

@@ -142,6 +142,18 @@ def test_the_guard_leaves_outages_alone() -> None:
     assert moves(guard, prompt) == []
 
 
+def test_the_guard_moves_a_new_label_to_production() -> None:
+    """A candidate that was never elsewhere stops failing its share of the records."""
+    prompt, variants, guard = guarded(label("candidate", 2))
+    moves(guard, prompt)
+    for _ in range(4):
+        variants.failed("p", 2, "candidate", ContextLengthExceeded("x", provider="p"))
+
+    [move] = moves(guard, prompt)
+
+    assert (move.label, move.version, move.expected) == ("candidate", 1, 2)
+
+
 def test_the_guard_has_nowhere_to_go_from_the_first_version() -> None:
     """Without an earlier place the label stays; without a guard nothing is watched."""
     prompt, _ = told(publish("a", settings=GUARDED), publish("b"), label("candidate", 2))
