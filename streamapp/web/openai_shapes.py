@@ -3,7 +3,7 @@
 import base64
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, cast
 
 import orjson
 from pydantic import (
@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
@@ -36,19 +37,35 @@ def _off(value: bool) -> bool:
 Off = Annotated[bool, AfterValidator(_off), WithJsonSchema({"type": "boolean", "const": False})]
 
 
+Empty = Annotated[list[JsonValue], Field(max_length=0)]
+
+
 class StreamOptions(BaseModel):
     """What a stream holds besides the text."""
 
     model_config = ConfigDict(extra="forbid")
 
     include_usage: bool = False
+    include_obfuscation: Off | None = None
+
+
+class Turn(Message):
+    """A message, also as clients send an answer back: with all that it does not have."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # read by pydantic
+
+    refusal: NotRequired[None]
+    annotations: NotRequired[Empty | None]
+    audio: NotRequired[None]
+    function_call: NotRequired[None]
+    tool_calls: NotRequired[Empty | None]
 
 
 class ChatCompletionRequest(Sampling):
     """The body of ``POST /v1/chat/completions``; what is not listed is not supported."""
 
     model: ModelName = DEFAULT
-    messages: list[Message] = Field(min_length=1, fail_fast=True)
+    messages: list[Turn] = Field(min_length=1, fail_fast=True)
     response_format: ResponseFormat | None = None
     n: Annotated[int, Field(ge=1, le=1)] | None = None
     logprobs: Off | None = None
@@ -62,12 +79,17 @@ class ChatCompletionRequest(Sampling):
         return Chat(
             type=Chat.record_type,
             model=self.model,
-            messages=self.messages,
+            messages=[_said(turn) for turn in self.messages],
             response_format=self.response_format,
             metadata=self.metadata or {},
             stream=bool(self.stream),
             **self.sampling(),
         )
+
+
+def _said(turn: Turn) -> Message:
+    kept = {name: turn[name] for name in Message.__annotations__ if name in turn}  # type: ignore[literal-required]
+    return cast(Message, kept)
 
 
 class EmbeddingsRequest(BaseModel):

@@ -5,6 +5,10 @@ const client = new OpenAI({ baseURL: process.argv[2], apiKey: process.argv[3], m
 const messages = [{ role: "user", content: "hi" }];
 
 const whole = await client.chat.completions.create({ model: "default", messages });
+const next = await client.chat.completions.create({
+  model: "default",
+  messages: [...messages, whole.choices[0].message, ...messages],
+});
 const pieces = [];
 let usage = null;
 const stream = await client.chat.completions.create({
@@ -29,6 +33,7 @@ try {
 console.log(
   JSON.stringify({
     text: whole.choices[0].message.content,
+    next: next.choices[0].message.content,
     streamed: pieces.join(""),
     usage,
     vectors: vectors.data.map((item) => Array.from(item.embedding)),

@@ -58,7 +58,7 @@ function showTiles(now, point) {
     tile("Lag", number(point.lag), "records", spark(line(), (p) => p.lag, "var(--c2)"), point.lag > 10000 ? "warn" : ""),
     tile("Oldest uncommitted", seconds(now.oldest), "", `ledger: ${number(now.ids)} ids, ${compact.format(now.bytes)}B`, now.oldest > 30 ? "bad" : now.oldest > 10 ? "warn" : ""),
     tile("Dead letters", number(total(now.dead_letters)), "since start", topKinds(now.dead_letters), mean((p) => p.dead, 30) > 0 ? "bad" : ""),
-    tile("Cost", spent ? dollars(spent) : tokens ? "–" : "$0", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} an hour` : tokens ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),
+    tile("Cost", spent ? dollars(spent) : tokens ? "–" : "$0", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} / hour` : tokens ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),
     tile("Cache hits", lookups ? `${Math.round((100 * hits) / lookups)} %` : "–", lookups ? `of ${number(lookups)}` : "nothing looked up", lookups ? meter(hits / lookups, `${number(hits)} of ${number(lookups)} look-ups found an answer`, "hit") : ""),
     tile("Held by limits", number(mean((p) => p.waited, 10)), "calls", waited ? spark(line(), (p) => p.waited, "var(--c2)") : "no call has waited"),
     tile("Breakers", now.open.length ? `${now.open.length} open` : halfOpen ? `${halfOpen} half open` : "closed", "", now.open.length ? now.open.join(", ") : `${counted(total(now.calls), "call")} since start`, now.open.length ? "bad" : halfOpen ? "warn" : ""),

@@ -6,13 +6,14 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
 from pydantic import SecretStr
 
 from streamapp import errors
+from streamapp.processors.chat import Chat
 from streamapp.settings import ModelSettings, ProviderSettings
 from tests.support.clients import SCRIPTS, ClientUnavailable, litellm_python, node_modules
 
@@ -89,6 +90,17 @@ async def test_openai_for_python_chats_streams_and_embeds(site: Site) -> None:
     assert models == ["default"]
 
 
+async def test_openai_for_python_goes_on_with_an_answer(site: Site, answerer: FakeAnswerer) -> None:
+    """An answer is put into the conversation as the client holds it; the model hears its text."""
+    async with client_of(site) as client:
+        first = await client.chat.completions.create(model="default", messages=MESSAGES)
+        answer: Any = first.choices[0].message
+        await client.chat.completions.create(model="default", messages=[*MESSAGES, answer])
+
+    said = cast(Chat, answerer.asked[-1][0]).messages
+    assert said == [*MESSAGES, {"role": "assistant", "content": "hello"}]
+
+
 @pytest.mark.parametrize(
     ("failure", "raised"),
     [
@@ -144,6 +156,7 @@ async def test_openai_for_node_works(site: Site) -> None:
     assert found["usage"]["total_tokens"] == 5
     assert found["vectors"] == [[0.25, -1.0]] * 2
     assert found["models"] == ["default"]
+    assert found["next"] == "hello"
     assert found["failure"] == {
         "name": "NotFoundError",
         "status": 404,
