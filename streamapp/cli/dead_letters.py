@@ -154,7 +154,11 @@ def replay(
         if dry_run
         else replay_(settings, wanted, rate_per_s=rate, on_result=tally.add)
     )
-    seen = asyncio.run(work)
+    try:
+        seen = asyncio.run(work)
+    except KeyboardInterrupt:
+        message = f"interrupted: sent {tally.sent:,} records again; the same command goes on"
+        raise Ended(message, EXIT_FAILED) from None
     seconds = round(time.monotonic() - started_at, 2)
     sent, refused = tally.sent, tally.refused
     if as_json:
