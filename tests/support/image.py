@@ -47,12 +47,14 @@ class Image:
         self.command: list[str] = json.loads(steps["CMD"])
         self.health_check: list[str] = json.loads(steps["HEALTHCHECK"].split(" CMD ", 1)[1])
         self._user = steps["USER"].split(":")[0]
+        self._python = _python_for(self._as_user()) if os.geteuid() == 0 else None
+        self._prefix = self._as_user() if self._python else []
 
     def build(self) -> None:
         """Do what the build stage does for our own code; base image and user stay away."""
         app = self.root / "app"
         app.mkdir()
-        variables = {"UV_COMPILE_BYTECODE": "0", "UV_PYTHON": sys.executable}
+        variables = {"UV_COMPILE_BYTECODE": "0", "UV_PYTHON": self._python or sys.executable}
         uv = str(Path(sys.executable).with_name("uv"))
         for name, value in instructions():
             if name == "COPY" and "--from" not in value:
@@ -83,17 +85,27 @@ class Image:
         return re.sub(r"(?<![\w/.])/(app|data|samples)\b", rf"{self.root}/\1", text)
 
     def run(self, command: Sequence[str]) -> list[str]:
-        """Return the command as the image's user runs it; as ours where we are not root."""
-        moved = [self.inside(argument) for argument in command]
-        if os.geteuid() != 0:
-            return moved
+        """Return the command as the image's user runs it; as ours where we may not change it."""
+        return [*self._prefix, *(self.inside(argument) for argument in command)]
+
+    def _as_user(self) -> list[str]:
         user = ["--reuid", self._user, "--regid", self._user, "--clear-groups"]
-        return ["setpriv", *user, "--no-new-privs", "--", *moved]
+        return ["setpriv", *user, "--no-new-privs", "--"]
 
     def own(self, path: Path) -> None:
         """Give a folder to the image's user, as Docker does with a volume."""
-        if os.geteuid() == 0:
+        if self._prefix:
             os.chown(path, int(self._user), int(self._user))
+
+
+def _python_for(prefix: Sequence[str]) -> str | None:
+    """Return a Python that the user behind a prefix can start; ours may be in root's home."""
+    probe = "import sys; sys.exit(sys.version_info < (3, 11))"
+    for python in (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3"):
+        shell = ["sh", "-c", f"exec {python} -c '{probe}'"]
+        if subprocess.run([*prefix, *shell], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
 
 
 def _environment(instruction: str, steps: Sequence[Instruction]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from streamapp.telemetry.metrics import Metrics
 from tests.support.queries import alert_rules, needs, offered, queries, unmet
 
 
@@ -22,6 +23,31 @@ def test_every_alert_says_what_to_do() -> None:
     assert all(rule["annotations"]["summary"] for rule in rules)
     pages = [rule["annotations"]["runbook"] for rule in rules]
     assert len(set(pages)) == len(rules)
+
+
+def test_queries_fit_what_the_code_counts() -> None:
+    """What is asked for has the names and labels of the metrics, also of rare events."""
+    metrics = Metrics()
+    metrics.answered(type="chat", duration_s=1)
+    metrics.buried(type="chat", kind="invalid")
+    metrics.called("openai", "m", "ok", 1)
+    metrics.spent("openai", "m", input_tokens=1, output_tokens=1, usd=1)
+    metrics.looked_up("memory", hit=True)
+    metrics.waited("openai", 1)
+    metrics.retried("openai", "rate_limited")
+    offer = offered(metrics.text().decode())
+    elsewhere = (
+        "faust_",
+        "streamapp_in_flight",
+        "streamapp_pending",
+        "streamapp_breaker",
+        "streamapp_oldest",
+    )
+
+    for where, query in queries():
+        names, _ = needs(query)
+        if not any(name.startswith(elsewhere) for name in names):
+            assert not unmet(query, offer), where
 
 
 @pytest.mark.parametrize(
