@@ -98,6 +98,12 @@ class FakeBroker:
         message = FakeMessage(tp, offset, self.log[tp][offset], self.generation)
         return await self.window.take(FakeEvent(message, self.acks))
 
+    def seek_stalled(self, tp: TP) -> None:
+        """Seek back where everything was fetched and not taken, as the app's pulse does."""
+        lane = self.window.lanes[tp]
+        if self.position[tp] > max(self.log[tp]) and not len(lane):
+            self.position[tp] = lane.expected
+
     async def finish(self, index: int) -> None:
         """Let the running record at ``index`` write its outcome and return."""
         if self.running:

@@ -77,7 +77,9 @@ async def test_suspended_flow_gives_a_waiting_hand_over_up() -> None:
 async def test_stop_gives_a_waiting_hand_over_up() -> None:
     """A consumer that stops says so."""
     feeding = Feeding()
-    waiting = asyncio.create_task(feeding.wait_first(asyncio.Event().wait(), asyncio.Event().wait()))
+    waiting = asyncio.create_task(
+        feeding.wait_first(asyncio.Event().wait(), asyncio.Event().wait())
+    )
     await asyncio.sleep(0)
 
     feeding._stopped.set()
