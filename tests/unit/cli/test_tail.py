@@ -3,11 +3,13 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
 from aiokafka import ConsumerRecord
 
 from streamapp.cli.tail import _JSON, _TEXT
 from streamapp.errors import InvalidRecord
 from streamapp.records.dead_letter import DeadLetter
+from tests.support.letters import FOREIGN, Pairs
 
 
 def message(
@@ -70,6 +72,13 @@ def test_foreign_messages_do_not_end_the_command() -> None:
     for value in (None, b"\xff", b"[1]"):
         for show in (*_TEXT.values(), *_JSON.values()):
             assert show(message(value))
+
+
+@pytest.mark.parametrize(("value", "headers"), FOREIGN.values(), ids=FOREIGN)
+def test_dead_letters_of_others_do_not_end_the_command(value: bytes | None, headers: Pairs) -> None:
+    """Headers that are missing, empty or no numbers are shown as far as they can be."""
+    for show in (_TEXT["dead-letters"], _JSON["dead-letters"]):
+        assert show(message(value, headers=headers))
 
 
 def test_response_for_machines_is_the_record_itself() -> None:
