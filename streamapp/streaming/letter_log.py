@@ -20,6 +20,8 @@ NEAR = 1_000
 #: Clocks of those who write dead letters and notes may differ by so much, milliseconds.
 SKEW_MS = 3_600_000
 
+_SILENT = "the broker hands out no more records"
+
 Spans = Mapping[TopicPartition, tuple[int, int]]
 
 
@@ -156,12 +158,12 @@ class LetterLog:
         for tp, end in ends.items():
             consumer.seek(tp, end - 1)
         found: dict[TopicPartition, int] = {}
-        async with asyncio.timeout(STALL_S):
-            while len(found) < len(ends):
-                await consumer.getmany(timeout_ms=200)
-                found = {
-                    tp: max(end, at) for tp, end in ends.items() if (at := consumer.highwater(tp))
-                }
+        give_up_at = asyncio.get_running_loop().time() + STALL_S
+        while len(found) < len(ends):
+            await consumer.getmany(timeout_ms=200)
+            if asyncio.get_running_loop().time() > give_up_at:
+                raise KafkaTimeoutError(_SILENT)
+            found = {tp: max(end, at) for tp, end in ends.items() if (at := consumer.highwater(tp))}
         return found
 
     async def _from(self, spans: Spans, time_ms: int) -> dict[TopicPartition, tuple[int, int]]:
@@ -192,7 +194,7 @@ class LetterLog:
             if batches:
                 moved_at = loop.time()
             elif loop.time() - moved_at > STALL_S:
-                raise KafkaTimeoutError("the broker hands out no more records")
+                raise KafkaTimeoutError(_SILENT)
             # By position: what stands at the end may be a marker that is never handed out.
             for tp in list(ends):
                 if await consumer.position(tp) >= ends[tp]:

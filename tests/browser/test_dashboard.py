@@ -99,6 +99,7 @@ async def test_dead_letter_is_replayed(visit: Visit, site: Site) -> None:
     await page.get_by_role("button", name="Replay selected").click()
 
     await expect(page.locator("#dead-note")).to_have_text("1 sent")
+    await expect(page.locator("#dead-list")).to_contain_text("sent again")
     await tab(page, "Answers")
     await expect(page.locator("#answers-list")).to_contain_text("chat")
 

@@ -27,18 +27,18 @@ async function loadDead() {
     $("#dead-all").disabled = !body.dead_letters.length;
     const kinds = new Set([...$("#dead-kind").options].map((o) => o.value));
     for (const kind of new Set(body.dead_letters.map((d) => d.kind))) if (kind && !kinds.has(kind)) $("#dead-kind").append(el("option", { value: kind }, kind));
-    fill($("#dead-list"), body.dead_letters.length ? body.dead_letters.map(deadRow) : el("p", { class: "soft" }, "No dead letter fits."));
+    fill($("#dead-list"), body.dead_letters.length ? body.dead_letters.map(deadRow) : el("p", { class: "soft" }, body.complete ? "No dead letter fits." : "None of the newest fits; streamapp dead-letters list looks at all."));
   } catch (error) { $("#dead-note").textContent = error.message; }
 }
 
 function deadRow(d) {
-  const id = `${d.partition}/${d.offset}`;
+  const id = `${d.partition}@${d.offset}`;
   const box = el("input", { type: "checkbox", "aria-label": `Select ${d.id}`, onchange: () => {
     if (box.checked) picked.set(id, { partition: d.partition, offset: d.offset }); else picked.delete(id);
     $("#dead-replay").disabled = !picked.size;
   } });
   return el("article", { class: "row pick" }, box, el("time", {}, clock(d.at)), el("span", {}, el("span", { class: "tag bad" }, d.kind || "?")), el("span", { class: "id" }, d.id || ""),
-    el("span", { class: "meta" }, `${d.type || "?"} · ${counted(d.attempts, "attempt")}${d.replays ? ` · replayed ${d.replays}×` : ""}`), el("span", { class: "text" }, d.message || ""),
+    el("span", { class: "meta" }, `${d.type || "?"} · ${counted(d.attempts, "attempt")}${d.replays ? ` · replayed ${d.replays}×` : ""}${d.replayed ? " · sent again" : ""}`), el("span", { class: "text" }, d.message || ""),
     el("details", {}, el("summary", {}, `record at ${id}`), el("pre", {}, d.record ?? "(not kept)")));
 }
 
