@@ -1,4 +1,4 @@
-"""What streamapp is built of and runs as: licences, hashes, a bill of materials, no root."""
+"""What streamapp is built of: licences, hashes, a bill of materials."""
 
 import json
 import re
@@ -19,7 +19,6 @@ WORDS = {
     "BSD-3-Clause": "Neither the name of the copyright holder",
     "MIT": "Permission is hereby granted, free of charge",
 }
-DOCKERFILES = sorted(ROOT.glob("Dockerfile*"))
 
 
 def test_every_dependency_has_a_licence_that_is_allowed() -> None:
@@ -87,13 +86,3 @@ def test_the_bill_of_materials_names_what_a_worker_runs_on(tmp_path: Path) -> No
         files = one["externalReferences"]
         assert all(hash["alg"] == "SHA-256" for file in files for hash in file["hashes"]), one
         assert one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}"
-
-
-@pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=lambda path: path.name)
-def test_images_run_without_root(dockerfile: Path) -> None:
-    """The last stage ends as a user with a number, which Kubernetes can check, and not 0."""
-    last = re.split(r"^FROM ", dockerfile.read_text(), flags=re.MULTILINE)[-1]
-    users = re.findall(r"^USER (\S+)$", last, re.MULTILINE)
-
-    assert users
-    assert re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1])
