@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 TABLE_PROMPTS = "prompts"
 LOOK_S = 0.1
 #: An event of the topic that is not here after so many seconds was skipped by Faust.
-SKIPPED_S = 0.5
+SKIPPED_S = 0.3
 #: Seeks after which what is missing at the end is no event, but a transaction's marker.
 TRIES = 20
 

@@ -6,8 +6,9 @@ from typing import Any
 import faust
 import pytest
 from faust.transport.consumer import Consumer as FaustConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
-from streamapp.streaming.feed import AT_ONCE, Consumer, Feeding, events
+from streamapp.streaming.feed import AT_ONCE, FETCH_MAX_WAIT_MS, Consumer, Feeding, events
 
 
 class Tasks:
@@ -185,3 +186,28 @@ def test_faust_still_turns_the_loop_for_each_event() -> None:
     source = Path(faust.__file__).parent / "_cython" / "streams.pyx"
 
     assert "            await sleep(0)\n" in source.read_text()
+
+
+async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
+    """What is paused or assigned while a broker is asked waits for that answer."""
+    app = faust.App("fetch-test", broker="kafka://127.0.0.1:1", env={})
+
+    async def ignore(*args: Any) -> None: ...
+
+    consumer = Consumer(
+        app.transport,
+        callback=ignore,
+        on_partitions_revoked=ignore,
+        on_partitions_assigned=ignore,
+        loop=asyncio.get_running_loop(),
+        beacon=app.beacon,
+    )
+    thread = consumer._thread
+    theirs = AIOKafkaConsumerThread._create_worker_consumer(thread, app.transport)
+    ours = thread._create_worker_consumer(app.transport)
+    thread.thread_loop.close()
+    for client in (theirs, ours):
+        await client.stop()
+
+    assert vars(theirs)["_fetch_max_wait_ms"] == 1_500
+    assert vars(ours)["_fetch_max_wait_ms"] == FETCH_MAX_WAIT_MS
