@@ -55,10 +55,21 @@ class Response(BaseModel):
     """One answer as consumers read it.
 
     Attributes:
+        id: The record's own, or topic, partition and offset, joined by ``-``.
+        type: The record's.
         output: Text, an object or a list of vectors, by ``type``.
+        model: The one that answered, as the provider names it.
+        provider: As in ``[providers.NAME]``.
+        prompt: Which prompt asked; ``label`` is None where a version was named, all of it where
+            the type has no prompt.
+        usage: Tokens of all attempts that were billed for this record; 0 from the cache.
         cost_usd: US dollars as a decimal string; None where the price is unknown.
+        cached: Whether another call paid for the answer.
         attempts: Provider attempts, retries and re-asks included; 0 from the cache.
         duration_s: Seconds from the first attempt to the outcome.
+        finish_reason: Why the model ended, as OpenAI says it: ``stop``, ``length``, ...
+        metadata: The record's.
+        created_at: When it was answered, UTC.
     """
 
     model_config = ConfigDict(frozen=True)
