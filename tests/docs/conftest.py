@@ -47,8 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 def clone(tmp_path_factory: pytest.TempPathFactory, home: Mapping[str, str]) -> Iterator[Path]:
     """The repository as `git clone` gives it, with the `.venv` that make builds by itself."""
     folder = tmp_path_factory.mktemp("clone") / "streamapp"
-    run = {"env": dict(home), "check": True, "capture_output": True, "text": True}
-    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder)], **run)
-    subprocess.run(["make", ".venv"], cwd=folder, **run)
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, folder], check=True)
+    subprocess.run(["make", ".venv"], cwd=folder, env=home, check=True, stdout=subprocess.DEVNULL)
     yield folder
     shutil.rmtree(folder)
