@@ -15,7 +15,8 @@ eight invariants, each held by ``tests/unit/streaming/test_window.py``:
    with a new generation's positions, and takes only records of that generation.
 5. A record is acked when ``run`` returns, and ``run`` returns only after the delivery report.
 6. An exception of ``run`` is reported to ``on_fatal``; that record is never acked.
-7. ``close`` drains what runs for a bounded time, gives back what waits, cancels the rest.
+7. ``close`` drains for a bounded time what runs, and what waits before something that ran and
+   would keep it from being committed; it gives back what else waits, and cancels the rest.
 8. Contiguity: a partition's records are taken at exactly the next expected offset. A lower one
    is a redelivery and dropped; a higher one is a gap and sought back, until the log itself
    says that it holds nothing there.
@@ -226,22 +227,22 @@ class Window:
         self._is_fenced = False
 
     async def close(self, drain_s: float) -> tuple[dict[TP, int], int]:
-        """Take nothing more, let running records finish, give the waiting ones back.
+        """Take nothing more, finish what was begun, give the rest back.
 
         Args:
-            drain_s: Longest wait for running records, seconds; what is left is cancelled.
+            drain_s: Longest wait for records to finish, seconds; what is left is cancelled.
 
         Returns:
             The next offset to commit of each partition that finished anything, and how many
             records were cancelled.
         """
         self._is_open = False
-        self._ready.clear()
-        self._behind.clear()
-        self._waiting = 0
+        self._give_back()
         self._changed.set()
-        if self._tasks and drain_s > 0:
-            await asyncio.wait(list(self._tasks), timeout=drain_s)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + drain_s
+        while self._tasks and (left_s := end - loop.time()) > 0:
+            await asyncio.wait(list(self._tasks), timeout=left_s)
         finished = {tp: lane.acked for tp, lane in self._lanes.items() if lane.acked is not None}
         cut = list(self._tasks)
         self._discard()
@@ -336,8 +337,6 @@ class Window:
             return
         entry.is_done = True
         entry.lane.ack_finished()
-        if not self._is_open:
-            return
         if entry.order is not None:
             queue = self._behind[entry.order]
             if queue:
@@ -349,6 +348,25 @@ class Window:
             self._start(self._ready.popleft())
         if len(self._tasks) + self._waiting <= self._low_water:
             self._changed.set()
+
+    def _give_back(self) -> None:
+        """Let go of what waits, but for what stands before a record that was begun.
+
+        Were that given back, what ran behind it could not be committed, and would be answered
+        twice.
+        """
+        begun: dict[TP, int] = {}
+        for entry in self._tasks.values():
+            begun[entry.lane.tp] = max(begun.get(entry.lane.tp, -1), entry.offset)
+        for tp, lane in self._lanes.items():
+            begun[tp] = max(begun.get(tp, -1), *lane.delivered, -1)
+
+        def kept(entries: deque[Entry]) -> deque[Entry]:
+            return deque(entry for entry in entries if entry.offset < begun[entry.lane.tp])
+
+        self._ready = kept(self._ready)
+        self._behind = {order: kept(entries) for order, entries in self._behind.items()}
+        self._waiting = len(self._ready) + sum(map(len, self._behind.values()))
 
     def _discard(self) -> None:
         """End the generation: no task of it writes or acks from here on."""

@@ -174,6 +174,21 @@ async def test_revoke_commits_what_finished_in_the_drain(broker: FakeBroker) -> 
     assert broker.committed == {T0: 2}
 
 
+async def test_drain_runs_what_stands_before_an_outcome() -> None:
+    """A record behind its key runs in the drain too, where one after it was answered."""
+    broker = FakeBroker({T0: log(*"aabaa")})
+    broker.assign()
+    for _ in range(5):
+        await broker.deliver(T0)
+    await settle()
+    await broker.finish(1)
+
+    await broker.revoke(finish=5)
+
+    assert broker.committed == {T0: 3}
+    assert broker.finished == [(T0, 2), (T0, 0), (T0, 1)]
+
+
 async def test_outcome_delivered_out_of_order_is_not_written_again(broker: FakeBroker) -> None:
     """What finished behind an unfinished record is acked, not run, when it comes back to us."""
     for _ in range(2):
