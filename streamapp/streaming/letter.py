@@ -9,8 +9,8 @@ from pydantic_core import from_json
 
 from streamapp.records.dead_letter import REPLAYS, Earlier, number, own_headers
 
-#: Characters of a record that a list shows.
-SHOWN = 2_000
+#: Characters of a record that a list shows, and of a kind.
+SHOWN, KIND_LIMIT = 2_000, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,9 @@ class Letter:
             headers.setdefault(name, (value or b"").decode(errors="replace"))
         errors = {name: headers.get(f"__streams.errors.{name}", "") for name in _ORIGIN}
         places = [errors[name] for name in _ORIGIN[1:]]
-        is_ours = errors["topic"] and "streamapp.error.kind" in headers
+        kind = headers.get("streamapp.error.kind", "")
+        # A word, as all ours are and those of later versions will be.
+        is_ours = errors["topic"] and kind.isidentifier() and len(kind) <= KIND_LIMIT
         if not is_ours or not all(_is_number(place) for place in places):
             return None
         return cls(

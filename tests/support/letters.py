@@ -31,6 +31,13 @@ FOREIGN: dict[str, tuple[bytes | None, Pairs]] = {
             ("streamapp.error.kind", b"invalid"),
         ],
     ),
+    "a kind that is no word": (
+        b"{}",
+        [
+            *((f"__streams.errors.{name}", b"1") for name in ("topic", "partition", "offset")),
+            ("streamapp.error.kind", b"\x1b[2J"),
+        ],
+    ),
     "a null header": (b"{}", [("streamapp.error.kind", None)]),  # type: ignore[list-item]  # as Kafka allows
 }
 
