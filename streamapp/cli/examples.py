@@ -39,7 +39,8 @@ def list_(as_json: bool) -> None:
 @examples.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--set", "name", help="Its name; default: the file's.")
-def publish(file: Path, name: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def publish(file: Path, name: str | None, as_json: bool) -> None:
     """Publish FILE as a set: a JSON array, or one example a line.
 
     An example is {"variables": {...}, "output": ...}: what fills the prompt's last part, and the
@@ -53,6 +54,8 @@ def publish(file: Path, name: str | None) -> None:
     except PromptError as error:
         raise Ended(f"{file}: {error}", EXIT_CONFIGURATION) from None
     asyncio.run(_publish(client_settings(), name, file.read_bytes()))
+    if as_json:
+        return print_json({"set": name, "examples": count})
     click.echo(f"{name}: {count} examples")
 
 

@@ -125,10 +125,10 @@ def test_examples_are_published_and_listed(run: Run, tmp_path: Path) -> None:
     """A set that is none is refused before it is written."""
     file = tmp_path / "tickets.jsonl"
     file.write_text('{"variables": {"x": "q"}, "output": "a"}\n' * 2)
-    run("examples", "publish", str(file))
+    published = json.loads(run("examples", "publish", str(file), "--json").stdout)
     file.write_text("garbage")
     run("examples", "publish", str(file), "--set", "other", code=2)
 
     listed = json.loads(run("examples", "list", "--json").stdout)
 
-    assert listed == [{"set": "tickets", "examples": 2}]
+    assert listed == [published] == [{"set": "tickets", "examples": 2}]
