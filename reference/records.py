@@ -23,7 +23,7 @@ Schemas, with the types of your own. [How a record travels](../how-it-works.md).
 #: What the response's ``output`` is, by type.
 OUTPUTS = {
     "generate": "text, or an object where the prompt has an output schema",
-    "chat": "text",
+    "chat": "text. What stands before `messages` are OpenAI's parameters, sent as they are",
     "summarize": "text",
     "classify": '`{"label": ...}`, one of `labels`',
     "extract": "object that is valid against `schema`",
@@ -124,12 +124,13 @@ def _dead_letter() -> str:
         now=datetime.now(UTC),
         headers={"streamapp.replays": b"1"},
     )
-    missing = example.headers().keys() ^ HEADERS.keys() or set(Kind) ^ KINDS.keys()
+    missing = example.headers().keys() - HEADERS.keys() | set(Kind) - KINDS.keys()
     if missing:
         raise LookupError(f"{missing}: say what it means in reference/records.py")
     return section(
         "Dead letter",
-        "Key, value and the own headers of the record stay. No header of ours holds a value of it.",
+        "Key, value and the record's own headers stand as they came, where they fit. No header of "
+        "ours holds a value of them. [Looking at them, sending them again](../dead-letters.md)",
         table(("header", "holds"), [(code(name), text) for name, text in HEADERS.items()]),
         table(
             ("kind", "why", "sending it again helps"),
@@ -150,6 +151,8 @@ HEADERS = {
     "streamapp.request.id": "the record's id, or topic-partition-offset where it has none",
     "streamapp.first-failure": "when it failed first, ISO 8601",
     "streamapp.replays": "how often it was sent again; not there before the first time",
+    "streamapp.headers": "`omitted`, where the record's own did not fit",
+    "streamapp.value": "`omitted`, where the record itself did not fit: the value is null",
 }
 
 KINDS: Mapping[Kind, tuple[str, str]] = {

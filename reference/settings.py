@@ -31,6 +31,10 @@ OTHERS = section(
                 f"`{PREFIX}MODEL` is then required. With neither, the `offline` provider answers. "
                 "They may stand in `.env`, as may every key that `api_key_env` names.",
             ),
+            (
+                "`OTEL_EXPORTER_OTLP_ENDPOINT` and others of OpenTelemetry",
+                "Turn traces on; needs the extra `otel`.",
+            ),
         ],
     ),
 )
