@@ -76,3 +76,19 @@ def test_every_alert_has_its_page() -> None:
         RUNBOOK / "index.md"
     }
     assert all(f"[{name}]" in (RUNBOOK / "index.md").read_text() for name in pages)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "the worker dies",
+        "the provider is down",
+        "the answer is invalid",
+        "the prompt is missing",
+        "the budget is spent",
+        "the same id comes twice",
+    ],
+)
+def test_a_reader_finds_what_becomes_of_a_record(case: str) -> None:
+    """Each case that a reader asks about is a heading of the page of guarantees."""
+    assert f"### {case}\n" in (DOCS / "guarantees.md").read_text()
