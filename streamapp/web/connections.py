@@ -1,6 +1,8 @@
 """How many connections a worker holds: files that HTTP takes are files that Kafka cannot have."""
 
 import resource
+from asyncio import Transport
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp.web import AppRunner, RequestHandler, Server
@@ -24,24 +26,29 @@ class CappedRunner(AppRunner):
 
     async def _make_server(self) -> Server:
         server: Any = await super()._make_server()
-        return _Capped(server, self._limit)  # type: ignore[return-value]  # stands in for it
+        register = server.connection_made
+
+        def connection_made(handler: RequestHandler, transport: Transport) -> None:
+            register(handler, transport)
+            make_room(server.connections, self._limit)
+
+        server.connection_made = connection_made
+        return server  # type: ignore[no-any-return]  # untyped only to be added to
 
 
-class _Capped:
-    """A server that makes room before it takes a connection."""
+def make_room(connections: Sequence[Any], limit: int) -> None:
+    """Close the oldest ones past the limit, those without a request first, never the newest.
 
-    def __init__(self, server: Server, limit: int) -> None:
-        self._server = server
-        self._limit = limit
-
-    def __call__(self) -> RequestHandler:
-        connections = self._server.connections
-        if len(connections) >= self._limit:
-            # Those with a request on them have deadlines of their own; with none idle, the
-            # oldest goes all the same: an attacker's own, by then, rather than the next caller.
-            idle = (c for c in connections if c._current_request is None)
-            next(idle, connections[0]).force_close()
-        return self._server()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._server, name)
+    Args:
+        connections: aiohttp's request handlers, the oldest first.
+        limit: How many may stay.
+    """
+    # Many arrive in one turn of the loop, before the first one is gone: what is being closed
+    # already makes no more room.
+    *others, _ = live = [c for c in connections if not c._force_close]
+    if (excess := len(live) - limit) > 0:
+        # Those with a request on them have deadlines of their own; with none idle, the oldest
+        # goes all the same: an attacker's own, by then, rather than the next caller.
+        idle = [c for c in others if c._current_request is None]
+        for connection in (idle or others)[:excess]:
+            connection.force_close()

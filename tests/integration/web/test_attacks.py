@@ -2,10 +2,11 @@
 
 import asyncio
 import resource
+import socket
 import ssl
 import subprocess
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +15,7 @@ import pytest
 from streamapp.errors import ConfigurationError
 from streamapp.web import bodies, server
 from streamapp.web.connections import connection_limit
+from tests.support.waiting import until
 
 from .conftest import FakeAnswerer, Serve, Site
 
@@ -161,6 +163,34 @@ async def test_idle_connections_make_room(serve: Serve, monkeypatch: pytest.Monk
         assert await is_served(site)
         async with asyncio.timeout(5):
             assert await idle[0].status() is None
+
+
+async def test_burst_of_connections_makes_room_for_all_of_itself(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that are accepted together close one older one each."""
+    monkeypatch.setattr(server, "connection_limit", lambda: 10)
+    site = await serve()
+    with ExitStack() as stack:
+        burst = []
+        for _ in range(
+            100
+        ):  # blocking: the server accepts none of them before the last one is here
+            burst.append(stack.enter_context(socket.socket()))
+            burst[-1].connect(("127.0.0.1", site.app.conf.web_port))
+            burst[-1].setblocking(False)
+
+        assert await is_served(site)
+
+        await until(lambda: sum(map(is_closed, burst)) >= 90, 5)
+
+
+def is_closed(peer: socket.socket) -> bool:
+    """Whether the other side has closed."""
+    try:
+        return peer.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
 
 
 def test_http_takes_at_most_half_of_the_files() -> None:
