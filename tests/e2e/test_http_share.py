@@ -1,81 +1,93 @@
-"""HTTP and the stream side by side: neither starves the other, whatever knocks at the door."""
+"""HTTP and the stream on one worker: each gets its share of it, and neither starves the other."""
 
 import asyncio
-import contextlib
 import time
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from bench.usage import UsageLog
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(300)]
 
-RECORDS, CALLS, LATENCY_S = 5_000, 500, 0.2
+RECORDS, CALLS, LATENCY_S, ROUNDS = 5_000, 500, 0.2, 3
+#: How much longer than at its share either may take, side by side.
+SLACK = 1.3
 
 
-async def generations(http: aiohttp.ClientSession, port: int, name: str) -> float:
-    """Ask for CALLS answers at once; return how long they took, seconds."""
+class Runs:
+    """Runs calls and records against one worker, and tells how long each took, seconds."""
 
-    async def one(number: int) -> None:
-        message = {"role": "user", "content": f"{name}-{number}"}
+    def __init__(self, stage: Stage, worker: WorkerProcess, http: aiohttp.ClientSession) -> None:
+        self._stage = stage
+        self._http = http
+        self._url = f"http://127.0.0.1:{worker.port}/v1/generate"
+        self._usage = UsageLog(worker.pid)
+        self._asked = self._produced = 0
+
+    def cpu_s(self) -> float:
+        """Return what the worker has used so far."""
+        self._usage.take()
+        return self._usage.samples[-1].cpu_s
+
+    async def calls(self) -> float:
+        """Ask for CALLS answers at once; every one is 200."""
+        self._asked += CALLS
+        started_at = time.monotonic()
+        await asyncio.gather(*(self._call(number) for number in range(self._asked)[-CALLS:]))
+        return time.monotonic() - started_at
+
+    async def records(self) -> float:
+        """Produce RECORDS, and wait until each is answered."""
+        self._produced += RECORDS
+        started_at = time.monotonic()
+        await self._stage.produce(ask(f"r-{n}") for n in range(self._produced)[-RECORDS:])
+        await self._stage.verifier.all_answered(self._produced, 120)
+        return time.monotonic() - started_at
+
+    async def _call(self, number: int) -> None:
+        message = {"role": "user", "content": f"call-{number}"}
         body = {"type": "chat", "messages": [message]}
-        async with http.post(f"http://127.0.0.1:{port}/v1/generate", json=body) as response:
+        async with self._http.post(self._url, json=body) as response:
             assert response.status == 200, await response.text()
-
-    started_at = time.monotonic()
-    await asyncio.gather(*(one(number) for number in range(CALLS)))
-    return time.monotonic() - started_at
-
-
-async def records(stage: Stage, name: str, done: int) -> float:
-    """Produce RECORDS; return how long they took, seconds."""
-    started_at = time.monotonic()
-    await stage.produce(ask(f"{name}-{number}") for number in range(RECORDS))
-    await stage.verifier.all_answered(done + RECORDS, 120)
-    return time.monotonic() - started_at
 
 
 async def test_http_and_records_share_the_worker(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """Together they take at most 1.3 times as long as one after the other, in one of 3 rounds."""
+    """Side by side each takes at most 1.3 times what it takes at its share of the worker.
+
+    Its share is what it has alone, less the CPU that the other may use meanwhile at equal
+    parts: as much as the smaller of both needs. docs/http.md says the same in words.
+    """
     async with Stage(kafka, tmp_path) as stage:
         await stage.open()
         stage.provider.script({"latency_s": LATENCY_S})
         worker = await stage.ready_worker()
         ratios = []
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-            await generations(http, worker.port, "warm")
-            for turn in range(3):
-                http_s = await generations(http, worker.port, f"http-alone-{turn}")
-                records_s = await records(stage, f"alone-{turn}", 2 * turn * RECORDS)
-                beside_s = await asyncio.gather(
-                    generations(http, worker.port, f"http-beside-{turn}"),
-                    records(stage, f"beside-{turn}", (2 * turn + 1) * RECORDS),
+            runs = Runs(stage, worker, http)
+            await runs.calls()
+            for _ in range(ROUNDS):
+                begun_s = runs.cpu_s()
+                calls_s = await runs.calls()
+                between_s = runs.cpu_s()
+                records_s = await runs.records()
+                calls_cpu_s, records_cpu_s = between_s - begun_s, runs.cpu_s() - between_s
+                taken_s = min(calls_cpu_s, records_cpu_s)
+                beside_s = await asyncio.gather(runs.calls(), runs.records())
+                ratios.append(
+                    (beside_s[0] / (calls_s + taken_s), beside_s[1] / (records_s + taken_s))
                 )
-                ratios.append(max(beside_s) / (http_s + records_s))
-                print(f"{http_s=:.2f} {records_s=:.2f} {beside_s=}")  # noqa: T201 - the figures
+                print(  # noqa: T201 - the figures
+                    f"{calls_s=:.2f} {calls_cpu_s=:.2f} {records_s=:.2f} {records_cpu_s=:.2f}"
+                    f" beside={beside_s[0]:.2f},{beside_s[1]:.2f}"
+                    f" ratios={ratios[-1][0]:.2f},{ratios[-1][1]:.2f}"
+                )
         report = stage.report()
 
     assert not report.faults, report
-    assert min(ratios) < 1.3, ratios
-
-
-async def test_attacks_leave_the_records_alone(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """Idle connections, slow heads and slow bodies by the hundred cost the stream nothing."""
-    async with Stage(kafka, tmp_path) as stage:
-        await stage.open()
-        worker = await stage.ready_worker()
-        head = b"POST /v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
-        async with contextlib.AsyncExitStack() as stack:
-            for number in range(3_000):
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", worker.port)
-                    stack.callback(writer.close)
-                    writer.write((b"", head, head + b"\r\n{")[number % 3])
-            await stage.produce(ask(f"r-{number}") for number in range(500))
-            report = await stage.settle(500, 60)
-            assert await worker.is_ready()
-
-    assert not report.faults, report
+    # A loud neighbour on the machine spoils a round, not all of them.
+    assert min(max(pair) for pair in ratios) < SLACK, ratios
