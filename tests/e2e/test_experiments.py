@@ -121,6 +121,31 @@ async def test_the_guard_moves_a_label_back_and_every_worker_follows(
         }
 
 
+async def test_a_record_in_flight_keeps_its_version(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Its retry, too, asks with the text it started with; the next record has the new one."""
+    directory = prompts_dir(tmp_path / "prompts", body(1))
+    async with Stage(kafka, tmp_path) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(prompts_dir=directory)
+        stage.provider.script({"status": 503, "latency_s": 3}, {}, match="slow")
+        await stage.produce([generate("slow")])
+        await stage.in_flight(1)
+        await write(stage, Published(body=body(2), label="production", created_at=now()))
+
+        async def is_known() -> bool:
+            return bool((await shown(worker))["labels"]["production"] == 2)
+
+        await until(is_known, 10)
+        assert "slow" not in stage.verifier.outcomes
+        await stage.produce([generate("next")])
+        await stage.settle(2)
+        versions = {id_: use["version"] for id_, use in used(stage).items()}
+        asked = [call.message for call in stage.provider.calls]
+
+    assert versions == {"slow": 1, "next": 2}
+    assert sorted(asked) == ["next text-2", "slow text-1", "slow text-1"]
+
+
 async def test_explain_finds_what_a_worker_keeps(kafka: KafkaBroker, tmp_path: Path) -> None:
     """A call that some worker of the group has the answer of is a hit, and none is made."""
     directory = prompts_dir(tmp_path / "prompts", body(1))
