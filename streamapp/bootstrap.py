@@ -26,6 +26,7 @@ from streamapp.prompts.variants import Variants
 from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
 from streamapp.streaming.answers_table import AnswersTable
+from streamapp.streaming.chunks import Chunks
 from streamapp.streaming.dead_letters import DeadLetters
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.example_topic import ExampleTopic
@@ -86,7 +87,10 @@ def create_app(
     }
     app = faust_app(settings, middlewares=traced.middlewares)
     watch_faust(app, metrics.registry)
-    costs = Costs(app, settings, metrics=metrics)
+    emitter = Emitter(lambda *record: app.producer.send(*record))
+    answers = _answers(app, settings, lambda partitions: ledger.rebuild(partitions))
+    ledger = _ledger(app, settings, emitter, answers)
+    costs = Costs(app, settings, metrics=metrics, ledger=ledger)
     routes = Routes(settings, providers, economy=costs.economy, observer=traced.observer(metrics))
     metrics.watch_each(
         "breaker_state",
@@ -117,14 +121,16 @@ def create_app(
         raise ConfigurationError("; ".join(problems))
     router = traced.router(router)
     outcomes = Observed(metrics)
-    emitter = Emitter(lambda *record: app.producer.send(*record))
-    answers = _answers(app, settings, lambda partitions: ledger.rebuild(partitions))
-    ledger = _ledger(app, settings, emitter, answers)
     requests = _raw_topic(app, settings, "requests")
     answering = Answering(
         router=router,
         ledger=ledger,
         emitter=traced.emitter(emitter),
+        chunks=Chunks(
+            lambda *record: app.producer.send(*record),
+            topic=settings.topic("chunks"),
+            clock=time.monotonic,
+        ),
         responses=_raw_topic(app, settings, "responses"),
         dead_letters=_raw_topic(app, settings, "requests-dlt"),
         outcomes=outcomes,

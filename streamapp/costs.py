@@ -8,13 +8,16 @@ from uuid import uuid4
 
 from streamapp.llm.billing import Bill, UsageMeter
 from streamapp.llm.budget import Budgets
+from streamapp.llm.cache import CacheTier
 from streamapp.llm.cost import prices_of
 from streamapp.llm.economy import Economy
 from streamapp.llm.spend import Spend
 from streamapp.llm.tiers import MemoryTier, RedisTier
 from streamapp.settings import Settings
+from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.streaming.spend_table import SpendTable, SpendTopic
+from streamapp.streaming.table_tier import TableTier
 from streamapp.streaming.usage_reports import UsageReports
 from streamapp.telemetry.metrics import Metrics
 
@@ -32,12 +35,14 @@ class Costs:
         ConfigurationError: The file of prices is wrong.
     """
 
-    def __init__(self, app: StreamApp, settings: Settings, *, metrics: Metrics) -> None:
+    def __init__(
+        self, app: StreamApp, settings: Settings, *, metrics: Metrics, ledger: Ledger
+    ) -> None:
         meter = UsageMeter()
         self._reports = UsageReports(
             meter, lambda *record: app.producer.send(*record), topic=settings.topic("usage")
         )
-        self._tiers = _tiers(settings)
+        self._tiers = _tiers(settings, ledger)
         self._prices = prices_of(settings)
         # Under a new name with each start, so that its earlier sums are those of another worker.
         spend = Spend(uuid4().hex)
@@ -75,11 +80,12 @@ class Costs:
                 await self._spent.tell()
 
 
-def _tiers(settings: Settings) -> tuple[MemoryTier | RedisTier, ...]:
+def _tiers(settings: Settings, ledger: Ledger) -> tuple[CacheTier, ...]:
     """Return where answers are kept, nearest first."""
     memory = MemoryTier(max_bytes=settings.cache_max_mb * 1_000_000)
+    table = TableTier(ledger.answer_to)
     url = settings.cache_url.get_secret_value()
-    return (memory, RedisTier(url)) if url else (memory,)
+    return (memory, table, RedisTier(url)) if url else (memory, table)
 
 
 def _spent(metrics: Metrics, bill: Bill) -> None:

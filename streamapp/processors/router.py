@@ -1,8 +1,10 @@
 """One record's way through its processor: expiry, prompt, route, answer."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydantic_core import to_json
 
@@ -114,7 +116,7 @@ class Router:
             embedder=self._embedder,
         )
         try:
-            output = await processor.run(request, llm)
+            output = await self._run(processor, request, llm)
         except Exception as error:
             failure = _failure_of(error, processor)
             failure.attempts = max(failure.attempts, llm.attempts)
@@ -139,6 +141,22 @@ class Router:
         )
         self._variants.answered(response)
         return Answer(response, llm.fingerprint_of(output))
+
+    async def _run(self, processor: Processor, request: Request, llm: LLMClient) -> Any:
+        """Run the processor, until the record's own deadline where it has one.
+
+        It ends every wait: for a limit, for a provider that is down, for an answer.
+        """
+        if request.deadline is None:
+            return await processor.run(request, llm)
+        left_s = (request.deadline - self._now()).total_seconds()
+        try:
+            async with asyncio.timeout(left_s) as limit:
+                return await processor.run(request, llm)
+        except TimeoutError:
+            if limit.expired():
+                raise Expired("field 'deadline': it passed before there was an answer") from None
+            raise
 
     def problems(self, prompts: PromptRegistry | None = None) -> list[str]:
         """Return what would fail records: missing prompts, variables and routes, wrong schemas.

@@ -19,6 +19,7 @@ from streamapp.records.codec import recover_id
 from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.records.request import Request
 from streamapp.records.response import Response
+from streamapp.streaming.chunks import Chunks
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
 from streamapp.streaming.topics import RECORD_LIMIT
@@ -55,6 +56,7 @@ class Answering:
     """Brings each record of the window to its outcome.
 
     Args:
+        chunks: For records that are streamed.
         responses: Topic of the answers; has as many partitions as the requests.
         dead_letters: Topic of the dead letters; likewise.
         now: Wall clock, seconds since the epoch.
@@ -66,6 +68,7 @@ class Answering:
         router: Router,
         ledger: Ledger,
         emitter: Emitter,
+        chunks: Chunks,
         responses: TopicT,
         dead_letters: TopicT,
         outcomes: Outcomes,
@@ -74,6 +77,7 @@ class Answering:
         self._router = router
         self._ledger = ledger
         self._emitter = emitter
+        self._chunks = chunks
         self._responses = responses
         self._dead_letters = dead_letters
         self._outcomes = outcomes
@@ -130,11 +134,15 @@ class Answering:
             await self._emit_dead_letter(message, lease, known.dead_letter or {})
             self._outcomes.replayed(type=request.type)
             return
+        stream = self._chunks.open(message, id, lease) if request.stream else None
         try:
-            response = (await self._router.answer(request, id=id, key=message.key)).response
+            answered = await self._router.answer(request, id=id, key=message.key, pieces=stream)
+            response = answered.response
             answer = response.encode()
             _check_size(message.key, len(answer))
         except Failure as failure:
+            if stream is not None:
+                await stream.fail(failure)
             await self._bury(
                 message, lease, failure, stage="process", id=id, type=request.type, remember=True
             )
@@ -145,8 +153,11 @@ class Answering:
             offset=message.offset,
             expires_at=self._ledger.expires_at(),
             answer=answer,
+            fingerprint=answered.fingerprint,
         )
         await self._ledger.write(id, entry, lease)
+        if stream is not None:
+            await stream.end(response.output)
         await self._emit(message, lease, answer)
         self._outcomes.answered(response)
         self._log.debug(

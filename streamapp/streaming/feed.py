@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from faust.streams import Stream
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
-from faust.types import EventT, TopicT
+from faust.types import TopicT
 from mode import Service
 from mode.services import WaitArgT, WaitResults
 
@@ -27,7 +27,7 @@ AT_ONCE = 100
 FETCH_MAX_WAIT_MS = 200
 
 
-async def events(stream: Stream[Any]) -> AsyncIterator[EventT[Any]]:
+async def events(stream: Stream[Any]) -> AsyncIterator[Any]:
     """Yield the events of ``stream``, which must not ack them by itself.
 
     Each batch begins in Faust's own way; what waits behind its first event is tracked as that

@@ -45,6 +45,8 @@ class Entry:
         digest: Hash of the record's bytes.
         expires_at: Seconds since the epoch.
         answer: The response record's bytes; None for a dead-lettered record.
+        fingerprint: Of the one call that ``answer`` answers as it is, where equal calls may have
+            it; None elsewhere.
         dead_letter: The dead letter's headers; None for an answered record.
     """
 
@@ -53,6 +55,7 @@ class Entry:
     offset: int
     expires_at: float
     answer: bytes | None = None
+    fingerprint: str | None = None
     dead_letter: dict[str, str] | None = None
 
     def encode(self) -> bytes:
@@ -60,10 +63,12 @@ class Entry:
         head = (
             f'{{"digest":"{self.digest}","partition":{self.partition},'
             f'"offset":{self.offset},"expires_at":{self.expires_at:.3f},'
-        ).encode()
+        )
+        if self.fingerprint is not None:
+            head += f'"fingerprint":"{self.fingerprint}",'
         if self.answer is not None:
-            return b'%b"answer":%b}' % (head, self.answer)
-        return b'%b"dead_letter":%b}' % (head, to_json(self.dead_letter))
+            return b'%b"answer":%b}' % (head.encode(), self.answer)
+        return b'%b"dead_letter":%b}' % (head.encode(), to_json(self.dead_letter))
 
     @classmethod
     def decode(cls, value: bytes) -> "Entry":
@@ -78,6 +83,7 @@ class Entry:
             offset=fields["offset"],
             expires_at=fields["expires_at"],
             answer=answer,
+            fingerprint=fields.get("fingerprint"),
             dead_letter=fields.get("dead_letter"),
         )
 
@@ -94,10 +100,18 @@ class _Line:
     offset: int
     expires_at: float
     size: int
+    fingerprint: str | None
+
+    @classmethod
+    def of(cls, entry: Entry, size: int) -> "_Line":
+        return cls(entry.partition, entry.offset, entry.expires_at, size, entry.fingerprint)
 
 
 class Ledger:
     """Finished ids of this worker's partitions, bounded by time and bytes.
+
+    Its answers serve equal calls, too: an index of fingerprints in memory makes the table a tier
+    of the cache, for the one write.
 
     Args:
         store: The table's local data.
@@ -126,6 +140,7 @@ class Ledger:
         self._ttl_s = ttl_s
         self._max_bytes = max_bytes
         self._lines: dict[bytes, _Line] = {}
+        self._by_fingerprint: dict[str, bytes] = {}
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -150,6 +165,12 @@ class Ledger:
         value = self._store().get(key)
         return None if value is None else Entry.decode(value)
 
+    def answer_to(self, fingerprint: str) -> bytes | None:
+        """Return a response record that answers calls of ``fingerprint``; it may be old."""
+        key = self._by_fingerprint.get(fingerprint)
+        value = None if key is None else self._store().get(key)
+        return None if value is None else Entry.decode(value).answer
+
     async def write(self, id: str, entry: Entry, lease: Lease) -> None:
         """Remember the id, and return when Kafka has it.
 
@@ -159,20 +180,19 @@ class Ledger:
         key, value = id.encode(), entry.encode()
         await self._append(key, value, entry.partition, lease)
         self._store()[key] = value
-        self._add(key, _Line(entry.partition, entry.offset, entry.expires_at, len(value)))
+        self._add(key, _Line.of(entry, len(value)))
         self.evict()
 
     def rebuild(self, partitions: set[int]) -> None:
         """Index the table anew after a recovery, without what is not ours or past its time."""
-        self._lines, self._bytes = {}, 0
+        self._lines, self._by_fingerprint, self._bytes = {}, {}, 0
         store, now, gone = self._store(), self._now(), []
         for key, value in store.items():
             entry = Entry.decode(value)
             if entry.partition not in partitions or entry.expires_at <= now:
                 gone.append(key)
             else:
-                line = _Line(entry.partition, entry.offset, entry.expires_at, len(value))
-                self._add(key, line)
+                self._add(key, _Line.of(entry, len(value)))
         for key in gone:
             del store[key]
         self.evict()
@@ -197,8 +217,12 @@ class Ledger:
             self._remove(key)
         self._lines[key] = line
         self._bytes += len(key) + line.size
+        if line.fingerprint is not None:
+            self._by_fingerprint[line.fingerprint] = key
 
     def _remove(self, key: bytes) -> _Line:
         line = self._lines.pop(key)
         self._bytes -= len(key) + line.size
+        if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
+            del self._by_fingerprint[line.fingerprint]
         return line

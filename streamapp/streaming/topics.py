@@ -22,6 +22,8 @@ RECORD_LIMIT = 1_000_000
 
 TOPIC_ALREADY_EXISTS = 36  # Kafka protocol error code
 TABLE_SEGMENT_MS = 60_000
+#: Pieces of answers are read while they are written, or not at all: a day.
+CHUNKS_RETENTION_MS = 86_400_000
 SPEND_SEGMENT_MS = 600_000
 #: A month, its longest window, and some days for who looks late.
 SPEND_RETENTION_MS = 40 * 86_400_000
@@ -61,6 +63,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         # Notes of which records were sent again: see streaming/replay.py.
         TopicSpec(settings.topic("requests-dlt-replays"), count),
         TopicSpec(settings.topic("usage"), count),
+        TopicSpec(settings.topic("chunks"), count, {"retention.ms": str(CHUNKS_RETENTION_MS)}),
         TopicSpec(
             answers_changelog(settings),
             count,

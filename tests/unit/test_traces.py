@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from faust.types import TP
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -22,6 +22,7 @@ from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
+from streamapp.streaming.chunks import Chunks
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.window import Lease
@@ -119,6 +120,7 @@ class Worker:
                     dict, append, committed=lambda _: None, now=clock, ttl_s=60, max_bytes=1e6
                 ),
                 emitter=self.traced.emitter(Emitter(send)),
+                chunks=Chunks(send, topic="llm.chunks", clock=clock),
                 responses=topics["responses"],
                 dead_letters=topics["requests-dlt"],
                 outcomes=Outcomes(),
@@ -219,7 +221,7 @@ async def test_an_attempt_speaks_the_language_of_genai(worker: Worker) -> None:
     assert found["gen_ai.operation.name"] == "chat"
     assert found["gen_ai.request.model"] == found["gen_ai.response.model"] == "m"
     assert (found["gen_ai.usage.input_tokens"], found["gen_ai.usage.output_tokens"]) == (3, 2)
-    assert found["gen_ai.response.finish_reasons"] == ("stop",)
+    assert found["gen_ai.response.finish_reasons"] == ["stop"]
     assert found["gen_ai.prompt.name"] == "summarize"
     assert (found["server.address"], found["server.port"]) == ("h.example", 8443)
     assert found["streamapp.provider"] == "fake"
@@ -301,6 +303,30 @@ async def test_lines_of_the_log_know_the_new_trace(worker: Worker) -> None:
     context = spans["chat m"].context
     assert context is not None
     assert seen == [f"{context.trace_id:032x}"]
+
+
+async def test_spans_of_others_are_below_the_record(worker: Worker) -> None:
+    """What a user's processor or its libraries trace by OpenTelemetry is part of the record."""
+    exporter = InMemorySpanExporter()
+    others = TracerProvider()
+    others.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = others.get_tracer("others")
+    worker.metrics.retried = lambda *_: tracer.start_span("query").end()  # type: ignore[method-assign]
+    worker.llm.enqueue(unavailable())
+
+    spans = await worker.answer()
+
+    [query] = exporter.get_finished_spans()
+    assert parent(query) == own(spans["process llm.requests"])
+
+
+async def test_long_text_is_cut_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenTelemetry's limit of attributes holds for what is captured."""
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20")
+
+    spans = await Worker(captures_content=True).answer()
+
+    assert len(attributes(spans["chat m"])["gen_ai.input.messages"]) == 20
 
 
 async def test_the_process_keeps_its_own_provider(worker: Worker) -> None:

@@ -401,3 +401,37 @@ async def test_answer_says_what_else_it_answers(router: Router, llm: FakeProvide
 
     assert answer.fingerprint == "f"
     assert b'"cost_usd":"0.00000015"' in answer.response.encode()
+
+
+async def test_deadline_of_the_record_ends_every_wait(
+    make_router: MakeRouter, llm: FakeProvider
+) -> None:
+    """A record that waits for a limit, an outage or an answer expires at its own deadline."""
+    ended = asyncio.Event()
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    router = make_router(Registry([own]))
+    waiting = Own(type="own", deadline=NOW + timedelta(milliseconds=20))
+
+    with pytest.raises(Expired, match="before there was an answer"):
+        await router.answer(waiting, id="r-1", key=None)
+    assert ended.is_set()
+
+
+async def test_time_out_of_a_processor_is_no_expiry(make_router: MakeRouter) -> None:
+    """A time limit that a processor set itself is its own bug, whatever the record's deadline."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        raise TimeoutError
+
+    router = make_router(Registry([own]))
+
+    with pytest.raises(InternalError):
+        await router.answer(Own(type="own", deadline=NOW + timedelta(hours=1)), id="r-1", key=None)

@@ -13,6 +13,7 @@ from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.answering import Answering
+from streamapp.streaming.chunks import Chunks
 from streamapp.streaming.emitter import Emitter
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.topics import RECORD_LIMIT
@@ -56,8 +57,13 @@ class FakeRouter:
             raise UnknownType("type: unknown; use one of: chat")
         return Request(**fields)
 
-    async def answer(self, request: Request, *, id: str, key: bytes | None) -> Answer:
+    async def answer(
+        self, request: Request, *, id: str, key: bytes | None, pieces: Any = None
+    ) -> Answer:
         self.calls.append(id)
+        if pieces:
+            await pieces.begin()
+            await pieces.add("answer ")
         if self.gate:
             await self.gate.wait()
         output = self.answers.pop(0) if self.answers else f"answer to {id}"
@@ -123,6 +129,7 @@ class Fixture:
                 max_bytes=1e6,
             ),
             emitter=self.emitter,
+            chunks=Chunks(self.send, topic="chunks", clock=clock),
             responses=responses,
             dead_letters=dead_letters,
             outcomes=self.outcomes,
@@ -432,3 +439,33 @@ async def test_lines_of_the_log_know_their_record(value: bytes) -> None:
     id = "llm.requests-2-41" if value == b"{}" else "r-1"
     assert subject == Subject(id, message)
     assert SUBJECT.get() is None
+
+
+async def test_streamed_record_has_its_pieces_before_its_answer() -> None:
+    """Pieces go out while the model writes, end with the last one, and the answer follows."""
+    fixture = Fixture()
+
+    await fixture.run(record(id="r", stream=True))
+
+    chunks = [record for topic, record in fixture.log if topic == "chunks"]
+    assert [(record["value"], record["headers"]) for record in chunks] == [
+        (
+            b"answer ",
+            {"stream-id": b"r", "stream-index": b"0", "stream-last-message": b"false"},
+        ),
+        (b"", {"stream-id": b"r", "stream-index": b"1", "stream-last-message": b"true"}),
+    ]
+    assert [topic for topic, _ in fixture.log] == ["chunks", "changelog", "chunks", "responses"]
+    assert {record["key"] for record in chunks} == {b"k"}
+
+
+async def test_streamed_record_that_fails_ends_its_stream() -> None:
+    """Whoever reads along is told that no more comes, and why."""
+    fixture = Fixture()
+    fixture.router.answers = [ProviderRejected("fake: no", provider="fake", status=400)]
+
+    await fixture.run(record(id="r", stream=True))
+
+    last = [record for topic, record in fixture.log if topic == "chunks"][-1]
+    assert last["headers"]["stream-last-message"] == b"true"
+    assert last["headers"]["streamapp.error.kind"] == b"rejected"

@@ -151,3 +151,38 @@ def test_digest_tells_records_apart() -> None:
     """Equal bytes have equal digests, other bytes others; a null value has one too."""
     assert digest(b"a") == digest(b"a") != digest(b"b")
     assert len(digest(None)) == 32
+
+
+async def test_answers_are_found_by_the_fingerprints_of_their_calls() -> None:
+    """The table is a tier of the cache: by its index, and again after a recovery."""
+    fixture = Fixture()
+    entry = Entry(
+        digest(b"r"), 0, 1, fixture.ledger.expires_at(), b'{"output":"x"}', fingerprint="f00"
+    )
+    await fixture.ledger.write("r", entry, fixture.lease)
+    again = Fixture()
+    again.store.update(fixture.store)
+    again.ledger.rebuild({0})
+
+    for ledger in (fixture.ledger, again.ledger):
+        assert ledger.answer_to("f00") == b'{"output":"x"}'
+        assert ledger.answer_to("f01") is None
+        assert ledger.lookup("r") == entry
+
+
+async def test_fingerprints_leave_with_their_entries() -> None:
+    """The index is bounded as the table is, and names the newest of equal answers."""
+    fixture = Fixture(max_bytes=400)
+    fixture.committed[0] = 100
+    for number, fingerprint in enumerate(["f00", "f00", "f01", "f02", "f03"]):
+        answer = f'{{"output":{number}}}'.encode()
+        entry = Entry(
+            digest(b"r"), 0, number, fixture.ledger.expires_at(), answer, fingerprint=fingerprint
+        )
+        await fixture.ledger.write(f"r-{number}", entry, fixture.lease)
+        if number == 1:
+            assert fixture.ledger.answer_to("f00") == b'{"output":1}'
+
+    known = [name for name in ("f00", "f01", "f02", "f03") if fixture.ledger.answer_to(name)]
+    assert known == ["f02", "f03"]
+    assert len(fixture.ledger) == 2
