@@ -53,8 +53,11 @@ class TracedProvider:
     async def complete(self, call: Call) -> Completion:
         """Answer ``call``; raises as the provider."""
         tracing = self._tracing
-        attributes = self._common | _asked(call)
-        with tracing.span(f"{call.operation} {call.model}", "client", attributes) as span:
+        with tracing.span(f"{call.operation} {call.model}", "client") as span:
+            if not span.is_sampled:
+                return await self._provider.complete(call)
+            span.set(self._common)
+            span.set(_asked(call))
             if tracing.captures_content:
                 span.set(_question(call))
             try:
@@ -89,7 +92,9 @@ class TracedObserver:
     def retried(self, provider: str, reason: str) -> None:
         """Add the retry as an event."""
         self._observer.retried(provider, reason)
-        self._tracing.event("retry", {"streamapp.provider": provider, "error.type": reason})
+        span = self._tracing.current.get()
+        if span is not None:
+            span.event("retry", {"streamapp.provider": provider, "error.type": reason})
 
 
 def _asked(call: Call) -> dict[str, Any]:

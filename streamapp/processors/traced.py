@@ -23,8 +23,10 @@ class TracedRouter(Router):
 
     async def answer(self, request: Request, *, id: str, **kwargs: Any) -> Answer:
         """Return the answer; raises as the router."""
-        attributes = {"streamapp.record.id": id, "streamapp.record.type": request.type}
-        with self._tracing.span(request.type, attributes=attributes) as span:
+        with self._tracing.span(request.type) as span:
+            if not span.is_sampled:
+                return await self._router.answer(request, id=id, **kwargs)
+            span.set({"streamapp.record.id": id, "streamapp.record.type": request.type})
             try:
                 answer = await self._router.answer(request, id=id, **kwargs)
             except Failure as failure:

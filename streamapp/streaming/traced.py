@@ -34,22 +34,23 @@ class TracedRun:
         taken_at: float | None = getattr(message, "time_in", None)
         queued_s = time.monotonic() - taken_at if taken_at is not None else 0.0
         tp = message.tp
-        attributes = {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "process",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": tp.topic,
-            "messaging.destination.partition.id": str(tp.partition),
-            "messaging.kafka.offset": message.offset,
-            "messaging.consumer.group.name": self._group,
-        }
         parent = tracing.parent(as_text(message.headers))
-        with tracing.span(
-            f"process {tp.topic}", "consumer", attributes, parent=parent, since_s=queued_s
-        ) as span:
+        span = tracing.begin(f"process {tp.topic}", "consumer", parent=parent, since_s=queued_s)
+        with span, tracing.shared(span):
             TRACE_ID.set(span.trace_id)
-            if queued_s > QUEUED_S:
-                tracing.past("wait in window", queued_s)
+            if span.is_sampled:
+                span.set(
+                    {
+                        "messaging.system": "kafka",
+                        "messaging.operation.name": "process",
+                        "messaging.destination.name": tp.topic,
+                        "messaging.destination.partition.id": str(tp.partition),
+                        "messaging.kafka.offset": message.offset,
+                        "messaging.consumer.group.name": self._group,
+                    }
+                )
+                if queued_s > QUEUED_S:
+                    tracing.past("wait in window", queued_s)
             await self._run(event, lease)
 
 
@@ -69,22 +70,25 @@ class TracedEmitter(Emitter):
     ) -> RecordMetadata:
         """Deliver the record; raises as the emitter."""
         tracing, name = self._tracing, topic.get_topic_name()
-        attributes = {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "send",
-            "messaging.operation.type": "send",
-            "messaging.destination.name": name,
-            "messaging.destination.partition.id": str(record["partition"]),
-        }
         is_dead = name == self._dead_letters
-        if is_dead:
-            tracing.fail("dead_letter")
-        with tracing.span(f"send {name}", "producer", attributes) as span:
+        above = tracing.current.get()
+        if is_dead and above is not None:
+            above.fail("dead_letter")
+        with tracing.span(f"send {name}", "producer") as span:
             if not is_dead:
                 kept = [pair for pair in headers or () if pair[0] == BAGGAGE]
                 headers = [*kept, *_encoded(tracing.headers())]
             place = await self._emitter.emit(topic, lease, headers=headers, **record)
-            span.set({"messaging.kafka.offset": place.offset})
+            if span.is_sampled:
+                span.set(
+                    {
+                        "messaging.system": "kafka",
+                        "messaging.operation.name": "send",
+                        "messaging.destination.name": name,
+                        "messaging.destination.partition.id": str(record["partition"]),
+                        "messaging.kafka.offset": place.offset,
+                    }
+                )
         return place
 
 

@@ -1,15 +1,21 @@
-"""Spans by OpenTelemetry: the one module that knows it, imported where traces are on.
+"""Spans for OpenTelemetry: the one module that knows it, imported where traces are on.
 
 Names follow OpenTelemetry's conventions for messaging and for generative AI. No span holds the
 message of an error: only its name. The process-wide tracer provider is left alone.
+
+Sampler, resource, limits and export are the SDK's; its spans are not used while a record is
+worked on: locks, checks of each attribute and a sampler's decision per span cost it four times
+the CPU of a note of what happened. Below a record that nobody will see there are no spans at all.
 """
 
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, Token
 from importlib.metadata import version
+from random import Random
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -17,13 +23,16 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Span as OTelSpan
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace.status import Status, StatusCode
 
 from streamapp.errors import ConfigurationError
+from streamapp.telemetry.trace_headers import PARENT, STATE
 
 Kind = Literal["internal", "consumer", "producer", "client", "server"]
 Attributes = Mapping[str, Any]
@@ -35,54 +44,50 @@ _KINDS: Mapping[Kind, SpanKind] = {
     "client": SpanKind.CLIENT,
     "server": SpanKind.SERVER,
 }
-_FAILED = Status(StatusCode.ERROR)
+_UNSET, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
+_SAMPLED, _UNSAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 _NS = 1_000_000_000
 #: Longest wait at the end for a collector to take the last spans, seconds.
 FLUSH_S = 3.0
 
 
 class Span:
-    """The current span inside a ``with`` block; an error that leaves it is named on it."""
+    """The current span inside a ``with`` block; an error that leaves it is named on it.
+
+    Attributes:
+        context: Its place in the trace.
+        is_sampled: Whether anybody will see it; if not, attributes need not be made up.
+    """
 
     __slots__ = (
-        "_attributes",
-        "_kind",
-        "_name",
-        "_parent",
-        "_since_s",
-        "_token",
-        "_tracer",
-        "otel",
-    )
+        "_attributes", "_events", "_kind", "_name", "_parent", "_started_ns", "_status",
+        "_token", "_tracing", "context", "is_sampled",
+    )  # fmt: skip
+
+    _token: Token["Span | None"]
 
     def __init__(
         self,
-        tracer: trace.Tracer,
+        tracing: "Tracing",
         name: str,
         kind: SpanKind,
-        attributes: Attributes,
-        parent: Context | None,
-        since_s: float,
+        context: SpanContext,
+        parent: SpanContext | None,
+        started_ns: int,
     ) -> None:
-        self._tracer = tracer
+        self._tracing = tracing
         self._name = name
         self._kind = kind
-        self._attributes = attributes
         self._parent = parent
-        self._since_s = since_s
+        self._attributes: dict[str, Any] = {}
+        self._events: list[Event] = []
+        self._status = _UNSET
+        self._started_ns = started_ns
+        self.context = context
+        self.is_sampled = context.trace_flags.sampled
 
     def __enter__(self) -> Self:
-        start_ns = time.time_ns() - int(self._since_s * _NS) if self._since_s else None
-        self.otel = self._tracer.start_span(
-            self._name,
-            context=self._parent,
-            kind=self._kind,
-            attributes=self._attributes,
-            start_time=start_ns,
-            record_exception=False,
-            set_status_on_exception=False,
-        )
-        self._token = attach(trace.set_span_in_context(self.otel, self._parent))
+        self._token = self._tracing.current.set(self)
         return self
 
     def __exit__(
@@ -91,19 +96,68 @@ class Span:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        detach(self._token)
-        if kind is not None:
-            _fail(self.otel, kind.__name__)
-        self.otel.end()
+        self._tracing.current.reset(self._token)
+        if self.is_sampled:
+            if kind is not None:
+                self.fail(kind.__name__)
+            self.end()
 
     def set(self, attributes: Attributes) -> None:
-        """Add attributes."""
-        self.otel.set_attributes(attributes)
+        """Add attributes: text, numbers, truths, or lists of them."""
+        self._attributes.update(attributes)
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        """Add an event that happens now."""
+        self._events.append(Event(name, attributes))
+
+    def fail(self, error_type: str) -> None:
+        """Mark it as failed."""
+        self._attributes["error.type"] = error_type
+        self._status = _FAILED
+
+    def end(self) -> None:
+        """Hand it over to be sent."""
+        self._tracing.ended(
+            ReadableSpan(
+                self._name,
+                context=self.context,
+                parent=self._parent,
+                resource=self._tracing.resource,
+                attributes=self._tracing.limited(self._attributes),
+                events=self._events,
+                kind=self._kind,
+                status=self._status,
+                start_time=self._started_ns,
+                end_time=time.time_ns(),
+                instrumentation_scope=self._tracing.scope,
+            )
+        )
 
     @property
     def trace_id(self) -> str:
         """32 hexadecimal digits."""
-        return trace.format_trace_id(self.otel.get_span_context().trace_id)
+        return f"{self.context.trace_id:032x}"
+
+
+class Mute:
+    """A span below one that nobody will see: nothing is kept, and the current one stays."""
+
+    is_sampled = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let errors pass."""
+
+    def set(self, attributes: Attributes) -> None:
+        """Nobody will see it."""
+
+    def fail(self, error_type: str) -> None:
+        """Nobody will see it."""
+
+
+_MUTE = Mute()
 
 
 class Tracing:
@@ -114,74 +168,125 @@ class Tracing:
         service: ``service.name``, where ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES``
             say nothing.
         captures_content: Whether the text of messages and answers may be in spans.
+
+    Attributes:
+        current: The span that new ones are below, in this task.
     """
 
     def __init__(
         self, processor: SpanProcessor, *, service: str, captures_content: bool = False
     ) -> None:
-        # Its sampler and limits are those of the environment.
-        self._provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
-        self._provider.add_span_processor(processor)
-        self._tracer = self._provider.get_tracer("streamapp", version("streamapp"))
-        self._propagator = TraceContextTextMapPropagator()
+        # Reads the sampler and the identity of the process from the environment.
+        provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
         self.captures_content = captures_content
+        self.current: ContextVar[Span | None] = ContextVar("span", default=None)
+        self.resource = provider.resource
+        self.scope = InstrumentationScope("streamapp", version("streamapp"))
+        self.ended = processor.on_end
+        self._sampler = provider.sampler
+        self._processor = processor
+        self._propagator = TraceContextTextMapPropagator()
+        self._longest = SpanLimits().max_span_attribute_length
+        self._random = Random()  # noqa: S311 - an id needs no secrecy
 
-    def span(
-        self,
-        name: str,
-        kind: Kind = "internal",
-        attributes: Attributes | None = None,
-        *,
-        parent: Context | None = None,
-        since_s: float = 0.0,
+    def begin(
+        self, name: str, kind: Kind, *, parent: SpanContext | None, since_s: float = 0.0
     ) -> Span:
-        """Return a span for a ``with`` block.
+        """Return the first span of this worker in a trace, for a ``with`` block.
 
         Args:
             name: Of few different values.
             kind: OpenTelemetry's.
-            attributes: Of few bytes.
-            parent: From :meth:`parent`; the current span where None.
+            parent: From :meth:`parent`; None begins a trace.
             since_s: How long ago it began, seconds.
         """
-        return Span(self._tracer, name, _KINDS[kind], attributes or {}, parent, since_s)
+        trace_id = parent.trace_id if parent else self._random.getrandbits(128)
+        seen = self._sampler.should_sample(_holding(parent), trace_id, name, _KINDS[kind])
+        flags = _SAMPLED if seen.decision is Decision.RECORD_AND_SAMPLE else _UNSAMPLED
+        state = seen.trace_state or TraceState()
+        return self._span(name, kind, trace_id, flags, state, parent, since_s)
+
+    def span(self, name: str, kind: Kind = "internal") -> Span | Mute:
+        """Return a span below the current one, for a ``with`` block."""
+        above = self.current.get()
+        if above is None:  # not for a record, as when examples are compared
+            return self.begin(name, kind, parent=None)
+        if not above.is_sampled:
+            return _MUTE
+        parent = above.context
+        return self._span(
+            name, kind, parent.trace_id, parent.trace_flags, parent.trace_state, parent, 0.0
+        )
+
+    def _span(
+        self,
+        name: str,
+        kind: Kind,
+        trace_id: int,
+        flags: TraceFlags,
+        state: TraceState,
+        parent: SpanContext | None,
+        since_s: float,
+    ) -> Span:
+        own = SpanContext(trace_id, self._random.getrandbits(64), False, flags, state)
+        started_ns = time.time_ns() - int(since_s * _NS)
+        return Span(self, name, _KINDS[kind], own, parent, started_ns)
 
     def past(self, name: str, lasted_s: float, attributes: Attributes | None = None) -> None:
         """Add a span below the current one that ends now."""
-        now = time.time_ns()
-        span = self._tracer.start_span(
-            name, start_time=now - int(lasted_s * _NS), attributes=attributes
-        )
-        span.end(now)
+        above = self.current.get()
+        if above is not None and above.is_sampled:
+            parent = above.context
+            flags, state = parent.trace_flags, parent.trace_state
+            span = self._span(name, "internal", parent.trace_id, flags, state, parent, lasted_s)
+            span.set(attributes or {})
+            span.end()
 
-    def parent(self, headers: Mapping[str, str]) -> Context:
-        """Return the context that headers name, or an empty one."""
-        return self._propagator.extract(headers, context=Context())
+    @contextmanager
+    def shared(self, span: Span) -> Iterator[None]:
+        """Let spans that others make by OpenTelemetry inside the block be below ``span``."""
+        token = attach(trace.set_span_in_context(NonRecordingSpan(span.context)))
+        try:
+            yield
+        finally:
+            detach(token)
+
+    def parent(self, headers: Mapping[str, str]) -> SpanContext | None:
+        """Return the span that headers name."""
+        if not headers:
+            return None
+        context = self._propagator.extract(headers, context=Context())
+        found = trace.get_current_span(context).get_span_context()
+        return found if found.is_valid else None
 
     def headers(self) -> dict[str, str]:
         """Return the headers that name the current span."""
-        carrier: dict[str, str] = {}
-        self._propagator.inject(carrier)
-        return carrier
+        span = self.current.get()
+        if span is None:
+            return {}
+        context = span.context
+        headers = {
+            PARENT: f"00-{span.trace_id}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+        }
+        if context.trace_state:
+            headers[STATE] = context.trace_state.to_header()
+        return headers
 
-    def note(self, attributes: Attributes) -> None:
-        """Add attributes to the current span."""
-        trace.get_current_span().set_attributes(attributes)
-
-    def event(self, name: str, attributes: Attributes) -> None:
-        """Add an event to the current span."""
-        trace.get_current_span().add_event(name, attributes)
-
-    def fail(self, error_type: str) -> None:
-        """Mark the current span as failed."""
-        _fail(trace.get_current_span(), error_type)
+    def limited(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Return the attributes, text cut as ``OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`` says."""
+        if self._longest is None:
+            return attributes
+        return {
+            name: value[: self._longest] if isinstance(value, str) else value
+            for name, value in attributes.items()
+        }
 
     async def aclose(self, limit_s: float = FLUSH_S) -> None:
         """Send the last spans, for at most ``limit_s``: a lost collector delays no stop."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
         def shut_down() -> None:
-            self._provider.shutdown()
+            self._processor.shutdown()
             with suppress(RuntimeError):  # the loop has ended, and waits for nobody
                 loop.call_soon_threadsafe(ended.set)
 
@@ -205,13 +310,13 @@ def otlp() -> SpanProcessor:
         raise ConfigurationError("OTEL_EXPORTER_OTLP_* or OTEL_BSP_*: not valid") from error
 
 
+def _holding(parent: SpanContext | None) -> Context:
+    context = Context()
+    return trace.set_span_in_context(NonRecordingSpan(parent), context) if parent else context
+
+
 def _resource(service: str) -> Resource:
     resource = Resource.create({"service.version": version("streamapp")})
     if str(resource.attributes["service.name"]).startswith("unknown_service"):
         resource = resource.merge(Resource({"service.name": service}))
     return resource
-
-
-def _fail(span: OTelSpan, error_type: str) -> None:
-    span.set_attribute("error.type", error_type)
-    span.set_status(_FAILED)

@@ -22,10 +22,9 @@ def span_requests(tracing: "Tracing") -> Middleware:
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unknown"
         names = {name: request.headers[name] for name in (PARENT, STATE) if name in request.headers}
-        attributes = {"http.request.method": request.method, "http.route": route}
-        with tracing.span(
-            f"POST {route}", "server", attributes, parent=tracing.parent(names)
-        ) as span:
+        span = tracing.begin(f"POST {route}", "server", parent=tracing.parent(names))
+        with span, tracing.shared(span):
+            span.set({"http.request.method": request.method, "http.route": route})
             # The task goes on with the connection's next request.
             token = TRACE_ID.set(span.trace_id)
             try:
@@ -34,7 +33,7 @@ def span_requests(tracing: "Tracing") -> Middleware:
                 TRACE_ID.reset(token)
             span.set({"http.response.status_code": response.status})
             if response.status >= 500:
-                tracing.fail(str(response.status))
+                span.fail(str(response.status))
         return response
 
     return put_into_span
