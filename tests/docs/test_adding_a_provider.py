@@ -1,5 +1,6 @@
 """docs/adding-a-provider.md does what it says, against a server that speaks its protocol."""
 
+import asyncio
 import json
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from streamapp.errors import ProviderRejected
+from streamapp.errors import ProviderRejected, RateLimited
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.routes import Routes
 from streamapp.processors.registry import Registry
@@ -35,7 +36,7 @@ class House:
     async def answer(self, request: web.Request) -> web.Response:
         self.requests.append(await request.json())
         if self.statuses:
-            return web.Response(status=self.statuses.pop(0), headers={"Retry-After": "0"})
+            return web.Response(status=self.statuses.pop(0))
         return web.json_response(json.loads(blocks(PAGE, "json")[1].text))
 
 
@@ -76,7 +77,7 @@ async def router(module: Any, house: House) -> AsyncIterator[Router]:
     yield Router(
         registry=Registry.load(()),
         prompts=PromptRegistry.load(Path("none")),
-        routes=Routes(settings, {"house": provider}),
+        routes=Routes(settings, {"house": provider}, sleep=lambda _: asyncio.sleep(0)),
         deadline_s=30,
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
@@ -101,13 +102,20 @@ async def test_the_protocol_is_spoken_as_shown(router: Router, house: House) -> 
     assert response.usage.model_dump() == {"input_tokens": 3, "output_tokens": 2}
 
 
-async def test_a_limit_and_an_outage_are_tried_again(router: Router, house: House) -> None:
-    """429 and 503 cost an attempt each, and the record is answered."""
-    house.statuses = [429, 503]
+async def test_an_outage_is_tried_again(router: Router, house: House) -> None:
+    """503 costs an attempt, and the record is answered."""
+    house.statuses = [503]
 
     response = await answered(router)
 
-    assert (response.attempts, response.finish_reason) == (3, "stop")
+    assert (response.attempts, response.finish_reason) == (2, "stop")
+
+
+def test_a_limit_is_passed_on(module: Any) -> None:
+    """429 says how long the server wants to be left alone."""
+    error = module.error_for(429, {"retry-after": "7"}, b"", provider="house", now=0.0)
+
+    assert (type(error), error.retry_after_s) == (RateLimited, 7.0)
 
 
 async def test_a_refusal_ends_the_record(router: Router, house: House) -> None:
