@@ -20,6 +20,7 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import PREFIX, ProviderSettings, Settings
+from streamapp.streaming.rights import require_rights
 from streamapp.streaming.topics import partition_counts, topic_specs, wrong_partition_counts
 
 #: Longest wait for a provider's answer, seconds.
@@ -119,7 +120,7 @@ async def _provider(name: str, provider: ProviderSettings) -> Finding:
 
 
 async def topics(settings: Settings) -> list[Finding]:
-    """Compare the topics' partition counts with the wanted ones."""
+    """Compare the topics' partition counts with the wanted ones, and ask what we may do."""
     specs = topic_specs(settings)
     names = [spec.name for spec in specs]
     try:
@@ -132,4 +133,9 @@ async def topics(settings: Settings) -> list[Finding]:
         return [broker, *(Finding("topics", False, problem) for problem in wrong)]
     missing = ", ".join(name for name in names if name not in counts)
     detail = f"a worker will create {missing}" if missing else ", ".join(names)
-    return [broker, Finding("topics", True, detail)]
+    found = [broker, Finding("topics", True, detail)]
+    try:
+        await answered(settings, require_rights(settings, [n for n in names if n in counts]))
+    except StreamappError as error:
+        return [*found, Finding("rights", False, str(error))]
+    return [*found, Finding("rights", True, "read and write the topics, join the group")]

@@ -21,7 +21,8 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.feed import Consumer
 from streamapp.streaming.ledger import Ledger
-from streamapp.streaming.topics import ensure_topics, wait_for_broker
+from streamapp.streaming.rights import require_rights
+from streamapp.streaming.topics import ensure_topics, topic_specs, wait_for_broker
 from streamapp.streaming.watchdog import Watchdog
 from streamapp.streaming.window import Window
 
@@ -113,6 +114,7 @@ class StreamApp(faust.App):
 
     async def _prepare(self) -> None:
         await ensure_topics(self.settings)
+        await require_rights(self.settings, [spec.name for spec in topic_specs(self.settings)])
         for step in self._preparing:
             await step()
 

@@ -68,10 +68,27 @@ async def refusal(settings: Settings) -> ConfigurationError | None:
     return None
 
 
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments of one connection to a broker.
+
+    Raises:
+        ConfigurationError: The settings do not fit together, or a file cannot be used.
+    """
+    options = kafka_client_options(settings)
+    del options["bootstrap_servers"]
+    return options | {"request_timeout_ms": int(ANSWER_S * 1000)}
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Split ``HOST:PORT``, also with an IPv6 address."""
+    url = urlsplit(f"//{address}")
+    return url.hostname or "localhost", url.port or 9092
+
+
 async def _enter(address: str, settings: Settings) -> list[str]:
     """Go all the way to the brokers' metadata and return their advertised addresses."""
     connection: AIOKafkaConnection = await create_conn(
-        *_host_and_port(address), **_connection_options(settings)
+        *host_and_port(address), **connection_options(settings)
     )
     try:
         metadata = await connection.send(MetadataRequest([]))
@@ -80,12 +97,6 @@ async def _enter(address: str, settings: Settings) -> list[str]:
     finally:
         connection.close()
     return [f"{host}:{port}" for _, host, port, *_ in metadata.brokers]
-
-
-def _connection_options(settings: Settings) -> dict[str, Any]:
-    options = kafka_client_options(settings)
-    del options["bootstrap_servers"]
-    return options | {"request_timeout_ms": int(ANSWER_S * 1000)}
 
 
 async def _reason(error: BaseException, address: str, settings: Settings) -> str | None:
@@ -153,7 +164,7 @@ async def _speaks_tls(address: str) -> bool:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    host, port = _host_and_port(address)
+    host, port = host_and_port(address)
     try:
         async with asyncio.timeout(ANSWER_S):
             _, writer = await asyncio.open_connection(host, port, ssl=context)
@@ -169,8 +180,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    url = urlsplit(f"//{address}")
-    return url.hostname or "localhost", url.port or 9092

@@ -11,16 +11,38 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from streamapp.cli import main
+from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
 from streamapp.streaming.refusal import refusal
-from tests.support.guarded_kafka import PASSWORD, GuardedKafka
+from streamapp.streaming.rights import require_rights
+from streamapp.streaming.topics import ensure_topics
+from tests.support.guarded_kafka import LIMITED, PASSWORD, GuardedKafka
+from tests.support.kafka_rights import (
+    CREATE,
+    DESCRIBE,
+    GROUP,
+    LITERAL,
+    PREFIXED,
+    READ,
+    TOPIC,
+    WRITE,
+    Right,
+    grant,
+)
+from tests.support.logs import restored_logging
+from tests.support.waiting import until
 from tests.support.worker import ROOT, WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 CA, HOST, LOGIN = "KAFKA_CA_FILE", "another host name.*STREAMAPP_BROKER", "KAFKA_SASL_PASSWORD"
 PROTOCOL = "KAFKA_SECURITY_PROTOCOL"
+TAIL = ("tail", "--json", "--from-beginning", "--max")
+
+__all__ = ["restored_logging"]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +78,16 @@ async def streamapp(
     return process.returncode, out.decode(), err.decode()
 
 
+async def command(*arguments: str, settings: Mapping[str, str], stdin: str = "") -> str:
+    """Run a command that succeeds in this process, which is quicker; return its stdout."""
+    ran = await asyncio.to_thread(
+        CliRunner().invoke, main, arguments, input=stdin, env=environment(settings)
+    )
+    assert ran.exit_code == 0, ran.output
+    return ran.stdout
+
+
+@pytest.mark.usefixtures("restored_logging")
 async def test_workers_and_commands_pass_every_door(guarded: GuardedKafka, tmp_path: Path) -> None:
     """Four workers of one group, each through another door, answer what each command sends."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
@@ -74,24 +106,17 @@ async def test_workers_and_commands_pass_every_door(guarded: GuardedKafka, tmp_p
             worker.start()
         await asyncio.gather(*(worker.wait_ready(90) for worker in workers))
 
-        async def use(name: str, door: Mapping[str, str]) -> None:
-            lines = "".join(
-                json.dumps({"id": f"{name}-{n}", "type": "embed", "input": "x"}) + "\n"
-                for n in range(8)
+        for name, door in doors.items():
+            lines = [
+                json.dumps({"id": f"{name}-{n}", "type": "embed", "input": "x"}) for n in range(8)
+            ]
+            await command(
+                "send", "-", "--key", "id", settings=shared | door, stdin="\n".join(lines)
             )
-            sent = await streamapp("send", "-", "--key", "id", settings=shared | door, stdin=lines)
-            assert sent[0] == 0, sent
-            code, out, err = await streamapp(
-                *("tail", "--json", "--from-beginning", "--max", "8"), settings=shared | door
-            )
-            assert code == 0, err
+            out = await command(*TAIL, "8", settings=shared | door)
             assert {json.loads(line)["status"] for line in out.splitlines()} == {"ok"}
-            assert (await streamapp("check", settings=shared | door))[0] == 0
-
-        await asyncio.gather(*(use(name, door) for name, door in doors.items()))
-        _, out, _ = await streamapp(
-            *("tail", "--json", "--from-beginning", "--max", "32"), settings=shared | doors["tls"]
-        )
+            await command("check", settings=shared | door)
+        out = await command(*TAIL, "32", settings=shared | doors["tls"])
         answered = {json.loads(line)["id"] for line in out.splitlines()}
         assert answered == {f"{name}-{n}" for name in doors for n in range(8)}
         assert all(not worker.has_logged(PASSWORD) for worker in workers)
@@ -173,3 +198,54 @@ async def test_programs_end_with_one_line(guarded: GuardedKafka, tmp_path: Path,
             next(line for line in (out + err).splitlines() if "STREAMAPP_" in line), expected
         )
         assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("restored_logging")
+async def test_a_missing_right_is_named(guarded: GuardedKafka, tmp_path: Path) -> None:
+    """What docs/security.md grants is enough for a worker; without it, it says what is missing."""
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    settings = guarded.sasl("SCRAM-SHA-512") | {
+        "kafka_sasl_username": LIMITED,
+        "app_id": prefix,
+        "topic_prefix": prefix,
+    }
+    values: dict[str, Any] = dict(settings)
+    names = [f"{prefix}.requests", f"{prefix}-answers-changelog"]
+
+    async def allow(*rights: Right) -> None:
+        await grant(guarded.broker.port, LIMITED, list(rights))
+
+    async def refused() -> str:
+        """Return what is refused; a right that was granted counts only some time later."""
+        try:
+            await ensure_topics(Settings(_env_file=None, **values))
+            await require_rights(Settings(_env_file=None, **values), names)
+        except ConfigurationError as error:
+            return str(error)
+        return ""
+
+    async def told(pattern: str) -> None:
+        async def is_told() -> bool:
+            return re.fullmatch(pattern, await refused()) is not None
+
+        await until(is_told, 10)
+
+    topics = [(TOPIC, f"{prefix}{end}", PREFIXED) for end in (".", "-")]
+    group = f"Read on the group {prefix}"
+    await told("topic .* cannot be created: .*")
+    await allow(*((*topic, right) for topic in topics for right in (CREATE, DESCRIBE)))
+    await told(f".* grant {LIMITED}: .*Write on the topic {names[1]}.*, {group}")
+    await allow(*((*topic, right) for topic in topics for right in (READ, WRITE)))
+    await told(f".* grant {LIMITED}: {group}")
+    await allow((GROUP, prefix, LITERAL, READ))
+    await told("")
+
+    worker = WorkerProcess(tmp_path / "worker", environment(settings))
+    worker.start()
+    try:
+        await worker.wait_ready()
+        record = '{"type": "embed", "input": "x"}'
+        await command("send", "-", settings=settings, stdin=record)
+        await command(*TAIL, "1", settings=settings)
+    finally:
+        worker.kill9()

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.support.kafka import KafkaBroker
 
 USER, PASSWORD = "streams", "CANARY-kafka-password"
+#: May nothing until it is granted; the others may everything.
+LIMITED = "limited"
 
 #: Listener to security protocol. ELSEWHERE is advertised as 127.0.0.1 with another name's
 #: certificate.
@@ -54,8 +56,13 @@ class GuardedKafka:
         self.broker = KafkaBroker(
             directory / "broker",
             doors=DOORS,
-            scram_users={USER: PASSWORD},
+            scram_users={USER: PASSWORD, LIMITED: PASSWORD},
             config={
+                "authorizer.class.name": (
+                    "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+                ),
+                "super.users": f"User:ANONYMOUS;User:{USER};User:certified",
+                "ssl.principal.mapping.rules": "RULE:^.*$/certified/",
                 "ssl.keystore.type": "PEM",
                 "ssl.keystore.location": str(server),
                 "ssl.truststore.type": "PEM",
