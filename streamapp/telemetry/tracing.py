@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry: the one module that knows it, imported where traces are on.
+"""Spans for OpenTelemetry; with `span.py` the one place that knows it, for where traces are on.
 
 Names follow OpenTelemetry's conventions for messaging and for generative AI. No span holds the
 message of an error: only its name. The process-wide tracer provider is left alone.
@@ -13,29 +13,27 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from importlib.metadata import version
 from random import Random
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from opentelemetry import trace
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-from opentelemetry.trace.status import Status, StatusCode
 
 from streamapp.errors import ConfigurationError
+from streamapp.telemetry.span import MUTE, Attributes, Mute, Span
 from streamapp.telemetry.trace_headers import PARENT, STATE
 
 Kind = Literal["internal", "consumer", "producer", "client", "server"]
-Attributes = Mapping[str, Any]
 
 _KINDS: Mapping[Kind, SpanKind] = {
     "internal": SpanKind.INTERNAL,
@@ -44,120 +42,10 @@ _KINDS: Mapping[Kind, SpanKind] = {
     "client": SpanKind.CLIENT,
     "server": SpanKind.SERVER,
 }
-_UNSET, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
 _SAMPLED, _UNSAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 _NS = 1_000_000_000
 #: Longest wait at the end for a collector to take the last spans, seconds.
 FLUSH_S = 3.0
-
-
-class Span:
-    """The current span inside a ``with`` block; an error that leaves it is named on it.
-
-    Attributes:
-        context: Its place in the trace.
-        is_sampled: Whether anybody will see it; if not, attributes need not be made up.
-    """
-
-    __slots__ = (
-        "_attributes", "_events", "_kind", "_name", "_parent", "_started_ns", "_status",
-        "_token", "_tracing", "context", "is_sampled",
-    )  # fmt: skip
-
-    _token: Token["Span | None"]
-
-    def __init__(
-        self,
-        tracing: "Tracing",
-        name: str,
-        kind: SpanKind,
-        context: SpanContext,
-        parent: SpanContext | None,
-        started_ns: int,
-    ) -> None:
-        self._tracing = tracing
-        self._name = name
-        self._kind = kind
-        self._parent = parent
-        self._attributes: dict[str, Any] = {}
-        self._events: list[Event] = []
-        self._status = _UNSET
-        self._started_ns = started_ns
-        self.context = context
-        self.is_sampled = context.trace_flags.sampled
-
-    def __enter__(self) -> Self:
-        self._token = self._tracing.current.set(self)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._tracing.current.reset(self._token)
-        if self.is_sampled:
-            if kind is not None:
-                self.fail(kind.__name__)
-            self.end()
-
-    def set(self, attributes: Attributes) -> None:
-        """Add attributes: text, numbers, truths, or lists of them."""
-        self._attributes.update(attributes)
-
-    def event(self, name: str, attributes: Attributes) -> None:
-        """Add an event that happens now."""
-        self._events.append(Event(name, attributes))
-
-    def fail(self, error_type: str) -> None:
-        """Mark it as failed."""
-        self._attributes["error.type"] = error_type
-        self._status = _FAILED
-
-    def end(self) -> None:
-        """Hand it over to be sent."""
-        self._tracing.ended(
-            ReadableSpan(
-                self._name,
-                context=self.context,
-                parent=self._parent,
-                resource=self._tracing.resource,
-                attributes=self._tracing.limited(self._attributes),
-                events=self._events,
-                kind=self._kind,
-                status=self._status,
-                start_time=self._started_ns,
-                end_time=time.time_ns(),
-                instrumentation_scope=self._tracing.scope,
-            )
-        )
-
-    @property
-    def trace_id(self) -> str:
-        """32 hexadecimal digits."""
-        return f"{self.context.trace_id:032x}"
-
-
-class Mute:
-    """A span below one that nobody will see: nothing is kept, and the current one stays."""
-
-    is_sampled = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Let errors pass."""
-
-    def set(self, attributes: Attributes) -> None:
-        """Nobody will see it."""
-
-    def fail(self, error_type: str) -> None:
-        """Nobody will see it."""
-
-
-_MUTE = Mute()
 
 
 class Tracing:
@@ -212,7 +100,7 @@ class Tracing:
         if above is None:  # not for a record, as when examples are compared
             return self.begin(name, kind, parent=None)
         if not above.is_sampled:
-            return _MUTE
+            return MUTE
         parent = above.context
         return self._span(
             name, kind, parent.trace_id, parent.trace_flags, parent.trace_state, parent, 0.0
