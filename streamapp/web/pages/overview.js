@@ -100,11 +100,11 @@ function showModels(now) {
   for (const [[provider, model, outcome], n] of now.calls) { const r = target(provider, model); r.calls += n; if (outcome !== "ok") r.failed += n; }
   for (const [[provider, model, direction], n] of now.tokens) target(provider, model)[direction] += n;
   for (const [[provider, model], n] of now.cost_usd) target(provider, model).cost += n;
-  const ofProvider = (name) => { const own = [...rows.keys()].filter((key) => key === name || key.startsWith(`${name}/`)); return row(own.length === 1 ? own[0] : name); };
+  const ofProvider = (name) => { const own = [...rows.keys()].filter((key) => key.startsWith(`${name}/`)); return row(own.length === 1 ? own[0] : `${name}, all models`); };
   for (const [[provider], n] of now.rate_limit_wait_s) if (n) ofProvider(provider).waited += n;
   for (const [[provider], n] of now.retries) ofProvider(provider).retried += n;
-  for (const [[name], state] of now.breakers) { const r = ofProvider(name); r.state = Math.max(r.state ?? 0, state); }
-  for (const name of now.open) ofProvider(name).state = 2;
+  for (const [[name], state] of now.breakers) if (state === 1) ofProvider(name).state = 1;
+  for (const name of now.open) row(name).state = 2;
   const tag = (state) => el("span", { class: `tag ${["good", "warn", "bad"][state ?? 0]}` }, ["closed", "half open", "open"][state ?? 0]);
   const share = (r) => (r.failed ? el("span", { class: r.failed / r.calls > 0.05 ? "bad" : "" }, `${number(r.failed)} (${((100 * r.failed) / r.calls).toFixed(1)} %)`) : "0");
   fill($("#models"), table(["Model", "Breaker", "Calls", "Failed", "Retried", "Held by limits", "Tokens in", "Tokens out", "Cost"],
