@@ -21,7 +21,7 @@ LABELS = """| label | holds |
 | `outcome` of `provider_calls` | `ok`, or the name of what went wrong, as in the logs |
 | `provider`, `model` | as in `[providers.NAME]`; as sent, but for tokens and cost: as answered |
 | `direction` | `input`, `output` |
-| `tier`, `result` | `memory` or `redis`; `hit` or `miss` |
+| `tier`, `result` | `memory`, `table` or `redis`; `hit` or `miss` |
 | `reason` | the error that is tried again |
 | `kind` | [of the dead letter](records.md#dead-letter) |"""
 
