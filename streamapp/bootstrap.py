@@ -10,6 +10,7 @@ from faust.types import TP
 from streamapp.costs import Costs
 from streamapp.errors import ConfigurationError
 from streamapp.faust_app import faust_app
+from streamapp.llm.deadline import only_waits
 from streamapp.llm.embedding import Embedder
 from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
@@ -143,6 +144,7 @@ def create_app(
         on_fatal=app.fail,
         on_gap=metrics.gap,
         is_awake=lambda: app.watchdog.loop_lag_s < settings.session_timeout_s,
+        only_waits=only_waits,
         max_in_flight=settings.max_in_flight,
         max_pending=settings.max_in_flight * PENDING_FACTOR,
         ordering=settings.ordering,

@@ -70,6 +70,7 @@ class LLMClient:
         self._cost_usd: Decimal | None = Decimal(0)
         self._attempts = 0
         self._completions = 0
+        self._has_asked = False
         self._is_cached = True
         self._last: Completion | None = None
 
@@ -120,6 +121,9 @@ class LLMClient:
         return vectors
 
     async def _complete(self, call: Call, provider: LLMProvider | None = None) -> Any:
+        if self._has_asked:
+            call.deadline.invest()
+        self._has_asked = True
         try:
             completion = await (provider or self._provider).complete(call)
         except Failure as failure:

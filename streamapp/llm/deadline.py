@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import Context, ContextVar
 
 
 class Deadline:
@@ -11,13 +12,24 @@ class Deadline:
     count: Kafka is the queue, so waiting is free.
     """
 
-    __slots__ = ("_clock", "_limit_s", "_spent_s", "_started_at")
+    __slots__ = ("_clock", "_is_invested", "_limit_s", "_spent_s", "_started_at", "_waits")
 
     def __init__(self, limit_s: float, clock: Callable[[], float]) -> None:
         self._limit_s = limit_s
         self._clock = clock
         self._spent_s = 0.0
         self._started_at: float | None = None
+        self._waits = 0
+        self._is_invested = False
+
+    @property
+    def is_only_waiting(self) -> bool:
+        """Whether the record waits to be let through, with nothing to lose."""
+        return self._waits > 0 and not self._is_invested
+
+    def invest(self) -> None:
+        """Say that calls were made which would be paid again, were the record given back."""
+        self._is_invested = True
 
     def start(self) -> None:
         """Begin to count, unless it counts already."""
@@ -39,9 +51,11 @@ class Deadline:
         was_running = self._started_at is not None
         self._spent_s = self.spent_s()
         self._started_at = None
+        self._waits += 1
         try:
             yield
         finally:
+            self._waits -= 1
             if was_running:
                 self._started_at = self._clock()
 
@@ -50,3 +64,13 @@ class Deadline:
         self._spent_s = 0.0
         if self._started_at is not None:
             self._started_at = self._clock()
+
+
+#: Of the record that a task works on; set in that record's own task.
+DEADLINE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+def only_waits(context: Context) -> bool:
+    """Whether the record whose task runs in ``context`` can be given back at no cost."""
+    deadline = context.get(DEADLINE)
+    return deadline is not None and deadline.is_only_waiting

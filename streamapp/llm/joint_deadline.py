@@ -38,6 +38,11 @@ class JointDeadline(Deadline):
         for member in self._members.values():
             member.start()
 
+    def invest(self) -> None:
+        """Say it of every member."""
+        for member in self._members.values():
+            member.invest()
+
     def spent_s(self) -> float:
         """Return the active seconds of the member that has most left."""
         nearest = max(self._members.values(), key=Deadline.remaining_s, default=None)

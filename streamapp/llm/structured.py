@@ -69,6 +69,7 @@ class Structured:
                         cost_usd=cost_usd,
                     )
                 reason, detail = f"wrong {error.validator}", error.message
+            call.deadline.invest()
             ask = replace(ask, messages=[*call.messages, *_complaint(completion.output, detail)])
         misfit = OutputInvalid(f"no answer fits the schema in {1 + self._reasks} asks: {reason}")
         misfit.attempts = attempts

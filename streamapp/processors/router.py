@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from streamapp.errors import Expired, Failure, InternalError, InvalidRecord
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.deadline import Deadline
+from streamapp.llm.deadline import DEADLINE, Deadline
 from streamapp.llm.pieces import Pieces
 from streamapp.llm.routes import DEFAULT, Routes
 from streamapp.llm.schema import Schemas
@@ -99,6 +99,7 @@ class Router:
         prompt = self._prompt(request, processor, sticky=id.encode() if key is None else key)
         model = request.model or (prompt.model if prompt else None)
         deadline = deadline or Deadline(self._deadline_s, self._clock)
+        DEADLINE.set(deadline)
         call = Call(
             model=model or DEFAULT,
             task=vars(request),

@@ -16,7 +16,8 @@ eight invariants, each held by ``tests/unit/streaming/test_window.py``:
 5. A record is acked when ``run`` returns, and ``run`` returns only after the delivery report.
 6. An exception of ``run`` is reported to ``on_fatal``; that record is never acked.
 7. ``close`` drains for a bounded time what runs, and what waits before something that ran and
-   would keep it from being committed; it gives back what else waits, and cancels the rest.
+   would keep it from being committed; it gives back what else waits, after a moment also what
+   was begun and only waits to be let through, and cancels the rest.
 8. Contiguity: a partition's records are taken at exactly the next expected offset. A lower one
    is a redelivery and dropped; a higher one is a gap and sought back, until the log itself
    says that it holds nothing there.
@@ -28,7 +29,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from itertools import chain
 from typing import Any, Literal, Protocol
 
@@ -43,6 +44,12 @@ Ordering = Literal["key", "partition", "none"]
 #: that finishes costs as much as to take one. It looks so often, too, lest a long queue behind
 #: one slow key keep the other keys' records out; seconds.
 PATIENCE_S = 0.05
+
+#: How long a drain lets records wait for a limit, a budget or a provider that is down. Those
+#: that a limit lets through meanwhile need not be given back behind others that were answered.
+#: At most half of the drain.
+TURN_S = 5.0
+_LOOK_S = 0.25
 
 
 class Message(Protocol):
@@ -133,6 +140,7 @@ class Window:
         on_fatal: Called with the exception of ``run``; the record stays unacked.
         on_gap: Called with the partition at each gap seen.
         is_awake: Whether this process did not sleep through its session.
+        only_waits: Whether what runs in a context can be given back at no cost.
         max_in_flight: Upper bound of running records.
         max_pending: Upper bound of running and waiting records together.
         ordering: ``key``, ``partition`` or ``none``.
@@ -147,6 +155,7 @@ class Window:
         on_fatal: Callable[[BaseException], None],
         on_gap: Callable[[TP], None] = lambda tp: None,
         is_awake: Callable[[], bool] = lambda: True,
+        only_waits: Callable[[Context], bool] = lambda context: False,
         max_in_flight: int,
         max_pending: int,
         ordering: Ordering = "key",
@@ -157,6 +166,7 @@ class Window:
         self._on_fatal = on_fatal
         self._on_gap = on_gap
         self._is_awake = is_awake
+        self._only_waits = only_waits
         self._max_in_flight = max_in_flight
         self._max_pending = max_pending
         self._low_water = max_pending - max(1, max_pending // 8)
@@ -241,13 +251,17 @@ class Window:
         self._changed.set()
         loop = asyncio.get_running_loop()
         end = loop.time() + drain_s
+        turn_end = loop.time() + min(TURN_S, drain_s / 2)
+        gone: list[asyncio.Task[None]] = []
         while self._tasks and (left_s := end - loop.time()) > 0:
-            await asyncio.wait(list(self._tasks), timeout=left_s)
+            await asyncio.wait(list(self._tasks), timeout=min(left_s, _LOOK_S))
+            if loop.time() >= turn_end:
+                gone += self._cancel_waiting()
         finished = {tp: lane.acked for tp, lane in self._lanes.items() if lane.acked is not None}
         cut = list(self._tasks)
         self._discard()
-        if cut:
-            await asyncio.wait(cut)
+        if gone or cut:
+            await asyncio.wait([*gone, *cut])
         return finished, len(cut)
 
     def fence(self) -> None:
@@ -367,6 +381,14 @@ class Window:
         self._ready = kept(self._ready)
         self._behind = {order: kept(entries) for order, entries in self._behind.items()}
         self._waiting = len(self._ready) + sum(map(len, self._behind.values()))
+
+    def _cancel_waiting(self) -> list[asyncio.Task[None]]:
+        """Give back what runs and only waits to be let through; return its tasks."""
+        waiting = [task for task, entry in self._tasks.items() if self._only_waits(entry.context)]
+        for task in waiting:
+            del self._tasks[task]
+            task.cancel()
+        return waiting
 
     def _discard(self) -> None:
         """End the generation: no task of it writes or acks from here on."""

@@ -69,6 +69,28 @@ async def test_sigterm_over_the_drain_limit_gives_the_record_back(
         await stage.settle(1)
 
 
+async def test_sigterm_gives_back_what_waits_for_a_provider(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Records held in an outage keep no worker from stopping: exit 0, and another answers them."""
+    async with Stage(kafka, tmp_path) as stage:
+        stage.provider.default(status=401)
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce(ask(f"r-{number}") for number in range(20))
+        await until(lambda: worker.has_logged("llm.breaker_opened"), 30, state=worker.tail)
+
+        worker.sigterm()
+
+        assert await worker.wait(30) == 0, worker.tail()
+        stage.provider.default()
+        stage.start_worker()
+        report = await stage.settle(20)
+
+    assert not [*report.missing, *report.dead], report
+    assert not report.repeats
+
+
 async def test_sigterm_during_the_start_is_a_clean_exit(kafka: KafkaBroker, tmp_path: Path) -> None:
     """A worker that is still starting ends with exit code 0."""
     async with Stage(kafka, tmp_path) as stage:

@@ -189,3 +189,21 @@ async def test_failure_counts_all_attempts_of_the_record(llm: FakeProvider) -> N
         await record.chat([])
 
     assert failure.attempts == record.attempts == 4
+
+
+async def test_record_with_a_call_behind_it_is_no_longer_free_to_go(llm: FakeProvider) -> None:
+    """One that waits with its first call can be given back at no cost, with its second not."""
+    waits: list[bool] = []
+
+    class Waiting(FakeProvider):
+        async def complete(self, call: Call) -> Completion:
+            with call.deadline.suspended():
+                waits.append(call.deadline.is_only_waiting)
+            return await super().complete(call)
+
+    record = client(Waiting("slow"))
+
+    await record.chat([{"role": "user", "content": "one"}])
+    await record.chat([{"role": "user", "content": "two"}])
+
+    assert waits == [True, False]

@@ -61,3 +61,14 @@ def test_nothing_counts_before_the_start(clock: FakeClock) -> None:
     clock.advance(10)
 
     assert member.spent_s() == 0
+
+
+def test_each_member_waits_and_pays(clock: FakeClock) -> None:
+    """While the shared call waits all its records do; what it paid, each of them would again."""
+    joint, member = JointDeadline(), Deadline(90, clock)
+    joint.add("member", member)
+
+    with joint.suspended():
+        assert member.is_only_waiting
+        joint.invest()
+        assert not member.is_only_waiting

@@ -126,3 +126,16 @@ async def test_long_wrong_answer_is_cut(llm: FakeProvider, structured: Structure
     await structured.complete(chat(output_schema=LABELS))
 
     assert sum(len(message["content"]) for message in llm.history[1].messages) < 25_000
+
+
+async def test_reask_says_that_something_was_paid(
+    llm: FakeProvider, structured: Structured
+) -> None:
+    """A record that waits to ask again has paid: it is not given back for nothing."""
+    llm.enqueue("no JSON", '{"label": "good"}')
+    call = chat(output_schema=LABELS)
+
+    await structured.complete(call)
+
+    with call.deadline.suspended():
+        assert not call.deadline.is_only_waiting

@@ -1,6 +1,8 @@
 """A partition log, a consumer group of one and Faust's bad habits, small enough to search."""
 
 import asyncio
+from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +57,7 @@ class FakeBroker:
     gaps: int = 0
     fatal: list[BaseException] = field(default_factory=list)
     is_awake: bool = True
+    only_waits: Callable[[Context], bool] = lambda context: False
 
     def __post_init__(self) -> None:
         self.start()
@@ -69,6 +72,7 @@ class FakeBroker:
             on_fatal=self.fatal.append,
             on_gap=self._count_gap,
             is_awake=lambda: self.is_awake,
+            only_waits=self.only_waits,
             max_in_flight=self.max_in_flight,
             max_pending=self.max_pending,
             ordering=self.ordering,  # type: ignore[arg-type]

@@ -1,11 +1,14 @@
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
 from streamapp.streaming.lane import TP
+from streamapp.streaming.window import Lease
 from tests.unit.streaming.broker import FakeBroker, FakeEvent, FakeMessage, settle
 
 T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
@@ -219,6 +222,32 @@ async def test_revoke_cancels_what_does_not_finish(broker: FakeBroker) -> None:
     assert broker.running == []
     assert not lease.is_valid
     assert broker.finished == []
+
+
+async def test_drain_gives_back_what_only_waits() -> None:
+    """A record that waits to be let through is no cut one; one that made a call before is."""
+    waiting: list[Deadline] = []
+
+    async def run(event: FakeEvent, lease: Lease) -> None:
+        deadline = Deadline(90, time.monotonic)
+        DEADLINE.set(deadline)
+        waiting.append(deadline)
+        with deadline.suspended():
+            await asyncio.Event().wait()
+
+    broker = FakeBroker({T0: log(*"abc")}, only_waits=only_waits)
+    broker._run = run  # type: ignore[method-assign]
+    broker.start()
+    broker.assign()
+    for _ in range(3):
+        await broker.deliver(T0)
+    await settle()
+    waiting[1].invest()
+
+    finished, cut = await broker.window.close(0.01)
+
+    assert (finished, cut, broker.fatal) == ({}, 1, [])
+    assert not any(deadline.is_only_waiting for deadline in waiting)
 
 
 async def test_fence_stops_every_write_at_once(broker: FakeBroker) -> None:
