@@ -62,6 +62,7 @@ class Breaker:
         self._refusals = 0
         self._refused_at: float | None = None
         self._opened_at = 0.0
+        self._is_failing = False
         self._probe_at = 0.0
         self._probe_every_s = limits.first_probe_s
         self._probes: list[float] = []
@@ -99,6 +100,10 @@ class Breaker:
         """Say that a probe is over, whatever came of it."""
         if probe in self._probes:
             self._probes.remove(probe)
+
+    def was_opened_by(self, attempts: int) -> bool:
+        """Whether it is open for failures, and one call's ``attempts`` alone are as many."""
+        return self.is_open and self._is_failing and attempts >= self._limits.failures
 
     def succeeded(self) -> None:
         """Take note of an answer, of whatever kind: the target works."""
@@ -147,6 +152,7 @@ class Breaker:
 
     def _open(self, error: Failure) -> None:
         self.is_open = self.is_shaken = True
+        self._is_failing = not isinstance(error, (ProviderDenied, RateLimited))
         self._opened_at = self._clock()
         self._probe_at = self._opened_at + self._probe_every_s
         status = getattr(error, "status", None)

@@ -22,6 +22,8 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import LLMProvider
 
 _LOOK_S = 0.25
+#: How often a call may open a breaker by itself, while others are answered in between.
+_FAULTS = 3
 #: What another target may do better.
 _ELSEWHERE = (
     RetriesExhausted,
@@ -47,7 +49,9 @@ class Fallback:
     """Asks the targets in order until one answers; holds the call while all of them are down.
 
     A call that is held waits without a bound: Kafka is the queue. It is given its whole time
-    again, since an outage is no fault of the record. Who waits longest asks first.
+    again, since an outage is no fault of the record. Who waits longest asks first. Only a call
+    that opens breakers by itself, again and again while others are answered, is given up: it is
+    what makes its targets fail.
 
     Args:
         choices: At least one, in order.
@@ -75,16 +79,21 @@ class Fallback:
 
         Raises:
             AllProvidersFailed: Every one of several targets failed; the last error is its cause.
+            RetriesExhausted: The call makes the targets fail, which answer others.
             Failure: No other target can help; ``attempts`` counts those of all targets.
         """
-        attempts = 0
+        attempts = faults = 0
         choices = self._choices
         while True:
             failures: list[Failure] = []
+            is_at_fault = False
             for choice in choices:
+                was_open = choice.breaker.is_open
                 try:
                     completion = await choice.provider.complete(call)
                 except Failure as failure:
+                    is_own = not was_open and choice.breaker.was_opened_by(failure.attempts)
+                    is_at_fault = is_at_fault or is_own
                     attempts += failure.attempts
                     failure.attempts = attempts
                     failures.append(failure)
@@ -101,6 +110,9 @@ class Fallback:
             elif not isinstance(last, _ELSEWHERE):
                 raise last
             elif all(choice.breaker.is_open for choice in choices):
+                faults += is_at_fault
+                if faults == _FAULTS:
+                    raise _poisonous(last)
                 await self._hold(call, choices)
             elif not any(
                 isinstance(failure, TargetOpen) and not choice.breaker.is_open
@@ -137,6 +149,13 @@ def _final(last: Failure, targets: int) -> Failure:
     if targets == 1:
         return last
     failed = AllProvidersFailed(f"all {targets} targets failed; the last one: {last}")
+    failed.attempts = last.attempts
+    failed.__cause__ = last
+    return failed
+
+
+def _poisonous(last: Failure) -> Failure:
+    failed = RetriesExhausted("gave up: it makes the provider fail, which answers others")
     failed.attempts = last.attempts
     failed.__cause__ = last
     return failed

@@ -211,6 +211,43 @@ def test_held_call_has_its_whole_time_again() -> None:
     assert max(answer.attempts for answer in run_virtually(main())) > 3
 
 
+class Fragile(FakeProvider):
+    """A provider that one question makes fail, every time."""
+
+    async def complete(self, call: Call) -> Completion:
+        await asyncio.sleep(0.01)
+        if call.messages[0]["content"] == "poison":
+            raise unavailable()
+        return await super().complete(call)
+
+
+def test_call_that_makes_its_provider_fail_is_given_up() -> None:
+    """Where others are answered in between it is no outage: one dead letter, and all others."""
+
+    async def main() -> list[Any]:
+        fragile = Fragile("one")
+        routed = routes(
+            dict.fromkeys(NAMES, fragile),
+            targets=["one/a"],
+            limits=None,
+            clock=virtual_clock,
+            sleep=asyncio.sleep,
+        )
+        calls = []
+        for text in ("poison", *["fine"] * 10):
+            call = chat(text, deadline=Deadline(90, virtual_clock))
+            calls.append(asyncio.create_task(ask(routed, call)))
+            await asyncio.sleep(60)
+        for call in calls:
+            call.cancel()
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    poison, *fine = run_virtually(main())
+    assert type(poison) is RetriesExhausted
+    assert poison.attempts >= 15
+    assert [type(answer) for answer in fine] == [Completion] * 10
+
+
 def test_held_call_can_be_cancelled() -> None:
     """A call that is held ends when it is cancelled, and the others go on."""
 
