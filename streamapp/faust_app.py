@@ -46,6 +46,9 @@ def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> 
         # All partitions paused for longer, and the client leaves the group for good.
         broker_max_poll_interval=1_000_000.0,
         producer_request_timeout=30.0,
+        # Per partition, several times over: what is fetched ahead stands in memory more than once.
+        # A larger record is fetched all the same.
+        consumer_max_fetch_size=262_144,
         producer_max_request_size=1_040_000,
         # What gathers while a request is on its way leaves with the next one, however much it is.
         producer_max_batch_size=262_144,

@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 #: What the envelope of an entry adds to an answer at most, bytes.
 ENVELOPE_BYTES = 400
 
+#: What an entry costs besides its key and value: its line, index and objects; bytes.
+ENTRY_BYTES = 600
+
 #: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
 EVICTION_STEPS = 16
 
@@ -104,6 +107,7 @@ class _Line:
 
     @classmethod
     def of(cls, entry: Entry, size: int) -> "_Line":
+        size += ENTRY_BYTES
         return cls(entry.partition, entry.offset, entry.expires_at, size, entry.fingerprint)
 
 
@@ -120,7 +124,7 @@ class Ledger:
             above it may be redelivered and is never evicted.
         now: Wall clock, seconds since the epoch.
         ttl_s: How long a finished id is remembered, seconds.
-        max_bytes: Upper bound of keys and values together, but for what is not committed yet.
+        max_bytes: Upper bound of what all entries cost, but for those not committed yet.
     """
 
     def __init__(
@@ -149,7 +153,7 @@ class Ledger:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all remembered keys and values."""
+        """Bytes that all remembered entries cost."""
         return self._bytes
 
     def expires_at(self) -> float:

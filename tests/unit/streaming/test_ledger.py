@@ -1,6 +1,6 @@
 import pytest
 
-from streamapp.streaming.ledger import Entry, Ledger, digest
+from streamapp.streaming.ledger import ENTRY_BYTES, Entry, Ledger, digest
 from streamapp.streaming.window import Lease
 from tests.fakes import FakeClock
 
@@ -107,13 +107,13 @@ async def test_uncommitted_id_outlives_time_and_size() -> None:
 
 async def test_size_bound_evicts_the_oldest() -> None:
     """Memory is bounded by bytes, oldest first."""
-    fixture = Fixture(max_bytes=1_000)
+    fixture = Fixture(max_bytes=4_000)
     fixture.committed[0] = 1_000
 
     for offset in range(100):
         await fixture.write(f"r-{offset}", offset, b'"%b"' % (b"x" * 50))
 
-    assert fixture.ledger.size_bytes <= 1_000
+    assert fixture.ledger.size_bytes <= 4_000
     assert fixture.ledger.lookup("r-99") is not None
     assert fixture.ledger.lookup("r-0") is None
     assert len(fixture.store) == len(fixture.ledger)
@@ -172,7 +172,7 @@ async def test_answers_are_found_by_the_fingerprints_of_their_calls() -> None:
 
 async def test_fingerprints_leave_with_their_entries() -> None:
     """The index is bounded as the table is, and names the newest of equal answers."""
-    fixture = Fixture(max_bytes=400)
+    fixture = Fixture(max_bytes=2 * (ENTRY_BYTES + 200))
     fixture.committed[0] = 100
     for number, fingerprint in enumerate(["f00", "f00", "f01", "f02", "f03"]):
         answer = f'{{"output":{number}}}'.encode()
