@@ -88,12 +88,10 @@ class Fallback:
             failures: list[Failure] = []
             is_at_fault = False
             for choice in choices:
-                was_open = choice.breaker.is_open
                 try:
                     completion = await choice.provider.complete(call)
                 except Failure as failure:
-                    is_own = not was_open and choice.breaker.was_opened_by(failure.attempts)
-                    is_at_fault = is_at_fault or is_own
+                    is_at_fault |= choice.breaker.was_opened_by(failure.attempts)
                     attempts += failure.attempts
                     failure.attempts = attempts
                     failures.append(failure)
