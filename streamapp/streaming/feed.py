@@ -13,10 +13,11 @@ from typing import Any, cast
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from faust.streams import Stream
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TopicT
 from mode import Service
 from mode.services import WaitArgT, WaitResults
+
+from streamapp.streaming.commits import OrderedCommits
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.
 AT_ONCE = 100
@@ -75,7 +76,7 @@ class Feeding(Service):
         return await super().wait_first(_Begun(first, awaited), *others, timeout=timeout)
 
 
-class Consumer(Feeding, AIOKafkaConsumer):
+class Consumer(Feeding, OrderedCommits):
     """Faust's consumer, fed that way."""
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:

@@ -39,6 +39,37 @@ async def test_records_between_transaction_markers_are_answered(
         assert ends == 8  # six records, and the two markers between them
 
 
+async def test_commit_waits_for_a_slow_record_behind_a_hole(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """What is sought back at a hole is committed as it finishes, also with a backlog behind it."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        slow = [{"latency_s": 600}, {"latency_s": 0}]
+        behind = [ask(f"r-{n}", script=slow if n == 3 else None) for n in range(600)]
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka.bootstrap, transactional_id=stage.prefix
+        )
+        async with producer:
+            for records in ([ask("before")], behind):
+                async with producer.transaction():
+                    for record in records:
+                        await producer.send(
+                            f"{stage.prefix}.requests", record.value, key=record.key, partition=0
+                        )
+
+        worker = await stage.ready_worker()
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes) == 600, 60)
+        await stage.verifier.until(lambda: stage.verifier.committed.get(0, 0) >= 5, 30)
+        seen = stage.report().samples  # ten a second; a commit is tried each second
+        await stage.verifier.until(lambda: stage.report().samples > seen + 30, 30)
+        stage.kill9(worker)
+        await stage.ready_worker()
+        report = await stage.settle(601)
+
+        assert not report.faults, report
+
+
 async def _committed(kafka: KafkaBroker, prefix: str) -> int:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
