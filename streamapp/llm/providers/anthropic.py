@@ -8,6 +8,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers import anthropic_shapes as shapes
 from streamapp.llm.providers.http import MAX_ANSWER_BYTES, Http, checked_key, checked_url
 from streamapp.llm.providers.openai_errors import error_for
+from streamapp.llm.providers.rate_hints import anthropic_rate_hints
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 
@@ -49,6 +50,7 @@ class AnthropicProvider:
             name,
             headers=headers,
             error_for=error_for,
+            hints_of=anthropic_rate_hints,
             max_answer_bytes=max_answer_bytes,
             wall_clock=wall_clock,
         )
@@ -67,10 +69,12 @@ class AnthropicProvider:
         body = shapes.messages_request(call, version=self._version)
         if call.pieces is not None:
             stream = shapes.MessageStream(call, provider=self._name)
-            await self._http.stream(self._url, body, feed=stream.feed, pieces=call.pieces)
-            return stream.completion()
-        answer, _ = await self._http.post(self._url, body)
-        return shapes.message_completion(answer, call, provider=self._name)
+            hints = await self._http.stream(self._url, body, feed=stream.feed, pieces=call.pieces)
+            completion = stream.completion()
+        else:
+            answer, hints = await self._http.post(self._url, body)
+            completion = shapes.message_completion(answer, call, provider=self._name)
+        return completion.but(hints=hints) if hints else completion
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -40,6 +40,14 @@ class ErrorFor(Protocol):
         ...
 
 
+class HintsOf(Protocol):
+    """How a vendor says that nothing is left of a limit."""
+
+    def __call__(self, headers: Mapping[str, str], *, now: float) -> RateHints | None:
+        """Return what the headers of an answer say; ``now`` is Unix seconds."""
+        ...
+
+
 class Http:
     """Posts JSON to one vendor.
 
@@ -49,6 +57,7 @@ class Http:
         name: The configured provider's name, for errors.
         headers: Sent with each request.
         error_for: The vendor's statuses and error bodies as our errors.
+        hints_of: What the vendor's headers say of its limits.
         max_answer_bytes: Longest body read, after decompression.
         wall_clock: Unix seconds, to read a ``Retry-After`` date.
     """
@@ -59,6 +68,7 @@ class Http:
         *,
         headers: Mapping[str, str],
         error_for: ErrorFor,
+        hints_of: HintsOf = rate_hints,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -69,6 +79,7 @@ class Http:
             **headers,
         }
         self._error_for = error_for
+        self._hints_of = hints_of
         self._max_answer_bytes = max_answer_bytes
         self._wall_clock = wall_clock
         self._session: aiohttp.ClientSession | None = None
@@ -82,13 +93,13 @@ class Http:
         """
         try:
             async with self._request(url, body) as response:
-                return await self._body(response), rate_hints(response.headers)
+                return await self._body(response), self._hints(response)
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from error
 
     async def stream(
         self, url: URL, body: bytes, *, feed: Callable[[bytes], str], pieces: Pieces
-    ) -> None:
+    ) -> RateHints | None:
         """Read a 200 of server-sent events while it is written.
 
         Args:
@@ -97,12 +108,17 @@ class Http:
             feed: Takes the data of each event, and returns the text in it.
             pieces: Gets what is no empty text; what it raises comes out as it is.
 
+        Returns:
+            What the headers say of the vendor's limits.
+
         Raises:
             ProviderError: Another status, the answer broke off, or it is no stream.
             TooLarge: The answer is longer than allowed.
         """
-        async with aclosing(self._events(url, body)) as events:
+        heads: list[RateHints | None] = []
+        async with aclosing(self._events(url, body, heads)) as events:
             await give(pieces, (feed(event) async for event in events))
+        return heads[0]
 
     async def aclose(self) -> None:
         """Close the session and its connections."""
@@ -110,11 +126,14 @@ class Http:
             await self._session.close()
             self._session = None
 
-    async def _events(self, url: URL, body: bytes) -> AsyncGenerator[bytes, None]:
+    async def _events(
+        self, url: URL, body: bytes, heads: list[RateHints | None]
+    ) -> AsyncGenerator[bytes, None]:
         try:
             async with self._request(url, body) as response:
                 if response.status != 200:
                     await self._body(response)
+                heads.append(self._hints(response))
                 rest, size, is_empty = b"", 0, True
                 while piece := await response.content.readany():
                     size = self._checked(size + len(piece))
@@ -137,13 +156,18 @@ class Http:
         body = b"".join(pieces)
         if response.status == 200:
             return body
-        raise self._error_for(
+        error = self._error_for(
             response.status,
             response.headers,
             body,
             provider=self._name,
             now=self._wall_clock(),
         )
+        error.hints = self._hints(response)
+        raise error
+
+    def _hints(self, response: aiohttp.ClientResponse) -> RateHints | None:
+        return self._hints_of(response.headers, now=self._wall_clock())
 
     def _checked(self, size: int) -> int:
         if size > self._max_answer_bytes:

@@ -30,6 +30,7 @@ from streamapp.llm.pieces import give
 from streamapp.llm.providers import openai_shapes as shapes
 from streamapp.llm.providers.bodies import decode
 from streamapp.llm.providers.openai_errors import error_for
+from streamapp.llm.providers.rate_hints import rate_hints
 
 #: By the names of litellm's errors, which say more than their statuses.
 _LEAVES: dict[str, type[ProviderError]] = {
@@ -143,7 +144,9 @@ class LiteLLMProvider:
             response = getattr(error, "response", None)
             headers = getattr(response, "headers", {})
             now = self._wall_clock()
-            return error_for(status, headers, b"", provider=self._name, now=now)
+            refusal = error_for(status, headers, b"", provider=self._name, now=now)
+            refusal.hints = rate_hints(headers, now=now)
+            return refusal
         leaf = leaf or ProviderUnavailable
         return leaf(f"{self._name}: {kind}", provider=self._name)
 

@@ -6,7 +6,6 @@ adds a second to every start.
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from yarl import URL
 
@@ -69,15 +68,16 @@ class OpenAIProvider:
             url = self._url(_EMBEDDINGS, call.model)
             answer, hints = await self._http.post(url, shapes.embeddings_request(call))
             vectors = shapes.embeddings_completion(answer, call, provider=self._name)
-            return replace(vectors, hints=hints) if hints else vectors
+            return vectors.but(hints=hints) if hints else vectors
         url, body = self._url(_CHAT, call.model), shapes.chat_request(call)
         if call.pieces is not None:
             stream = shapes.ChatStream(call, provider=self._name)
-            await self._http.stream(url, body, feed=stream.feed, pieces=call.pieces)
-            return stream.completion()
-        answer, hints = await self._http.post(url, body)
-        completion = shapes.chat_completion(answer, call, provider=self._name)
-        return replace(completion, hints=hints) if hints else completion
+            hints = await self._http.stream(url, body, feed=stream.feed, pieces=call.pieces)
+            completion = stream.completion()
+        else:
+            answer, hints = await self._http.post(url, body)
+            completion = shapes.chat_completion(answer, call, provider=self._name)
+        return completion.but(hints=hints) if hints else completion
 
     async def aclose(self) -> None:
         """Close the connections."""

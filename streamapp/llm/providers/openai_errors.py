@@ -20,7 +20,6 @@ from streamapp.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from streamapp.llm.providers.rate_hints import rate_hints
 
 _FILTER_CODES = frozenset({"content_filter", "content_policy_violation"})
 _CONTEXT_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
@@ -55,15 +54,13 @@ def error_for(
     """
     codes, text = _details(body)
     code = next((code for code in codes if _CODE.fullmatch(code)), "")
-    error = _leaf(status, codes, text)(
+    return _leaf(status, codes, text)(
         f"{provider}: HTTP {status} {code}".rstrip(),
         provider=provider,
         status=status,
         retry_after_s=retry_after_s(headers, now=now),
         retryable=_wish_to_retry(headers),
     )
-    error.hints = rate_hints(headers)
-    return error
 
 
 def stream_error(event: bytes, *, provider: str) -> ProviderError:

@@ -1,8 +1,9 @@
-"""What `x-ratelimit-*` headers say, where it is worth obeying: nothing is left."""
+"""What headers say of a vendor's limits, where it is worth obeying: nothing is left."""
 
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 from streamapp.errors import RateHints
 
@@ -10,7 +11,7 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
 
 
-def rate_hints(headers: Mapping[str, str]) -> RateHints | None:
+def rate_hints(headers: Mapping[str, str], *, now: float) -> RateHints | None:
     """Return at which rate the limits refill; None while something of them is left.
 
     Reads ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}`` as OpenAI sends them: the
@@ -18,27 +19,51 @@ def rate_hints(headers: Mapping[str, str]) -> RateHints | None:
 
     Args:
         headers: Of an answer or an error, case-insensitive.
+        now: Unix seconds.
 
     Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
-    requests_per_s = _refill_per_s(headers, "requests")
-    tokens_per_s = _refill_per_s(headers, "tokens")
+    return _hints(headers, now, requests="x-ratelimit-{}-requests", tokens="x-ratelimit-{}-tokens")
+
+
+def anthropic_rate_hints(headers: Mapping[str, str], *, now: float) -> RateHints | None:
+    """Return the same of Anthropic's headers, where the reset is a point in time.
+
+    Source: https://docs.anthropic.com/en/api/rate-limits#response-headers
+    """
+    prefix = "anthropic-ratelimit"
+    return _hints(headers, now, requests=prefix + "-requests-{}", tokens=prefix + "-tokens-{}")
+
+
+def _hints(
+    headers: Mapping[str, str], now: float, *, requests: str, tokens: str
+) -> RateHints | None:
+    requests_per_s = _refill_per_s(headers, now, requests)
+    tokens_per_s = _refill_per_s(headers, now, tokens)
     if requests_per_s is None and tokens_per_s is None:
         return None
     return RateHints(requests_per_s=requests_per_s, tokens_per_s=tokens_per_s)
 
 
-def _refill_per_s(headers: Mapping[str, str], kind: str) -> float | None:
-    if headers.get(f"x-ratelimit-remaining-{kind}") != "0":
+def _refill_per_s(headers: Mapping[str, str], now: float, name: str) -> float | None:
+    if headers.get(name.format("remaining")) != "0":
         return None
     try:
-        limit = float(headers.get(f"x-ratelimit-limit-{kind}", ""))
+        limit = float(headers.get(name.format("limit"), ""))
     except ValueError:
         return None
-    reset_s = duration_s(headers.get(f"x-ratelimit-reset-{kind}", ""))
-    if not reset_s or not math.isfinite(limit) or limit <= 0:
+    reset_s = _left_s(headers.get(name.format("reset"), ""), now)
+    if not reset_s or reset_s < 0 or not math.isfinite(limit) or limit <= 0:
         return None
     return limit / reset_s
+
+
+def _left_s(text: str, now: float) -> float | None:
+    """Return the seconds of a duration, or those until a point in time."""
+    try:
+        return datetime.fromisoformat(text).timestamp() - now if "T" in text else duration_s(text)
+    except (ValueError, OverflowError):
+        return None
 
 
 def duration_s(text: str) -> float | None:

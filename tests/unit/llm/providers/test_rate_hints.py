@@ -1,9 +1,18 @@
 """What rate-limit headers say."""
 
+import contextlib
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
-from streamapp.errors import RateHints
-from streamapp.llm.providers.rate_hints import duration_s, rate_hints
+from streamapp.errors import RateHints, RateLimited
+from streamapp.llm.providers.anthropic import AnthropicProvider
+from streamapp.llm.providers.openai import OpenAIProvider
+from streamapp.llm.providers.rate_hints import anthropic_rate_hints, duration_s, rate_hints
+from tests.fakes import TakenPieces
+from tests.support.fakellm import FakeLLM
+from tests.unit.llm.calls import chat
 
 
 def headers(kind: str, *, limit: str = "600", remaining: str = "0", reset: str) -> dict[str, str]:
@@ -32,7 +41,62 @@ def test_hints_are_given_when_nothing_is_left(
     sent: dict[str, str], hints: RateHints | None
 ) -> None:
     """An exhausted limit tells its rate; anything else, or nonsense, tells nothing."""
-    assert rate_hints(sent) == hints
+    assert rate_hints(sent, now=0.0) == hints
+
+
+def anthropic(*, remaining: str = "0", reset: str = "2030-01-01T00:01:00Z") -> dict[str, str]:
+    prefix = "anthropic-ratelimit-requests"
+    return {
+        f"{prefix}-limit": "600",
+        f"{prefix}-remaining": remaining,
+        f"{prefix}-reset": reset,
+    }
+
+
+@pytest.mark.parametrize(
+    ("sent", "hints"),
+    [
+        (anthropic(), RateHints(requests_per_s=10)),
+        (anthropic(remaining="7"), None),
+        (anthropic(reset="2029-12-31T23:59:59Z"), None),
+        (anthropic(reset="Tomorrow"), None),
+        (anthropic(reset="60s"), RateHints(requests_per_s=10)),
+        ({}, None),
+    ],
+)
+def test_anthropic_tells_when_its_limit_is_whole_again(
+    sent: dict[str, str], hints: RateHints | None
+) -> None:
+    """Its reset is a point in time; one that is past, or none, tells nothing."""
+    new_year_s = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
+
+    assert anthropic_rate_hints(sent, now=new_year_s) == hints
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("status", [200, 429])
+@pytest.mark.parametrize(
+    ("make", "sent"),
+    [
+        (OpenAIProvider, headers("requests", reset="1m0s")),
+        (AnthropicProvider, anthropic(reset="60s")),
+    ],
+    ids=["openai", "anthropic"],
+)
+async def test_hints_come_with_every_answer(
+    make: Any, sent: dict[str, str], status: int, is_streamed: bool, server: FakeLLM
+) -> None:
+    """Whole or streamed, answer or refusal: the limiter hears of what is left."""
+    server.default(status=status, headers=sent)
+    call = chat(pieces=TakenPieces() if is_streamed else None)
+
+    async with contextlib.aclosing(make("mine", base_url=server.base_url)) as provider:
+        try:
+            hints = (await provider.complete(call)).hints
+        except RateLimited as error:
+            hints = error.hints
+
+    assert hints == RateHints(requests_per_s=10)
 
 
 @pytest.mark.parametrize(
