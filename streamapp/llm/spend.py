@@ -13,7 +13,7 @@ difference. The transport is a topic of one partition behind a global table:
 """
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import orjson
 
@@ -113,17 +113,15 @@ class Spend:
                 usd=Decimal(fields["usd"]),
             )
             is_past = window < self._oldest.get(len(window), "")
-        except (ValueError, LookupError, TypeError, InvalidOperation):
+            before = self._others.get((window, scope), {}).get(worker, NOTHING)
+            largest = heard | before
+            total = self._others_total.get((window, scope), NOTHING) + largest - before
+        except (ValueError, LookupError, TypeError, ArithmeticError):
             return
         if is_past or worker == self._worker or not heard.usd.is_finite():
             return
-        account = window, scope
-        sums = self._others.setdefault(account, {})
-        before = sums.get(worker, NOTHING)
-        sums[worker] = heard | before
-        self._others_total[account] = (
-            self._others_total.get(account, NOTHING) + sums[worker] - before
-        )
+        self._others.setdefault((window, scope), {})[worker] = largest
+        self._others_total[window, scope] = total
 
     def turn(self, window: str) -> None:
         """Forget the windows of the same length before ``window``."""

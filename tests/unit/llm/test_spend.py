@@ -87,6 +87,10 @@ def test_restarted_worker_finds_its_sums() -> None:
         (b'["2030-01-02","all","b"]', b'{"records": 1, "tokens": 1, "usd": "NaN"}'),
         (b'["2030-01-02","all"]', b'{"records": 1, "tokens": 1, "usd": "1"}'),
         (b'["2030-01-01","all","b"]', b'{"records": 1, "tokens": 1, "usd": "1"}'),
+        (b'["2030-01-02","all","b"]', b'{"records": 1e300, "tokens": 1e999, "usd": "1"}'),
+        (b'["2030-01-02","all","b"]', b'{"records": 1, "tokens": 1, "usd": "1e999999999"}'),
+        (b'["2030-01-02",["all"],"b"]', b'{"records": 1, "tokens": 1, "usd": "1"}'),
+        (b'["2030-01-02","all",{}]', b'{"records": 1, "tokens": 1, "usd": "1"}'),
         (b'[7,"all","b"]', b'{"records": 1, "tokens": 1, "usd": "1"}'),
     ],
 )
