@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -36,6 +37,12 @@ _QUOTA_CODES = frozenset(
 )
 #: Anthropic's own spend limits, which come as a 400 without a code.
 _QUOTA_PHRASES = ("reached your specified", "credit balance is too low")
+#: What a stream can end in, by words, where it names no status; anything else is as a 500.
+_STREAM_STATUSES = {
+    "invalid_request_error": 400,
+    "rate_limit_exceeded": 429,
+    **dict.fromkeys(_FILTER_CODES | _CONTEXT_CODES, 400),
+}
 _STATUS = re.compile(r"[45]\d\d")
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 
@@ -66,8 +73,10 @@ def error_for(
 def stream_error(event: bytes, *, provider: str) -> ProviderError:
     """Return the error that a stream ends with, after a status of 200; retryable by default."""
     error: Any = orjson.loads(event).get("error")
-    code = str(error.get("code")) if isinstance(error, dict) else ""
-    status = int(code) if _STATUS.fullmatch(code) else 500
+    words = [str(error.get(name)) for name in ("code", "type")] if isinstance(error, dict) else []
+    named = (int(word) for word in words if _STATUS.fullmatch(word))
+    told = (_STREAM_STATUSES[word] for word in words if word in _STREAM_STATUSES)
+    status = next(chain(named, told), 500)
     return error_for(status, {}, event, provider=provider, now=0.0)
 
 

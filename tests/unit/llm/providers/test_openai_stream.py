@@ -11,7 +11,9 @@ from aiohttp import web
 
 from streamapp.errors import (
     ContentFiltered,
+    ContextLengthExceeded,
     GarbledAnswer,
+    ProviderDenied,
     ProviderRejected,
     ProviderUnavailable,
     RateLimited,
@@ -124,6 +126,11 @@ async def test_events_may_be_cut_anywhere(pieces: TakenPieces) -> None:
         ([b'data: {"error": "CANARY"}\n\n'], ProviderUnavailable),
         ([b'data: {"error": {"code": 429}}\n\n'], RateLimited),
         ([b'data: {"error": {"code": "400"}}\n\n'], ProviderRejected),
+        ([b'data: {"error": {"code": "context_length_exceeded"}}\n\n'], ContextLengthExceeded),
+        ([b'data: {"error": {"code": "content_filter"}}\n\n'], ContentFiltered),
+        ([b'data: {"error": {"code": "rate_limit_exceeded", "type": "x"}}\n\n'], RateLimited),
+        ([b'data: {"error": {"type": "invalid_request_error"}}\n\n'], ProviderRejected),
+        ([b'data: {"error": {"code": "insufficient_quota"}}\n\n'], ProviderDenied),
         ([delta("x", "content_filter"), DONE], ContentFiltered),
         (
             [b'data: {"choices": [{"delta": {"refusal": "I must not"}}]}\n\n', DONE],
