@@ -164,7 +164,7 @@ class Ledger:
         """Return what is remembered of the id."""
         key = id.encode()
         line = self._lines.get(key)
-        if line is None or line.expires_at <= self._now():
+        if line is None or (line.expires_at <= self._now() and not self._is_held(line)):
             return None
         value = self._store().get(key)
         return None if value is None else Entry.decode(value)
@@ -188,15 +188,21 @@ class Ledger:
         self.evict()
 
     def rebuild(self, partitions: set[int]) -> None:
-        """Index the table anew after a recovery, without what is not ours or past its time."""
+        """Index the table anew after a recovery, without what is not ours or past its time.
+
+        Where Faust does not know yet what is committed, what is past its time is kept, and goes
+        with the writes to come.
+        """
         self._lines, self._by_fingerprint, self._bytes = {}, {}, 0
         store, now, gone = self._store(), self._now(), []
         for key, value in store.items():
             entry = Entry.decode(value)
-            if entry.partition not in partitions or entry.expires_at <= now:
+            line = _Line.of(entry, len(value))
+            is_past = entry.expires_at <= now and not self._is_held(line)
+            if entry.partition not in partitions or is_past:
                 gone.append(key)
             else:
-                self._add(key, _Line.of(entry, len(value)))
+                self._add(key, line)
         for key in gone:
             del store[key]
         self.evict()
@@ -210,11 +216,15 @@ class Ledger:
             if line.expires_at > now and self._bytes <= self._max_bytes:
                 break
             self._remove(key)
-            committed = self._committed(line.partition)
-            if committed is None or line.offset >= committed:
-                self._add(key, line)  # may be redelivered: to the end, and looked at again
+            if self._is_held(line):
+                self._add(key, line)  # to the end, and looked at again
             else:
                 del self._store()[key]
+
+    def _is_held(self, line: _Line) -> bool:
+        """Whether the record may be redelivered: it is remembered past its time, too."""
+        committed = self._committed(line.partition)
+        return committed is None or line.offset >= committed
 
     def _add(self, key: bytes, line: _Line) -> None:
         if key in self._lines:

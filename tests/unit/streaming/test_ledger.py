@@ -103,6 +103,21 @@ async def test_uncommitted_id_outlives_time_and_size() -> None:
     await fixture.write("b", 2)
 
     assert set(fixture.store) == {b"a", b"b"}
+    assert fixture.ledger.lookup("a") is not None
+
+
+async def test_uncommitted_id_outlives_its_time_in_a_recovery() -> None:
+    """A rebalance forgets nothing that may be redelivered."""
+    fixture = Fixture(ttl_s=60)
+    await fixture.write("committed", 1)
+    await fixture.write("uncommitted", 2)
+    fixture.committed[0] = 2
+
+    fixture.clock.advance(61)
+    fixture.ledger.rebuild({0})
+
+    assert fixture.ledger.lookup("uncommitted") is not None
+    assert set(fixture.store) == {b"uncommitted"}
 
 
 async def test_size_bound_evicts_the_oldest() -> None:
@@ -137,6 +152,7 @@ async def test_rebuild_keeps_our_partitions_within_their_time() -> None:
     foreign = Entry(digest(b"r"), 1, 4, first.ledger.expires_at(), b"{}")
     stale = Entry(digest(b"r"), 0, 0, first.clock() - 1, b"{}")
     second = Fixture()
+    second.committed[0] = 1
     second.store.update(
         {b"mine": mine.encode(), b"foreign": foreign.encode(), b"stale": stale.encode()}
     )
