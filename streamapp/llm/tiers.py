@@ -64,7 +64,8 @@ class MemoryTier:
         size = len(value) + ENTRY_BYTES
         if size > self._max_bytes:
             return
-        self._entries[fingerprint] = (value, self._clock() + ttl_s)
+        # A copy: what orjson writes stands in a buffer of 4 kB, however short it is.
+        self._entries[fingerprint] = (bytes(memoryview(value)), self._clock() + ttl_s)
         self._bytes += size
         while self._bytes > self._max_bytes:
             self._forget(next(iter(self._entries)))

@@ -13,7 +13,7 @@ from typing import Any, cast
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from faust.streams import Stream
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from faust.types import TopicT
+from faust.types import TP, TopicT
 from mode import Service
 from mode.services import WaitArgT, WaitResults
 
@@ -78,6 +78,12 @@ class Feeding(Service):
 
 class Consumer(Feeding, OrderedCommits):
     """Faust's consumer, fed that way."""
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        # Faust seeks from the app's thread, under the hands of the client's own: a fetch that
+        # looks through the same records then ends the worker with a KeyError.
+        thread = self._thread
+        await thread.call_thread(thread.seek, partition, offset)
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Fetching(self, loop=self.loop, beacon=self.beacon)

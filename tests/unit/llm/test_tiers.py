@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import os
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -77,6 +79,21 @@ async def test_memory_is_bounded(clock: FakeClock) -> None:
     kept = [name for name in "abcd" if await memory.get(name)]
     assert kept == ["a", "c", "d"]
     assert memory.size_bytes == 3 * (ENTRY_BYTES + 10)
+
+
+async def test_memory_takes_what_it_says() -> None:
+    """Orjson's short bytes stand in a large buffer: kept as they are, they took tenfold."""
+    memory, count = MemoryTier(max_bytes=1e9), 2_000
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            value = orjson.dumps({"output": "an answer", "number": number})
+            await memory.set(f"{number:032x}", value, ttl_s=60)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert taken < memory.size_bytes < count * 1_000
 
 
 async def test_memory_keeps_nothing_larger_than_itself() -> None:

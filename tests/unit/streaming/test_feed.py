@@ -6,6 +6,7 @@ from typing import Any
 import faust
 import pytest
 from faust.transport.consumer import Consumer as FaustConsumer
+from faust.types import TP
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 
 from streamapp.streaming.feed import AT_ONCE, FETCH_MAX_WAIT_MS, Consumer, Feeding, events
@@ -211,3 +212,22 @@ async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
 
     assert vars(theirs)["_fetch_max_wait_ms"] == 1_500
     assert vars(ours)["_fetch_max_wait_ms"] == FETCH_MAX_WAIT_MS
+
+
+async def test_seek_runs_in_the_thread_of_the_client() -> None:
+    """A fetch reads in that thread what a seek changes."""
+    called: list[tuple[Any, ...]] = []
+
+    class Thread:
+        async def call_thread(self, method: Any, *args: Any) -> None:
+            called.append((method, *args))
+
+        def seek(self, partition: TP, offset: int) -> None:
+            raise AssertionError("in the app's own thread")
+
+    consumer = Consumer.__new__(Consumer)
+    consumer._thread = Thread()  # type: ignore[assignment]
+
+    await consumer._seek(TP("llm.requests", 3), 7)
+
+    assert called == [(consumer._thread.seek, TP("llm.requests", 3), 7)]
