@@ -153,6 +153,7 @@ HEADERS = {
     "streamapp.replays": "how often it was sent again; not there before the first time",
     "streamapp.headers": "`omitted`, where the record's own did not fit",
     "streamapp.value": "`omitted`, where the record itself did not fit: the value is null",
+    "streamapp.key": "`omitted`, where not even its key did: the value is empty",
 }
 
 KINDS: Mapping[Kind, tuple[str, str]] = {

@@ -229,19 +229,21 @@ class Answering:
     async def _emit_dead_letter(
         self, message: Message, lease: Lease, headers: dict[str, str]
     ) -> None:
-        value, kept = message.value, own_headers(message.headers)
-        if kept and is_oversize(message.key, len(value or b"") + size_of(kept)):
+        key, value, kept = message.key, message.value, own_headers(message.headers)
+        # A broker takes more than we send, and with a raised limit much more: the headers name
+        # the place of the original.
+        if kept and is_oversize(key, len(value or b"") + size_of(kept)):
             kept, headers = [], {**headers, "streamapp.headers": "omitted"}
-        if is_oversize(message.key, len(value or b"")):
-            # A broker with a raised limit can hand out what this one cannot be sent back:
-            # the headers name the place of the original.
+        if is_oversize(key, len(value or b"")):
             value, headers = None, {**headers, "streamapp.value": "omitted"}
+        if is_oversize(key, 0):
+            key, headers = None, {**headers, "streamapp.key": "omitted"}
         await self._emitter.emit(
             self._dead_letters,
             lease,
-            key=message.key,
+            key=key,
             # The client refuses a record with neither.
-            value=b"" if value is None and message.key is None else value,
+            value=b"" if value is None and key is None else value,
             partition=message.tp.partition,
             headers=[*kept, *((name, text.encode()) for name, text in headers.items())],
         )

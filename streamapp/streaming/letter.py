@@ -76,8 +76,8 @@ class Letter:
 
     @property
     def is_omitted(self) -> bool:
-        """Whether the record itself was too large to stand here."""
-        return "streamapp.value" in self.headers
+        """Whether the record or its key was too large to stand here."""
+        return "streamapp.value" in self.headers or "streamapp.key" in self.headers
 
     @property
     def type(self) -> str | None:

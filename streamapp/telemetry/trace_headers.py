@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 #: Names that an answer carries on from its question.
 PARENT, STATE, BAGGAGE = "traceparent", "tracestate", "baggage"
 NAMES = frozenset({PARENT, STATE, BAGGAGE})
+
+#: Longest values that an answer carries on, together; the W3C has 8,192 bytes for a baggage. An
+#: answer that is too large for its topic ends the worker, at each start again.
+CARRIED_BYTES = 16_384
+
 _PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 #: As Kafka clients have them; a name can come twice.
@@ -13,11 +18,16 @@ Headers = Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None
 
 
 def carried(headers: Headers) -> list[tuple[str, bytes]] | None:
-    """Return the headers that an answer carries on; None without any."""
+    """Return the headers that an answer carries on, without what is too long; None without any."""
     if not headers:
         return None
     pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return [(name, value) for name, value in pairs if name in NAMES and value] or None
+    kept, room = [], CARRIED_BYTES
+    for name, value in pairs:
+        if name in NAMES and value and len(value) <= room:
+            kept.append((name, value))
+            room -= len(value)
+    return kept or None
 
 
 def as_text(headers: Headers) -> dict[str, str]:

@@ -19,6 +19,7 @@ from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.topics import RECORD_LIMIT
 from streamapp.streaming.window import Lease, LeaseLost
 from streamapp.telemetry.subject import SUBJECT, Subject
+from streamapp.telemetry.trace_headers import CARRIED_BYTES
 from tests.fakes import FakeClock
 
 T2 = TP("llm.requests", 2)
@@ -308,6 +309,31 @@ async def test_record_too_large_to_send_back_is_buried_by_reference() -> None:
 
     assert fixture.last()["value"] is None
     assert fixture.headers()["streamapp.value"] == "omitted"
+
+
+async def test_record_whose_key_is_too_large_is_buried_by_reference() -> None:
+    """A key that no record of ours can carry ends no worker."""
+    fixture = Fixture()
+
+    await fixture.run(record(id="r-1"), key=b"k" * RECORD_LIMIT)
+
+    assert (fixture.last()["key"], fixture.last()["value"]) == (None, b"")
+    assert fixture.headers()["streamapp.error.kind"] == "too_large"
+    assert fixture.headers()["streamapp.key"] == "omitted"
+
+
+@pytest.mark.parametrize("count", [1, 1_000])
+async def test_answer_carries_no_more_trace_than_fits(count: int) -> None:
+    """A producer's headers cannot make an answer too large for its topic."""
+    fixture = Fixture()
+    parent = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")
+
+    baggage = [("baggage", b"x" * (1_000_000 // count))] * count
+    await fixture.run(record(id="r-1"), headers=[parent, *baggage])
+
+    headers = fixture.last()["headers"]
+    assert parent in headers
+    assert sum(len(value) for _, value in headers) <= CARRIED_BYTES
 
 
 async def test_lost_lease_writes_no_outcome() -> None:

@@ -115,8 +115,9 @@ async def test_partition_that_is_no_more_is_left_to_the_key() -> None:
         (letter(topic="__consumer_offsets"), "foreign"),
         (letter(earlier=[(REPLAYS, b"%d" % MAX_REPLAYS)]), "looping"),
         (replace(letter(), headers=letter().headers | {"streamapp.value": "omitted"}), "omitted"),
+        (replace(letter(), headers=letter().headers | {"streamapp.key": "omitted"}), "omitted"),
     ],
-    ids=["foreign topic", "loop", "value left out"],
+    ids=["foreign topic", "loop", "value left out", "key left out"],
 )
 async def test_what_must_not_be_sent_is_not(one: Letter, result: str) -> None:
     """A header decides neither the topic nor past the bound."""
