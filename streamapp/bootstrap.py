@@ -16,6 +16,7 @@ from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routes import Routes
+from streamapp.processors.guests import GuestRouter
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.example_sources import Sources
@@ -121,6 +122,7 @@ def create_app(
     if problems:
         raise ConfigurationError("; ".join(problems))
     router = traced.router(router)
+    guests = GuestRouter(router, deadline_s=settings.deadline_s, clock=time.monotonic)
     outcomes = Observed(metrics)
     requests = _raw_topic(app, settings, "requests")
     answering = Answering(
@@ -171,6 +173,7 @@ def create_app(
             lambda: broker_answers(settings.brokers, ssl_context=ssl_context, timeout_s=2.0),
             clock=time.monotonic,
         ),
+        guests=guests.drain,
         preparing=(
             lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
             lambda: examples.refresh(in_use(prompts.history.prompts)),
@@ -221,7 +224,7 @@ def create_app(
     )
     install(
         app,
-        answerer=ObservedRouter(router, outcomes),
+        answerer=ObservedRouter(guests, outcomes),
         health=health,
         book=prompts,
         variants=variants,

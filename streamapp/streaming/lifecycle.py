@@ -55,6 +55,7 @@ class StreamApp(faust.App):
         window: Window,
         ledger: Ledger,
         watchdog: Watchdog,
+        guests: Callable[[float], Awaitable[None]],
         preparing: Sequence[Callable[[], Awaitable[None]]] = (),
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
         summary: Callable[[], dict[str, Any]] = dict,
@@ -66,6 +67,7 @@ class StreamApp(faust.App):
             window: Takes the request records.
             ledger: Remembers what was answered.
             watchdog: Not started yet.
+            guests: Ends what is answered over HTTP, within the given seconds.
             preparing: Called at the start, in order, when the topics exist and before the group
                 is joined; again from the first one where no broker answers.
             closing: Called after the drain, in order; closes providers.
@@ -75,6 +77,7 @@ class StreamApp(faust.App):
         self.window = window
         self.ledger = ledger
         self.watchdog = watchdog
+        self._guests = guests
         self._preparing = preparing
         self._closing = closing
         self._summary = summary
@@ -317,7 +320,8 @@ class StreamApp(faust.App):
         self.watchdog.end_in(
             self.settings.drain_s + STOP_MARGIN_S, "stopping took longer than STREAMAPP_DRAIN_S"
         )
-        in_time = await self._drain(self.settings.drain_s)
+        drain_s = self.settings.drain_s
+        in_time, _ = await asyncio.gather(self._drain(drain_s), self._guests(drain_s))
         for close in self._closing:
             await close()
         await super().on_stop()

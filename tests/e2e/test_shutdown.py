@@ -1,7 +1,10 @@
 """A worker is asked to stop: while it works, while it starts, while its broker is away."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.e2e.stage import Stage, ask
@@ -89,6 +92,33 @@ async def test_sigterm_gives_back_what_waits_for_a_provider(
 
     assert not [*report.missing, *report.dead], report
     assert not report.repeats
+
+
+async def test_sigterm_lets_http_have_its_answer(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """A call in progress over HTTP is answered, and paid once; one that only waits gets 503."""
+    async with Stage(kafka, tmp_path) as stage:
+        stage.provider.script({"latency_s": 4}, {"status": 401})
+        await stage.open()
+        worker = await stage.ready_worker()
+        url = f"http://127.0.0.1:{worker.port}/v1/generate"
+
+        async def post(text: str) -> tuple[int, Any]:
+            record = {"type": "chat", "messages": [{"role": "user", "content": text}]}
+            async with aiohttp.ClientSession() as http, http.post(url, json=record) as response:
+                return response.status, await response.json()
+
+        running = asyncio.create_task(post("one"))
+        await stage.in_flight(1)
+        waiting = asyncio.create_task(post("two"))
+        await until(lambda: worker.has_logged("llm.breaker_opened"), 30, state=worker.tail)
+
+        worker.sigterm()
+
+        status, answer = await running
+        assert (status, answer["attempts"]) == (200, 1)
+        status, refusal = await waiting
+        assert (status, refusal["error"]["code"]) == (503, "retries_exhausted")
+        assert await worker.wait(30) == 0, worker.tail()
 
 
 async def test_sigterm_during_the_start_is_a_clean_exit(kafka: KafkaBroker, tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""What becomes of records over HTTP when their worker stops."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from streamapp.errors import RetriesExhausted
+from streamapp.llm.client import LLMClient
+from streamapp.llm.deadline import DEADLINE
+from streamapp.processors.guests import GuestRouter
+from streamapp.processors.registry import Registry, processor
+from streamapp.processors.router import Answer, Router
+from streamapp.records.request import Request
+from tests.fakes import FakeClock
+
+
+class Own(Request, type="own"):
+    waits: bool = False
+
+
+@pytest.fixture
+def going_on() -> asyncio.Event:
+    """What every record waits for."""
+    return asyncio.Event()
+
+
+@pytest.fixture
+def guests(
+    make_router: Callable[..., Router], clock: FakeClock, going_on: asyncio.Event
+) -> GuestRouter:
+    """A router of one type, whose records are in a call, or wait to be let through."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        deadline = DEADLINE.get()
+        assert deadline is not None
+        if request.waits:
+            with deadline.suspended():
+                await going_on.wait()
+        await going_on.wait()
+        return "answer"
+
+    return GuestRouter(make_router(Registry([own])), deadline_s=90, clock=clock)
+
+
+async def begun(guests: GuestRouter, **fields: Any) -> "asyncio.Task[Answer]":
+    """Return a record on its way."""
+    answering = guests.answer(Own(type="own", **fields), id="r", key=None)
+    task = asyncio.create_task(answering)
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_stop_waits_for_what_is_in_a_call(
+    guests: GuestRouter, going_on: asyncio.Event
+) -> None:
+    """The drain is over when the last record is answered."""
+    record = await begun(guests)
+
+    drained = asyncio.create_task(guests.drain(60))
+    await asyncio.sleep(0)
+    assert not drained.done()
+    going_on.set()
+    await drained
+
+    assert record.result().response.output == "answer"
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["only-waits", "past-the-limit"])
+async def test_stop_sends_away_what_would_hold_it_up(waits: bool, guests: GuestRouter) -> None:
+    """What only waits, and what runs longer than the limit, ends as a failure to try again."""
+    record = await begun(guests, waits=waits)
+
+    await guests.drain(0.2)
+
+    with pytest.raises(RetriesExhausted, match="stops"):
+        record.result()
+
+
+async def test_what_only_waits_goes_before_what_runs(guests: GuestRouter) -> None:
+    """A record in a call keeps its time when another one is sent away."""
+    waiting, running = await begun(guests, waits=True), await begun(guests)
+
+    drained = asyncio.create_task(guests.drain(1.5))
+    await asyncio.wait([waiting])
+
+    assert isinstance(waiting.exception(), RetriesExhausted)
+    assert not running.done()
+    await drained
+    assert isinstance(running.exception(), RetriesExhausted)
