@@ -8,6 +8,7 @@ and the agent takes in one turn what is there.
 """
 
 from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from functools import partial
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
@@ -107,12 +108,21 @@ class _Begun:
         self._awaited = awaited
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        try:
-            yield self._awaited
-        except BaseException:
-            self._coroutine.close()
-            raise
-        return (yield from self._coroutine.__await__())
+        awaited = self._awaited
+        while True:
+            try:
+                yield awaited
+            except GeneratorExit:
+                self._coroutine.close()
+                raise
+            except BaseException as error:  # the coroutine's own to handle
+                step = partial(self._coroutine.throw, error)
+            else:
+                step = partial(self._coroutine.send, None)
+            try:
+                awaited = step()
+            except StopIteration as end:
+                return end.value
 
 
 def _close(coros: Sequence[WaitArgT]) -> None:

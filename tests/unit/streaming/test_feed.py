@@ -6,8 +6,8 @@ from typing import Any
 import faust
 import pytest
 from faust.transport.consumer import Consumer as FaustConsumer
-from faust.types import TP
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
 
 from streamapp.streaming.feed import AT_ONCE, FETCH_MAX_WAIT_MS, Consumer, Feeding, events
 
@@ -74,6 +74,34 @@ async def test_suspended_flow_gives_a_waiting_hand_over_up() -> None:
     await asyncio.wait_for(waiting, 5)
     await asyncio.sleep(0)
     assert cleaned == [True]
+
+
+async def test_waiting_hand_over_handles_what_it_waits_for() -> None:
+    """An error or a cancellation comes where the hand-over waits, and it may wait on."""
+    failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ends: list[str] = []
+
+    async def hand_over() -> None:
+        try:
+            await failing
+        except LookupError:
+            ends.append("handled")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+
+    waiting = asyncio.create_task(Feeding().wait_first(hand_over(), asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    failing.set_exception(LookupError())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await asyncio.sleep(0)
+
+    assert ends == ["handled", "cancelled"]
 
 
 async def test_stop_gives_a_waiting_hand_over_up() -> None:
