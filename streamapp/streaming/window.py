@@ -45,6 +45,10 @@ Ordering = Literal["key", "partition", "none"]
 #: one slow key keep the other keys' records out; seconds.
 PATIENCE_S = 0.05
 
+#: Longest wait for cancelled records to end, seconds: a processor that does not let itself be
+#: cancelled must not hold up the group. It writes nothing any more, for its lease has ended.
+CANCEL_S = 3.0
+
 #: How long a drain lets records wait for a limit, a budget or a provider that is down. Those
 #: that a limit lets through meanwhile need not be given back behind others that were answered.
 #: At most half of the drain.
@@ -261,7 +265,7 @@ class Window:
         cut = list(self._tasks)
         self._discard()
         if gone or cut:
-            await asyncio.wait([*gone, *cut])
+            await asyncio.wait([*gone, *cut], timeout=CANCEL_S)
         return finished, len(cut)
 
     def fence(self) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
 from streamapp.streaming.lane import TP
-from streamapp.streaming.window import Lease
+from streamapp.streaming.window import CANCEL_S, Event, Lease
+from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.broker import FakeBroker, FakeEvent, FakeMessage, settle
 
 T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
@@ -175,6 +177,32 @@ async def test_revoke_commits_what_finished_in_the_drain(broker: FakeBroker) -> 
 
     assert broker.finished == [(T0, 0), (T0, 1)]
     assert broker.committed == {T0: 2}
+
+
+def test_record_that_cannot_be_cancelled_holds_no_drain_up() -> None:
+    """A processor that swallows its cancellation is left behind, without a right to write."""
+
+    async def run(event: Event, lease: Lease) -> None:
+        leases.append(lease)
+        while virtual_clock() < 3_600:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(600)
+
+    async def main() -> tuple[int, float]:
+        broker = FakeBroker({T0: log("a")})
+        broker.window._run = run
+        broker.assign()
+        await broker.deliver(T0)
+        await settle()
+        _, cut = await broker.window.close(10)
+        return cut, virtual_clock()
+
+    leases: list[Lease] = []
+    cut, ended_s = run_virtually(main())
+
+    assert cut == 1
+    assert ended_s <= 10 + CANCEL_S + 0.5
+    assert not leases[0].is_valid
 
 
 async def test_drain_runs_what_stands_before_an_outcome() -> None:
