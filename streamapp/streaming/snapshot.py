@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from typing import Any, cast
 
@@ -52,14 +53,7 @@ class Snapshots:
         self._health = health
         self._open_targets = open_targets
         self._requests = settings.topic("requests")
-        self._url = str(app.conf.canonical_url)
-        self._static = {
-            "url": self._url,
-            "host": socket.gethostname(),
-            "version": version("streamapp"),
-            "app_id": settings.app_id,
-            "max_in_flight": settings.max_in_flight,
-        }
+        self._settings = settings
         self._started_at = time.monotonic()
         metrics.watch("in_flight", "Records running.", lambda: app.window.in_flight)
         metrics.watch("pending", "Records taken and waiting.", lambda: app.window.pending)
@@ -68,6 +62,21 @@ class Snapshots:
             "How long finished records have waited for a commit.",
             lambda: app.commit_age_s,
         )
+
+    @cached_property
+    def _url(self) -> str:
+        # Not known before the command line has been read.
+        return str(self._app.conf.canonical_url)
+
+    @cached_property
+    def _static(self) -> dict[str, Any]:
+        return {
+            "url": self._url,
+            "host": socket.gethostname(),
+            "version": version("streamapp"),
+            "app_id": self._settings.app_id,
+            "max_in_flight": self._settings.max_in_flight,
+        }
 
     def now(self) -> dict[str, Any]:
         """Return the numbers now; counters count from the worker's start."""

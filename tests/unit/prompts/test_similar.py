@@ -50,7 +50,7 @@ class Model:
 class World:
     """A manager over one set, and what a record gets of it."""
 
-    def __init__(self, *, has_route: bool = True) -> None:
+    def __init__(self, *, has_route: bool = True, timeout_s: float = 30.0) -> None:
         self.clock, self.sets, self.records = FakeClock(), Model(), Model()
         self.words: Sequence[str] = WORDS
         self.manager = ExamplesManager(
@@ -58,7 +58,7 @@ class World:
             clock=self.clock,
             embed=self.sets if has_route else None,
             rng=Random(1),
-            timeout_s=0.05,
+            timeout_s=timeout_s,
         )
 
     async def refresh(self) -> None:
@@ -130,7 +130,7 @@ async def test_without_a_route_the_first_examples_stand_in() -> None:
 @pytest.mark.parametrize("how", ["fails", "hangs", "garbage"])
 async def test_without_vectors_of_the_set_the_first_examples_stand_in(how: str) -> None:
     """The worker says so, asks again after a pause, and has them from then on."""
-    world = World()
+    world = World(timeout_s=0.05 if how == "hangs" else 30.0)
     world.sets.failure = {"fails": RetriesExhausted("x"), "garbage": ValueError("x")}.get(how)
     world.sets.hangs = how == "hangs"
     await world.refresh()
