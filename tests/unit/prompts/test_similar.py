@@ -148,8 +148,10 @@ async def test_without_vectors_of_the_set_the_first_examples_stand_in(how: str) 
 
 
 @pytest.mark.parametrize("hangs", [True, False])
-async def test_an_outage_of_the_model_costs_one_question_a_pause(world: World, hangs: bool) -> None:
+async def test_an_outage_of_the_model_costs_one_question_a_pause(hangs: bool) -> None:
     """The first that fails gets the first examples, and so do all others, without asking."""
+    world = World(timeout_s=0.5 if hangs else 30.0)
+    await world.refresh()
     world.records.hangs = hangs
     world.records.failure = RetriesExhausted("away")
     for _ in range(3):
