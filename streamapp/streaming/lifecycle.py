@@ -321,7 +321,8 @@ class StreamApp(faust.App):
             self.settings.drain_s + STOP_MARGIN_S, "stopping took longer than STREAMAPP_DRAIN_S"
         )
         drain_s = self.settings.drain_s
-        in_time, _ = await asyncio.gather(self._drain(drain_s), self._guests(drain_s))
+        guests_s = 0.0 if self.crashed else drain_s
+        in_time, _ = await asyncio.gather(self._drain(drain_s), self._guests(guests_s))
         for close in self._closing:
             await close()
         await super().on_stop()
