@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
     @classmethod
     def _broker_urls(cls, value: str) -> str:
         urls = [url.strip() for url in value.split(";") if url.strip()]
-        if not urls or not all(url.startswith("kafka://") for url in urls):
+        if not urls or not all(map(_is_broker, urls)):
             raise ValueError("must be kafka://HOST:PORT, several separated by ';'")
         return ";".join(urls)
 
@@ -319,6 +319,15 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _keys_of(value: SecretStr) -> tuple[str, ...]:
     return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
+
+
+def _is_broker(url: str) -> bool:
+    """Whether ``url`` is kafka://HOST:PORT, or kafka://HOST."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and url == f"kafka://{parts.netloc}"
+    except ValueError:  # a port that is no number, or too large
+        return False
 
 
 _NAMES = Names(

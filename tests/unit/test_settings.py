@@ -63,6 +63,35 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: Env) -> None:
     assert CANARY not in "".join(found)
 
 
+@pytest.mark.parametrize(
+    "broker", ["kafka://a:9092;kafka://b:9092", "kafka://[::1]:9", "kafka://a"]
+)
+def test_brokers_are_taken_as_they_are_written(monkeypatch: Env, broker: str) -> None:
+    """One or several, by name or address, with a port or Kafka's own."""
+    monkeypatch.setenv("STREAMAPP_BROKER", broker)
+
+    assert load_settings().broker == broker
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [
+        "kafka://",
+        "kafka://:9092",
+        "kafka://a:http",
+        "kafka://a:99999",
+        "kafka://a:9092,b:9092",
+        "kafka://a:9092/b",
+        "kafka://a:9092;http://b:9092",
+    ],
+)
+def test_broker_without_host_or_port_is_refused(monkeypatch: Env, broker: str) -> None:
+    """What no client could connect to is found before anything starts."""
+    monkeypatch.setenv("STREAMAPP_BROKER", broker)
+
+    assert problems()[0].startswith("STREAMAPP_BROKER: must be kafka://HOST:PORT")
+
+
 def test_every_missing_key_is_named(monkeypatch: Env) -> None:
     """Each provider's variable that is not set has a line, and so has the missing route."""
     Path("streamapp.toml").write_text(
