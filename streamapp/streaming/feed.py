@@ -84,7 +84,7 @@ class Consumer(Feeding, OrderedCommits):
         # Faust seeks from the app's thread, under the hands of the client's own: a fetch that
         # looks through the same records then ends the worker with a KeyError.
         thread = self._thread
-        await thread.call_thread(thread.seek, partition, offset)
+        await thread.call_thread(thread.seek, partition, offset)  # type: ignore[arg-type]  # it awaits only what can be
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _Fetching(self, loop=self.loop, beacon=self.beacon)
