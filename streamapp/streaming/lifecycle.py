@@ -32,7 +32,7 @@ PULSE_S = 0.25
 SUMMARY_S = 10.0
 #: Records that Faust skipped at a partition's end show by no later offset: such a partition
 #: stands still below its end. After so many seconds it is sought back.
-STALL_S = 3.0
+STALL_S, LONGEST_STALL_S = 3.0, 300.0
 #: What stopping may take beyond the drain before the process is ended, seconds.
 STOP_MARGIN_S = 5.0
 
@@ -84,7 +84,7 @@ class StreamApp(faust.App):
         self.is_draining = False
         self._requests_topic = settings.topic("requests")
         self._closed_at = time.monotonic()
-        self._stalls: dict[TP, tuple[int, float]] = {}
+        self._stalls: dict[TP, tuple[int, float, float]] = {}
         self._uncommitted: dict[TP, int | None] = {}
         self._committed_at = time.monotonic()
         self._draining: asyncio.Future[bool] | None = None
@@ -274,7 +274,11 @@ class StreamApp(faust.App):
             self._open_window()
 
     async def _seek_stalled(self) -> None:
-        """Seek back partitions that stand below their end with nothing in the window."""
+        """Seek back partitions that stand below their end with nothing in the window.
+
+        At the end can also stand what is no record, such as a transaction's marker: each vain
+        seek doubles the time to the next.
+        """
         now = time.monotonic()
         if not self.window.is_open or self.rebalancing or self.window.is_full:
             self._stalls.clear()
@@ -284,12 +288,12 @@ class StreamApp(faust.App):
             if len(lane) or not end or lane.expected >= end:
                 self._stalls.pop(tp, None)
                 continue
-            expected, since = self._stalls.get(tp, (-1, now))
+            expected, since, wait_s = self._stalls.get(tp, (-1, now, STALL_S))
             if expected != lane.expected:
-                self._stalls[tp] = (lane.expected, now)
-            elif now - since > STALL_S:
-                log.warning("window.stall_sought", partition=tp.partition, offset=expected)
-                self._stalls[tp] = (expected, now)
+                self._stalls[tp] = (lane.expected, now, STALL_S)
+            elif now - since > wait_s:
+                log.info("window.stall_sought", partition=tp.partition, offset=expected)
+                self._stalls[tp] = (expected, now, min(2 * wait_s, LONGEST_STALL_S))
                 await self.consumer.seek(tp, expected)
 
     async def _summarise(self) -> None:
