@@ -16,8 +16,8 @@ ARGS ?=
 demo: .venv ## run everything here: broker, worker, one record of every type
 	$(BIN)/streamapp demo $(ARGS)
 
-test: .venv ## the whole test suite
-	$(BIN)/python -m pytest -m "not chaos" $(ARGS)
+test: .venv ## the whole test suite, a file at a time in each of two processes
+	$(BIN)/python -m pytest -m "not chaos" -n 2 --dist loadfile $(ARGS)
 
 chaos: .venv ## the long fault tests, on Apache Kafka
 	$(BIN)/python -m pytest -m chaos $(ARGS)
@@ -29,7 +29,7 @@ check: .venv ## format, lint, types, import contracts, risks
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml streamapp
 
-bench: .venv ## the benchmark against plain Faust and plain aiokafka
+bench: .venv ## against plain Faust and plain aiokafka; ARGS=--scale: 1, 2 and 4 workers
 	$(BIN)/python -m bench $(ARGS)
 
 docs: .venv ## the references from the code, then the site into site/

@@ -17,17 +17,20 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.arena import Arena
+from bench.arena import PARTITIONS, Arena
 from bench.contestants import CONTESTANTS, STREAMAPP
-from bench.report import print_hotspots, print_workload, reference
-from bench.result import Result
+from bench.report import print_hotspots, print_scale, print_workload, reference
+from bench.result import Result, Scaled
 from bench.run import RunFailed
-from bench.workloads import MEMORY, RECOVERY, WORKLOADS, Workload
+from bench.workloads import MEMORY, RECOVERY, SCALE, WORKLOADS, Workload
 from tests.support.kafka import KafkaBroker, KafkaUnavailable
 
 MEMORY_LIMIT_MB = 250
 READY_LIMIT_S = 15
 QUICK = 20
+DEFAULTS = [name for name, workload in WORKLOADS.items() if workload.is_default]
+IN_FLIGHT = 256
+SCALE_IN_FLIGHT = 64  # few enough that waiting, and no core, is the limit of four workers
 
 
 def _names(choices: list[str]) -> "click.ParamType":
@@ -48,9 +51,7 @@ def _names(choices: list[str]) -> "click.ParamType":
 @click.option(
     "--only",
     type=_names(list(WORKLOADS)),
-    default=",".join(name for name, workload in WORKLOADS.items() if workload.is_default),
-    show_default=True,
-    help="Workloads, comma-separated.",
+    help=f"Workloads, comma-separated.  [default: {','.join(DEFAULTS)}]",
 )
 @click.option(
     "--contestant",
@@ -61,26 +62,38 @@ def _names(choices: list[str]) -> "click.ParamType":
 )
 @click.option("--records", type=click.IntRange(1), help="Run only this many records of each.")
 @click.option("--quick", is_flag=True, help=f"1/{QUICK} of the records: a smoke test.")
-@click.option("--in-flight", type=click.IntRange(1), default=256, show_default=True)
+@click.option(
+    "--in-flight",
+    type=click.IntRange(1),
+    help=f"Calls of a worker at once.  [default: {IN_FLIGHT}; {SCALE_IN_FLIGHT} with --scale]",
+)
 @click.option(
     "--rounds", type=click.IntRange(1), default=1, help="Runs of each; the median counts."
 )
 @click.option("--profile", is_flag=True, help="Run the workers under cProfile; no comparison.")
 @click.option("--memory", is_flag=True, help=f"streamapp's {MEMORY.title}, nothing else.")
 @click.option("--recovery", is_flag=True, help=f"streamapp's {RECOVERY.title}, nothing else.")
+@click.option(
+    "--scale",
+    type=_names([str(n) for n in range(1, PARTITIONS + 1) if PARTITIONS % n == 0]),
+    is_flag=False,
+    flag_value="1,2,4",
+    help="Several streamapp workers of one group, nothing else; --scale alone is 1,2,4.",
+)
 @click.option("--broker", help="HOST:PORT of a running Kafka; without it one is started.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep logs and profiles here.")
 @click.option("--json", "as_json", is_flag=True, help="Figures as JSON on stdout, no tables.")
 def bench(
-    only: list[str],
+    only: list[str] | None,
     contestant: list[str],
     records: int | None,
     quick: bool,
-    in_flight: int,
+    in_flight: int | None,
     rounds: int,
     profile: bool,
     memory: bool,
     recovery: bool,
+    scale: list[str] | None,
     broker: str | None,
     keep: Path | None,
     as_json: bool,
@@ -96,7 +109,7 @@ def bench(
     figures: list[dict[str, Any]] = []
 
     async def compare(arena: Arena) -> None:
-        for workload in (sized(WORKLOADS[name]) for name in only):
+        for workload in (sized(WORKLOADS[name]) for name in only or DEFAULTS):
             runs: dict[str, list[Result]] = {name: [] for name in contestant}
             for name in contestant * rounds:  # in turns: what else the machine does hits all
                 result, hotspots = await arena.run(CONTESTANTS[name], workload, profile=profile)
@@ -125,6 +138,17 @@ def bench(
         )
         figures.append(result.as_json(None) | {"restart": asdict(again)})
 
+    async def multiply(arena: Arena, workers: list[str]) -> None:
+        for workload in [sized(WORKLOADS[name]) for name in only or ()] or [sized(SCALE)]:
+            runs: dict[str, list[Scaled]] = {count: [] for count in workers}
+            for count in workers * rounds:
+                runs[count].append(await arena.scale(STREAMAPP, workload, int(count)))
+            results = [
+                sorted(of, key=lambda run: run.whole.work_s)[len(of) // 2] for of in runs.values()
+            ]
+            print_scale(out, workload, results)
+            figures.extend(result.as_json(results[0]) for result in results)
+
     async def main(folder: Path) -> None:
         stop = asyncio.current_task().cancel  # type: ignore[union-attr]  # inside a task
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
@@ -135,12 +159,15 @@ def bench(
                 progress.update(task, description=what, completed=done, total=total)
 
             async with _broker(broker) as address:
-                arena = Arena(address, folder, in_flight=in_flight, progress=show)
+                calls = in_flight or (SCALE_IN_FLIGHT if scale else IN_FLIGHT)
+                arena = Arena(address, folder, in_flight=calls, progress=show)
                 if memory:
                     await grow(arena)
                 if recovery:
                     await recover(arena)
-                if not (memory or recovery):
+                if scale:
+                    await multiply(arena, scale)
+                if not (memory or recovery or scale):
                     await compare(arena)
 
     with contextlib.ExitStack() as stack:

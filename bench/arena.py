@@ -1,11 +1,12 @@
 """Where runs happen: one broker for all, and for each run fresh topics and a fresh provider."""
 
+import asyncio
 import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -15,13 +16,15 @@ from bench.contestants import Contestant, Place
 from bench.hotspots import Hotspots
 from bench.provider import Provider
 from bench.provider import provider as start_provider
-from bench.result import Result
+from bench.result import Result, Scaled
 from bench.run import Run
 from bench.verdict import Topics
 from bench.workloads import Workload
 from tests.support.process import free_port
+from tests.support.waiting import until
 
 PARTITIONS = 8
+SHARED_S = 90
 
 Progress = Callable[[str, int, int], None]
 
@@ -70,6 +73,7 @@ class Arena:
         part = contestant.share(workload)
         async with self._provider(workload) as provider, self._topics() as topics:
             place = self._place(contestant, workload, provider)
+            await self._create_topics(place)
             await self._produce(place, part)
             run = Run(contestant, place, part, provider=provider, topics=topics)
             await run.start(profile=profile)
@@ -89,6 +93,7 @@ class Arena:
         """
         async with self._provider(workload) as provider, self._topics() as topics:
             place = self._place(contestant, workload, provider)
+            await self._create_topics(place)
             await self._produce(place, workload)
             run = Run(contestant, place, workload, provider=provider, topics=topics)
             await run.start()
@@ -104,6 +109,50 @@ class Arena:
             finally:
                 await run.stop()
         return result, Restart(answers=answers, ready_s=ready_s)
+
+    async def scale(self, contestant: Contestant, workload: Workload, workers: int) -> Scaled:
+        """Measure ``workers`` processes of one group on ``workload`` for each of them.
+
+        The records come when every worker is ready and has its share of the partitions.
+
+        Raises:
+            RunFailed: See there.
+        """
+        whole = workload.times(workers)
+        async with self._provider(workload) as provider, self._topics() as topics:
+            group = self._place(contestant, workload, provider)
+            await self._create_topics(group)
+            runs = [
+                Run(contestant, place, whole, provider=provider, topics=topics)
+                for place in (group.of_worker(number) for number in range(workers))
+            ]
+
+            async def are_shared() -> bool:
+                return all([await run.holds(PARTITIONS // workers) for run in runs])
+
+            for run in runs:
+                await run.start()
+            try:
+                await until(are_shared, SHARED_S)
+                await self._produce(group, whole)
+                await runs[0].finish(lambda done: self._report(contestant, whole, done, whole))
+            finally:
+                exit_codes = await asyncio.gather(*(run.stop() for run in runs))
+            at_once = await provider.most_calls()
+            parts = [
+                await run.result(of_records=whole.records, exit_code=exit_code)
+                for run, exit_code in zip(runs, exit_codes, strict=True)
+            ]
+        return Scaled(
+            workers=workers,
+            at_once=at_once,
+            whole=replace(
+                parts[0],
+                cpu_s=sum(part.cpu_s for part in parts),
+                peak_mb=max(part.peak_mb for part in parts),
+                exit_code=next(filter(None, exit_codes), 0),
+            ),
+        )
 
     def _report(
         self, contestant: Contestant, workload: Workload, done: int, part: Workload
@@ -131,8 +180,8 @@ class Arena:
         async with AIOKafkaConsumer(bootstrap_servers=self._broker) as consumer:
             yield Topics(consumer, PARTITIONS)
 
-    async def _produce(self, place: Place, workload: Workload) -> None:
-        """Create the topics and put every record on them.
+    async def _create_topics(self, place: Place) -> None:
+        """Create the run's topics.
 
         The broker stamps the responses when it appends them: one clock for all programs.
         """
@@ -149,6 +198,11 @@ class Arena:
             )
         finally:
             await admin.close()
+
+    async def _produce(self, place: Place, workload: Workload) -> None:
+        """Put every record on its topic; keys are dealt evenly to the partitions."""
+        partitions: dict[bytes, int] = {}
         async with AIOKafkaProducer(bootstrap_servers=self._broker, linger_ms=20) as producer:
             for key, value in workload.messages():
-                await producer.send(place.requests, value, key=key)
+                partition = partitions.setdefault(key, len(partitions) % PARTITIONS)
+                await producer.send(place.requests, value, key=key, partition=partition)

@@ -37,6 +37,10 @@ class Provider:
         """Return how many calls came so far."""
         return int((await self._get("/_calls/count"))["total"])
 
+    async def most_calls(self) -> int:
+        """Return how many calls were in progress at once, at most."""
+        return int((await self._get("/_calls/count"))["max_in_flight"])
+
     async def call_times_s(self) -> list[float]:
         """Return when each call came, by the wall clock, ascending."""
         to_wall_s = time.time() - time.monotonic()

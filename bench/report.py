@@ -7,7 +7,7 @@ from rich.table import Table
 
 from bench.contestants import PLAIN
 from bench.hotspots import Hotspots
-from bench.result import Result
+from bench.result import Result, Scaled
 from bench.workloads import Workload
 
 
@@ -58,6 +58,41 @@ def print_workload(console: Console, workload: Workload, results: Sequence[Resul
             console.print(f"{result.title} ended with exit code {result.exit_code}")
         if result.dead_letters:
             console.print(f"{result.title} wrote {result.dead_letters:,} dead letters")
+
+
+def print_scale(console: Console, workload: Workload, runs: Sequence[Scaled]) -> None:
+    """Print what more workers give, beside the first run's."""
+    table = Table(title=f"{workload.name}: {workload.title}", title_justify="left")
+    for name in (
+        "workers",
+        "records/s",
+        "of linear",
+        "CPU ms/record",
+        "calls at once",
+        "lost",
+        "twice",
+        "peak MB each",
+    ):
+        table.add_column(name, justify="right")
+    for run in runs:
+        whole = run.whole
+        table.add_row(
+            f"{run.workers}",
+            f"{run.rate_per_s:,.1f}",
+            f"{run.of_linear(runs[0]):.3f}",
+            f"{whole.cpu_ms:.2f}",
+            f"{run.at_once:,}",
+            f"{whole.missing:,}",
+            f"{whole.duplicates:,}",
+            f"{whole.peak_mb:.0f}",
+        )
+    console.print(table)
+    for run in runs:
+        if run.whole.exit_code or run.whole.dead_letters:
+            console.print(
+                f"{run.workers} workers: exit code {run.whole.exit_code},"
+                f" {run.whole.dead_letters:,} dead letters"
+            )
 
 
 def print_hotspots(console: Console, result: Result, hotspots: Hotspots) -> None:

@@ -71,3 +71,37 @@ class Result:
             name: round(value, 4) if isinstance(value, float) else value
             for name, value in figures.items()
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaled:
+    """Several workers of one group on one workload.
+
+    Attributes:
+        whole: CPU of all of them; ``peak_mb`` of the largest.
+        at_once: Most calls in progress at one moment.
+    """
+
+    workers: int
+    whole: Result
+    at_once: int
+
+    @property
+    def rate_per_s(self) -> float:
+        """From the first tenth of the answers to the ninth: one slow last call is no rate."""
+        records = self.whole.records * 9 // 10 - self.whole.records // 10
+        first_s, *_, ninth_s, _last_s = self.whole.answered_s
+        return records / max(0.01, ninth_s - first_s)
+
+    def of_linear(self, first: "Scaled") -> float:
+        """Return the rate by worker as a part of that in the ``first`` run."""
+        return (self.rate_per_s / self.workers) / (first.rate_per_s / first.workers)
+
+    def as_json(self, first: "Scaled") -> dict[str, Any]:
+        """Return the figures."""
+        return self.whole.as_json(None) | {
+            "rate_per_s": round(self.rate_per_s, 4),
+            "workers": self.workers,
+            "at_once": self.at_once,
+            "of_linear": round(self.of_linear(first), 4),
+        }

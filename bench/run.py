@@ -93,6 +93,17 @@ class Run:
         await self._until(is_ready)
         return time.time() - self._started_s
 
+    async def holds(self, partitions: int) -> bool:
+        """Whether the worker takes records from that many partitions."""
+        self._check(time.monotonic())
+        url = f"http://127.0.0.1:{self._place.web_port}/v1/workers"
+        try:
+            async with self._provider.session.get(url) as reply:
+                now = (await reply.json())["workers"][0]["now"]
+        except (aiohttp.ClientError, LookupError):
+            return False
+        return bool(now["ready"] and len(now["partitions"]) == partitions)
+
     async def stop(self) -> int:
         """SIGTERM; return the exit code."""
         self._process.sigterm()

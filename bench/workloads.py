@@ -39,6 +39,10 @@ class Workload:
             return self
         return replace(self, records=records, title=f"{self.title}; {records:,} of them")
 
+    def times(self, factor: int) -> "Workload":
+        """Return ``factor`` times as many records, of as many more keys."""
+        return replace(self, records=self.records * factor, keys=self.keys * factor)
+
     def shrunk(self, factor: int) -> "Workload":
         """Return a small likeness for a smoke test."""
         return replace(
@@ -103,6 +107,15 @@ WORKLOADS = {
         ),
     )
 }
+#: For each worker. Latencies differ, so that calls do not end all at the same moments.
+SCALE = Workload(
+    name="scale",
+    title="1,024 records a worker, each of its own key, lognormal latency (median 1 s, sigma 0.3)",
+    records=1_024,
+    keys=1_024,
+    latency_s=1.0,
+    sigma=0.3,
+)
 MEMORY = Workload(name="memory", title="memory over 200,000 records", records=200_000, keys=1_000)
 RECOVERY = Workload(
     name="recovery",

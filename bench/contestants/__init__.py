@@ -1,9 +1,10 @@
 """The programs that are compared; each answers the same records on the same broker."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.workloads import Workload
+from tests.support.process import free_port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,12 @@ class Place:
     folder: Path
     web_port: int
     in_flight: int
+
+    def of_worker(self, number: int) -> "Place":
+        """Return the same topics and group with a folder and a port for one of its workers."""
+        folder = self.folder / f"worker-{number}"
+        folder.mkdir()
+        return replace(self, folder=folder, web_port=free_port())
 
     @property
     def requests(self) -> str:
