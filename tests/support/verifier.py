@@ -48,6 +48,7 @@ class Verifier:
         self._group = group
         self._requests, self._responses, self._dead_letters = requests, responses, dead_letters
         self._ids: dict[tuple[str, str], str] = {}
+        self._early: defaultdict[tuple[str, str], list[ConsumerRecord]] = defaultdict(list)
         self._wall_to_monotonic_s = time.monotonic() - time.time()
         self._stack = contextlib.AsyncExitStack()
 
@@ -126,10 +127,18 @@ class Verifier:
         if record.topic == self._requests:
             id_ = _id_in(record.value) or f"{record.topic}-{record.partition}-{record.offset}"
             self.inputs.append(Input(id_, record.key, record.partition, record.offset))
-            self._ids[str(record.partition), str(record.offset)] = id_
+            place = str(record.partition), str(record.offset)
+            self._ids[place] = id_
+            for early in self._early.pop(place, ()):
+                self._take(early)
             return
         headers = {name: (v or b"").decode(errors="replace") for name, v in record.headers}
         is_dead = record.topic == self._dead_letters
+        if is_dead and headers.get("__streams.errors.topic") == self._requests:
+            place = _place(headers)
+            if place not in self._ids:  # read before its input
+                self._early[place].append(record)
+                return
         found = self._dead_id(headers) if is_dead else _id_in(record.value)
         outcome = Outcome(
             id=found or "without id",
@@ -145,9 +154,7 @@ class Verifier:
 
     def _dead_id(self, headers: Mapping[str, str]) -> str | None:
         """Return the id of the input at the place that a dead letter names."""
-        partition = headers.get("__streams.errors.partition", "")
-        offset = headers.get("__streams.errors.offset", "")
-        return self._ids.get((partition, offset), headers.get("streamapp.request.id"))
+        return self._ids.get(_place(headers), headers.get("streamapp.request.id"))
 
     async def _sample(
         self, admin: AIOKafkaAdminClient, sampler: AIOKafkaConsumer, places: list[TopicPartition]
@@ -166,6 +173,12 @@ class Verifier:
                 committed = {tp.partition: at.offset for tp, at in requests.items()}
                 self.samples.append(Sample(committed, ends))
             await asyncio.sleep(SAMPLE_S)
+
+
+def _place(headers: Mapping[str, str]) -> tuple[str, str]:
+    """Return partition and offset of the input that a dead letter names."""
+    partition = headers.get("__streams.errors.partition", "")
+    return partition, headers.get("__streams.errors.offset", "")
 
 
 def _id_in(value: bytes | None) -> str | None:
