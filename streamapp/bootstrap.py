@@ -36,6 +36,7 @@ from streamapp.streaming.faust_metrics import watch_faust
 from streamapp.streaming.feed import events
 from streamapp.streaming.health import AppHealth
 from streamapp.streaming.inbox import Inbox
+from streamapp.streaming.lease import Lease
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp
 from streamapp.streaming.log_probe import LogProbe
@@ -48,7 +49,7 @@ from streamapp.streaming.security import kafka_client_options
 from streamapp.streaming.snapshot import Snapshots
 from streamapp.streaming.topics import topic_specs
 from streamapp.streaming.watchdog import Watchdog, broker_answers
-from streamapp.streaming.window import Lease, Window
+from streamapp.streaming.window import Window
 from streamapp.telemetry.metrics import Metrics
 from streamapp.traces import traces
 from streamapp.web.peers import Peers

@@ -21,9 +21,10 @@ from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.chunks import Chunks
 from streamapp.streaming.emitter import Emitter
+from streamapp.streaming.lease import Lease
 from streamapp.streaming.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
 from streamapp.streaming.topics import RECORD_LIMIT
-from streamapp.streaming.window import Event, Lease, Message
+from streamapp.streaming.window import Event, Message
 from streamapp.telemetry.frames import frames
 from streamapp.telemetry.subject import SUBJECT, Subject
 from streamapp.telemetry.trace_headers import carried

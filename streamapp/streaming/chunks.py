@@ -15,7 +15,8 @@ from faust.exceptions import ProducerSendError
 from streamapp.errors import Failure
 from streamapp.llm.pieces import give_whole
 from streamapp.streaming.emitter import Send
-from streamapp.streaming.window import Lease, Message
+from streamapp.streaming.lease import Lease
+from streamapp.streaming.window import Message
 
 log = structlog.get_logger(__name__)
 

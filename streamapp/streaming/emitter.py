@@ -19,7 +19,7 @@ from faust.types import RecordMetadata, TopicT
 
 from streamapp.errors import DeliveryFailed
 from streamapp.records.dead_letter import Headers
-from streamapp.streaming.window import Lease, LeaseLost
+from streamapp.streaming.lease import Lease, LeaseLost
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from pydantic_core import from_json, to_json
 
-from streamapp.streaming.window import Lease
+from streamapp.streaming.lease import Lease
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,6 @@ import faust
 import structlog
 from aiokafka.errors import KafkaError
 from faust.exceptions import ConsumerNotStarted, ProducerSendError
-from faust.tables.globaltable import GlobalTable
 from faust.tables.manager import TableManager
 from faust.types import TP, EventT
 from mode import Service
@@ -25,6 +24,7 @@ from streamapp.prompts.fold import Outcome
 from streamapp.prompts.history import History
 from streamapp.streaming.lane import Lane, Verdict
 from streamapp.streaming.prompt_log import PARTITION
+from streamapp.streaming.topic_table import TopicTable
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ SKIPPED_S = 0.3
 TRIES = 20
 
 
-class PromptTable(GlobalTable):
+class PromptTable(TopicTable):
     """Prompts by name.
 
     Args:
@@ -53,32 +53,14 @@ class PromptTable(GlobalTable):
         topic: str,
         first_from: Callable[[TP, int], Awaitable[int | None]],
     ) -> None:
-        self._topic = topic
         self._first_from = first_from
-        super().__init__(
-            app,
-            name=TABLE_PROMPTS,
-            # The history is small and read at every start: nothing to keep on a disk.
-            # With a host, since yarl takes an address of a scheme alone for none.
-            store="memory://tables",
-            key_type=bytes,
-            value_type=bytes,
-            partitions=1,
-            # Faust passes on one event at a time; with more it holds them back for company.
-            recovery_buffer_size=1,
-            standby_buffer_size=1,
-            is_global=True,
-            beacon=app.tables.beacon,
-        )
+        super().__init__(app, name=TABLE_PROMPTS, topic=topic)
         self.tp = TP(topic, PARTITION)
         self._history: History | None = None
         self._lane = Lane(self.tp, 0)
         self._written: dict[int, asyncio.Future[Outcome]] = {}
         self._standing = (-1, -1, 0.0)
         self._tries = 0
-
-    def _changelog_topic_name(self) -> str:
-        return self._topic
 
     @property
     def history(self) -> History:

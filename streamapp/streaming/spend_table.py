@@ -15,13 +15,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.exceptions import NotReady, ProducerSendError
-from faust.tables.globaltable import GlobalTable
 from faust.types import EventT
 from mode import Service
 
 from streamapp.llm.spend import Spend
 from streamapp.settings import Settings
 from streamapp.streaming.security import kafka_client_options
+from streamapp.streaming.topic_table import TopicTable
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ LOOK_S = 0.5
 Read = Callable[[int, Callable[[bytes, bytes | None], None]], Awaitable[int]]
 
 
-class SpendTable(GlobalTable):
+class SpendTable(TopicTable):
     """What was spent, kept in ``spend``, which forgets past windows.
 
     Args:
@@ -45,30 +45,12 @@ class SpendTable(GlobalTable):
     """
 
     def __init__(self, app: faust.App, *, topic: str, spend: Spend, read: Read) -> None:
-        self._topic = topic
         self._spend = spend
         self._read = read
         self._position = 0  # of Faust's reading
         self._whole_to = 0  # nothing below was missed
         self._seen_rebalances = 0
-        super().__init__(
-            app,
-            name=TABLE_SPEND,
-            # Read at every start: nothing to keep on a disk.
-            # With a host, since yarl takes an address of a scheme alone for none.
-            store="memory://tables",
-            key_type=bytes,
-            value_type=bytes,
-            partitions=1,
-            # Faust passes on one event at a time; with more it holds them back for company.
-            recovery_buffer_size=1,
-            standby_buffer_size=1,
-            is_global=True,
-            beacon=app.tables.beacon,
-        )
-
-    def _changelog_topic_name(self) -> str:
-        return self._topic
+        super().__init__(app, name=TABLE_SPEND, topic=topic)
 
     async def on_changelog_event(self, event: EventT[Any]) -> None:
         """Hear of a sum."""

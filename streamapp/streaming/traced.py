@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from faust.types import RecordMetadata, TopicT
 
 from streamapp.streaming.emitter import Emitter, Send
-from streamapp.streaming.window import Event, Lease
+from streamapp.streaming.lease import Lease
+from streamapp.streaming.window import Event
 from streamapp.telemetry.subject import TRACE_ID
 from streamapp.telemetry.trace_headers import BAGGAGE, as_text
 

@@ -35,8 +35,8 @@ from typing import Any, Literal, Protocol
 
 from faust.types import TP
 
-from streamapp.errors import StreamappError
 from streamapp.streaming.lane import Lane, Verdict
+from streamapp.streaming.lease import Lease, LeaseLost
 
 Ordering = Literal["key", "partition", "none"]
 
@@ -79,35 +79,6 @@ class Event(Protocol):
     def ack(self) -> bool:
         """Mark the record's offset as safe to commit."""
         ...
-
-
-class LeaseLost(StreamappError):
-    """The partition may belong to another worker: this one must not write its outcome."""
-
-
-class Lease:
-    """A generation's right to write; every task holds the lease it was started under.
-
-    Args:
-        generation: The group's generation.
-        is_awake: False once this process slept so long that the group may have gone on.
-    """
-
-    __slots__ = ("_is_awake", "_is_ended", "generation")
-
-    def __init__(self, generation: int, is_awake: Callable[[], bool] = lambda: True) -> None:
-        self.generation = generation
-        self._is_awake = is_awake
-        self._is_ended = False
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether outcomes may be written now."""
-        return not self._is_ended and self._is_awake()
-
-    def end(self) -> None:
-        """Take the right away for good."""
-        self._is_ended = True
 
 
 class Entry:

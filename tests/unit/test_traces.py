@@ -24,8 +24,8 @@ from streamapp.settings import Settings, load_settings
 from streamapp.streaming.answering import Answering
 from streamapp.streaming.chunks import Chunks
 from streamapp.streaming.emitter import Emitter
+from streamapp.streaming.lease import Lease
 from streamapp.streaming.ledger import Ledger
-from streamapp.streaming.window import Lease
 from streamapp.telemetry.subject import TRACE_ID
 from streamapp.telemetry.tracing import Tracing
 from streamapp.traces import Traced, Untraced, traces

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streamapp.streaming.lane import TP
-from streamapp.streaming.window import Lease, LeaseLost, Window
+from streamapp.streaming.lease import Lease, LeaseLost
+from streamapp.streaming.window import Window
 
 
 @dataclass

@@ -15,9 +15,9 @@ from streamapp.records.response import Response
 from streamapp.streaming.answering import Answering
 from streamapp.streaming.chunks import Chunks
 from streamapp.streaming.emitter import Emitter
+from streamapp.streaming.lease import Lease, LeaseLost
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.topics import RECORD_LIMIT
-from streamapp.streaming.window import Lease, LeaseLost
 from streamapp.telemetry.subject import SUBJECT, Subject
 from streamapp.telemetry.trace_headers import CARRIED_BYTES
 from tests.fakes import FakeClock

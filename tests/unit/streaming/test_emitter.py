@@ -9,7 +9,7 @@ from faust.exceptions import ProducerSendError
 
 from streamapp.errors import DeliveryFailed
 from streamapp.streaming.emitter import Emitter
-from streamapp.streaming.window import Lease, LeaseLost
+from streamapp.streaming.lease import Lease, LeaseLost
 
 
 class FakeTopic:

@@ -1,7 +1,7 @@
 import pytest
 
+from streamapp.streaming.lease import Lease
 from streamapp.streaming.ledger import ENTRY_BYTES, Entry, Ledger, digest
-from streamapp.streaming.window import Lease
 from tests.fakes import FakeClock
 
 

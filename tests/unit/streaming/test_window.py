@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
 from streamapp.streaming.lane import TP
-from streamapp.streaming.window import CANCEL_S, Event, Lease
+from streamapp.streaming.lease import Lease
+from streamapp.streaming.window import CANCEL_S, Event
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.broker import FakeBroker, FakeEvent, FakeMessage, settle
 
