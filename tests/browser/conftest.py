@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import random
 import re
 import shutil
@@ -16,6 +15,7 @@ import pytest
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 from streamapp.streaming.embedded import EmbeddedBroker
+from tests.support.absent import absent
 from tests.support.process import ChildProcess
 from tests.support.waiting import until
 from tests.support.worker import ROOT, WorkerProcess
@@ -168,9 +168,7 @@ async def browser() -> AsyncIterator[Browser]:
     """Chromium; without one the test is skipped, in CI it fails."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium on the path")
-        pytest.skip("no chromium on the path")
+        absent("no chromium on the path")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
         yield browser

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from streamapp import errors
 from streamapp.processors.chat import Chat
 from streamapp.settings import ModelSettings, ProviderSettings
+from tests.support.absent import absent
 from tests.support.clients import SCRIPTS, ClientUnavailable, litellm_python, node_modules
 
 from .conftest import FakeAnswerer, Serve, Site
@@ -41,9 +42,7 @@ def installed(install: Callable[[], Path]) -> Path:
     try:
         return install()
     except ClientUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        absent(error)
 
 
 async def output_of(command: Sequence[str | Path], **environment: str) -> str:

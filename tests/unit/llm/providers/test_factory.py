@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from importlib.util import find_spec
+import sys
 
 import pytest
 
@@ -34,9 +34,9 @@ async def test_openai_takes_its_settings(server: FakeLLM) -> None:
             await provider.complete(chat())
 
 
-@pytest.mark.skipif(find_spec("litellm") is not None, reason="litellm is installed here")
-def test_litellm_where_it_is_missing_says_where_to_put_it() -> None:
+def test_litellm_where_it_is_missing_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kind `litellm` without litellm is a configuration error that says what to do."""
+    monkeypatch.setitem(sys.modules, "litellm", None)  # Python's way to say: not to be found
     with pytest.raises(ConfigurationError, match=r"providers\.mine\.kind.*environment of its own"):
         build_provider("mine", ProviderSettings(kind="litellm"))
 
