@@ -142,17 +142,6 @@ class Metrics:
             return [None for _ in wanted]
         return [recent[min(int(share * len(recent)), len(recent) - 1)] for share in wanted]
 
-    def values(self, name: str) -> list[tuple[Mapping[str, str], float]]:
-        """Return labels and value of each series of ``streamapp_NAME``."""
-        full = f"streamapp_{name}"
-        return [
-            (sample.labels, sample.value)
-            for family in self.registry.collect()
-            if full.startswith(family.name)
-            for sample in family.samples
-            if sample.name == full
-        ]
-
     def _counter(self, name: str, text: str, *labels: str) -> "_Series[Counter]":
         return _Series(Counter(f"streamapp_{name}", text, labels, registry=self.registry))
 

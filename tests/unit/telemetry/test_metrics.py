@@ -80,5 +80,5 @@ def test_two_apps_count_apart() -> None:
     one, other = Metrics(), Metrics()
     one.gap()
 
-    assert one.values("offset_gaps_total") == [({}, 1.0)]
-    assert other.values("offset_gaps_total") == [({}, 0.0)]
+    assert one.registry.get_sample_value("streamapp_offset_gaps_total") == 1.0
+    assert other.registry.get_sample_value("streamapp_offset_gaps_total") == 0.0
