@@ -122,12 +122,12 @@ def create_app(
     problems = router.problems(PromptRegistry.of(files))
     if problems:
         raise ConfigurationError("; ".join(problems))
-    router = traced.router(router)
-    guests = GuestRouter(router, deadline_s=settings.deadline_s, clock=time.monotonic)
+    answerer = traced.router(router)
+    guests = GuestRouter(answerer, deadline_s=settings.deadline_s, clock=time.monotonic)
     outcomes = Observed(metrics)
     requests = _raw_topic(app, settings, "requests")
     answering = Answering(
-        router=router,
+        router=answerer,
         ledger=ledger,
         emitter=traced.emitter(emitter),
         chunks=Chunks(

@@ -10,7 +10,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.traced import TracedObserver, TracedProvider
-from streamapp.processors.router import Router
+from streamapp.processors.answerer import Answerer
 from streamapp.processors.traced import TracedRouter
 from streamapp.settings import Settings, tracing_settings
 from streamapp.streaming.emitter import Emitter, Send
@@ -52,7 +52,7 @@ class Untraced:
         """Return who hears of waits and retries."""
         return observer
 
-    def router(self, router: Router) -> Router:
+    def router(self, router: Answerer) -> Answerer:
         """Return what answers requests."""
         return router
 
@@ -93,7 +93,7 @@ class Traced(Untraced):
         """Show waits as spans, retries as events."""
         return TracedObserver(observer, self._tracing)
 
-    def router(self, router: Router) -> Router:
+    def router(self, router: Answerer) -> Answerer:
         """Put each processor's run into a span."""
         return TracedRouter(router, self._tracing)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from streamapp.errors import RetriesExhausted
 from streamapp.llm.deadline import Deadline
-from streamapp.processors.router import Answer, Router
+from streamapp.processors.answerer import Answerer
+from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 
 #: How long a stop lets records wait for a limit, a budget or a provider that is down.
@@ -14,7 +15,7 @@ TURN_S = 5.0
 _LOOK_S = 0.1
 
 
-class GuestRouter(Router):
+class GuestRouter:
     """Answers what came over HTTP, and sees it to its end when the worker stops.
 
     Args:
@@ -23,7 +24,7 @@ class GuestRouter(Router):
         clock: Monotonic, seconds.
     """
 
-    def __init__(self, router: Router, *, deadline_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, router: Answerer, *, deadline_s: float, clock: Callable[[], float]) -> None:
         self._router = router
         self._deadline_s = deadline_s
         self._clock = clock

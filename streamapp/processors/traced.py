@@ -3,17 +3,18 @@
 from typing import TYPE_CHECKING, Any
 
 from streamapp.errors import Failure
-from streamapp.processors.router import Answer, Router
+from streamapp.processors.answerer import Answerer
+from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 
 if TYPE_CHECKING:  # an extra
     from streamapp.telemetry.tracing import Tracing
 
 
-class TracedRouter(Router):
+class TracedRouter:
     """Puts each run of a processor into a span that is named by the record's type."""
 
-    def __init__(self, router: Router, tracing: "Tracing") -> None:
+    def __init__(self, router: Answerer, tracing: "Tracing") -> None:
         self._router = router
         self._tracing = tracing
 

@@ -14,7 +14,7 @@ import structlog
 from faust.types import TopicT
 
 from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
-from streamapp.processors.router import Router
+from streamapp.processors.answerer import Answerer
 from streamapp.records.codec import recover_id
 from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.records.request import Request
@@ -66,7 +66,7 @@ class Answering:
     def __init__(
         self,
         *,
-        router: Router,
+        router: Answerer,
         ledger: Ledger,
         emitter: Emitter,
         chunks: Chunks,

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from streamapp.errors import Failure
-from streamapp.llm.pieces import Pieces
-from streamapp.processors.router import Answer, Router
+from streamapp.processors.answerer import Answerer
+from streamapp.processors.router import Answer
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
@@ -96,20 +96,18 @@ class Observed:
 class ObservedRouter:
     """The router as HTTP uses it: what it answers is counted, too."""
 
-    def __init__(self, router: Router, outcomes: Observed) -> None:
+    def __init__(self, router: Answerer, outcomes: Observed) -> None:
         self._router = router
         self._outcomes = outcomes
 
-    def decode(self, value: bytes) -> Request:
+    def decode(self, value: bytes | None) -> Request:
         """Return the request that a body holds; raises as the router."""
         return self._router.decode(value)
 
-    async def answer(
-        self, request: Request, *, id: str, key: bytes | None, pieces: Pieces | None = None
-    ) -> Answer:
+    async def answer(self, request: Request, *, id: str, **kwargs: Any) -> Answer:
         """Return the answer; raises as the router."""
         try:
-            answer = await self._router.answer(request, id=id, key=key, pieces=pieces)
+            answer = await self._router.answer(request, id=id, **kwargs)
         except Failure as failure:
             self._outcomes.failed(failure, id=id, type=request.type)
             raise

@@ -1,32 +1,18 @@
 """`POST /v1/generate`: one record, answered while the caller waits."""
 
 import json
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.llm.pieces import Pieces, give_whole
-from streamapp.processors.router import Answer
+from streamapp.llm.pieces import give_whole
+from streamapp.processors.answerer import Answerer
 from streamapp.records.request import Request
 from streamapp.web.admission import Admission
 from streamapp.web.events import EventStream, PiecesSent
-
-
-class Answerer(Protocol):
-    """Turns bytes into requests and requests into responses, as the stream does."""
-
-    def decode(self, value: bytes) -> Request:
-        """Return the request; raises a ``RecordError`` where the bytes are none."""
-        ...
-
-    async def answer(
-        self, request: Request, *, id: str, key: bytes | None, pieces: Pieces | None = None
-    ) -> Answer:
-        """Return the answer; raises the ``Failure`` that a dead letter would carry."""
-        ...
 
 
 def generate(*, answerer: Answerer, admission: Admission) -> Blueprint:

@@ -10,13 +10,13 @@ from aiohttp import web
 from faust.web import Blueprint, View
 
 from streamapp.llm.pieces import Pieces
+from streamapp.processors.answerer import Answerer
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.web import openai_shapes as shapes
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
 from streamapp.web.events import EventStream, PiecesSent
-from streamapp.web.generate import Answerer
 
 DONE = b"[DONE]"
 

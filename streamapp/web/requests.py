@@ -12,11 +12,12 @@ from aiohttp import web
 from faust.web import Blueprint, View
 
 from streamapp.errors import DeliveryFailed, Failure, InvalidRecord
+from streamapp.processors.answerer import Answerer
 from streamapp.records.request import ID_LIMIT
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import LINES
 from streamapp.web.errors import Refusal
-from streamapp.web.generate import Answerer, with_type
+from streamapp.web.generate import with_type
 from streamapp.web.known import Known, Status, merged
 from streamapp.web.peers import HOP, Peers
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import faust
 
 from streamapp.llm.cache import CacheTier
+from streamapp.processors.answerer import Answerer
 from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.settings import Settings
@@ -13,7 +14,7 @@ from streamapp.web.asyncapi import Topic, asyncapi
 from streamapp.web.dead_letters import Letters, dead_letters
 from streamapp.web.documents import documents
 from streamapp.web.gate import Gate
-from streamapp.web.generate import Answerer, generate
+from streamapp.web.generate import generate
 from streamapp.web.group import Group, Snapshots
 from streamapp.web.health import Health
 from streamapp.web.kept import kept

@@ -1,0 +1,28 @@
+"""What turns a record's bytes into a request, and a request into its answer."""
+
+from typing import Protocol
+
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.pieces import Pieces
+from streamapp.processors.router import Answer
+from streamapp.records.request import Request
+
+
+class Answerer(Protocol):
+    """The router, or what stands around it: traces, counts, the patience of a stop."""
+
+    def decode(self, value: bytes | None) -> Request:
+        """Return the request; raises a ``RecordError`` where the bytes are none."""
+        ...
+
+    async def answer(
+        self,
+        request: Request,
+        *,
+        id: str,
+        key: bytes | None,
+        deadline: Deadline | None = None,
+        pieces: Pieces | None = None,
+    ) -> Answer:
+        """Return the answer; raises the ``Failure`` that a dead letter would carry."""
+        ...
