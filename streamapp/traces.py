@@ -13,7 +13,7 @@ from streamapp.llm.traced import TracedObserver, TracedProvider
 from streamapp.processors.answerer import Answerer
 from streamapp.processors.traced import TracedRouter
 from streamapp.settings import Settings, tracing_settings
-from streamapp.streaming.emitter import Emitter, Send
+from streamapp.streaming.emitter import Delivers, Send
 from streamapp.streaming.traced import Run, TracedEmitter, TracedRun, traced_send
 from streamapp.web.middleware import Middleware
 from streamapp.web.traced import span_requests
@@ -56,7 +56,7 @@ class Untraced:
         """Return what answers requests."""
         return router
 
-    def emitter(self, emitter: Emitter) -> Emitter:
+    def emitter(self, emitter: Delivers) -> Delivers:
         """Return what delivers outcomes."""
         return emitter
 
@@ -97,7 +97,7 @@ class Traced(Untraced):
         """Put each processor's run into a span."""
         return TracedRouter(router, self._tracing)
 
-    def emitter(self, emitter: Emitter) -> Emitter:
+    def emitter(self, emitter: Delivers) -> Delivers:
         """Put each delivery into a span, and name it in the answer's headers."""
         dead_letters = self._settings.topic("requests-dlt")
         return TracedEmitter(emitter, self._tracing, dead_letters=dead_letters)

@@ -20,7 +20,7 @@ from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.chunks import Chunks
-from streamapp.streaming.emitter import Emitter
+from streamapp.streaming.emitter import Delivers
 from streamapp.streaming.lease import Lease
 from streamapp.streaming.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
 from streamapp.streaming.topics import RECORD_LIMIT
@@ -68,7 +68,7 @@ class Answering:
         *,
         router: Answerer,
         ledger: Ledger,
-        emitter: Emitter,
+        emitter: Delivers,
         chunks: Chunks,
         responses: TopicT,
         dead_letters: TopicT,

@@ -54,6 +54,23 @@ class Send(Protocol):
         ...
 
 
+class Delivers(Protocol):
+    """An `Emitter`, or what stands around one."""
+
+    async def emit(
+        self,
+        topic: TopicT,
+        lease: Lease,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        headers: Headers = None,
+    ) -> RecordMetadata:
+        """Send the record and return its place; raises as `Emitter.emit`."""
+        ...
+
+
 class Emitter:
     """Delivers a record to a topic, waiting out what the broker can recover from.
 

@@ -8,7 +8,7 @@ from streamapp.errors import PromptError
 from streamapp.prompts.example_set import SET_LIMIT
 from streamapp.settings import Settings
 from streamapp.streaming.prompt_log import PARTITION
-from streamapp.streaming.security import kafka_client_options
+from streamapp.streaming.security import log_reader_options
 
 
 class ExampleTopic:
@@ -74,9 +74,7 @@ class ExampleTopic:
 
     async def _opened(self) -> AIOKafkaConsumer:
         consumer = AIOKafkaConsumer(
-            **kafka_client_options(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            **log_reader_options(self._settings),
         )
         try:
             await consumer.start()

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from streamapp.settings import Settings
 from streamapp.streaming.letter import Filter, Letter
-from streamapp.streaming.security import kafka_client_options
+from streamapp.streaming.security import log_reader_options
 
 #: A broker that hands out nothing for so long, while there is more to read, is gone, seconds.
 STALL_S = 15.0
@@ -58,10 +58,7 @@ class LetterLog:
         self._notes = settings.topic("requests-dlt-replays")
         self._counts = counts
         self._consumer = AIOKafkaConsumer(
-            **kafka_client_options(settings),
-            enable_auto_commit=False,
-            # What was deleted under the reader is passed, not all that is left.
-            auto_offset_reset="earliest",
+            **log_reader_options(settings),
             # A fetch at the end would hold up the next look.
             fetch_max_wait_ms=50,
         )

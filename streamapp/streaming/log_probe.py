@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streamapp.settings import Settings
-from streamapp.streaming.security import kafka_client_options
+from streamapp.streaming.security import log_reader_options
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +30,7 @@ class LogProbe:
         """
         consumer = AIOKafkaConsumer(
             client_id=f"{self._settings.app_id}-probe",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            **kafka_client_options(self._settings),
+            **log_reader_options(self._settings),
         )
         place = TopicPartition(tp.topic, tp.partition)
         try:

@@ -19,7 +19,7 @@ from streamapp.prompts.files import PromptFile
 from streamapp.prompts.fold import Outcome
 from streamapp.prompts.history import History
 from streamapp.settings import Settings
-from streamapp.streaming.security import kafka_client_options
+from streamapp.streaming.security import kafka_client_options, log_reader_options
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +43,7 @@ class PromptLog:
 
     async def __aenter__(self) -> Self:
         consumer = AIOKafkaConsumer(
-            **kafka_client_options(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            **log_reader_options(self._settings),
             fetch_max_wait_ms=50,
         )
         self._stack.push_async_callback(consumer.stop)

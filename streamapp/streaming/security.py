@@ -33,6 +33,19 @@ def kafka_client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
+def log_reader_options(settings: Settings) -> dict[str, Any]:
+    """Return the keyword arguments of a consumer that reads a log past Faust, in no group.
+
+    It starts anew at the oldest record where what it wanted is gone; raises as
+    `kafka_client_options`.
+    """
+    return {
+        **kafka_client_options(settings),
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+    }
+
+
 def broker_credentials(settings: Settings) -> SASLCredentials | SSLCredentials | None:
     """Return Faust's ``broker_credentials`` for the same settings; None for plain connections.
 

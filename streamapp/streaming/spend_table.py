@@ -20,7 +20,7 @@ from mode import Service
 
 from streamapp.llm.spend import Spend
 from streamapp.settings import Settings
-from streamapp.streaming.security import kafka_client_options
+from streamapp.streaming.security import log_reader_options
 from streamapp.streaming.topic_table import TopicTable
 
 log = structlog.get_logger(__name__)
@@ -120,9 +120,7 @@ class SpendTopic:
         """
         place = self._place
         consumer = AIOKafkaConsumer(
-            **kafka_client_options(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            **log_reader_options(self._settings),
         )
         try:
             await consumer.start()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types import RecordMetadata, TopicT
 
-from streamapp.streaming.emitter import Emitter, Send
+from streamapp.streaming.emitter import Delivers, Send
 from streamapp.streaming.lease import Lease
 from streamapp.streaming.window import Event
 from streamapp.telemetry.subject import TRACE_ID
@@ -55,13 +55,13 @@ class TracedRun:
             await self._run(event, lease)
 
 
-class TracedEmitter(Emitter):
+class TracedEmitter:
     """Puts each delivery into a span; an answer's headers name it, for whoever reads on.
 
     Dead letters keep the headers of their record, so that a replay goes on with its trace.
     """
 
-    def __init__(self, emitter: Emitter, tracing: "Tracing", *, dead_letters: str) -> None:
+    def __init__(self, emitter: Delivers, tracing: "Tracing", *, dead_letters: str) -> None:
         self._emitter = emitter
         self._tracing = tracing
         self._dead_letters = dead_letters
