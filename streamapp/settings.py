@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     processors: str = ""
     """Python modules with processors of your own; comma-separated."""
     ledger_ttl_s: float = Field(default=600, gt=0)
-    """How long a finished id is remembered; one that is not committed always is."""
+    """How long a finished id is remembered; by a living worker also until it is committed."""
     ledger_max_mb: float = Field(default=64, gt=0)
     """Size past which finished ids are forgotten earlier."""
     cache_ttl_s: float = Field(default=3600, ge=0)
