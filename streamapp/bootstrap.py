@@ -11,11 +11,11 @@ from streamapp.costs import Costs
 from streamapp.errors import ConfigurationError
 from streamapp.faust_app import faust_app
 from streamapp.llm.deadline import only_waits
-from streamapp.llm.embedding import Embedder
 from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
-from streamapp.llm.routes import Routes
+from streamapp.llm.routing.embedder import Embedder
+from streamapp.llm.routing.routes import Routes
 from streamapp.processors.guests import GuestRouter
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
-from streamapp.llm.billing import Bill, UsageMeter
-from streamapp.llm.budget import Budgets
-from streamapp.llm.cache import CacheTier
-from streamapp.llm.cost import prices_of
-from streamapp.llm.economy import Economy
-from streamapp.llm.spend import Spend
-from streamapp.llm.tiers import MemoryTier, RedisTier
+from streamapp.llm.caching.cache import CacheTier
+from streamapp.llm.caching.tiers import MemoryTier, RedisTier
+from streamapp.llm.costs.billing import Bill, UsageMeter
+from streamapp.llm.costs.budget import Budgets
+from streamapp.llm.costs.prices import prices_of
+from streamapp.llm.costs.spend import Spend
+from streamapp.llm.routing.economy import Economy
 from streamapp.settings import Settings
 from streamapp.streaming.ledger import Ledger
 from streamapp.streaming.lifecycle import StreamApp

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
+from streamapp.llm.chunks import give_whole
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.instance import instance_of
-from streamapp.llm.pieces import give_whole
+from streamapp.llm.schemas.instance import instance_of
 from streamapp.records.response import Usage
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from streamapp.cli.lines import Line
 from streamapp.errors import Failure
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.cost import added_usd, prices_of
-from streamapp.llm.economy import Economy
+from streamapp.llm.costs.prices import added_usd, prices_of
+from streamapp.llm.limits.token_estimate import ANSWER_TOKENS, estimated_tokens
 from streamapp.llm.providers.offline import OfflineProvider
-from streamapp.llm.routes import Routes
-from streamapp.llm.tokens import ANSWER_TOKENS, estimated_tokens
+from streamapp.llm.routing.economy import Economy
+from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry

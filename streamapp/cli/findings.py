@@ -11,11 +11,11 @@ import aiohttp
 
 from streamapp.cli.kafka import answered
 from streamapp.errors import ConfigurationError, StreamappError
-from streamapp.llm.cost import prices_of
+from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.providers.openai import DEFAULT_BASE_URL
-from streamapp.llm.routes import Routes
+from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry

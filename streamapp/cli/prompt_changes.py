@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.prompt_access import account, change, prompt_of, reading, write
 from streamapp.errors import StreamappError
-from streamapp.llm.schema import Schemas
+from streamapp.llm.schemas.schema import Schemas
 from streamapp.prompts.events import Labelled, Protected, Published, Split, now
 from streamapp.prompts.files import parse_prompt
 from streamapp.prompts.prompt import PRODUCTION

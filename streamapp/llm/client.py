@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from streamapp.errors import Failure, PromptError
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.cost import added_usd
+from streamapp.llm.costs.prices import added_usd
 from streamapp.llm.provider import LLMProvider
 from streamapp.records.response import NO_USAGE, Usage
 

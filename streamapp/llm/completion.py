@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 
 from streamapp.errors import RateHints
+from streamapp.llm.chunks import Pieces
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.pieces import Pieces
 from streamapp.records.response import NO_USAGE, Usage
 
 Operation = Literal["chat", "embeddings"]

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
+from streamapp.llm.chunks import Pieces
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.pieces import Pieces
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 

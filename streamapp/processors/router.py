@@ -9,12 +9,12 @@ from typing import Any
 from pydantic_core import to_json
 
 from streamapp.errors import Expired, Failure, InternalError, InvalidRecord
+from streamapp.llm.chunks import Pieces
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import DEADLINE, Deadline
-from streamapp.llm.pieces import Pieces
-from streamapp.llm.routes import DEFAULT, Routes
-from streamapp.llm.schema import Schemas
+from streamapp.llm.routing.routes import DEFAULT, Routes
+from streamapp.llm.schemas.schema import Schemas
 from streamapp.processors.registry import Processor, Registry
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.prompts.variants import Variants

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import Failure
-from streamapp.llm.pieces import give_whole
+from streamapp.llm.chunks import give_whole
 from streamapp.streaming.emitter import Send
 from streamapp.streaming.lease import Lease
 from streamapp.streaming.window import Message

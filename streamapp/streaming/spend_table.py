@@ -1,6 +1,6 @@
 """The table of what all workers have spent: global, and its changelog is ``llm.spend`` itself.
 
-Each worker appends its own sums and reads those of all; `llm/spend.py` tells why that never
+Each worker appends its own sums and reads those of all; `llm/costs/spend.py` tells why that never
 counts twice. What Faust skips around a rebalance (docs/architecture.md) is read past Faust once
 the rebalance is over. Offsets do not tell it here, as they do for prompts: compaction leaves
 holes everywhere.
@@ -18,7 +18,7 @@ from faust.exceptions import NotReady, ProducerSendError
 from faust.types import EventT
 from mode import Service
 
-from streamapp.llm.spend import Spend
+from streamapp.llm.costs.spend import Spend
 from streamapp.settings import Settings
 from streamapp.streaming.security import log_reader_options
 from streamapp.streaming.topic_table import TopicTable

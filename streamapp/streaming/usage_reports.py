@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka.errors import KafkaError
 from faust.exceptions import NotReady, ProducerSendError
 
-from streamapp.llm.billing import UsageMeter
+from streamapp.llm.costs.billing import UsageMeter
 
 #: Seconds from one report to the next.
 REPORT_S = 1.0

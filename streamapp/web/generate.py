@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.llm.pieces import give_whole
+from streamapp.llm.chunks import give_whole
 from streamapp.processors.answerer import Answerer
 from streamapp.records.request import Request
 from streamapp.web.admission import Admission

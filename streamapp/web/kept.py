@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.llm.cache import CacheTier, decode
+from streamapp.llm.caching.cache import CacheTier, decode
 from streamapp.web.admission import Admission
 from streamapp.web.errors import Refusal
 from streamapp.web.peers import HOP, Peers

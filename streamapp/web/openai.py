@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.llm.pieces import Pieces
+from streamapp.llm.chunks import Pieces
 from streamapp.processors.answerer import Answerer
 from streamapp.records.request import Request
 from streamapp.records.response import Response

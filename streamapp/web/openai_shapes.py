@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from streamapp.llm.routes import DEFAULT
+from streamapp.llm.routing.routes import DEFAULT
 from streamapp.processors.chat import Chat, Message, ResponseFormat
 from streamapp.processors.embed import Embed, Text
 from streamapp.records.response import Response, Usage

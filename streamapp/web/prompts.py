@@ -9,7 +9,7 @@ from faust.web import Blueprint, View
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from streamapp.errors import DeliveryFailed, InvalidRecord, PromptError, PromptNotFound
-from streamapp.llm.schema import Schemas
+from streamapp.llm.schemas.schema import Schemas
 from streamapp.prompts.events import Event, Label, Labelled, Percent, Published, Split, now
 from streamapp.prompts.fold import Outcome, PromptConflict
 from streamapp.prompts.history import History

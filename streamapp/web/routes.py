@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import faust
 
-from streamapp.llm.cache import CacheTier
+from streamapp.llm.caching.cache import CacheTier
 from streamapp.processors.answerer import Answerer
 from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from streamapp.errors import ProviderRejected, RateLimited
 from streamapp.llm.provider import LLMProvider
-from streamapp.llm.routes import Routes
+from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry

@@ -19,7 +19,7 @@ import yaml
 
 from reference.metrics import metrics_page
 from streamapp.cli import main
-from streamapp.llm.cost import load_prices
+from streamapp.llm.costs.prices import load_prices
 from streamapp.processors.registry import Registry
 from streamapp.settings import PREFIX, Settings
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, blocks

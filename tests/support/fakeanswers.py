@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from streamapp.llm.instance import instance_of
+from streamapp.llm.schemas.instance import instance_of
 from tests.support.fakeanthropic import PATH, as_message, message_events
 
 DIMENSIONS = 8

@@ -17,7 +17,7 @@ from streamapp.errors import (
     RateHints,
     TooLarge,
 )
-from streamapp.llm.pieces import Pieces, give
+from streamapp.llm.chunks import Pieces, give
 from streamapp.llm.providers.bodies import garbled
 from streamapp.llm.providers.rate_hints import rate_hints
 

@@ -25,8 +25,8 @@ from streamapp.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
+from streamapp.llm.chunks import give
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.pieces import give
 from streamapp.llm.providers import openai_shapes as shapes
 from streamapp.llm.providers.bodies import decode
 from streamapp.llm.providers.openai_errors import error_for

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.instance import instance_of
-from streamapp.llm.schema import Schemas
+from streamapp.llm.schemas.instance import instance_of
+from streamapp.llm.schemas.schema import Schemas
 from streamapp.records.response import Usage
 
 MODEL = "offline"

@@ -11,8 +11,8 @@ import faust
 import pytest
 from pydantic import Field
 
-from streamapp.llm.cache import CacheTier
-from streamapp.llm.pieces import Pieces
+from streamapp.llm.caching.cache import CacheTier
+from streamapp.llm.chunks import Pieces
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Answer

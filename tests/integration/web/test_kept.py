@@ -1,8 +1,8 @@
 """`/v1/cache/{fingerprint}`: whether an answer is kept, at this worker or another."""
 
-from streamapp.llm.cache import encode
+from streamapp.llm.caching.cache import encode
+from streamapp.llm.caching.tiers import MemoryTier
 from streamapp.llm.completion import Completion
-from streamapp.llm.tiers import MemoryTier
 from tests.integration.web.conftest import Serve
 
 FINGERPRINT = "0123456789abcdef" * 2

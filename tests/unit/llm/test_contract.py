@@ -11,8 +11,8 @@ import pytest
 
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
-from streamapp.llm.routes import Target
-from streamapp.llm.schema import Schemas
+from streamapp.llm.routing.routes import Target
+from streamapp.llm.schemas.schema import Schemas
 from streamapp.settings import ProviderSettings
 from tests.fakes import FakeProvider, TakenPieces
 from tests.support.fakellm import FakeLLM

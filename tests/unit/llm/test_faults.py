@@ -20,8 +20,8 @@ from streamapp.errors import (
     TooLarge,
 )
 from streamapp.llm.providers.factory import build_provider
-from streamapp.llm.retry import RetryLimits
-from streamapp.llm.routes import Routes
+from streamapp.llm.routing.retry import RetryLimits
+from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeClock
 from tests.support.fakeanswers import CANARY

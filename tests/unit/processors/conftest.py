@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamapp.llm.routes import Routes
+from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry

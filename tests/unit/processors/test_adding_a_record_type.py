@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from streamapp.llm.providers.offline import OfflineProvider
-from streamapp.llm.routes import Routes
+from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry

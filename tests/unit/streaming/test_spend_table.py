@@ -11,7 +11,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from structlog.testing import capture_logs
 
-from streamapp.llm.spend import Amounts, Spend
+from streamapp.llm.costs.spend import Amounts, Spend
 from streamapp.streaming.spend_table import SpendTable
 
 ACCOUNT = ("2030-01-02", "all")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
-from streamapp.llm.billing import Bill, UsageMeter
+from streamapp.llm.costs.billing import Bill, UsageMeter
 from streamapp.records.response import Usage
 from streamapp.streaming.usage_reports import UsageReports
 

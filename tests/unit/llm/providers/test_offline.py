@@ -9,7 +9,7 @@ import pytest
 
 from streamapp.llm.completion import Completion
 from streamapp.llm.providers.offline import OfflineProvider
-from streamapp.llm.schema import Schemas
+from streamapp.llm.schemas.schema import Schemas
 from tests.unit.llm.calls import LABELS, chat, embeddings
 
 TEXT = "Kafka keeps records in order. It is fast. Many teams use it every day."

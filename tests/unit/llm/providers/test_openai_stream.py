@@ -21,7 +21,7 @@ from streamapp.errors import (
     TooLarge,
 )
 from streamapp.llm.providers.openai import OpenAIProvider
-from streamapp.llm.retry import Retrying
+from streamapp.llm.routing.retry import Retrying
 from tests.fakes import FakeClock, TakenPieces
 from tests.support.fakeanswers import CANARY
 from tests.support.fakellm import FakeLLM

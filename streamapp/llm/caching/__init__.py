@@ -1,0 +1,1 @@
+"""Cached and shared answers of equal calls."""

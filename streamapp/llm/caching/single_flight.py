@@ -1,0 +1,202 @@
+"""Equal calls in flight share one call."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from streamapp.errors import Failure, RetriesExhausted
+from streamapp.llm.caching.fingerprint import Fingerprints
+from streamapp.llm.caching.joint_deadline import JointDeadline
+from streamapp.llm.chunks import Pieces, give_whole
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.provider import LLMProvider
+from streamapp.records.response import Usage
+
+#: The last deadline ends the call itself and lets it say why; a timer for another comes later.
+_GRACE_S = 0.05
+_END = ""
+
+
+class SingleFlight:
+    """Lets calls with the fingerprint of one in flight wait for its answer.
+
+    The shared call belongs to all who wait for it: it runs in a task of its own, until the last
+    of their deadlines, and is cancelled when the last of them leaves. The first in line gets the
+    answer with its cost and attempts, the others get it as one that was cached. A failure is
+    shared as well. Streamed pieces go to the caller that began; the others get one piece.
+
+    Args:
+        provider: What answers. Its cache belongs inside, so that no call falls between the end
+            of a shared one and the cache.
+        fingerprints: Of the route.
+    """
+
+    def __init__(self, provider: LLMProvider, *, fingerprints: Fingerprints) -> None:
+        self._provider = provider
+        self._fingerprints = fingerprints
+        self._flights: dict[str, _Flight] = {}
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call``, or wait for an equal one.
+
+        Raises:
+            RetriesExhausted: The call's deadline passed while others still wait.
+            Failure: As of the provider.
+        """
+        fingerprint = self._fingerprints.of(call) if call.cache else ""
+        if not fingerprint:
+            return await self._provider.complete(call)
+        flight = self._flights.get(fingerprint)
+        if flight is None:
+            flight = self._flights[fingerprint] = _Flight(self._provider, call, fingerprint)
+        try:
+            return await flight.join(call)
+        finally:
+            if flight.is_over and self._flights.get(fingerprint) is flight:
+                del self._flights[fingerprint]
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self._provider.aclose()
+
+
+class _Flight:
+    """One shared call and the line of those who wait for it."""
+
+    def __init__(self, provider: LLMProvider, call: Call, fingerprint: str) -> None:
+        self._deadline = JointDeadline()
+        self._relay = _Relay() if call.pieces else None
+        shared = call.but(deadline=self._deadline, pieces=self._relay, fingerprint=fingerprint)
+        self._line: dict[asyncio.Future[Completion], Deadline] = {}
+        self._timers: dict[asyncio.Future[Completion], asyncio.TimerHandle] = {}
+        self._has_landed = self._is_paid = False
+        self._task = asyncio.create_task(provider.complete(shared))
+        self._task.add_done_callback(self._land)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody can join any more."""
+        return self._task.done() or not self._line
+
+    async def join(self, call: Call) -> Completion:
+        """Wait in line for the answer."""
+        relay, self._relay = self._relay, None
+        place: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        self._line[place] = call.deadline
+        self._deadline.add(place, call.deadline)
+        if self._has_landed:
+            self._deliver(place)
+        elif len(self._line) > 1:
+            self._watch_new()
+        try:
+            if relay and call.pieces:
+                await relay.pump(call.pieces, place)
+            completion = await place
+        finally:
+            self._leave(place)
+        if call.pieces and not relay:
+            await give_whole(call.pieces, completion.output)
+        return completion
+
+    def _leave(self, place: asyncio.Future[Completion]) -> None:
+        if place.done() and not place.cancelled():
+            place.exception()  # was heard, even where its caller was cancelled meanwhile
+        if place in self._timers:
+            self._timers.pop(place).cancel()
+        del self._line[place]
+        self._deadline.remove(place)
+        if not self._line:
+            self._task.cancel()
+
+    def _watch_new(self) -> None:
+        """Watch those in line whose own deadlines are not watched yet.
+
+        The deadline of a lone caller is that of the call itself.
+        """
+        for place in reversed(self._line):
+            if place in self._timers:
+                break
+            self._watch(place)
+
+    def _watch(self, place: asyncio.Future[Completion]) -> None:
+        """End the wait once its own deadline has passed, whatever the others' allow."""
+        left_s = self._line[place].remaining_s() + _GRACE_S
+        if left_s > 0:
+            loop = asyncio.get_running_loop()
+            self._timers[place] = loop.call_later(max(left_s, _GRACE_S), self._watch, place)
+        elif not place.done():
+            place.set_exception(RetriesExhausted("no answer in time from an equal call in flight"))
+
+    def _land(self, task: asyncio.Task[Completion]) -> None:
+        self._has_landed = True
+        if not task.cancelled():
+            task.exception()  # was heard, even where nobody waits any more
+        for place in self._line:
+            self._deliver(place)
+
+    def _deliver(self, place: asyncio.Future[Completion]) -> None:
+        if place.done():
+            return
+        if self._task.cancelled():
+            place.cancel()
+            return
+        error = self._task.exception()
+        if error is not None:
+            place.set_exception(_shared_error(error) if self._is_paid else error)
+        else:
+            completion = self._task.result()
+            place.set_result(_shared(completion) if self._is_paid else completion)
+        self._is_paid = True
+
+
+class _Relay:
+    """Hands pieces over in the leader's own task: what its taker raises is not the others'.
+
+    The queue has no bound, but a provider's answer has.
+    """
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def begin(self) -> None:
+        self._queue.put_nowait(None)
+
+    async def add(self, text: str) -> None:
+        self._queue.put_nowait(text)
+
+    async def pump(self, pieces: Pieces, done: asyncio.Future[Completion]) -> None:
+        """Give the pieces on until ``done``."""
+        done.add_done_callback(lambda _: self._queue.put_nowait(_END))
+        while (text := await self._queue.get()) != _END:
+            await (pieces.begin() if text is None else pieces.add(text))
+
+
+def _shared(completion: Completion) -> Completion:
+    """Return a completion for one who did not pay, with an output of its own."""
+    output: Any = completion.output
+    if not isinstance(output, str):
+        output = orjson.loads(orjson.dumps(output))
+    return replace(
+        completion,
+        output=output,
+        usage=Usage(),
+        attempts=0,
+        cached=True,
+        cost_usd=Decimal(0),
+        fingerprint="",
+    )
+
+
+def _shared_error(error: BaseException) -> BaseException:
+    """Return an error for one who did not pay: each caller adds its own attempts to its own."""
+    if not isinstance(error, Failure):
+        return error
+    copy: Failure = type(error).__new__(type(error), *error.args)
+    copy.__dict__.update(error.__dict__)
+    copy.__cause__ = error.__cause__
+    copy.attempts = 0
+    return copy

@@ -1,0 +1,190 @@
+"""Limits of what may be spent in a day or month, and what happens beyond them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+
+import structlog
+
+from streamapp.errors import BudgetExceeded
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.costs.billing import NAME_LIMIT, Bill
+from streamapp.llm.costs.spend import Account, Amounts, Spend
+from streamapp.llm.provider import LLMProvider
+from streamapp.settings import BudgetSettings
+
+log = structlog.get_logger(__name__)
+
+#: How often a held call looks again, seconds.
+POLL_S = 1.0
+
+_DAY_S = 86_400
+_ONE_RECORD = Amounts(records=1)
+#: Of several spent budgets the strictest one acts.
+_STRICTNESS = {"warn": 0, "downgrade": 1, "hold": 2, "dead_letter": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """One budget by its name."""
+
+    name: str
+    settings: BudgetSettings
+
+    def account(self, tenant: str, windows: Mapping[str, str]) -> Account:
+        """Return where the calls of ``tenant`` are counted."""
+        scope = "all" if self.settings.per == "all" else f"tenant/{_bounded(tenant)}"
+        return windows[self.settings.period], scope
+
+    def is_spent(self, amounts: Amounts) -> bool:
+        """Whether one of its limits is reached."""
+        limits = self.settings
+        return (
+            (limits.limit_records is not None and amounts.records >= limits.limit_records)
+            or (limits.limit_tokens is not None and amounts.tokens >= limits.limit_tokens)
+            or (limits.limit_usd is not None and amounts.usd >= limits.limit_usd)
+        )
+
+
+class Budgets:
+    """All budgets of an app, and the sums they look at.
+
+    Args:
+        settings: By name.
+        spend: What was spent; this object is the only one that adds to it.
+        now: Seconds since the epoch. Days and months are those of UTC.
+    """
+
+    def __init__(
+        self, settings: Mapping[str, BudgetSettings], spend: Spend, *, now: Callable[[], float]
+    ) -> None:
+        budgets = [Budget(name, limits) for name, limits in settings.items()]
+        self._budgets = sorted(
+            budgets, key=lambda budget: _STRICTNESS[budget.settings.action], reverse=True
+        )
+        self._spend = spend
+        self._now = now
+        self._day = -1
+        self._windows: dict[str, str] = {}
+        self._told: set[str] = set()
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._budgets)
+
+    @property
+    def spent(self) -> tuple[str, ...]:
+        """The budgets that were found spent in their current windows, for whomever."""
+        self._current()
+        return tuple(sorted(self._told))
+
+    @property
+    def holding(self) -> tuple[str, ...]:
+        """Those of the spent budgets that keep calls waiting."""
+        spent = self.spent
+        return tuple(
+            budget.name
+            for budget in self._budgets
+            if budget.settings.action == "hold" and budget.name in spent
+        )
+
+    def strictest_spent(self, tenant: str) -> Budget | None:
+        """Return the strictest budget with nothing left for ``tenant``, or None."""
+        windows = self._current()
+        for budget in self._budgets:
+            if budget.is_spent(self._spend.total(budget.account(tenant, windows))):
+                if budget.name not in self._told:
+                    self._told.add(budget.name)
+                    log.warning("budget.spent", budget=budget.name, action=budget.settings.action)
+                return budget
+        return None
+
+    def count_record(self, tenant: str) -> None:
+        """Count a call that is let through."""
+        self._add(tenant, _ONE_RECORD)
+
+    def pay(self, bill: Bill) -> None:
+        """Count what an answered attempt cost; an unknown price counts no money."""
+        tokens = bill.usage.input_tokens + bill.usage.output_tokens
+        self._add(bill.tenant, Amounts(tokens=tokens, usd=bill.cost_usd or Decimal(0)))
+
+    def _add(self, tenant: str, amounts: Amounts) -> None:
+        windows = self._current()
+        for account in {budget.account(tenant, windows) for budget in self._budgets}:
+            self._spend.add(account, amounts)
+
+    def _current(self) -> Mapping[str, str]:
+        day = int(self._now() // _DAY_S)
+        if day != self._day:
+            date = datetime.fromtimestamp(day * _DAY_S, UTC)
+            self._day = day
+            self._windows = {"day": f"{date:%Y-%m-%d}", "month": f"{date:%Y-%m}"}
+            self._told.clear()
+            for window in self._windows.values():
+                self._spend.turn(window)
+        return self._windows
+
+
+class Budgeted:
+    """Lets calls through while their budgets last.
+
+    It stands inside the cache: what is cached is free. A call is counted when it is let through,
+    its tokens and money when it is answered; so a budget is passed by what is in flight at most,
+    and by what other workers have not told yet.
+
+    Args:
+        provider: What answers.
+        budgets: Shared by all routes.
+        substitute: Returns what answers in place of ``provider``, by the name of a route.
+        sleep: Waits, seconds.
+    """
+
+    def __init__(
+        self,
+        provider: LLMProvider,
+        *,
+        budgets: Budgets,
+        substitute: Callable[[str], LLMProvider],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._provider = provider
+        self._budgets = budgets
+        self._substitute = substitute
+        self._sleep = sleep
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call``, perhaps later or by another model.
+
+        Vectors of another model are no substitute: embeddings are not downgraded.
+
+        Raises:
+            BudgetExceeded: A budget with the action ``dead_letter`` is spent.
+            Failure: As of the provider.
+        """
+        budget = self._budgets.strictest_spent(call.tenant)
+        while budget and budget.settings.action == "hold":
+            with call.deadline.suspended():
+                await self._sleep(POLL_S)
+            budget = self._budgets.strictest_spent(call.tenant)
+        if budget and budget.settings.action == "dead_letter":
+            raise BudgetExceeded(f"the budget '{budget.name}' is spent")
+        self._budgets.count_record(call.tenant)
+        model = budget.settings.model if budget else None
+        if model is None or call.operation == "embeddings":
+            return await self._provider.complete(call)
+        completion = await self._substitute(model).complete(call)
+        return replace(completion, is_substitute=True)
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self._provider.aclose()
+
+
+def _bounded(tenant: str) -> str:
+    """Return what stands for ``tenant`` in a key: whoever writes records names it."""
+    if len(tenant) <= NAME_LIMIT:
+        return tenant
+    return sha256(tenant.encode()).hexdigest()

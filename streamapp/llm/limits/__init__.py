@@ -1,0 +1,1 @@
+"""Rate limits: requests, tokens and concurrency of a provider, told or learned."""

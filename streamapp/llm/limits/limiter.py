@@ -1,0 +1,329 @@
+"""How fast one provider, or all together, may be called; nobody is dropped or overtaken."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from streamapp.errors import RateHints, RateLimited
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
+from streamapp.llm.limits.token_bucket import Bucket
+from streamapp.llm.limits.token_estimate import TokenEstimate
+from streamapp.llm.provider import LLMProvider
+from streamapp.settings import ProviderSettings
+
+#: What we keep below a limit: requests do not arrive as evenly as they are sent, and a new
+#: worker begins with one request.
+MARGIN = 0.005
+#: A worker without partitions still answers HTTP, at this part of each limit.
+LEAST_SHARE = 0.01
+#: Levels change while somebody waits: look again at least so often.
+_LOOK_S = 0.1
+
+
+class Limiter:
+    """One limit: requests and tokens per minute, calls in flight, and what the provider teaches.
+
+    Who comes first goes first. Those who need not wait pay no task and no future.
+
+    Args:
+        requests_per_minute: Of all workers together; None for no limit.
+        tokens_per_minute: The same.
+        burst_s: What may go at once, in seconds' worth of the limits; at least one request.
+        max_concurrency: Calls in flight of all workers together; None for no limit.
+        learner: Of the provider; None where the limit is not a provider's own.
+        outer: A limit that each call has to keep as well.
+        clock: Monotonic, seconds.
+        sleep: Waits for seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        requests_per_minute: float | None = None,
+        tokens_per_minute: float | None = None,
+        burst_s: float,
+        max_concurrency: int | None = None,
+        learner: PaceLearner | None = None,
+        outer: "Limiter | None" = None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._requests_per_s = _per_s(requests_per_minute)
+        self._tokens_per_s = _per_s(tokens_per_minute)
+        self._max_concurrency = max_concurrency
+        self._learner = learner
+        self._outer = outer
+        self._clock = clock
+        self._sleep = sleep
+        self._requests = Bucket(self._requests_per_s, burst_s=burst_s, least=1.0, clock=clock)
+        self._tokens = Bucket(self._tokens_per_s, burst_s=burst_s, least=0.0, clock=clock)
+        self._share = 1.0
+        self._cap: float = max_concurrency or UNLIMITED
+        self._line: deque[tuple[asyncio.Future[float], Callable[[], float]]] = deque()
+        self._usher: asyncio.Task[None] | None = None
+        self._in_flight = 0
+        self._freed: asyncio.Future[None] | None = None
+        #: Whether `tokens` matter to anybody.
+        self.counts_tokens: bool = tokens_per_minute is not None or (
+            outer is not None and outer.counts_tokens
+        )
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._line)
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests per second that are allowed now, by settings or by experience."""
+        return self._requests.rate_per_s
+
+    def set_share(self, share: float) -> None:
+        """Keep only a part of each limit; nothing is refilled by it.
+
+        Args:
+            share: In [0, 1]; below `LEAST_SHARE` counts as that.
+        """
+        self._share = min(max(share, LEAST_SHARE), 1.0)
+        if self._max_concurrency is not None:
+            self._cap = max(1, int(self._max_concurrency * self._share))
+        self._tokens.rate_per_s = self._tokens_per_s * self._share
+        self.adjust()
+
+    def adjust(self) -> None:
+        """Take over what the learner has found."""
+        rate_per_s = self._requests_per_s * self._share
+        if self._learner is not None:
+            rate_per_s = min(rate_per_s, self._learner.rate_per_s)
+        self._requests.rate_per_s = rate_per_s
+        self._nudge()
+
+    def try_acquire(self, tokens: float) -> bool:
+        """Begin a call if it need not wait; `release` ends it.
+
+        Args:
+            tokens: Estimated, of question and answer.
+        """
+        if self._line or self._is_full() or self._wait_s(tokens, is_late=False) > 0:
+            return False
+        if self._outer is not None and not self._outer.try_acquire(tokens):
+            return False
+        self._take(tokens)
+        return True
+
+    async def acquire(self, estimate: Callable[[], float]) -> float:
+        """Wait for the turn, then begin a call; `release` ends it.
+
+        Args:
+            estimate: Returns the tokens to reserve; asked when the turn has come.
+
+        Returns:
+            The tokens reserved.
+        """
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self._line.append((turn, estimate))
+        if self._usher is None:
+            self._usher = asyncio.create_task(self._let_in())
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                self.release(turn.result())
+            self._nudge()
+            raise
+
+    def release(self, excess_tokens: float = 0.0) -> None:
+        """End a call.
+
+        Args:
+            excess_tokens: What was reserved above what was used; negative for too little.
+        """
+        self._in_flight -= 1
+        self._tokens.take(-excess_tokens)
+        if self._outer is not None:
+            self._outer.release(excess_tokens)
+        if self._freed is not None:
+            self._nudge()
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        if self._usher is not None:
+            self._usher.cancel()
+
+    def _take(self, tokens: float) -> None:
+        self._requests.take(1.0)
+        self._tokens.take(tokens)
+        self._in_flight += 1
+
+    def _is_full(self) -> bool:
+        learner = self._learner
+        window = learner.window if learner is not None else UNLIMITED
+        return self._in_flight >= self._cap or self._in_flight >= window
+
+    def _wait_s(self, tokens: float, *, is_late: bool) -> float:
+        wait_s = 0.0
+        if self._requests.rate_per_s != UNLIMITED:
+            wait_s = self._requests.wait_s(1.0, is_late=is_late)
+        if self._tokens_per_s != UNLIMITED:
+            wait_s = max(wait_s, self._tokens.wait_s(tokens, is_late=is_late))
+        if self._learner is not None and self._learner.paused_until:
+            wait_s = max(wait_s, self._learner.paused_until - self._clock())
+        return wait_s
+
+    async def _let_in(self) -> None:
+        """Let in those who wait, one after the other, as long as there are any."""
+        try:
+            while self._line:
+                turn, estimate = self._line[0]
+                if not turn.done():
+                    tokens = estimate()
+                    if not await self._is_turn(turn, tokens):
+                        continue
+                    self._take(tokens)
+                    turn.set_result(tokens)
+                self._line.popleft()
+        finally:
+            self._usher = None
+
+    async def _is_turn(self, turn: asyncio.Future[float], tokens: float) -> bool:
+        """Whether the first in line may go now; after a wait, look again."""
+        if self._is_full():
+            self._freed = asyncio.get_running_loop().create_future()
+            await self._freed
+            return False
+        wait_s = self._wait_s(tokens, is_late=True)
+        if wait_s > 0:
+            await self._sleep(min(wait_s, _LOOK_S))
+            return False
+        if self._outer is None or self._outer.try_acquire(tokens):
+            return True
+        await self._outer.acquire(lambda: tokens)
+        if turn.done() or self._wait_s(tokens, is_late=True) > 0:
+            self._outer.release()
+            return False
+        return True
+
+    def _nudge(self) -> None:
+        if self._freed is not None and not self._freed.done():
+            self._freed.set_result(None)
+
+
+class Gate:
+    """The limits of one provider, for each of its targets.
+
+    Args:
+        settings: What is configured.
+        outer: The limit over all providers.
+        clock: Monotonic, seconds.
+        sleep: Waits for seconds.
+        on_wait: Hears how long each call that had to wait did so, seconds.
+    """
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        *,
+        outer: Limiter | None = None,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        on_wait: Callable[[float], None] = lambda wait_s: None,
+    ) -> None:
+        self._clock = clock
+        self._on_wait = on_wait
+        is_limited = bool(settings.requests_per_minute or settings.tokens_per_minute)
+        self.learner = PaceLearner(clock, is_limited=is_limited)
+        self.limiter = Limiter(
+            requests_per_minute=settings.requests_per_minute,
+            tokens_per_minute=settings.tokens_per_minute,
+            burst_s=settings.burst_s,
+            max_concurrency=settings.max_concurrency,
+            learner=self.learner,
+            outer=outer,
+            clock=clock,
+            sleep=sleep,
+        )
+
+    def around(self, provider: LLMProvider) -> "Limited":
+        """Return ``provider`` behind these limits."""
+        return Limited(
+            provider,
+            limiter=self.limiter,
+            learner=self.learner,
+            clock=self._clock,
+            on_wait=self._on_wait,
+        )
+
+
+class Limited:
+    """Lets ``provider`` be called as its limiter allows; what it answers teaches the limiter.
+
+    Waiting does not count against the record's deadline.
+    """
+
+    def __init__(
+        self,
+        provider: LLMProvider,
+        *,
+        limiter: Limiter,
+        learner: PaceLearner,
+        clock: Callable[[], float],
+        on_wait: Callable[[float], None],
+    ) -> None:
+        self._provider = provider
+        self._limiter = limiter
+        self._learner = learner
+        self._clock = clock
+        self._on_wait = on_wait
+        self._estimate = TokenEstimate()
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call`` in its turn; raises as the provider does."""
+        limiter, learner = self._limiter, self._learner
+
+        def estimate() -> float:
+            return self._estimate.of(call) if limiter.counts_tokens else 0.0
+
+        tokens = estimate()
+        if not limiter.try_acquire(tokens):
+            since = self._clock()
+            with call.deadline.suspended():
+                tokens = await limiter.acquire(estimate)
+            self._on_wait(self._clock() - since)
+        epoch, excess = learner.admitted(), 0.0
+        try:
+            completion = await self._provider.complete(call)
+            used = completion.usage.input_tokens + completion.usage.output_tokens
+            if tokens and used:
+                excess = tokens - used
+                self._estimate.correct(call, used)
+            learner.answered(is_waiting=limiter.is_waiting)
+            if completion.hints is not None:
+                self._hear(completion.hints, used)
+            return completion
+        except RateLimited as error:
+            if error.hints is not None:
+                self._hear(error.hints, 0)
+            learner.refused(
+                epoch, known_per_s=limiter.rate_per_s, retry_after_s=error.retry_after_s
+            )
+            raise
+        finally:
+            limiter.release(excess)
+            if learner.rate_per_s != UNLIMITED:
+                limiter.adjust()
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self._provider.aclose()
+
+    def _hear(self, hints: RateHints, used: int) -> None:
+        """Slow down to what the provider says; ``used`` tokens make one request."""
+        if hints.requests_per_s is not None:
+            self._learner.told(hints.requests_per_s)
+        if hints.tokens_per_s is not None and used:
+            self._learner.told(hints.tokens_per_s / used)
+
+
+def _per_s(per_minute: float | None) -> float:
+    return UNLIMITED if per_minute is None else per_minute / 60 * (1 - MARGIN)

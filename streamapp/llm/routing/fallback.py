@@ -1,0 +1,159 @@
+"""The targets of a route: which one is next after which error, and patience when all are down."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from streamapp.errors import (
+    AllProvidersFailed,
+    ContentFiltered,
+    ContextLengthExceeded,
+    Failure,
+    GarbledAnswer,
+    ProviderDenied,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+    RetriesExhausted,
+    TargetOpen,
+)
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.routing.breaker import Breaker
+
+_LOOK_S = 0.25
+#: How often a call may open a breaker by itself, while others are answered in between.
+_FAULTS = 3
+#: What another target may do better.
+_ELSEWHERE = (
+    RetriesExhausted,
+    ProviderDenied,
+    TargetOpen,
+    RateLimited,
+    ProviderTimeout,
+    ProviderUnavailable,
+    GarbledAnswer,
+)
+_SPECIAL = (ContextLengthExceeded, ContentFiltered)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One target: its policies, and the breaker among them."""
+
+    provider: LLMProvider
+    breaker: Breaker
+
+
+class Fallback:
+    """Asks the targets in order until one answers; holds the call while all of them are down.
+
+    A call that is held waits without a bound: Kafka is the queue. It is given its whole time
+    again, since an outage is no fault of the record. Who waits longest asks first. Only a call
+    that opens breakers by itself, again and again while others are answered, is given up: it is
+    what makes its targets fail.
+
+    Args:
+        choices: At least one, in order.
+        context_length: In place of the rest, where the input does not fit.
+        content_filter: In place of the rest, where a provider's policy refuses.
+        sleep: Waits for seconds.
+    """
+
+    def __init__(
+        self,
+        choices: Sequence[Choice],
+        *,
+        context_length: Sequence[Choice] = (),
+        content_filter: Sequence[Choice] = (),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._choices = choices
+        self._context_length = context_length
+        self._content_filter = content_filter
+        self._sleep = sleep
+        self._line = asyncio.Lock()
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call``; the completion counts the attempts at all targets.
+
+        Raises:
+            AllProvidersFailed: Every one of several targets failed; the last error is its cause.
+            RetriesExhausted: The call makes the targets fail, which answer others.
+            Failure: No other target can help; ``attempts`` counts those of all targets.
+        """
+        attempts = faults = 0
+        choices = self._choices
+        while True:
+            failures: list[Failure] = []
+            is_at_fault = False
+            for choice in choices:
+                try:
+                    completion = await choice.provider.complete(call)
+                except Failure as failure:
+                    is_at_fault |= choice.breaker.was_opened_by(failure.attempts)
+                    attempts += failure.attempts
+                    failure.attempts = attempts
+                    failures.append(failure)
+                    if not self._goes_on(failure, choices):
+                        break
+                else:
+                    if attempts:
+                        attempts += completion.attempts
+                        completion = replace(completion, attempts=attempts)
+                    return completion
+            last = failures[-1]
+            if choices is self._choices and (special := self._special(last)):
+                choices = special
+            elif not isinstance(last, _ELSEWHERE):
+                raise last
+            elif all(choice.breaker.is_open for choice in choices):
+                faults += is_at_fault
+                if faults == _FAULTS:
+                    raise _poisonous(last)
+                await self._hold(call, choices)
+            elif not any(
+                isinstance(failure, TargetOpen) and not choice.breaker.is_open
+                for failure, choice in zip(failures, choices, strict=True)
+            ):
+                raise _final(last, len(choices))
+
+    def _goes_on(self, failure: Failure, choices: Sequence[Choice]) -> bool:
+        """Whether the next one of ``choices`` may answer what ended with ``failure``."""
+        is_special = choices is not self._choices
+        return isinstance(failure, _ELSEWHERE) or (is_special and isinstance(failure, _SPECIAL))
+
+    def _special(self, failure: Failure) -> Sequence[Choice]:
+        if isinstance(failure, ContextLengthExceeded):
+            return self._context_length
+        return self._content_filter if isinstance(failure, ContentFiltered) else ()
+
+    async def _hold(self, call: Call, choices: Sequence[Choice]) -> None:
+        """Wait until one of the targets may be asked."""
+        with call.deadline.suspended():
+            call.deadline.restart()
+            async with self._line:
+                while wait_s := min(choice.breaker.wait_s() for choice in choices):
+                    await self._sleep(min(wait_s, _LOOK_S))
+
+    async def aclose(self) -> None:
+        """Close every target."""
+        for choice in [*self._choices, *self._context_length, *self._content_filter]:
+            await choice.provider.aclose()
+
+
+def _final(last: Failure, targets: int) -> Failure:
+    """Return the error of a route of which every target failed."""
+    if targets == 1:
+        return last
+    failed = AllProvidersFailed(f"all {targets} targets failed; the last one: {last}")
+    failed.attempts = last.attempts
+    failed.__cause__ = last
+    return failed
+
+
+def _poisonous(last: Failure) -> Failure:
+    failed = RetriesExhausted("gave up: it makes the provider fail, which answers others")
+    failed.attempts = last.attempts
+    failed.__cause__ = last
+    return failed

@@ -1,0 +1,209 @@
+"""Which target a model name stands for, and the policies around it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from random import Random
+
+from streamapp.errors import ConfigurationError, InvalidRecord
+from streamapp.llm.completion import Call, Completion, Operation
+from streamapp.llm.limits.limiter import Gate, Limiter
+from streamapp.llm.observer import CallObserver, Unobserved
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
+from streamapp.llm.routing.economy import Economy, scope_of
+from streamapp.llm.routing.fallback import Choice, Fallback
+from streamapp.llm.routing.retry import Retrying, RetryLimits
+from streamapp.llm.schemas.schema import Schemas
+from streamapp.llm.schemas.structured import Structured
+from streamapp.settings import ModelSettings, Settings
+
+DEFAULT = "default"
+
+
+class Target:
+    """One model of one provider: puts the model's name into the call."""
+
+    def __init__(self, provider: LLMProvider, model: str) -> None:
+        self._provider = provider
+        self._model = model
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call`` with this target's model."""
+        return await self._provider.complete(call.but(model=self._model))
+
+    async def aclose(self) -> None:
+        """Close the provider."""
+        await self._provider.aclose()
+
+
+class Routes:
+    """The configured model names; records can name nothing else."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Mapping[str, LLMProvider],
+        *,
+        limits: RetryLimits | None = None,
+        breaker_limits: BreakerLimits | None = None,
+        economy: Economy | None = None,
+        observer: CallObserver | None = None,
+        rng: Random | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Compose the policies of every route.
+
+        Args:
+            settings: Its ``models`` with a ``default``, ``embed_model``, and the limits.
+            providers: By their configured names; closed by `aclose`.
+            limits: Of the retries.
+            breaker_limits: Of each target's breaker.
+            economy: What shares, prices and budgets calls; None for none of it.
+            observer: Hears of waits and retries.
+            rng: Source of jitter.
+            clock: Monotonic, seconds.
+            sleep: Waits between attempts, for limits and for breakers, by ``clock``.
+
+        Raises:
+            ConfigurationError: There is no default route, or a budget names one that is none.
+        """
+        if DEFAULT not in settings.models:
+            raise ConfigurationError("no route: add [models.default] to the file")
+        for name, budget in settings.budgets.items():
+            if budget.model is not None and budget.model not in settings.models:
+                raise ConfigurationError(f"budgets.{name}.model: there is no such route")
+        self._providers = providers
+        observer = observer or Unobserved()
+        self._overall = Limiter(
+            requests_per_minute=settings.global_requests_per_minute,
+            tokens_per_minute=settings.global_tokens_per_minute,
+            burst_s=settings.global_burst_s,
+            clock=clock,
+            sleep=sleep,
+        )
+        self._gates = {
+            name: Gate(
+                provider,
+                outer=self._overall,
+                clock=clock,
+                sleep=sleep,
+                on_wait=partial(observer.waited, name),
+            )
+            for name, provider in settings.providers.items()
+        }
+        self._choices: dict[str, Choice] = {}
+        schemas = Schemas()
+
+        def choice(target: str) -> Choice:
+            if target not in self._choices:
+                name, _, model = target.partition("/")
+                breaker = Breaker(target, limits=breaker_limits or BreakerLimits(), clock=clock)
+                provider = economy.billed(providers[name]) if economy else providers[name]
+                limited = self._gates[name].around(Target(provider, model))
+                attempts = Retrying(
+                    Guarded(limited, breaker=breaker),
+                    limits=limits,
+                    rng=rng,
+                    sleep=sleep,
+                    on_retry=partial(observer.retried, name),
+                )
+                self._choices[target] = Choice(attempts, breaker)
+            return self._choices[target]
+
+        def compose(route: ModelSettings) -> LLMProvider:
+            answering = Fallback(
+                [choice(target) for target in route.targets],
+                context_length=[choice(target) for target in route.context_length],
+                content_filter=[choice(target) for target in route.content_filter],
+                sleep=sleep,
+            )
+            return Structured(answering, schemas=schemas)
+
+        def share(name: str, route: ModelSettings, answering: LLMProvider) -> LLMProvider:
+            if economy is None:
+                return answering
+            scope = scope_of(name, route, settings.providers)
+            return economy.shared(answering, scope=scope, substitute=composed.__getitem__)
+
+        composed = {name: compose(route) for name, route in settings.models.items()}
+        self._routes = {
+            name: share(name, route, composed[name]) for name, route in settings.models.items()
+        }
+        self._embed = self._routes[DEFAULT]
+        if target := _embed_target(settings):
+            embed = ModelSettings(targets=[target])
+            self._embed = share("", embed, compose(embed))
+
+    def set_share(self, share: float) -> None:
+        """Keep only this worker's part of every limit, at every assignment of partitions.
+
+        What a limit has left is carried over, so that over all workers it holds meanwhile.
+
+        Args:
+            share: The partitions of this worker / all partitions, in [0, 1]. Without any, a
+                hundredth is left, so that HTTP is still answered.
+        """
+        for limiter in self._limiters():
+            limiter.set_share(share)
+
+    def impaired(self) -> Sequence[str]:
+        """Return the targets that are taken for down, as ``provider/model``."""
+        return [name for name, choice in self._choices.items() if choice.breaker.is_open]
+
+    def breaker_states(self) -> Mapping[str, int]:
+        """Return the state of each provider's worst target: 0 closed, 1 half open, 2 open."""
+        states: dict[str, int] = {}
+        for target, choice in self._choices.items():
+            provider, _, _ = target.partition("/")
+            states[provider] = max(states.get(provider, 0), choice.breaker.state)
+        return states
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What may be called, as ``provider/model``."""
+        return tuple(self._choices)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a record's ``model`` may name."""
+        return tuple(self._routes)
+
+    def resolve(self, name: str | None, *, operation: Operation = "chat") -> LLMProvider:
+        """Return what answers calls for the model ``name``, policies included.
+
+        Args:
+            name: A route's name; None for the default one.
+            operation: Without a name, embeddings have a default of their own.
+
+        Raises:
+            InvalidRecord: There is no such route.
+        """
+        if name is None:
+            return self._embed if operation == "embeddings" else self._routes[DEFAULT]
+        try:
+            return self._routes[name]
+        except KeyError:
+            known = ", ".join(sorted(self._routes))
+            raise InvalidRecord(f"model: no such route; there are: {known}") from None
+
+    def _limiters(self) -> list[Limiter]:
+        return [*(gate.limiter for gate in self._gates.values()), self._overall]
+
+    async def aclose(self) -> None:
+        """Close every provider; calls that wait are not begun any more."""
+        for limiter in self._limiters():
+            limiter.close()
+        for provider in self._providers.values():
+            await provider.aclose()
+
+
+def _embed_target(settings: Settings) -> str | None:
+    """Return ``embed_model`` as a target; a bare name is of the default route's provider."""
+    model = settings.embed_model
+    if model is None or model.partition("/")[0] in settings.providers:
+        return model
+    provider = settings.models[DEFAULT].targets[0].partition("/")[0]
+    return f"{provider}/{model}"

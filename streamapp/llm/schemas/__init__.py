@@ -1,0 +1,1 @@
+"""Structured output: JSON Schemas, and answers that must fit them."""

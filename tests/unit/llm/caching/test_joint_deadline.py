@@ -1,0 +1,74 @@
+"""A call's time, where several records wait for it."""
+
+from streamapp.llm.caching.joint_deadline import JointDeadline
+from streamapp.llm.deadline import Deadline
+from tests.fakes import FakeClock
+
+
+def test_last_member_decides(clock: FakeClock) -> None:
+    """The joint deadline passes when the last of its members has."""
+    joint, short, long = JointDeadline(), Deadline(10, clock), Deadline(30, clock)
+    joint.add("short", short)
+    joint.add("long", long)
+    joint.start()
+    clock.advance(20)
+
+    assert joint.remaining_s() == 10
+    joint.remove("long")
+    assert joint.remaining_s() == -10
+
+
+def test_time_counts_for_each_member_from_its_own_start(clock: FakeClock) -> None:
+    """A member counts from the start, or from when it came."""
+    joint, first, second = JointDeadline(), Deadline(90, clock), Deadline(90, clock)
+    joint.add("first", first)
+    clock.advance(5)
+    joint.start()
+    clock.advance(10)
+    joint.add("second", second)
+    clock.advance(1)
+
+    assert (first.spent_s(), second.spent_s()) == (11, 1)
+    assert joint.spent_s() == 1
+
+
+def test_suspension_holds_for_all_members(clock: FakeClock) -> None:
+    """Time in a suspension counts for nobody: nor for who comes in it, nor for who leaves."""
+    joint, first, late, gone = (JointDeadline(), *(Deadline(90, clock) for _ in range(3)))
+    joint.add("first", first)
+    joint.add("gone", gone)
+    joint.start()
+    clock.advance(1)
+    with joint.suspended():
+        clock.advance(50)
+        joint.add("late", late)
+        joint.remove("gone")
+        with joint.suspended():
+            clock.advance(20)
+        clock.advance(30)
+    clock.advance(2)
+
+    assert (first.spent_s(), late.spent_s()) == (3, 2)
+    assert gone.spent_s() == 1 + 20 + 30 + 2
+
+
+def test_nothing_counts_before_the_start(clock: FakeClock) -> None:
+    """A suspension before the first attempt starts nothing."""
+    joint, member = JointDeadline(), Deadline(90, clock)
+    joint.add("member", member)
+    with joint.suspended():
+        clock.advance(10)
+    clock.advance(10)
+
+    assert member.spent_s() == 0
+
+
+def test_each_member_waits_and_pays(clock: FakeClock) -> None:
+    """While the shared call waits all its records do; what it paid, each of them would again."""
+    joint, member = JointDeadline(), Deadline(90, clock)
+    joint.add("member", member)
+
+    with joint.suspended():
+        assert member.is_only_waiting
+        joint.invest()
+        assert not member.is_only_waiting

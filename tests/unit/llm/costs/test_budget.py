@@ -1,0 +1,335 @@
+"""Limits of what may be spent, and what happens beyond them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from streamapp.errors import BudgetExceeded, Kind
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.costs.billing import Billed
+from streamapp.llm.costs.budget import Budgeted, Budgets
+from streamapp.llm.costs.prices import Price, Prices
+from streamapp.llm.costs.spend import Spend
+from streamapp.llm.deadline import Deadline
+from streamapp.settings import BudgetSettings, ProviderSettings
+from tests.fakes import FakeClock, FakeProvider
+from tests.unit.llm.calls import chat, embeddings
+
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC).timestamp()
+PRICES = Prices(
+    {"fake": ProviderSettings(kind="openai", base_url="http://127.0.0.1/v1")},
+    {"fake/m": Price(input=Decimal(100_000), output=Decimal(100_000))},
+)
+Make = Callable[..., Budgeted]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Noon of the last day of a month, UTC."""
+    return FakeClock(NOON)
+
+
+@pytest.fixture
+def cheap() -> FakeProvider:
+    """The provider of the route to fall back to."""
+    return FakeProvider("cheap")
+
+
+@pytest.fixture
+def make(clock: FakeClock, llm: FakeProvider, cheap: FakeProvider) -> Make:
+    """Put budgets around the fake provider, whose default answers cost half a dollar each."""
+
+    def budgeted(*limits: dict[str, Any], spend: Spend | None = None, **one: Any) -> Budgeted:
+        settings = {
+            f"b{n}": BudgetSettings(**fields) for n, fields in enumerate(limits or ({**one},))
+        }
+        budgets = Budgets(settings, spend or Spend("w"), now=clock)
+        billed = Billed(llm, prices=PRICES, payers=(budgets.pay,))
+        return Budgeted(
+            billed,
+            budgets=budgets,
+            substitute={"small": cheap}.__getitem__,
+            sleep=clock.sleep,
+        )
+
+    return budgeted
+
+
+async def answered(budgeted: Budgeted, count: int, **fields: Any) -> int:
+    """Make calls one after the other; return how many were let through."""
+    through = 0
+    for _ in range(count):
+        try:
+            await budgeted.complete(chat(**fields))
+        except BudgetExceeded:
+            continue
+        through += 1
+    return through
+
+
+@pytest.mark.parametrize(
+    ("limit", "through"),
+    [
+        ({"limit_records": 3}, 3),
+        ({"limit_tokens": 15}, 3),
+        ({"limit_tokens": 16}, 4),
+        ({"limit_usd": Decimal("1.5")}, 3),
+        ({"limit_usd": 100, "limit_records": 2}, 2),
+        ({"limit_records": 0}, 0),
+    ],
+    ids=str,
+)
+async def test_budget_lets_calls_through_up_to_its_limit(
+    limit: dict[str, Any], through: int, make: Make, llm: FakeProvider
+) -> None:
+    """Calls pass until one of the limits is reached; the call that reaches it is whole."""
+    llm.enqueue(*["text"] * 9)
+
+    assert await answered(make(action="dead_letter", **limit), 6) == through
+    assert len(llm.history) == through
+
+
+async def test_spent_budget_is_named(make: Make) -> None:
+    """The failure of a call beyond a budget names the budget and nothing of the call."""
+    with pytest.raises(BudgetExceeded, match="b0") as caught:
+        await make(action="dead_letter", limit_records=0, per="tenant").complete(
+            chat("CANARY", tenant="CANARY")
+        )
+
+    assert caught.value.kind is Kind.BUDGET_EXCEEDED
+    assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("period", "seconds", "through"),
+    [
+        ("day", 12 * 3600 - 1, 0),
+        ("day", 12 * 3600, 2),
+        ("month", 12 * 3600 - 1, 0),
+        ("month", 12 * 3600, 2),
+    ],
+)
+async def test_budget_is_whole_again_in_its_next_window(
+    period: str, seconds: float, through: int, make: Make, clock: FakeClock
+) -> None:
+    """A day and a month begin at midnight UTC."""
+    budgeted = make(action="dead_letter", limit_records=2, period=period)
+    await answered(budgeted, 3)
+
+    clock.advance(seconds)
+
+    assert await answered(budgeted, 3) == through
+
+
+async def test_month_outlives_its_days(make: Make, clock: FakeClock) -> None:
+    """A month's budget is not whole again the next day."""
+    clock.now -= 5 * 86_400
+    budgeted = make(action="dead_letter", limit_records=2, period="month")
+    await answered(budgeted, 2)
+    clock.advance(86_400)
+
+    assert await answered(budgeted, 1) == 0
+
+
+async def test_tenants_have_budgets_of_their_own(make: Make) -> None:
+    """A budget per tenant is spent for one and whole for another."""
+    budgeted = make(action="dead_letter", limit_records=2, per="tenant")
+
+    assert await answered(budgeted, 3, tenant="a") == 2
+    assert await answered(budgeted, 3, tenant="b") == 2
+    assert await answered(budgeted, 3) == 2
+
+
+async def test_long_names_of_tenants_have_short_keys(make: Make) -> None:
+    """A tenant of any length has a budget of its own, and a sum that fits into a record."""
+    spend = Spend("w")
+    budgeted = make(action="dead_letter", limit_records=2, per="tenant", spend=spend)
+
+    assert await answered(budgeted, 3, tenant="a" * 1_000_000) == 2
+    assert await answered(budgeted, 3, tenant="a" * 1_000_001) == 2
+    assert [len(key) < 200 for key, _ in spend.take()] == [True, True]
+
+
+async def test_warning_is_one_line_a_window(make: Make, clock: FakeClock) -> None:
+    """The action `warn` logs once and stops nothing."""
+    budgeted = make(action="warn", limit_records=1)
+
+    with capture_logs() as logs:
+        assert await answered(budgeted, 5) == 5
+        clock.advance(86_400)
+        assert await answered(budgeted, 5) == 5
+
+    assert [(line["event"], line["budget"]) for line in logs] == [("budget.spent", "b0")] * 2
+
+
+async def test_spent_budgets_can_be_told(clock: FakeClock) -> None:
+    """The names of spent budgets are known until the next window."""
+    settings = {"b": BudgetSettings(limit_records=1, action="warn")}
+    budgets = Budgets(settings, Spend("w"), now=clock)
+    assert budgets.spent == ()
+
+    budgets.count_record("")
+    budgets.strictest_spent("")
+
+    assert budgets.spent == ("b",)
+    clock.advance(86_400)
+    assert budgets.spent == ()
+
+
+@pytest.mark.parametrize(("action", "holding"), [("hold", ("b",)), ("dead_letter", ())])
+async def test_holding_budgets_can_be_told(
+    action: Any, holding: tuple[str, ...], clock: FakeClock
+) -> None:
+    """A spent budget that keeps calls waiting is told apart from the others."""
+    settings = {"b": BudgetSettings(limit_records=1, action=action)}
+    budgets = Budgets(settings, Spend("w"), now=clock)
+    assert budgets.holding == ()
+
+    budgets.count_record("")
+    budgets.strictest_spent("")
+
+    assert budgets.holding == holding
+
+
+async def test_downgrade_answers_by_another_route(
+    make: Make, llm: FakeProvider, cheap: FakeProvider
+) -> None:
+    """Beyond the budget another route answers, and says so; its answer is not for keeping."""
+    budgeted = make(action="downgrade", limit_records=1, model="small")
+
+    first = await budgeted.complete(chat())
+    second = await budgeted.complete(chat())
+
+    assert (first.provider, first.is_substitute) == ("fake", False)
+    assert (second.provider, second.is_substitute) == ("cheap", True)
+
+
+async def test_embeddings_are_not_downgraded(make: Make, cheap: FakeProvider) -> None:
+    """Vectors of another model are of no use to anyone."""
+    budgeted = make(action="downgrade", limit_records=0, model="small")
+
+    assert (await budgeted.complete(embeddings("a"))).provider == "fake"
+
+
+async def test_hold_waits_for_the_next_window(make: Make, clock: FakeClock) -> None:
+    """A held call waits until its budget is whole again; the wait is not its deadline's time."""
+    budgeted = make(action="hold", limit_records=1)
+    await budgeted.complete(chat())
+    deadline = Deadline(90, clock)
+    deadline.start()
+
+    await budgeted.complete(chat(deadline=deadline))
+
+    assert clock.now == NOON + 12 * 3600
+    assert deadline.spent_s() == 0
+
+
+@pytest.mark.parametrize(
+    ("actions", "outcome"),
+    [
+        (("warn", "downgrade"), "cheap"),
+        (("downgrade", "warn"), "cheap"),
+        (("downgrade", "dead_letter"), "dead"),
+        (("dead_letter", "hold"), "dead"),
+    ],
+)
+async def test_strictest_budget_acts(actions: tuple[str, ...], outcome: str, make: Make) -> None:
+    """Where several budgets are spent, the strictest one decides."""
+    limits = [
+        {"action": a, "limit_records": 0, **({"model": "small"} if a == "downgrade" else {})}
+        for a in actions
+    ]
+
+    try:
+        seen = (await make(*limits).complete(chat())).provider
+    except BudgetExceeded:
+        seen = "dead"
+
+    assert seen == outcome
+
+
+async def test_calls_at_once_do_not_pass_a_limit_of_records(make: Make, llm: FakeProvider) -> None:
+    """A call counts when it is let through: those in flight are counted too."""
+    budgeted = make(action="dead_letter", limit_records=10)
+
+    done = await asyncio.gather(
+        *(budgeted.complete(chat(str(n))) for n in range(100)), return_exceptions=True
+    )
+
+    assert sum(not isinstance(one, BudgetExceeded) for one in done) == 10
+
+
+class Slow(FakeProvider):
+    """Answers a second later by its clock's steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: list[asyncio.Event] = []
+
+    async def complete(self, call: Call) -> Completion:
+        event = asyncio.Event()
+        self.waiting.append(event)
+        await event.wait()
+        return await super().complete(replace(call, model="m"))
+
+
+async def test_workers_pass_a_budget_by_what_is_in_flight_at_most() -> None:
+    """Three workers that tell their sums each second stop within flight and two seconds."""
+    clock, in_flight, limit = FakeClock(NOON), 5, Decimal(20)
+    workers = []
+    for name in "abc":
+        spend, slow = Spend(name), Slow()
+        settings = {"b": BudgetSettings(limit_usd=limit, action="dead_letter")}
+        budgets = Budgets(settings, spend, now=clock)
+        billed = Billed(slow, prices=PRICES, payers=(budgets.pay,))
+        budgeted = Budgeted(billed, budgets=budgets, substitute={}.__getitem__)
+        workers.append((spend, slow, budgeted))
+    tasks: set[asyncio.Task[Completion]] = set()
+
+    for _ in range(30):  # seconds
+        for _, slow, budgeted in workers:
+            for event in slow.waiting:
+                event.set()
+            slow.waiting.clear()
+            tasks |= {
+                asyncio.create_task(budgeted.complete(chat("one two three")))
+                for _ in range(in_flight)
+            }
+        clock.advance(1)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        told = [record for spend, _, _ in workers for record in spend.take()]
+        for spend, _, _ in workers:
+            for key, value in told:
+                spend.merge(key, value)
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+    each = Decimal("0.5")
+    spent = each * sum(isinstance(one, Completion) for one in outcomes)
+    per_second = 3 * in_flight * each
+    assert limit <= spent <= limit + 3 * in_flight * each + 2 * per_second
+    assert all(spend.total(("2030-01-31", "all")).usd == spent for spend, _, _ in workers)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "warn"},
+        {"action": "downgrade", "limit_usd": 1},
+        {"action": "hold", "limit_usd": 1, "model": "small"},
+        {"action": "hold", "limit_usd": -1},
+        {"action": "stop", "limit_usd": 1},
+        {"action": "hold", "limit_usd": 1, "period": "week"},
+    ],
+    ids=str,
+)
+def test_wrong_budget_is_refused(fields: dict[str, Any]) -> None:
+    """A budget without a limit, or with a model where none is used, is a mistake."""
+    with pytest.raises(ValueError, match="BudgetSettings"):
+        BudgetSettings(**fields)

@@ -1,0 +1,252 @@
+"""When a target is left alone, who asks again, and when it is taken back."""
+
+from typing import Any
+
+import pytest
+import structlog
+
+from streamapp.errors import (
+    Failure,
+    ProviderDenied,
+    ProviderRejected,
+    ProviderTimeout,
+    TargetOpen,
+)
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
+from tests.fakes import FakeClock, FakeProvider
+from tests.unit.llm.calls import chat, garbled, rate_limited, unavailable
+
+LIMITS = BreakerLimits(
+    failures=3, refusals=6, refusing_s=10, probes=2, first_probe_s=1, probe_cap_s=4
+)
+
+
+def denied() -> ProviderDenied:
+    return ProviderDenied("fake: HTTP 401", provider="fake", status=401)
+
+
+def late() -> ProviderTimeout:
+    return ProviderTimeout("fake: late", provider="fake")
+
+
+@pytest.fixture
+def breaker(clock: FakeClock) -> Breaker:
+    """Opens after three failures in a row."""
+    return Breaker("fake/m", limits=LIMITS, clock=clock)
+
+
+@pytest.fixture
+def guarded(llm: FakeProvider, breaker: Breaker) -> Guarded:
+    """The fake provider behind that breaker."""
+    return Guarded(llm, breaker=breaker)
+
+
+async def end_with(guarded: Guarded, llm: FakeProvider, *errors: Failure, **fields: Any) -> None:
+    for error in errors:
+        llm.enqueue(error)
+        with pytest.raises(type(error)):
+            await guarded.complete(chat(**fields))
+
+
+async def test_failures_in_a_row_open_it(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker
+) -> None:
+    """After so many failures in a row no call is made any more."""
+    await end_with(guarded, llm, unavailable(), late(), unavailable())
+
+    with pytest.raises(TargetOpen):
+        await guarded.complete(chat())
+
+    assert breaker.is_open
+    assert len(llm.history) == 3
+
+
+@pytest.mark.parametrize(
+    "between", [None, ProviderRejected("fake: HTTP 400", provider="fake")], ids=["ok", "rejected"]
+)
+async def test_any_answer_starts_the_count_afresh(
+    between: Failure | None, guarded: Guarded, llm: FakeProvider, breaker: Breaker
+) -> None:
+    """A target that answers, be it with a refusal of the record, is not down."""
+    await end_with(guarded, llm, unavailable(), unavailable())
+    if between:
+        await end_with(guarded, llm, between)
+    else:
+        await guarded.complete(chat())
+    await end_with(guarded, llm, unavailable(), unavailable())
+
+    assert not breaker.is_open
+
+
+async def test_denial_opens_it_at_once(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker
+) -> None:
+    """401, 403 and exhausted quota are not tried with the next record."""
+    await end_with(guarded, llm, denied())
+
+    assert breaker.is_open
+
+
+async def test_refusals_slow_calls_down_and_no_more(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """One 429, many at once, or many with answers between them do not open it."""
+    for _ in range(3):
+        clock.advance(9)
+        await end_with(guarded, llm, *[rate_limited() for _ in range(20)])
+        clock.advance(9)
+        await guarded.complete(chat())
+
+    assert not breaker.is_open
+
+
+async def test_nothing_but_refusals_open_it(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """Where a provider refuses everybody for long, records are held and not given up."""
+    await end_with(guarded, llm, *[rate_limited() for _ in range(5)])
+    clock.advance(10)
+
+    await end_with(guarded, llm, rate_limited())
+
+    assert breaker.is_open
+
+
+async def test_garbled_answers_leave_it_as_it_is(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker
+) -> None:
+    """An answer that is no completion is the retries' matter."""
+    await end_with(guarded, llm, *[garbled() for _ in range(5)])
+
+    assert not breaker.is_open
+
+
+async def test_attempt_without_time_says_nothing(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """A record whose own time is up is not the provider's failure."""
+    deadline = Deadline(1, clock)
+    deadline.start()
+    clock.advance(2)
+
+    await end_with(guarded, llm, *[late() for _ in range(5)], deadline=deadline)
+
+    assert not breaker.is_open
+
+
+async def test_one_success_closes_it(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """The first probe that is answered takes the target back for all."""
+    await end_with(guarded, llm, denied())
+    clock.advance(1)
+
+    await guarded.complete(chat())
+
+    assert not breaker.is_open
+    assert (await guarded.complete(chat())).output == "answer to: hello"
+
+
+async def test_rejected_probe_closes_it(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """A probe whose own record is refused shows as well that the target works."""
+    await end_with(guarded, llm, denied())
+    clock.advance(1)
+
+    await end_with(guarded, llm, ProviderRejected("fake: HTTP 400", provider="fake"))
+
+    assert not breaker.is_open
+
+
+async def test_probes_come_at_growing_intervals(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """Each probe that fails doubles the wait for the next one, up to the cap."""
+    await end_with(guarded, llm, denied())
+    waits = []
+
+    for _ in range(5):
+        waits.append(breaker.wait_s())
+        clock.advance(breaker.wait_s())
+        await end_with(guarded, llm, unavailable())
+
+    assert waits == [1, 2, 4, 4, 4]
+
+
+def test_half_open_lets_so_many_probes_through(breaker: Breaker, clock: FakeClock) -> None:
+    """No more than the allowed number of probes is on its way at once."""
+    breaker.failed(denied())
+    assert breaker.begin_probe() is None
+    clock.advance(1)
+
+    probes = [breaker.begin_probe() for _ in range(5)]
+
+    assert probes == [clock.now, clock.now, None, None, None]
+    assert breaker.wait_s() == 4
+
+
+def test_probe_without_an_answer_keeps_no_other_from_asking(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """A probe that hangs longer than the longest interval gives its place to another."""
+    breaker.failed(denied())
+    clock.advance(1)
+    first = breaker.begin_probe()
+    breaker.begin_probe()
+    assert first is not None
+
+    clock.advance(4)
+
+    assert breaker.begin_probe() is not None
+    breaker.end_probe(first)
+
+
+async def test_late_answer_of_before_does_not_close_it(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker
+) -> None:
+    """An answer to a call from before the outage says nothing about now."""
+
+    class Slow(FakeProvider):
+        async def complete(self, call: Any) -> Any:
+            breaker.failed(denied())
+            return await super().complete(call)
+
+    await Guarded(Slow(), breaker=breaker).complete(chat())
+
+    assert breaker.is_open
+
+
+async def test_opening_and_closing_are_logged_once(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """One warning when it opens and one when it closes, with the target and the reason."""
+    with structlog.testing.capture_logs() as lines:
+        await end_with(guarded, llm, *[unavailable() for _ in range(3)])
+        clock.advance(1)
+        await end_with(guarded, llm, unavailable())
+        clock.advance(2)
+        await guarded.complete(chat())
+
+    assert [(line["event"], line["log_level"], line["target"]) for line in lines] == [
+        ("llm.breaker_opened", "warning", "fake/m"),
+        ("llm.breaker_closed", "warning", "fake/m"),
+    ]
+    assert lines[0]["reason"] == "ProviderUnavailable"
+    assert lines[1]["open_s"] == 3
+
+
+async def test_state_tells_open_half_open_and_closed(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """It is half open from the time at which a call may ask whether the target is back."""
+    states = [breaker.state]
+    await end_with(guarded, llm, denied())
+    states.append(breaker.state)
+    clock.advance(LIMITS.first_probe_s)
+    states.append(breaker.state)
+    await guarded.complete(chat())
+    states.append(breaker.state)
+
+    assert states == [0, 2, 1, 0]

@@ -1,0 +1,284 @@
+"""Which target answers, and how calls wait while none can."""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from streamapp.errors import (
+    AllProvidersFailed,
+    ContentFiltered,
+    ContextLengthExceeded,
+    Failure,
+    ProviderDenied,
+    ProviderRejected,
+    ProviderUnavailable,
+    RetriesExhausted,
+    TooLarge,
+)
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.routing.retry import RetryLimits
+from streamapp.llm.routing.routes import Routes
+from streamapp.settings import ModelSettings, ProviderSettings, Settings
+from tests.fakes import FakeClock, FakeProvider
+from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.llm.calls import chat, unavailable
+
+TOO_LONG = ContextLengthExceeded("fake: too long", provider="fake")
+FILTERED = ContentFiltered("fake: filtered", provider="fake")
+DENIED = ProviderDenied("fake: HTTP 401", provider="fake")
+NAMES = ("one", "two", "big", "free")
+
+
+@pytest.fixture
+def fakes() -> dict[str, FakeProvider]:
+    """Two providers in order, one for long inputs, one without a filter."""
+    return {name: FakeProvider(name) for name in NAMES}
+
+
+def routes(fakes: Any, *, targets: Sequence[str] = ("one/a", "two/b"), **fields: Any) -> Routes:
+    model = ModelSettings(
+        targets=list(targets), context_length=["big/c"], content_filter=["free/d"]
+    )
+    settings = Settings(
+        providers={name: ProviderSettings(kind="offline") for name in fakes},
+        models={"default": model},
+    )
+    clock = FakeClock()
+    fields = {"clock": clock, "sleep": clock.sleep, "limits": RetryLimits(attempts=2)} | fields
+    return Routes(settings, fakes, **fields)
+
+
+async def ask(routed: Routes, call: Call | None = None) -> Completion:
+    return await routed.resolve(None).complete(call or chat(deadline_s=1e4))
+
+
+@pytest.mark.parametrize(
+    ("errors", "answers", "attempts"),
+    [
+        ([], ("one", "a"), 1),
+        ([unavailable(), unavailable()], ("two", "b"), 3),
+        ([DENIED], ("two", "b"), 2),
+        ([unavailable(retryable=False)], ("two", "b"), 2),
+        ([TOO_LONG], ("big", "c"), 2),
+        ([FILTERED], ("free", "d"), 2),
+    ],
+    ids=["first", "exhausted", "denied", "not-retryable", "context-length", "content-filter"],
+)
+async def test_error_decides_who_answers(
+    errors: list[Exception],
+    answers: tuple[str, str],
+    attempts: int,
+    fakes: dict[str, FakeProvider],
+) -> None:
+    """The next target answers, or the one for this kind of error; the answer says who it was."""
+    fakes["one"].enqueue(*errors)
+
+    completion = await ask(routes(fakes))
+
+    assert (completion.provider, completion.model) == answers
+    assert completion.attempts == attempts
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ProviderRejected("fake: HTTP 400", provider="fake"), TooLarge("fake: too long an answer")],
+    ids=lambda error: type(error).__name__,
+)
+async def test_error_of_the_record_ends_it(error: Failure, fakes: dict[str, FakeProvider]) -> None:
+    """What no target can do better is not tried elsewhere."""
+    fakes["one"].enqueue(error)
+
+    with pytest.raises(type(error)):
+        await ask(routes(fakes))
+
+    assert not fakes["two"].history
+
+
+@pytest.mark.parametrize(("error", "other"), [(TOO_LONG, "big"), (FILTERED, "free")])
+async def test_special_target_is_asked_once(
+    error: Failure, other: str, fakes: dict[str, FakeProvider]
+) -> None:
+    """Where the special target refuses too, the record ends with that, all attempts counted."""
+    fakes["one"].enqueue(error)
+    fakes[other].enqueue(FILTERED if error is TOO_LONG else TOO_LONG)
+
+    with pytest.raises((ContentFiltered, ContextLengthExceeded)) as caught:
+        await ask(routes(fakes))
+
+    assert caught.value.attempts == 2
+
+
+async def test_all_targets_failed(fakes: dict[str, FakeProvider]) -> None:
+    """When the last target fails as well, the record ends, with its error and all attempts."""
+    for name in ("one", "two"):
+        fakes[name].enqueue(unavailable(), unavailable())
+
+    with pytest.raises(AllProvidersFailed, match="all 2 targets") as caught:
+        await ask(routes(fakes))
+
+    assert caught.value.attempts == 4
+    assert isinstance(caught.value.__cause__, RetriesExhausted)
+
+
+async def test_open_target_is_passed_over(fakes: dict[str, FakeProvider]) -> None:
+    """A target that is down costs no attempt; it is named as impaired."""
+    fakes["one"].enqueue(DENIED)
+    routed = routes(fakes)
+    await ask(routed)
+
+    completion = await ask(routed)
+
+    assert (completion.provider, completion.attempts) == ("two", 1)
+    assert routed.impaired() == ["one/a"]
+
+
+class Outage:
+    """A provider in virtual time that is down for a while: it refuses, or swallows calls."""
+
+    def __init__(self, *, down: tuple[float, float], hangs_s: float = 0.0) -> None:
+        self.calls: list[float] = []
+        self._down = down
+        self._hangs_s = hangs_s
+
+    async def complete(self, call: Call) -> Completion:
+        begun = virtual_clock()
+        self.calls.append(begun)
+        await asyncio.sleep(0.01)
+        if self._down[0] <= begun < self._down[1]:
+            await asyncio.sleep(self._hangs_s)
+            raise ProviderUnavailable("fake: HTTP 503", provider="fake", status=503)
+        await asyncio.sleep(0.19)
+        return Completion(output="", model="m", provider="fake")
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("hangs_s", [0.0, 60.0], ids=["refuses", "hangs"])
+def test_outage_of_the_only_target_is_waited_out(hangs_s: float) -> None:
+    """Nothing is lost in an outage; few calls ask, and all goes on within 10 s of its end."""
+    down = (5.0, 65.0)
+
+    async def main() -> tuple[Outage, list[float], list[Completion]]:
+        outage = Outage(down=down, hangs_s=hangs_s)
+        routed = routes(
+            {"one": outage, **dict.fromkeys(NAMES[1:], outage)},
+            targets=["one/a"],
+            limits=None,
+            clock=virtual_clock,
+            sleep=asyncio.sleep,
+        )
+        numbers, ended, answers = iter(range(20_000)), [], []
+
+        async def work() -> None:
+            for _ in numbers:
+                answers.append(await ask(routed, chat(deadline=Deadline(90, virtual_clock))))
+                ended.append(virtual_clock())
+
+        await asyncio.gather(*[work() for _ in range(256)])
+        assert routed.impaired() == []
+        return outage, ended, answers
+
+    outage, ended, answers = run_virtually(main())
+    assert len(answers) == 20_000
+    before = [at for at in outage.calls if down[0] <= at < down[0] + 1]
+    asked = [at for at in outage.calls if down[0] + 1 <= at < down[1]]
+    assert len(before) <= 2 * 256
+    assert len(asked) <= 2 * 60 / 4 + 6
+    resumed = [at for at in ended if down[1] <= at < down[1] + 10]
+    assert min(resumed) < down[1] + 5
+    assert len([at for at in ended if down[1] + 9 <= at < down[1] + 10]) > 1_000
+
+
+def test_held_call_has_its_whole_time_again() -> None:
+    """However long an outage swallows a record's attempts, it costs nothing of its deadline."""
+
+    async def main() -> list[Completion]:
+        outage = Outage(down=(0, 600), hangs_s=40)
+        routed = routes(
+            {"one": outage, **dict.fromkeys(NAMES[1:], outage)},
+            targets=["one/a"],
+            limits=None,
+            clock=virtual_clock,
+            sleep=asyncio.sleep,
+        )
+        calls = [ask(routed, chat(deadline=Deadline(90, virtual_clock))) for _ in range(8)]
+        return await asyncio.gather(*calls)
+
+    assert max(answer.attempts for answer in run_virtually(main())) > 3
+
+
+class Fragile(FakeProvider):
+    """A provider that one question makes fail, every time."""
+
+    async def complete(self, call: Call) -> Completion:
+        await asyncio.sleep(0.01)
+        if call.messages[0]["content"] == "poison":
+            raise unavailable()
+        return await super().complete(call)
+
+
+def test_call_that_makes_its_provider_fail_is_given_up() -> None:
+    """Where others are answered in between it is no outage: one dead letter, and all others."""
+
+    async def main() -> list[Any]:
+        fragile = Fragile("one")
+        routed = routes(
+            dict.fromkeys(NAMES, fragile),
+            targets=["one/a"],
+            limits=None,
+            clock=virtual_clock,
+            sleep=asyncio.sleep,
+            rng=Random(1),
+        )
+        calls = []
+        for text in ("poison", "fine", "fine", "fine"):
+            call = chat(text, deadline=Deadline(90, virtual_clock))
+            calls.append(asyncio.create_task(ask(routed, call)))
+            await asyncio.sleep(60)
+        for call in calls:
+            call.cancel()
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    poison, *fine = run_virtually(main())
+    assert type(poison) is RetriesExhausted
+    assert poison.attempts >= 15
+    assert [type(answer) for answer in fine] == [Completion] * 3
+
+
+def test_held_call_can_be_cancelled() -> None:
+    """A call that is held ends when it is cancelled, and the others go on."""
+
+    async def main() -> list[Any]:
+        outage = Outage(down=(0, 20))
+        routed = routes(
+            {"one": outage, **dict.fromkeys(NAMES[1:], outage)},
+            targets=["one/a"],
+            limits=None,
+            clock=virtual_clock,
+            sleep=asyncio.sleep,
+        )
+        calls = [asyncio.create_task(ask(routed)) for _ in range(10)]
+        await asyncio.sleep(10)
+        for call in calls[:5]:
+            call.cancel()
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    ends = run_virtually(main())
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * 5 + [Completion] * 5
+
+
+@pytest.mark.parametrize("field", ["targets", "context_length", "content_filter"])
+def test_special_targets_are_checked(field: str) -> None:
+    """Every kind of target must name a configured provider."""
+    fields = {"targets": ["one/a"], field: ["nowhere/x"]}
+
+    with pytest.raises(ValueError, match="nowhere/x"):
+        Settings(
+            providers={"one": ProviderSettings(kind="offline")},
+            models={"default": ModelSettings(**fields)},
+        )

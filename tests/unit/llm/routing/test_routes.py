@@ -1,0 +1,183 @@
+"""What a record's model name stands for."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from streamapp.errors import ConfigurationError, InvalidRecord, ProviderDenied
+from streamapp.llm.observer import CallObserver
+from streamapp.llm.routing.routes import Routes
+from streamapp.settings import ModelSettings, ProviderSettings, Settings
+from tests.fakes import FakeClock, FakeProvider
+from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.llm.calls import LABELS, chat, rate_limited, unavailable
+
+MODELS = {
+    "default": ModelSettings(targets=["one/small"]),
+    "large": ModelSettings(targets=["two/org/big"]),
+}
+
+
+@pytest.fixture
+def providers() -> dict[str, FakeProvider]:
+    """Two providers."""
+    return {"one": FakeProvider("one"), "two": FakeProvider("two")}
+
+
+def routes(
+    providers: dict[str, FakeProvider], *, observer: CallObserver | None = None, **fields: Any
+) -> Routes:
+    configured = {name: ProviderSettings(kind="offline") for name in providers}
+    settings = Settings(providers=configured, **{"models": MODELS, **fields})
+    clock = FakeClock()
+    return Routes(settings, providers, observer=observer, clock=clock, sleep=clock.sleep)
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "model"),
+    [(None, "one", "small"), ("default", "one", "small"), ("large", "two", "org/big")],
+)
+async def test_name_leads_to_its_target(
+    name: str | None, provider: str, model: str, providers: dict[str, FakeProvider]
+) -> None:
+    """A name leads to its route's provider and model; no name is the default route."""
+    completion = await routes(providers).resolve(name).complete(chat())
+
+    assert (completion.provider, completion.model) == (provider, model)
+
+
+@pytest.mark.parametrize("name", ["CANARY", "one/small", ""])
+def test_unknown_name_is_an_invalid_record(name: str, providers: dict[str, FakeProvider]) -> None:
+    """Only route names can be named, not targets; the message lists them and not the value."""
+    with pytest.raises(InvalidRecord, match="default, large") as caught:
+        routes(providers).resolve(name)
+
+    assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("embed_model", "provider", "model"),
+    [
+        (None, "one", "small"),
+        ("vectors", "one", "vectors"),
+        ("org/vectors", "one", "org/vectors"),
+        ("two/vectors", "two", "vectors"),
+    ],
+)
+async def test_embeddings_have_a_default_of_their_own(
+    embed_model: str | None, provider: str, model: str, providers: dict[str, FakeProvider]
+) -> None:
+    """Without a name, embeddings go to `embed_model`, of the default provider where it is bare."""
+    routed = routes(providers, embed_model=embed_model).resolve(None, operation="embeddings")
+
+    completion = await routed.complete(chat())
+
+    assert (completion.provider, completion.model) == (provider, model)
+
+
+async def test_named_route_also_embeds(providers: dict[str, FakeProvider]) -> None:
+    """A record that names a route gets it, for embeddings too."""
+    routed = routes(providers, embed_model="vectors").resolve("large", operation="embeddings")
+
+    assert (await routed.complete(chat())).model == "org/big"
+
+
+async def test_route_retries_and_validates(providers: dict[str, FakeProvider]) -> None:
+    """A route retries what can be retried and gives valid objects."""
+    providers["one"].enqueue(unavailable(), "wrong", '{"label": "good"}')
+
+    completion = await routes(providers).resolve(None).complete(chat(output_schema=LABELS))
+
+    assert completion.output == {"label": "good"}
+    assert completion.attempts == 3
+
+
+def test_names_are_those_of_the_settings(providers: dict[str, FakeProvider]) -> None:
+    """The routes can be listed."""
+    assert routes(providers).names == ("default", "large")
+
+
+def test_default_route_is_required(providers: dict[str, FakeProvider]) -> None:
+    """Without a default route the configuration is wrong."""
+    with pytest.raises(ConfigurationError, match="default"):
+        routes(providers, models={})
+
+
+async def test_closing_closes_every_provider(providers: dict[str, FakeProvider]) -> None:
+    """Closing the routes closes each provider."""
+    await routes(providers).aclose()
+
+    assert all(provider.is_closed for provider in providers.values())
+
+
+class Heard:
+    """What the policies told."""
+
+    def __init__(self) -> None:
+        self.waits: list[tuple[str, float]] = []
+        self.retries: list[tuple[str, str]] = []
+
+    def waited(self, provider: str, wait_s: float) -> None:
+        self.waits.append((provider, wait_s))
+
+    def retried(self, provider: str, reason: str) -> None:
+        self.retries.append((provider, reason))
+
+
+async def test_retries_are_told_with_provider_and_reason(
+    providers: dict[str, FakeProvider],
+) -> None:
+    """Each further attempt is told once, by the error of the one before; success is not."""
+    heard = Heard()
+    providers["one"].enqueue(unavailable(), rate_limited())
+
+    await routes(providers, observer=heard).resolve(None).complete(chat())
+
+    assert heard.retries == [("one", "ProviderUnavailable"), ("one", "RateLimited")]
+
+
+def test_waits_for_a_limit_are_told() -> None:
+    """Who goes at once tells nothing; who waits tells how long, and for which provider."""
+    heard = Heard()
+    limited = {"one": ProviderSettings(kind="offline", requests_per_minute=60, burst_s=0)}
+    settings = Settings(providers=limited, models={"default": MODELS["default"]})
+
+    async def ask() -> None:
+        composed = Routes(
+            settings,
+            {"one": FakeProvider("one")},
+            observer=heard,
+            clock=virtual_clock,
+            sleep=asyncio.sleep,
+        ).resolve(None)
+        await asyncio.gather(*(composed.complete(chat()) for _ in range(3)))
+
+    run_virtually(ask())
+
+    assert [provider for provider, _ in heard.waits] == ["one", "one"]
+    assert [round(wait_s) for _, wait_s in heard.waits] == [1, 2]
+
+
+async def test_state_of_a_provider_is_its_worst_target(
+    providers: dict[str, FakeProvider],
+) -> None:
+    """One target that is taken for down shows, whatever the provider's others do."""
+    models = MODELS | {"other": ModelSettings(targets=["one/other"])}
+    configured = {name: ProviderSettings(kind="offline") for name in providers}
+    providers["one"].enqueue(ProviderDenied("no", provider="one", status=401))
+    held = asyncio.Event()
+
+    async def hold(seconds: float) -> None:
+        held.set()
+        await asyncio.Event().wait()
+
+    composed = Routes(
+        Settings(providers=configured, models=models), providers, clock=FakeClock(), sleep=hold
+    )
+    before = composed.breaker_states()
+    asking = asyncio.create_task(composed.resolve(None).complete(chat()))
+    await held.wait()
+    asking.cancel()
+
+    assert (before, composed.breaker_states()) == ({"one": 0, "two": 0}, {"one": 2, "two": 0})

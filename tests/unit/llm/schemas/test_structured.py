@@ -1,0 +1,141 @@
+"""Answers that must fit a schema."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from streamapp.errors import InvalidRecord, OutputInvalid
+from streamapp.llm.schemas.schema import Schemas
+from streamapp.llm.schemas.structured import Structured
+from streamapp.records.response import Usage
+from tests.fakes import FakeProvider
+from tests.unit.llm.calls import LABELS, chat, unavailable
+
+
+@pytest.fixture
+def structured(llm: FakeProvider) -> Structured:
+    """Two re-asks around the fake provider."""
+    return Structured(llm, schemas=Schemas())
+
+
+def roles(messages: Sequence[Any]) -> list[str]:
+    return [message["role"] for message in messages]
+
+
+async def test_text_passes_without_a_schema(llm: FakeProvider, structured: Structured) -> None:
+    """A call without a schema gives the text as it is."""
+    llm.enqueue('{"label": "good"}')
+
+    completion = await structured.complete(chat())
+
+    assert completion.output == '{"label": "good"}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ['{"label": "good"}', ' \n{"label":"good"}\n', '```json\n{"label": "good"}\n```'],
+    ids=["plain", "spaces", "fence"],
+)
+async def test_valid_answer_is_parsed(
+    answer: str, llm: FakeProvider, structured: Structured
+) -> None:
+    """A valid answer comes back as the parsed object."""
+    llm.enqueue(answer)
+
+    completion = await structured.complete(chat(output_schema=LABELS))
+
+    assert completion.output == {"label": "good"}
+    assert completion.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ("good", "not valid JSON"),
+        ('{"label": NaN}', "not valid JSON"),
+        ('{"label": "ugly"}', "'ugly' is not one of"),
+        ('["good"]', "is not of type 'object'"),
+    ],
+)
+async def test_wrong_answer_is_asked_for_again(
+    wrong: str, reason: str, llm: FakeProvider, structured: Structured
+) -> None:
+    """The model sees its wrong answer and what is wrong; all asks are summed."""
+    llm.enqueue(wrong, '{"label": "bad"}')
+
+    completion = await structured.complete(chat("judge", output_schema=LABELS))
+
+    assert completion.output == {"label": "bad"}
+    assert completion.attempts == 2
+    assert completion.usage == Usage(input_tokens=6, output_tokens=4)
+    first, second = llm.history
+    assert roles(first.messages) == ["user"]
+    assert roles(second.messages) == ["user", "assistant", "user"]
+    assert second.messages[0]["content"] == "judge"
+    assert second.messages[1]["content"] == wrong
+    assert reason in second.messages[2]["content"]
+
+
+async def test_reask_shows_the_last_answer_only(llm: FakeProvider, structured: Structured) -> None:
+    """Each re-ask starts from the question, so that it does not grow with each failure."""
+    llm.enqueue("one", "two", '{"label": "bad"}')
+
+    await structured.complete(chat(output_schema=LABELS))
+
+    assert roles(llm.history[2].messages) == ["user", "assistant", "user"]
+    assert llm.history[2].messages[1]["content"] == "two"
+
+
+async def test_asks_are_bounded(llm: FakeProvider, structured: Structured) -> None:
+    """After two re-asks the output is invalid; the message names the keyword, not the answer."""
+    llm.enqueue(*['{"label": "CANARY"}'] * 3)
+
+    with pytest.raises(OutputInvalid) as caught:
+        await structured.complete(chat(output_schema=LABELS))
+
+    assert caught.value.attempts == len(llm.history) == 3
+    assert "enum" in str(caught.value)
+    assert "CANARY" not in str(caught.value)
+
+
+async def test_bad_schema_costs_no_call(llm: FakeProvider, structured: Structured) -> None:
+    """A schema that cannot be used is refused before the provider is called."""
+    with pytest.raises(InvalidRecord):
+        await structured.complete(chat(output_schema={"type": "nothing"}))
+
+    assert llm.history == []
+
+
+async def test_failure_counts_earlier_asks(llm: FakeProvider, structured: Structured) -> None:
+    """A failure during a re-ask counts the attempts of the asks before it."""
+    failure = unavailable()
+    failure.attempts = 4
+    llm.enqueue("wrong", failure)
+
+    with pytest.raises(type(failure)):
+        await structured.complete(chat(output_schema=LABELS))
+
+    assert failure.attempts == 5
+
+
+async def test_long_wrong_answer_is_cut(llm: FakeProvider, structured: Structured) -> None:
+    """A re-ask quotes a bounded part of a huge wrong answer."""
+    llm.enqueue('{"label": "' + "x" * 1_000_000 + '"}', '{"label": "bad"}')
+
+    await structured.complete(chat(output_schema=LABELS))
+
+    assert sum(len(message["content"]) for message in llm.history[1].messages) < 25_000
+
+
+async def test_reask_says_that_something_was_paid(
+    llm: FakeProvider, structured: Structured
+) -> None:
+    """A record that waits to ask again has paid: it is not given back for nothing."""
+    llm.enqueue("no JSON", '{"label": "good"}')
+    call = chat(output_schema=LABELS)
+
+    await structured.complete(call)
+
+    with call.deadline.suspended():
+        assert not call.deadline.is_only_waiting
