@@ -15,7 +15,7 @@ from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.records.usage import UsageRecord
 from streamapp.settings import Settings
-from streamapp.streaming.topics import topic_specs
+from streamapp.streaming.broker.topics import topic_specs
 
 INTRO = """Records are JSON objects, UTF-8. `GET /asyncapi.json` of a worker has the same as JSON
 Schemas, with the types of your own. [How a record travels](../how-it-works.md)."""

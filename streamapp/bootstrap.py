@@ -26,30 +26,30 @@ from streamapp.prompts.guard import Guard
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.variants import Variants
 from streamapp.settings import Settings, load_settings
-from streamapp.streaming.answering import Answering
-from streamapp.streaming.answers_table import AnswersTable
-from streamapp.streaming.chunks import Chunks
-from streamapp.streaming.dead_letters import DeadLetters
-from streamapp.streaming.emitter import Emitter
-from streamapp.streaming.example_topic import ExampleTopic
-from streamapp.streaming.faust_metrics import watch_faust
-from streamapp.streaming.feed import events
-from streamapp.streaming.health import AppHealth
-from streamapp.streaming.inbox import Inbox
-from streamapp.streaming.lease import Lease
-from streamapp.streaming.ledger import Ledger
-from streamapp.streaming.lifecycle import StreamApp
-from streamapp.streaming.log_probe import LogProbe
-from streamapp.streaming.outcomes import Observed, ObservedRouter
-from streamapp.streaming.prompt_burial import Burial
-from streamapp.streaming.prompt_guard import watch
-from streamapp.streaming.prompt_log import publish_files
-from streamapp.streaming.prompt_table import PromptTable
-from streamapp.streaming.security import kafka_client_options
-from streamapp.streaming.snapshot import Snapshots
-from streamapp.streaming.topics import topic_specs
-from streamapp.streaming.watchdog import Watchdog, broker_answers
-from streamapp.streaming.window import Window
+from streamapp.streaming.app.consumer import events
+from streamapp.streaming.app.faust_metrics import watch_faust
+from streamapp.streaming.app.health import AppHealth
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.app.snapshot import Snapshots
+from streamapp.streaming.app.watchdog import Watchdog, broker_answers
+from streamapp.streaming.broker.log_probe import LogProbe
+from streamapp.streaming.broker.security import kafka_client_options
+from streamapp.streaming.broker.topics import topic_specs
+from streamapp.streaming.dead_letters.service import DeadLetters
+from streamapp.streaming.delivery.chunks import Chunks
+from streamapp.streaming.delivery.emitter import Emitter
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.outcomes import Observed, ObservedRouter
+from streamapp.streaming.delivery.request_producer import Inbox
+from streamapp.streaming.prompts.auto_rollback import watch
+from streamapp.streaming.prompts.event_log import publish_files
+from streamapp.streaming.prompts.example_topic import ExampleTopic
+from streamapp.streaming.prompts.invalid_events import Burial
+from streamapp.streaming.prompts.table import PromptTable
+from streamapp.streaming.record_handler import Answering
+from streamapp.streaming.tables.answers import AnswersTable
+from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
 from streamapp.traces import traces
 from streamapp.web.peers import Peers
@@ -263,7 +263,7 @@ def _raw_topic(app: StreamApp, settings: Settings, name: str) -> Any:
 
 
 def _prompts(app: StreamApp, settings: Settings) -> PromptTable:
-    # The topic exists before Faust looks for it: see streaming/topics.py.
+    # The topic exists before Faust looks for it: see streaming/broker/topics.py.
     table = PromptTable(
         app, topic=settings.topic("prompts"), first_from=LogProbe(settings).first_from
     )
@@ -285,7 +285,7 @@ def _examples(settings: Settings, topic: ExampleTopic, routes: Routes) -> Exampl
 def _answers(
     app: StreamApp, settings: Settings, on_recovered: Callable[[set[int]], None]
 ) -> AnswersTable:
-    # The changelog topic exists before Faust looks for it: see streaming/topics.py.
+    # The changelog topic exists before Faust looks for it: see streaming/broker/topics.py.
     table = AnswersTable(app, partitions=settings.partitions, on_recovered=on_recovered)
     app.tables.add(table)
     return table

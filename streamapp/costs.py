@@ -14,11 +14,11 @@ from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.costs.spend import Spend
 from streamapp.llm.routing.economy import Economy
 from streamapp.settings import Settings
-from streamapp.streaming.ledger import Ledger
-from streamapp.streaming.lifecycle import StreamApp
-from streamapp.streaming.spend_table import SpendTable, SpendTopic
-from streamapp.streaming.table_tier import TableTier
-from streamapp.streaming.usage_reports import UsageReports
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.usage_reports import UsageReports
+from streamapp.streaming.tables.cache_tier import TableTier
+from streamapp.streaming.tables.spend import SpendTable, SpendTopic
 from streamapp.telemetry.metrics import Metrics
 
 #: How long the last sums may take to be written at the end, seconds.

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from streamapp.settings import Settings
-from streamapp.streaming.lifecycle import StreamApp
-from streamapp.streaming.security import broker_credentials
-from streamapp.streaming.worker import Worker
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.app.worker import Worker
+from streamapp.streaming.broker.security import broker_credentials
 from streamapp.web.middleware import Middleware
 from streamapp.web.server import Web, web_options
 

@@ -13,8 +13,8 @@ from streamapp.llm.traced import TracedObserver, TracedProvider
 from streamapp.processors.answerer import Answerer
 from streamapp.processors.traced import TracedRouter
 from streamapp.settings import Settings, tracing_settings
-from streamapp.streaming.emitter import Delivers, Send
-from streamapp.streaming.traced import Run, TracedEmitter, TracedRun, traced_send
+from streamapp.streaming.delivery.emitter import Delivers, Send
+from streamapp.streaming.tracing import Run, TracedEmitter, TracedRun, traced_send
 from streamapp.web.middleware import Middleware
 from streamapp.web.traced import span_requests
 

@@ -10,7 +10,7 @@ import click
 
 from streamapp.cli.kafka import client_settings
 from streamapp.errors import StreamappError
-from streamapp.streaming.embedded import EmbeddedBroker
+from streamapp.streaming.broker.embedded import EmbeddedBroker
 
 #: Kafka's own.
 DEFAULT_PORT = 9092

@@ -18,10 +18,10 @@ from streamapp.cli.letter_access import replay as replay_
 from streamapp.cli.letter_options import Place, filters
 from streamapp.cli.terminal import one_line, printable, progress
 from streamapp.errors import StreamappError
-from streamapp.streaming.dead_letters import Newest
-from streamapp.streaming.letter import Filter, Letter
-from streamapp.streaming.letter_log import Seen
-from streamapp.streaming.replay import MAX_REPLAYS
+from streamapp.streaming.dead_letters.reader import Seen
+from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
+from streamapp.streaming.dead_letters.service import Newest
+from streamapp.streaming.dead_letters.stored import Filter, Letter
 
 #: Dead letters that a list for people shows where no other number is asked for.
 LISTED = 100

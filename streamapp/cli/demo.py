@@ -16,7 +16,7 @@ from streamapp.cli.kafka import client_settings
 from streamapp.cli.samples import Outcome, answer_samples, samples
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.settings import Settings
-from streamapp.streaming.embedded import EmbeddedBroker, free_port
+from streamapp.streaming.broker.embedded import EmbeddedBroker, free_port
 from streamapp.web.server import web_url
 
 T = TypeVar("T")

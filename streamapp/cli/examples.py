@@ -12,9 +12,9 @@ from streamapp.errors import PromptError
 from streamapp.prompts.example_set import parse_examples
 from streamapp.prompts.reference import NAME
 from streamapp.settings import Settings
-from streamapp.streaming.example_topic import ExampleTopic
-from streamapp.streaming.prompt_log import PARTITION
-from streamapp.streaming.topics import ensure_topics
+from streamapp.streaming.broker.topics import ensure_topics
+from streamapp.streaming.prompts.event_log import PARTITION
+from streamapp.streaming.prompts.example_topic import ExampleTopic
 
 
 @click.group()

@@ -22,7 +22,7 @@ from streamapp.prompts.files import load_files
 from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import Settings
-from streamapp.streaming.example_topic import ExampleTopic
+from streamapp.streaming.prompts.example_topic import ExampleTopic
 
 
 @click.command()

@@ -20,8 +20,8 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import PREFIX, ProviderSettings, Settings
-from streamapp.streaming.rights import require_rights
-from streamapp.streaming.topics import partition_counts, topic_specs, wrong_partition_counts
+from streamapp.streaming.broker.acls import require_rights
+from streamapp.streaming.broker.topics import partition_counts, topic_specs, wrong_partition_counts
 
 #: Longest wait for a provider's answer, seconds.
 PROVIDER_TIMEOUT_S = 5.0

@@ -11,9 +11,9 @@ from aiokafka.errors import KafkaError, UnknownError
 
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings, load_settings
-from streamapp.streaming.refusal import refusal
-from streamapp.streaming.security import kafka_client_options
-from streamapp.streaming.topics import partition_counts
+from streamapp.streaming.broker.diagnosis import refusal
+from streamapp.streaming.broker.security import kafka_client_options
+from streamapp.streaming.broker.topics import partition_counts
 from streamapp.telemetry.logging import configure_logging, known_secrets
 
 T = TypeVar("T")

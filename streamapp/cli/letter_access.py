@@ -9,10 +9,10 @@ from streamapp.cli.terminal import progress
 from streamapp.errors import StreamappError
 from streamapp.records.dead_letter import Headers, pairs
 from streamapp.settings import Settings
-from streamapp.streaming.letter import Filter, Letter
-from streamapp.streaming.letter_log import LetterLog, Seen
-from streamapp.streaming.replay import Replay, targets, verdict
-from streamapp.streaming.topics import ensure_topics, partition_counts
+from streamapp.streaming.broker.topics import ensure_topics, partition_counts
+from streamapp.streaming.dead_letters.reader import LetterLog, Seen
+from streamapp.streaming.dead_letters.replay import Replay, targets, verdict
+from streamapp.streaming.dead_letters.stored import Filter, Letter
 
 #: Which ones: by a filter, or by partitions and offsets.
 Wanted = Filter | Sequence[tuple[int, int]]

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from streamapp.errors import Kind
-from streamapp.streaming.moments import moment
+from streamapp.records.timestamps import moment
 
 
 class Place(click.ParamType):

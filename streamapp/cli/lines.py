@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from streamapp.errors import Failure, InvalidRecord, TooLarge
-from streamapp.streaming.topics import RECORD_LIMIT
+from streamapp.streaming.broker.topics import RECORD_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

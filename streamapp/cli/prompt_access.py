@@ -15,8 +15,8 @@ from streamapp.prompts.history import History
 from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
 from streamapp.prompts.reference import Reference
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.streaming.prompt_log import PromptLog
-from streamapp.streaming.topics import ensure_topics, partition_counts
+from streamapp.streaming.broker.topics import ensure_topics, partition_counts
+from streamapp.streaming.prompts.event_log import PromptLog
 
 
 @asynccontextmanager

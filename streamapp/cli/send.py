@@ -19,7 +19,7 @@ from streamapp.cli.terminal import progress
 from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
-from streamapp.streaming.topics import ensure_topics
+from streamapp.streaming.broker.topics import ensure_topics
 
 #: Problems shown before the rest is only counted.
 SHOWN_PROBLEMS = 20

@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 from streamapp.cli.kafka import answered, client_settings, reading
 from streamapp.cli.terminal import one_line
 from streamapp.settings import Settings
-from streamapp.streaming.topics import partition_counts
+from streamapp.streaming.broker.topics import partition_counts
 
 TOPICS = {"responses": "responses", "dead-letters": "requests-dlt", "usage": "usage"}
 

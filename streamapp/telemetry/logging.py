@@ -30,7 +30,7 @@ def configure_logging(
 ) -> None:
     """Send all logging of the process to ``stream``; call it again to change it.
 
-    A worker calls it through :class:`streamapp.streaming.worker.Worker`, so that it replaces
+    A worker calls it through :class:`streamapp.streaming.app.worker.Worker`, so that it replaces
     Faust's own set-up under both start commands; every other command calls it itself.
 
     Args:

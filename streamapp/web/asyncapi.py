@@ -16,7 +16,7 @@ from streamapp.web.openapi import REFERENCE, Schema, Schemas, record_schema
 
 
 class Topic(Protocol):
-    """A topic as it is created; see ``streaming/topics.py``."""
+    """A topic as it is created; see ``streaming/broker/topics.py``."""
 
     @property
     def name(self) -> str:

@@ -10,9 +10,9 @@ from faust.web import Blueprint, View
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from streamapp.streaming.dead_letters import Found
-from streamapp.streaming.letter import Filter
-from streamapp.streaming.moments import moment
+from streamapp.records.timestamps import moment
+from streamapp.streaming.dead_letters.service import Found
+from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
 from streamapp.web.errors import Refusal
@@ -84,7 +84,7 @@ class ReplayResults(TypedDict):
 
 
 class Letters(Protocol):
-    """The topic; see ``streaming/dead_letters.py``."""
+    """The topic; see ``streaming/dead_letters/service.py``."""
 
     async def newest(self, wanted: Filter, *, limit: int) -> Found:
         """Return the newest dead letters that are meant, and what was looked at."""

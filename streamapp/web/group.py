@@ -19,7 +19,7 @@ Outcomes = tuple[int, list[dict[str, Any]]]
 
 
 class Snapshots(Protocol):
-    """This worker's state; see ``streaming/snapshot.py``."""
+    """This worker's state; see ``streaming/app/snapshot.py``."""
 
     def now(self) -> dict[str, Any]:
         """Return the numbers now."""

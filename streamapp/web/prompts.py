@@ -56,7 +56,7 @@ class Shares(RootModel[dict[Label, Percent] | None]):
 
 
 class Book(Protocol):
-    """The registry and the way to change it; see ``streaming/prompt_table.py``."""
+    """The registry and the way to change it; see ``streaming/prompts/table.py``."""
 
     @property
     def history(self) -> History:

@@ -28,7 +28,7 @@ OTHER_CONTENT = "id: was used before for a record with other content; use a new 
 
 
 class Inbox(Protocol):
-    """Writes records to the topic and knows of ids; see ``streaming/inbox.py``."""
+    """Writes records to the topic and knows of ids."""
 
     async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
         """Write a record; return its hash when the broker has it."""

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
-from streamapp.streaming.embedded import EmbeddedBroker
+from streamapp.streaming.broker.embedded import EmbeddedBroker
 from tests.support.absent import absent
 from tests.support.process import ChildProcess
 from tests.support.waiting import until

@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaProducer
 from streamapp.errors import PromptError
 from streamapp.prompts.example_set import parse_examples
 from streamapp.settings import Settings
-from streamapp.streaming.example_topic import ExampleTopic
-from streamapp.streaming.topics import ensure_topics
+from streamapp.streaming.broker.topics import ensure_topics
+from streamapp.streaming.prompts.example_topic import ExampleTopic
 from tests.e2e.stage import Record, Stage
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from bench.usage import UsageLog
-from streamapp.streaming.embedded import EmbeddedBroker
+from streamapp.streaming.broker.embedded import EmbeddedBroker
 from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.embedded, pytest.mark.chaos, pytest.mark.timeout(120)]

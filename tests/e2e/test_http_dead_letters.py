@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from streamapp.streaming.replay import MAX_REPLAYS
+from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until

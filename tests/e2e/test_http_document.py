@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from streamapp.streaming.embedded import EmbeddedBroker
+from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.web.operations import OPERATIONS
 from tests.support.worker import STREAMAPP, WorkerProcess
 

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from streamapp.cli import main
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.streaming.refusal import refusal
-from streamapp.streaming.rights import require_rights
-from streamapp.streaming.topics import ensure_topics
+from streamapp.streaming.broker.acls import require_rights
+from streamapp.streaming.broker.diagnosis import refusal
+from streamapp.streaming.broker.topics import ensure_topics
 from tests.support.guarded_kafka import LIMITED, PASSWORD, GuardedKafka
 from tests.support.kafka_rights import (
     CREATE,

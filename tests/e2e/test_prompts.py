@@ -15,7 +15,7 @@ from streamapp.prompts.events import Event, Labelled, Published
 from streamapp.prompts.fold import Outcome
 from streamapp.prompts.history import History
 from streamapp.settings import Settings
-from streamapp.streaming.prompt_log import PromptLog
+from streamapp.streaming.prompts.event_log import PromptLog
 from tests.e2e.stage import Record, Stage
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until

@@ -21,11 +21,11 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings, load_settings
-from streamapp.streaming.answering import Answering
-from streamapp.streaming.chunks import Chunks
-from streamapp.streaming.emitter import Emitter
-from streamapp.streaming.lease import Lease
-from streamapp.streaming.ledger import Ledger
+from streamapp.streaming.delivery.chunks import Chunks
+from streamapp.streaming.delivery.emitter import Emitter
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.record_handler import Answering
+from streamapp.streaming.window.lease import Lease
 from streamapp.telemetry.subject import TRACE_ID
 from streamapp.telemetry.tracing import Tracing
 from streamapp.traces import Traced, Untraced, traces

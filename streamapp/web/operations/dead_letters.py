@@ -1,6 +1,6 @@
 """Dead letters: looking at them, and sending them again."""
 
-from streamapp.streaming.dead_letters import NEWEST
+from streamapp.streaming.dead_letters.service import NEWEST
 from streamapp.web import dead_letters
 from streamapp.web.operations.operation import Operation
 

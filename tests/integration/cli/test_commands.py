@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 from streamapp.cli import main
 from streamapp.cli.kafka import producing, reading
 from streamapp.settings import Settings
-from streamapp.streaming.embedded import EmbeddedBroker
-from streamapp.streaming.topics import ensure_topics, partition_counts, topic_specs
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.broker.topics import ensure_topics, partition_counts, topic_specs
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
 

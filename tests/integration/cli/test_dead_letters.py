@@ -14,9 +14,9 @@ from streamapp.cli.kafka import producing, reading
 from streamapp.errors import InvalidRecord, Undecodable
 from streamapp.records.dead_letter import REPLAYS
 from streamapp.settings import Settings
-from streamapp.streaming.embedded import EmbeddedBroker
-from streamapp.streaming.replay import MAX_REPLAYS
-from streamapp.streaming.topics import ensure_topics
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.broker.topics import ensure_topics
+from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
 from tests.support.letters import FOREIGN, Pairs, headers_of, request
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]

@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.streaming.embedded import EmbeddedBroker
-from streamapp.streaming.topics import ensure_topics, partition_counts, topic_specs
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.broker.topics import ensure_topics, partition_counts, topic_specs
 
 pytestmark = pytest.mark.embedded
 

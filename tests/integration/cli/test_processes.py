@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from streamapp.settings import Settings
-from streamapp.streaming.embedded import EmbeddedBroker
-from streamapp.streaming.topics import ensure_topics
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.broker.topics import ensure_topics
 from tests.support.fakellm import FakeLLM
 from tests.support.process import ChildProcess, free_port
 from tests.support.waiting import until

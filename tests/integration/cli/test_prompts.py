@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streamapp.cli import main
-from streamapp.streaming.embedded import EmbeddedBroker
+from streamapp.streaming.broker.embedded import EmbeddedBroker
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from streamapp.cli.kafka import producing, reading
 from streamapp.settings import Settings
-from streamapp.streaming.topics import ensure_topics
+from streamapp.streaming.broker.topics import ensure_topics
 from tests.support.kafka import KafkaBroker
 from tests.support.process import ChildProcess
 

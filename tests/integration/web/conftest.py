@@ -21,12 +21,12 @@ from streamapp.records.codec import parse
 from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
-from streamapp.streaming.dead_letters import Found
-from streamapp.streaming.embedded import free_port
-from streamapp.streaming.ledger import digest
-from streamapp.streaming.letter import Filter
-from streamapp.streaming.letter_log import Seen
-from streamapp.streaming.topics import topic_specs
+from streamapp.streaming.broker.embedded import free_port
+from streamapp.streaming.broker.topics import topic_specs
+from streamapp.streaming.dead_letters.reader import Seen
+from streamapp.streaming.dead_letters.service import Found
+from streamapp.streaming.dead_letters.stored import Filter
+from streamapp.streaming.delivery.ledger import digest
 from streamapp.web.health import Check
 from streamapp.web.known import Known
 from streamapp.web.peers import Peers

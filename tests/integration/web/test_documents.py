@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from streamapp.cli.samples import samples
 from streamapp.settings import Settings
-from streamapp.streaming.topics import topic_specs
+from streamapp.streaming.broker.topics import topic_specs
 from streamapp.web.middleware import OPEN_PATHS
 
 from .conftest import Serve, Site

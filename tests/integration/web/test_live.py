@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from streamapp.streaming.letter import Filter
+from streamapp.streaming.dead_letters.stored import Filter
 
 from .conftest import FakeLetters, FakeSnapshots, Serve, Site
 

@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from streamapp.errors import DeliveryFailed
-from streamapp.streaming.embedded import free_port
-from streamapp.streaming.ledger import digest
+from streamapp.streaming.broker.embedded import free_port
+from streamapp.streaming.delivery.ledger import digest
 from streamapp.web.health import Check
 from streamapp.web.known import Known, Status
 from tests.support.waiting import until

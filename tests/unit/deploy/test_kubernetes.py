@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from streamapp.settings import Settings, load_settings
-from streamapp.streaming.lifecycle import STOP_MARGIN_S
+from streamapp.streaming.app.lifecycle import STOP_MARGIN_S
 from tests.support.queries import alert_rules
 
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "kubernetes"

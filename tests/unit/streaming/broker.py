@@ -6,9 +6,9 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamapp.streaming.lane import TP
-from streamapp.streaming.lease import Lease, LeaseLost
-from streamapp.streaming.window import Window
+from streamapp.streaming.window.lease import Lease, LeaseLost
+from streamapp.streaming.window.partition_state import TP
+from streamapp.streaming.window.window import Window
 
 
 @dataclass

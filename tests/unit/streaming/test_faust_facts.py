@@ -9,7 +9,7 @@ from faust.transport.consumer import Consumer
 from faust.types import TP
 from intervaltree import IntervalTree
 
-from streamapp.streaming.lane import Lane
+from streamapp.streaming.window.partition_state import Lane
 
 T0 = TP("llm.requests", 0)
 

@@ -1,0 +1,1 @@
+"""The Faust app: life of the worker, consumer, commits, health."""

@@ -1,0 +1,131 @@
+"""Records on their way from the fetcher to the agent, many in one turn of the loop.
+
+Faust hands each record over by four tasks: one for the hand-over, three that watch for reasons
+to give it up. And its streams let the loop turn once for each event. The loop then turns for
+every record, which costs more CPU than all else that Faust does with it, and nothing gathers:
+neither answers to read, nor records to send. Here a hand-over that need not wait takes no task,
+and the agent takes in one turn what is there.
+"""
+
+from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from functools import partial
+from typing import Any, cast
+
+from aiokafka import AIOKafkaConsumer as AIOKafkaClient
+from faust.streams import Stream
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP, TopicT
+from mode import Service
+from mode.services import WaitArgT, WaitResults
+
+from streamapp.streaming.app.ordered_commits import OrderedCommits
+
+#: Events taken in one turn at most: web views and heartbeats want theirs, too.
+AT_ONCE = 100
+
+#: Longest wait of the broker for something to give, milliseconds. A broker is asked once at a
+#: time, so this is how late a partition can be that was paused or assigned meanwhile; Faust says
+#: 1,500. A worker at rest asks each broker five times a second.
+FETCH_MAX_WAIT_MS = 200
+
+
+async def events(stream: Stream[Any]) -> AsyncIterator[Any]:
+    """Yield the events of ``stream``, which must not ack them by itself.
+
+    Each batch begins in Faust's own way; what waits behind its first event is tracked as that
+    is, but not looked at for its generation: the window does.
+    """
+    app, queue = stream.app, cast(TopicT, stream.channel).queue
+    sensors, track = app.sensors, app.consumer.track_message
+    async for first in stream.events():
+        yield first
+        for _ in range(AT_ONCE):
+            if queue.empty() or not app.flow_control.is_active():
+                break
+            event = queue.get_nowait()
+            message = event.message
+            if not message.tracked:
+                message.tracked = True
+                track(message)
+            place = message.tp, message.offset
+            state = sensors.on_stream_event_in(*place, stream, event)
+            stream._set_current_event(event)
+            yield event
+            sensors.on_stream_event_out(*place, stream, event, state)
+
+
+class Feeding(Service):
+    """Runs a hand-over at once, and waits in Faust's way for the one that has to wait."""
+
+    async def wait_first(self, *coros: WaitArgT, timeout: Any = None) -> WaitResults:
+        """Return when the first of ``coros`` has ended, or the consumer stops.
+
+        Raises:
+            Exception: As of the one that ended.
+        """
+        first, *others = coros
+        if not isinstance(first, Coroutine):
+            return await super().wait_first(*coros, timeout=timeout)
+        try:
+            awaited = first.send(None)
+        except StopIteration as end:
+            _close(others)
+            return WaitResults([first], [end.value], False)
+        except BaseException:
+            _close(others)
+            raise
+        return await super().wait_first(_Begun(first, awaited), *others, timeout=timeout)
+
+
+class Consumer(Feeding, OrderedCommits):
+    """Faust's consumer, fed that way."""
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        # Faust seeks from the app's thread, under the hands of the client's own: a fetch that
+        # looks through the same records then ends the worker with a KeyError.
+        thread = self._thread
+        await thread.call_thread(thread.seek, partition, offset)  # type: ignore[arg-type]  # it awaits only what can be
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return _Fetching(self, loop=self.loop, beacon=self.beacon)
+
+
+class _Fetching(AIOKafkaConsumerThread):
+    """Faust's thread of the client, with a shorter wait."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaClient:
+        client = super()._create_worker_consumer(transport)
+        # Read when it starts; Faust has no setting for it.
+        client._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return client
+
+
+class _Begun:
+    """The rest of a coroutine that ran until it waited for ``awaited``."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], awaited: Any) -> None:
+        self._coroutine = coroutine
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        awaited = self._awaited
+        while True:
+            try:
+                yield awaited
+            except GeneratorExit:
+                self._coroutine.close()
+                raise
+            except BaseException as error:  # the coroutine's own to handle
+                step = partial(self._coroutine.throw, error)
+            else:
+                step = partial(self._coroutine.send, None)
+            try:
+                awaited = step()
+            except StopIteration as end:
+                return end.value
+
+
+def _close(coros: Sequence[WaitArgT]) -> None:
+    for coro in coros:
+        if isinstance(coro, Coroutine):
+            coro.close()

@@ -1,0 +1,56 @@
+"""What the probes are told, read from the running app without waiting for anything."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.web.health import Check
+
+#: The loop answers late when it is busy; later than this it is blocked, seconds.
+LOOP_LAG_S = 10.0
+#: A broker that was silent for so long is gone, seconds.
+BROKER_SILENCE_S = 6.0
+#: Finished records that stay uncommitted for so long are not being committed, seconds.
+COMMIT_AGE_S = 30.0
+
+
+class AppHealth:
+    """The state of one worker, for the probes.
+
+    Args:
+        impaired: What is impaired without making the worker unready.
+    """
+
+    def __init__(self, app: StreamApp, *, impaired: Callable[[], Sequence[str]] = tuple) -> None:
+        self._app = app
+        self._impaired = impaired
+
+    def liveness(self) -> Mapping[str, Check]:
+        """Return what a restart would cure."""
+        return {"loop": self._loop()}
+
+    def readiness(self) -> Mapping[str, Check]:
+        """Return what the worker needs to do its work."""
+        app = self._app
+        watchdog = app.watchdog
+        # Not by the generation: the first one of a group can be 0.
+        is_assigned = app.rebalancing_count > 0 and not app.rebalancing
+        silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
+        return {
+            "assigned": Check(is_assigned, "" if is_assigned else "waiting for the group"),
+            "recovered": Check(app.is_recovered, f"{len(app.ledger)} ids in the ledger"),
+            "taking": Check(app.window.is_open, f"{app.window.in_flight} in flight"),
+            "broker": Check(silence_s < BROKER_SILENCE_S, f"answered {silence_s:.1f} s ago"),
+            "committing": Check(
+                commit_age_s < COMMIT_AGE_S, f"oldest uncommitted {commit_age_s:.1f} s"
+            ),
+            "loop": self._loop(),
+            "draining": Check(not app.is_draining, "stopping" if app.is_draining else ""),
+        }
+
+    def degraded(self) -> Sequence[str]:
+        """Return what is impaired, e.g. a provider's outage."""
+        return self._impaired()
+
+    def _loop(self) -> Check:
+        lag_s = self._app.watchdog.loop_lag_s
+        return Check(lag_s < LOOP_LAG_S, f"ran {lag_s:.1f} s ago")

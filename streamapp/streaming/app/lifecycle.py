@@ -1,0 +1,334 @@
+"""The app's life: it waits for its broker, opens the window per generation, drains, ends.
+
+Faust calls; this room answers. What Faust does around a rebalance, and why the window opens
+only at its end, is told in docs/architecture.md.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import faust
+import structlog
+from aiokafka.errors import KafkaError
+from faust.assignor.partition_assignor import PartitionAssignor
+from faust.exceptions import ConsumerNotStarted
+from faust.tables.manager import TableManager
+from faust.types import TP
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings import PREFIX, Settings
+from streamapp.streaming.app.consumer import Consumer
+from streamapp.streaming.app.watchdog import Watchdog
+from streamapp.streaming.broker.acls import require_rights
+from streamapp.streaming.broker.topics import ensure_topics, topic_specs, wait_for_broker
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.window.window import Window
+
+log = structlog.get_logger(__name__)
+
+PULSE_S = 0.25
+SUMMARY_S = 10.0
+#: Records that Faust skipped at a partition's end show by no later offset: such a partition
+#: stands still below its end. After so many seconds it is sought back.
+STALL_S, LONGEST_STALL_S = 3.0, 300.0
+#: What stopping may take beyond the drain before the process is ended, seconds.
+STOP_MARGIN_S = 5.0
+
+
+class StreamApp(faust.App):
+    """Faust's app, with the window's life in its hooks.
+
+    ``bind`` must be called before the app starts.
+    """
+
+    settings: Settings
+    window: Window
+    ledger: Ledger
+    watchdog: Watchdog
+
+    def bind(
+        self,
+        *,
+        settings: Settings,
+        window: Window,
+        ledger: Ledger,
+        watchdog: Watchdog,
+        guests: Callable[[float], Awaitable[None]],
+        preparing: Sequence[Callable[[], Awaitable[None]]] = (),
+        closing: Sequence[Callable[[], Awaitable[None]]] = (),
+        summary: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
+        """Hand over what the hooks drive.
+
+        Args:
+            settings: The app's.
+            window: Takes the request records.
+            ledger: Remembers what was answered.
+            watchdog: Not started yet.
+            guests: Ends what is answered over HTTP, within the given seconds.
+            preparing: Called at the start, in order, when the topics exist and before the group
+                is joined; again from the first one where no broker answers.
+            closing: Called after the drain, in order; closes providers.
+            summary: Counts of the last interval for the log.
+        """
+        self.settings = settings
+        self.window = window
+        self.ledger = ledger
+        self.watchdog = watchdog
+        self._guests = guests
+        self._preparing = preparing
+        self._closing = closing
+        self._summary = summary
+        self.is_draining = False
+        self._requests_topic = settings.topic("requests")
+        self._closed_at = time.monotonic()
+        self._stalls: dict[TP, tuple[int, float, float]] = {}
+        self._uncommitted: dict[TP, int | None] = {}
+        self._committed_at = time.monotonic()
+        self._draining: asyncio.Future[bool] | None = None
+        self.on_partitions_revoked.connect(self._close_window)
+        self.add_future(self._pulse())
+        self.add_future(self._summarise())
+
+    # -- start
+
+    async def on_first_start(self) -> None:
+        """Wait for the broker, create and verify the topics, prepare what records need.
+
+        Raises:
+            ConfigurationError: A topic is not as the settings say, the broker refuses us, or the
+                data directory cannot be used.
+        """
+        self._create_directories()
+        self.watchdog.start()
+        await wait_for_broker(self.settings, self._prepare)
+        await super().on_first_start()
+
+    def _create_directories(self) -> None:
+        try:
+            self.conf.datadir.mkdir(parents=True, exist_ok=True)
+            super()._create_directories()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{PREFIX}DATA_DIR: cannot use {str(self.conf.datadir)!r}: {error.strerror}"
+            ) from error
+
+    async def _prepare(self) -> None:
+        await ensure_topics(self.settings)
+        await require_rights(self.settings, [spec.name for spec in topic_specs(self.settings)])
+        for step in self._preparing:
+            await step()
+
+    # -- what Faust knows and does not say
+
+    def _new_consumer(self) -> Consumer:
+        return Consumer(
+            self.transport,
+            callback=self.topics.on_message,
+            loop=self.loop,
+            on_partitions_revoked=self._on_partitions_revoked,
+            on_partitions_assigned=self._on_partitions_assigned,
+            beacon=self.beacon,
+        )
+
+    @property
+    def _kafka(self) -> Consumer:
+        return cast(Consumer, self.consumer)
+
+    def committed(self, tp: TP) -> int | None:
+        """Return the committed offset of an assigned partition; None where there is none."""
+        return self._kafka._committed_offset.get(tp)
+
+    def committed_here(self) -> dict[int, int]:
+        """Return the committed offsets of this worker's partitions of the requests."""
+        offsets = {tp.partition: self.committed(tp) for tp in self.window.lanes}
+        return {partition: offset for partition, offset in offsets.items() if offset is not None}
+
+    def peer_urls(self) -> list[str]:
+        """Return the web addresses of the group's other workers, as of the last assignment."""
+        own = str(self.conf.canonical_url)
+        assignor = cast(PartitionAssignor, self.assignor)
+        return [url for url in assignor.external_topic_distribution if url != own]
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether the tables hold what their changelogs hold."""
+        recovery = cast(TableManager, self.tables).recovery
+        return recovery.completed.is_set() and not self.in_recovery
+
+    # -- generations
+
+    def on_rebalance_end(self) -> None:
+        """Open the window: the tables are recovered and the committed offsets are known."""
+        super().on_rebalance_end()
+        self._open_window()
+
+    def _open_window(self) -> None:
+        if self.is_draining or self.should_stop:
+            return
+        assigned = [tp for tp in self.consumer.assignment() if tp.topic == self._requests_topic]
+        # With nothing committed from the log's beginning; where that is not 0, the missing
+        # start is a hole as any other.
+        positions = {tp: self.committed(tp) or 0 for tp in assigned}
+        self._stalls.clear()
+        self.window.open(self.consumer_generation_id, positions)
+        log.info("window.opened", generation=self.consumer_generation_id, partitions=len(positions))
+
+    async def _close_window(
+        self, sender: object, /, *args: Any, signal: Any, **kwargs: Any
+    ) -> None:
+        """Drain what runs, and commit it before the group goes on without us."""
+        self._closed_at = time.monotonic()
+        await self._drain(self.settings.revoke_drain_s)
+
+    async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Hold the group until the drain of a stop is over; else do as Faust does.
+
+        Faust lets a stopping worker's partitions go at once, while its records still run.
+        """
+        if self.should_stop:
+            await self._drain(self.settings.revoke_drain_s)
+        else:
+            await super()._on_partitions_revoked(revoked)
+
+    def _on_rebalance_when_stopped(self) -> None:
+        """Keep the client: Faust would close it under the drain, which could not commit then."""
+
+    async def _drain(self, limit_s: float) -> bool:
+        """Close the window, commit what finished; return whether nothing was cut off.
+
+        A stop in the middle of a rebalance cancels Faust's call of the revoke handler: the
+        drain goes on by itself, and the stop waits for it.
+        """
+        if self._draining is None or self._draining.done():
+            if not self.window.is_open:
+                return True
+            self._draining = asyncio.ensure_future(self._close_and_commit(limit_s))
+        return await asyncio.shield(self._draining)
+
+    async def _close_and_commit(self, limit_s: float) -> bool:
+        running = self.window.in_flight
+        log.info("window.draining", in_flight=running, given_back=self.window.pending)
+        finished, cut = await self.window.close(limit_s)
+        if cut:
+            log.warning("window.drain_cut", records=cut, limit_s=limit_s)
+        if finished:
+            # Faust has just forgotten the acks it had not committed; the window has not.
+            await self._kafka._commit_offsets(finished)
+        return not cut
+
+    # -- while it runs
+
+    async def _pulse(self) -> None:
+        """Tell the watchdog that the loop runs; notice a sleep longer than the session.
+
+        It beats on through a stop: without it the drained records' leases would be void.
+        """
+        while True:
+            silence_s = self.watchdog.pulse()
+            if silence_s > self.settings.session_timeout_s and self.window.is_open:
+                log.warning("window.fenced", silence_s=round(silence_s, 2))
+                self.window.fence()
+                self._closed_at = time.monotonic()
+            try:
+                self._note_commits()
+                await self._reopen_after_fence()
+                await self._seek_stalled()
+            except (KafkaError, ConsumerNotStarted) as error:
+                # Partitions come and go under our hands in a rebalance; the next beat sees.
+                log.debug("pulse.skipped", error=type(error).__name__)
+            await asyncio.sleep(PULSE_S)
+
+    @property
+    def commit_age_s(self) -> float:
+        """Seconds for which finished records have waited for a commit; 0 where none wait."""
+        return time.monotonic() - self._committed_at if self._uncommitted else 0.0
+
+    def _note_commits(self) -> None:
+        uncommitted = {
+            tp: self.committed(tp)
+            for tp, lane in self.window.lanes.items()
+            if lane.acked is not None and (self.committed(tp) or 0) < lane.acked
+        }
+        if not uncommitted or uncommitted != self._uncommitted:
+            self._committed_at = time.monotonic()
+        self._uncommitted = uncommitted
+
+    async def _reopen_after_fence(self) -> None:
+        """Go on where the group never noticed the sleep: no rebalance comes then."""
+        waited_s = time.monotonic() - self._closed_at
+        if (
+            self.window.is_open
+            or self.is_draining
+            or self.rebalancing
+            or not self.window.is_fenced
+            or waited_s < self.settings.session_timeout_s
+        ):
+            return
+        self._closed_at = time.monotonic()
+        generation = self.consumer_generation_id
+        await self.consumer.perform_seek()
+        if generation == self.consumer_generation_id and not self.rebalancing:
+            self._open_window()
+
+    async def _seek_stalled(self) -> None:
+        """Seek back partitions that stand below their end with nothing in the window.
+
+        At the end can also stand what is no record, such as a transaction's marker: each vain
+        seek doubles the time to the next.
+        """
+        now = time.monotonic()
+        if not self.window.is_open or self.rebalancing or self.window.is_full:
+            self._stalls.clear()
+            return
+        for tp, lane in list(self.window.lanes.items()):
+            end = self.consumer.highwater(tp)
+            if len(lane) or not end or lane.expected >= end:
+                self._stalls.pop(tp, None)
+                continue
+            expected, since, wait_s = self._stalls.get(tp, (-1, now, STALL_S))
+            if expected != lane.expected:
+                self._stalls[tp] = (lane.expected, now, STALL_S)
+            elif now - since > wait_s:
+                log.info("window.stall_sought", partition=tp.partition, offset=expected)
+                self._stalls[tp] = (expected, now, min(2 * wait_s, LONGEST_STALL_S))
+                await self.consumer.seek(tp, expected)
+
+    async def _summarise(self) -> None:
+        while not self.should_stop:
+            await asyncio.sleep(SUMMARY_S)
+            counts = self._summary()
+            if counts or self.window.in_flight:
+                log.info(
+                    "records.summary",
+                    in_flight=self.window.in_flight,
+                    pending=self.window.pending,
+                    **counts,
+                )
+
+    # -- end
+
+    def fail(self, error: BaseException) -> None:
+        """End the process non-zero: a record's outcome could not be delivered."""
+        log.critical("app.failed", error=type(error).__name__, reason=str(error)[:200])
+        self.is_draining = True
+        self.window.fence()
+        self.watchdog.end_in(STOP_MARGIN_S, "a failed worker did not end by itself")
+        self.add_future(self.crash(error))
+
+    async def on_stop(self) -> None:
+        """Drain and commit before Faust stops the producer under the running records."""
+        self.is_draining = True
+        self.watchdog.end_in(
+            self.settings.drain_s + STOP_MARGIN_S, "stopping took longer than STREAMAPP_DRAIN_S"
+        )
+        drain_s = self.settings.drain_s
+        guests_s = 0.0 if self.crashed else drain_s
+        in_time, _ = await asyncio.gather(self._drain(drain_s), self._guests(guests_s))
+        for close in self._closing:
+            await close()
+        await super().on_stop()
+        if not in_time:
+            raise SystemExit(1)

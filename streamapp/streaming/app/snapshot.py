@@ -1,0 +1,143 @@
+"""The state of this worker as the dashboard shows it: numbers now, read from memory alone."""
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any, cast
+
+from faust.assignor.partition_assignor import PartitionAssignor
+from faust.types import TP
+
+from streamapp.settings import Settings
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.delivery.outcomes import Observed
+from streamapp.telemetry.metrics import Metrics
+from streamapp.web.health import Health
+
+#: What a snapshot calls the metrics that it holds.
+SERIES = {
+    "streamapp_records_total": "records",
+    "streamapp_dead_letters_total": "dead_letters",
+    "streamapp_provider_calls_total": "calls",
+    "streamapp_tokens_total": "tokens",
+    "streamapp_cost_usd_total": "cost_usd",
+    "streamapp_cache_lookups_total": "cache",
+    "streamapp_rate_limit_wait_seconds_sum": "rate_limit_wait_s",
+    "streamapp_retries_total": "retries",
+    "streamapp_breaker_state": "breakers",
+}
+
+
+class Snapshots:
+    """Takes snapshots of one worker.
+
+    Args:
+        open_targets: Targets whose breaker is open, as ``provider/model``.
+    """
+
+    def __init__(
+        self,
+        app: StreamApp,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        outcomes: Observed,
+        health: Health,
+        open_targets: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._outcomes = outcomes
+        self._health = health
+        self._open_targets = open_targets
+        self._requests = settings.topic("requests")
+        self._settings = settings
+        self._started_at = time.monotonic()
+        metrics.watch("in_flight", "Records running.", lambda: app.window.in_flight)
+        metrics.watch("pending", "Records taken and waiting.", lambda: app.window.pending)
+        metrics.watch(
+            "oldest_uncommitted_seconds",
+            "How long finished records have waited for a commit.",
+            lambda: app.commit_age_s,
+        )
+
+    @cached_property
+    def _url(self) -> str:
+        # Not known before the command line has been read.
+        return str(self._app.conf.canonical_url)
+
+    @cached_property
+    def _static(self) -> dict[str, Any]:
+        return {
+            "url": self._url,
+            "host": socket.gethostname(),
+            "version": version("streamapp"),
+            "app_id": self._settings.app_id,
+            "max_in_flight": self._settings.max_in_flight,
+        }
+
+    def now(self) -> dict[str, Any]:
+        """Return the numbers now; counters count from the worker's start."""
+        app, metrics = self._app, self._metrics
+        readiness = self._health.readiness()
+        p50, p95, p99 = metrics.percentiles()
+        return {
+            **self._static,
+            "uptime_s": round(time.monotonic() - self._started_at, 1),
+            "ready": all(check.ok for check in readiness.values()),
+            "checks": {name: [c.ok, c.detail] for name, c in readiness.items()},
+            "degraded": list(self._health.degraded()),
+            "draining": app.is_draining,
+            "in_flight": app.window.in_flight,
+            "pending": app.window.pending,
+            "oldest_uncommitted_s": round(app.commit_age_s, 2),
+            "ledger": {"ids": len(app.ledger), "bytes": app.ledger.size_bytes},
+            "latency_s": {"p50": p50, "p95": p95, "p99": p99},
+            **self._series(),
+            "open_breakers": list(self._open_targets()),
+            "partitions": self._partitions(),
+        }
+
+    def workers(self) -> dict[str, list[int]]:
+        """Return the partitions of the requests of each of the group's workers, by address.
+
+        This one is the first of them, also while it is no member.
+        """
+        assignor = cast(PartitionAssignor, self._app.assignor)
+        topics_by_url = assignor.external_topic_distribution
+        urls = [self._url, *sorted(topics_by_url.keys() - {self._url})]
+        return {url: sorted(topics_by_url.get(url, {}).get(self._requests, ())) for url in urls}
+
+    def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:
+        """Return the last number, and the kept outcomes after a number, oldest first."""
+        kept = self._outcomes.tail
+        last = kept[-1].number if kept else 0
+        return last, [outcome.fields for outcome in kept if outcome.number > after]
+
+    def _series(self) -> dict[str, list[list[Any]]]:
+        """Return label values and value of each series, by what it counts."""
+        found: dict[str, list[list[Any]]] = {name: [] for name in SERIES.values()}
+        for family in self._metrics.registry.collect():
+            for sample in family.samples:
+                if name := SERIES.get(sample.name):
+                    found[name].append([list(sample.labels.values()), sample.value])
+        return found
+
+    def _partitions(self) -> list[dict[str, Any]]:
+        """Return each of this worker's partitions with its lag, where that is known."""
+        found = []
+        for tp, lane in sorted(self._app.window.lanes.items()):
+            committed = self._app.committed(tp)
+            end = self._end(tp)
+            behind = committed if committed is not None else 0
+            lag = None if end is None else max(end - behind, 0)
+            found.append({"partition": tp.partition, "lag": lag, "taken": len(lane)})
+        return found
+
+    def _end(self, tp: TP) -> int | None:
+        try:
+            return self._app.consumer.highwater(tp)
+        except (KeyError, AssertionError, AttributeError):
+            return None

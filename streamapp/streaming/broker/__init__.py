@@ -1,0 +1,1 @@
+"""The broker: topics, security, access rights, and why it refuses."""

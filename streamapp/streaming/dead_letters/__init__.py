@@ -1,0 +1,1 @@
+"""Dead letters as they stand on their topic: read, listed, replayed."""

@@ -1,0 +1,118 @@
+"""The dead letters for whoever asks a worker: the newest ones, and sending some again."""
+
+import asyncio
+import heapq
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from streamapp.settings import Settings
+from streamapp.streaming.dead_letters.reader import LetterLog, Seen
+from streamapp.streaming.dead_letters.replay import Replay, Result
+from streamapp.streaming.dead_letters.stored import Filter, Letter
+from streamapp.streaming.delivery.emitter import Send
+
+#: How many of each partition's newest are looked at, and how long one look may take, seconds.
+NEWEST, LOOK_S = 500, 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The newest dead letters that are meant, newest first, and what was looked at."""
+
+    letters: list[dict[str, Any]]
+    seen: Seen
+
+
+class DeadLetters:
+    """Reads the topic with a client of its own, and writes by the worker's producer.
+
+    Args:
+        send: Of the running producer.
+        sleep: Paces replays, seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        send: Send,
+        *,
+        sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    ) -> None:
+        self._settings = settings
+        topics = (settings.topic("requests-dlt"), settings.topic("requests-dlt-replays"))
+        self._counts = dict.fromkeys(topics, settings.partitions)
+        self._replay = Replay(settings, send, sleep=sleep)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def newest(self, wanted: Filter, *, limit: int) -> Found:
+        """Return the newest that are meant, of the last `NEWEST` of each partition.
+
+        Raises:
+            KafkaError: No broker answered.
+            TimeoutError: It took longer than `LOOK_S`.
+        """
+        newest = Newest(limit)
+        async with asyncio.timeout(LOOK_S), LetterLog(self._settings, self._counts) as log:
+            async for letter in log.read(wanted, newest=NEWEST):
+                newest.add(letter)
+            seen, letters = log.seen, newest.letters()
+            oldest = min((letter.at for letter in letters), default=None)
+            replayed = await log.replayed(since=oldest) if letters else set()
+        summaries = [letter.summary() | {"replayed": letter.mark in replayed} for letter in letters]
+        return Found(summaries, seen)
+
+    async def replay(
+        self, places: Sequence[tuple[int, int]], *, rate_per_s: float
+    ) -> dict[tuple[int, int], Result | str]:
+        """Send records again; return what became of each place, ``missing`` where none stands.
+
+        Raises:
+            KafkaError: No broker answered.
+            TimeoutError: Finding them took longer than `LOOK_S`.
+        """
+        results: dict[tuple[int, int], Result | str] = dict.fromkeys(places, "missing")
+        oldest = math.inf
+
+        def note(letter: Letter, result: Result) -> None:
+            results[letter.partition, letter.offset] = result
+
+        async with (
+            self._one_at_a_time,
+            asyncio.timeout(LOOK_S) as limit,
+            LetterLog(self._settings, self._counts) as log,
+        ):
+            async for record in log.at(places):
+                letter = Letter.of(record)
+                if letter:
+                    oldest = min(oldest, letter.at)
+                else:
+                    results[record.partition, record.offset] = "foreign"
+            if oldest < math.inf:
+                replayed = await log.replayed(since=oldest)
+                limit.reschedule(None)
+                # Read again, one by one: together they could be a gigabyte.
+                letters = (letter async for r in log.at(places) if (letter := Letter.of(r)))
+                await self._replay(letters, replayed, rate_per_s=rate_per_s, on_result=note)
+        return results
+
+
+class Newest:
+    """Keeps the newest ``limit`` of the dead letters it is given."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._heap: list[tuple[float, int, int, Letter]] = []
+
+    def add(self, letter: Letter) -> None:
+        """Take one, and let the oldest go where there are more than wanted."""
+        entry = (letter.at, letter.partition, letter.offset, letter)
+        if len(self._heap) < self._limit:
+            heapq.heappush(self._heap, entry)
+        else:
+            heapq.heappushpop(self._heap, entry)
+
+    def letters(self) -> list[Letter]:
+        """Return them, newest first."""
+        return [entry[-1] for entry in sorted(self._heap, key=lambda e: e[:3], reverse=True)]

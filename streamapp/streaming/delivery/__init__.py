@@ -1,0 +1,1 @@
+"""What is written to Kafka for a record: ledger entry, chunks, outcome, usage."""

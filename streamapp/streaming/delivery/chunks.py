@@ -1,0 +1,112 @@
+"""Answers on their way: the text of a streamed record on ``llm.chunks``, while it is written.
+
+Pieces are for who wants to read along. The answer itself is the response record: pieces are
+sent once, are not remembered, and a worker that dies leaves a stream without its end.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+
+from streamapp.errors import Failure
+from streamapp.llm.chunks import give_whole
+from streamapp.streaming.delivery.emitter import Send
+from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.window import Message
+
+log = structlog.get_logger(__name__)
+
+#: Least time between two records of one stream, seconds: a model writes a word at a time, and
+#: nobody reads faster.
+EVERY_S = 0.1
+
+STREAM_ID, STREAM_INDEX, STREAM_LAST = "stream-id", "stream-index", "stream-last-message"
+ERROR_KIND = "streamapp.error.kind"
+
+
+class Chunks:
+    """Opens the streams of records.
+
+    Args:
+        send: Of the running producer.
+        topic: Name of the topic, with as many partitions as the requests.
+        clock: Monotonic, seconds.
+    """
+
+    def __init__(self, send: Send, *, topic: str, clock: Callable[[], float]) -> None:
+        self._send = send
+        self._topic = topic
+        self._clock = clock
+
+    def open(self, message: Message, id: str, lease: Lease) -> "ChunkStream":
+        """Return the stream of a record's answer; one of its two ends must be called."""
+
+        async def send(text: str, headers: dict[str, bytes]) -> None:
+            if not lease.is_valid:
+                return
+            try:
+                delivery = await self._send(
+                    self._topic,
+                    message.key,
+                    text.encode(),
+                    message.tp.partition,
+                    None,
+                    {STREAM_ID: id.encode(), **headers},
+                )
+            except (KafkaError, ProducerSendError) as error:
+                log.warning("chunks.lost", error=type(error).__name__)
+            else:
+                asyncio.ensure_future(delivery).add_done_callback(_heard)
+
+        return ChunkStream(send, clock=self._clock)
+
+
+class ChunkStream:
+    """Takes the pieces of one answer and sends them on, a tenth of a second's worth at a time.
+
+    Another attempt of the provider writes another text: its pieces count from 0 again.
+    """
+
+    def __init__(self, send: Callable[..., Any], *, clock: Callable[[], float]) -> None:
+        self._send = send
+        self._clock = clock
+        self._index = 0
+        self._held = ""
+        self._sent_at = float("-inf")
+
+    async def begin(self) -> None:
+        """Begin the text of an attempt."""
+        self._index, self._held = 0, ""
+
+    async def add(self, text: str) -> None:
+        """Take the next piece."""
+        self._held += text
+        if self._clock() - self._sent_at >= EVERY_S:
+            await self._flush()
+
+    async def end(self, output: Any) -> None:
+        """Send what is left, as the last one; the whole output where there were no pieces."""
+        if not self._index and not self._held:
+            await give_whole(self, output)
+        await self._flush(last=True)
+
+    async def fail(self, failure: Failure) -> None:
+        """End the stream without an answer: the record is a dead letter."""
+        self._held = ""
+        await self._flush({ERROR_KIND: failure.kind.value.encode()}, last=True)
+
+    async def _flush(self, headers: dict[str, bytes] | None = None, *, last: bool = False) -> None:
+        text, self._held = self._held, ""
+        place = {STREAM_INDEX: b"%d" % self._index, STREAM_LAST: b"true" if last else b"false"}
+        self._index += 1
+        self._sent_at = self._clock()
+        await self._send(text, place | (headers or {}))
+
+
+def _heard(delivery: "asyncio.Future[Any]") -> None:
+    if not delivery.cancelled() and (error := delivery.exception()):
+        log.warning("chunks.lost", error=type(error).__name__)

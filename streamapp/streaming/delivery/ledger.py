@@ -1,0 +1,242 @@
+"""The ledger: what each finished id was answered, so that no finished call is paid twice.
+
+Faust's ``table[k] = v`` only buffers the changelog record. The ledger sets the local value and
+sends the changelog record itself, so that its delivery can be awaited before the answer is
+emitted and the record acked. Entries leave by age and size without a tombstone: the changelog's
+own retention deletes there.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import structlog
+from pydantic_core import from_json, to_json
+
+from streamapp.streaming.window.lease import Lease
+
+log = structlog.get_logger(__name__)
+
+#: What the envelope of an entry adds to an answer at most, bytes.
+ENVELOPE_BYTES = 400
+
+#: What an entry costs besides its key and value: its line, index and objects; bytes.
+ENTRY_BYTES = 600
+
+#: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
+EVICTION_STEPS = 16
+
+
+#: A Faust table's ``data``.
+Store = MutableMapping[bytes, bytes]
+
+#: Delivers one changelog record (key, value, partition) and returns after its delivery.
+Append = Callable[[bytes, bytes, int, Lease], Awaitable[None]]
+
+
+def digest(value: bytes | None) -> str:
+    """Return the hash by which equal records are known, 32 hexadecimal digits."""
+    return blake2b(value or b"", digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One finished record.
+
+    Attributes:
+        digest: Hash of the record's bytes.
+        expires_at: Seconds since the epoch.
+        answer: The response record's bytes; None for a dead-lettered record.
+        fingerprint: Of the one call that ``answer`` answers as it is, where equal calls may have
+            it; None elsewhere.
+        dead_letter: The dead letter's headers; None for an answered record.
+    """
+
+    digest: str
+    partition: int
+    offset: int
+    expires_at: float
+    answer: bytes | None = None
+    fingerprint: str | None = None
+    dead_letter: dict[str, str] | None = None
+
+    def encode(self) -> bytes:
+        """Return the entry as JSON; the answer stands in it as it was emitted."""
+        head = (
+            f'{{"digest":"{self.digest}","partition":{self.partition},'
+            f'"offset":{self.offset},"expires_at":{self.expires_at:.3f},'
+        )
+        if self.fingerprint is not None:
+            head += f'"fingerprint":"{self.fingerprint}",'
+        if self.answer is not None:
+            return b'%b"answer":%b}' % (head.encode(), self.answer)
+        return b'%b"dead_letter":%b}' % (head.encode(), to_json(self.dead_letter))
+
+    @classmethod
+    def decode(cls, value: bytes) -> "Entry":
+        """Return the entry that ``encode`` wrote."""
+        fields: dict[str, Any] = from_json(value)
+        answer = None
+        if "answer" in fields:
+            answer = value[value.index(b'"answer":') + len(b'"answer":') : -1]
+        return cls(
+            digest=fields["digest"],
+            partition=fields["partition"],
+            offset=fields["offset"],
+            expires_at=fields["expires_at"],
+            answer=answer,
+            fingerprint=fields.get("fingerprint"),
+            dead_letter=fields.get("dead_letter"),
+        )
+
+    def is_of(self, partition: int, offset: int) -> bool:
+        """Whether the entry was written for the record at that position."""
+        return (self.partition, self.offset) == (partition, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What eviction needs to know of an entry without reading it."""
+
+    partition: int
+    offset: int
+    expires_at: float
+    size: int
+    fingerprint: str | None
+
+    @classmethod
+    def of(cls, entry: Entry, size: int) -> "_Line":
+        size += ENTRY_BYTES
+        return cls(entry.partition, entry.offset, entry.expires_at, size, entry.fingerprint)
+
+
+class Ledger:
+    """Finished ids of this worker's partitions, bounded by time and bytes.
+
+    Its answers serve equal calls, too: an index of fingerprints in memory makes the table a tier
+    of the cache, for the one write.
+
+    Args:
+        store: The table's local data.
+        append: Delivers a changelog record.
+        committed: Committed offset of a partition of the requests, or None; what stands at or
+            above it may be redelivered and is never evicted.
+        now: Wall clock, seconds since the epoch.
+        ttl_s: How long a finished id is remembered, seconds.
+        max_bytes: Upper bound of what all entries cost, but for those not committed yet.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        append: Append,
+        *,
+        committed: Callable[[int], int | None],
+        now: Callable[[], float],
+        ttl_s: float,
+        max_bytes: float,
+    ) -> None:
+        self._store = store
+        self._append = append
+        self._committed = committed
+        self._now = now
+        self._ttl_s = ttl_s
+        self._max_bytes = max_bytes
+        self._lines: dict[bytes, _Line] = {}
+        self._by_fingerprint: dict[str, bytes] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        """Return how many ids are remembered."""
+        return len(self._lines)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that all remembered entries cost."""
+        return self._bytes
+
+    def expires_at(self) -> float:
+        """Return when an entry written now expires, seconds since the epoch."""
+        return self._now() + self._ttl_s
+
+    def lookup(self, id: str) -> Entry | None:
+        """Return what is remembered of the id."""
+        key = id.encode()
+        line = self._lines.get(key)
+        if line is None or (line.expires_at <= self._now() and not self._is_held(line)):
+            return None
+        value = self._store().get(key)
+        return None if value is None else Entry.decode(value)
+
+    def answer_to(self, fingerprint: str) -> bytes | None:
+        """Return a response record that answers calls of ``fingerprint``; it may be old."""
+        key = self._by_fingerprint.get(fingerprint)
+        value = None if key is None else self._store().get(key)
+        return None if value is None else Entry.decode(value).answer
+
+    async def write(self, id: str, entry: Entry, lease: Lease) -> None:
+        """Remember the id, and return when Kafka has it.
+
+        Raises:
+            DeliveryFailed: The broker refused the changelog record.
+        """
+        key, value = id.encode(), entry.encode()
+        await self._append(key, value, entry.partition, lease)
+        self._store()[key] = value
+        self._add(key, _Line.of(entry, len(value)))
+        self.evict()
+
+    def rebuild(self, partitions: set[int]) -> None:
+        """Index the table anew after a recovery, without what is not ours or past its time.
+
+        Where Faust does not know yet what is committed, what is past its time is kept, and goes
+        with the writes to come.
+        """
+        self._lines, self._by_fingerprint, self._bytes = {}, {}, 0
+        store, now, gone = self._store(), self._now(), []
+        for key, value in store.items():
+            entry = Entry.decode(value)
+            line = _Line.of(entry, len(value))
+            is_past = entry.expires_at <= now and not self._is_held(line)
+            if entry.partition not in partitions or is_past:
+                gone.append(key)
+            else:
+                self._add(key, line)
+        for key in gone:
+            del store[key]
+        self.evict()
+        log.info("ledger.rebuilt", ids=len(self._lines), let_go=len(gone), bytes=self._bytes)
+
+    def evict(self) -> None:
+        """Forget what is past its time, and the oldest past the size."""
+        now = self._now()
+        for _ in range(min(len(self._lines), EVICTION_STEPS)):
+            key, line = next(iter(self._lines.items()))
+            if line.expires_at > now and self._bytes <= self._max_bytes:
+                break
+            self._remove(key)
+            if self._is_held(line):
+                self._add(key, line)  # to the end, and looked at again
+            else:
+                del self._store()[key]
+
+    def _is_held(self, line: _Line) -> bool:
+        """Whether the record may be redelivered: it is remembered past its time, too."""
+        committed = self._committed(line.partition)
+        return committed is None or line.offset >= committed
+
+    def _add(self, key: bytes, line: _Line) -> None:
+        if key in self._lines:
+            self._remove(key)
+        self._lines[key] = line
+        self._bytes += len(key) + line.size
+        if line.fingerprint is not None:
+            self._by_fingerprint[line.fingerprint] = key
+
+    def _remove(self, key: bytes) -> _Line:
+        line = self._lines.pop(key)
+        self._bytes -= len(key) + line.size
+        if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
+            del self._by_fingerprint[line.fingerprint]
+        return line

@@ -1,0 +1,118 @@
+"""Records that come over HTTP on their way to the topic, and what this worker knows of an id."""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import orjson
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+
+from streamapp.errors import DeliveryFailed, TooLarge
+from streamapp.records.codec import recover_id
+from streamapp.streaming.broker.topics import RECORD_LIMIT
+from streamapp.streaming.delivery.emitter import Send
+from streamapp.streaming.delivery.ledger import Entry, Ledger, digest
+from streamapp.streaming.window.window import Message, Window
+from streamapp.web.known import Known, Place, Status, merged
+
+#: Longest wait for the broker to take a record, seconds.
+DELIVERY_S = 15.0
+#: Ids accepted here that are remembered until their partition is committed past them.
+ACCEPTED_LIMIT = 100_000
+#: Room for what Kafka adds to key and value, bytes.
+FRAME_BYTES = 4_096
+
+
+class Inbox:
+    """Writes request records, and tells of those that were accepted, taken or finished here.
+
+    Args:
+        topic: Name of the requests' topic.
+        send: Of the running producer.
+        partitions: How many it has.
+        committed: Next offset of each of this worker's partitions.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        send: Send,
+        *,
+        partitions: int,
+        ledger: Ledger,
+        window: Window,
+        committed: Callable[[], Mapping[int, int]],
+    ) -> None:
+        self._topic = topic
+        self._send = send
+        self._partitions = partitions
+        self._ledger = ledger
+        self._window = window
+        self._committed = committed
+        self._accepted: dict[str, Place | None] = {}
+
+    async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
+        """Write the record, and return its hash when the broker has it.
+
+        Without a key its id decides the partition, so that the same id comes to the same
+        worker, whose ledger knows it.
+
+        Raises:
+            TooLarge: A record cannot carry it.
+            DeliveryFailed: The broker did not take it in time; it may do so yet.
+        """
+        if len(value) + len(key or b"") + FRAME_BYTES > RECORD_LIMIT:
+            raise TooLarge(f"a record has at most {RECORD_LIMIT - FRAME_BYTES:,} bytes")
+        partition = None if key is not None else zlib.crc32(id.encode()) % self._partitions
+        self._accept(id, None)
+        try:
+            async with asyncio.timeout(DELIVERY_S):
+                delivery = await self._send(self._topic, key, value, partition, None, None)
+                written = await asyncio.shield(delivery)
+        except (KafkaError, ProducerSendError, TimeoutError) as error:
+            self._accepted.pop(id, None)
+            raise DeliveryFailed("the broker did not take the record in time") from error
+        self._accept(id, Place(written.partition, written.offset))
+        return digest(value)
+
+    def known(self, id: str) -> Known:
+        """Return what this worker knows; reads memory alone."""
+        committed = self._committed()
+        entry = self._ledger.lookup(id)
+        if entry is not None and entry.answer is not None:
+            answered = Known(status=Status.OK, body=entry.answer, digest=entry.digest)
+            return replace(answered, committed=committed)
+        if self._is_taken(id):  # after a dead letter, too: a later record of the id runs
+            return Known(status=Status.PENDING, committed=committed)
+        words = [_dead(entry)] if entry is not None else []
+        if id in self._accepted:
+            words.append(Known(status=Status.PENDING, place=self._accepted[id]))
+        return replace(merged([*words, Known(committed=committed)]), committed=committed)
+
+    def _accept(self, id: str, place: Place | None) -> None:
+        self._accepted.pop(id, None)
+        self._accepted[id] = place
+        if len(self._accepted) > ACCEPTED_LIMIT:
+            del self._accepted[next(iter(self._accepted))]
+
+    def _is_taken(self, id: str) -> bool:
+        text = orjson.dumps(id)
+        return any(_has_id(message, id, text) for message in self._window.messages())
+
+
+def _dead(entry: Entry) -> Known:
+    return Known(
+        status=Status.DEAD,
+        kind=(entry.dead_letter or {}).get("streamapp.error.kind"),
+        digest=entry.digest,
+        place=Place(entry.partition, entry.offset),
+    )
+
+
+def _has_id(message: Message, id: str, text: bytes) -> bool:
+    tp = message.tp
+    if id == f"{tp.topic}-{tp.partition}-{message.offset}":
+        return True
+    return text in (message.value or b"") and recover_id(message.value) == id

@@ -1,0 +1,1 @@
+"""The prompt registry on Kafka: its table, its events, examples."""

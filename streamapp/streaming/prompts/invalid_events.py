@@ -1,0 +1,106 @@
+"""Invalid events of ``llm.prompts`` become dead letters, once and not by every worker.
+
+All workers see such an event, at every start again. The one that owns the requests' first
+partition writes the dead letter, then notes it on the topic itself; until that note is there,
+whoever owns the partition does so again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from aiokafka.errors import KafkaError
+from faust.exceptions import ProducerSendError
+
+from streamapp.errors import DeliveryFailed, PromptError
+from streamapp.prompts.events import Buried
+from streamapp.prompts.history import Invalid
+from streamapp.records.dead_letter import DeadLetter, own_headers
+from streamapp.streaming.delivery.emitter import Send
+from streamapp.streaming.prompts.event_log import PARTITION
+from streamapp.streaming.prompts.table import PromptTable
+from streamapp.streaming.record_handler import is_oversize, size_of
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 1.0
+WRITE_TIMEOUT_S = 10.0
+#: Key of the notes; they belong to no prompt.
+KEY = "buried"
+
+
+class Burial:
+    """Writes the dead letters of a table's invalid events.
+
+    Args:
+        table: Knows them.
+        send: Of the running producer.
+        dead_letters: Name of the topic.
+        is_mine: Whether this worker is the one to do it, as of now.
+        now: Wall clock, aware.
+    """
+
+    def __init__(
+        self,
+        table: PromptTable,
+        send: Send,
+        *,
+        dead_letters: str,
+        is_mine: Callable[[], bool],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._table = table
+        self._send = send
+        self._dead_letters = dead_letters
+        self._is_mine = is_mine
+        self._now = now
+
+    async def watch(self) -> None:
+        """Bury what comes, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await self.bury()
+            except (DeliveryFailed, KafkaError, ProducerSendError, TimeoutError) as error:
+                log.warning("prompts.burial_failed", error=type(error).__name__)
+
+    async def bury(self) -> None:
+        """Bury what is invalid now."""
+        for offset, invalid in sorted(self._table.history.invalid.items()):
+            if not self._is_mine():
+                return
+            letter = self._letter(offset, invalid)
+            kept = own_headers(invalid.headers)
+            is_small = not is_oversize(invalid.key, len(invalid.value or b"") + size_of(kept))
+            key, value = (invalid.key, invalid.value) if is_small else (None, None)
+            headers = letter.headers() | ({} if is_small else {"streamapp.value": "omitted"})
+            delivery = await self._send(
+                self._dead_letters,
+                key,
+                # The client refuses a record with neither.
+                b"" if key is None and value is None else value,
+                PARTITION,
+                None,
+                [
+                    *(kept if is_small else ()),
+                    *((name, text.encode()) for name, text in headers.items()),
+                ],
+            )
+            await asyncio.shield(delivery)
+            log.error("prompts.event_dead_lettered", offset=offset, reason=letter.message)
+            note = Buried(offset=offset, created_at=self._now())
+            await self._table.write(KEY, note, timeout_s=WRITE_TIMEOUT_S)
+
+    def _letter(self, offset: int, invalid: Invalid) -> DeadLetter:
+        tp = self._table.tp
+        return DeadLetter.of(
+            PromptError(invalid.problem),
+            stage="decode",
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=offset,
+            request_id=f"{tp.topic}-{tp.partition}-{offset}",
+            now=self._now(),
+            headers=invalid.headers,
+        )

@@ -1,0 +1,274 @@
+"""One record's way to its outcome: decode, look up, answer, remember, emit.
+
+Whatever happens to a record ends here as a response or a dead letter that Kafka has; only a
+broker that refuses both, or a lost lease, leaves it unanswered and unacked.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Protocol
+
+import structlog
+from faust.types import TopicT
+
+from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
+from streamapp.processors.answerer import Answerer
+from streamapp.records.codec import recover_id
+from streamapp.records.dead_letter import DeadLetter, own_headers
+from streamapp.records.request import Request
+from streamapp.records.response import Response
+from streamapp.streaming.broker.topics import RECORD_LIMIT
+from streamapp.streaming.delivery.chunks import Chunks
+from streamapp.streaming.delivery.emitter import Delivers
+from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
+from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.window import Event, Message
+from streamapp.telemetry.frames import frames
+from streamapp.telemetry.subject import SUBJECT, Subject
+from streamapp.telemetry.trace_headers import carried
+
+log = structlog.get_logger(__name__)
+
+#: Room for headers and framing beside key and value, bytes.
+HEADER_ROOM = 4_096
+
+ID_REUSED = "id: was answered before for a record with other content; use a new id"
+
+
+class Outcomes(Protocol):
+    """Hears how records ended; the door of metrics."""
+
+    def answered(self, response: Response) -> None:
+        """A response was delivered."""
+        ...
+
+    def replayed(self, *, type: str) -> None:
+        """A stored outcome was delivered again."""
+        ...
+
+    def buried(self, letter: DeadLetter, *, type: str | None) -> None:
+        """A dead letter was delivered."""
+        ...
+
+
+class Answering:
+    """Brings each record of the window to its outcome.
+
+    Args:
+        chunks: For records that are streamed.
+        responses: Topic of the answers; has as many partitions as the requests.
+        dead_letters: Topic of the dead letters; likewise.
+        now: Wall clock, seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        router: Answerer,
+        ledger: Ledger,
+        emitter: Delivers,
+        chunks: Chunks,
+        responses: TopicT,
+        dead_letters: TopicT,
+        outcomes: Outcomes,
+        now: Callable[[], float],
+    ) -> None:
+        self._router = router
+        self._ledger = ledger
+        self._emitter = emitter
+        self._chunks = chunks
+        self._responses = responses
+        self._dead_letters = dead_letters
+        self._outcomes = outcomes
+        self._now = now
+        self._busy: dict[str, asyncio.Future[None] | None] = {}
+
+    async def __call__(self, event: Event, lease: Lease) -> None:
+        """Answer or bury the record; returns after Kafka has its outcome.
+
+        Raises:
+            DeliveryFailed: The broker took neither response nor dead letter.
+            LeaseLost: Another worker owns the partition now.
+        """
+        message = event.message
+        id = f"{message.tp.topic}-{message.tp.partition}-{message.offset}"
+        try:
+            request = self._router.decode(message.value)
+        except Failure as failure:
+            id = recover_id(message.value) or id
+            SUBJECT.set(Subject(id, message))
+            await self._bury(message, lease, failure, stage="decode", id=id, type=None)
+            return
+        id = request.id or id
+        SUBJECT.set(Subject(id, message))
+        # Records of one id take turns, whatever their keys: the later one finds the answer.
+        while id in self._busy:
+            turn = self._busy[id] = self._busy[id] or asyncio.get_running_loop().create_future()
+            await asyncio.wait([turn])
+        self._busy[id] = None
+        try:
+            await self._answer_once(message, request, id, lease)
+        finally:
+            if awaited := self._busy.pop(id):
+                awaited.set_result(None)
+
+    @cached_property
+    def _log(self) -> Any:
+        # Bound once: a lazy logger is bound anew for each line, also for one that is not written.
+        return log.bind()
+
+    async def _answer_once(self, message: Message, request: Request, id: str, lease: Lease) -> None:
+        fingerprint = digest(message.value)
+        known = self._ledger.lookup(id)
+        if known is not None and known.answer is not None:
+            if known.digest == fingerprint:
+                await self._emit(message, lease, known.answer)
+                self._outcomes.replayed(type=request.type)
+            else:
+                failure = InvalidRecord(ID_REUSED)
+                await self._bury(message, lease, failure, stage="decode", id=id, type=request.type)
+            return
+        tp = message.tp
+        if known is not None and known.is_of(tp.partition, message.offset):
+            await self._emit_dead_letter(message, lease, known.dead_letter or {})
+            self._outcomes.replayed(type=request.type)
+            return
+        stream = self._chunks.open(message, id, lease) if request.stream else None
+        try:
+            answered = await self._router.answer(request, id=id, key=message.key, pieces=stream)
+            response = answered.response
+            answer = response.encode()
+            _check_size(message.key, len(answer))
+        except Failure as failure:
+            if stream is not None:
+                await stream.fail(failure)
+            await self._bury(
+                message, lease, failure, stage="process", id=id, type=request.type, remember=True
+            )
+            return
+        entry = Entry(
+            digest=fingerprint,
+            partition=tp.partition,
+            offset=message.offset,
+            expires_at=self._ledger.expires_at(),
+            answer=answer,
+            fingerprint=answered.fingerprint,
+        )
+        await self._ledger.write(id, entry, lease)
+        if stream is not None:
+            await stream.end(response.output)
+        await self._emit(message, lease, answer)
+        self._outcomes.answered(response)
+        self._log.debug(
+            "record.answered",
+            id=id,
+            type=request.type,
+            provider=response.provider,
+            model=response.model,
+            cached=response.cached,
+            duration_s=round(response.duration_s, 2),
+        )
+
+    async def _emit(self, message: Message, lease: Lease, answer: bytes) -> None:
+        await self._emitter.emit(
+            self._responses,
+            lease,
+            key=message.key,
+            value=answer,
+            partition=message.tp.partition,
+            headers=carried(message.headers),
+        )
+
+    async def _bury(
+        self,
+        message: Message,
+        lease: Lease,
+        failure: Failure,
+        *,
+        stage: str,
+        id: str,
+        type: str | None,
+        remember: bool = False,
+    ) -> None:
+        tp = message.tp
+        letter = DeadLetter.of(
+            failure,
+            stage=stage,
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=message.offset,
+            request_id=id,
+            now=datetime.fromtimestamp(self._now(), UTC),
+            headers=message.headers,
+        )
+        headers = letter.headers()
+        if remember:
+            entry = Entry(
+                digest=digest(message.value),
+                partition=tp.partition,
+                offset=message.offset,
+                expires_at=self._ledger.expires_at(),
+                dead_letter=headers,
+            )
+            await self._ledger.write(id, entry, lease)
+        await self._emit_dead_letter(message, lease, headers)
+        self._outcomes.buried(letter, type=type)
+        log.error(
+            "record.dead_lettered",
+            kind=letter.kind.value,
+            stage=stage,
+            error=letter.exception,
+            reason=letter.message,
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=message.offset,
+            **_origin(failure),
+        )
+
+    async def _emit_dead_letter(
+        self, message: Message, lease: Lease, headers: dict[str, str]
+    ) -> None:
+        key, value, kept = message.key, message.value, own_headers(message.headers)
+        # A broker takes more than we send, and with a raised limit much more: the headers name
+        # the place of the original.
+        if kept and is_oversize(key, len(value or b"") + size_of(kept)):
+            kept, headers = [], {**headers, "streamapp.headers": "omitted"}
+        if is_oversize(key, len(value or b"")):
+            value, headers = None, {**headers, "streamapp.value": "omitted"}
+        if is_oversize(key, 0):
+            key, headers = None, {**headers, "streamapp.key": "omitted"}
+        await self._emitter.emit(
+            self._dead_letters,
+            lease,
+            key=key,
+            # The client refuses a record with neither.
+            value=b"" if value is None and key is None else value,
+            partition=message.tp.partition,
+            headers=[*kept, *((name, text.encode()) for name, text in headers.items())],
+        )
+
+
+def _origin(failure: Failure) -> dict[str, str]:
+    """Return where a bug is; a traceback would end in the error's text."""
+    cause = failure.__cause__
+    return {"origin": frames(cause)} if isinstance(failure, InternalError) and cause else {}
+
+
+def size_of(headers: Sequence[tuple[str, bytes]]) -> int:
+    """Return the bytes of the headers, framing included."""
+    return sum(len(name.encode()) + len(value or b"") + 10 for name, value in headers)
+
+
+def is_oversize(key: bytes | None, size: int) -> bool:
+    """Whether key and ``size`` bytes beside it are more than a record of ours can carry."""
+    return len(key or b"") + size + HEADER_ROOM > RECORD_LIMIT
+
+
+def _check_size(key: bytes | None, size: int) -> None:
+    if is_oversize(key, size + ENVELOPE_BYTES):
+        raise TooLarge(
+            f"the answer has {size:,} bytes, more than a record of {RECORD_LIMIT:,} bytes"
+            " can carry; ask for a shorter one"
+        )

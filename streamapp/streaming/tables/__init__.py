@@ -1,0 +1,1 @@
+"""Faust tables over topics of ours: answers, spend."""

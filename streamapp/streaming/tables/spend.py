@@ -1,0 +1,136 @@
+"""The table of what all workers have spent: global, and its changelog is ``llm.spend`` itself.
+
+Each worker appends its own sums and reads those of all; `llm/costs/spend.py` tells why that never
+counts twice. What Faust skips around a rebalance (docs/architecture.md) is read past Faust once
+the rebalance is over. Offsets do not tell it here, as they do for prompts: compaction leaves
+holes everywhere.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import faust
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from faust.exceptions import NotReady, ProducerSendError
+from faust.types import EventT
+from mode import Service
+
+from streamapp.llm.costs.spend import Spend
+from streamapp.settings import Settings
+from streamapp.streaming.broker.security import log_reader_options
+from streamapp.streaming.tables.topic_table import TopicTable
+
+log = structlog.get_logger(__name__)
+
+TABLE_SPEND = "spend"
+PARTITION = 0
+#: Seconds from one look for something to tell, or to read again, to the next.
+LOOK_S = 0.5
+
+#: Hands every record from an offset on to ``take``, up to the topic's end; returns that.
+Read = Callable[[int, Callable[[bytes, bytes | None], None]], Awaitable[int]]
+
+
+class SpendTable(TopicTable):
+    """What was spent, kept in ``spend``, which forgets past windows.
+
+    Args:
+        app: Its workers all hold the whole table.
+        topic: One partition, compacted.
+        spend: Told to the others, and told of them.
+        read: Reads the topic past Faust; raises ``KafkaError``.
+    """
+
+    def __init__(self, app: faust.App, *, topic: str, spend: Spend, read: Read) -> None:
+        self._spend = spend
+        self._read = read
+        self._position = 0  # of Faust's reading
+        self._whole_to = 0  # nothing below was missed
+        self._seen_rebalances = 0
+        super().__init__(app, name=TABLE_SPEND, topic=topic)
+
+    async def on_changelog_event(self, event: EventT[Any]) -> None:
+        """Hear of a sum."""
+        message = event.message
+        self._spend.merge(message.key, message.value)
+        self._position = max(self._position, message.offset + 1)
+
+    def apply_changelog_batch(self, batch: Any) -> None:
+        """Leave the data alone: ``on_changelog_event`` has told the sums."""
+
+    async def tell(self) -> None:
+        """Append the own sums that changed; return when the broker has them, or wait for later."""
+        try:
+            deliveries = [
+                await self.app.producer.send(self._topic, key, value, PARTITION, None, None)
+                for key, value in self._spend.take()
+            ]
+            # A cancelled task must not cancel the producer's own futures.
+            await asyncio.shield(asyncio.gather(*deliveries))
+        except (KafkaError, ProducerSendError, NotReady) as error:
+            self._spend.untold()
+            log.warning("spend.not_told", error=type(error).__name__)
+
+    @Service.task
+    async def _keep_telling(self) -> None:
+        while not self.should_stop:
+            await self.sleep(LOOK_S)
+            await self.tell()
+
+    @Service.task
+    async def _keep_whole(self) -> None:
+        while not self.should_stop:
+            await self.sleep(LOOK_S)
+            await self.look_again()
+
+    async def look_again(self) -> None:
+        """Read what Faust may have skipped, once after each rebalance."""
+        if self.app.rebalancing:
+            return
+        rebalances = self.app.rebalancing_count
+        if rebalances == self._seen_rebalances:
+            self._whole_to = max(self._whole_to, self._position)
+            return
+        try:
+            self._whole_to = await self._read(self._whole_to, self._spend.merge)
+        except KafkaError as error:
+            log.warning("spend.not_read", error=type(error).__name__)
+        else:
+            self._seen_rebalances = rebalances
+
+
+class SpendTopic:
+    """Reads the topic with a consumer of its own, of no group; made anew for each reading."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._place = TopicPartition(settings.topic("spend"), PARTITION)
+
+    async def read(self, start: int, take: Callable[[bytes, bytes | None], None]) -> int:
+        """Hand the key and value of every record from ``start`` on to ``take``.
+
+        Returns:
+            The topic's end, as it was when the reading began.
+
+        Raises:
+            KafkaError: No broker answered.
+        """
+        place = self._place
+        consumer = AIOKafkaConsumer(
+            **log_reader_options(self._settings),
+        )
+        try:
+            await consumer.start()
+            consumer.assign([place])
+            consumer.seek(place, start)
+            end: int = (await consumer.end_offsets([place]))[place]
+            while await consumer.position(place) < end:
+                for records in (await consumer.getmany(timeout_ms=1000)).values():
+                    for record in records:
+                        take(record.key or b"", record.value)
+            return end
+        finally:
+            await consumer.stop()

@@ -1,0 +1,1 @@
+"""The in-flight window, its partitions and the right to write."""

@@ -1,0 +1,381 @@
+"""The in-flight window: many records at once, acked in order, ordered per key, nothing lost.
+
+Faust commits an offset by the acks it gets, and steps over records when acks come out of order
+(faust-streaming issue 606). So one agent takes records in order and hands each to this window;
+the window runs them concurrently and acks a partition's records only in delivery order. The
+eight invariants, each held by ``tests/unit/streaming/window/test_window.py``:
+
+1. A partition's acks follow its delivery order: the committed offset never passes an
+   unfinished record.
+2. Records of one key run one at a time, in offset order; one that waits behind its key takes
+   no slot.
+3. Running records never exceed ``max_in_flight``, running and waiting ones never
+   ``max_pending``; past that ``take`` waits, Faust's queue fills and it pauses the partitions.
+4. A closed window acks nothing and its lease tells tasks to write nothing; it opens again only
+   with a new generation's positions, and takes only records of that generation.
+5. A record is acked when ``run`` returns, and ``run`` returns only after the delivery report.
+6. An exception of ``run`` is reported to ``on_fatal``; that record is never acked.
+7. ``close`` drains for a bounded time what runs, and what waits before something that ran and
+   would keep it from being committed; it gives back what else waits, after a moment also what
+   was begun and only waits to be let through, and cancels the rest.
+8. Contiguity: a partition's records are taken at exactly the next expected offset. A lower one
+   is a redelivery and dropped; a higher one is a gap and sought back, until the log itself
+   says that it holds nothing there.
+
+Nothing of Faust runs here: a record is anything with the shape of its ``Event``.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from contextvars import Context, copy_context
+from itertools import chain
+from typing import Any, Literal, Protocol
+
+from faust.types import TP
+
+from streamapp.streaming.window.lease import Lease, LeaseLost
+from streamapp.streaming.window.partition_state import Lane, Verdict
+
+Ordering = Literal["key", "partition", "none"]
+
+#: A full window takes again when an eighth of it is free: to wake who feeds it for each record
+#: that finishes costs as much as to take one. It looks so often, too, lest a long queue behind
+#: one slow key keep the other keys' records out; seconds.
+PATIENCE_S = 0.05
+
+#: Longest wait for cancelled records to end, seconds: a processor that does not let itself be
+#: cancelled must not hold up the group. It writes nothing any more, for its lease has ended.
+CANCEL_S = 3.0
+
+#: How long a drain lets records wait for a limit, a budget or a provider that is down. Those
+#: that a limit lets through meanwhile need not be given back behind others that were answered.
+#: At most half of the drain.
+TURN_S = 5.0
+_LOOK_S = 0.25
+
+
+class Message(Protocol):
+    """What the window reads of Faust's ``Message``."""
+
+    tp: TP
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    generation_id: int
+
+    @property
+    def headers(self) -> Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None:
+        """The record's headers, as Faust has them."""
+        ...
+
+
+class Event(Protocol):
+    """What the window uses of Faust's ``Event``."""
+
+    message: Message
+
+    def ack(self) -> bool:
+        """Mark the record's offset as safe to commit."""
+        ...
+
+
+class Entry:
+    """One taken record.
+
+    Attributes:
+        order: Records of equal order run one at a time; None runs at once.
+        is_done: Finished, perhaps behind an unfinished one of its partition.
+    """
+
+    __slots__ = ("context", "event", "is_done", "lane", "lease", "offset", "order")
+
+    def __init__(self, event: Event, lane: Lane, lease: Lease, order: Hashable | None) -> None:
+        self.event = event
+        self.offset = event.message.offset
+        self.lane = lane
+        self.lease = lease
+        self.order = order
+        self.is_done = False
+        # Faust's current_event() lives in the context of the agent's iteration; a task started
+        # later, from another record's task, must not inherit that one's.
+        self.context = copy_context()
+
+
+class Window:
+    """Runs taken records under the invariants of the module.
+
+    Args:
+        run: Brings one record to its outcome and returns after that was delivered; asks
+            ``lease.is_valid`` before each write.
+        seek: Moves the fetch position of a partition back to an offset.
+        first_from: Returns the first offset at or above the given one at which the log holds
+            a record, read past Faust; None where it cannot be told now.
+        on_fatal: Called with the exception of ``run``; the record stays unacked.
+        on_gap: Called with the partition at each gap seen.
+        is_awake: Whether this process did not sleep through its session.
+        only_waits: Whether what runs in a context can be given back at no cost.
+        max_in_flight: Upper bound of running records.
+        max_pending: Upper bound of running and waiting records together.
+        ordering: ``key``, ``partition`` or ``none``.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Event, Lease], Coroutine[Any, Any, None]],
+        *,
+        seek: Callable[[TP, int], Awaitable[None]],
+        first_from: Callable[[TP, int], Awaitable[int | None]],
+        on_fatal: Callable[[BaseException], None],
+        on_gap: Callable[[TP], None] = lambda tp: None,
+        is_awake: Callable[[], bool] = lambda: True,
+        only_waits: Callable[[Context], bool] = lambda context: False,
+        max_in_flight: int,
+        max_pending: int,
+        ordering: Ordering = "key",
+    ) -> None:
+        self._run = run
+        self._seek = seek
+        self._first_from = first_from
+        self._on_fatal = on_fatal
+        self._on_gap = on_gap
+        self._is_awake = is_awake
+        self._only_waits = only_waits
+        self._max_in_flight = max_in_flight
+        self._max_pending = max_pending
+        self._low_water = max_pending - max(1, max_pending // 8)
+        self._ordering = ordering
+        self._lease = Lease(-1)
+        self._is_open = False
+        self._is_fenced = False
+        self._lanes: dict[TP, Lane] = {}
+        self._delivered: dict[TP, set[int]] = {}
+        self._behind: dict[Hashable, deque[Entry]] = {}
+        self._ready: deque[Entry] = deque()
+        self._tasks: dict[asyncio.Task[None], Entry] = {}
+        self._waiting = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records are taken."""
+        return self._is_open
+
+    @property
+    def is_fenced(self) -> bool:
+        """Whether ``fence`` closed it, and not ``close``."""
+        return self._is_fenced
+
+    @property
+    def in_flight(self) -> int:
+        """Records running now."""
+        return len(self._tasks)
+
+    @property
+    def pending(self) -> int:
+        """Records taken and not running: behind their key or without a slot."""
+        return self._waiting
+
+    @property
+    def lanes(self) -> Mapping[TP, Lane]:
+        """The partitions of the open generation."""
+        return self._lanes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether ``take`` would wait."""
+        return len(self._tasks) + self._waiting >= self._max_pending
+
+    def messages(self) -> Iterator[Message]:
+        """Yield the unfinished records that were taken, for whoever asks after one."""
+        queues = (self._tasks.values(), self._ready, *self._behind.values())
+        for entry in chain.from_iterable(queues):
+            yield entry.event.message
+
+    def open(self, generation: int, positions: Mapping[TP, int]) -> None:
+        """Take records of ``generation`` from now on.
+
+        Args:
+            generation: The group's generation that every record must carry.
+            positions: The next offset of each assigned partition: the committed one, or 0.
+        """
+        self._discard()
+        self._delivered = {
+            tp: kept
+            for tp, offsets in self._delivered.items()
+            if (kept := {offset for offset in offsets if offset >= positions.get(tp, 0)})
+        }
+        self._lease = Lease(generation, self._is_awake)
+        self._lanes = {tp: Lane(tp, expected) for tp, expected in positions.items()}
+        self._is_open = True
+        self._is_fenced = False
+
+    async def close(self, drain_s: float) -> tuple[dict[TP, int], int]:
+        """Take nothing more, finish what was begun, give the rest back.
+
+        Args:
+            drain_s: Longest wait for records to finish, seconds; what is left is cancelled.
+
+        Returns:
+            The next offset to commit of each partition that finished anything, and how many
+            records were cancelled.
+        """
+        self._is_open = False
+        self._give_back()
+        self._changed.set()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + drain_s
+        turn_end = loop.time() + min(TURN_S, drain_s / 2)
+        gone: list[asyncio.Task[None]] = []
+        while self._tasks and (left_s := end - loop.time()) > 0:
+            await asyncio.wait(list(self._tasks), timeout=min(left_s, _LOOK_S))
+            if loop.time() >= turn_end:
+                gone += self._cancel_waiting()
+        finished = {tp: lane.acked for tp, lane in self._lanes.items() if lane.acked is not None}
+        cut = list(self._tasks)
+        self._discard()
+        if gone or cut:
+            await asyncio.wait([*gone, *cut], timeout=CANCEL_S)
+        return finished, len(cut)
+
+    def fence(self) -> None:
+        """Close at once and write nothing more: this worker may have lost its generation."""
+        self._discard()
+        self._is_fenced = True
+
+    async def take(self, event: Event) -> bool:
+        """Take the record once there is room, or drop it.
+
+        Returns:
+            False where it was dropped: the window is closed or of another generation, the
+            partition is not ours, or the offset is not the expected one. Whatever is dropped
+            unfinished is fetched again.
+        """
+        while self.is_full and self._is_open:
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._changed.wait()
+        message = event.message
+        lease, tp = self._lease, message.tp
+        lane = self._lanes.get(tp)
+        if not self._is_open or lane is None or message.generation_id != lease.generation:
+            return False
+        verdict = lane.judge(message.offset)
+        if verdict is Verdict.COMEBACK:
+            first = await self._first_from(tp, lane.expected)
+            if not self._is_open or lease is not self._lease:
+                return False
+            if first == message.offset:
+                lane.pass_hole(first)
+                verdict = Verdict.NEXT
+        if verdict is not Verdict.NEXT:
+            if verdict in (Verdict.GAP, Verdict.COMEBACK):
+                self._on_gap(tp)
+                await self._seek(tp, lane.expected)
+            return False
+        entry = Entry(event, lane, lease, self._order(message))
+        lane.append(entry)
+        if message.offset in self._delivered.get(tp, ()):
+            # This worker delivered its outcome in an older generation, and could not ack it
+            # behind an unfinished record: once is enough.
+            entry.is_done = True
+            lane.ack_finished()
+        else:
+            self._schedule(entry)
+        return True
+
+    def _order(self, message: Message) -> Hashable | None:
+        if self._ordering == "partition":
+            return message.tp
+        if self._ordering == "key" and message.key is not None:
+            return (message.tp, message.key)
+        return None
+
+    def _schedule(self, entry: Entry) -> None:
+        if entry.order is not None:
+            queue = self._behind.get(entry.order)
+            if queue is not None:
+                queue.append(entry)
+                self._waiting += 1
+                return
+            self._behind[entry.order] = deque()
+        if len(self._tasks) < self._max_in_flight:
+            self._start(entry)
+        else:
+            self._ready.append(entry)
+            self._waiting += 1
+
+    def _start(self, entry: Entry) -> None:
+        task = asyncio.get_running_loop().create_task(
+            self._run(entry.event, entry.lease), context=entry.context
+        )
+        self._tasks[task] = entry
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        entry = self._tasks.pop(task, None)
+        if entry is None:  # of an older generation
+            return
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if isinstance(error, LeaseLost):
+            return  # the process slept, and is about to be fenced
+        if error is not None:
+            self._on_fatal(error)
+            return
+        entry.is_done = True
+        entry.lane.ack_finished()
+        if entry.order is not None:
+            queue = self._behind[entry.order]
+            if queue:
+                self._ready.append(queue.popleft())
+            else:
+                del self._behind[entry.order]
+        while self._ready and len(self._tasks) < self._max_in_flight:
+            self._waiting -= 1
+            self._start(self._ready.popleft())
+        if len(self._tasks) + self._waiting <= self._low_water:
+            self._changed.set()
+
+    def _give_back(self) -> None:
+        """Let go of what waits, but for what stands before a record that was begun.
+
+        Were that given back, what ran behind it could not be committed, and would be answered
+        twice.
+        """
+        begun: dict[TP, int] = {}
+        for entry in self._tasks.values():
+            begun[entry.lane.tp] = max(begun.get(entry.lane.tp, -1), entry.offset)
+        for tp, lane in self._lanes.items():
+            begun[tp] = max(begun.get(tp, -1), *lane.delivered, -1)
+
+        def kept(entries: deque[Entry]) -> deque[Entry]:
+            return deque(entry for entry in entries if entry.offset < begun[entry.lane.tp])
+
+        self._ready = kept(self._ready)
+        self._behind = {order: kept(entries) for order, entries in self._behind.items()}
+        self._waiting = len(self._ready) + sum(map(len, self._behind.values()))
+
+    def _cancel_waiting(self) -> list[asyncio.Task[None]]:
+        """Give back what runs and only waits to be let through; return its tasks."""
+        waiting = [task for task, entry in self._tasks.items() if self._only_waits(entry.context)]
+        for task in waiting:
+            del self._tasks[task]
+            task.cancel()
+        return waiting
+
+    def _discard(self) -> None:
+        """End the generation: no task of it writes or acks from here on."""
+        self._is_open = False
+        self._lease.end()
+        for tp, lane in self._lanes.items():
+            self._delivered.setdefault(tp, set()).update(lane.delivered)
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks:
+            task.cancel()
+        self._lanes = {}
+        self._behind.clear()
+        self._ready.clear()
+        self._waiting = 0
+        self._changed.set()

@@ -1,0 +1,33 @@
+"""Times as people write them."""
+
+import pytest
+
+from streamapp.records.timestamps import moment
+
+NOW = 2_000_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", NOW - 90),
+        ("30m", NOW - 1_800),
+        ("1.5h", NOW - 5_400),
+        ("7d", NOW - 604_800),
+        ("1970-01-02", 86_400),
+        ("1970-01-01T01:00", 3_600),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1970-01-01T00:00:01Z", 1),
+        ("1700000000.5", 1_700_000_000.5),
+    ],
+)
+def test_moment_is_an_age_a_time_or_seconds(text: str, seconds: float) -> None:
+    """Without a zone a time is UTC."""
+    assert moment(text, now=NOW) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7w", "-1h", "nan", "1e999", "²s", "9" * 400])
+def test_what_is_no_moment_says_what_to_write(text: str) -> None:
+    """The message has examples."""
+    with pytest.raises(ValueError, match="write an age like 30m"):
+        moment(text, now=NOW)

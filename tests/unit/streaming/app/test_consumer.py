@@ -1,0 +1,261 @@
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import pytest
+from faust.transport.consumer import Consumer as FaustConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+
+from streamapp.streaming.app.consumer import AT_ONCE, FETCH_MAX_WAIT_MS, Consumer, Feeding, events
+
+
+class Tasks:
+    """Counts the tasks that the loop makes."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> Any:
+        self.made += 1
+        return asyncio.Task(coro, loop=loop, **kwargs)
+
+
+async def test_hand_over_with_room_takes_no_task() -> None:
+    """A hand-over that does not wait costs no task, and what watches it is let go."""
+    suspended, tasks = asyncio.Event(), Tasks()
+    asyncio.get_running_loop().set_task_factory(tasks)
+
+    async def hand_over() -> str:
+        return "taken"
+
+    result = await Feeding().wait_first(hand_over(), suspended.wait())
+
+    assert (result.results, result.stopped) == (["taken"], False)
+    assert tasks.made == 0
+
+
+async def test_hand_over_that_waits_goes_on_where_it_was() -> None:
+    """What was begun is not begun again, and its end is waited for."""
+    steps, room = [], asyncio.Event()
+
+    async def hand_over() -> str:
+        steps.append("begun")
+        await room.wait()
+        steps.append("put")
+        await asyncio.sleep(0)
+        return "taken"
+
+    waiting = asyncio.create_task(Feeding().wait_first(hand_over(), asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    room.set()
+
+    assert (await waiting).results == ["taken"]
+    assert steps == ["begun", "put"]
+
+
+async def test_suspended_flow_gives_a_waiting_hand_over_up() -> None:
+    """A rebalance does not wait for room in the stream; the hand-over runs its clean-up."""
+    suspended, cleaned = asyncio.Event(), []
+
+    async def hand_over() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(True)
+
+    waiting = asyncio.create_task(Feeding().wait_first(hand_over(), suspended.wait()))
+    await asyncio.sleep(0)
+    suspended.set()
+
+    await asyncio.wait_for(waiting, 5)
+    await asyncio.sleep(0)
+    assert cleaned == [True]
+
+
+async def test_waiting_hand_over_handles_what_it_waits_for() -> None:
+    """An error or a cancellation comes where the hand-over waits, and it may wait on."""
+    failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    ends: list[str] = []
+
+    async def hand_over() -> None:
+        try:
+            await failing
+        except LookupError:
+            ends.append("handled")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+
+    waiting = asyncio.create_task(Feeding().wait_first(hand_over(), asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    failing.set_exception(LookupError())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await asyncio.sleep(0)
+
+    assert ends == ["handled", "cancelled"]
+
+
+async def test_stop_gives_a_waiting_hand_over_up() -> None:
+    """A consumer that stops says so."""
+    feeding = Feeding()
+    waiting = asyncio.create_task(
+        feeding.wait_first(asyncio.Event().wait(), asyncio.Event().wait())
+    )
+    await asyncio.sleep(0)
+
+    feeding._stopped.set()
+
+    assert (await asyncio.wait_for(waiting, 5)).stopped
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_error_of_a_hand_over_comes_out(waits: bool) -> None:
+    """What the hand-over raises is raised, whether it had to wait or not."""
+
+    async def hand_over() -> None:
+        if waits:
+            await asyncio.sleep(0)
+        raise LookupError("no channel")
+
+    with pytest.raises(LookupError, match="no channel"):
+        await Feeding().wait_first(hand_over(), asyncio.Event().wait())
+
+
+def test_consumer_waits_in_this_way() -> None:
+    """Faust's loop over fetched records calls our ``wait_first``."""
+    assert Consumer.wait_first is Feeding.wait_first
+    assert "wait_first" in FaustConsumer._drain_messages.__code__.co_names
+
+
+class FakeStream:
+    """A stream of Faust's shape: events come one by one, or wait in the channel's queue."""
+
+    def __init__(self, first: list[Any], waiting: list[Any]) -> None:
+        self.heard: list[Any] = []
+        self.current: list[Any] = []
+        self._first = first
+        self.channel = SimpleNamespace(queue=asyncio.Queue())
+        for event in waiting:
+            self.channel.queue.put_nowait(event)
+        self.is_active = True
+        self.app = SimpleNamespace(
+            sensors=SimpleNamespace(
+                on_stream_event_in=lambda tp, offset, stream, event: self.heard.append(offset),
+                on_stream_event_out=lambda tp, offset, stream, event, state: None,
+            ),
+            consumer=SimpleNamespace(track_message=lambda message: self.tracked(message)),
+            flow_control=SimpleNamespace(is_active=lambda: self.is_active),
+        )
+        self.unacked: list[int] = []
+
+    def tracked(self, message: Any) -> None:
+        self.unacked.append(message.offset)
+
+    def _set_current_event(self, event: Any) -> None:
+        self.current.append(event.message.offset)
+
+    async def events(self) -> Any:
+        for event in self._first:
+            yield event
+
+
+def event(offset: int) -> Any:
+    """An event as Faust hands it to a stream."""
+    return SimpleNamespace(message=SimpleNamespace(tp="tp", offset=offset, tracked=False))
+
+
+async def test_waiting_events_come_in_one_turn() -> None:
+    """What waits behind an event follows it in order, tracked and current as Faust does it."""
+    stream, turns = FakeStream([event(0)], [event(1), event(2)]), 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+
+    asyncio.get_running_loop().call_soon(turn)
+    taken = [event.message.offset async for event in events(stream)]  # type: ignore[arg-type]
+
+    assert taken == [0, 1, 2]
+    assert stream.unacked == stream.heard == stream.current == [1, 2]
+    assert turns == 0
+
+
+async def test_batches_leave_turns_to_others() -> None:
+    """A long queue is taken in parts, each begun by Faust, which lets the loop turn."""
+    waiting = [event(offset) for offset in range(1, 2 * AT_ONCE)]
+    stream = FakeStream([event(0)], waiting)
+
+    taken = [event.message.offset async for event in events(stream)]  # type: ignore[arg-type]
+
+    assert taken == list(range(AT_ONCE + 1))
+    assert stream.channel.queue.qsize() == AT_ONCE - 1
+
+
+async def test_suspended_flow_leaves_what_waits() -> None:
+    """In a rebalance Faust clears the queue: nothing of it is taken."""
+    stream = FakeStream([event(0)], [event(1)])
+    stream.is_active = False
+
+    taken = [event.message.offset async for event in events(stream)]  # type: ignore[arg-type]
+
+    assert taken == [0]
+
+
+def test_faust_still_turns_the_loop_for_each_event() -> None:
+    """The reason for taking many at once; when it is gone, so can be ``events``."""
+    source = Path(faust.__file__).parent / "_cython" / "streams.pyx"
+
+    assert "            await sleep(0)\n" in source.read_text()
+
+
+async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
+    """What is paused or assigned while a broker is asked waits for that answer."""
+    app = faust.App("fetch-test", broker="kafka://127.0.0.1:1", env={})
+
+    async def ignore(*args: Any) -> None: ...
+
+    consumer = Consumer(
+        app.transport,
+        callback=ignore,
+        on_partitions_revoked=ignore,
+        on_partitions_assigned=ignore,
+        loop=asyncio.get_running_loop(),
+        beacon=app.beacon,
+    )
+    thread = consumer._thread
+    theirs = AIOKafkaConsumerThread._create_worker_consumer(thread, app.transport)
+    ours = thread._create_worker_consumer(app.transport)
+    thread.thread_loop.close()
+    for client in (theirs, ours):
+        await client.stop()
+
+    assert vars(theirs)["_fetch_max_wait_ms"] == 1_500
+    assert vars(ours)["_fetch_max_wait_ms"] == FETCH_MAX_WAIT_MS
+
+
+async def test_seek_runs_in_the_thread_of_the_client() -> None:
+    """A fetch reads in that thread what a seek changes."""
+    called: list[tuple[Any, ...]] = []
+
+    class Thread:
+        async def call_thread(self, method: Any, *args: Any) -> None:
+            called.append((method, *args))
+
+        def seek(self, partition: TP, offset: int) -> None:
+            raise AssertionError("in the app's own thread")
+
+    consumer = Consumer.__new__(Consumer)
+    consumer._thread = Thread()  # type: ignore[assignment]
+
+    await consumer._seek(TP("llm.requests", 3), 7)
+
+    assert called == [(consumer._thread.seek, TP("llm.requests", 3), 7)]

@@ -1,0 +1,95 @@
+"""What the dashboard is told: every number that it draws is really counted."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from streamapp.settings import Settings
+from streamapp.streaming.app.snapshot import Snapshots
+from streamapp.streaming.delivery.outcomes import Observed
+from streamapp.telemetry.metrics import Metrics
+
+OWN, OTHER = "http://here:6066/", "http://there:6066/"
+
+
+class Ledger:
+    """An empty one."""
+
+    size_bytes = 0
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Healthy:
+    """Nothing is wrong."""
+
+    def liveness(self) -> dict[str, Any]:
+        return {}
+
+    readiness = liveness
+
+    def degraded(self) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """Counts of nothing yet."""
+    return Metrics()
+
+
+@pytest.fixture
+def app() -> Any:
+    """A worker of a group of two, as far as a snapshot looks at it."""
+    topics = {"llm.requests": [1, 0], "llm.usage": [7]}
+    return SimpleNamespace(
+        conf=SimpleNamespace(canonical_url=OWN),
+        window=SimpleNamespace(in_flight=3, pending=1, lanes={}),
+        ledger=Ledger(),
+        assignor=SimpleNamespace(external_topic_distribution={OTHER: topics, OWN: {}}),
+        is_draining=False,
+        commit_age_s=0.0,
+    )
+
+
+@pytest.fixture
+def snapshots(app: Any, metrics: Metrics) -> Snapshots:
+    """The snapshots of that worker."""
+    return Snapshots(
+        app,
+        settings=Settings(_env_file=None),
+        metrics=metrics,
+        outcomes=Observed(metrics),
+        health=Healthy(),
+    )
+
+
+def test_each_series_is_fed(snapshots: Snapshots, metrics: Metrics) -> None:
+    """Whatever is counted arrives under the name that the page draws it by, with its labels."""
+    metrics.answered(type="chat", duration_s=1)
+    metrics.buried(type="chat", kind="expired")
+    metrics.called("p", "m", "ok", 0.1)
+    metrics.spent("p", "m", input_tokens=1, output_tokens=2, usd=0.5)
+    metrics.looked_up("memory", hit=True)
+    metrics.waited("p", 2.0)
+    metrics.retried("p", "timeout")
+    metrics.watch_each("breaker_state", "State.", label="provider", read=lambda: {"p": 1})
+
+    now = snapshots.now()
+
+    assert now["records"] == [[["chat", "answered"], 1], [["chat", "dead_letter"], 1]]
+    assert now["dead_letters"] == [[["expired"], 1]]
+    assert now["calls"] == [[["p", "m", "ok"], 1]]
+    assert now["tokens"] == [[["p", "m", "input"], 1], [["p", "m", "output"], 2]]
+    assert now["cost_usd"] == [[["p", "m"], 0.5]]
+    assert now["cache"] == [[["memory", "hit"], 1]]
+    assert now["rate_limit_wait_s"] == [[["p"], 2.0]]
+    assert now["retries"] == [[["p", "timeout"], 1]]
+    assert now["breakers"] == [[["p"], 1]]
+
+
+def test_workers_are_told_with_their_requests_partitions(snapshots: Snapshots) -> None:
+    """This worker is the first, whether or not it has any."""
+    assert list(snapshots.workers().items()) == [(OWN, []), (OTHER, [0, 1])]

@@ -1,0 +1,117 @@
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from streamapp.streaming.app.watchdog import LOOP_STUCK_S, Watchdog, broker_answers
+from tests.fakes import FakeClock
+
+
+class Fixture:
+    def __init__(self, *, answers: bool = True) -> None:
+        self.clock = FakeClock()
+        self.ended: list[int] = []
+        self.answers = answers
+        self.watchdog = Watchdog(lambda: self.answers, clock=self.clock, end=self.ended.append)
+
+
+def test_stop_in_time_ends_nothing() -> None:
+    """Before its limit a stopping process is left alone."""
+    fixture = Fixture()
+    fixture.watchdog.end_in(10, "drain")
+
+    fixture.clock.advance(9)
+    fixture.watchdog.pulse()
+    fixture.watchdog.look()
+
+    assert fixture.ended == []
+
+
+def test_stop_past_its_limit_ends_the_process() -> None:
+    """A stop that hangs, say on a broker that is gone, ends non-zero."""
+    fixture = Fixture()
+    fixture.watchdog.end_in(10, "drain")
+    fixture.watchdog.end_in(1_000, "a second signal does not put it off")
+
+    fixture.clock.advance(10)
+    fixture.watchdog.pulse()
+    fixture.watchdog.look()
+
+    assert fixture.ended == [1]
+
+
+def test_stuck_loop_ends_the_process() -> None:
+    """A loop that does not come back is ended, since it cannot end itself."""
+    fixture = Fixture()
+
+    fixture.clock.advance(LOOP_STUCK_S + 1)
+    fixture.watchdog.look()
+
+    assert fixture.ended == [1]
+
+
+def test_pulse_tells_how_long_the_loop_slept() -> None:
+    """The silence between two pulses shows a stopped process."""
+    fixture = Fixture()
+    fixture.watchdog.pulse()
+
+    fixture.clock.advance(30)
+
+    assert fixture.watchdog.loop_lag_s == 30
+    assert fixture.watchdog.pulse() == 30
+    assert fixture.watchdog.loop_lag_s == 0
+
+
+def test_broker_silence_grows_until_it_answers() -> None:
+    """The time since the last answer is what readiness looks at."""
+    fixture = Fixture(answers=False)
+    fixture.clock.advance(20)
+    fixture.watchdog.pulse()
+    fixture.watchdog.look()
+    assert fixture.watchdog.broker_silence_s == 20
+
+    fixture.answers = True
+    fixture.watchdog.look()
+    assert fixture.watchdog.broker_silence_s == 0
+
+
+@contextmanager
+def listener(answer: bytes | None) -> Iterator[str]:
+    """A socket that answers one request so, or accepts and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closing = threading.Event()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                if answer is not None:
+                    connection.recv(64)
+                    connection.sendall(answer)
+                closing.wait(5)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        closing.set()
+        thread.join()
+
+
+def test_broker_that_answers_is_seen() -> None:
+    """An answer to the protocol's first request is contact."""
+    with listener(struct.pack(">ii", 4, 1)) as broker:
+        assert broker_answers([broker], ssl_context=None, timeout_s=2)
+
+
+def test_broker_that_only_accepts_is_not_seen() -> None:
+    """A stopped broker's kernel still accepts connections; that is no contact."""
+    with listener(None) as broker:
+        assert not broker_answers([broker], ssl_context=None, timeout_s=0.05)
+
+
+def test_closed_port_is_not_seen() -> None:
+    """Nobody listening is no contact."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+    assert not broker_answers([f"127.0.0.1:{port}"], ssl_context=None, timeout_s=0.5)

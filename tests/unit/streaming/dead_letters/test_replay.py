@@ -1,0 +1,182 @@
+"""Sending records again."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaTimeoutError
+
+from streamapp.records.dead_letter import REPLAYS
+from streamapp.settings import Settings
+from streamapp.streaming.dead_letters.replay import MAX_REPLAYS, Replay
+from streamapp.streaming.dead_letters.stored import Letter
+from tests.fakes import FakeClock
+from tests.support.letters import headers_of, record, request
+
+NOTES = "llm.requests-dlt-replays"
+
+
+class Broker:
+    """Takes records, up to ``room`` of them; then every delivery fails."""
+
+    def __init__(self, room: int = 1_000_000) -> None:
+        self.taken: list[tuple[Any, ...]] = []
+        self.at: list[float] = []
+        self.clock = FakeClock()
+        self.room = room
+
+    async def send(self, *fields: Any) -> asyncio.Future[None]:
+        delivery: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.room <= 0:
+            delivery.set_exception(KafkaTimeoutError())
+            return delivery
+        self.room -= 1
+        self.taken.append(fields)
+        self.at.append(self.clock.now)
+        delivery.set_result(None)
+        return delivery
+
+    def of(self, topic: str) -> list[tuple[Any, ...]]:
+        return [fields for fields in self.taken if fields[0] == topic]
+
+
+def letter(id: str = "r", **fields: Any) -> Letter:
+    own = fields.pop("own", [])
+    found = Letter.of(record(request(id), [*own, *headers_of(id, **fields)]))
+    assert found is not None
+    return found
+
+
+async def each(letters: list[Letter]) -> AsyncIterator[Letter]:
+    for one in letters:
+        yield one
+
+
+async def replay(
+    broker: Broker, *letters: Letter, replayed: set[bytes] | None = None, rate_per_s: float = 1e6
+) -> Counter[str]:
+    results = Counter[str]()
+    work = Replay(
+        Settings(_env_file=None), broker.send, clock=broker.clock, sleep=broker.clock.sleep
+    )
+    await work(
+        each(list(letters)),
+        set() if replayed is None else replayed,
+        rate_per_s=rate_per_s,
+        on_result=lambda letter, result: results.update([result]),
+    )
+    return results
+
+
+async def test_record_goes_back_as_it_was() -> None:
+    """Topic, partition, key, bytes and headers are the record's; history is counted on."""
+    broker = Broker()
+    earlier = [(REPLAYS, b"1"), ("streamapp.attempts", b"4")]
+    one = letter(partition=2, own=[("tag", b"a"), ("tag", b"b")], earlier=earlier)
+
+    assert await replay(broker, one) == {"sent": 1}
+
+    topic, key, value, partition, _, headers = broker.of("llm.requests")[0]
+    assert (topic, key, value, partition) == ("llm.requests", b"k", request("r"), 2)
+    assert headers == [
+        ("tag", b"a"),
+        ("tag", b"b"),
+        ("streamapp.replays", b"2"),
+        ("streamapp.attempts", b"4"),
+        ("streamapp.first-failure", b"2030-01-01T00:00:00+00:00"),
+    ]
+
+
+async def test_event_of_prompts_goes_back_to_prompts() -> None:
+    """A dead letter goes where its record stood."""
+    broker = Broker()
+
+    await replay(broker, letter(topic="llm.prompts"))
+
+    assert [fields[0] for fields in broker.taken] == ["llm.prompts", NOTES]
+
+
+async def test_partition_that_is_no_more_is_left_to_the_key() -> None:
+    """A topic with fewer partitions than before still takes the record."""
+    broker = Broker()
+
+    await replay(broker, letter(partition=99))
+
+    assert broker.of("llm.requests")[0][3] is None
+
+
+@pytest.mark.parametrize(
+    ("one", "result"),
+    [
+        (letter(topic="__consumer_offsets"), "foreign"),
+        (letter(earlier=[(REPLAYS, b"%d" % MAX_REPLAYS)]), "looping"),
+        (replace(letter(), headers=letter().headers | {"streamapp.value": "omitted"}), "omitted"),
+        (replace(letter(), headers=letter().headers | {"streamapp.key": "omitted"}), "omitted"),
+    ],
+    ids=["foreign topic", "loop", "value left out", "key left out"],
+)
+async def test_what_must_not_be_sent_is_not(one: Letter, result: str) -> None:
+    """A header decides neither the topic nor past the bound."""
+    broker = Broker()
+
+    assert await replay(broker, one) == {result: 1}
+    assert broker.taken == []
+
+
+async def test_record_is_sent_once() -> None:
+    """A note behind the delivery, and a second dead letter of one record, hold it back."""
+    broker, replayed = Broker(), set[bytes]()
+
+    assert await replay(broker, letter(), letter(), replayed=replayed) == {"sent": 1, "replayed": 1}
+    notes = {fields[2] for fields in broker.of(NOTES)}
+    assert await replay(broker, letter(), replayed=notes) == {"replayed": 1}
+    assert notes == replayed == {b"llm.requests-0@0"}
+
+
+async def test_rate_is_kept() -> None:
+    """The records leave evenly, also after a pause of the source."""
+    broker = Broker()
+
+    await replay(broker, *(letter(offset=n) for n in range(101)), rate_per_s=50)
+
+    sent = [at for at, fields in zip(broker.at, broker.taken, strict=True) if fields[0] != NOTES]
+    gaps = [after - before for before, after in pairwise(sent)]
+    assert sent[-1] - sent[0] == pytest.approx(2.0, abs=0.06)
+    assert max(gaps) <= 0.021
+
+
+async def test_broker_that_takes_no_more_ends_the_sending() -> None:
+    """What it did not take is told, not noted, and the rest is not tried one by one."""
+    broker = Broker(room=6)
+
+    results = await replay(broker, *(letter(offset=n) for n in range(1_000)))
+
+    assert sum(results.values()) == 1_000
+    assert results["sent"] == len(broker.of(NOTES)) < 10
+    assert results["undelivered"] == 1_000 - results["sent"]
+
+
+async def test_interrupted_replay_notes_what_it_sent() -> None:
+    """The same command given again goes on where it was cut off."""
+    broker = Broker()
+    begun = asyncio.Event()
+
+    async def endless() -> AsyncIterator[Letter]:
+        yield letter()
+        begun.set()
+        await asyncio.Event().wait()
+
+    work = Replay(Settings(_env_file=None), broker.send)
+    task = asyncio.create_task(
+        work(endless(), set(), rate_per_s=1_000, on_result=lambda letter, result: None)
+    )
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert len(broker.of(NOTES)) == 1

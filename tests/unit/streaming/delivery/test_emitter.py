@@ -1,0 +1,131 @@
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, NotEnoughReplicasError
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
+from faust.exceptions import ProducerSendError
+
+from streamapp.errors import DeliveryFailed
+from streamapp.streaming.delivery.emitter import Emitter
+from streamapp.streaming.window.lease import Lease, LeaseLost
+
+
+class FakeTopic:
+    """Fails as scripted: an exception at ``send`` or at the delivery, then delivers."""
+
+    def __init__(self, *failures: tuple[str, Exception]) -> None:
+        self.failures = list(failures)
+        self.delivered: list[tuple[Any, ...]] = []
+
+    def get_topic_name(self) -> str:
+        return "llm.responses"
+
+    async def send(self, *record: Any) -> asyncio.Future[Any]:
+        delivery: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if not self.failures:
+            self.delivered.append(record)
+            delivery.set_result("place")
+            return delivery
+        where, error = self.failures.pop(0)
+        if where == "send":
+            raise ProducerSendError("send") from error
+        delivery.set_exception(error)
+        return delivery
+
+
+class Waits:
+    """Records the waits; can end a lease in the first one."""
+
+    def __init__(self, ends: Lease | None = None) -> None:
+        self.waited: list[float] = []
+        self._ends = ends
+
+    async def __call__(self, wait_s: float) -> None:
+        self.waited.append(wait_s)
+        if self._ends:
+            self._ends.end()
+
+
+async def emit(topic: FakeTopic, lease: Lease, waits: Waits) -> Any:
+    emitter = Emitter(topic.send, sleep=waits)
+    return await emitter.emit(topic, lease, key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+
+
+async def test_record_is_sent_with_its_place() -> None:
+    """Topic, key, value and partition arrive as given, and its place comes back."""
+    topic, waits = FakeTopic(), Waits()
+
+    assert await emit(topic, Lease(1), waits) == "place"
+
+    assert topic.delivered == [("llm.responses", b"k", b"v", 3, None, None)]
+    assert waits.waited == []
+
+
+async def test_outage_is_waited_out() -> None:
+    """What the broker can recover from delays the record, with growing waits."""
+    topic = FakeTopic(
+        ("send", KafkaTimeoutError()),
+        ("delivery", NotEnoughReplicasError()),
+        ("delivery", KafkaTimeoutError()),
+    )
+    waits = Waits()
+
+    await emit(topic, Lease(1), waits)
+
+    assert len(topic.delivered) == 1
+    assert waits.waited == sorted(waits.waited)
+    assert len(waits.waited) == 3
+
+
+@pytest.mark.parametrize("where", ["send", "delivery"])
+async def test_refusal_is_final(where: str) -> None:
+    """What no waiting cures ends in an error, so that the process stops and nothing is acked."""
+    topic, waits = FakeTopic((where, MessageSizeTooLargeError())), Waits()
+
+    with pytest.raises(DeliveryFailed, match="MessageSizeTooLargeError"):
+        await emit(topic, Lease(1), waits)
+
+    assert waits.waited == []
+
+
+async def test_lost_lease_writes_nothing() -> None:
+    """A worker whose generation ended does not write."""
+    topic, lease = FakeTopic(), Lease(1)
+    lease.end()
+
+    with pytest.raises(LeaseLost):
+        await emit(topic, lease, Waits())
+
+    assert topic.delivered == []
+
+
+async def test_lease_lost_during_an_outage_ends_the_attempts() -> None:
+    """The next owner of the partition answers the record; this worker stops trying."""
+    topic, lease = FakeTopic(("delivery", KafkaTimeoutError())), Lease(1)
+
+    with pytest.raises(LeaseLost):
+        await emit(topic, lease, Waits(ends=lease))
+
+    assert topic.delivered == []
+
+
+async def test_cancelled_task_leaves_its_batch_alone() -> None:
+    """A record cancelled while it waits for its delivery takes no other down (aiokafka's batch)."""
+    place = TopicPartition("llm.responses", 3)
+    batch = MessageBatch(place, BatchBuilder(16_384, 0), ttl=40, linger_time=0)
+    topic = FakeTopic()
+
+    async def send(*record: Any) -> asyncio.Future[Any]:
+        return batch.append(b"k", b"v", None)
+
+    topic.send = send  # type: ignore[method-assign]
+    cancelled, other = (asyncio.ensure_future(emit(topic, Lease(1), Waits())) for _ in range(2))
+    await asyncio.sleep(0)
+
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    batch.done(base_offset=7)
+
+    assert (await other).offset == 8

@@ -1,0 +1,204 @@
+import pytest
+
+from streamapp.streaming.delivery.ledger import ENTRY_BYTES, Entry, Ledger, digest
+from streamapp.streaming.window.lease import Lease
+from tests.fakes import FakeClock
+
+
+class Changelog:
+    """Collects what was appended, and can refuse."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[bytes, bytes, int]] = []
+        self.error: Exception | None = None
+
+    async def append(self, key: bytes, value: bytes, partition: int, lease: Lease) -> None:
+        if self.error:
+            raise self.error
+        self.records.append((key, value, partition))
+
+
+class Fixture:
+    def __init__(self, *, ttl_s: float = 60.0, max_bytes: float = 10_000) -> None:
+        self.store: dict[bytes, bytes] = {}
+        self.changelog = Changelog()
+        self.clock = FakeClock()
+        self.committed: dict[int, int] = {}
+        self.lease = Lease(1)
+        self.ledger = Ledger(
+            lambda: self.store,
+            self.changelog.append,
+            committed=self.committed.get,
+            now=self.clock,
+            ttl_s=ttl_s,
+            max_bytes=max_bytes,
+        )
+
+    async def write(self, id: str, offset: int, answer: bytes = b'{"output":1}') -> Entry:
+        entry = Entry(digest(b"record"), 0, offset, self.ledger.expires_at(), answer)
+        await self.ledger.write(id, entry, self.lease)
+        return entry
+
+
+def test_entry_keeps_the_answer_byte_for_byte() -> None:
+    """What is emitted from the ledger equals what was emitted first."""
+    answer = '{"id":"r","output":"\\u0000 \U0001f600 \\"answer\\":{}"}'.encode()
+
+    entry = Entry(digest(b"x"), 3, 7, 1234.5, answer)
+
+    assert Entry.decode(entry.encode()) == entry
+
+
+def test_entry_keeps_a_dead_letter() -> None:
+    """The headers of a dead letter come back as they were."""
+    entry = Entry(digest(b"x"), 3, 7, 1234.5, dead_letter={"streamapp.error.kind": "rejected"})
+
+    assert Entry.decode(entry.encode()) == entry
+    assert entry.is_of(3, 7)
+    assert not entry.is_of(3, 8)
+
+
+async def test_written_id_is_found_after_its_delivery() -> None:
+    """An id is known once Kafka has it, on the partition of its record."""
+    fixture = Fixture()
+
+    entry = await fixture.write("r-1", 5)
+
+    assert fixture.ledger.lookup("r-1") == entry
+    assert fixture.changelog.records == [(b"r-1", entry.encode(), 0)]
+
+
+async def test_undelivered_entry_is_not_remembered() -> None:
+    """A local value that Kafka does not have would be lost with the process."""
+    fixture = Fixture()
+    fixture.changelog.error = RuntimeError("refused")
+
+    with pytest.raises(RuntimeError):
+        await fixture.write("r-1", 5)
+
+    assert fixture.ledger.lookup("r-1") is None
+    assert fixture.store == {}
+
+
+async def test_expired_id_is_forgotten_once_committed() -> None:
+    """Past its time an id is evicted without a tombstone."""
+    fixture = Fixture(ttl_s=60)
+    await fixture.write("old", 1)
+    fixture.committed[0] = 2
+
+    fixture.clock.advance(61)
+    await fixture.write("new", 2)
+
+    assert fixture.ledger.lookup("old") is None
+    assert set(fixture.store) == {b"new"}
+    assert len(fixture.changelog.records) == 2
+
+
+async def test_uncommitted_id_outlives_time_and_size() -> None:
+    """A record that may be redelivered is never forgotten."""
+    fixture = Fixture(ttl_s=60, max_bytes=1)
+    await fixture.write("a", 1)
+
+    fixture.clock.advance(61)
+    await fixture.write("b", 2)
+
+    assert set(fixture.store) == {b"a", b"b"}
+    assert fixture.ledger.lookup("a") is not None
+
+
+async def test_uncommitted_id_outlives_its_time_in_a_recovery() -> None:
+    """A rebalance forgets nothing that may be redelivered."""
+    fixture = Fixture(ttl_s=60)
+    await fixture.write("committed", 1)
+    await fixture.write("uncommitted", 2)
+    fixture.committed[0] = 2
+
+    fixture.clock.advance(61)
+    fixture.ledger.rebuild({0})
+
+    assert fixture.ledger.lookup("uncommitted") is not None
+    assert set(fixture.store) == {b"uncommitted"}
+
+
+async def test_size_bound_evicts_the_oldest() -> None:
+    """Memory is bounded by bytes, oldest first."""
+    fixture = Fixture(max_bytes=4_000)
+    fixture.committed[0] = 1_000
+
+    for offset in range(100):
+        await fixture.write(f"r-{offset}", offset, b'"%b"' % (b"x" * 50))
+
+    assert fixture.ledger.size_bytes <= 4_000
+    assert fixture.ledger.lookup("r-99") is not None
+    assert fixture.ledger.lookup("r-0") is None
+    assert len(fixture.store) == len(fixture.ledger)
+
+
+async def test_rewritten_id_counts_once() -> None:
+    """A dead-lettered id that is answered later takes no double room."""
+    fixture = Fixture()
+    await fixture.write("r", 1)
+    size = fixture.ledger.size_bytes
+
+    await fixture.write("r", 1)
+
+    assert (len(fixture.ledger), fixture.ledger.size_bytes) == (1, size)
+
+
+async def test_rebuild_keeps_our_partitions_within_their_time() -> None:
+    """After a recovery the index holds what is ours and fresh; the rest leaves the table."""
+    first = Fixture(ttl_s=60)
+    mine = await first.write("mine", 1)
+    foreign = Entry(digest(b"r"), 1, 4, first.ledger.expires_at(), b"{}")
+    stale = Entry(digest(b"r"), 0, 0, first.clock() - 1, b"{}")
+    second = Fixture()
+    second.committed[0] = 1
+    second.store.update(
+        {b"mine": mine.encode(), b"foreign": foreign.encode(), b"stale": stale.encode()}
+    )
+
+    second.ledger.rebuild({0})
+
+    assert second.ledger.lookup("mine") == mine
+    assert set(second.store) == {b"mine"}
+
+
+def test_digest_tells_records_apart() -> None:
+    """Equal bytes have equal digests, other bytes others; a null value has one too."""
+    assert digest(b"a") == digest(b"a") != digest(b"b")
+    assert len(digest(None)) == 32
+
+
+async def test_answers_are_found_by_the_fingerprints_of_their_calls() -> None:
+    """The table is a tier of the cache: by its index, and again after a recovery."""
+    fixture = Fixture()
+    entry = Entry(
+        digest(b"r"), 0, 1, fixture.ledger.expires_at(), b'{"output":"x"}', fingerprint="f00"
+    )
+    await fixture.ledger.write("r", entry, fixture.lease)
+    again = Fixture()
+    again.store.update(fixture.store)
+    again.ledger.rebuild({0})
+
+    for ledger in (fixture.ledger, again.ledger):
+        assert ledger.answer_to("f00") == b'{"output":"x"}'
+        assert ledger.answer_to("f01") is None
+        assert ledger.lookup("r") == entry
+
+
+async def test_fingerprints_leave_with_their_entries() -> None:
+    """The index is bounded as the table is, and names the newest of equal answers."""
+    fixture = Fixture(max_bytes=2 * (ENTRY_BYTES + 200))
+    fixture.committed[0] = 100
+    for number, fingerprint in enumerate(["f00", "f00", "f01", "f02", "f03"]):
+        answer = f'{{"output":{number}}}'.encode()
+        entry = Entry(
+            digest(b"r"), 0, number, fixture.ledger.expires_at(), answer, fingerprint=fingerprint
+        )
+        await fixture.ledger.write(f"r-{number}", entry, fixture.lease)
+        if number == 1:
+            assert fixture.ledger.answer_to("f00") == b'{"output":1}'
+
+    known = [name for name in ("f00", "f01", "f02", "f03") if fixture.ledger.answer_to(name)]
+    assert known == ["f02", "f03"]
+    assert len(fixture.ledger) == 2

@@ -1,0 +1,170 @@
+"""A partition that goes on without its disk."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from streamapp.streaming.tables.disk_fallback_store import DiskRefused, SpareDB
+
+OFFSET = b"offset"
+FULL = Exception("IO error: No space left on device: While appending to file: 4.log")
+
+
+class Disk:
+    """RocksDB with room for so many writes."""
+
+    def __init__(self, room: int = 1_000) -> None:
+        self.data: dict[bytes, bytes] = {}
+        self.room = room
+        self.error = FULL
+
+    def _write(self) -> None:
+        if not self.room:
+            raise self.error
+        self.room -= 1
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._write()
+        self.data[key] = value
+
+    def delete(self, key: bytes) -> None:
+        self._write()
+        self.data.pop(key, None)
+
+    def write(self, batch: dict[bytes, bytes]) -> None:
+        self._write()
+        self.data |= batch
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.data.get(key)
+
+    def key_may_exist(self, key: bytes) -> bool:
+        return key in self.data
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        return iter(self.data.items())
+
+
+def on(disk: Disk | None) -> SpareDB:
+    db = SpareDB(OFFSET, 0)
+    db.disk = disk
+    if disk is None:
+        db.do_without(FULL)
+    return db
+
+
+def content(db: SpareDB) -> dict[bytes, bytes]:
+    return dict(db.items())
+
+
+def test_disk_with_room_holds_everything() -> None:
+    """Nothing stays in memory that the disk has."""
+    disk = Disk()
+    db = on(disk)
+
+    db.put(b"a", b"1")
+    db.write({b"b": b"2"})
+    db.delete(b"a")
+
+    assert disk.data == content(db) == {b"b": b"2"}
+    assert not db.is_spare
+
+
+@pytest.mark.parametrize("room", [0, 1, 2])
+def test_full_disk_is_done_without(room: int) -> None:
+    """Whatever got there, reads tell what was written, changed and deleted since."""
+    db = on(Disk(room))
+
+    for key in (b"a", b"b", b"c"):
+        db.put(key, b"1")
+    db.put(b"a", b"2")
+    db.delete(b"b")
+
+    assert content(db) == {b"a": b"2", b"c": b"1"}
+    assert (db.get(b"a"), db.get(b"b"), db.get(b"d")) == (b"2", None, None)
+    assert db.key_may_exist(b"c")
+    assert not db.key_may_exist(b"d")
+    assert db.is_spare
+
+
+def test_no_disk_at_all_is_done_without() -> None:
+    """A partition that cannot be opened is in memory."""
+    db = on(None)
+
+    db.put(b"a", b"1")
+    db.delete(b"x")
+
+    assert content(db) == {b"a": b"1"}
+    assert db.get(b"x") is None
+
+
+@pytest.mark.parametrize("room", range(8))
+def test_offset_on_disk_never_passes_an_entry_that_is_not(room: int) -> None:
+    """The next start reads from Kafka what the disk does not hold: the offset comes first."""
+    disk = Disk(room)
+    db = on(disk)
+
+    for number in range(4):
+        db.put(OFFSET, b"%d" % number)
+        db.put(b"entry %d" % number, b"1")
+
+    read_to = int(disk.data.get(OFFSET, b"-1"))
+    assert all(b"entry %d" % number in disk.data for number in range(read_to + 1))
+
+
+def test_room_that_comes_back_is_left_alone() -> None:
+    """RocksDB must be opened again first, and a later offset would hide the gap."""
+    disk = Disk(0)
+    db = on(disk)
+
+    db.put(b"a", b"1")
+    disk.room = 100
+    db.put(b"b", b"1")
+    db.put(OFFSET, b"7")
+    db.put(OFFSET, b"8")
+
+    assert disk.data == {}
+    with pytest.raises(DiskRefused):
+        db.write({b"c": b"1"})
+
+
+def test_batch_that_does_not_fit_is_refused_whole() -> None:
+    """The caller puts its entries one by one instead."""
+    db = on(Disk(0))
+
+    with pytest.raises(DiskRefused):
+        db.write({b"a": b"1"})
+
+    assert content(db) == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Exception("IO error: While lock file: 0.db/LOCK: Resource temporarily unavailable"),
+        Exception("IO error: lock hold by current process: 0.db/LOCK: No locks available"),
+        TypeError("value"),
+    ],
+    ids=["lock of another process", "own lock", "caller"],
+)
+def test_other_errors_are_not_hidden(error: Exception) -> None:
+    """A lock is waited for, and a mistake of ours is no disk's."""
+    disk = Disk(0)
+    disk.error = error
+
+    with pytest.raises(type(error), match=str(error)[:5]):
+        on(disk).put(b"a", b"1")
+
+
+@pytest.mark.parametrize(
+    "text", ["Corruption: bad block", "No space left on device (os error 28)", "EOF while parsing"]
+)
+def test_damaged_database_is_done_without(text: str) -> None:
+    """Kafka has what was in it."""
+    disk = Disk(0)
+    disk.error = Exception(text)
+    db = on(disk)
+
+    db.put(b"a", b"1")
+
+    assert content(db) == {b"a": b"1"}

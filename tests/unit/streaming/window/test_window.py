@@ -1,0 +1,470 @@
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
+from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.partition_state import TP
+from streamapp.streaming.window.window import CANCEL_S, Event
+from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.streaming.broker import FakeBroker, FakeEvent, FakeMessage, settle
+
+T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
+
+
+def log(*keys: str, start: int = 0) -> dict[int, bytes | None]:
+    return {start + n: key.encode() or None for n, key in enumerate(keys)}
+
+
+@pytest.fixture
+async def broker() -> FakeBroker:
+    """A partition of eight records of two keys, assigned."""
+    broker = FakeBroker({T0: log(*"abababab")}, max_in_flight=4, max_pending=8)
+    broker.assign()
+    return broker
+
+
+def running(broker: FakeBroker) -> list[int]:
+    return [run.event.message.offset for run in broker.running]
+
+
+async def test_one_key_runs_one_record_at_a_time(broker: FakeBroker) -> None:
+    """Two keys run two records, however many slots are free."""
+    for _ in range(8):
+        await broker.deliver(T0)
+    await settle()
+
+    assert running(broker) == [0, 1]
+    assert (broker.window.in_flight, broker.window.pending) == (2, 6)
+
+
+async def test_record_behind_its_key_takes_no_slot() -> None:
+    """A slow key's followers leave every other slot to the other keys."""
+    broker = FakeBroker({T0: log(*"aaaabcde")}, max_in_flight=3, max_pending=8)
+    broker.assign()
+
+    for _ in range(8):
+        await broker.deliver(T0)
+    await settle()
+
+    assert running(broker) == [0, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("ordering", "keys", "expected"),
+    [("key", "aab", [0, 2]), ("partition", "abc", [0]), ("none", "aaa", [0, 1, 2])],
+    ids=["key", "partition", "none"],
+)
+async def test_ordering_decides_what_runs_together(
+    ordering: str, keys: str, expected: list[int]
+) -> None:
+    """Each mode runs together exactly the records that it leaves unordered."""
+    broker = FakeBroker({T0: log(*keys)}, ordering=ordering)
+    broker.assign()
+
+    for _ in keys:
+        await broker.deliver(T0)
+    await settle()
+
+    assert running(broker) == expected
+
+
+async def test_record_without_key_runs_at_once() -> None:
+    """Null keys have no order, also in key mode."""
+    broker = FakeBroker({T0: log("", "", "")})
+    broker.assign()
+
+    for _ in range(3):
+        await broker.deliver(T0)
+    await settle()
+
+    assert running(broker) == [0, 1, 2]
+
+
+async def test_acks_wait_for_the_lowest_unfinished(broker: FakeBroker) -> None:
+    """A finished record is acked only when all before it are."""
+    for _ in range(2):
+        await broker.deliver(T0)
+    await settle()
+
+    await broker.finish(1)
+    assert broker.acks == []
+
+    await broker.finish(0)
+    assert broker.acks == [(T0, 0), (T0, 1)]
+
+
+async def test_take_waits_when_full(broker: FakeBroker) -> None:
+    """Past the pending bound the agent waits, and goes on when a record finished."""
+    for _ in range(8):
+        await broker.deliver(T0)
+    broker.log[T0][8] = b"c"
+    late = FakeEvent(FakeMessage(T0, 8, b"c", broker.generation), broker.acks)
+
+    taking = asyncio.ensure_future(broker.window.take(late))
+    await settle()
+    assert not taking.done()
+
+    await broker.finish(0)
+    assert await taking
+
+
+async def test_long_queue_behind_one_key_keeps_no_other_out() -> None:
+    """A full window takes again, too, where one key's queue alone holds most of it."""
+    broker = FakeBroker({T0: log(*"a" * 30, *"b", *"c")}, max_in_flight=4, max_pending=31)
+    broker.assign()
+    for _ in range(31):
+        await broker.deliver(T0)
+
+    late = FakeEvent(FakeMessage(T0, 31, b"c", broker.generation), broker.acks)
+    taking = asyncio.ensure_future(broker.window.take(late))
+    await settle()
+    await broker.finish(1)
+    await asyncio.wait_for(taking, 5)
+    await settle()
+
+    assert running(broker) == [0, 31]
+
+
+async def test_event_that_waited_across_a_revoke_is_dropped(broker: FakeBroker) -> None:
+    """A record of the old generation is not run in the new one."""
+    for _ in range(8):
+        await broker.deliver(T0)
+    late = FakeEvent(FakeMessage(T0, 8, b"c", broker.generation), broker.acks)
+    taking = asyncio.ensure_future(broker.window.take(late))
+    await settle()
+
+    await broker.revoke()
+    broker.assign()
+
+    assert not await taking
+
+
+async def test_event_between_revoke_and_assignment_is_dropped(broker: FakeBroker) -> None:
+    """A closed window takes nothing, also of the generation it knew."""
+    await broker.revoke()
+
+    assert not await broker.deliver(T0)
+
+
+async def test_event_of_an_older_generation_is_dropped(broker: FakeBroker) -> None:
+    """Also at the expected offset: who fetched it then may not own the partition now."""
+    stale = FakeEvent(FakeMessage(T0, 0, b"a", broker.generation), broker.acks)
+    await broker.revoke()
+    broker.assign()
+
+    assert not await broker.window.take(stale)
+
+
+async def test_foreign_partition_is_dropped(broker: FakeBroker) -> None:
+    """A partition that was not assigned is not ours to answer."""
+    event = FakeEvent(FakeMessage(T1, 0, b"a", broker.generation), broker.acks)
+
+    assert not await broker.window.take(event)
+
+
+async def test_revoke_commits_what_finished_in_the_drain(broker: FakeBroker) -> None:
+    """Running records may finish and are committed; waiting ones are given back."""
+    for _ in range(4):
+        await broker.deliver(T0)
+    await settle()
+
+    await broker.revoke(finish=2)
+
+    assert broker.finished == [(T0, 0), (T0, 1)]
+    assert broker.committed == {T0: 2}
+
+
+def test_record_that_cannot_be_cancelled_holds_no_drain_up() -> None:
+    """A processor that swallows its cancellation is left behind, without a right to write."""
+
+    async def run(event: Event, lease: Lease) -> None:
+        leases.append(lease)
+        while virtual_clock() < 3_600:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(600)
+
+    async def main() -> tuple[int, float]:
+        broker = FakeBroker({T0: log("a")})
+        broker.window._run = run
+        broker.assign()
+        await broker.deliver(T0)
+        await settle()
+        _, cut = await broker.window.close(10)
+        return cut, virtual_clock()
+
+    leases: list[Lease] = []
+    cut, ended_s = run_virtually(main())
+
+    assert cut == 1
+    assert ended_s <= 10 + CANCEL_S + 0.5
+    assert not leases[0].is_valid
+
+
+async def test_drain_runs_what_stands_before_an_outcome() -> None:
+    """A record behind its key runs in the drain too, where one after it was answered."""
+    broker = FakeBroker({T0: log(*"aabaa")})
+    broker.assign()
+    for _ in range(5):
+        await broker.deliver(T0)
+    await settle()
+    await broker.finish(1)
+
+    await broker.revoke(finish=5)
+
+    assert broker.committed == {T0: 3}
+    assert broker.finished == [(T0, 2), (T0, 0), (T0, 1)]
+
+
+async def test_outcome_delivered_out_of_order_is_not_written_again(broker: FakeBroker) -> None:
+    """What finished behind an unfinished record is acked, not run, when it comes back to us."""
+    for _ in range(2):
+        await broker.deliver(T0)
+    await settle()
+    await broker.finish(1)
+    await broker.revoke()
+    broker.assign()
+
+    for _ in range(3):
+        await broker.deliver(T0)
+    await settle()
+
+    assert running(broker) == [0]  # 1 is done, 2 waits behind 0's key
+    await broker.finish(0)
+    assert broker.acks == [(T0, 0), (T0, 1)]
+    assert broker.finished == [(T0, 1), (T0, 0)]
+
+
+async def test_revoke_cancels_what_does_not_finish(broker: FakeBroker) -> None:
+    """Past the drain nothing of the old generation runs on or may write."""
+    await broker.deliver(T0)
+    await settle()
+    lease = broker.running[0].lease
+
+    await broker.revoke()
+
+    assert broker.running == []
+    assert not lease.is_valid
+    assert broker.finished == []
+
+
+async def test_drain_gives_back_what_only_waits() -> None:
+    """A record that waits to be let through is no cut one; one that made a call before is."""
+    waiting: list[Deadline] = []
+
+    async def run(event: FakeEvent, lease: Lease) -> None:
+        deadline = Deadline(90, time.monotonic)
+        DEADLINE.set(deadline)
+        waiting.append(deadline)
+        with deadline.suspended():
+            await asyncio.Event().wait()
+
+    broker = FakeBroker({T0: log(*"abc")}, only_waits=only_waits)
+    broker._run = run  # type: ignore[method-assign]
+    broker.start()
+    broker.assign()
+    for _ in range(3):
+        await broker.deliver(T0)
+    await settle()
+    waiting[1].invest()
+
+    finished, cut = await broker.window.close(0.01)
+
+    assert (finished, cut, broker.fatal) == ({}, 1, [])
+    assert not any(deadline.is_only_waiting for deadline in waiting)
+
+
+async def test_fence_stops_every_write_at_once(broker: FakeBroker) -> None:
+    """A worker that may have lost its generation lets no running record finish."""
+    await broker.deliver(T0)
+    await settle()
+
+    broker.window.fence()
+    await settle()
+
+    assert (broker.finished, broker.running, broker.window.in_flight) == ([], [], 0)
+
+
+async def test_worker_that_slept_writes_nothing_before_its_fence(broker: FakeBroker) -> None:
+    """A record that finishes right after a long sleep is neither written, acked nor fatal."""
+    await broker.deliver(T0)
+    await settle()
+
+    broker.is_awake = False
+    await broker.finish(0)
+
+    assert (broker.finished, broker.acks, broker.fatal) == ([], [], [])
+
+
+async def test_redelivered_record_is_dropped(broker: FakeBroker) -> None:
+    """An offset below the expected one was taken before."""
+    await broker.deliver(T0)
+    broker.position[T0] = 0
+
+    assert not await broker.deliver(T0)
+
+
+async def test_skipped_record_is_sought_back(broker: FakeBroker) -> None:
+    """A jump of the offsets is a gap: counted, and fetched again from the expected one."""
+    await broker.deliver(T0)
+
+    assert not await broker.deliver(T0, skip=1)
+    assert (broker.gaps, broker.position[T0]) == (1, 1)
+    assert await broker.deliver(T0)
+
+
+async def test_records_fetched_before_the_seek_do_not_count_as_hole(broker: FakeBroker) -> None:
+    """However many stale records follow a gap, the skipped one is still waited for."""
+    for offset in range(1, 8):
+        event = FakeEvent(FakeMessage(T0, offset, b"a", broker.generation), broker.acks)
+        assert not await broker.window.take(event)
+
+    assert broker.gaps == 1
+    assert await broker.deliver(T0)
+
+
+async def test_gap_that_the_log_has_is_passed() -> None:
+    """What compaction or a transaction marker removed is passed after one more look."""
+    broker = FakeBroker({T0: {0: b"a", 5: b"b"}}, max_pending=8)
+    broker.assign()
+    await broker.deliver(T0)
+
+    took = [await broker.deliver(T0) for _ in range(2)]
+
+    assert took == [False, True]
+    await settle()
+    await broker.finish(0)
+    await broker.finish(0)
+    broker.commit()
+    assert broker.committed == {T0: 6}
+
+
+async def test_record_that_is_skipped_again_and_again_is_still_waited_for() -> None:
+    """However often Faust skips a record that the log holds, it is not taken for a hole."""
+    broker = FakeBroker({T0: log("a", "b", "c")})
+    broker.assign()
+
+    took = [await broker.deliver(T0, skip=1) for _ in range(5)]
+
+    assert took == [False] * 5
+    assert await broker.deliver(T0)
+
+
+async def test_partition_without_commit_starts_at_its_beginning() -> None:
+    """With nothing committed a skip of the first record is seen as any other gap."""
+    broker = FakeBroker({T0: log("a", "b", "c", start=7)})
+    broker.assign()
+
+    assert not await broker.deliver(T0, skip=1)
+    assert await broker.deliver(T0)
+
+
+async def test_failure_of_run_is_fatal_and_never_acked(broker: FakeBroker) -> None:
+    """An exception that leaves a record's task is reported; the record stays unacked."""
+    await broker.deliver(T0)
+    await settle()
+
+    broker.running[0].outcome.set_exception(RuntimeError("broker refused"))
+    await settle()
+
+    assert [type(error) for error in broker.fatal] == [RuntimeError]
+    assert broker.acks == []
+
+
+STEP = st.one_of(
+    st.tuples(st.just("deliver"), st.integers(0, 1), st.sampled_from([0, 0, 0, 0, 1, 2])),
+    st.tuples(st.just("finish"), st.integers(0, 7), st.just(0)),
+    st.tuples(st.just("commit"), st.just(0), st.just(0)),
+    st.tuples(st.just("revoke"), st.integers(0, 3), st.just(0)),
+    st.tuples(st.just("fence"), st.just(0), st.just(0)),
+    st.tuples(st.just("crash"), st.just(0), st.just(0)),
+)
+
+
+def check_invariants(broker: FakeBroker) -> None:
+    window = broker.window
+    assert window.in_flight <= broker.max_in_flight
+    assert window.in_flight + window.pending <= broker.max_pending
+    for tp, committed in broker.committed.items():
+        assert all(offset >= committed for offset in broker.unfinished(tp))
+    orders = [
+        (run.event.message.tp, run.event.message.key)
+        for run in broker.running
+        if run.event.message.key is not None
+    ]
+    assert len(orders) == len(set(orders))
+
+
+def first_finishes(broker: FakeBroker, tp: TP) -> Iterator[tuple[bytes | None, int]]:
+    for offset in dict.fromkeys(offset for at, offset in broker.finished if at == tp):
+        yield broker.log[tp][offset], offset
+
+
+@example(keys=["a"] * 3, holes=set(), steps=[("deliver", 0, 1), ("deliver", 0, 2)])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    keys=st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=1, max_size=14),
+    holes=st.sets(st.integers(1, 12), max_size=3),
+    steps=st.lists(STEP, max_size=60),
+)
+def test_nothing_is_lost_whatever_happens(
+    keys: list[str], holes: set[int], steps: list[tuple[str, int, int]]
+) -> None:
+    """Any completions, skips, revokes, fences and crashes: committed never passes unfinished."""
+
+    async def scenario() -> None:
+        logs = {
+            T0: {n: key for n, key in log(*keys).items() if n not in holes},
+            T1: log(*reversed(keys)),
+        }
+        broker = FakeBroker(logs, max_in_flight=3, max_pending=6)
+        broker.assign()
+        for what, number, skip in steps:
+            if what == "deliver":
+                await broker.deliver((T0, T1)[number], skip=skip)
+                await settle()
+            elif what == "finish":
+                await broker.finish(number)
+            elif what == "commit":
+                broker.commit()
+            elif what == "revoke":
+                await broker.revoke(finish=number)
+                broker.assign()
+            elif what == "fence":
+                broker.window.fence()
+                await settle()
+                broker.acks.clear()
+                broker.assign()
+            else:
+                broker.window.fence()  # the dead process writes nothing
+                await settle()
+                broker.start()
+                broker.assign()
+            check_invariants(broker)
+
+        for _ in range(200):  # then everything goes well
+            for tp in logs:
+                if not await broker.deliver(tp):
+                    broker.seek_stalled(tp)
+            await settle()
+            await broker.finish(0)
+            broker.commit()
+            check_invariants(broker)
+        for tp in logs:
+            assert broker.unfinished(tp) == []
+            assert broker.committed[tp] == max(logs[tp]) + 1
+            offsets: dict[bytes, list[int]] = {}
+            for key, offset in first_finishes(broker, tp):
+                if key is not None:
+                    offsets.setdefault(key, []).append(offset)
+            assert all(found == sorted(found) for found in offsets.values())
+        assert broker.fatal == []
+
+    asyncio.run(scenario())
