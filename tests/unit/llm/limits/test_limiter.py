@@ -17,7 +17,7 @@ from streamapp.records.response import Usage
 from streamapp.settings import ProviderSettings
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import chat
-from tests.unit.llm.test_buckets import highest_sum
+from tests.unit.llm.limits.test_token_bucket import highest_sum
 
 
 @dataclass

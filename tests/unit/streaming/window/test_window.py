@@ -12,7 +12,7 @@ from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.partition_state import TP
 from streamapp.streaming.window.window import CANCEL_S, Event
 from tests.support.virtual_time import run_virtually, virtual_clock
-from tests.unit.streaming.broker import FakeBroker, FakeEvent, FakeMessage, settle
+from tests.unit.streaming.fake_broker import FakeBroker, FakeEvent, FakeMessage, settle
 
 T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
 

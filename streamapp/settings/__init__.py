@@ -22,14 +22,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from streamapp.complaints import Names
 from streamapp.errors import ConfigurationError
-from streamapp.sections import PREFIX as PREFIX
-from streamapp.sections import BudgetSettings as BudgetSettings
-from streamapp.sections import ModelSettings as ModelSettings
-from streamapp.sections import ProviderKind as ProviderKind
-from streamapp.sections import ProviderSettings as ProviderSettings
-from streamapp.sections import implied
+from streamapp.settings.problems import Names
+from streamapp.settings.tables import PREFIX as PREFIX
+from streamapp.settings.tables import BudgetSettings as BudgetSettings
+from streamapp.settings.tables import ModelSettings as ModelSettings
+from streamapp.settings.tables import ProviderKind as ProviderKind
+from streamapp.settings.tables import ProviderSettings as ProviderSettings
+from streamapp.settings.tables import implied
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 ENV_FILE = ".env"

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from streamapp.bootstrap.tracing import Traced, Untraced, traces
 from streamapp.errors import ConfigurationError, ContextLengthExceeded, Failure
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
@@ -28,7 +29,6 @@ from streamapp.streaming.record_handler import Answering
 from streamapp.streaming.window.lease import Lease
 from streamapp.telemetry.subject import TRACE_ID
 from streamapp.telemetry.tracing import Tracing
-from streamapp.traces import Traced, Untraced, traces
 from tests.fakes import FakeClock, FakeProvider
 from tests.unit.llm.calls import rate_limited, unavailable
 

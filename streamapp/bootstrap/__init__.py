@@ -7,9 +7,10 @@ from typing import Any
 
 from faust.types import TP
 
-from streamapp.costs import Costs
+from streamapp.bootstrap.costs import Costs
+from streamapp.bootstrap.faust_app import faust_app
+from streamapp.bootstrap.tracing import traces
 from streamapp.errors import ConfigurationError
-from streamapp.faust_app import faust_app
 from streamapp.llm.deadline import only_waits
 from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
@@ -51,7 +52,6 @@ from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
-from streamapp.traces import traces
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import peer_tls_context
