@@ -32,6 +32,7 @@ from streamapp.streaming.app.faust_metrics import watch_faust
 from streamapp.streaming.app.health import AppHealth
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.snapshot import Snapshots
+from streamapp.streaming.app.summary import log_summaries
 from streamapp.streaming.app.watchdog import Watchdog, broker_answers
 from streamapp.streaming.broker.log_probe import LogProbe
 from streamapp.streaming.broker.security import kafka_client_options
@@ -187,7 +188,6 @@ def create_app(
             example_topic.aclose,
             traced.aclose,
         ),
-        summary=metrics.take,
     )
 
     burial = Burial(
@@ -197,6 +197,7 @@ def create_app(
         is_mine=lambda: TP(settings.topic("requests"), 0) in window.lanes,
         now=lambda: datetime.now(UTC),
     )
+    app.add_future(log_summaries(app, metrics.take))
     app.add_future(burial.watch())
     app.add_future(examples.watch(lambda: in_use(prompts.history.prompts)))
     app.add_future(watch(Guard(variants, now=lambda: datetime.now(UTC)), prompts))

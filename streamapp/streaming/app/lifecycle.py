@@ -19,7 +19,9 @@ from faust.types import TP
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
+from streamapp.streaming.app.commit_age import CommitAge
 from streamapp.streaming.app.consumer import Consumer
+from streamapp.streaming.app.stalled_partitions import StalledPartitions
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs, wait_for_broker
@@ -29,10 +31,6 @@ from streamapp.streaming.window.window import Window
 log = structlog.get_logger(__name__)
 
 PULSE_S = 0.25
-SUMMARY_S = 10.0
-#: Records that Faust skipped at a partition's end show by no later offset: such a partition
-#: stands still below its end. After so many seconds it is sought back.
-STALL_S, LONGEST_STALL_S = 3.0, 300.0
 #: What stopping may take beyond the drain before the process is ended, seconds.
 STOP_MARGIN_S = 5.0
 
@@ -58,7 +56,7 @@ class StreamApp(faust.App):
         guests: Callable[[float], Awaitable[None]],
         preparing: Sequence[Callable[[], Awaitable[None]]] = (),
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
-        summary: Callable[[], dict[str, Any]] = dict,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Hand over what the hooks drive.
 
@@ -71,7 +69,7 @@ class StreamApp(faust.App):
             preparing: Called at the start, in order, when the topics exist and before the group
                 is joined; again from the first one where no broker answers.
             closing: Called after the drain, in order; closes providers.
-            summary: Counts of the last interval for the log.
+            clock: Monotonic seconds.
         """
         self.settings = settings
         self.window = window
@@ -80,17 +78,15 @@ class StreamApp(faust.App):
         self._guests = guests
         self._preparing = preparing
         self._closing = closing
-        self._summary = summary
         self.is_draining = False
         self._requests_topic = settings.topic("requests")
-        self._closed_at = time.monotonic()
-        self._stalls: dict[TP, tuple[int, float, float]] = {}
-        self._uncommitted: dict[TP, int | None] = {}
-        self._committed_at = time.monotonic()
+        self._clock = clock
+        self._closed_at = clock()
+        self._stalled = StalledPartitions(clock)
+        self._commit_age = CommitAge(clock)
         self._draining: asyncio.Future[bool] | None = None
         self.on_partitions_revoked.connect(self._close_window)
         self.add_future(self._pulse())
-        self.add_future(self._summarise())
 
     # -- start
 
@@ -172,7 +168,7 @@ class StreamApp(faust.App):
         # With nothing committed from the log's beginning; where that is not 0, the missing
         # start is a hole as any other.
         positions = {tp: self.committed(tp) or 0 for tp in assigned}
-        self._stalls.clear()
+        self._stalled.clear()
         self.window.open(self.consumer_generation_id, positions)
         log.info("window.opened", generation=self.consumer_generation_id, partitions=len(positions))
 
@@ -180,7 +176,7 @@ class StreamApp(faust.App):
         self, sender: object, /, *args: Any, signal: Any, **kwargs: Any
     ) -> None:
         """Drain what runs, and commit it before the group goes on without us."""
-        self._closed_at = time.monotonic()
+        self._closed_at = self._clock()
         await self._drain(self.settings.revoke_drain_s)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -231,9 +227,9 @@ class StreamApp(faust.App):
             if silence_s > self.settings.session_timeout_s and self.window.is_open:
                 log.warning("window.fenced", silence_s=round(silence_s, 2))
                 self.window.fence()
-                self._closed_at = time.monotonic()
+                self._closed_at = self._clock()
             try:
-                self._note_commits()
+                self._commit_age.look(self.window.lanes, self.committed)
                 await self._reopen_after_fence()
                 await self._seek_stalled()
             except (KafkaError, ConsumerNotStarted) as error:
@@ -244,21 +240,11 @@ class StreamApp(faust.App):
     @property
     def commit_age_s(self) -> float:
         """Seconds for which finished records have waited for a commit; 0 where none wait."""
-        return time.monotonic() - self._committed_at if self._uncommitted else 0.0
-
-    def _note_commits(self) -> None:
-        uncommitted = {
-            tp: self.committed(tp)
-            for tp, lane in self.window.lanes.items()
-            if lane.acked is not None and (self.committed(tp) or 0) < lane.acked
-        }
-        if not uncommitted or uncommitted != self._uncommitted:
-            self._committed_at = time.monotonic()
-        self._uncommitted = uncommitted
+        return self._commit_age.age_s
 
     async def _reopen_after_fence(self) -> None:
         """Go on where the group never noticed the sleep: no rebalance comes then."""
-        waited_s = time.monotonic() - self._closed_at
+        waited_s = self._clock() - self._closed_at
         if (
             self.window.is_open
             or self.is_draining
@@ -267,46 +253,19 @@ class StreamApp(faust.App):
             or waited_s < self.settings.session_timeout_s
         ):
             return
-        self._closed_at = time.monotonic()
+        self._closed_at = self._clock()
         generation = self.consumer_generation_id
         await self.consumer.perform_seek()
         if generation == self.consumer_generation_id and not self.rebalancing:
             self._open_window()
 
     async def _seek_stalled(self) -> None:
-        """Seek back partitions that stand below their end with nothing in the window.
-
-        At the end can also stand what is no record, such as a transaction's marker: each vain
-        seek doubles the time to the next.
-        """
-        now = time.monotonic()
         if not self.window.is_open or self.rebalancing or self.window.is_full:
-            self._stalls.clear()
+            self._stalled.clear()
             return
-        for tp, lane in list(self.window.lanes.items()):
-            end = self.consumer.highwater(tp)
-            if len(lane) or not end or lane.expected >= end:
-                self._stalls.pop(tp, None)
-                continue
-            expected, since, wait_s = self._stalls.get(tp, (-1, now, STALL_S))
-            if expected != lane.expected:
-                self._stalls[tp] = (lane.expected, now, STALL_S)
-            elif now - since > wait_s:
-                log.info("window.stall_sought", partition=tp.partition, offset=expected)
-                self._stalls[tp] = (expected, now, min(2 * wait_s, LONGEST_STALL_S))
-                await self.consumer.seek(tp, expected)
-
-    async def _summarise(self) -> None:
-        while not self.should_stop:
-            await asyncio.sleep(SUMMARY_S)
-            counts = self._summary()
-            if counts or self.window.in_flight:
-                log.info(
-                    "records.summary",
-                    in_flight=self.window.in_flight,
-                    pending=self.window.pending,
-                    **counts,
-                )
+        for tp, offset in self._stalled.due(self.window.lanes, self.consumer.highwater):
+            log.info("window.stall_sought", partition=tp.partition, offset=offset)
+            await self.consumer.seek(tp, offset)
 
     # -- end
 

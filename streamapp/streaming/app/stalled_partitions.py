@@ -1,0 +1,56 @@
+"""Partitions that stand still below their end with nothing in the window, and when to seek them.
+
+Records that Faust skipped at a partition's end show by no later offset, so only time tells. At
+the end can also stand what is no record, such as a transaction's marker: each vain seek doubles
+the time to the next.
+"""
+
+from collections.abc import Callable, Mapping
+
+from faust.types import TP
+
+from streamapp.streaming.window.partition_state import Lane
+
+#: A partition is sought back after it stood still for so long, seconds: the first time, and at
+#: most.
+STALL_S, LONGEST_STALL_S = 3.0, 300.0
+
+
+class StalledPartitions:
+    """Remembers since when each partition stands still.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._stalls: dict[TP, tuple[int, float, float]] = {}
+
+    def clear(self) -> None:
+        """Begin anew: the partitions are others, or nothing is expected to move now."""
+        self._stalls.clear()
+
+    def due(
+        self, partitions: Mapping[TP, Lane], highwater: Callable[[TP], int | None]
+    ) -> list[tuple[TP, int]]:
+        """Return the partitions to seek back now, each with the offset to seek to.
+
+        Args:
+            partitions: Those of the open window.
+            highwater: Returns the offset after a partition's last one; 0 or None where it is
+                not known.
+        """
+        now, due = self._clock(), []
+        for tp, lane in partitions.items():
+            end = highwater(tp)
+            if len(lane) or not end or lane.expected >= end:
+                self._stalls.pop(tp, None)
+                continue
+            expected, since, wait_s = self._stalls.get(tp, (-1, now, STALL_S))
+            if expected != lane.expected:
+                self._stalls[tp] = (lane.expected, now, STALL_S)
+            elif now - since > wait_s:
+                self._stalls[tp] = (expected, now, min(2 * wait_s, LONGEST_STALL_S))
+                due.append((tp, expected))
+        return due
