@@ -29,6 +29,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def freeze(self, seconds: float) -> None:
+        """Let time pass as for a process that was stopped: nothing runs meanwhile."""
+        self._jumping.now += seconds
+
 
 def run_virtually(main: Coroutine[Any, Any, T]) -> T:
     """Run to the end in a loop of its own."""

@@ -36,6 +36,6 @@ class CommitAge:
             for tp, lane in partitions.items()
             if lane.acked is not None and (committed(tp) or 0) < lane.acked
         }
-        if not uncommitted or uncommitted != self._uncommitted:
+        if uncommitted != self._uncommitted:
             self._committed_at = self._clock()
         self._uncommitted = uncommitted

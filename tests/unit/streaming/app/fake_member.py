@@ -1,0 +1,142 @@
+"""The app as a member of a consumer group that a test drives: its client is a fake."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from faust.types import TP
+
+from streamapp.settings import Settings
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.app.watchdog import Watchdog
+from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.window import Event, Window
+from tests.support.virtual_time import VirtualLoop, virtual_clock
+from tests.unit.streaming.fake_broker import FakeEvent, FakeMessage, settle
+
+T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
+
+
+class FakeConsumer:
+    """The part of Faust's consumer that the app's life uses; ``calls`` has what it was told."""
+
+    def __init__(self) -> None:
+        self.assigned: set[TP] = set()
+        self.highwaters: dict[TP, int] = {}
+        self.calls: list[tuple[Any, ...]] = []
+        self.errors: list[Exception] = []
+        self.during_seek: Callable[[], None] = lambda: None
+        self.beacon = None
+        self._committed_offset: dict[TP, int] = {}
+
+    def assignment(self) -> set[TP]:
+        return self.assigned
+
+    def highwater(self, tp: TP) -> int | None:
+        if self.errors:
+            raise self.errors.pop()
+        return self.highwaters.get(tp)
+
+    async def seek(self, tp: TP, offset: int) -> None:
+        self.calls.append(("seek", tp, offset))
+
+    async def perform_seek(self) -> None:
+        self.calls.append(("perform_seek",))
+        self.during_seek()
+
+    async def _commit_offsets(self, offsets: dict[TP, int]) -> bool:
+        self.calls.append(("commit", dict(offsets)))
+        self._committed_offset.update(offsets)
+        return True
+
+    def stop_flow(self) -> None: ...
+
+    def pause_partitions(self, tps: Iterable[TP]) -> None: ...
+
+    def close(self) -> None:
+        self.calls.append(("close",))
+
+    def told(self, name: str) -> list[tuple[Any, ...]]:
+        """What calls of that name were given, in order."""
+        return [call[1:] for call in self.calls if call[0] == name]
+
+
+class Member:
+    """A bound app, not connected; made and used in a running virtual loop.
+
+    Attributes:
+        consumer: The fake client.
+        finished: Offsets of partition 0 whose outcome was written, in order.
+        leases: The lease of each record that was begun, by its offset.
+        steps: What the app closed at its end, in order.
+        ended: Exit codes that the watchdog ended the process with.
+    """
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        settings = {"session_timeout_s": 10, "revoke_drain_s": 5, "drain_s": 20} | settings
+        self.settings = Settings(_env_file=None, **settings)
+        self.consumer = FakeConsumer()
+        self.finished: list[int] = []
+        self.leases: dict[int, Lease] = {}
+        self.steps: list[str] = []
+        self.ended: list[int] = []
+        self.app = StreamApp("test", store="memory://", datadir=directory, stream_wait_empty=False)
+        self.app.consumer = cast(Any, self.consumer)
+        self.watchdog = Watchdog(lambda: True, clock=virtual_clock, end=self.ended.append)
+        self.window = Window(
+            self._run,
+            seek=self.consumer.seek,
+            first_from=self._first_from,
+            on_fatal=self.app.fail,
+            is_awake=lambda: self.watchdog.loop_lag_s < self.settings.session_timeout_s,
+            max_in_flight=4,
+            max_pending=4,
+        )
+        self.app.bind(
+            settings=self.settings,
+            window=self.window,
+            ledger=cast(Any, None),
+            watchdog=self.watchdog,
+            guests=self._end_guests,
+            closing=(self._close,),
+            clock=virtual_clock,
+        )
+
+    async def assign(self, *tps: TP, generation: int = 1) -> None:
+        """End a rebalance with these partitions."""
+        self.app.on_rebalance_start()
+        self.consumer.assigned = set(tps)
+        self.app.consumer_generation_id = generation
+        self.app.on_rebalance_end()
+        await asyncio.sleep(0)
+
+    async def deliver(self, offset: int, *, runs_s: float) -> bool:
+        """Give the next record of partition 0, which takes so long; return whether it was taken."""
+        generation = self.app.consumer_generation_id
+        message = FakeMessage(T0, offset, None, generation, value=str(runs_s).encode())
+        taken = await self.window.take(FakeEvent(message, []))
+        await settle()
+        return taken
+
+    def freeze(self, seconds: float) -> None:
+        """Stop the process for that long."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.freeze(seconds)
+
+    async def _run(self, event: Event, lease: Lease) -> None:
+        offset = event.message.offset
+        self.leases[offset] = lease
+        await asyncio.sleep(float(event.message.value or 0))
+        assert lease.is_valid, "it would write what it may not"
+        self.finished.append(offset)
+
+    async def _first_from(self, tp: TP, offset: int) -> int | None:
+        return offset
+
+    async def _end_guests(self, limit_s: float) -> None:
+        self.steps.append(f"guests within {limit_s:g} s")
+
+    async def _close(self) -> None:
+        self.steps.append("closed")

@@ -1,0 +1,475 @@
+"""The transitions of the app's life: what opens the window, what closes it, what is committed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiokafka.errors import KafkaError
+from faust.exceptions import ConsumerNotStarted
+from faust.types import TP
+
+from streamapp.streaming.app.lifecycle import STOP_MARGIN_S
+from streamapp.streaming.app.stalled_partitions import STALL_S
+from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.streaming.app.fake_member import T0, T1, Member
+
+Scene = Callable[[Member], Awaitable[None]]
+Play = Callable[..., None]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Run a scene with a member of its own, in virtual time."""
+
+    def run(scene: Scene, **settings: float) -> None:
+        async def main() -> None:
+            await scene(Member(tmp_path, **settings))
+
+        run_virtually(main())
+
+    return run
+
+
+# -- assign
+
+
+def test_window_opens_at_the_committed_offsets(play: Play) -> None:
+    """At a rebalance's end each partition of the requests is expected from where it stands."""
+
+    async def scene(member: Member) -> None:
+        member.consumer._committed_offset = {T0: 7}
+
+        await member.assign(T0, T1, TP("llm.answers-changelog", 0), generation=3)
+
+        assert member.window.is_open
+        expected = {tp: lane.expected for tp, lane in member.window.lanes.items()}
+        assert expected == {T0: 7, T1: 0}
+        assert await member.deliver(7, runs_s=1)
+        assert member.leases[7].generation == 3
+
+    play(scene)
+
+
+@pytest.mark.parametrize("end", ["draining", "stopped"])
+def test_worker_at_its_end_opens_no_window(play: Play, end: str) -> None:
+    """Partitions that a stopping worker still gets are not begun."""
+
+    async def scene(member: Member) -> None:
+        if end == "draining":
+            member.app.is_draining = True
+        else:
+            member.app._stopped.set()
+
+        await member.assign(T0)
+
+        assert not member.window.is_open
+
+    play(scene)
+
+
+# -- revoke
+
+
+def test_revoke_commits_what_finishes_in_time(play: Play) -> None:
+    """The group waits for what runs, and its offset is committed before it goes on."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=2)
+
+        await member.app._on_partitions_revoked({T0})
+
+        assert member.finished == [0]
+        assert member.consumer.told("commit") == [({T0: 1},)]
+        assert not member.window.is_open
+        assert virtual_clock() < member.settings.revoke_drain_s
+
+    play(scene)
+
+
+def test_revoke_cuts_off_what_takes_too_long(play: Play) -> None:
+    """Past the limit a record is cancelled, and neither it nor what follows it is committed."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        for offset, runs_s in enumerate((1, 60, 1)):
+            await member.deliver(offset, runs_s=runs_s)
+
+        await member.app._on_partitions_revoked({T0})
+
+        assert member.finished == [0, 2]
+        assert member.consumer.told("commit") == [({T0: 1},)]
+        assert virtual_clock() == pytest.approx(member.settings.revoke_drain_s, abs=0.5)
+        assert not member.leases[1].is_valid
+
+    play(scene)
+
+
+def test_revoke_without_anything_finished_commits_nothing(play: Play) -> None:
+    """No offset is committed on which nothing ran."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+
+        await member.app._on_partitions_revoked({T0})
+
+        assert member.consumer.told("commit") == []
+
+    play(scene)
+
+
+def test_pulse_does_not_reopen_what_a_revoke_closed(play: Play) -> None:
+    """After a revoke only the rebalance's end opens the window, however late it comes."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.app._on_partitions_revoked({T0})
+
+        await asyncio.sleep(10 * member.settings.session_timeout_s)
+
+        assert not member.window.is_open
+        assert member.consumer.told("perform_seek") == []
+
+    play(scene)
+
+
+# -- stop
+
+
+def test_stop_drains_commits_and_closes(play: Play) -> None:
+    """A stop finishes what runs, commits it, ends the guests, and closes the providers last."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=10)
+
+        await member.app.on_stop()
+
+        assert member.consumer.told("commit") == [({T0: 1},)]
+        assert member.steps == ["guests within 20 s", "closed"]
+
+    play(scene)
+
+
+def test_stop_that_cuts_off_says_so_by_its_exit_code(play: Play) -> None:
+    """A record still running at the limit makes the process end non-zero, after all was closed."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=60)
+
+        with pytest.raises(SystemExit) as ending:
+            await member.app.on_stop()
+
+        assert ending.value.code == 1
+        assert member.steps[-1] == "closed"
+        assert member.consumer.told("commit") == []
+
+    play(scene)
+
+
+def test_crashed_worker_waits_for_no_guest(play: Play) -> None:
+    """Who asked over HTTP is let go at once by a worker that failed."""
+
+    async def scene(member: Member) -> None:
+        member.app._crashed.set()
+
+        await member.app.on_stop()
+
+        assert member.steps[0] == "guests within 0 s"
+
+    play(scene)
+
+
+def test_stop_begins_before_its_drain(play: Play) -> None:
+    """From the stop's first moment on, no rebalance opens the window again."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=10)
+        stopping = asyncio.ensure_future(member.app.on_stop())
+        await asyncio.sleep(1)
+
+        await member.assign(T0, generation=2)
+
+        assert not member.window.is_open
+        await stopping
+        assert member.finished == [0]
+
+    play(scene)
+
+
+def test_stop_has_a_limit_of_its_own(play: Play) -> None:
+    """From the stop on, the watchdog ends the process past the drain and its margin."""
+
+    async def scene(member: Member) -> None:
+        await member.app.on_stop()
+
+        for wait_s, ended in ((19, []), (STOP_MARGIN_S + 2, [1])):
+            await asyncio.sleep(wait_s)
+            member.watchdog.look()
+            assert member.ended == ended
+
+    play(scene)
+
+
+def test_rebalance_in_a_stop_waits_for_its_drain(play: Play) -> None:
+    """A stopping worker keeps its partitions and its client until its records are committed."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=10)
+        member.app._stopped.set()
+        stopping = asyncio.ensure_future(member.app.on_stop())
+        await asyncio.sleep(1)
+
+        await member.app._on_partitions_revoked({T0})
+
+        assert member.consumer.calls == [("commit", {T0: 1})]
+        await member.app._on_partitions_assigned(set())
+        assert member.consumer.told("close") == []
+        await stopping
+
+    play(scene)
+
+
+def test_stop_in_a_rebalance_waits_for_the_drain_that_runs(play: Play) -> None:
+    """The stop cancels Faust's call of the revoke handler, and not its drain."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=3)
+        revoking = asyncio.ensure_future(member.app._on_partitions_revoked({T0}))
+        await asyncio.sleep(1)
+
+        revoking.cancel()
+        member.app._stopped.set()
+        await member.app.on_stop()
+
+        assert member.finished == [0]
+        assert member.consumer.told("commit") == [({T0: 1},)]
+
+    play(scene)
+
+
+def test_failure_writes_nothing_more_and_ends(play: Play) -> None:
+    """An outcome that cannot be delivered ends the app: no other record writes or commits."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=3)
+
+        member.app.fail(RuntimeError("no delivery"))
+        await asyncio.sleep(STOP_MARGIN_S + 1)
+        member.watchdog.look()
+
+        assert member.app.crashed
+        assert not member.leases[0].is_valid
+        assert member.finished == []
+        assert member.ended == [1]
+
+    play(scene)
+
+
+# -- fence
+
+
+def test_sleep_longer_than_the_session_closes_the_window(play: Play) -> None:
+    """A process that was stopped may have lost its partitions: it writes and commits nothing."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=3)
+        await asyncio.sleep(1)
+
+        member.freeze(member.settings.session_timeout_s + 1)
+        await asyncio.sleep(1)
+
+        assert not member.window.is_open
+        assert member.window.is_fenced
+        assert not member.leases[0].is_valid
+        assert member.finished == []
+        assert member.consumer.told("commit") == []
+
+    play(scene)
+
+
+def test_sleep_within_the_session_changes_nothing(play: Play) -> None:
+    """The group has not gone on: what runs goes on."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=3)
+        await asyncio.sleep(1)
+
+        member.freeze(member.settings.session_timeout_s - 1)
+        await asyncio.sleep(1)
+
+        assert member.window.is_open
+        assert member.finished == [0]
+
+    play(scene)
+
+
+# -- reopen
+
+
+def test_window_reopens_where_the_group_noticed_no_sleep(play: Play) -> None:
+    """No rebalance within a session: it goes on, from the committed offsets."""
+
+    async def scene(member: Member) -> None:
+        member.consumer._committed_offset = {T0: 4}
+        await member.assign(T0, generation=2)
+        await member.deliver(4, runs_s=3)
+        member.freeze(member.settings.session_timeout_s + 1)
+        await asyncio.sleep(member.settings.session_timeout_s - 1)
+        assert not member.window.is_open
+
+        await asyncio.sleep(2)
+
+        assert member.window.is_open
+        assert member.window.lanes[T0].expected == 4
+        assert member.consumer.told("perform_seek") == [()]
+        assert await member.deliver(4, runs_s=0)
+        assert member.finished == [4]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("when", ["before", "while it seeks", "of another generation"])
+def test_rebalance_keeps_a_fenced_window_closed(play: Play, when: str) -> None:
+    """Where the group noticed, the rebalance's end opens the window and nothing before."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        member.freeze(member.settings.session_timeout_s + 1)
+        await asyncio.sleep(1)
+
+        def next_generation() -> None:
+            member.app.consumer_generation_id += 1
+
+        if when == "before":
+            member.app.on_rebalance_start()
+        elif when == "while it seeks":
+            member.consumer.during_seek = member.app.on_rebalance_start
+        else:
+            member.consumer.during_seek = next_generation
+        await asyncio.sleep(member.settings.session_timeout_s)
+        assert not member.window.is_open
+        assert len(member.consumer.told("perform_seek")) == (when != "before")
+
+        await member.assign(T0, generation=9)
+        assert member.window.is_open
+
+    play(scene)
+
+
+def test_fenced_window_stays_closed_in_a_drain(play: Play) -> None:
+    """A worker that stops does not begin again."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        member.freeze(member.settings.session_timeout_s + 1)
+        await asyncio.sleep(1)
+        member.app.is_draining = True
+
+        await asyncio.sleep(3 * member.settings.session_timeout_s)
+
+        assert not member.window.is_open
+        assert member.consumer.told("perform_seek") == []
+
+    play(scene)
+
+
+# -- stall
+
+
+def test_partition_that_stands_still_is_sought_back(play: Play) -> None:
+    """Records that Faust skipped at the end are fetched again, from the first one missed."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.highwaters = {T0: 2, T1: 5}
+        member.consumer._committed_offset = {T1: 5}
+        await member.assign(T0, T1)
+
+        await asyncio.sleep(STALL_S + 1)
+
+        assert member.consumer.told("seek") == [(T0, 0)]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("state", ["draining", "rebalancing", "full"])
+def test_nothing_is_sought_while_nothing_can_move(play: Play, state: str) -> None:
+    """Without an open window with room, standing still is no sign of anything."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.highwaters = {T0: 9, T1: 9}
+        await member.assign(T0, T1)
+        if state == "draining":
+            await member.deliver(0, runs_s=100)
+            draining = asyncio.ensure_future(member.window.close(100))
+        elif state == "rebalancing":
+            member.app.on_rebalance_start()
+        else:
+            for offset in range(4):
+                await member.deliver(offset, runs_s=100)
+
+        await asyncio.sleep(10 * STALL_S)
+
+        assert member.consumer.told("seek") == []
+        if state == "draining":
+            assert not draining.done()
+
+    play(scene)
+
+
+def test_new_assignment_starts_the_wait_anew(play: Play) -> None:
+    """What stood still in an older generation says nothing about this one."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.highwaters = {T0: 2}
+        await member.assign(T0)
+        await asyncio.sleep(STALL_S - 0.5)
+
+        await member.assign(T0, generation=2)
+        await asyncio.sleep(1)
+
+        assert member.consumer.told("seek") == []
+
+    play(scene)
+
+
+@pytest.mark.parametrize("error", [KafkaError(), ConsumerNotStarted()], ids=["Kafka", "Faust"])
+def test_pulse_outlives_an_error_of_the_client(play: Play, error: Exception) -> None:
+    """Partitions that go in the middle of a look cost that look only."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.highwaters = {T0: 2}
+        member.consumer.errors = [error]
+        await member.assign(T0)
+
+        await asyncio.sleep(STALL_S + 1)
+
+        assert member.consumer.errors == []
+        assert member.consumer.told("seek") == [(T0, 0)]
+
+    play(scene)
+
+
+def test_commit_age_grows_until_the_commit(play: Play) -> None:
+    """What finished and is not committed shows by its age."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=0)
+        await asyncio.sleep(8)
+        assert member.app.commit_age_s == pytest.approx(8, abs=0.5)
+
+        member.consumer._committed_offset = {T0: 1}
+        await asyncio.sleep(1)
+
+        assert member.app.commit_age_s == 0
+
+    play(scene)
