@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 #: A waiter wakes later than it wanted to; so many seconds' worth of that are not lost.
 LATE_S = 0.05
-_SHORTEST_WAIT_S = 0.001
+SHORTEST_WAIT_S = 0.001
 _ROUNDING = 1e-6
 
 
@@ -62,16 +62,19 @@ class Bucket:
         need = min(amount, capacity)
         self._fill(max(capacity, need + rate_per_s * LATE_S) if is_late else capacity)
         missing = need - self._level
-        return 0.0 if missing <= _ROUNDING else max(missing / rate_per_s, _SHORTEST_WAIT_S)
+        return 0.0 if missing <= _ROUNDING else max(missing / rate_per_s, SHORTEST_WAIT_S)
 
     def take(self, amount: float) -> None:
-        """Take ``amount``, whatever the level; a negative one gives back."""
-        if self._rate_per_s != float("inf"):
-            self._level -= amount
+        """Take ``amount``, whatever the level; a negative one gives back, up to the capacity."""
+        if self._rate_per_s == float("inf"):
+            return
+        level = self._level - amount
+        self._level = level if amount >= 0 else max(self._level, min(self.capacity, level))
 
     def _fill(self, ceiling: float) -> None:
         now = self._clock()
-        if self._at is not None:
+        if self._at is not None and self._level < ceiling:
+            # What a late waiter left above the capacity stays for who comes next.
             self._level = min(ceiling, self._level + (now - self._at) * self._rate_per_s)
         self._at = now
 
