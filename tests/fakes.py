@@ -50,9 +50,9 @@ class FakeProvider:
         outcome = self._queue.popleft() if self._queue else _good(call)
         if isinstance(outcome, Exception):
             raise outcome
-        if call.pieces and call.operation == "chat":
+        if call.chunks and call.operation == "chat":
             text = outcome.output if isinstance(outcome, Completion) else outcome
-            await give_whole(call.pieces, text)
+            await give_whole(call.chunks, text)
         if isinstance(outcome, Completion):
             return outcome
         return Completion(
@@ -74,7 +74,7 @@ def _good(call: Call) -> Any:
     return f"answer to: {call.messages[-1]['content']}"
 
 
-class TakenPieces:
+class TakenChunks:
     """Takes a streamed answer, or fails to; keeps the texts of the last attempt."""
 
     def __init__(self, *, error: Exception | None = None) -> None:

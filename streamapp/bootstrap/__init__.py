@@ -17,7 +17,7 @@ from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routing.embedder import Embedder
 from streamapp.llm.routing.routes import Routes
-from streamapp.processors.guests import GuestRouter
+from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.example_sources import Sources
@@ -31,24 +31,24 @@ from streamapp.streaming.app.consumer import events
 from streamapp.streaming.app.faust_metrics import watch_faust
 from streamapp.streaming.app.health import AppHealth
 from streamapp.streaming.app.lifecycle import StreamApp
-from streamapp.streaming.app.snapshot import Snapshots
+from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.app.summary import log_summaries
 from streamapp.streaming.app.watchdog import Watchdog, broker_answers
 from streamapp.streaming.broker.log_probe import LogProbe
 from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.broker.topics import topic_specs
-from streamapp.streaming.dead_letters.service import DeadLetters
-from streamapp.streaming.delivery.chunks import Chunks
+from streamapp.streaming.dead_letters.service import DeadLetterService
+from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.delivery.outcomes import Observed, ObservedRouter
-from streamapp.streaming.delivery.request_producer import Inbox
+from streamapp.streaming.delivery.outcomes import OutcomeRecorder, RecordingRouter
+from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.prompts.auto_rollback import watch
 from streamapp.streaming.prompts.event_log import publish_files
 from streamapp.streaming.prompts.example_topic import ExampleTopic
-from streamapp.streaming.prompts.invalid_events import Burial
+from streamapp.streaming.prompts.invalid_events import InvalidEventDeadLetters
 from streamapp.streaming.prompts.table import PromptTable
-from streamapp.streaming.record_handler import Answering
+from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.window import Window
@@ -123,15 +123,15 @@ def create_app(
     problems = router.problems(PromptRegistry.of(files))
     if problems:
         raise ConfigurationError("; ".join(problems))
-    answerer = traced.router(router)
-    guests = GuestRouter(answerer, deadline_s=settings.deadline_s, clock=time.monotonic)
-    outcomes = Observed(metrics)
+    handler = traced.router(router)
+    http_calls = DrainableRouter(handler, deadline_s=settings.deadline_s, clock=time.monotonic)
+    outcomes = OutcomeRecorder(metrics)
     requests = _raw_topic(app, settings, "requests")
-    answering = Answering(
-        router=answerer,
+    answering = RecordHandler(
+        router=handler,
         ledger=ledger,
         emitter=traced.emitter(emitter),
-        chunks=Chunks(
+        chunks=ChunkStreams(
             lambda *record: app.producer.send(*record),
             topic=settings.topic("chunks"),
             clock=time.monotonic,
@@ -153,7 +153,7 @@ def create_app(
         max_pending=settings.max_in_flight * PENDING_FACTOR,
         ordering=settings.ordering,
     )
-    inbox = Inbox(
+    producer = RequestProducer(
         settings.topic("requests"),
         traced.send(lambda *record: app.producer.send(*record)),
         partitions=settings.partitions,
@@ -175,7 +175,7 @@ def create_app(
             lambda: broker_answers(settings.brokers, ssl_context=ssl_context, timeout_s=2.0),
             clock=time.monotonic,
         ),
-        guests=guests.drain,
+        http_calls=http_calls.drain,
         preparing=(
             lambda: publish_files(settings, prompts.history, files, now=lambda: datetime.now(UTC)),
             lambda: examples.refresh(in_use(prompts.history.prompts)),
@@ -190,15 +190,15 @@ def create_app(
         ),
     )
 
-    burial = Burial(
+    invalid_events = InvalidEventDeadLetters(
         prompts,
         lambda *record: app.producer.send(*record),
         dead_letters=settings.topic("requests-dlt"),
-        is_mine=lambda: TP(settings.topic("requests"), 0) in window.lanes,
+        is_mine=lambda: TP(settings.topic("requests"), 0) in window.partitions,
         now=lambda: datetime.now(UTC),
     )
     app.add_future(log_summaries(app, metrics.take))
-    app.add_future(burial.watch())
+    app.add_future(invalid_events.watch())
     app.add_future(examples.watch(lambda: in_use(prompts.history.prompts)))
     app.add_future(watch(Guard(variants, now=lambda: datetime.now(UTC)), prompts))
 
@@ -226,13 +226,13 @@ def create_app(
     )
     install(
         app,
-        answerer=ObservedRouter(guests, outcomes),
+        handler=RecordingRouter(http_calls, outcomes),
         health=health,
-        book=prompts,
+        prompt_store=prompts,
         variants=variants,
-        inbox=inbox,
-        letters=DeadLetters(settings, lambda *record: app.producer.send(*record)),
-        snapshots=Snapshots(
+        producer=producer,
+        dead_letter_source=DeadLetterService(settings, lambda *record: app.producer.send(*record)),
+        snapshots=WorkerSnapshots(
             app,
             settings=settings,
             metrics=metrics,

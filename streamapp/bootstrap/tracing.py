@@ -10,10 +10,10 @@ from streamapp.errors import ConfigurationError
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.traced import TracedObserver, TracedProvider
-from streamapp.processors.answerer import Answerer
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.processors.traced import TracedRouter
 from streamapp.settings import Settings, tracing_settings
-from streamapp.streaming.delivery.emitter import Delivers, Send
+from streamapp.streaming.delivery.emitter import RecordEmitter, Send
 from streamapp.streaming.tracing import Run, TracedEmitter, TracedRun, traced_send
 from streamapp.web.middleware import Middleware
 from streamapp.web.traced import span_requests
@@ -52,11 +52,11 @@ class Untraced:
         """Return who hears of waits and retries."""
         return observer
 
-    def router(self, router: Answerer) -> Answerer:
+    def router(self, router: RequestHandler) -> RequestHandler:
         """Return what answers requests."""
         return router
 
-    def emitter(self, emitter: Delivers) -> Delivers:
+    def emitter(self, emitter: RecordEmitter) -> RecordEmitter:
         """Return what delivers outcomes."""
         return emitter
 
@@ -93,11 +93,11 @@ class Traced(Untraced):
         """Show waits as spans, retries as events."""
         return TracedObserver(observer, self._tracing)
 
-    def router(self, router: Answerer) -> Answerer:
+    def router(self, router: RequestHandler) -> RequestHandler:
         """Put each processor's run into a span."""
         return TracedRouter(router, self._tracing)
 
-    def emitter(self, emitter: Delivers) -> Delivers:
+    def emitter(self, emitter: RecordEmitter) -> RecordEmitter:
         """Put each delivery into a span, and name it in the answer's headers."""
         dead_letters = self._settings.topic("requests-dlt")
         return TracedEmitter(emitter, self._tracing, dead_letters=dead_letters)

@@ -7,13 +7,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from streamapp.cli.samples import Outcome
+from streamapp.cli.samples import SampleOutcome
 
 #: Longest text shown of an answer, characters.
 SHOWN = 240
 
 
-def answers_table(outcomes: Sequence[Outcome]) -> Table:
+def answers_table(outcomes: Sequence[SampleOutcome]) -> Table:
     """Return one row for each sample."""
     table = Table("type", "answer", "provider", "tokens", "time", show_lines=True)
     for outcome in outcomes:

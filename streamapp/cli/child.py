@@ -18,7 +18,7 @@ from streamapp.errors import ConfigurationError, StreamappError
 LAST_LINES = 15
 
 
-class Worker:
+class WorkerProcess:
     """A running ``streamapp worker``.
 
     Attributes:
@@ -85,7 +85,7 @@ class Worker:
 
 
 @asynccontextmanager
-async def running_worker(settings: Mapping[str, str], *, url: str) -> AsyncIterator[Worker]:
+async def running_worker(settings: Mapping[str, str], *, url: str) -> AsyncIterator[WorkerProcess]:
     """Run a worker inside the block.
 
     Args:
@@ -101,7 +101,7 @@ async def running_worker(settings: Mapping[str, str], *, url: str) -> AsyncItera
         start_new_session=True,  # Ctrl-C is for us: we stop it while the broker still lives
         limit=16_000_000,  # of one line
     )
-    worker = Worker(process, url)
+    worker = WorkerProcess(process, url)
     try:
         yield worker
     finally:

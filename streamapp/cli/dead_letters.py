@@ -11,17 +11,17 @@ from typing import Any
 
 import click
 
+from streamapp.cli.dead_letter_access import reading, would_replay
+from streamapp.cli.dead_letter_access import replay as replay_
+from streamapp.cli.dead_letter_options import PlaceParam, filters
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
-from streamapp.cli.letter_access import reading, would_replay
-from streamapp.cli.letter_access import replay as replay_
-from streamapp.cli.letter_options import Place, filters
 from streamapp.cli.terminal import one_line, printable, progress
 from streamapp.errors import StreamappError
 from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
 from streamapp.streaming.dead_letters.service import Newest
-from streamapp.streaming.dead_letters.stored import Filter, Letter
+from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
 #: Dead letters that a list for people shows where no other number is asked for.
 LISTED = 100
@@ -66,22 +66,22 @@ def list_(limit: int | None, as_json: bool, **conditions: Any) -> None:
     asyncio.run(_list(Filter(**conditions), limit, _as_json if as_json else _as_line))
 
 
-async def _list(wanted: Filter, limit: int, show: Callable[[Letter, bool], str]) -> None:
+async def _list(wanted: Filter, limit: int, show: Callable[[StoredDeadLetter, bool], str]) -> None:
     newest, kinds = Newest(limit), Counter[str]()
     async with reading(client_settings()) as log:
         replayed = await log.replayed(since=wanted.since)
         # Lines and a bar on one terminal disturb each other.
         with progress(is_hidden=not limit and sys.stdout.isatty()) as bar:
             task = bar.add_task("reading dead letters", total=log.size)
-            async for letter in log.read(wanted):
-                kinds[letter.headers["streamapp.error.kind"]] += 1
+            async for dead_letter in log.read(wanted):
+                kinds[dead_letter.headers["streamapp.error.kind"]] += 1
                 if limit:
-                    newest.add(letter)
+                    newest.add(dead_letter)
                 else:
-                    click.echo(show(letter, letter.mark in replayed))
+                    click.echo(show(dead_letter, dead_letter.mark in replayed))
                 bar.update(task, completed=log.seen.records)
-        for letter in newest.letters():
-            click.echo(show(letter, letter.mark in replayed))
+        for dead_letter in newest.dead_letters():
+            click.echo(show(dead_letter, dead_letter.mark in replayed))
         click.echo(_told(kinds, log.seen, limit), err=True)
 
 
@@ -94,31 +94,33 @@ def show(what: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _show(what: tuple[str, ...], as_json: bool) -> None:
-    places = {text: Place().convert(text, None, None) for text in what if _is_place(text)}
+    places = {text: PlaceParam().convert(text, None, None) for text in what if _is_place(text)}
     found: set[str] = set()
 
-    def print_one(letter: Letter, replayed: set[bytes]) -> None:
-        found.update((letter.place, letter.headers.get("streamapp.request.id", "")))
-        detail = letter.detail() | {"replayed": letter.mark in replayed}
-        click.echo(json.dumps(detail, ensure_ascii=False) if as_json else _detail(letter, detail))
+    def print_one(dead_letter: StoredDeadLetter, replayed: set[bytes]) -> None:
+        found.update((dead_letter.place, dead_letter.headers.get("streamapp.request.id", "")))
+        detail = dead_letter.detail() | {"replayed": dead_letter.mark in replayed}
+        click.echo(
+            json.dumps(detail, ensure_ascii=False) if as_json else _detail(dead_letter, detail)
+        )
 
     async with reading(client_settings()) as log:
         replayed = await log.replayed()
         async for record in log.at(places.values()):
-            letter = Letter.of(record)
-            if letter:
-                print_one(letter, replayed)
+            dead_letter = StoredDeadLetter.of(record)
+            if dead_letter:
+                print_one(dead_letter, replayed)
         ids = [text for text in what if text not in places]
         if ids:
-            async for letter in log.read(Filter(ids=ids)):
-                print_one(letter, replayed)
+            async for dead_letter in log.read(Filter(ids=ids)):
+                print_one(dead_letter, replayed)
     missing = [text for text in what if text not in found]
     if missing:
         raise StreamappError(f"there is no dead letter of ours at {', '.join(missing)}")
 
 
 @dead_letters.command()
-@click.argument("places", metavar="[PLACE]...", type=Place(), nargs=-1)
+@click.argument("places", metavar="[PLACE]...", type=PlaceParam(), nargs=-1)
 @filters
 @click.option(
     "--rate",
@@ -187,12 +189,12 @@ class _Tally:
         self._is_shown = is_shown
         self._named = 0
 
-    def add(self, place: str, letter: Letter | None, result: str) -> None:
+    def add(self, place: str, dead_letter: StoredDeadLetter | None, result: str) -> None:
         """Take one result."""
         if result == "sent":
             self.sent += 1
-            if self._is_shown and letter:
-                click.echo(_as_line(letter, False))
+            if self._is_shown and dead_letter:
+                click.echo(_as_line(dead_letter, False))
             return
         self.refused[result] += 1
         # One that was sent before is nothing to act on.
@@ -201,15 +203,15 @@ class _Tally:
             click.echo(one_line(f"{place} is not sent: {_WHY[result]}"), err=True)
 
 
-def _as_json(letter: Letter, is_replayed: bool) -> str:
-    return json.dumps(letter.summary() | {"replayed": is_replayed}, ensure_ascii=False)
+def _as_json(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
+    return json.dumps(dead_letter.summary() | {"replayed": is_replayed}, ensure_ascii=False)
 
 
-def _as_line(letter: Letter, is_replayed: bool) -> str:
-    summary = letter.summary()
+def _as_line(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
+    summary = dead_letter.summary()
     return one_line(
-        datetime.fromtimestamp(letter.at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        letter.place,
+        datetime.fromtimestamp(dead_letter.at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        dead_letter.place,
         summary["id"],
         summary["kind"],
         summary["type"] or "-",
@@ -218,11 +220,11 @@ def _as_line(letter: Letter, is_replayed: bool) -> str:
     )
 
 
-def _detail(letter: Letter, detail: Mapping[str, Any]) -> str:
-    topic, partition, offset = letter.origin
-    at = datetime.fromtimestamp(letter.at, UTC).isoformat(timespec="milliseconds")
+def _detail(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> str:
+    topic, partition, offset = dead_letter.origin
+    at = datetime.fromtimestamp(dead_letter.at, UTC).isoformat(timespec="milliseconds")
     lines = {
-        "place": letter.place,
+        "place": dead_letter.place,
         "written": at,
         **{name: detail[name] for name in ("id", "type", "kind", "stage", "exception", "message")},
         "record": f"{topic}-{partition}@{offset}",

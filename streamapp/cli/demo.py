@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from streamapp.cli.answers import answers_table
-from streamapp.cli.child import Worker, running_worker
+from streamapp.cli.child import WorkerProcess, running_worker
 from streamapp.cli.kafka import client_settings
-from streamapp.cli.samples import Outcome, answer_samples, samples
+from streamapp.cli.samples import SampleOutcome, answer_samples, samples
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker, free_port
@@ -74,7 +74,9 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
             await _unless(worker.wait_ended(), stop.wait())
 
 
-async def _outcomes(settings: Settings, worker: Worker, progress: Progress) -> list[Outcome]:
+async def _outcomes(
+    settings: Settings, worker: WorkerProcess, progress: Progress
+) -> list[SampleOutcome]:
     """Return what became of the samples."""
     await worker.wait_ready(READY_TIMEOUT_S)
     task = progress.task_ids[0]
@@ -101,7 +103,7 @@ async def _unless(work: Awaitable[T], *endings: Awaitable[object]) -> T | None:
     return task.result() if task in done else None
 
 
-def _say_what_next(settings: Settings, worker: Worker) -> None:
+def _say_what_next(settings: Settings, worker: WorkerProcess) -> None:
     worker.shows_log = True
     for line in (
         f"broker  {settings.broker}",

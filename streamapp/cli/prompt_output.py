@@ -11,11 +11,11 @@ from rich.text import Text
 
 from streamapp.cli.terminal import printable
 from streamapp.prompts.events import Event, Labelled, Protected, Published, Split
-from streamapp.prompts.fold import Outcome
+from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
 
 
-def said(event: Event, outcome: Outcome, before: Prompt | None) -> str:
+def said(event: Event, outcome: EventOutcome, before: Prompt | None) -> str:
     """Return what a change came to, in words."""
     if isinstance(event, Published):
         is_old = before is not None and outcome.version in before.versions

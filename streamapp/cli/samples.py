@@ -15,7 +15,7 @@ from streamapp.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SampleOutcome:
     """What became of one sample: a response, or the reason of its dead letter."""
 
     type: str
@@ -33,14 +33,14 @@ def samples() -> dict[str, dict[str, Any]]:
 
 async def answer_samples(
     settings: Settings, *, on_outcome: Callable[[], object], timeout_s: float
-) -> list[Outcome]:
+) -> list[SampleOutcome]:
     """Send the samples to a ready worker and return their outcomes in the samples' order.
 
     Raises:
         StreamappError: Some had none in time; names their types.
     """
     records = samples()
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, SampleOutcome] = {}
     dead_letters = settings.topic("requests-dlt")
     topics = [settings.topic("responses"), dead_letters]
     async with reading(settings, topics, from_beginning=False) as stream:
@@ -51,14 +51,14 @@ async def answer_samples(
             async with asyncio.timeout(timeout_s):
                 async for message in stream:
                     if message.topic == dead_letters:
-                        letter = dead_letter(message)
-                        id, response = letter["id"], None
-                        failure = f"dead letter {letter['kind']}: {letter['message']}"
+                        found = dead_letter(message)
+                        id, response = found["id"], None
+                        failure = f"dead letter {found['kind']}: {found['message']}"
                     else:
                         response, failure = json.loads(message.value), ""
                         id = response["id"]
                     if id in records and id not in outcomes:
-                        outcomes[id] = Outcome(records[id]["type"], response, failure)
+                        outcomes[id] = SampleOutcome(records[id]["type"], response, failure)
                         on_outcome()
                     if len(outcomes) == len(records):
                         break

@@ -18,7 +18,7 @@ from streamapp.streaming.broker.topics import partition_counts
 TOPICS = {"responses": "responses", "dead-letters": "requests-dlt", "usage": "usage"}
 
 #: Between two looks for a topic that does not exist yet, seconds.
-LOOK_S = 1.0
+POLL_INTERVAL_S = 1.0
 
 
 @click.command()
@@ -50,7 +50,7 @@ async def _follow(
         from_beginning = True  # all that comes is new
         # A broker tells nobody of new topics.
         while not await partition_counts(settings, [topic]):  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
     shown = 0
     async with reading(settings, [topic], from_beginning=from_beginning) as stream:
         async for message in stream:
@@ -100,9 +100,9 @@ def _response_line(message: ConsumerRecord) -> str:
 
 
 def _dead_letter_line(message: ConsumerRecord) -> str:
-    letter = dead_letter(message)
-    place = f"{letter['topic']}-{letter['partition']}@{letter['offset']}"
-    return _line(message, letter["id"], letter["kind"], letter["stage"], place, letter["message"])
+    found = dead_letter(message)
+    place = f"{found['topic']}-{found['partition']}@{found['offset']}"
+    return _line(message, found["id"], found["kind"], found["stage"], place, found["message"])
 
 
 def _usage_line(message: ConsumerRecord) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 
-class Pieces(Protocol):
+class ChunkSink(Protocol):
     """Takes a streamed answer.
 
     An attempt that fails half way is followed by another one, which starts at the beginning:
@@ -16,29 +16,29 @@ class Pieces(Protocol):
     async def begin(self) -> None:
         """Begin the text of an attempt; what came before it, if anything, is void.
 
-        A taker that cannot take its pieces back raises a `Failure` that is not retryable.
+        A taker that cannot take its chunks back raises a `Failure` that is not retryable.
         """
         ...
 
     async def add(self, text: str) -> None:
-        """Take the next piece, never empty."""
+        """Take the next chunk, never empty."""
         ...
 
 
-async def give(pieces: Pieces, texts: AsyncIterator[str]) -> None:
+async def give(chunks: ChunkSink, texts: AsyncIterator[str]) -> None:
     """Give the texts of one attempt as they come; empty ones are none."""
     is_begun = False
     async for text in texts:
         if text and not is_begun:
             is_begun = True
-            await pieces.begin()
+            await chunks.begin()
         if text:
-            await pieces.add(text)
+            await chunks.add(text)
 
 
-async def give_whole(pieces: Pieces, output: Any) -> None:
-    """Give an answer that is there already as one piece; an object as its JSON."""
-    await pieces.begin()
+async def give_whole(chunks: ChunkSink, output: Any) -> None:
+    """Give an answer that is there already as one chunk; an object as its JSON."""
+    await chunks.begin()
     text = output if isinstance(output, str) else orjson.dumps(output).decode()
     if text:
-        await pieces.add(text)
+        await chunks.add(text)

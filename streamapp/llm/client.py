@@ -110,13 +110,13 @@ class LLMClient:
 
     async def embed(self, inputs: Sequence[str]) -> list[list[float]]:
         """Return one vector per input, in their order; raises as `generate`."""
-        call = replace(self._call, operation="embeddings", inputs=inputs, pieces=None)
+        call = replace(self._call, operation="embeddings", inputs=inputs, chunks=None)
         vectors: list[list[float]] = await self._complete(call)
         return vectors
 
     async def _vectors(self, texts: Sequence[str]) -> list[list[float]]:
         """Return vectors for the prompt's own use."""
-        call = replace(self._call, operation="embeddings", inputs=texts, pieces=None)
+        call = replace(self._call, operation="embeddings", inputs=texts, chunks=None)
         vectors: list[list[float]] = await self._complete(call, self._embedder)
         return vectors
 

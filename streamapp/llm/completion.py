@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 
 from streamapp.errors import RateHints
-from streamapp.llm.chunks import Pieces
+from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.deadline import Deadline
 from streamapp.records.response import NO_USAGE, Usage
 
@@ -40,7 +40,7 @@ class Call(_Value):
         output_schema: JSON Schema the answer must fit, or None for free text.
         task: The record type and its typed fields, for the ``offline`` provider alone.
         deadline: The record's one deadline.
-        pieces: Takes the answer's text as it comes, where it is streamed.
+        chunks: Takes the answer's text as it comes, where it is streamed.
         tenant: Whose call it is, for the cache, the budgets and the usage records.
         prompt: The prompt's version, as ``name:version``; empty without one.
         cache: Whether the answer may come from, or be given to, another record.
@@ -56,7 +56,7 @@ class Call(_Value):
     output_schema: Mapping[str, Any] | None = None
     task: Mapping[str, Any] = field(default_factory=dict)
     deadline: Deadline
-    pieces: Pieces | None = None
+    chunks: ChunkSink | None = None
     tenant: str = ""
     prompt: str = ""
     cache: bool = True

@@ -105,7 +105,7 @@ def _asked(call: Call) -> dict[str, Any]:
     if call.prompt:
         attributes["gen_ai.prompt.name"] = call.prompt.rpartition(":")[0]
         attributes["streamapp.prompt"] = call.prompt
-    if call.pieces is not None:
+    if call.chunks is not None:
         attributes["gen_ai.request.stream"] = True
     if call.operation == "chat":
         attributes["gen_ai.output.type"] = "json" if call.output_schema else "text"

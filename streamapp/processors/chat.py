@@ -49,7 +49,7 @@ def _content(value: Any) -> str:
     return "parts" if isinstance(value, list) else "text"
 
 
-class Message(TypedDict):
+class ChatMessage(TypedDict):
     """One turn."""
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
@@ -76,7 +76,7 @@ class Chat(Request, Sampling, type="chat"):
     """A conversation to continue; it takes no prompt of the registry."""
 
     prompt: None = None
-    messages: list[Message] = Field(min_length=1, fail_fast=True)
+    messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
     response_format: ResponseFormat | None = None
 
     def parameters(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from streamapp.errors import Expired, Failure, InternalError, InvalidRecord
-from streamapp.llm.chunks import Pieces
+from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import DEADLINE, Deadline
@@ -79,7 +79,7 @@ class Router:
         id: str,
         key: bytes | None,
         deadline: Deadline | None = None,
-        pieces: Pieces | None = None,
+        chunks: ChunkSink | None = None,
     ) -> Answer:
         """Return the response of ``request``.
 
@@ -88,7 +88,7 @@ class Router:
             id: The record's id, its own or the default one.
             key: The record's key; decides between variants of a prompt.
             deadline: One that runs already, as that of an HTTP request does.
-            pieces: Takes the text of the record's calls while they are answered.
+            chunks: Takes the text of the record's calls while they are answered.
 
         Raises:
             Failure: Why there is no response; nothing else but a cancellation.
@@ -104,7 +104,7 @@ class Router:
             model=model or DEFAULT,
             task=vars(request),
             deadline=deadline,
-            pieces=pieces,
+            chunks=chunks,
             tenant=_tenant(request),
             prompt=f"{prompt.name}:{prompt.version}" if prompt else "",
             cache=request.cache and (prompt is None or prompt.settings.cache),

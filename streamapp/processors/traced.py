@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from streamapp.errors import Failure
-from streamapp.processors.answerer import Answerer
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # an extra
 class TracedRouter:
     """Puts each run of a processor into a span that is named by the record's type."""
 
-    def __init__(self, router: Answerer, tracing: "Tracing") -> None:
+    def __init__(self, router: RequestHandler, tracing: "Tracing") -> None:
         self._router = router
         self._tracing = tracing
 

@@ -87,14 +87,14 @@ class Protected(_Event):
     on: bool = True
 
 
-class Buried(_Event):
+class DeadLettered(_Event):
     """The event at that offset was refused, and a dead letter tells why."""
 
     type: Literal["buried"] = "buried"
     offset: int = Field(ge=0)
 
 
-Event = Published | Labelled | Split | Protected | Buried
+Event = Published | Labelled | Split | Protected | DeadLettered
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 

@@ -23,7 +23,7 @@ JITTER = 0.2
 RETRY_S = 10.0
 #: A set that no label's version names is forgotten when no record used it for so long, seconds.
 IDLE_S = 600.0
-LOOK_S = 1.0
+POLL_INTERVAL_S = 1.0
 
 
 def in_use(prompts: Mapping[str, Prompt]) -> Iterator[ExampleSettings]:
@@ -105,7 +105,7 @@ class ExamplesManager:
     async def watch(self, wanted: Callable[[], Iterable[ExampleSettings]]) -> None:
         """Refresh what is due, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
             await self.refresh(wanted())
 
     async def _refresh_one(self, settings: ExampleSettings) -> None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pydantic import ValidationError
 
 from streamapp.errors import PromptError, PromptNotFound
-from streamapp.prompts.events import Buried, Event, Labelled, Protected, Published, Split
+from streamapp.prompts.events import DeadLettered, Event, Labelled, Protected, Published, Split
 from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
 from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.template import Template
@@ -33,7 +33,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class EventOutcome:
     """What became of an event.
 
     Attributes:
@@ -60,14 +60,14 @@ class Outcome:
         raise kind(f"prompt '{name}': {self.problem}")
 
 
-def fold(prompt: Prompt | None, name: str, event: Event) -> tuple[Prompt | None, Outcome]:
+def fold(prompt: Prompt | None, name: str, event: Event) -> tuple[Prompt | None, EventOutcome]:
     """Return the prompt after the event, and what became of the event."""
     if isinstance(event, Published):
         return _publish(prompt or Prompt(name), event)
-    if isinstance(event, Buried):
-        return prompt, Outcome()
+    if isinstance(event, DeadLettered):
+        return prompt, EventOutcome()
     if prompt is None:
-        return None, Outcome(why=Why.UNKNOWN, problem="there is no prompt of that name")
+        return None, EventOutcome(why=Why.UNKNOWN, problem="there is no prompt of that name")
     if isinstance(event, Labelled):
         return _label(prompt, event)
     if isinstance(event, Split):
@@ -91,13 +91,13 @@ def move(prompt: Prompt, label: str, version: int) -> Prompt:
     )
 
 
-def _publish(prompt: Prompt, event: Published) -> tuple[Prompt, Outcome]:
+def _publish(prompt: Prompt, event: Published) -> tuple[Prompt, EventOutcome]:
     digest = event.digest()
     if digest in prompt.numbers:
         number = prompt.numbers[digest]
         if number in prompt.versions:
-            return prompt, Outcome(version=number)
-        return prompt, Outcome(why=Why.INVALID, problem="this text was refused before")
+            return prompt, EventOutcome(version=number)
+        return prompt, EventOutcome(why=Why.INVALID, problem="this text was refused before")
     number = len(prompt.numbers) + 1
     prompt = replace(prompt, numbers={**prompt.numbers, digest: number})
     try:
@@ -105,9 +105,9 @@ def _publish(prompt: Prompt, event: Published) -> tuple[Prompt, Outcome]:
         template = Template(event.body)
     except ValidationError as error:
         problem = f"settings: {describe(error, PromptSettings)}"
-        return prompt, Outcome(why=Why.INVALID, problem=problem)
+        return prompt, EventOutcome(why=Why.INVALID, problem=problem)
     except PromptError as error:
-        return prompt, Outcome(why=Why.INVALID, problem=f"body, {error}")
+        return prompt, EventOutcome(why=Why.INVALID, problem=f"body, {error}")
     version = Version(
         number, event.body, settings, template, event.author, event.message, event.created_at
     )
@@ -116,10 +116,10 @@ def _publish(prompt: Prompt, event: Published) -> tuple[Prompt, Outcome]:
         prompt = move(prompt, PRODUCTION, number)
     if event.label and event.label not in prompt.protected:
         prompt = move(prompt, event.label, number)
-    return move(prompt, LATEST, number), Outcome(version=number)
+    return move(prompt, LATEST, number), EventOutcome(version=number)
 
 
-def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, Outcome]:
+def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, EventOutcome]:
     label, version = event.label, event.version
     if label == LATEST:
         return _refused(prompt, Why.INVALID, f"the label '{LATEST}' follows the newest version")
@@ -129,10 +129,10 @@ def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, Outcome]:
         return _refused(prompt, Why.STALE, "the label was moved meanwhile: look again")
     if label in prompt.protected and not event.force and prompt.labels.get(label) != version:
         return _refused(prompt, Why.PROTECTED, "the label is protected: move it with force")
-    return move(prompt, label, version), Outcome(version=version)
+    return move(prompt, label, version), EventOutcome(version=version)
 
 
-def _split(prompt: Prompt, event: Split) -> tuple[Prompt, Outcome]:
+def _split(prompt: Prompt, event: Split) -> tuple[Prompt, EventOutcome]:
     shares = event.shares or None
     if shares and sum(shares.values()) != 100:
         return _refused(prompt, Why.INVALID, "the shares of a split must sum up to 100")
@@ -141,19 +141,19 @@ def _split(prompt: Prompt, event: Split) -> tuple[Prompt, Outcome]:
     if PRODUCTION in prompt.protected and not event.force and shares != prompt.split:
         problem = f"'{PRODUCTION}' is protected: split its records with force"
         return _refused(prompt, Why.PROTECTED, problem)
-    return replace(prompt, split=shares), Outcome()
+    return replace(prompt, split=shares), EventOutcome()
 
 
-def _protect(prompt: Prompt, event: Protected) -> tuple[Prompt, Outcome]:
+def _protect(prompt: Prompt, event: Protected) -> tuple[Prompt, EventOutcome]:
     if event.label not in prompt.labels or event.label == LATEST:
         return _refused(prompt, Why.UNKNOWN, f"no label to protect; {known(prompt)}")
     labels = {event.label}
     protected = prompt.protected | labels if event.on else prompt.protected - labels
-    return replace(prompt, protected=protected), Outcome()
+    return replace(prompt, protected=protected), EventOutcome()
 
 
-def _refused(prompt: Prompt, why: Why, problem: str) -> tuple[Prompt, Outcome]:
-    return prompt, Outcome(why=why, problem=problem)
+def _refused(prompt: Prompt, why: Why, problem: str) -> tuple[Prompt, EventOutcome]:
+    return prompt, EventOutcome(why=why, problem=problem)
 
 
 def known(prompt: Prompt) -> str:

@@ -4,8 +4,8 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 
 from streamapp.errors import PromptError
-from streamapp.prompts.events import Buried, Event, decode
-from streamapp.prompts.fold import Outcome, Why, fold
+from streamapp.prompts.events import DeadLettered, Event, decode
+from streamapp.prompts.fold import EventOutcome, Why, fold
 from streamapp.prompts.prompt import Prompt
 from streamapp.records.dead_letter import Headers
 
@@ -31,14 +31,14 @@ class History:
 
     Attributes:
         position: The offset after the last event applied.
-        invalid: Events that nobody has buried yet, by offset.
+        invalid: Events that nobody has dead-lettered yet, by offset.
     """
 
     def __init__(self, prompts: MutableMapping[str, Prompt]) -> None:
         self.prompts = prompts
         self.position = 0
         self.invalid: dict[int, Invalid] = {}
-        self._outcomes: dict[int, Outcome] = {}
+        self._outcomes: dict[int, EventOutcome] = {}
 
     def apply(
         self, offset: int, key: bytes | None, value: bytes | None, headers: Headers = None
@@ -49,10 +49,12 @@ class History:
         try:
             outcome = self._fold(*decode(key, value))
         except PromptError as error:
-            outcome = Outcome(why=Why.INVALID, problem=str(error))
+            outcome = EventOutcome(why=Why.INVALID, problem=str(error))
         except Exception as error:
             # The topic is forever: a bug of ours must not keep every worker from starting.
-            outcome = Outcome(why=Why.INVALID, problem=f"internal error {type(error).__name__}")
+            outcome = EventOutcome(
+                why=Why.INVALID, problem=f"internal error {type(error).__name__}"
+            )
         # What came too late or lacked force is no fault of the event.
         if outcome.why in (Why.INVALID, Why.UNKNOWN):
             self.invalid[offset] = Invalid(key, value, outcome.problem, headers)
@@ -71,14 +73,14 @@ class History:
         _, outcome = fold(self.prompts.get(name), name, event)
         outcome.check(name)
 
-    def outcome(self, offset: int) -> Outcome | None:
+    def outcome(self, offset: int) -> EventOutcome | None:
         """Return what became of a recent event; None before it is applied."""
         return self._outcomes.get(offset)
 
-    def _fold(self, name: str, event: Event) -> Outcome:
-        if isinstance(event, Buried):
+    def _fold(self, name: str, event: Event) -> EventOutcome:
+        if isinstance(event, DeadLettered):
             self.invalid.pop(event.offset, None)
-            return Outcome()
+            return EventOutcome()
         prompt, outcome = fold(self.prompts.get(name), name, event)
         if prompt is not None:
             self.prompts[name] = prompt

@@ -1,7 +1,7 @@
 """The Jinja of prompts: a sandbox without loader, in which only a few constructs exist.
 
 A template can neither call nor look into anything, nor build text other than by writing it out,
-piece by piece, where it is counted. Loops are one deep and over a list of bounded length.
+chunk by chunk, where it is counted. Loops are one deep and over a list of bounded length.
 """
 
 import json

@@ -102,13 +102,13 @@ class Template:
         """Return the messages of some parts; ``size`` characters are rendered already."""
         messages = []
         for role, template in parts:
-            pieces = []
-            for piece in self._pieces(template, variables):
-                size += len(piece)
+            chunks = []
+            for chunk in self._chunks(template, variables):
+                size += len(chunk)
                 if size > RENDERED_LIMIT:
                     raise PromptError(f"it renders to more than {RENDERED_LIMIT} characters")
-                pieces.append(piece)
-            messages.append({"role": role, "content": "".join(pieces)})
+                chunks.append(chunk)
+            messages.append({"role": role, "content": "".join(chunks)})
         return messages
 
     def _check(self, variables: Mapping[str, Variable]) -> None:
@@ -121,7 +121,7 @@ class Template:
                 continue
             raise PromptError(f"the variable '{escape(name)}' {problem}")
 
-    def _pieces(
+    def _chunks(
         self, template: jinja2.Template, variables: Mapping[str, Variable]
     ) -> Iterator[str]:
         try:

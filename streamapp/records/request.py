@@ -22,7 +22,7 @@ class Request(BaseModel):
         prompt: ``name``, ``name@label`` or ``name:version``; default: that of the type.
         metadata: Comes back unchanged; ``tenant`` in it tells tenants apart.
         deadline: Not answered after this; with a time zone.
-        stream: Whether pieces of the answer are wanted as they come.
+        stream: Whether chunks of the answer are wanted as they come.
         cache: Whether the answer may come from, or be given to, an equal call.
     """
 

@@ -8,7 +8,7 @@ _AGE = re.compile(r"(\d{1,9}(?:\.\d+)?)([smhd])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def moment(text: str, *, now: float) -> float:
+def parse_timestamp(text: str, *, now: float) -> float:
     """Return the time that ``text`` means, seconds since the epoch.
 
     Args:

@@ -14,15 +14,15 @@ import structlog
 from faust.types import TopicT
 
 from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
-from streamapp.processors.answerer import Answerer
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.codec import recover_id
 from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.broker.topics import RECORD_LIMIT
-from streamapp.streaming.delivery.chunks import Chunks
-from streamapp.streaming.delivery.emitter import Delivers
-from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Entry, Ledger, digest
+from streamapp.streaming.delivery.chunks import ChunkStreams
+from streamapp.streaming.delivery.emitter import RecordEmitter
+from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Ledger, LedgerEntry, digest
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.window import Event, Message
 from streamapp.telemetry.frames import frames
@@ -48,12 +48,12 @@ class Outcomes(Protocol):
         """A stored outcome was delivered again."""
         ...
 
-    def buried(self, letter: DeadLetter, *, type: str | None) -> None:
+    def dead_lettered(self, dead_letter: DeadLetter, *, type: str | None) -> None:
         """A dead letter was delivered."""
         ...
 
 
-class Answering:
+class RecordHandler:
     """Brings each record of the window to its outcome.
 
     Args:
@@ -66,10 +66,10 @@ class Answering:
     def __init__(
         self,
         *,
-        router: Answerer,
+        router: RequestHandler,
         ledger: Ledger,
-        emitter: Delivers,
-        chunks: Chunks,
+        emitter: RecordEmitter,
+        chunks: ChunkStreams,
         responses: TopicT,
         dead_letters: TopicT,
         outcomes: Outcomes,
@@ -86,7 +86,7 @@ class Answering:
         self._busy: dict[str, asyncio.Future[None] | None] = {}
 
     async def __call__(self, event: Event, lease: Lease) -> None:
-        """Answer or bury the record; returns after Kafka has its outcome.
+        """Answer or dead-letter the record; returns after Kafka has its outcome.
 
         Raises:
             DeliveryFailed: The broker took neither response nor dead letter.
@@ -99,7 +99,7 @@ class Answering:
         except Failure as failure:
             id = recover_id(message.value) or id
             SUBJECT.set(Subject(id, message))
-            await self._bury(message, lease, failure, stage="decode", id=id, type=None)
+            await self._dead_letter(message, lease, failure, stage="decode", id=id, type=None)
             return
         id = request.id or id
         SUBJECT.set(Subject(id, message))
@@ -128,7 +128,9 @@ class Answering:
                 self._outcomes.replayed(type=request.type)
             else:
                 failure = InvalidRecord(ID_REUSED)
-                await self._bury(message, lease, failure, stage="decode", id=id, type=request.type)
+                await self._dead_letter(
+                    message, lease, failure, stage="decode", id=id, type=request.type
+                )
             return
         tp = message.tp
         if known is not None and known.is_of(tp.partition, message.offset):
@@ -137,18 +139,18 @@ class Answering:
             return
         stream = self._chunks.open(message, id, lease) if request.stream else None
         try:
-            answered = await self._router.answer(request, id=id, key=message.key, pieces=stream)
+            answered = await self._router.answer(request, id=id, key=message.key, chunks=stream)
             response = answered.response
             answer = response.encode()
             _check_size(message.key, len(answer))
         except Failure as failure:
             if stream is not None:
                 await stream.fail(failure)
-            await self._bury(
+            await self._dead_letter(
                 message, lease, failure, stage="process", id=id, type=request.type, remember=True
             )
             return
-        entry = Entry(
+        entry = LedgerEntry(
             digest=fingerprint,
             partition=tp.partition,
             offset=message.offset,
@@ -181,7 +183,7 @@ class Answering:
             headers=carried(message.headers),
         )
 
-    async def _bury(
+    async def _dead_letter(
         self,
         message: Message,
         lease: Lease,
@@ -193,7 +195,7 @@ class Answering:
         remember: bool = False,
     ) -> None:
         tp = message.tp
-        letter = DeadLetter.of(
+        dead_letter = DeadLetter.of(
             failure,
             stage=stage,
             topic=tp.topic,
@@ -203,9 +205,9 @@ class Answering:
             now=datetime.fromtimestamp(self._now(), UTC),
             headers=message.headers,
         )
-        headers = letter.headers()
+        headers = dead_letter.headers()
         if remember:
-            entry = Entry(
+            entry = LedgerEntry(
                 digest=digest(message.value),
                 partition=tp.partition,
                 offset=message.offset,
@@ -214,13 +216,13 @@ class Answering:
             )
             await self._ledger.write(id, entry, lease)
         await self._emit_dead_letter(message, lease, headers)
-        self._outcomes.buried(letter, type=type)
+        self._outcomes.dead_lettered(dead_letter, type=type)
         log.error(
             "record.dead_lettered",
-            kind=letter.kind.value,
+            kind=dead_letter.kind.value,
             stage=stage,
-            error=letter.exception,
-            reason=letter.message,
+            error=dead_letter.exception,
+            reason=dead_letter.message,
             topic=tp.topic,
             partition=tp.partition,
             offset=message.offset,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from faust.types import RecordMetadata, TopicT
 
-from streamapp.streaming.delivery.emitter import Delivers, Send
+from streamapp.streaming.delivery.emitter import RecordEmitter, Send
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.window import Event
 from streamapp.telemetry.subject import TRACE_ID
@@ -61,7 +61,7 @@ class TracedEmitter:
     Dead letters keep the headers of their record, so that a replay goes on with its trace.
     """
 
-    def __init__(self, emitter: Delivers, tracing: "Tracing", *, dead_letters: str) -> None:
+    def __init__(self, emitter: RecordEmitter, tracing: "Tracing", *, dead_letters: str) -> None:
         self._emitter = emitter
         self._tracing = tracing
         self._dead_letters = dead_letters

@@ -70,7 +70,7 @@ class Metrics:
         self._since["replayed"] += 1
         self._records[type, "replayed"].inc()
 
-    def buried(self, *, type: str | None, kind: str) -> None:
+    def dead_lettered(self, *, type: str | None, kind: str) -> None:
         """A dead letter was delivered."""
         self._since["dead_letters"] += 1
         self._records[type or "unknown", "dead_letter"].inc()

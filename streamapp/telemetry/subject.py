@@ -8,7 +8,7 @@ from structlog.typing import EventDict
 from streamapp.telemetry.trace_headers import Headers, trace_id
 
 
-class Message(Protocol):
+class LoggedRecord(Protocol):
     """A record as it came from Kafka."""
 
     tp: Any  # of Faust: topic and partition
@@ -24,7 +24,7 @@ class Subject(NamedTuple):
     """What the current task works on; ``message`` is None for what came over HTTP."""
 
     id: str
-    message: Message | None = None
+    message: LoggedRecord | None = None
 
 
 #: Set by whoever begins to work on a record, in that record's own task.

@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 from streamapp.errors import Expired
 from streamapp.records.request import Request
 from streamapp.web.bodies import BodyReader
+from streamapp.web.concurrency_limit import ConcurrencyLimit
 from streamapp.web.errors import Refusal
-from streamapp.web.gate import Gate
 from streamapp.web.health import Health, is_ready
 
 #: Requests that read topics at once: each has a Kafka client of its own.
@@ -32,7 +32,7 @@ class Admission:
         self,
         *,
         health: Health,
-        gate: Gate,
+        gate: ConcurrencyLimit,
         models: Container[str],
         deadline_s: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -12,7 +12,7 @@ from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.settings import Settings
-from streamapp.web.openapi import REFERENCE, Schema, Schemas, record_schema
+from streamapp.web.openapi import REFERENCE, ComponentSchemas, Schema, record_schema
 
 
 class Topic(Protocol):
@@ -44,7 +44,7 @@ def asyncapi(
     settings: Settings, *, topics: Iterable[Topic], records: Mapping[str, type[Request]]
 ) -> Schema:
     """Return the document; topics of tables are Faust's own and left out."""
-    schemas = Schemas(
+    schemas = ComponentSchemas(
         [
             *((record, "validation") for record in records.values()),
             (Response, "serialization"),
@@ -106,7 +106,7 @@ def asyncapi(
 
 def _dead_letter_headers() -> Schema:
     """Return the schema of the headers, as a dead letter writes them."""
-    letter = DeadLetter.of(
+    dead_letter = DeadLetter.of(
         InternalError(),
         stage="decode",
         topic="",
@@ -115,7 +115,7 @@ def _dead_letter_headers() -> Schema:
         request_id="",
         now=datetime.now(UTC),
     )
-    names = list(letter.headers())
+    names = list(dead_letter.headers())
     return {
         "type": "object",
         "properties": {name: {"type": "string"} for name in names},

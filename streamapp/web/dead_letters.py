@@ -10,7 +10,7 @@ from faust.web import Blueprint, View
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from streamapp.records.timestamps import moment
+from streamapp.records.timestamps import parse_timestamp
 from streamapp.streaming.dead_letters.service import Found
 from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.web.admission import Admission
@@ -21,7 +21,7 @@ from streamapp.web.errors import Refusal
 LISTED, REPLAYED = 200, 1_000
 
 
-class Place(BaseModel):
+class DeadLetterPlace(BaseModel):
     """Where a dead letter stands on its topic."""
 
     model_config = ConfigDict(extra="forbid")
@@ -30,12 +30,12 @@ class Place(BaseModel):
     offset: int = Field(ge=0, le=2**62)
 
 
-class Replay(BaseModel):
+class ReplayBody(BaseModel):
     """Which dead letters to send again, and how fast."""
 
     model_config = ConfigDict(extra="forbid")
 
-    places: list[Place] = Field(min_length=1, max_length=REPLAYED)
+    places: list[DeadLetterPlace] = Field(min_length=1, max_length=REPLAYED)
     rate_per_s: float = Field(default=50, gt=0, le=1_000, allow_inf_nan=False)
 
 
@@ -83,7 +83,7 @@ class ReplayResults(TypedDict):
     results: list[Replayed]
 
 
-class Letters(Protocol):
+class DeadLetterSource(Protocol):
     """The topic; see ``streaming/dead_letters/service.py``."""
 
     async def newest(self, wanted: Filter, *, limit: int) -> Found:
@@ -99,7 +99,7 @@ class Letters(Protocol):
 
 def dead_letters(
     *,
-    letters: Letters,
+    source: DeadLetterSource,
     admission: Admission,
     longest_s: float,
     now: Callable[[], float] = time.time,
@@ -107,7 +107,7 @@ def dead_letters(
     """Return the views.
 
     Args:
-        letters: The topic.
+        source: The topic.
         admission: Says whether this worker is ready.
         longest_s: How long a replay may take, seconds.
         now: Wall clock, seconds since the epoch.
@@ -131,10 +131,10 @@ def dead_letters(
             )
             limit = _limit(request)
             async with admission.looking():
-                found = await letters.newest(wanted, limit=limit)
+                found = await source.newest(wanted, limit=limit)
             return _json(
                 {
-                    "dead_letters": found.letters,
+                    "dead_letters": found.dead_letters,
                     "looked_at": found.seen.records,
                     "foreign": found.seen.foreign,
                     "complete": found.seen.is_whole,
@@ -147,13 +147,13 @@ def dead_letters(
 
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
-            body = read(Replay, await admission.read(request))
+            body = read(ReplayBody, await admission.read(request))
             places = list(dict.fromkeys((place.partition, place.offset) for place in body.places))
             if len(places) / body.rate_per_s > longest_s:
                 message = f"takes longer than {longest_s:g} s: send fewer at once, or faster"
                 raise Refusal(422, message, code="invalid", param="rate_per_s")
             async with admission.looking():
-                results = await letters.replay(places, rate_per_s=body.rate_per_s)
+                results = await source.replay(places, rate_per_s=body.rate_per_s)
             return _json(
                 {
                     "results": [
@@ -177,7 +177,7 @@ def _limit(request: web.Request) -> int:
 def _time(request: web.Request, name: str, now: float) -> float | None:
     text = request.query.get(name)
     try:
-        return moment(text, now=now) if text else None
+        return parse_timestamp(text, now=now) if text else None
     except ValueError as error:
         raise Refusal(422, f"{name}: {error}", code="invalid", param=name) from None
 

@@ -67,15 +67,15 @@ class EventStream:
         return self._response
 
 
-class PiecesSent:
-    """Sends a streamed answer piece by piece; what was sent cannot be taken back."""
+class ChunksSent:
+    """Sends a streamed answer chunk by chunk; what was sent cannot be taken back."""
 
     def __init__(self, send: Callable[[str], Awaitable[None]]) -> None:
         self._send = send
         self.any = False
 
     async def begin(self) -> None:
-        """Refuse a second attempt once a piece of the first one is sent.
+        """Refuse a second attempt once a chunk of the first one is sent.
 
         Raises:
             RetriesExhausted: The answer broke off half way.
@@ -84,6 +84,6 @@ class PiecesSent:
             raise RetriesExhausted("the answer broke off after its first pieces were sent")
 
     async def add(self, text: str) -> None:
-        """Send the next piece."""
+        """Send the next chunk."""
         self.any = True
         await self._send(text)

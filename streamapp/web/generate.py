@@ -9,13 +9,13 @@ from aiohttp import web
 from faust.web import Blueprint, View
 
 from streamapp.llm.chunks import give_whole
-from streamapp.processors.answerer import Answerer
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.request import Request
 from streamapp.web.admission import Admission
-from streamapp.web.events import EventStream, PiecesSent
+from streamapp.web.events import ChunksSent, EventStream
 
 
-def generate(*, answerer: Answerer, admission: Admission) -> Blueprint:
+def generate(*, handler: RequestHandler, admission: Admission) -> Blueprint:
     """Return the view."""
     blueprint = Blueprint("generate")
 
@@ -23,31 +23,31 @@ def generate(*, answerer: Answerer, admission: Admission) -> Blueprint:
     class Generate(View):
         """Answer a record, or ``{"prompt": ..., "variables": ...}`` for short.
 
-        A record with ``"stream": true`` is answered as events: ``piece`` with the text as it is
+        A record with ``"stream": true`` is answered as events: ``chunk`` with the text as it is
         written, then ``response`` with the whole record, or ``error``.
         """
 
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             async with EventStream(request) as stream, admission.admitted(request) as body:
-                record = answerer.decode(with_type(body))
+                record = handler.decode(with_type(body))
                 admission.check(record)
                 id = record.id or f"http-{uuid4().hex}"
                 if not record.stream:
-                    answer = await answerer.answer(record, id=id, key=None)
+                    answer = await handler.answer(record, id=id, key=None)
                     return web.Response(
                         body=answer.response.encode(), content_type="application/json"
                     )
-                await send_pieces(stream, record, id=id)
+                await send_chunks(stream, record, id=id)
             return await stream.end()
 
-    async def send_pieces(stream: EventStream, record: Request, *, id: str) -> None:
+    async def send_chunks(stream: EventStream, record: Request, *, id: str) -> None:
         async def send(text: str) -> None:
             await stream.send(orjson.dumps({"text": text}), event="piece")
 
-        pieces = PiecesSent(send)
-        answer = await answerer.answer(record, id=id, key=None, pieces=pieces)
-        if not pieces.any:
-            await give_whole(pieces, answer.response.output)
+        chunks = ChunksSent(send)
+        answer = await handler.answer(record, id=id, key=None, chunks=chunks)
+        if not chunks.any:
+            await give_whole(chunks, answer.response.output)
         await stream.send(answer.response.encode(), event="response")
 
     return blueprint

@@ -18,7 +18,7 @@ KEPT = 1_000
 Outcomes = tuple[int, list[dict[str, Any]]]
 
 
-class Snapshots(Protocol):
+class WorkerSnapshots(Protocol):
     """This worker's state; see ``streaming/app/snapshot.py``."""
 
     def now(self) -> dict[str, Any]:
@@ -42,7 +42,11 @@ class Group:
     """
 
     def __init__(
-        self, snapshots: Snapshots, peers: Peers, *, clock: Callable[[], float] = time.monotonic
+        self,
+        snapshots: WorkerSnapshots,
+        peers: Peers,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._snapshots = snapshots
         self._peers = peers

@@ -9,21 +9,21 @@ import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.llm.chunks import Pieces
-from streamapp.processors.answerer import Answerer
+from streamapp.llm.chunks import ChunkSink
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.web import openai_shapes as shapes
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
-from streamapp.web.events import EventStream, PiecesSent
+from streamapp.web.events import ChunksSent, EventStream
 
 DONE = b"[DONE]"
 
 
 def openai(
     *,
-    answerer: Answerer,
+    handler: RequestHandler,
     admission: Admission,
     models: Collection[str],
     now: Callable[[], float] = time.time,
@@ -31,7 +31,7 @@ def openai(
     """Return the views of chat completions, embeddings and models.
 
     Args:
-        answerer: Answers the records that the bodies become.
+        handler: Answers the records that the bodies become.
         admission: The door of everything that is answered synchronously.
         models: The names of the configured routes.
         now: Wall clock, seconds since the epoch.
@@ -82,23 +82,25 @@ def openai(
             admission.check_model(model)
             return _json(shapes.model(model, created=started_at))
 
-    async def answered(record: Request, *, id: str, pieces: Pieces | None = None) -> Response:
-        return (await answerer.answer(record, id=id, key=None, pieces=pieces)).response
+    async def answered(record: Request, *, id: str, chunks: ChunkSink | None = None) -> Response:
+        return (await handler.answer(record, id=id, key=None, chunks=chunks)).response
 
     async def send_chunks(
         stream: EventStream, body: shapes.ChatCompletionRequest, *, id: str
     ) -> None:
         with_usage = body.stream_options is not None and body.stream_options.include_usage
-        chunks = shapes.Chunks(id=id, model=body.model, created=now(), with_usage=with_usage)
+        chunks = shapes.CompletionChunks(
+            id=id, model=body.model, created=now(), with_usage=with_usage
+        )
 
         async def send(text: str) -> None:
             if not stream.has_begun:
                 await stream.send(chunks.delta({"role": "assistant", "content": ""}))
             await stream.send(chunks.delta({"content": text}))
 
-        pieces = PiecesSent(send)
-        response = await answered(body.record(), id=id, pieces=pieces)
-        if not pieces.any:
+        sent = ChunksSent(send)
+        response = await answered(body.record(), id=id, chunks=sent)
+        if not sent.any:
             await send(shapes.text_of(response.output))
         for chunk in chunks.last(response):
             await stream.send(chunk)

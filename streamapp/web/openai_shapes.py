@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from streamapp.llm.routing.routes import DEFAULT
-from streamapp.processors.chat import Chat, Message, ResponseFormat
+from streamapp.processors.chat import Chat, ChatMessage, ResponseFormat
 from streamapp.processors.embed import Embed, Text
 from streamapp.records.response import Response, Usage
 from streamapp.records.sampling import Sampling, as_list
@@ -49,7 +49,7 @@ class StreamOptions(BaseModel):
     include_obfuscation: Off | None = None
 
 
-class Turn(Message):
+class Turn(ChatMessage):
     """A message, also as clients send an answer back: with all that it does not have."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # read by pydantic
@@ -87,9 +87,9 @@ class ChatCompletionRequest(Sampling):
         )
 
 
-def _said(turn: Turn) -> Message:
-    kept = {name: turn[name] for name in Message.__annotations__ if name in turn}  # type: ignore[literal-required]
-    return cast(Message, kept)
+def _said(turn: Turn) -> ChatMessage:
+    kept = {name: turn[name] for name in ChatMessage.__annotations__ if name in turn}  # type: ignore[literal-required]
+    return cast(ChatMessage, kept)
 
 
 class EmbeddingsRequest(BaseModel):
@@ -210,12 +210,12 @@ def chat_completion(response: Response, *, id: str) -> ChatCompletion:
     }
 
 
-class Chunks:
-    """The pieces of one streamed answer, each as one JSON line.
+class CompletionChunks:
+    """The chunks of one streamed answer, each as one JSON line.
 
     Args:
-        created: Seconds since the epoch, the same in all pieces.
-        with_usage: Whether the last piece tells the usage and the others that it is to come.
+        created: Seconds since the epoch, the same in all chunks.
+        with_usage: Whether the last chunk tells the usage and the others that it is to come.
     """
 
     def __init__(self, *, id: str, model: str, created: float, with_usage: bool) -> None:
@@ -228,7 +228,7 @@ class Chunks:
         }
 
     def delta(self, delta: Mapping[str, str], *, finish_reason: str | None = None) -> bytes:
-        """Return a piece of the message, or its end."""
+        """Return a chunk of the message, or its end."""
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return self._chunk([choice], usage=None)
 

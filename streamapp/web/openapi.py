@@ -25,7 +25,7 @@ EVENT: Schema = {
 }
 
 
-class Schemas:
+class ComponentSchemas:
     """JSON Schemas of types, with what they share as components.
 
     Args:
@@ -46,7 +46,7 @@ class Schemas:
 
 
 def record_schema(
-    records: Mapping[str, type[Request]], schemas: Schemas, *, short_form: bool = False
+    records: Mapping[str, type[Request]], schemas: ComponentSchemas, *, short_form: bool = False
 ) -> Schema:
     """Return the schema of any record: one of the types, told apart by ``type``.
 
@@ -81,7 +81,7 @@ def openapi(
     operations = [op for under in tagged.values() for op in under]
     bodies = {op.body for op in operations if op.body not in (None, RECORD)}
     answers = [kind for op in operations for kind in op.answers.values()]
-    schemas = Schemas(
+    schemas = ComponentSchemas(
         [
             *((record, "validation") for record in records.values()),
             *((body, "validation") for body in bodies),
@@ -113,7 +113,7 @@ def openapi(
     }
 
 
-def _operation(op: Operation, schemas: Schemas, has_keys: bool) -> Schema:
+def _operation(op: Operation, schemas: ComponentSchemas, has_keys: bool) -> Schema:
     found: Schema = {
         "operationId": re.sub(r"\W+", "_", f"{op.method.lower()}{op.path}").strip("_"),
         "summary": op.summary,
@@ -133,7 +133,7 @@ def _operation(op: Operation, schemas: Schemas, has_keys: bool) -> Schema:
     return found
 
 
-def _content(op: Operation, schemas: Schemas) -> Schema:
+def _content(op: Operation, schemas: ComponentSchemas) -> Schema:
     if op.body is RECORD:
         schema: Schema = {"$ref": REFERENCE.format(model="Record")}
     else:
@@ -142,7 +142,7 @@ def _content(op: Operation, schemas: Schemas) -> Schema:
     return {JSON: {"schema": schema}, **lines}
 
 
-def _responses(op: Operation, schemas: Schemas, has_keys: bool) -> Schema:
+def _responses(op: Operation, schemas: ComponentSchemas, has_keys: bool) -> Schema:
     responses = {}
     for status, kind in op.answers.items():
         content: Schema = (

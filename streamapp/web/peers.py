@@ -11,7 +11,7 @@ import orjson
 import structlog
 from yarl import URL
 
-from streamapp.web.known import Known
+from streamapp.streaming.delivery.request_status import RequestStatus
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +48,7 @@ class Peers:
         self._ssl = ssl
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(self, id: str) -> list[Known]:
+    async def ask(self, id: str) -> list[RequestStatus]:
         """Return what each reachable worker knows of the id; nobody is waited for long."""
         path = f"/v1/requests/{quote(id, safe='')}"
         words = await asyncio.gather(*(self._get(url, path, _known) for url in self._urls()))
@@ -91,8 +91,8 @@ class Peers:
         return self._session
 
 
-def _known(response: aiohttp.ClientResponse, body: bytes) -> Known:
-    return Known.of(response.headers, body)
+def _known(response: aiohttp.ClientResponse, body: bytes) -> RequestStatus:
+    return RequestStatus.of(response.headers, body)
 
 
 def _json(response: aiohttp.ClientResponse, body: bytes) -> Any:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 from streamapp.errors import DeliveryFailed, InvalidRecord, PromptError, PromptNotFound
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.prompts.events import Event, Label, Labelled, Percent, Published, Split, now
-from streamapp.prompts.fold import Outcome, PromptConflict
+from streamapp.prompts.fold import EventOutcome, PromptConflict
 from streamapp.prompts.history import History
 from streamapp.prompts.reference import NAME
 from streamapp.prompts.settings import PromptSettings
@@ -55,7 +55,7 @@ class Shares(RootModel[dict[Label, Percent] | None]):
     """Percent by label; null or {} ends the split."""
 
 
-class Book(Protocol):
+class PromptStore(Protocol):
     """The registry and the way to change it; see ``streaming/prompts/table.py``."""
 
     @property
@@ -63,12 +63,14 @@ class Book(Protocol):
         """The prompts as this worker knows them."""
         ...
 
-    async def write(self, name: str, event: Event, *, timeout_s: float) -> Outcome:
+    async def write(self, name: str, event: Event, *, timeout_s: float) -> EventOutcome:
         """Append an event; return what became of it once this worker knows."""
         ...
 
 
-def prompts(*, book: Book, admission: Admission, clock: Callable[[], datetime] = now) -> Blueprint:
+def prompts(
+    *, store: PromptStore, admission: Admission, clock: Callable[[], datetime] = now
+) -> Blueprint:
     """Return the views; ``clock`` dates the changes."""
     blueprint = Blueprint("prompts")
 
@@ -78,7 +80,7 @@ def prompts(*, book: Book, admission: Admission, clock: Callable[[], datetime] =
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
-            found = book.history.prompts
+            found = store.history.prompts
             return web.json_response({"prompts": [found[name].summary() for name in sorted(found)]})
 
     @blueprint.route("/v1/prompts/{name}", name="prompt")
@@ -136,10 +138,10 @@ def prompts(*, book: Book, admission: Admission, clock: Callable[[], datetime] =
         admission.check_ready()
         name = _name(request)
         event = event_of(await admission.read(request))
-        before = book.history.prompts.get(name)
+        before = store.history.prompts.get(name)
         try:
-            book.history.check(name, event)
-            outcome = await book.write(name, event, timeout_s=VISIBLE_S)
+            store.history.check(name, event)
+            outcome = await store.write(name, event, timeout_s=VISIBLE_S)
             outcome.check(name)  # somebody else may have been faster
         except PromptConflict as conflict:
             raise Refusal(409, str(conflict), code="conflict") from conflict
@@ -155,7 +157,7 @@ def prompts(*, book: Book, admission: Admission, clock: Callable[[], datetime] =
         return state(name, status=201 if is_new else 200, version=outcome.version)
 
     def state(name: str, *, status: int = 200, version: int | None = None) -> web.Response:
-        prompt = book.history.prompts.get(name)
+        prompt = store.history.prompts.get(name)
         if prompt is None:
             raise PromptNotFound("there is no prompt of that name")
         changed = {} if version is None else {"version": version}

@@ -12,42 +12,47 @@ from aiohttp import web
 from faust.web import Blueprint, View
 
 from streamapp.errors import DeliveryFailed, Failure, InvalidRecord
-from streamapp.processors.answerer import Answerer
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.request import ID_LIMIT
+from streamapp.streaming.delivery.request_status import RequestStatus, Status, merged
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import LINES
 from streamapp.web.errors import Refusal
 from streamapp.web.generate import with_type
-from streamapp.web.known import Known, Status, merged
 from streamapp.web.peers import HOP, Peers
 
 #: Pauses between two looks while a caller waits, seconds: at this worker, and at the others.
-LOOK_S, ASK_S = 0.02, 0.5
+POLL_INTERVAL_S, ASK_S = 0.02, 0.5
 
 OTHER_CONTENT = "id: was used before for a record with other content; use a new id"
 
 
-class Inbox(Protocol):
+class RequestProducer(Protocol):
     """Writes records to the topic and knows of ids."""
 
     async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
         """Write a record; return its hash when the broker has it."""
         ...
 
-    def known(self, id: str) -> Known:
+    def known(self, id: str) -> RequestStatus:
         """Return what this worker knows of the id."""
         ...
 
 
 def requests(
-    *, answerer: Answerer, admission: Admission, inbox: Inbox, peers: Peers, longest_wait_s: float
+    *,
+    handler: RequestHandler,
+    admission: Admission,
+    producer: RequestProducer,
+    peers: Peers,
+    longest_wait_s: float,
 ) -> Blueprint:
     """Return the views.
 
     Args:
-        answerer: Checks records before they are written.
+        handler: Checks records before they are written.
         admission: Says whether this worker is ready.
-        inbox: Writes them.
+        producer: Writes them.
         peers: Know what became of records of other workers' partitions.
         longest_wait_s: Upper bound of ``?wait=``, seconds.
     """
@@ -71,7 +76,7 @@ def requests(
                 return _json({"ids": ids, "status": "pending"}, status=202)
             id, value = prepared(body, given_id)
             digest = await written(value, id, key)
-            word = await found(id, wait_s) if wait_s else Known(status=Status.PENDING)
+            word = await found(id, wait_s) if wait_s else RequestStatus(status=Status.PENDING)
             if word.status is Status.OK and word.digest != digest:
                 raise InvalidRecord(OTHER_CONTENT)
             return _answer(id, word, pending=202)
@@ -82,7 +87,7 @@ def requests(
 
         async def get(self, request: web.Request, id: str, **kwargs: Any) -> Any:
             if HOP in request.headers:
-                word = inbox.known(id)
+                word = producer.known(id)
                 return _answer(id, word, pending=200, headers=word.headers())
             return _answer(id, await found(id, _wait_s(request, longest_wait_s)), pending=200)
 
@@ -93,7 +98,7 @@ def requests(
             Failure: It is none that a worker could answer.
         """
         value = with_type(body)
-        record = answerer.decode(value)
+        record = handler.decode(value)
         admission.check(record)
         if record.id is not None:
             if given_id not in (None, record.id):
@@ -120,30 +125,30 @@ def requests(
 
     async def written(value: bytes, id: str, key: bytes | None) -> str:
         try:
-            return await inbox.post(value, id=id, key=key)
+            return await producer.post(value, id=id, key=key)
         except DeliveryFailed as error:
             headers = {"Retry-After": "5"}
             raise Refusal(503, str(error), code="not_delivered", headers=headers) from error
 
-    async def found(id: str, wait_s: float) -> Known:
+    async def found(id: str, wait_s: float) -> RequestStatus:
         """Ask here, then everywhere; again until it is finished or the time is up."""
         loop = asyncio.get_running_loop()
         end, next_ask = loop.time() + wait_s, 0.0
         while True:
-            word = inbox.known(id)
+            word = producer.known(id)
             if word.status is not Status.OK and loop.time() >= next_ask:
                 word = merged([word, *await peers.ask(id)])
                 next_ask = loop.time() + ASK_S
             left_s = end - loop.time()
             if word.status in (Status.OK, Status.DEAD) or left_s <= 0:
                 return word
-            await asyncio.sleep(min(LOOK_S, left_s))
+            await asyncio.sleep(min(POLL_INTERVAL_S, left_s))
 
     return blueprint
 
 
 def _answer(
-    id: str, word: Known, *, pending: int, headers: Mapping[str, str] | None = None
+    id: str, word: RequestStatus, *, pending: int, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     where = {"Location": f"/v1/requests/{quote(id, safe='')}", **(headers or {})}
     match word.status:

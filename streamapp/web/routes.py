@@ -5,19 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 import faust
 
 from streamapp.llm.caching.cache import CacheTier
-from streamapp.processors.answerer import Answerer
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.settings import Settings
 from streamapp.web.admission import Admission
 from streamapp.web.asyncapi import Topic, asyncapi
-from streamapp.web.dead_letters import Letters, dead_letters
+from streamapp.web.cache_lookup import cache_lookup
+from streamapp.web.concurrency_limit import ConcurrencyLimit
+from streamapp.web.dead_letters import DeadLetterSource, dead_letters
 from streamapp.web.documents import documents
-from streamapp.web.gate import Gate
 from streamapp.web.generate import generate
-from streamapp.web.group import Group, Snapshots
+from streamapp.web.group import Group, WorkerSnapshots
 from streamapp.web.health import Health
-from streamapp.web.kept import kept
 from streamapp.web.live import live
 from streamapp.web.openai import openai
 from streamapp.web.openapi import openapi
@@ -25,8 +25,8 @@ from streamapp.web.operations import OPERATIONS
 from streamapp.web.peers import Peers
 from streamapp.web.probes import probes
 from streamapp.web.prompt_stats import stats
-from streamapp.web.prompts import Book, prompts
-from streamapp.web.requests import Inbox, requests
+from streamapp.web.prompts import PromptStore, prompts
+from streamapp.web.requests import RequestProducer, requests
 
 #: Requests over HTTP that wait for one of the running ones, as a multiple of those.
 WAITING_FACTOR = 4
@@ -35,14 +35,14 @@ WAITING_FACTOR = 4
 def install(
     app: faust.App,
     *,
-    answerer: Answerer,
+    handler: RequestHandler,
     health: Health,
-    inbox: Inbox,
-    letters: Letters,
-    snapshots: Snapshots,
+    producer: RequestProducer,
+    dead_letter_source: DeadLetterSource,
+    snapshots: WorkerSnapshots,
     metrics: Callable[[], bytes],
     peers: Peers,
-    book: Book,
+    prompt_store: PromptStore,
     variants: Variants,
     records: Mapping[str, type[Request]],
     topics: Sequence[Topic],
@@ -51,34 +51,33 @@ def install(
 ) -> None:
     """Register all views on ``app``.
 
-    ``answerer`` is the router that the stream uses: limits and budgets are shared through it,
-    but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once. ``book`` holds the prompts.
-    ``records`` are the record
+    ``handler`` is the router that the stream uses: limits and budgets are shared through it,
+    but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once. ``records`` are the record
     classes by type and ``topics`` what is created at the start: the documents tell of them.
     ``tiers`` are those of the cache.
     """
     running = settings.max_in_flight
     admission = Admission(
         health=health,
-        gate=Gate(running, running * WAITING_FACTOR),
+        gate=ConcurrencyLimit(running, running * WAITING_FACTOR),
         models=settings.models,
         deadline_s=settings.deadline_s,
     )
     blueprints = [
         probes(health),
-        generate(answerer=answerer, admission=admission),
-        openai(answerer=answerer, admission=admission, models=settings.models),
+        generate(handler=handler, admission=admission),
+        openai(handler=handler, admission=admission, models=settings.models),
         requests(
-            answerer=answerer,
+            handler=handler,
             admission=admission,
-            inbox=inbox,
+            producer=producer,
             peers=peers,
             longest_wait_s=settings.deadline_s,
         ),
-        prompts(book=book, admission=admission),
+        prompts(store=prompt_store, admission=admission),
         stats(variants=variants, peers=peers, admission=admission),
-        kept(tiers=tiers, peers=peers, admission=admission),
-        dead_letters(letters=letters, admission=admission, longest_s=settings.deadline_s),
+        cache_lookup(tiers=tiers, peers=peers, admission=admission),
+        dead_letters(source=dead_letter_source, admission=admission, longest_s=settings.deadline_s),
         live(group=Group(snapshots, peers), metrics=metrics),
         documents(
             openapi=openapi(OPERATIONS, records=records, has_keys=bool(settings.keys)),

@@ -25,7 +25,7 @@ async def calls(page: Page) -> int:
 
 
 async def test_record_from_the_playground_is_answered_and_counted(visit: Visit) -> None:
-    """Answered now, piece by piece, and through the topic, by one call: the second is kept."""
+    """Answered now, chunk by chunk, and through the topic, by one call: the second is kept."""
     page = visit.page
     await expect(page.locator("#tiles")).to_contain_text("since start")
     before = await calls(page)

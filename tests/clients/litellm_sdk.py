@@ -13,7 +13,7 @@ messages = [{"role": "user", "content": "hi"}]
 
 whole = litellm.completion(model="openai/default", messages=messages, **where)
 stream = litellm.completion(model="openai/default", messages=messages, stream=True, **where)
-pieces = [chunk.choices[0].delta.content or "" for chunk in stream]
+texts = [chunk.choices[0].delta.content or "" for chunk in stream]
 vectors = litellm.embedding(model="openai/default", input=["a", "b"], **where)
 failure = None
 try:
@@ -22,7 +22,7 @@ except litellm.NotFoundError as error:
     failure = {"name": type(error).__name__, "status": error.status_code}
 found = {
     "text": whole.choices[0].message.content,
-    "streamed": "".join(pieces),
+    "streamed": "".join(texts),
     "vectors": [item["embedding"] for item in vectors.data],
     "failure": failure,
 }

@@ -58,7 +58,7 @@ async def test_cached_answers_survive_a_restart(kafka: KafkaBroker, tmp_path: Pa
 
 @pytest.mark.timeout(60)
 async def test_streamed_records_can_be_read_along(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """Pieces come in order before the answer and are its text; one equal to it comes whole."""
+    """Chunks come in order before the answer and are its text; one equal to it comes whole."""
     async with Stage(kafka, tmp_path) as stage:
         await stage.open()
         await stage.ready_worker()
@@ -71,17 +71,17 @@ async def test_streamed_records_can_be_read_along(kafka: KafkaBroker, tmp_path: 
         streams = await chunks(stage, ends=2)
 
         for id in ("r-1", "r-2"):
-            pieces = streams[id]
-            assert [index for index, _, _ in pieces] == list(range(len(pieces)))
-            assert [is_last for _, is_last, _ in pieces].index(True) == len(pieces) - 1
-            assert "".join(text for _, _, text in pieces) == answer(stage, id)["output"]
+            texts = streams[id]
+            assert [index for index, _, _ in texts] == list(range(len(texts)))
+            assert [is_last for _, is_last, _ in texts].index(True) == len(texts) - 1
+            assert "".join(text for _, _, text in texts) == answer(stage, id)["output"]
         assert len(streams["r-1"]) > 2
         assert answer(stage, "r-2")["cached"]
         assert set(streams) == {"r-1", "r-2"}
 
 
 async def chunks(stage: Stage, *, ends: int) -> dict[str, list[tuple[int, bool, str]]]:
-    """Return (index, is last, text) of each stream's pieces, once so many streams have ended."""
+    """Return (index, is last, text) of each stream's chunks, once so many streams have ended."""
     found: dict[str, list[tuple[int, bool, str]]] = {}
     consumer = AIOKafkaConsumer(
         f"{stage.prefix}.chunks",
@@ -93,8 +93,8 @@ async def chunks(stage: Stage, *, ends: int) -> dict[str, list[tuple[int, bool, 
         async for record in consumer:
             headers = dict(record.headers)
             is_last = headers["stream-last-message"] == b"true"
-            piece = (int(headers["stream-index"]), is_last, record.value.decode())
-            found.setdefault(headers["stream-id"].decode(), []).append(piece)
+            text = (int(headers["stream-index"]), is_last, record.value.decode())
+            found.setdefault(headers["stream-id"].decode(), []).append(text)
             ends -= is_last
             if not ends:
                 break

@@ -204,8 +204,8 @@ async def test_no_failure_tells_what_it_saw(kafka: KafkaBroker, tmp_path: Path) 
         await stage.produce([Record(encoded(way), PERSON.encode()) for _, way in RECORDS])
         await stage.verifier.all_committed(60)
         sinks.texts["http"] = await ask_over_http(worker)
-        for letter in await written(stage, "requests-dlt", len(RECORDS)):
-            headers = {name: value.decode() for name, value in letter.headers}
+        for dead_letter in await written(stage, "requests-dlt", len(RECORDS)):
+            headers = {name: value.decode() for name, value in dead_letter.headers}
             sinks.kinds[int(headers["__streams.errors.offset"])] = headers["streamapp.error.kind"]
             sinks.texts[f"dead letter {headers}"] = str(headers)
         async with (

@@ -173,7 +173,7 @@ async def test_spent_budget_of_a_tenant_is_answered_by_another_model(
         assert worker.has_logged("cost.price_unknown")
 
 
-@pytest.mark.chaos  # two starts of a worker for what the unit tests show piece by piece
+@pytest.mark.chaos  # two starts of a worker for what the unit tests show chunk by chunk
 @pytest.mark.timeout(60)
 async def test_held_records_wait_for_a_larger_budget(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Beyond the limit nothing is answered or dead; what was spent counts after a restart."""

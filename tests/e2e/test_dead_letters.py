@@ -12,8 +12,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.e2e.stage import Record, Stage, ask
+from tests.support.dead_letters import FOREIGN, Pairs, headers_of
 from tests.support.kafka import KafkaBroker
-from tests.support.letters import FOREIGN, Pairs, headers_of
 from tests.support.waiting import until
 from tests.support.worker import ROOT
 
@@ -100,8 +100,10 @@ async def test_thousand_dead_letters_of_five_kinds_are_answered_once_cured(
         )  # fmt: skip
         dry = await streamapp(stage, "dead-letters", "replay", "--dry-run", "--json")
         assert [one.code for one in (every, some, dry)] == [0, 0, 0], every.err + some.err
-        assert Counter(letter["kind"] for letter in every.objects) == dict.fromkeys(kinds, COUNT)
-        assert {letter["id"] for letter in some.objects} == {
+        assert Counter(dead_letter["kind"] for dead_letter in every.objects) == dict.fromkeys(
+            kinds, COUNT
+        )
+        assert {dead_letter["id"] for dead_letter in some.objects} == {
             f"rejected-{n}" for n in range(COUNT) if str(n).startswith("1")
         }
         assert dry.objects[0]["would_send"] == total
@@ -138,15 +140,17 @@ async def test_what_can_never_work_comes_back_and_harms_nobody(
         requests, prompts = f"{stage.prefix}.requests", f"{stage.prefix}.prompts"
         async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
 
-            async def bury(value: bytes | None, headers: Pairs) -> None:
+            async def dead_letter(value: bytes | None, headers: Pairs) -> None:
                 topic = f"{stage.prefix}.requests-dlt"
                 await producer.send_and_wait(topic, value, b"k", headers=headers, partition=0)
 
             for value, headers in FOREIGN.values():
-                await bury(value, headers)
-            await bury(b'{"id": "g", "type": "gone"}', headers_of("g", topic=requests, offset=999))
-            await bury(b"no event", [("tag", b"a"), *headers_of("e", topic=prompts)])
-            await bury(b"{}", headers_of("x", topic="__consumer_offsets"))
+                await dead_letter(value, headers)
+            await dead_letter(
+                b'{"id": "g", "type": "gone"}', headers_of("g", topic=requests, offset=999)
+            )
+            await dead_letter(b"no event", [("tag", b"a"), *headers_of("e", topic=prompts)])
+            await dead_letter(b"{}", headers_of("x", topic="__consumer_offsets"))
 
         sent = await streamapp(stage, "dead-letters", "replay", "--json")
 
@@ -169,16 +173,18 @@ async def test_what_can_never_work_comes_back_and_harms_nobody(
             return {"unknown_type", "prompt_error", "undecodable"} <= (await come_back()).keys()
 
         await until(are_back, 60)
-        letters = await come_back()
-        assert {kind: letters[kind]["replays"] for kind in ("unknown_type", "prompt_error")} == {
+        dead_letters = await come_back()
+        assert {
+            kind: dead_letters[kind]["replays"] for kind in ("unknown_type", "prompt_error")
+        } == {
             "unknown_type": 1,
             "prompt_error": 1,
         }
         shown = await streamapp(
-            stage, "dead-letters", "show", "--json", letters["prompt_error"]["id"]
+            stage, "dead-letters", "show", "--json", dead_letters["prompt_error"]["id"]
         )
         assert shown.objects[0]["headers"] == {"tag": "a"}
-        assert letters["undecodable"]["record"] == ""
+        assert dead_letters["undecodable"]["record"] == ""
         await stage.produce([ask("after")])
         await stage.verifier.until(lambda: "after" in answered(stage), 30)
         assert await worker.is_ready()

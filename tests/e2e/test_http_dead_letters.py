@@ -26,31 +26,31 @@ async def test_replay_answers_what_is_cured_and_stops_what_is_not(
             [ask("cured", script=[{"status": 400}, {}]), ask("never", script={"status": 400})]
         )
 
-        async def letters(id: str) -> list[dict[str, Any]]:
+        async def dead_letters(id: str) -> list[dict[str, Any]]:
             async with http.get(url, params={"id": id}) as response:
                 return list((await response.json())["dead_letters"])
 
-        async def replay(letter: dict[str, Any]) -> str:
-            place = {"partition": letter["partition"], "offset": letter["offset"]}
+        async def replay(dead_letter: dict[str, Any]) -> str:
+            place = {"partition": dead_letter["partition"], "offset": dead_letter["offset"]}
             async with http.post(f"{url}/replay", json={"places": [place]}) as response:
                 return str((await response.json())["results"][0]["result"])
 
         async def count(id: str, wanted: int) -> None:
             async def there() -> bool:
-                return len(await letters(id)) == wanted
+                return len(await dead_letters(id)) == wanted
 
             await until(there, 30)
 
         await count("cured", 1)
         await count("never", 1)
-        assert await replay((await letters("cured"))[0]) == "sent"
+        assert await replay((await dead_letters("cured"))[0]) == "sent"
         for number in range(MAX_REPLAYS):
-            newest = (await letters("never"))[0]
+            newest = (await dead_letters("never"))[0]
             assert (newest["replays"], newest["attempts"]) == (number, number + 1)
             assert await replay(newest) == "sent"
             await count("never", number + 2)
-        assert await replay((await letters("never"))[0]) == "looping"
-        assert await replay((await letters("never"))[1]) == "replayed"
+        assert await replay((await dead_letters("never"))[0]) == "looping"
+        assert await replay((await dead_letters("never"))[1]) == "replayed"
         assert await replay({"partition": 0, "offset": 10**9}) == "missing"
 
         async def is_answered() -> bool:

@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streamapp.prompts.events import Event, Labelled, Published
-from streamapp.prompts.fold import Outcome
+from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
 from streamapp.settings import Settings
 from streamapp.streaming.prompts.event_log import PromptLog
@@ -143,7 +143,7 @@ async def put_in_production(prompts: PromptLog, step: int) -> int:
     return version
 
 
-async def wrote(prompts: PromptLog, event: Event) -> Outcome:
+async def wrote(prompts: PromptLog, event: Event) -> EventOutcome:
     return await prompts.write("haiku", event)
 
 
@@ -164,7 +164,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 async def test_an_invalid_event_is_dead_lettered_once_and_breaks_nothing(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    """Garbage on the topic stops nobody, and a restart does not bury it again."""
+    """Garbage on the topic stops nobody, and a restart does not dead-letter it again."""
     directory = prompts_dir(tmp_path / "prompts", body(1))
     garbage = [(b"haiku", b"\xff garbage"), (b"haiku", None), (None, b"{}")]
     async with Stage(kafka, tmp_path) as stage:
@@ -188,9 +188,9 @@ async def test_an_invalid_event_is_dead_lettered_once_and_breaks_nothing(
         async with history_of(stage) as prompts:
             left = prompts.history.invalid
 
-    letters = [one for id_, found in outcomes.items() if id_ != "r" for one in found]
-    assert Counter(letter.kind for letter in letters) == {"prompt_error": 3}
-    assert {(letter.key, letter.value) for letter in letters} == set(garbage)
+    dead_letters = [one for id_, found in outcomes.items() if id_ != "r" for one in found]
+    assert Counter(dead_letter.kind for dead_letter in dead_letters) == {"prompt_error": 3}
+    assert {(dead_letter.key, dead_letter.value) for dead_letter in dead_letters} == set(garbage)
     assert used(stage)["r"]["version"] == 2
     assert left == {}
 

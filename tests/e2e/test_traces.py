@@ -74,7 +74,7 @@ async def test_a_record_is_followed_from_producer_to_answer(
         )
         await stage.settle(2)
         [answer] = await headers_of(stage, "responses", 1)
-        [letter] = await headers_of(stage, "requests-dlt", 1)
+        [dead_letter] = await headers_of(stage, "requests-dlt", 1)
         asked = secrets.token_hex(16)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{worker.port}") as http:
             question = json.loads(ask("r-3").value or b"")
@@ -106,7 +106,7 @@ async def test_a_record_is_followed_from_producer_to_answer(
             "chat",
             "chat fake-model",
         }
-        assert letter["traceparent"].startswith(f"00-{bad}-00f067aa0ba902b7")
+        assert dead_letter["traceparent"].startswith(f"00-{bad}-00f067aa0ba902b7")
 
         over_http = await collector.of_trace(asked, process, "POST /v1/requests")
         doors = {span.name: span for span in over_http if span.kind == "server"}

@@ -39,7 +39,7 @@ class Outcome:
         size: Bytes of text in the answer.
         hang: ``headers`` or ``body``: never send the rest.
         close: ``headers`` or ``body``: cut the connection there.
-        drip_s: Seconds between the bytes of the body; between the pieces of a stream.
+        drip_s: Seconds between the bytes of the body; between the chunks of a stream.
     """
 
     latency_s: float = 0.0
@@ -101,7 +101,7 @@ def is_streamed(outcome: Outcome, path: str, body: Any) -> bool:
 
 
 def events(outcome: Outcome, path: str, body: Any) -> list[bytes]:
-    """Return the server-sent events of a streamed answer, a piece of text per word."""
+    """Return the server-sent events of a streamed answer, a chunk of text per word."""
     whole = _completion(body, outcome)
     _bend(whole, outcome.shape)
     error = {"message": CANARY, "type": outcome.code or "server_error", "code": outcome.code}
@@ -109,7 +109,7 @@ def events(outcome: Outcome, path: str, body: Any) -> list[bytes]:
         return message_events(as_message(whole), outcome.shape == "stream_error" and error)
     choice = whole["choices"][0]
     text = choice["message"]["content"] or ""
-    pieces = re.findall(r"\S+\s*|\s+", text)
+    texts = re.findall(r"\S+\s*|\s+", text)
     head = {k: whole[k] for k in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
 
     def chunk(delta: Any, finish_reason: str | None = None) -> Any:
@@ -117,7 +117,7 @@ def events(outcome: Outcome, path: str, body: Any) -> list[bytes]:
         return {**head, "choices": choices}
 
     chunks = [chunk({"role": "assistant", "content": ""})]
-    chunks += [chunk({"content": piece}) for piece in pieces]
+    chunks += [chunk({"content": text}) for text in texts]
     chunks.append(chunk({}, choice["finish_reason"]))
     if (body.get("stream_options") or {}).get("include_usage"):
         chunks.append({**head, "choices": [], "usage": whole["usage"]})

@@ -45,7 +45,7 @@ def message_events(message: Any, error: Any) -> list[bytes]:
     ended = {"stop_reason": message["stop_reason"], "stop_sequence": None}
     usage = {"output_tokens": message["usage"]["output_tokens"]}
     deltas = [{"type": "thinking_delta", "thinking": "hm"}]
-    deltas += [{"type": "text_delta", "text": piece} for piece in re.findall(r"\S+\s*|\s+", text)]
+    deltas += [{"type": "text_delta", "text": chunk} for chunk in re.findall(r"\S+\s*|\s+", text)]
     events: list[Any] = [
         {"type": "message_start", "message": start},
         {"type": "ping"},

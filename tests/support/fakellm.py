@@ -24,7 +24,7 @@ played in order over the requests that carry the same text, and its last outcome
 The first match wins: marker, rules in order, rate limit, default.
 
 It answers at any path by that path's end: OpenAI's, Azure's and Anthropic's. A request with
-``"stream": true`` is answered by server-sent events, a piece per word.
+``"stream": true`` is answered by server-sent events, a chunk per word.
 """
 
 import argparse

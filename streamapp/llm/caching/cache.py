@@ -126,8 +126,8 @@ class Cached:
             return await self._provider.complete(call)
         found = await self._find(call)
         if found is not None:
-            if call.pieces:
-                await give_whole(call.pieces, found.output)
+            if call.chunks:
+                await give_whole(call.chunks, found.output)
             return found
         completion = await self._provider.complete(call)
         is_kept = not (completion.cached or completion.is_substitute)

@@ -10,7 +10,7 @@ import orjson
 from streamapp.errors import Failure, RetriesExhausted
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.joint_deadline import JointDeadline
-from streamapp.llm.chunks import Pieces, give_whole
+from streamapp.llm.chunks import ChunkSink, give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import LLMProvider
@@ -27,7 +27,7 @@ class SingleFlight:
     The shared call belongs to all who wait for it: it runs in a task of its own, until the last
     of their deadlines, and is cancelled when the last of them leaves. The first in line gets the
     answer with its cost and attempts, the others get it as one that was cached. A failure is
-    shared as well. Streamed pieces go to the caller that began; the others get one piece.
+    shared as well. Streamed chunks go to the caller that began; the others get one chunk.
 
     Args:
         provider: What answers. Its cache belongs inside, so that no call falls between the end
@@ -69,8 +69,8 @@ class _Flight:
 
     def __init__(self, provider: LLMProvider, call: Call, fingerprint: str) -> None:
         self._deadline = JointDeadline()
-        self._relay = _Relay() if call.pieces else None
-        shared = call.but(deadline=self._deadline, pieces=self._relay, fingerprint=fingerprint)
+        self._relay = _Relay() if call.chunks else None
+        shared = call.but(deadline=self._deadline, chunks=self._relay, fingerprint=fingerprint)
         self._line: dict[asyncio.Future[Completion], Deadline] = {}
         self._timers: dict[asyncio.Future[Completion], asyncio.TimerHandle] = {}
         self._has_landed = self._is_paid = False
@@ -93,13 +93,13 @@ class _Flight:
         elif len(self._line) > 1:
             self._watch_new()
         try:
-            if relay and call.pieces:
-                await relay.pump(call.pieces, place)
+            if relay and call.chunks:
+                await relay.pump(call.chunks, place)
             completion = await place
         finally:
             self._leave(place)
-        if call.pieces and not relay:
-            await give_whole(call.pieces, completion.output)
+        if call.chunks and not relay:
+            await give_whole(call.chunks, completion.output)
         return completion
 
     def _leave(self, place: asyncio.Future[Completion]) -> None:
@@ -154,7 +154,7 @@ class _Flight:
 
 
 class _Relay:
-    """Hands pieces over in the leader's own task: what its taker raises is not the others'.
+    """Hands chunks over in the leader's own task: what its taker raises is not the others'.
 
     The queue has no bound, but a provider's answer has.
     """
@@ -168,11 +168,11 @@ class _Relay:
     async def add(self, text: str) -> None:
         self._queue.put_nowait(text)
 
-    async def pump(self, pieces: Pieces, done: asyncio.Future[Completion]) -> None:
-        """Give the pieces on until ``done``."""
+    async def pump(self, chunks: ChunkSink, done: asyncio.Future[Completion]) -> None:
+        """Give the chunks on until ``done``."""
         done.add_done_callback(lambda _: self._queue.put_nowait(_END))
         while (text := await self._queue.get()) != _END:
-            await (pieces.begin() if text is None else pieces.add(text))
+            await (chunks.begin() if text is None else chunks.add(text))
 
 
 def _shared(completion: Completion) -> Completion:

@@ -18,7 +18,7 @@ MARGIN = 0.005
 #: A worker without partitions still answers HTTP, at this part of each limit.
 LEAST_SHARE = 0.01
 #: Levels change while somebody waits: look again at least so often.
-_LOOK_S = 0.1
+_POLL_INTERVAL_S = 0.1
 
 
 class Limiter:
@@ -60,8 +60,8 @@ class Limiter:
         self._tokens = Bucket(self._tokens_per_s, burst_s=burst_s, least=0.0, clock=clock)
         self._share = 1.0
         self._cap: float = max_concurrency or UNLIMITED
-        self._line: deque[tuple[asyncio.Future[float], Callable[[], float]]] = deque()
-        self._usher: asyncio.Task[None] | None = None
+        self._waiters: deque[tuple[asyncio.Future[float], Callable[[], float]]] = deque()
+        self._dispatcher: asyncio.Task[None] | None = None
         self._in_flight = 0
         self._freed: asyncio.Future[None] | None = None
         #: Whether `tokens` matter to anybody.
@@ -72,7 +72,7 @@ class Limiter:
     @property
     def is_waiting(self) -> bool:
         """Whether somebody waits."""
-        return bool(self._line)
+        return bool(self._waiters)
 
     @property
     def rate_per_s(self) -> float:
@@ -97,7 +97,7 @@ class Limiter:
         if self._learner is not None:
             rate_per_s = min(rate_per_s, self._learner.rate_per_s)
         self._requests.rate_per_s = rate_per_s
-        self._nudge()
+        self._wake()
 
     def try_acquire(self, tokens: float) -> bool:
         """Begin a call if it need not wait; `release` ends it.
@@ -105,7 +105,7 @@ class Limiter:
         Args:
             tokens: Estimated, of question and answer.
         """
-        if self._line or self._is_full() or self._wait_s(tokens, is_late=False) > 0:
+        if self._waiters or self._is_full() or self._wait_s(tokens, is_late=False) > 0:
             return False
         if self._outer is not None and not self._outer.try_acquire(tokens):
             return False
@@ -122,15 +122,15 @@ class Limiter:
             The tokens reserved.
         """
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._line.append((turn, estimate))
-        if self._usher is None:
-            self._usher = asyncio.create_task(self._let_in())
+        self._waiters.append((turn, estimate))
+        if self._dispatcher is None:
+            self._dispatcher = asyncio.create_task(self._dispatch())
         try:
             return await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
                 self.release(turn.result())
-            self._nudge()
+            self._wake()
             raise
 
     def release(self, excess_tokens: float = 0.0) -> None:
@@ -144,12 +144,12 @@ class Limiter:
         if self._outer is not None:
             self._outer.release(excess_tokens)
         if self._freed is not None:
-            self._nudge()
+            self._wake()
 
     def close(self) -> None:
         """Let nobody in any more."""
-        if self._usher is not None:
-            self._usher.cancel()
+        if self._dispatcher is not None:
+            self._dispatcher.cancel()
 
     def _take(self, tokens: float) -> None:
         self._requests.take(1.0)
@@ -171,20 +171,20 @@ class Limiter:
             wait_s = max(wait_s, self._learner.paused_until - self._clock())
         return wait_s
 
-    async def _let_in(self) -> None:
+    async def _dispatch(self) -> None:
         """Let in those who wait, one after the other, as long as there are any."""
         try:
-            while self._line:
-                turn, estimate = self._line[0]
+            while self._waiters:
+                turn, estimate = self._waiters[0]
                 if not turn.done():
                     tokens = estimate()
                     if not await self._is_turn(turn, tokens):
                         continue
                     self._take(tokens)
                     turn.set_result(tokens)
-                self._line.popleft()
+                self._waiters.popleft()
         finally:
-            self._usher = None
+            self._dispatcher = None
 
     async def _is_turn(self, turn: asyncio.Future[float], tokens: float) -> bool:
         """Whether the first in line may go now; after a wait, look again."""
@@ -194,7 +194,7 @@ class Limiter:
             return False
         wait_s = self._wait_s(tokens, is_late=True)
         if wait_s > 0:
-            await self._sleep(min(wait_s, _LOOK_S))
+            await self._sleep(min(wait_s, _POLL_INTERVAL_S))
             return False
         if self._outer is None or self._outer.try_acquire(tokens):
             return True
@@ -204,12 +204,12 @@ class Limiter:
             return False
         return True
 
-    def _nudge(self) -> None:
+    def _wake(self) -> None:
         if self._freed is not None and not self._freed.done():
             self._freed.set_result(None)
 
 
-class Gate:
+class ProviderLimits:
     """The limits of one provider, for each of its targets.
 
     Args:

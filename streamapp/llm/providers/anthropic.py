@@ -67,9 +67,9 @@ class AnthropicProvider:
         if call.operation == "embeddings":
             raise ProviderRejected(f"{self._name}: has no embeddings", provider=self._name)
         body = shapes.messages_request(call, version=self._version)
-        if call.pieces is not None:
+        if call.chunks is not None:
             stream = shapes.MessageStream(call, provider=self._name)
-            hints = await self._http.stream(self._url, body, feed=stream.feed, pieces=call.pieces)
+            hints = await self._http.stream(self._url, body, feed=stream.feed, chunks=call.chunks)
             completion = stream.completion()
         else:
             answer, hints = await self._http.post(self._url, body)

@@ -82,7 +82,7 @@ def messages_request(call: Call, *, version: str) -> bytes:
         body["system"] = "\n\n".join(system)
     if not body["messages"]:
         body["messages"] = [{"role": "user", "content": body.pop("system", "")}]
-    if call.pieces is not None:
+    if call.chunks is not None:
         body["stream"] = True
     return encode(body)
 

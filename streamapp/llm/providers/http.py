@@ -17,7 +17,7 @@ from streamapp.errors import (
     RateHints,
     TooLarge,
 )
-from streamapp.llm.chunks import Pieces, give
+from streamapp.llm.chunks import ChunkSink, give
 from streamapp.llm.providers.bodies import garbled
 from streamapp.llm.providers.rate_hints import rate_hints
 
@@ -98,7 +98,7 @@ class Http:
             raise self._unavailable(error) from error
 
     async def stream(
-        self, url: URL, body: bytes, *, feed: Callable[[bytes], str], pieces: Pieces
+        self, url: URL, body: bytes, *, feed: Callable[[bytes], str], chunks: ChunkSink
     ) -> RateHints | None:
         """Read a 200 of server-sent events while it is written.
 
@@ -106,7 +106,7 @@ class Http:
             url: Where to post.
             body: JSON.
             feed: Takes the data of each event, and returns the text in it.
-            pieces: Gets what is no empty text; what it raises comes out as it is.
+            chunks: Gets what is no empty text; what it raises comes out as it is.
 
         Returns:
             What the headers say of the vendor's limits.
@@ -117,7 +117,7 @@ class Http:
         """
         heads: list[RateHints | None] = []
         async with aclosing(self._events(url, body, heads)) as events:
-            await give(pieces, (feed(event) async for event in events))
+            await give(chunks, (feed(event) async for event in events))
         return heads[0]
 
     async def aclose(self) -> None:
@@ -135,9 +135,9 @@ class Http:
                     await self._body(response)
                 heads.append(self._hints(response))
                 rest, size, is_empty = b"", 0, True
-                while piece := await response.content.readany():
-                    size = self._checked(size + len(piece))
-                    *lines, rest = (rest + piece).split(b"\n")
+                while chunk := await response.content.readany():
+                    size = self._checked(size + len(chunk))
+                    *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
                         if line.startswith(_DATA):
                             is_empty = False
@@ -148,12 +148,12 @@ class Http:
             raise self._unavailable(error) from error
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        """Read in pieces, so that neither a long body nor a bomb fills the memory."""
-        pieces, size = [], 0
-        while piece := await response.content.readany():
-            size = self._checked(size + len(piece))
-            pieces.append(piece)
-        body = b"".join(pieces)
+        """Read in chunks, so that neither a long body nor a bomb fills the memory."""
+        chunks, size = [], 0
+        while chunk := await response.content.readany():
+            size = self._checked(size + len(chunk))
+            chunks.append(chunk)
+        body = b"".join(chunks)
         if response.status == 200:
             return body
         error = self._error_for(
@@ -177,7 +177,7 @@ class Http:
         return size
 
     def _request(self, url: URL, body: bytes) -> "aiohttp.client._RequestContextManager":
-        # aiohttp warns about long bytes; a file it sends in pieces.
+        # aiohttp warns about long bytes; a file it sends in chunks.
         data = body if len(body) < _ALL_AT_ONCE_BYTES else io.BytesIO(body)
         session = self._session or self._open()
         return session.post(url, data=data, allow_redirects=False)

@@ -111,9 +111,9 @@ class LiteLLMProvider:
             return shapes.embeddings_completion(_json(answer), call, provider=self._name)
         request = decode(shapes.chat_request(call), self._name)
         answer = await self._asked(self._litellm.acompletion, request)
-        if call.pieces is not None:
+        if call.chunks is not None:
             stream = shapes.ChatStream(call, provider=self._name)
-            await give(call.pieces, self._texts(answer, stream.feed))
+            await give(call.chunks, self._texts(answer, stream.feed))
             return stream.completion()
         return shapes.chat_completion(_json(answer), call, provider=self._name)
 

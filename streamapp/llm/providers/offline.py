@@ -21,7 +21,7 @@ MODEL = "offline"
 DIMENSIONS = 8
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
-_PIECE = re.compile(r"\S+\s*|\s+")
+_CHUNK = re.compile(r"\S+\s*|\s+")
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}\w")
@@ -45,10 +45,10 @@ class OfflineProvider:
             read, written = " ".join(call.inputs), ""
         else:
             output = written = self._answer(call)
-            if call.pieces:
-                await call.pieces.begin()
-                for piece in _PIECE.findall(written):
-                    await call.pieces.add(piece)
+            if call.chunks:
+                await call.chunks.begin()
+                for chunk in _CHUNK.findall(written):
+                    await call.chunks.add(chunk)
             read = " ".join(_text_of(message) for message in call.messages)
         return Completion(
             output=output,

@@ -70,9 +70,9 @@ class OpenAIProvider:
             vectors = shapes.embeddings_completion(answer, call, provider=self._name)
             return vectors.but(hints=hints) if hints else vectors
         url, body = self._url(_CHAT, call.model), shapes.chat_request(call)
-        if call.pieces is not None:
+        if call.chunks is not None:
             stream = shapes.ChatStream(call, provider=self._name)
-            hints = await self._http.stream(url, body, feed=stream.feed, pieces=call.pieces)
+            hints = await self._http.stream(url, body, feed=stream.feed, chunks=call.chunks)
             completion = stream.completion()
         else:
             answer, hints = await self._http.post(url, body)

@@ -28,7 +28,7 @@ def chat_request(call: Call) -> bytes:
                 "strict": fits_strict_mode(call.output_schema),
             },
         }
-    if call.pieces is not None:
+    if call.chunks is not None:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return encode(body)
 

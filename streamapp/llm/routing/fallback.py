@@ -21,7 +21,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.routing.breaker import Breaker
 
-_LOOK_S = 0.25
+_POLL_INTERVAL_S = 0.25
 #: How often a call may open a breaker by itself, while others are answered in between.
 _FAULTS = 3
 #: What another target may do better.
@@ -38,7 +38,7 @@ _SPECIAL = (ContextLengthExceeded, ContentFiltered)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Candidate:
     """One target: its policies, and the breaker among them."""
 
     provider: LLMProvider
@@ -54,7 +54,7 @@ class Fallback:
     what makes its targets fail.
 
     Args:
-        choices: At least one, in order.
+        candidates: At least one, in order.
         context_length: In place of the rest, where the input does not fit.
         content_filter: In place of the rest, where a provider's policy refuses.
         sleep: Waits for seconds.
@@ -62,13 +62,13 @@ class Fallback:
 
     def __init__(
         self,
-        choices: Sequence[Choice],
+        candidates: Sequence[Candidate],
         *,
-        context_length: Sequence[Choice] = (),
-        content_filter: Sequence[Choice] = (),
+        context_length: Sequence[Candidate] = (),
+        content_filter: Sequence[Candidate] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._choices = choices
+        self._candidates = candidates
         self._context_length = context_length
         self._content_filter = content_filter
         self._sleep = sleep
@@ -83,19 +83,19 @@ class Fallback:
             Failure: No other target can help; ``attempts`` counts those of all targets.
         """
         attempts = faults = 0
-        choices = self._choices
+        candidates = self._candidates
         while True:
             failures: list[Failure] = []
             is_at_fault = False
-            for choice in choices:
+            for candidate in candidates:
                 try:
-                    completion = await choice.provider.complete(call)
+                    completion = await candidate.provider.complete(call)
                 except Failure as failure:
-                    is_at_fault |= choice.breaker.was_opened_by(failure.attempts)
+                    is_at_fault |= candidate.breaker.was_opened_by(failure.attempts)
                     attempts += failure.attempts
                     failure.attempts = attempts
                     failures.append(failure)
-                    if not self._goes_on(failure, choices):
+                    if not self._goes_on(failure, candidates):
                         break
                 else:
                     if attempts:
@@ -103,43 +103,43 @@ class Fallback:
                         completion = replace(completion, attempts=attempts)
                     return completion
             last = failures[-1]
-            if choices is self._choices and (special := self._special(last)):
-                choices = special
+            if candidates is self._candidates and (special := self._special(last)):
+                candidates = special
             elif not isinstance(last, _ELSEWHERE):
                 raise last
-            elif all(choice.breaker.is_open for choice in choices):
+            elif all(candidate.breaker.is_open for candidate in candidates):
                 faults += is_at_fault
                 if faults == _FAULTS:
                     raise _poisonous(last)
-                await self._hold(call, choices)
+                await self._hold(call, candidates)
             elif not any(
-                isinstance(failure, TargetOpen) and not choice.breaker.is_open
-                for failure, choice in zip(failures, choices, strict=True)
+                isinstance(failure, TargetOpen) and not candidate.breaker.is_open
+                for failure, candidate in zip(failures, candidates, strict=True)
             ):
-                raise _final(last, len(choices))
+                raise _final(last, len(candidates))
 
-    def _goes_on(self, failure: Failure, choices: Sequence[Choice]) -> bool:
-        """Whether the next one of ``choices`` may answer what ended with ``failure``."""
-        is_special = choices is not self._choices
+    def _goes_on(self, failure: Failure, candidates: Sequence[Candidate]) -> bool:
+        """Whether the next one of ``candidates`` may answer what ended with ``failure``."""
+        is_special = candidates is not self._candidates
         return isinstance(failure, _ELSEWHERE) or (is_special and isinstance(failure, _SPECIAL))
 
-    def _special(self, failure: Failure) -> Sequence[Choice]:
+    def _special(self, failure: Failure) -> Sequence[Candidate]:
         if isinstance(failure, ContextLengthExceeded):
             return self._context_length
         return self._content_filter if isinstance(failure, ContentFiltered) else ()
 
-    async def _hold(self, call: Call, choices: Sequence[Choice]) -> None:
+    async def _hold(self, call: Call, candidates: Sequence[Candidate]) -> None:
         """Wait until one of the targets may be asked."""
         with call.deadline.suspended():
             call.deadline.restart()
             async with self._line:
-                while wait_s := min(choice.breaker.wait_s() for choice in choices):
-                    await self._sleep(min(wait_s, _LOOK_S))
+                while wait_s := min(candidate.breaker.wait_s() for candidate in candidates):
+                    await self._sleep(min(wait_s, _POLL_INTERVAL_S))
 
     async def aclose(self) -> None:
         """Close every target."""
-        for choice in [*self._choices, *self._context_length, *self._content_filter]:
-            await choice.provider.aclose()
+        for candidate in [*self._candidates, *self._context_length, *self._content_filter]:
+            await candidate.provider.aclose()
 
 
 def _final(last: Failure, targets: int) -> Failure:

@@ -8,12 +8,12 @@ from random import Random
 
 from streamapp.errors import ConfigurationError, InvalidRecord
 from streamapp.llm.completion import Call, Completion, Operation
-from streamapp.llm.limits.limiter import Gate, Limiter
+from streamapp.llm.limits.limiter import Limiter, ProviderLimits
 from streamapp.llm.observer import CallObserver, Unobserved
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
 from streamapp.llm.routing.economy import Economy, scope_of
-from streamapp.llm.routing.fallback import Choice, Fallback
+from streamapp.llm.routing.fallback import Candidate, Fallback
 from streamapp.llm.routing.retry import Retrying, RetryLimits
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
@@ -84,8 +84,8 @@ class Routes:
             clock=clock,
             sleep=sleep,
         )
-        self._gates = {
-            name: Gate(
+        self._limits = {
+            name: ProviderLimits(
                 provider,
                 outer=self._overall,
                 clock=clock,
@@ -94,15 +94,15 @@ class Routes:
             )
             for name, provider in settings.providers.items()
         }
-        self._choices: dict[str, Choice] = {}
+        self._candidates: dict[str, Candidate] = {}
         schemas = Schemas()
 
-        def choice(target: str) -> Choice:
-            if target not in self._choices:
+        def candidate(target: str) -> Candidate:
+            if target not in self._candidates:
                 name, _, model = target.partition("/")
                 breaker = Breaker(target, limits=breaker_limits or BreakerLimits(), clock=clock)
                 provider = economy.billed(providers[name]) if economy else providers[name]
-                limited = self._gates[name].around(Target(provider, model))
+                limited = self._limits[name].around(Target(provider, model))
                 attempts = Retrying(
                     Guarded(limited, breaker=breaker),
                     limits=limits,
@@ -110,14 +110,14 @@ class Routes:
                     sleep=sleep,
                     on_retry=partial(observer.retried, name),
                 )
-                self._choices[target] = Choice(attempts, breaker)
-            return self._choices[target]
+                self._candidates[target] = Candidate(attempts, breaker)
+            return self._candidates[target]
 
         def compose(route: ModelSettings) -> LLMProvider:
             answering = Fallback(
-                [choice(target) for target in route.targets],
-                context_length=[choice(target) for target in route.context_length],
-                content_filter=[choice(target) for target in route.content_filter],
+                [candidate(target) for target in route.targets],
+                context_length=[candidate(target) for target in route.context_length],
+                content_filter=[candidate(target) for target in route.content_filter],
                 sleep=sleep,
             )
             return Structured(answering, schemas=schemas)
@@ -151,20 +151,20 @@ class Routes:
 
     def impaired(self) -> Sequence[str]:
         """Return the targets that are taken for down, as ``provider/model``."""
-        return [name for name, choice in self._choices.items() if choice.breaker.is_open]
+        return [name for name, candidate in self._candidates.items() if candidate.breaker.is_open]
 
     def breaker_states(self) -> Mapping[str, int]:
         """Return the state of each provider's worst target: 0 closed, 1 half open, 2 open."""
         states: dict[str, int] = {}
-        for target, choice in self._choices.items():
+        for target, candidate in self._candidates.items():
             provider, _, _ = target.partition("/")
-            states[provider] = max(states.get(provider, 0), choice.breaker.state)
+            states[provider] = max(states.get(provider, 0), candidate.breaker.state)
         return states
 
     @property
     def targets(self) -> tuple[str, ...]:
         """What may be called, as ``provider/model``."""
-        return tuple(self._choices)
+        return tuple(self._candidates)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -190,7 +190,7 @@ class Routes:
             raise InvalidRecord(f"model: no such route; there are: {known}") from None
 
     def _limiters(self) -> list[Limiter]:
-        return [*(gate.limiter for gate in self._gates.values()), self._overall]
+        return [*(limits.limiter for limits in self._limits.values()), self._overall]
 
     async def aclose(self) -> None:
         """Close every provider; calls that wait are not begun any more."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from faust.types import TP
 
-from streamapp.streaming.window.partition_state import Lane
+from streamapp.streaming.window.partition_state import PartitionState
 
 
 class CommitAge:
@@ -24,7 +24,9 @@ class CommitAge:
         """Seconds since a commit last moved; 0 where no finished record waits for one."""
         return self._clock() - self._committed_at if self._uncommitted else 0.0
 
-    def look(self, partitions: Mapping[TP, Lane], committed: Callable[[TP], int | None]) -> None:
+    def look(
+        self, partitions: Mapping[TP, PartitionState], committed: Callable[[TP], int | None]
+    ) -> None:
         """Compare what is finished with what is committed.
 
         Args:
@@ -33,8 +35,8 @@ class CommitAge:
         """
         uncommitted = {
             tp: committed(tp)
-            for tp, lane in partitions.items()
-            if lane.acked is not None and (committed(tp) or 0) < lane.acked
+            for tp, partition in partitions.items()
+            if partition.acked is not None and (committed(tp) or 0) < partition.acked
         }
         if uncommitted != self._uncommitted:
             self._committed_at = self._clock()

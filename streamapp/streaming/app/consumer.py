@@ -54,7 +54,7 @@ async def events(stream: Stream[Any]) -> AsyncIterator[Any]:
             sensors.on_stream_event_out(*place, stream, event, state)
 
 
-class Feeding(Service):
+class FastHandOver(Service):
     """Runs a hand-over at once, and waits in Faust's way for the one that has to wait."""
 
     async def wait_first(self, *coros: WaitArgT, timeout: Any = None) -> WaitResults:
@@ -74,10 +74,10 @@ class Feeding(Service):
         except BaseException:
             _close(others)
             raise
-        return await super().wait_first(_Begun(first, awaited), *others, timeout=timeout)
+        return await super().wait_first(_Started(first, awaited), *others, timeout=timeout)
 
 
-class Consumer(Feeding, OrderedCommits):
+class Consumer(FastHandOver, OrderedCommits):
     """Faust's consumer, fed that way."""
 
     async def _seek(self, partition: TP, offset: int) -> None:
@@ -87,10 +87,10 @@ class Consumer(Feeding, OrderedCommits):
         await thread.call_thread(thread.seek, partition, offset)  # type: ignore[arg-type]  # it awaits only what can be
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return _Fetching(self, loop=self.loop, beacon=self.beacon)
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
-class _Fetching(AIOKafkaConsumerThread):
+class _ConsumerThread(AIOKafkaConsumerThread):
     """Faust's thread of the client, with a shorter wait."""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaClient:
@@ -100,7 +100,7 @@ class _Fetching(AIOKafkaConsumerThread):
         return client
 
 
-class _Begun:
+class _Started:
     """The rest of a coroutine that ran until it waited for ``awaited``."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], awaited: Any) -> None:

@@ -53,7 +53,7 @@ class StreamApp(faust.App):
         window: Window,
         ledger: Ledger,
         watchdog: Watchdog,
-        guests: Callable[[float], Awaitable[None]],
+        http_calls: Callable[[float], Awaitable[None]],
         preparing: Sequence[Callable[[], Awaitable[None]]] = (),
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
         clock: Callable[[], float] = time.monotonic,
@@ -65,7 +65,7 @@ class StreamApp(faust.App):
             window: Takes the request records.
             ledger: Remembers what was answered.
             watchdog: Not started yet.
-            guests: Ends what is answered over HTTP, within the given seconds.
+            http_calls: Ends what is answered over HTTP, within the given seconds.
             preparing: Called at the start, in order, when the topics exist and before the group
                 is joined; again from the first one where no broker answers.
             closing: Called after the drain, in order; closes providers.
@@ -75,7 +75,7 @@ class StreamApp(faust.App):
         self.window = window
         self.ledger = ledger
         self.watchdog = watchdog
-        self._guests = guests
+        self._drain_http_calls = http_calls
         self._preparing = preparing
         self._closing = closing
         self.is_draining = False
@@ -139,7 +139,7 @@ class StreamApp(faust.App):
 
     def committed_here(self) -> dict[int, int]:
         """Return the committed offsets of this worker's partitions of the requests."""
-        offsets = {tp.partition: self.committed(tp) for tp in self.window.lanes}
+        offsets = {tp.partition: self.committed(tp) for tp in self.window.partitions}
         return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
     def peer_urls(self) -> list[str]:
@@ -229,7 +229,7 @@ class StreamApp(faust.App):
                 self.window.fence()
                 self._closed_at = self._clock()
             try:
-                self._commit_age.look(self.window.lanes, self.committed)
+                self._commit_age.look(self.window.partitions, self.committed)
                 await self._reopen_after_fence()
                 await self._seek_stalled()
             except (KafkaError, ConsumerNotStarted) as error:
@@ -263,7 +263,7 @@ class StreamApp(faust.App):
         if not self.window.is_open or self.rebalancing or self.window.is_full:
             self._stalled.clear()
             return
-        for tp, offset in self._stalled.due(self.window.lanes, self.consumer.highwater):
+        for tp, offset in self._stalled.due(self.window.partitions, self.consumer.highwater):
             log.info("window.stall_sought", partition=tp.partition, offset=offset)
             await self.consumer.seek(tp, offset)
 
@@ -284,8 +284,10 @@ class StreamApp(faust.App):
             self.settings.drain_s + STOP_MARGIN_S, "stopping took longer than STREAMAPP_DRAIN_S"
         )
         drain_s = self.settings.drain_s
-        guests_s = 0.0 if self.crashed else drain_s
-        in_time, _ = await asyncio.gather(self._drain(drain_s), self._guests(guests_s))
+        http_calls_s = 0.0 if self.crashed else drain_s
+        in_time, _ = await asyncio.gather(
+            self._drain(drain_s), self._drain_http_calls(http_calls_s)
+        )
         for close in self._closing:
             await close()
         await super().on_stop()

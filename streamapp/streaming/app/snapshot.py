@@ -12,7 +12,7 @@ from faust.types import TP
 
 from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
-from streamapp.streaming.delivery.outcomes import Observed
+from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
 from streamapp.web.health import Health
 
@@ -30,7 +30,7 @@ SERIES = {
 }
 
 
-class Snapshots:
+class WorkerSnapshots:
     """Takes snapshots of one worker.
 
     Args:
@@ -43,7 +43,7 @@ class Snapshots:
         *,
         settings: Settings,
         metrics: Metrics,
-        outcomes: Observed,
+        outcomes: OutcomeRecorder,
         health: Health,
         open_targets: Callable[[], Sequence[str]] = tuple,
     ) -> None:
@@ -128,12 +128,12 @@ class Snapshots:
     def _partitions(self) -> list[dict[str, Any]]:
         """Return each of this worker's partitions with its lag, where that is known."""
         found = []
-        for tp, lane in sorted(self._app.window.lanes.items()):
+        for tp, partition in sorted(self._app.window.partitions.items()):
             committed = self._app.committed(tp)
             end = self._end(tp)
             behind = committed if committed is not None else 0
             lag = None if end is None else max(end - behind, 0)
-            found.append({"partition": tp.partition, "lag": lag, "taken": len(lane)})
+            found.append({"partition": tp.partition, "lag": lag, "taken": len(partition)})
         return found
 
     def _end(self, tp: TP) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from faust.types import TP
 
-from streamapp.streaming.window.partition_state import Lane
+from streamapp.streaming.window.partition_state import PartitionState
 
 #: A partition is sought back after it stood still for so long, seconds: the first time, and at
 #: most.
@@ -32,7 +32,7 @@ class StalledPartitions:
         self._stalls.clear()
 
     def due(
-        self, partitions: Mapping[TP, Lane], highwater: Callable[[TP], int | None]
+        self, partitions: Mapping[TP, PartitionState], highwater: Callable[[TP], int | None]
     ) -> list[tuple[TP, int]]:
         """Return the partitions to seek back now, each with the offset to seek to.
 
@@ -42,14 +42,14 @@ class StalledPartitions:
                 not known.
         """
         now, due = self._clock(), []
-        for tp, lane in partitions.items():
+        for tp, partition in partitions.items():
             end = highwater(tp)
-            if len(lane) or not end or lane.expected >= end:
+            if len(partition) or not end or partition.expected >= end:
                 self._stalls.pop(tp, None)
                 continue
             expected, since, wait_s = self._stalls.get(tp, (-1, now, STALL_S))
-            if expected != lane.expected:
-                self._stalls[tp] = (lane.expected, now, STALL_S)
+            if expected != partition.expected:
+                self._stalls[tp] = (partition.expected, now, STALL_S)
             elif now - since > wait_s:
                 self._stalls[tp] = (expected, now, min(2 * wait_s, LONGEST_STALL_S))
                 due.append((tp, expected))

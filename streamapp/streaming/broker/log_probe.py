@@ -13,7 +13,7 @@ from streamapp.streaming.broker.security import log_reader_options
 log = structlog.get_logger(__name__)
 
 #: Longest look, seconds; the next delivery of the partition asks again.
-LOOK_S = 10.0
+POLL_INTERVAL_S = 10.0
 
 
 class LogProbe:
@@ -34,7 +34,7 @@ class LogProbe:
         )
         place = TopicPartition(tp.topic, tp.partition)
         try:
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(POLL_INTERVAL_S):
                 await consumer.start()
                 consumer.assign([place])
                 consumer.seek(place, offset)

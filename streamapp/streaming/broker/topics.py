@@ -22,7 +22,7 @@ RECORD_LIMIT = 1_000_000
 
 TOPIC_ALREADY_EXISTS = 36  # Kafka protocol error code
 TABLE_SEGMENT_MS = 60_000
-#: Pieces of answers are read while they are written, or not at all: a day.
+#: Chunks of answers are read while they are written, or not at all: a day.
 CHUNKS_RETENTION_MS = 86_400_000
 SPEND_SEGMENT_MS = 600_000
 #: A month, its longest window, and some days for who looks late.

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from streamapp.settings import Settings
 from streamapp.streaming.broker.security import log_reader_options
-from streamapp.streaming.dead_letters.stored import Filter, Letter
+from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
 #: A broker that hands out nothing for so long, while there is more to read, is gone, seconds.
 STALL_S = 15.0
@@ -42,7 +42,7 @@ class Seen:
     is_whole: bool = True
 
 
-class LetterLog:
+class DeadLetterReader:
     """The topic as it is when the block is entered; what comes later is not read.
 
     Args:
@@ -86,7 +86,9 @@ class LetterLog:
         """Offsets from the oldest record to the newest, over all partitions."""
         return sum(end - start for start, end in self._spans.values())
 
-    async def read(self, wanted: Filter, *, newest: int | None = None) -> AsyncIterator[Letter]:
+    async def read(
+        self, wanted: Filter, *, newest: int | None = None
+    ) -> AsyncIterator[StoredDeadLetter]:
         """Yield the dead letters that are meant, in each partition's order.
 
         Args:
@@ -102,13 +104,13 @@ class LetterLog:
             self.seen.is_whole, spans = cut == spans, cut
         async for record in self._records(spans):
             self.seen.records += 1
-            letter = Letter.of(record)
-            if letter is None:
+            dead_letter = StoredDeadLetter.of(record)
+            if dead_letter is None:
                 self.seen.foreign += 1
                 place = f"{record.partition}@{record.offset}"
                 self.seen.first_foreign = self.seen.first_foreign or place
-            elif wanted.fits(letter):
-                yield letter
+            elif wanted.fits(dead_letter):
+                yield dead_letter
 
     async def at(self, places: Iterable[tuple[int, int]]) -> AsyncIterator[ConsumerRecord]:
         """Yield what stands at those partitions and offsets, in each partition's order."""

@@ -10,7 +10,7 @@ from faust.exceptions import ProducerSendError
 
 from streamapp.records.dead_letter import ATTEMPTS, FIRST_FAILURE, REPLAYS
 from streamapp.settings import Settings
-from streamapp.streaming.dead_letters.stored import Letter
+from streamapp.streaming.dead_letters.stored import StoredDeadLetter
 from streamapp.streaming.delivery.emitter import Send
 
 #: A record that failed again this often is not sent again: its cause is not gone.
@@ -32,21 +32,23 @@ def targets(settings: Settings) -> Mapping[str, int]:
     return {settings.topic("requests"): settings.partitions, settings.topic("prompts"): 1}
 
 
-def verdict(letter: Letter, targets: Container[str], replayed: Container[bytes]) -> Result:
+def verdict(
+    dead_letter: StoredDeadLetter, targets: Container[str], replayed: Container[bytes]
+) -> Result:
     """Return ``sent`` where the record may be sent again, or why not.
 
     Args:
-        letter: Holds the record.
+        dead_letter: Holds the record.
         targets: Topics that may be written to: the name comes from a header.
         replayed: Marks of the records that were sent again before.
     """
-    if letter.origin[0] not in targets:
+    if dead_letter.origin[0] not in targets:
         return "foreign"
-    if letter.mark in replayed:
+    if dead_letter.mark in replayed:
         return "replayed"
-    if letter.is_omitted or (letter.key is None and letter.value is None):
+    if dead_letter.is_omitted or (dead_letter.key is None and dead_letter.value is None):
         return "omitted"
-    return "looping" if letter.earlier.replays >= MAX_REPLAYS else "sent"
+    return "looping" if dead_letter.earlier.replays >= MAX_REPLAYS else "sent"
 
 
 class Replay:
@@ -75,16 +77,16 @@ class Replay:
 
     async def __call__(
         self,
-        letters: AsyncIterable[Letter],
+        dead_letters: AsyncIterable[StoredDeadLetter],
         replayed: set[bytes],
         *,
         rate_per_s: float,
-        on_result: Callable[[Letter, Result], object],
+        on_result: Callable[[StoredDeadLetter, Result], object],
     ) -> None:
         """Send what may be sent, in its order.
 
         Args:
-            letters: Which ones.
+            dead_letters: Which ones.
             replayed: Marks of those that were sent again before; grows.
             rate_per_s: How many a second at most.
             on_result: Told what became of each, for one that is sent after its delivery.
@@ -93,56 +95,58 @@ class Replay:
         slots = asyncio.Semaphore(AHEAD)
         finishing: set[asyncio.Task[None]] = set()
 
-        async def finish(letter: Letter, delivery: Awaitable[Any]) -> None:
+        async def finish(dead_letter: StoredDeadLetter, delivery: Awaitable[Any]) -> None:
             nonlocal is_broken
             try:
                 # A cancelled task must not cancel the producer's own future.
                 await asyncio.shield(delivery)
                 # Behind the delivery: a crash between the two sends a record twice, never not.
-                await (await self._note(letter))
+                await (await self._note(dead_letter))
             except (KafkaError, ProducerSendError):
                 is_broken = True
-                on_result(letter, "undelivered")
+                on_result(dead_letter, "undelivered")
             else:
-                on_result(letter, "sent")
+                on_result(dead_letter, "sent")
             finally:
                 slots.release()
 
         due_at = self._clock()
         try:
-            async for letter in letters:
-                result = "undelivered" if is_broken else verdict(letter, self._targets, replayed)
+            async for dead_letter in dead_letters:
+                result = (
+                    "undelivered" if is_broken else verdict(dead_letter, self._targets, replayed)
+                )
                 if result != "sent":
-                    on_result(letter, result)
+                    on_result(dead_letter, result)
                     continue
-                replayed.add(letter.mark)
+                replayed.add(dead_letter.mark)
                 due_at = max(due_at, self._clock() - CATCH_UP_S)
                 await self._sleep(max(0.0, due_at - self._clock()))
                 due_at += 1 / rate_per_s
                 await slots.acquire()
                 # Begun here, in order; its end is awaited beside the next ones.
-                task = asyncio.create_task(finish(letter, await self._again(letter)))
+                task = asyncio.create_task(finish(dead_letter, await self._again(dead_letter)))
                 finishing.add(task)
                 task.add_done_callback(finishing.discard)
         finally:
             # Also when it is interrupted: what was sent must be noted.
             await asyncio.gather(*finishing)
 
-    async def _again(self, letter: Letter) -> Awaitable[Any]:
-        topic, partition, _ = letter.origin
+    async def _again(self, dead_letter: StoredDeadLetter) -> Awaitable[Any]:
+        topic, partition, _ = dead_letter.origin
         carried = {
-            REPLAYS: str(letter.earlier.replays + 1),
-            ATTEMPTS: str(letter.earlier.attempts),
-            FIRST_FAILURE: letter.headers.get(FIRST_FAILURE, ""),
+            REPLAYS: str(dead_letter.earlier.replays + 1),
+            ATTEMPTS: str(dead_letter.earlier.attempts),
+            FIRST_FAILURE: dead_letter.headers.get(FIRST_FAILURE, ""),
         }
-        headers = [*letter.own, *((name, text.encode()) for name, text in carried.items())]
+        headers = [*dead_letter.own, *((name, text.encode()) for name, text in carried.items())]
         is_there = partition < self._targets[topic]
         return await self._begun(
-            topic, letter.key, letter.value, partition if is_there else None, headers
+            topic, dead_letter.key, dead_letter.value, partition if is_there else None, headers
         )
 
-    async def _note(self, letter: Letter) -> Awaitable[Any]:
-        return await self._begun(self._notes, None, letter.mark, letter.partition, None)
+    async def _note(self, dead_letter: StoredDeadLetter) -> Awaitable[Any]:
+        return await self._begun(self._notes, None, dead_letter.mark, dead_letter.partition, None)
 
     async def _begun(self, *record: Any) -> Awaitable[Any]:
         topic, key, value, partition, headers = record

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamapp.settings import Settings
-from streamapp.streaming.dead_letters.reader import LetterLog, Seen
+from streamapp.streaming.dead_letters.reader import DeadLetterReader, Seen
 from streamapp.streaming.dead_letters.replay import Replay, Result
-from streamapp.streaming.dead_letters.stored import Filter, Letter
+from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 from streamapp.streaming.delivery.emitter import Send
 
 #: How many of each partition's newest are looked at, and how long one look may take, seconds.
-NEWEST, LOOK_S = 500, 10.0
+NEWEST, POLL_INTERVAL_S = 500, 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """The newest dead letters that are meant, newest first, and what was looked at."""
 
-    letters: list[dict[str, Any]]
+    dead_letters: list[dict[str, Any]]
     seen: Seen
 
 
-class DeadLetters:
+class DeadLetterService:
     """Reads the topic with a client of its own, and writes by the worker's producer.
 
     Args:
@@ -51,16 +51,22 @@ class DeadLetters:
 
         Raises:
             KafkaError: No broker answered.
-            TimeoutError: It took longer than `LOOK_S`.
+            TimeoutError: It took longer than `POLL_INTERVAL_S`.
         """
         newest = Newest(limit)
-        async with asyncio.timeout(LOOK_S), LetterLog(self._settings, self._counts) as log:
-            async for letter in log.read(wanted, newest=NEWEST):
-                newest.add(letter)
-            seen, letters = log.seen, newest.letters()
-            oldest = min((letter.at for letter in letters), default=None)
-            replayed = await log.replayed(since=oldest) if letters else set()
-        summaries = [letter.summary() | {"replayed": letter.mark in replayed} for letter in letters]
+        async with (
+            asyncio.timeout(POLL_INTERVAL_S),
+            DeadLetterReader(self._settings, self._counts) as log,
+        ):
+            async for dead_letter in log.read(wanted, newest=NEWEST):
+                newest.add(dead_letter)
+            seen, dead_letters = log.seen, newest.dead_letters()
+            oldest = min((dead_letter.at for dead_letter in dead_letters), default=None)
+            replayed = await log.replayed(since=oldest) if dead_letters else set()
+        summaries = [
+            dead_letter.summary() | {"replayed": dead_letter.mark in replayed}
+            for dead_letter in dead_letters
+        ]
         return Found(summaries, seen)
 
     async def replay(
@@ -70,31 +76,35 @@ class DeadLetters:
 
         Raises:
             KafkaError: No broker answered.
-            TimeoutError: Finding them took longer than `LOOK_S`.
+            TimeoutError: Finding them took longer than `POLL_INTERVAL_S`.
         """
         results: dict[tuple[int, int], Result | str] = dict.fromkeys(places, "missing")
         oldest = math.inf
 
-        def note(letter: Letter, result: Result) -> None:
-            results[letter.partition, letter.offset] = result
+        def note(dead_letter: StoredDeadLetter, result: Result) -> None:
+            results[dead_letter.partition, dead_letter.offset] = result
 
         async with (
             self._one_at_a_time,
-            asyncio.timeout(LOOK_S) as limit,
-            LetterLog(self._settings, self._counts) as log,
+            asyncio.timeout(POLL_INTERVAL_S) as limit,
+            DeadLetterReader(self._settings, self._counts) as log,
         ):
             async for record in log.at(places):
-                letter = Letter.of(record)
-                if letter:
-                    oldest = min(oldest, letter.at)
+                dead_letter = StoredDeadLetter.of(record)
+                if dead_letter:
+                    oldest = min(oldest, dead_letter.at)
                 else:
                     results[record.partition, record.offset] = "foreign"
             if oldest < math.inf:
                 replayed = await log.replayed(since=oldest)
                 limit.reschedule(None)
                 # Read again, one by one: together they could be a gigabyte.
-                letters = (letter async for r in log.at(places) if (letter := Letter.of(r)))
-                await self._replay(letters, replayed, rate_per_s=rate_per_s, on_result=note)
+                dead_letters = (
+                    dead_letter
+                    async for r in log.at(places)
+                    if (dead_letter := StoredDeadLetter.of(r))
+                )
+                await self._replay(dead_letters, replayed, rate_per_s=rate_per_s, on_result=note)
         return results
 
 
@@ -103,16 +113,16 @@ class Newest:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._heap: list[tuple[float, int, int, Letter]] = []
+        self._heap: list[tuple[float, int, int, StoredDeadLetter]] = []
 
-    def add(self, letter: Letter) -> None:
+    def add(self, dead_letter: StoredDeadLetter) -> None:
         """Take one, and let the oldest go where there are more than wanted."""
-        entry = (letter.at, letter.partition, letter.offset, letter)
+        entry = (dead_letter.at, dead_letter.partition, dead_letter.offset, dead_letter)
         if len(self._heap) < self._limit:
             heapq.heappush(self._heap, entry)
         else:
             heapq.heappushpop(self._heap, entry)
 
-    def letters(self) -> list[Letter]:
+    def dead_letters(self) -> list[StoredDeadLetter]:
         """Return them, newest first."""
         return [entry[-1] for entry in sorted(self._heap, key=lambda e: e[:3], reverse=True)]

@@ -14,7 +14,7 @@ SHOWN, KIND_LIMIT = 2_000, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class StoredDeadLetter:
     """One dead letter.
 
     Attributes:
@@ -35,7 +35,7 @@ class Letter:
     origin: tuple[str, int, int]
 
     @classmethod
-    def of(cls, record: ConsumerRecord) -> "Letter | None":
+    def of(cls, record: ConsumerRecord) -> "StoredDeadLetter | None":
         """Return what stands there, or None where it is no dead letter of ours."""
         headers: dict[str, str] = {}
         for name, value in record.headers:
@@ -135,16 +135,16 @@ class Filter:
     since: float | None = None
     until: float | None = None
 
-    def fits(self, letter: Letter) -> bool:
+    def fits(self, dead_letter: StoredDeadLetter) -> bool:
         """Whether the dead letter is meant."""
-        headers = letter.headers
+        headers = dead_letter.headers
         return (
             (not self.kinds or headers["streamapp.error.kind"] in self.kinds)
             and (not self.ids or headers.get("streamapp.request.id") in self.ids)
-            and (self.since is None or letter.at >= self.since)
-            and (self.until is None or letter.at < self.until)
-            and (not self.types or letter.type in self.types)
-            and (not self.text or self.text.lower() in _searched(letter))
+            and (self.since is None or dead_letter.at >= self.since)
+            and (self.until is None or dead_letter.at < self.until)
+            and (not self.types or dead_letter.type in self.types)
+            and (not self.text or self.text.lower() in _searched(dead_letter))
         )
 
 
@@ -161,6 +161,6 @@ def _text(value: bytes | None, limit: int | None = None) -> str | None:
     return value[: limit and 4 * limit].decode(errors="replace")[:limit]
 
 
-def _searched(letter: Letter) -> str:
-    summary = letter.summary()
+def _searched(dead_letter: StoredDeadLetter) -> str:
+    summary = dead_letter.summary()
     return " ".join(str(summary[n]) for n in ("id", "type", "kind", "message", "record")).lower()

@@ -1,6 +1,6 @@
 """Answers on their way: the text of a streamed record on ``llm.chunks``, while it is written.
 
-Pieces are for who wants to read along. The answer itself is the response record: pieces are
+Chunks are for who wants to read along. The answer itself is the response record: chunks are
 sent once, are not remembered, and a worker that dies leaves a stream without its end.
 """
 
@@ -28,7 +28,7 @@ STREAM_ID, STREAM_INDEX, STREAM_LAST = "stream-id", "stream-index", "stream-last
 ERROR_KIND = "streamapp.error.kind"
 
 
-class Chunks:
+class ChunkStreams:
     """Opens the streams of records.
 
     Args:
@@ -66,9 +66,9 @@ class Chunks:
 
 
 class ChunkStream:
-    """Takes the pieces of one answer and sends them on, a tenth of a second's worth at a time.
+    """Takes the chunks of one answer and sends them on, a tenth of a second's worth at a time.
 
-    Another attempt of the provider writes another text: its pieces count from 0 again.
+    Another attempt of the provider writes another text: its chunks count from 0 again.
     """
 
     def __init__(self, send: Callable[..., Any], *, clock: Callable[[], float]) -> None:
@@ -83,13 +83,13 @@ class ChunkStream:
         self._index, self._held = 0, ""
 
     async def add(self, text: str) -> None:
-        """Take the next piece."""
+        """Take the next chunk."""
         self._held += text
         if self._clock() - self._sent_at >= EVERY_S:
             await self._flush()
 
     async def end(self, output: Any) -> None:
-        """Send what is left, as the last one; the whole output where there were no pieces."""
+        """Send what is left, as the last one; the whole output where there were no chunks."""
         if not self._index and not self._held:
             await give_whole(self, output)
         await self._flush(last=True)

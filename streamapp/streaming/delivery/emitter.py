@@ -54,7 +54,7 @@ class Send(Protocol):
         ...
 
 
-class Delivers(Protocol):
+class RecordEmitter(Protocol):
     """An `Emitter`, or what stands around one."""
 
     async def emit(

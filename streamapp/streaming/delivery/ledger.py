@@ -41,7 +41,7 @@ def digest(value: bytes | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One finished record.
 
     Attributes:
@@ -74,7 +74,7 @@ class Entry:
         return b'%b"dead_letter":%b}' % (head.encode(), to_json(self.dead_letter))
 
     @classmethod
-    def decode(cls, value: bytes) -> "Entry":
+    def decode(cls, value: bytes) -> "LedgerEntry":
         """Return the entry that ``encode`` wrote."""
         fields: dict[str, Any] = from_json(value)
         answer = None
@@ -106,7 +106,7 @@ class _Line:
     fingerprint: str | None
 
     @classmethod
-    def of(cls, entry: Entry, size: int) -> "_Line":
+    def of(cls, entry: LedgerEntry, size: int) -> "_Line":
         size += ENTRY_BYTES
         return cls(entry.partition, entry.offset, entry.expires_at, size, entry.fingerprint)
 
@@ -160,22 +160,22 @@ class Ledger:
         """Return when an entry written now expires, seconds since the epoch."""
         return self._now() + self._ttl_s
 
-    def lookup(self, id: str) -> Entry | None:
+    def lookup(self, id: str) -> LedgerEntry | None:
         """Return what is remembered of the id."""
         key = id.encode()
         line = self._lines.get(key)
         if line is None or (line.expires_at <= self._now() and not self._is_held(line)):
             return None
         value = self._store().get(key)
-        return None if value is None else Entry.decode(value)
+        return None if value is None else LedgerEntry.decode(value)
 
     def answer_to(self, fingerprint: str) -> bytes | None:
         """Return a response record that answers calls of ``fingerprint``; it may be old."""
         key = self._by_fingerprint.get(fingerprint)
         value = None if key is None else self._store().get(key)
-        return None if value is None else Entry.decode(value).answer
+        return None if value is None else LedgerEntry.decode(value).answer
 
-    async def write(self, id: str, entry: Entry, lease: Lease) -> None:
+    async def write(self, id: str, entry: LedgerEntry, lease: Lease) -> None:
         """Remember the id, and return when Kafka has it.
 
         Raises:
@@ -196,7 +196,7 @@ class Ledger:
         self._lines, self._by_fingerprint, self._bytes = {}, {}, 0
         store, now, gone = self._store(), self._now(), []
         for key, value in store.items():
-            entry = Entry.decode(value)
+            entry = LedgerEntry.decode(value)
             line = _Line.of(entry, len(value))
             is_past = entry.expires_at <= now and not self._is_held(line)
             if entry.partition not in partitions or is_past:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from streamapp.errors import Failure
-from streamapp.processors.answerer import Answerer
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.processors.router import Answer
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
@@ -22,14 +22,14 @@ KEPT, PREVIEW = 200, 400
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RecordOutcome:
     """One end of a record, in the order of ``number``."""
 
     number: int
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-class Observed:
+class OutcomeRecorder:
     """Hears of outcomes, for the metrics and for the tail.
 
     Args:
@@ -40,7 +40,7 @@ class Observed:
         self._metrics = metrics
         self._now = now
         self._numbers = count(1)
-        self.tail: deque[Outcome] = deque(maxlen=KEPT)
+        self.tail: deque[RecordOutcome] = deque(maxlen=KEPT)
 
     def answered(self, response: Response, *, source: str = "topic") -> None:
         """A response was delivered."""
@@ -68,18 +68,18 @@ class Observed:
         """A stored outcome was delivered again."""
         self._metrics.replayed(type=type)
 
-    def buried(self, letter: DeadLetter, *, type: str | None) -> None:
+    def dead_lettered(self, dead_letter: DeadLetter, *, type: str | None) -> None:
         """A dead letter was delivered."""
-        self._metrics.buried(type=type, kind=letter.kind.value)
+        self._metrics.dead_lettered(type=type, kind=dead_letter.kind.value)
         self._keep(
-            id=letter.request_id,
+            id=dead_letter.request_id,
             type=type,
             status="dead",
             source="topic",
-            kind=letter.kind.value,
-            partition=letter.partition,
-            offset=letter.offset,
-            text=letter.message[:PREVIEW],
+            kind=dead_letter.kind.value,
+            partition=dead_letter.partition,
+            offset=dead_letter.offset,
+            text=dead_letter.message[:PREVIEW],
         )
 
     def failed(self, failure: Failure, *, id: str, type: str) -> None:
@@ -90,13 +90,13 @@ class Observed:
 
     def _keep(self, **fields: Any) -> None:
         at = round(self._now(), 3)
-        self.tail.append(Outcome(next(self._numbers), {"at": at, **fields}))
+        self.tail.append(RecordOutcome(next(self._numbers), {"at": at, **fields}))
 
 
-class ObservedRouter:
+class RecordingRouter:
     """The router as HTTP uses it: what it answers is counted, too."""
 
-    def __init__(self, router: Answerer, outcomes: Observed) -> None:
+    def __init__(self, router: RequestHandler, outcomes: OutcomeRecorder) -> None:
         self._router = router
         self._outcomes = outcomes
 

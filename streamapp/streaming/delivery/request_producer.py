@@ -13,9 +13,14 @@ from streamapp.errors import DeliveryFailed, TooLarge
 from streamapp.records.codec import recover_id
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.emitter import Send
-from streamapp.streaming.delivery.ledger import Entry, Ledger, digest
+from streamapp.streaming.delivery.ledger import Ledger, LedgerEntry, digest
+from streamapp.streaming.delivery.request_status import (
+    PartitionOffset,
+    RequestStatus,
+    Status,
+    merged,
+)
 from streamapp.streaming.window.window import Message, Window
-from streamapp.web.known import Known, Place, Status, merged
 
 #: Longest wait for the broker to take a record, seconds.
 DELIVERY_S = 15.0
@@ -25,7 +30,7 @@ ACCEPTED_LIMIT = 100_000
 FRAME_BYTES = 4_096
 
 
-class Inbox:
+class RequestProducer:
     """Writes request records, and tells of those that were accepted, taken or finished here.
 
     Args:
@@ -51,7 +56,7 @@ class Inbox:
         self._ledger = ledger
         self._window = window
         self._committed = committed
-        self._accepted: dict[str, Place | None] = {}
+        self._accepted: dict[str, PartitionOffset | None] = {}
 
     async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
         """Write the record, and return its hash when the broker has it.
@@ -74,24 +79,24 @@ class Inbox:
         except (KafkaError, ProducerSendError, TimeoutError) as error:
             self._accepted.pop(id, None)
             raise DeliveryFailed("the broker did not take the record in time") from error
-        self._accept(id, Place(written.partition, written.offset))
+        self._accept(id, PartitionOffset(written.partition, written.offset))
         return digest(value)
 
-    def known(self, id: str) -> Known:
+    def known(self, id: str) -> RequestStatus:
         """Return what this worker knows; reads memory alone."""
         committed = self._committed()
         entry = self._ledger.lookup(id)
         if entry is not None and entry.answer is not None:
-            answered = Known(status=Status.OK, body=entry.answer, digest=entry.digest)
+            answered = RequestStatus(status=Status.OK, body=entry.answer, digest=entry.digest)
             return replace(answered, committed=committed)
         if self._is_taken(id):  # after a dead letter, too: a later record of the id runs
-            return Known(status=Status.PENDING, committed=committed)
-        words = [_dead(entry)] if entry is not None else []
+            return RequestStatus(status=Status.PENDING, committed=committed)
+        statuses = [_dead(entry)] if entry is not None else []
         if id in self._accepted:
-            words.append(Known(status=Status.PENDING, place=self._accepted[id]))
-        return replace(merged([*words, Known(committed=committed)]), committed=committed)
+            statuses.append(RequestStatus(status=Status.PENDING, place=self._accepted[id]))
+        return replace(merged([*statuses, RequestStatus(committed=committed)]), committed=committed)
 
-    def _accept(self, id: str, place: Place | None) -> None:
+    def _accept(self, id: str, place: PartitionOffset | None) -> None:
         self._accepted.pop(id, None)
         self._accepted[id] = place
         if len(self._accepted) > ACCEPTED_LIMIT:
@@ -102,12 +107,12 @@ class Inbox:
         return any(_has_id(message, id, text) for message in self._window.messages())
 
 
-def _dead(entry: Entry) -> Known:
-    return Known(
+def _dead(entry: LedgerEntry) -> RequestStatus:
+    return RequestStatus(
         status=Status.DEAD,
         kind=(entry.dead_letter or {}).get("streamapp.error.kind"),
         digest=entry.digest,
-        place=Place(entry.partition, entry.offset),
+        place=PartitionOffset(entry.partition, entry.offset),
     )
 
 

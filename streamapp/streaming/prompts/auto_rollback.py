@@ -11,7 +11,7 @@ from streamapp.streaming.prompts.table import PromptTable
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 1.0
+POLL_INTERVAL_S = 1.0
 WRITE_TIMEOUT_S = 10.0
 
 
@@ -22,7 +22,7 @@ async def watch(guard: Guard, table: PromptTable) -> None:
     must still point.
     """
     while True:
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(POLL_INTERVAL_S)
         for name, move in list(guard.rollbacks(table.history.prompts)):
             log.warning("prompts.guard_rolled_back", prompt=name, label=move.label)
             try:

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from streamapp.errors import DeliveryFailed
 from streamapp.prompts.events import Event, encode
 from streamapp.prompts.files import PromptFile
-from streamapp.prompts.fold import Outcome
+from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
 from streamapp.settings import Settings
 from streamapp.streaming.broker.security import kafka_client_options, log_reader_options
@@ -74,7 +74,7 @@ class PromptLog:
                 for record in records:
                     self.history.apply(record.offset, record.key, record.value, record.headers)
 
-    async def write(self, name: str, event: Event) -> Outcome:
+    async def write(self, name: str, event: Event) -> EventOutcome:
         """Append the event and return what became of it.
 
         Raises:

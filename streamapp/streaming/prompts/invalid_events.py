@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import DeliveryFailed, PromptError
-from streamapp.prompts.events import Buried
+from streamapp.prompts.events import DeadLettered
 from streamapp.prompts.history import Invalid
 from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.streaming.delivery.emitter import Send
@@ -24,13 +24,13 @@ from streamapp.streaming.record_handler import is_oversize, size_of
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 1.0
+POLL_INTERVAL_S = 1.0
 WRITE_TIMEOUT_S = 10.0
 #: Key of the notes; they belong to no prompt.
 KEY = "buried"
 
 
-class Burial:
+class InvalidEventDeadLetters:
     """Writes the dead letters of a table's invalid events.
 
     Args:
@@ -57,24 +57,24 @@ class Burial:
         self._now = now
 
     async def watch(self) -> None:
-        """Bury what comes, until cancelled."""
+        """Dead-letter what comes, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
             try:
-                await self.bury()
+                await self.dead_letter()
             except (DeliveryFailed, KafkaError, ProducerSendError, TimeoutError) as error:
                 log.warning("prompts.burial_failed", error=type(error).__name__)
 
-    async def bury(self) -> None:
-        """Bury what is invalid now."""
+    async def dead_letter(self) -> None:
+        """Dead-letter what is invalid now."""
         for offset, invalid in sorted(self._table.history.invalid.items()):
             if not self._is_mine():
                 return
-            letter = self._letter(offset, invalid)
+            dead_letter = self._dead_letter(offset, invalid)
             kept = own_headers(invalid.headers)
             is_small = not is_oversize(invalid.key, len(invalid.value or b"") + size_of(kept))
             key, value = (invalid.key, invalid.value) if is_small else (None, None)
-            headers = letter.headers() | ({} if is_small else {"streamapp.value": "omitted"})
+            headers = dead_letter.headers() | ({} if is_small else {"streamapp.value": "omitted"})
             delivery = await self._send(
                 self._dead_letters,
                 key,
@@ -88,11 +88,11 @@ class Burial:
                 ],
             )
             await asyncio.shield(delivery)
-            log.error("prompts.event_dead_lettered", offset=offset, reason=letter.message)
-            note = Buried(offset=offset, created_at=self._now())
+            log.error("prompts.event_dead_lettered", offset=offset, reason=dead_letter.message)
+            note = DeadLettered(offset=offset, created_at=self._now())
             await self._table.write(KEY, note, timeout_s=WRITE_TIMEOUT_S)
 
-    def _letter(self, offset: int, invalid: Invalid) -> DeadLetter:
+    def _dead_letter(self, offset: int, invalid: Invalid) -> DeadLetter:
         tp = self._table.tp
         return DeadLetter.of(
             PromptError(invalid.problem),

@@ -20,16 +20,16 @@ from mode import Service
 
 from streamapp.errors import DeliveryFailed
 from streamapp.prompts.events import Event, encode
-from streamapp.prompts.fold import Outcome
+from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
 from streamapp.streaming.prompts.event_log import PARTITION
 from streamapp.streaming.tables.topic_table import TopicTable
-from streamapp.streaming.window.partition_state import Lane, Verdict
+from streamapp.streaming.window.partition_state import PartitionState, Verdict
 
 log = structlog.get_logger(__name__)
 
 TABLE_PROMPTS = "prompts"
-LOOK_S = 0.1
+POLL_INTERVAL_S = 0.1
 #: An event of the topic that is not here after so many seconds was skipped by Faust.
 SKIPPED_S = 0.3
 #: Seeks after which what is missing at the end is no event, but a transaction's marker.
@@ -57,8 +57,8 @@ class PromptTable(TopicTable):
         super().__init__(app, name=TABLE_PROMPTS, topic=topic)
         self.tp = TP(topic, PARTITION)
         self._history: History | None = None
-        self._lane = Lane(self.tp, 0)
-        self._written: dict[int, asyncio.Future[Outcome]] = {}
+        self._partition = PartitionState(self.tp, 0)
+        self._written: dict[int, asyncio.Future[EventOutcome]] = {}
         self._standing = (-1, -1, 0.0)
         self._tries = 0
 
@@ -79,18 +79,18 @@ class PromptTable(TopicTable):
         Around a rebalance Faust drops fetched events: it clears the changelog's queue.
         """
         history, message = self.history, event.message
-        self._lane.expected = history.position
-        verdict = self._lane.judge(message.offset)
+        self._partition.expected = history.position
+        verdict = self._partition.judge(message.offset)
         if verdict is Verdict.COMEBACK:
             first = await self._first_from(self.tp, history.position)
             if first == message.offset:  # a transaction's marker stands between
-                self._lane.pass_hole(first)
+                self._partition.pass_hole(first)
                 verdict = Verdict.NEXT
         if verdict is Verdict.NEXT:
             history.apply(message.offset, message.key, message.value, message.headers)
             waiting = self._written.pop(message.offset, None)
             if waiting and not waiting.done():
-                waiting.set_result(cast(Outcome, history.outcome(message.offset)))
+                waiting.set_result(cast(EventOutcome, history.outcome(message.offset)))
         elif verdict is not Verdict.REDELIVERY:
             self._forget_seen()
             if verdict is not Verdict.BEYOND_GAP:
@@ -99,7 +99,7 @@ class PromptTable(TopicTable):
     def apply_changelog_batch(self, batch: Any) -> None:
         """Leave the data alone: ``on_changelog_event`` has folded the events into it."""
 
-    async def write(self, name: str, event: Event, *, timeout_s: float) -> Outcome:
+    async def write(self, name: str, event: Event, *, timeout_s: float) -> EventOutcome:
         """Append an event and return what became of it, once this worker has read it back.
 
         Raises:
@@ -133,7 +133,7 @@ class PromptTable(TopicTable):
     async def _watch_the_end(self) -> None:
         """Notice skipped events that no later one follows."""
         while not self.should_stop:
-            await self.sleep(LOOK_S)
+            await self.sleep(POLL_INTERVAL_S)
             try:
                 await self._seek_skipped()
             except (KafkaError, ConsumerNotStarted) as error:

@@ -17,7 +17,7 @@ from faust.types import TP
 from faust.types.stores import StoreT
 from yarl import URL
 
-from streamapp.streaming.tables.disk_fallback_store import SpareStore
+from streamapp.streaming.tables.disk_fallback_store import DiskFallbackStore
 
 TABLE_ANSWERS = "answers"
 
@@ -49,7 +49,7 @@ class AnswersTable(Table[bytes, bytes]):
         """Return the store; one on a disk does without it where it must."""
         if URL(url).scheme != "rocksdb":
             return super()._new_store_by_url(url)
-        return SpareStore(
+        return DiskFallbackStore(
             url,
             self.app,
             self,
@@ -64,7 +64,7 @@ class AnswersTable(Table[bytes, bytes]):
 
     def impaired(self) -> list[str]:
         """Return what the store does without."""
-        return self.data.impaired() if isinstance(self.data, SpareStore) else []
+        return self.data.impaired() if isinstance(self.data, DiskFallbackStore) else []
 
     async def on_rebalance(
         self,

@@ -17,7 +17,7 @@ from faust.types import EventT
 log = structlog.get_logger(__name__)
 
 
-class SpareStore(rocksdb.Store):
+class DiskFallbackStore(rocksdb.Store):
     """Faust's store, with memory to spare."""
 
     def impaired(self) -> list[str]:
@@ -25,7 +25,7 @@ class SpareStore(rocksdb.Store):
         return ["store"] if any(db.is_spare for db in self._dbs.values()) else []
 
     def _open_for_partition(self, partition: int) -> Any:
-        spare = SpareDB(self.offset_key, partition)
+        spare = DiskFallbackDB(self.offset_key, partition)
         try:
             spare.disk = super()._open_for_partition(partition)
         except Exception as error:
@@ -56,7 +56,7 @@ class DiskRefused(Exception):
     """A batch was not written: put its entries one by one."""
 
 
-class SpareDB:
+class DiskFallbackDB:
     """One partition: RocksDB's own interface, as far as Faust uses it.
 
     Args:

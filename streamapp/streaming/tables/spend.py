@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 TABLE_SPEND = "spend"
 PARTITION = 0
 #: Seconds from one look for something to tell, or to read again, to the next.
-LOOK_S = 0.5
+POLL_INTERVAL_S = 0.5
 
 #: Hands every record from an offset on to ``take``, up to the topic's end; returns that.
 Read = Callable[[int, Callable[[bytes, bytes | None], None]], Awaitable[int]]
@@ -77,13 +77,13 @@ class SpendTable(TopicTable):
     @Service.task
     async def _keep_telling(self) -> None:
         while not self.should_stop:
-            await self.sleep(LOOK_S)
+            await self.sleep(POLL_INTERVAL_S)
             await self.tell()
 
     @Service.task
     async def _keep_whole(self) -> None:
         while not self.should_stop:
-            await self.sleep(LOOK_S)
+            await self.sleep(POLL_INTERVAL_S)
             await self.look_again()
 
     async def look_again(self) -> None:

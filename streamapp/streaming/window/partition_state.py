@@ -37,7 +37,7 @@ class Verdict(Enum):
     COMEBACK = "the gap is there after a seek too: ask the log whether it is a hole"
 
 
-class Lane:
+class PartitionState:
     """Contiguity and ordered acks of one assigned partition.
 
     Faust 0.15.3 skips records around a rebalance, since it resumes partitions before it seeks

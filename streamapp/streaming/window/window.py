@@ -36,14 +36,14 @@ from typing import Any, Literal, Protocol
 from faust.types import TP
 
 from streamapp.streaming.window.lease import Lease, LeaseLost
-from streamapp.streaming.window.partition_state import Lane, Verdict
+from streamapp.streaming.window.partition_state import PartitionState, Verdict
 
 Ordering = Literal["key", "partition", "none"]
 
 #: A full window takes again when an eighth of it is free: to wake who feeds it for each record
 #: that finishes costs as much as to take one. It looks so often, too, lest a long queue behind
 #: one slow key keep the other keys' records out; seconds.
-PATIENCE_S = 0.05
+FULL_POLL_S = 0.05
 
 #: Longest wait for cancelled records to end, seconds: a processor that does not let itself be
 #: cancelled must not hold up the group. It writes nothing any more, for its lease has ended.
@@ -53,7 +53,7 @@ CANCEL_S = 3.0
 #: that a limit lets through meanwhile need not be given back behind others that were answered.
 #: At most half of the drain.
 TURN_S = 5.0
-_LOOK_S = 0.25
+_POLL_INTERVAL_S = 0.25
 
 
 class Message(Protocol):
@@ -81,7 +81,7 @@ class Event(Protocol):
         ...
 
 
-class Entry:
+class TakenRecord:
     """One taken record.
 
     Attributes:
@@ -89,12 +89,14 @@ class Entry:
         is_done: Finished, perhaps behind an unfinished one of its partition.
     """
 
-    __slots__ = ("context", "event", "is_done", "lane", "lease", "offset", "order")
+    __slots__ = ("context", "event", "is_done", "lease", "offset", "order", "partition")
 
-    def __init__(self, event: Event, lane: Lane, lease: Lease, order: Hashable | None) -> None:
+    def __init__(
+        self, event: Event, partition: PartitionState, lease: Lease, order: Hashable | None
+    ) -> None:
         self.event = event
         self.offset = event.message.offset
-        self.lane = lane
+        self.partition = partition
         self.lease = lease
         self.order = order
         self.is_done = False
@@ -149,11 +151,11 @@ class Window:
         self._lease = Lease(-1)
         self._is_open = False
         self._is_fenced = False
-        self._lanes: dict[TP, Lane] = {}
+        self._partitions: dict[TP, PartitionState] = {}
         self._delivered: dict[TP, set[int]] = {}
-        self._behind: dict[Hashable, deque[Entry]] = {}
-        self._ready: deque[Entry] = deque()
-        self._tasks: dict[asyncio.Task[None], Entry] = {}
+        self._behind: dict[Hashable, deque[TakenRecord]] = {}
+        self._ready: deque[TakenRecord] = deque()
+        self._tasks: dict[asyncio.Task[None], TakenRecord] = {}
         self._waiting = 0
         self._changed = asyncio.Event()
 
@@ -178,9 +180,9 @@ class Window:
         return self._waiting
 
     @property
-    def lanes(self) -> Mapping[TP, Lane]:
+    def partitions(self) -> Mapping[TP, PartitionState]:
         """The partitions of the open generation."""
-        return self._lanes
+        return self._partitions
 
     @property
     def is_full(self) -> bool:
@@ -207,7 +209,7 @@ class Window:
             if (kept := {offset for offset in offsets if offset >= positions.get(tp, 0)})
         }
         self._lease = Lease(generation, self._is_awake)
-        self._lanes = {tp: Lane(tp, expected) for tp, expected in positions.items()}
+        self._partitions = {tp: PartitionState(tp, expected) for tp, expected in positions.items()}
         self._is_open = True
         self._is_fenced = False
 
@@ -229,10 +231,14 @@ class Window:
         turn_end = loop.time() + min(TURN_S, drain_s / 2)
         gone: list[asyncio.Task[None]] = []
         while self._tasks and (left_s := end - loop.time()) > 0:
-            await asyncio.wait(list(self._tasks), timeout=min(left_s, _LOOK_S))
+            await asyncio.wait(list(self._tasks), timeout=min(left_s, _POLL_INTERVAL_S))
             if loop.time() >= turn_end:
                 gone += self._cancel_waiting()
-        finished = {tp: lane.acked for tp, lane in self._lanes.items() if lane.acked is not None}
+        finished = {
+            tp: partition.acked
+            for tp, partition in self._partitions.items()
+            if partition.acked is not None
+        }
         cut = list(self._tasks)
         self._discard()
         if gone or cut:
@@ -255,33 +261,33 @@ class Window:
         while self.is_full and self._is_open:
             self._changed.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(PATIENCE_S):
+                async with asyncio.timeout(FULL_POLL_S):
                     await self._changed.wait()
         message = event.message
         lease, tp = self._lease, message.tp
-        lane = self._lanes.get(tp)
-        if not self._is_open or lane is None or message.generation_id != lease.generation:
+        partition = self._partitions.get(tp)
+        if not self._is_open or partition is None or message.generation_id != lease.generation:
             return False
-        verdict = lane.judge(message.offset)
+        verdict = partition.judge(message.offset)
         if verdict is Verdict.COMEBACK:
-            first = await self._first_from(tp, lane.expected)
+            first = await self._first_from(tp, partition.expected)
             if not self._is_open or lease is not self._lease:
                 return False
             if first == message.offset:
-                lane.pass_hole(first)
+                partition.pass_hole(first)
                 verdict = Verdict.NEXT
         if verdict is not Verdict.NEXT:
             if verdict in (Verdict.GAP, Verdict.COMEBACK):
                 self._on_gap(tp)
-                await self._seek(tp, lane.expected)
+                await self._seek(tp, partition.expected)
             return False
-        entry = Entry(event, lane, lease, self._order(message))
-        lane.append(entry)
+        entry = TakenRecord(event, partition, lease, self._order(message))
+        partition.append(entry)
         if message.offset in self._delivered.get(tp, ()):
             # This worker delivered its outcome in an older generation, and could not ack it
             # behind an unfinished record: once is enough.
             entry.is_done = True
-            lane.ack_finished()
+            partition.ack_finished()
         else:
             self._schedule(entry)
         return True
@@ -293,7 +299,7 @@ class Window:
             return (message.tp, message.key)
         return None
 
-    def _schedule(self, entry: Entry) -> None:
+    def _schedule(self, entry: TakenRecord) -> None:
         if entry.order is not None:
             queue = self._behind.get(entry.order)
             if queue is not None:
@@ -307,7 +313,7 @@ class Window:
             self._ready.append(entry)
             self._waiting += 1
 
-    def _start(self, entry: Entry) -> None:
+    def _start(self, entry: TakenRecord) -> None:
         task = asyncio.get_running_loop().create_task(
             self._run(entry.event, entry.lease), context=entry.context
         )
@@ -325,7 +331,7 @@ class Window:
             self._on_fatal(error)
             return
         entry.is_done = True
-        entry.lane.ack_finished()
+        entry.partition.ack_finished()
         if entry.order is not None:
             queue = self._behind[entry.order]
             if queue:
@@ -346,12 +352,12 @@ class Window:
         """
         begun: dict[TP, int] = {}
         for entry in self._tasks.values():
-            begun[entry.lane.tp] = max(begun.get(entry.lane.tp, -1), entry.offset)
-        for tp, lane in self._lanes.items():
-            begun[tp] = max(begun.get(tp, -1), *lane.delivered, -1)
+            begun[entry.partition.tp] = max(begun.get(entry.partition.tp, -1), entry.offset)
+        for tp, partition in self._partitions.items():
+            begun[tp] = max(begun.get(tp, -1), *partition.delivered, -1)
 
-        def kept(entries: deque[Entry]) -> deque[Entry]:
-            return deque(entry for entry in entries if entry.offset < begun[entry.lane.tp])
+        def kept(entries: deque[TakenRecord]) -> deque[TakenRecord]:
+            return deque(entry for entry in entries if entry.offset < begun[entry.partition.tp])
 
         self._ready = kept(self._ready)
         self._behind = {order: kept(entries) for order, entries in self._behind.items()}
@@ -369,12 +375,12 @@ class Window:
         """End the generation: no task of it writes or acks from here on."""
         self._is_open = False
         self._lease.end()
-        for tp, lane in self._lanes.items():
-            self._delivered.setdefault(tp, set()).update(lane.delivered)
+        for tp, partition in self._partitions.items():
+            self._delivered.setdefault(tp, set()).update(partition.delivered)
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
             task.cancel()
-        self._lanes = {}
+        self._partitions = {}
         self._behind.clear()
         self._ready.clear()
         self._waiting = 0

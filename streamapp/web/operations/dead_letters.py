@@ -28,7 +28,7 @@ OPERATIONS = (
         "/v1/dead-letters/replay",
         "Send dead letters' records again, at a rate",
         dead_letters.ReplayResults,
-        body=dead_letters.Replay,
+        body=dead_letters.ReplayBody,
         errors=(503, 504),
     ),
 )

@@ -29,14 +29,14 @@ class Readiness(TypedDict):
     degraded: list[str]
 
 
-class Version(TypedDict):
+class VersionBody(TypedDict):
     """What runs here."""
 
     name: Literal["streamapp"]
     version: str
 
 
-class KeptBody(TypedDict):
+class CacheEntryBody(TypedDict):
     """Where an answer is kept for equal calls, and when it was made, seconds since the epoch."""
 
     tier: str
@@ -134,12 +134,12 @@ OPERATIONS = (
     _probe("/livez", "Whether the process should be left alone", Liveness),
     _probe("/healthz", "The older name of /livez", Liveness),
     _probe("/readyz", "Whether the worker does its work", Readiness),
-    Operation("GET", "/version", "What runs here", Version),
+    Operation("GET", "/version", "What runs here", VersionBody),
     Operation(
         "GET",
         "/v1/cache/{fingerprint}",
         "Tell whether any worker keeps the answer of a call, without the answer",
-        KeptBody,
+        CacheEntryBody,
         errors=(404, 503),
     ),
 )

@@ -17,7 +17,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.topics import ensure_topics
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
-from tests.support.letters import FOREIGN, Pairs, headers_of, request
+from tests.support.dead_letters import FOREIGN, Pairs, headers_of, request
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
 
@@ -43,10 +43,10 @@ async def _fill(settings: Settings) -> None:
     await write(settings, *written, *((*foreign, 5) for foreign in FOREIGN.values()))
 
 
-async def write(settings: Settings, *letters: tuple[bytes | None, Pairs, int]) -> None:
+async def write(settings: Settings, *dead_letters: tuple[bytes | None, Pairs, int]) -> None:
     topic = settings.topic("requests-dlt")
     async with producing(settings) as producer:
-        for value, headers, partition in letters:
+        for value, headers, partition in dead_letters:
             await producer.send_and_wait(
                 topic, value, key=b"k", headers=headers, partition=partition
             )
@@ -82,7 +82,7 @@ def test_list_filters_and_counts_what_is_foreign(settings: Settings) -> None:
     one = run(settings, "list", "--json", "--id", "r-7", "--text", "FIELD")
 
     assert [result.exit_code for result in (every, lines, some, one)] == [0] * 4
-    assert {letter["id"] for letter in objects(every)} == {f"r-{n}" for n in range(COUNT)}
+    assert {dead_letter["id"] for dead_letter in objects(every)} == {f"r-{n}" for n in range(COUNT)}
     told = f"{COUNT} dead letters: 20 invalid, 20 undecodable"
     assert every.stderr.strip() == (
         f"{told}; {len(FOREIGN)} records are no dead letters of ours, first 5@5"
@@ -91,7 +91,7 @@ def test_list_filters_and_counts_what_is_foreign(settings: Settings) -> None:
     assert ids == ["r-39", "r-38", "r-37"]
     assert lines.stdout.replace("\n", "").isprintable()
     assert len(objects(some)) == 20
-    assert [letter["id"] for letter in objects(one)] == ["r-7"]
+    assert [dead_letter["id"] for dead_letter in objects(one)] == ["r-7"]
     assert run(settings, "list", "--until", "1h").stdout == ""
 
 
@@ -102,7 +102,7 @@ def test_show_finds_by_place_and_by_id(settings: Settings) -> None:
     missing = run(settings, "show", "5@5", "r-99")
 
     assert (result.exit_code, people.exit_code, missing.exit_code) == (0, 0, 1)
-    assert [letter["id"] for letter in objects(result)] == ["r-11", "r-1"]
+    assert [dead_letter["id"] for dead_letter in objects(result)] == ["r-11", "r-1"]
     assert objects(result)[0]["record"] == request("r-11").decode()
     assert objects(result)[0]["headers"] == {"tag": "a"}
     assert "\x1b" not in people.stdout
@@ -135,7 +135,9 @@ def test_replay_sends_each_record_once(settings: Settings) -> None:
     assert records[request("r-11")].partition == 3
     assert dict(records[request("r-11")].headers)["tag"] == b"a"
     assert dict(records[request("r-11")].headers)[REPLAYS] == b"1"
-    assert {letter["replayed"] for letter in objects(run(settings, "list", "--json"))} == {True}
+    assert {
+        dead_letter["replayed"] for dead_letter in objects(run(settings, "list", "--json"))
+    } == {True}
 
 
 def test_replay_names_what_it_refuses(settings: Settings) -> None:

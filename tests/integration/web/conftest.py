@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 
 from streamapp.llm.caching.cache import CacheTier
-from streamapp.llm.chunks import Pieces
+from streamapp.llm.chunks import ChunkSink
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Answer
@@ -27,12 +27,12 @@ from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.service import Found
 from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.streaming.delivery.ledger import digest
+from streamapp.streaming.delivery.request_status import RequestStatus
 from streamapp.web.health import Check
-from streamapp.web.known import Known
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
-from tests.support.promptbook import FakeBook
+from tests.support.prompt_store import FakePromptStore
 
 
 class Echo(Request, type="echo"):
@@ -58,13 +58,13 @@ class FakeHealth:
         return self.impaired
 
 
-class FakeAnswerer:
+class FakeRequestHandler:
     """Echoes; remembers what it was asked; fails or hangs on demand."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Request, str, bytes | None]] = []
         self.output: Any = "hello"
-        self.pieces: list[str] = []
+        self.chunks: list[str] = []
         self.failure: BaseException | None = None
         self.hold: asyncio.Event | None = None
         self.cancelled = asyncio.Event()
@@ -74,13 +74,13 @@ class FakeAnswerer:
         return Echo.model_validate_json(value)
 
     async def answer(
-        self, request: Request, *, id: str, key: bytes | None, pieces: Pieces | None = None
+        self, request: Request, *, id: str, key: bytes | None, chunks: ChunkSink | None = None
     ) -> Answer:
         self.asked.append((request, id, key))
-        if pieces and self.pieces:
-            await pieces.begin()
-            for piece in self.pieces:
-                await pieces.add(piece)
+        if chunks and self.chunks:
+            await chunks.begin()
+            for chunk in self.chunks:
+                await chunks.add(chunk)
         if self.failure:
             raise self.failure
         try:
@@ -104,12 +104,12 @@ class FakeAnswerer:
         return Answer(response, None)
 
 
-class FakeInbox:
+class FakeRequestProducer:
     """Keeps what was posted; knows what a test says."""
 
     def __init__(self) -> None:
         self.posted: list[tuple[str, bytes | None, bytes]] = []
-        self.words: dict[str, Known] = {}
+        self.words: dict[str, RequestStatus] = {}
         self.failure: Exception | None = None
 
     async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
@@ -118,15 +118,15 @@ class FakeInbox:
         self.posted.append((id, key, value))
         return digest(value)
 
-    def known(self, id: str) -> Known:
-        return self.words.get(id, Known())
+    def known(self, id: str) -> RequestStatus:
+        return self.words.get(id, RequestStatus())
 
 
-class FakeLetters:
+class FakeDeadLetters:
     """Dead letters that a test puts there."""
 
     def __init__(self) -> None:
-        self.letters: list[dict[str, Any]] = []
+        self.dead_letters: list[dict[str, Any]] = []
         self.asked: list[Filter] = []
         self.replayed: list[tuple[tuple[int, int], float]] = []
         self.failure: Exception | None = None
@@ -135,7 +135,7 @@ class FakeLetters:
         self.asked.append(wanted)
         if self.failure:
             raise self.failure
-        return Found(self.letters[:limit], Seen(records=7, foreign=2, is_whole=False))
+        return Found(self.dead_letters[:limit], Seen(records=7, foreign=2, is_whole=False))
 
     async def replay(
         self, places: Sequence[tuple[int, int]], *, rate_per_s: float
@@ -144,7 +144,7 @@ class FakeLetters:
         return dict.fromkeys(places, "sent")
 
 
-class FakeSnapshots:
+class FakeWorkerSnapshots:
     """A worker that does nothing, in a group with others."""
 
     def __init__(self, *others: str, in_flight: int = 0) -> None:
@@ -192,15 +192,15 @@ def health() -> FakeHealth:
 
 
 @pytest.fixture
-def answerer() -> FakeAnswerer:
+def handler() -> FakeRequestHandler:
     """A router that echoes."""
-    return FakeAnswerer()
+    return FakeRequestHandler()
 
 
 @pytest.fixture
-def inbox() -> FakeInbox:
+def producer() -> FakeRequestProducer:
     """A topic that takes everything."""
-    return FakeInbox()
+    return FakeRequestProducer()
 
 
 @pytest.fixture
@@ -210,31 +210,31 @@ def variants() -> Variants:
 
 
 @pytest.fixture
-def book() -> FakeBook:
+def book() -> FakePromptStore:
     """An empty registry of prompts."""
-    return FakeBook()
+    return FakePromptStore()
 
 
 @pytest.fixture
-def letters() -> FakeLetters:
+def dead_letters() -> FakeDeadLetters:
     """No dead letters."""
-    return FakeLetters()
+    return FakeDeadLetters()
 
 
 @pytest.fixture
-def snapshots() -> FakeSnapshots:
+def snapshots() -> FakeWorkerSnapshots:
     """A worker at rest."""
-    return FakeSnapshots()
+    return FakeWorkerSnapshots()
 
 
 @pytest.fixture
 async def serve(
     health: FakeHealth,
-    answerer: FakeAnswerer,
-    inbox: FakeInbox,
-    letters: FakeLetters,
-    snapshots: FakeSnapshots,
-    book: FakeBook,
+    handler: FakeRequestHandler,
+    producer: FakeRequestProducer,
+    dead_letters: FakeDeadLetters,
+    snapshots: FakeWorkerSnapshots,
+    book: FakePromptStore,
     variants: Variants,
 ) -> AsyncIterator[Serve]:
     """Start servers with given settings; stop them after the test."""
@@ -243,8 +243,8 @@ async def serve(
     async def start(
         *,
         bind: str | None = None,
-        own_inbox: FakeInbox | None = None,
-        own_snapshots: FakeSnapshots | None = None,
+        own_inbox: FakeRequestProducer | None = None,
+        own_snapshots: FakeWorkerSnapshots | None = None,
         others: Sequence[str] = (),
         tiers: Sequence[CacheTier] = (),
         **overrides: Any,
@@ -261,14 +261,14 @@ async def serve(
         peers = Peers(lambda: others, key=settings.keys[0] if settings.keys else None)
         install(
             app,
-            answerer=answerer,
+            handler=handler,
             health=health,
-            inbox=own_inbox or inbox,
+            producer=own_inbox or producer,
             peers=peers,
-            letters=letters,
+            dead_letter_source=dead_letters,
             snapshots=own_snapshots or snapshots,
             metrics=lambda: b"streamapp_in_flight 0.0\n",
-            book=book,
+            prompt_store=book,
             variants=variants,
             records={type: registry.processor_for(type).record for type in registry.types},
             topics=topic_specs(settings),

@@ -17,7 +17,7 @@ from streamapp.web import bodies, server
 from streamapp.web.connections import connection_limit
 from tests.support.waiting import until
 
-from .conftest import FakeAnswerer, Serve, Site
+from .conftest import FakeRequestHandler, Serve, Site
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -80,7 +80,7 @@ async def is_served(site: Site) -> bool:
     ],
 )
 async def test_malformed_request_is_refused(
-    serve: Serve, answerer: FakeAnswerer, data: bytes, statuses: set[int | None]
+    serve: Serve, handler: FakeRequestHandler, data: bytes, statuses: set[int | None]
 ) -> None:
     """Each is 4xx or closed; nothing of it reaches a processor."""
     site = await serve()
@@ -89,7 +89,7 @@ async def test_malformed_request_is_refused(
 
     assert await raw.status() in statuses
     raw.close()
-    assert answerer.asked == []
+    assert handler.asked == []
     assert await is_served(site)
 
 

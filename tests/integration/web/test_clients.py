@@ -18,7 +18,7 @@ from streamapp.settings import ModelSettings, ProviderSettings
 from tests.support.absent import absent
 from tests.support.clients import SCRIPTS, ClientUnavailable, litellm_python, node_modules
 
-from .conftest import FakeAnswerer, Serve, Site
+from .conftest import FakeRequestHandler, Serve, Site
 
 pytestmark = pytest.mark.timeout(240)  # the first run installs the clients
 
@@ -27,9 +27,9 @@ MESSAGES: Any = [{"role": "user", "content": "hi"}]
 
 
 @pytest.fixture
-async def site(serve: Serve, answerer: FakeAnswerer) -> Site:
-    """A worker with one route and a key, whose answers come in two pieces."""
-    answerer.pieces = ["hel", "lo"]
+async def site(serve: Serve, handler: FakeRequestHandler) -> Site:
+    """A worker with one route and a key, whose answers come in two chunks."""
+    handler.chunks = ["hel", "lo"]
     return await serve(
         api_keys=SecretStr(KEY),
         providers={"p": ProviderSettings(kind="offline")},
@@ -72,7 +72,7 @@ async def test_openai_for_python_chats_streams_and_embeds(site: Site) -> None:
             stream=True,
             stream_options={"include_usage": True},
         )
-        pieces = [chunk async for chunk in stream]
+        chunks = [chunk async for chunk in stream]
         vectors = await client.embeddings.create(model="default", input=["a", "b"])
         models = [model.id async for model in client.models.list()]
 
@@ -81,22 +81,24 @@ async def test_openai_for_python_chats_streams_and_embeds(site: Site) -> None:
         5,
     )
     assert whole._request_id
-    assert "".join(p.choices[0].delta.content or "" for p in pieces[:-1]) == "hello"
-    assert pieces[-1].usage
-    assert pieces[-1].usage.completion_tokens == 2
+    assert "".join(p.choices[0].delta.content or "" for p in chunks[:-1]) == "hello"
+    assert chunks[-1].usage
+    assert chunks[-1].usage.completion_tokens == 2
     # The client asks for base64 unless told otherwise, and unpacks it.
     assert [list(item.embedding) for item in vectors.data] == [[0.25, -1.0]] * 2
     assert models == ["default"]
 
 
-async def test_openai_for_python_goes_on_with_an_answer(site: Site, answerer: FakeAnswerer) -> None:
+async def test_openai_for_python_goes_on_with_an_answer(
+    site: Site, handler: FakeRequestHandler
+) -> None:
     """An answer is put into the conversation as the client holds it; the model hears its text."""
     async with client_of(site) as client:
         first = await client.chat.completions.create(model="default", messages=MESSAGES)
         answer: Any = first.choices[0].message
         await client.chat.completions.create(model="default", messages=[*MESSAGES, answer])
 
-    said = cast(Chat, answerer.asked[-1][0]).messages
+    said = cast(Chat, handler.asked[-1][0]).messages
     assert said == [*MESSAGES, {"role": "assistant", "content": "hello"}]
 
 
@@ -110,10 +112,10 @@ async def test_openai_for_python_goes_on_with_an_answer(site: Site, answerer: Fa
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 async def test_openai_for_python_raises_its_own_errors(
-    site: Site, answerer: FakeAnswerer, failure: errors.Failure, raised: type[openai.APIError]
+    site: Site, handler: FakeRequestHandler, failure: errors.Failure, raised: type[openai.APIError]
 ) -> None:
     """A record's failure is the client's exception for the status, with our kind as its code."""
-    answerer.pieces, answerer.failure = [], failure
+    handler.chunks, handler.failure = [], failure
 
     async with client_of(site) as client:
         with pytest.raises(raised) as caught:
@@ -122,9 +124,11 @@ async def test_openai_for_python_raises_its_own_errors(
     assert caught.value.code == failure.kind
 
 
-async def test_openai_for_python_raises_within_a_stream(site: Site, answerer: FakeAnswerer) -> None:
+async def test_openai_for_python_raises_within_a_stream(
+    site: Site, handler: FakeRequestHandler
+) -> None:
     """A stream that breaks off raises; it does not just end."""
-    answerer.failure = errors.RetriesExhausted("why")
+    handler.failure = errors.RetriesExhausted("why")
 
     async with client_of(site) as client:
         stream = await client.chat.completions.create(

@@ -7,13 +7,13 @@ from pydantic import SecretStr
 
 from streamapp.errors import ConfigurationError
 
-from .conftest import FakeAnswerer, Serve
+from .conftest import FakeRequestHandler, Serve
 
 OPEN = {"/livez", "/readyz", "/healthz", "/", "/docs"}
 
 
 async def test_every_route_but_the_open_ones_needs_a_key(
-    serve: Serve, answerer: FakeAnswerer
+    serve: Serve, handler: FakeRequestHandler
 ) -> None:
     """Where keys are set, each registered route answers 401 without one."""
     site = await serve(api_keys=SecretStr("first, second"))
@@ -25,7 +25,7 @@ async def test_every_route_but_the_open_ones_needs_a_key(
     assert closed == {401}
     assert {("POST", "/v1/generate"), ("GET", "/version")} < set(statuses)
     assert statuses["GET", "/readyz"] == 200
-    assert answerer.asked == []
+    assert handler.asked == []
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_keys_never_come_back(serve: Serve) -> None:
     ],
 )
 async def test_pages_of_other_sites_are_refused(
-    serve: Serve, answerer: FakeAnswerer, headers: dict[str, str], status: int
+    serve: Serve, handler: FakeRequestHandler, headers: dict[str, str], status: int
 ) -> None:
     """A page in the developer's browser cannot spend on an open loopback, nor rebind its name."""
     site = await serve()
@@ -139,7 +139,7 @@ async def test_pages_of_other_sites_are_refused(
     got, _, _ = await site("POST", "/v1/generate", json={"type": "echo"}, headers=headers)
 
     assert got == status
-    assert len(answerer.asked) == (status == 200)
+    assert len(handler.asked) == (status == 200)
 
 
 async def test_worker_with_keys_answers_under_any_name(serve: Serve) -> None:
@@ -151,7 +151,9 @@ async def test_worker_with_keys_answers_under_any_name(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/generate", "/v1/chat/completions", "/v1/requests"])
-async def test_wrong_content_type_is_415(serve: Serve, answerer: FakeAnswerer, path: str) -> None:
+async def test_wrong_content_type_is_415(
+    serve: Serve, handler: FakeRequestHandler, path: str
+) -> None:
     """A form or a file is not taken for a record."""
     site = await serve()
 
@@ -160,7 +162,7 @@ async def test_wrong_content_type_is_415(serve: Serve, answerer: FakeAnswerer, p
     )
 
     assert (status, body["error"]["code"]) == (415, "unsupported_media_type")
-    assert answerer.asked == []
+    assert handler.asked == []
 
 
 @pytest.mark.parametrize("path", ["/livez", "/v1/models", "/nowhere", "/docs"])

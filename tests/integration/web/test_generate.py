@@ -11,12 +11,14 @@ from streamapp import errors
 from streamapp.settings import ModelSettings, ProviderSettings
 from streamapp.web.health import Check
 
-from .conftest import FakeAnswerer, FakeHealth, Serve
+from .conftest import FakeHealth, FakeRequestHandler, Serve
 
 RECORD = {"type": "echo", "text": "hi", "metadata": {"any": "thing"}}
 
 
-async def test_record_is_answered_with_its_response(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_record_is_answered_with_its_response(
+    serve: Serve, handler: FakeRequestHandler
+) -> None:
     """Any request record gets its response record, with an id made up where it has none."""
     site = await serve()
 
@@ -26,7 +28,7 @@ async def test_record_is_answered_with_its_response(serve: Serve, answerer: Fake
     assert headers["Content-Type"].startswith("application/json")
     assert body["output"] == "hello"
     assert body["metadata"] == {"any": "thing"}
-    assert body["id"] == answerer.asked[0][1]
+    assert body["id"] == handler.asked[0][1]
     assert body["id"].startswith("http-")
 
 
@@ -39,7 +41,7 @@ async def test_record_keeps_its_own_id(serve: Serve) -> None:
     assert body["id"] == "mine"
 
 
-async def test_short_form_is_a_generate_record(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_short_form_is_a_generate_record(serve: Serve, handler: FakeRequestHandler) -> None:
     """Prompt and variables alone are enough."""
     site = await serve()
 
@@ -47,7 +49,7 @@ async def test_short_form_is_a_generate_record(serve: Serve, answerer: FakeAnswe
         "POST", "/v1/generate", data=' {"prompt": "greet@production", "variables": {"who": "you"}}'
     )
 
-    request = answerer.asked[0][0]
+    request = handler.asked[0][0]
     assert status == 200
     assert (request.type, request.prompt) == ("generate", "greet@production")
 
@@ -76,11 +78,11 @@ def provider_error(cls: type[errors.ProviderError], **kwargs: Any) -> errors.Pro
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 async def test_failure_has_its_status_and_its_kind_as_code(
-    serve: Serve, answerer: FakeAnswerer, failure: errors.Failure, status: int, code: str
+    serve: Serve, handler: FakeRequestHandler, failure: errors.Failure, status: int, code: str
 ) -> None:
     """Each kind of failure becomes the contract's status, code and body."""
     site = await serve()
-    answerer.failure = failure
+    handler.failure = failure
 
     got, body, headers = await site("POST", "/v1/generate", json=RECORD)
 
@@ -90,11 +92,11 @@ async def test_failure_has_its_status_and_its_kind_as_code(
     assert ("Retry-After" in headers) == (status == 503)
 
 
-async def test_retry_after_is_the_providers_wish(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_retry_after_is_the_providers_wish(serve: Serve, handler: FakeRequestHandler) -> None:
     """What the last provider asked for is passed on, in whole seconds."""
     site = await serve()
-    answerer.failure = errors.RetriesExhausted("why")
-    answerer.failure.__cause__ = provider_error(errors.RateLimited, retry_after_s=11.2)
+    handler.failure = errors.RetriesExhausted("why")
+    handler.failure.__cause__ = provider_error(errors.RateLimited, retry_after_s=11.2)
 
     _, _, headers = await site("POST", "/v1/generate", json=RECORD)
 
@@ -106,13 +108,13 @@ async def test_retry_after_is_the_providers_wish(serve: Serve, answerer: FakeAns
 )
 async def test_unexpected_error_tells_nothing(
     serve: Serve,
-    answerer: FakeAnswerer,
+    handler: FakeRequestHandler,
     failure: Exception,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A bug is a 500 whose body and log hold nothing of the record."""
     site = await serve()
-    answerer.failure = failure
+    handler.failure = failure
 
     status, body, _ = await site("POST", "/v1/generate", json=RECORD)
 
@@ -131,7 +133,7 @@ async def test_malformed_json_is_undecodable(serve: Serve, body: bytes) -> None:
     assert (status, answer["error"]["code"]) == (422, "undecodable")
 
 
-async def test_unknown_model_is_not_found(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_unknown_model_is_not_found(serve: Serve, handler: FakeRequestHandler) -> None:
     """A model that no route names is 404 before anything is called."""
     site = await serve(
         providers={"p": ProviderSettings(kind="offline")},
@@ -143,10 +145,12 @@ async def test_unknown_model_is_not_found(serve: Serve, answerer: FakeAnswerer) 
 
     assert (status, body["error"]["code"]) == (404, "model_not_found")
     assert known == 200
-    assert len(answerer.asked) == 1
+    assert len(handler.asked) == 1
 
 
-async def test_record_that_comes_too_late_is_invalid(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_record_that_comes_too_late_is_invalid(
+    serve: Serve, handler: FakeRequestHandler
+) -> None:
     """A deadline that has passed on arrival is the caller's error, not a time-out of ours."""
     site = await serve()
     record = RECORD | {"deadline": "2020-01-01T00:00:00Z"}
@@ -154,10 +158,10 @@ async def test_record_that_comes_too_late_is_invalid(serve: Serve, answerer: Fak
     status, body, _ = await site("POST", "/v1/generate", json=record)
 
     assert (status, body["error"]["param"]) == (422, "deadline")
-    assert answerer.asked == []
+    assert handler.asked == []
 
 
-async def test_body_over_the_limit_is_too_large(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_body_over_the_limit_is_too_large(serve: Serve, handler: FakeRequestHandler) -> None:
     """2 MiB pass, one byte more is refused."""
     site = await serve()
     limit = 2 * 1024 * 1024
@@ -171,11 +175,11 @@ async def test_body_over_the_limit_is_too_large(serve: Serve, answerer: FakeAnsw
 
     assert fitting == 200
     assert (status, answer["error"]["code"]) == (413, "too_large")
-    assert len(answerer.asked) == 1
+    assert len(handler.asked) == 1
 
 
 async def test_unready_worker_answers_503(
-    serve: Serve, health: FakeHealth, answerer: FakeAnswerer
+    serve: Serve, health: FakeHealth, handler: FakeRequestHandler
 ) -> None:
     """A worker that cannot work sends callers elsewhere."""
     site = await serve()
@@ -185,73 +189,75 @@ async def test_unready_worker_answers_503(
 
     assert (status, body["error"]["code"]) == (503, "not_ready")
     assert "Retry-After" in headers
-    assert answerer.asked == []
+    assert handler.asked == []
 
 
-async def test_whole_request_has_one_deadline(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_whole_request_has_one_deadline(serve: Serve, handler: FakeRequestHandler) -> None:
     """What is not answered in time is 504, and its work is cancelled."""
     site = await serve(deadline_s=0.2)
-    answerer.hold = asyncio.Event()
+    handler.hold = asyncio.Event()
 
     status, body, _ = await site("POST", "/v1/generate", json=RECORD)
 
     assert (status, body["error"]["code"]) == (504, "expired")
-    assert answerer.cancelled.is_set()
+    assert handler.cancelled.is_set()
 
 
 async def test_waiting_for_a_slot_counts_towards_the_deadline(
-    serve: Serve, answerer: FakeAnswerer
+    serve: Serve, handler: FakeRequestHandler
 ) -> None:
     """With the only slot taken a second request waits, expires and never runs."""
     site = await serve(max_in_flight=1, deadline_s=0.3)
-    answerer.hold = asyncio.Event()
+    handler.hold = asyncio.Event()
 
     answers = await asyncio.gather(
         *(site("POST", "/v1/generate", json=RECORD) for _ in range(2)),
     )
 
     assert [status for status, _, _ in answers] == [504, 504]
-    assert len(answerer.asked) == 1
+    assert len(handler.asked) == 1
 
 
 async def test_too_many_requests_are_turned_away_at_once(
-    serve: Serve, answerer: FakeAnswerer
+    serve: Serve, handler: FakeRequestHandler
 ) -> None:
     """Beyond the running and the waiting ones, callers get 503 without waiting."""
     site = await serve(max_in_flight=1)
-    answerer.hold = asyncio.Event()
+    handler.hold = asyncio.Event()
     asked = [asyncio.create_task(site("POST", "/v1/generate", json=RECORD)) for _ in range(8)]
 
     turned_away = asyncio.as_completed(asked)
     for _ in range(3):
         await next(turned_away)
-    answerer.hold.set()
+    handler.hold.set()
     answers = await asyncio.gather(*asked)
 
     assert sorted(status for status, _, _ in answers) == [200] * 5 + [503] * 3
     assert {body["error"]["code"] for status, body, _ in answers if status == 503} == {"busy"}
 
 
-async def test_slots_are_given_back(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_slots_are_given_back(serve: Serve, handler: FakeRequestHandler) -> None:
     """After failures and answers alike the next request runs."""
     site = await serve(max_in_flight=1)
-    answerer.failure = errors.OutputInvalid("why")
+    handler.failure = errors.OutputInvalid("why")
     for _ in range(7):
         await site("POST", "/v1/generate", json=RECORD)
-    answerer.failure = None
+    handler.failure = None
 
     status, _, _ = await site("POST", "/v1/generate", json=RECORD)
 
     assert status == 200
 
 
-async def test_client_that_leaves_cancels_its_work(serve: Serve, answerer: FakeAnswerer) -> None:
+async def test_client_that_leaves_cancels_its_work(
+    serve: Serve, handler: FakeRequestHandler
+) -> None:
     """Nobody waits for the answer: the provider's call is given up."""
     site = await serve()
-    answerer.hold = asyncio.Event()
+    handler.hold = asyncio.Event()
 
     with pytest.raises((asyncio.TimeoutError, aiohttp.ServerTimeoutError)):
         await site("POST", "/v1/generate", json=RECORD, timeout=aiohttp.ClientTimeout(total=0.3))
 
     async with asyncio.timeout(5):
-        await answerer.cancelled.wait()
+        await handler.cancelled.wait()

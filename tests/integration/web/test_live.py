@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from streamapp.streaming.dead_letters.stored import Filter
 
-from .conftest import FakeLetters, FakeSnapshots, Serve, Site
+from .conftest import FakeDeadLetters, FakeWorkerSnapshots, Serve, Site
 
 BEARER = {"Authorization": "Bearer sk-two"}
 GONE = "http://127.0.0.1:1"
@@ -22,7 +22,9 @@ def events(text: str) -> list[tuple[str, Any]]:
     return [(name.removeprefix("event: "), json.loads(data[6:])) for name, data in blocks]
 
 
-async def test_live_sends_outcomes_then_numbers(serve: Serve, snapshots: FakeSnapshots) -> None:
+async def test_live_sends_outcomes_then_numbers(
+    serve: Serve, snapshots: FakeWorkerSnapshots
+) -> None:
     """A follower gets what is kept, then what happened since; ``count`` ends it."""
     site = await serve()
     snapshots.outcomes = [{"id": "a"}]
@@ -34,7 +36,9 @@ async def test_live_sends_outcomes_then_numbers(serve: Serve, snapshots: FakeSna
     assert events(text)[0][1] == [{"id": "a"}]
 
 
-async def test_live_ends_where_the_worker_stops(serve: Serve, snapshots: FakeSnapshots) -> None:
+async def test_live_ends_where_the_worker_stops(
+    serve: Serve, snapshots: FakeWorkerSnapshots
+) -> None:
     """Somebody who looks on does not hold up a stop."""
     site = await serve()
     snapshots.is_draining = True
@@ -47,19 +51,19 @@ async def test_live_ends_where_the_worker_stops(serve: Serve, snapshots: FakeSna
 
 
 @pytest.fixture
-async def group(serve: Serve) -> tuple[Site, FakeSnapshots, str]:
+async def group(serve: Serve) -> tuple[Site, FakeWorkerSnapshots, str]:
     """A worker, what another one of its group says, and the address of that; one does not answer.
 
     They ask for keys, and the first one is how workers know one another.
     """
-    other = FakeSnapshots(in_flight=7)
+    other = FakeWorkerSnapshots(in_flight=7)
     keys = {"api_keys": "sk-one,sk-two"}
     there = await serve(own_snapshots=other, **keys)
-    own = FakeSnapshots(there.url, GONE)
+    own = FakeWorkerSnapshots(there.url, GONE)
     return await serve(own_snapshots=own, **keys), other, there.url
 
 
-async def test_any_worker_tells_of_all(group: tuple[Site, FakeSnapshots, str]) -> None:
+async def test_any_worker_tells_of_all(group: tuple[Site, FakeWorkerSnapshots, str]) -> None:
     """Numbers of each, with its partitions; nothing of one that does not answer."""
     site, _, url = group
 
@@ -72,7 +76,7 @@ async def test_any_worker_tells_of_all(group: tuple[Site, FakeSnapshots, str]) -
     assert told == [("own", [0], 0), (url, [1], 7), (GONE, [1], None)]
 
 
-async def test_live_follows_all_workers(group: tuple[Site, FakeSnapshots, str]) -> None:
+async def test_live_follows_all_workers(group: tuple[Site, FakeWorkerSnapshots, str]) -> None:
     """What ended at another worker is told once; one that was started again counts from 1."""
     site, other, _ = group
     other.outcomes = [{"id": "a"}, {"id": "b"}]
@@ -93,7 +97,7 @@ async def test_live_follows_all_workers(group: tuple[Site, FakeSnapshots, str]) 
 
 
 async def test_others_are_asked_once_however_many_look_on(
-    group: tuple[Site, FakeSnapshots, str],
+    group: tuple[Site, FakeWorkerSnapshots, str],
 ) -> None:
     """Many dashboards cost the group what one costs."""
     site, other, _ = group
@@ -126,17 +130,17 @@ async def test_metrics_are_prometheus_text(serve: Serve) -> None:
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
 
 
-async def test_dead_letters_are_filtered(serve: Serve, letters: FakeLetters) -> None:
+async def test_dead_letters_are_filtered(serve: Serve, dead_letters: FakeDeadLetters) -> None:
     """Each parameter is a condition; the newest come first, up to the limit."""
     site = await serve()
-    letters.letters = [{"id": "a"}, {"id": "b"}]
+    dead_letters.dead_letters = [{"id": "a"}, {"id": "b"}]
 
     query = "kind=expired&kind=invalid&type=chat&id=r&q=x&limit=1&until=2030-01-01&since=1700000000"
     status, body, _ = await site("GET", f"/v1/dead-letters?{query}")
 
     told = {"dead_letters": [{"id": "a"}], "looked_at": 7, "foreign": 2, "complete": False}
     assert (status, body) == (200, told)
-    assert letters.asked[0] == Filter(
+    assert dead_letters.asked[0] == Filter(
         kinds=["expired", "invalid"],
         types=["chat"],
         ids=["r"],
@@ -178,10 +182,12 @@ async def test_limit_is_a_small_number(serve: Serve, limit: str) -> None:
     assert (status, body["error"]["param"]) == (422, "limit")
 
 
-async def test_broker_that_does_not_answer_is_503(serve: Serve, letters: FakeLetters) -> None:
+async def test_broker_that_does_not_answer_is_503(
+    serve: Serve, dead_letters: FakeDeadLetters
+) -> None:
     """A look that fails is no bug of ours."""
     site = await serve()
-    letters.failure = KafkaConnectionError()
+    dead_letters.failure = KafkaConnectionError()
 
     status, body, headers = await site("GET", "/v1/dead-letters")
 
@@ -189,7 +195,7 @@ async def test_broker_that_does_not_answer_is_503(serve: Serve, letters: FakeLet
     assert "Retry-After" in headers
 
 
-async def test_replay_names_each_result(serve: Serve, letters: FakeLetters) -> None:
+async def test_replay_names_each_result(serve: Serve, dead_letters: FakeDeadLetters) -> None:
     """Places are sent once each, at the rate asked for."""
     site = await serve()
     place = {"partition": 1, "offset": 2}
@@ -199,12 +205,12 @@ async def test_replay_names_each_result(serve: Serve, letters: FakeLetters) -> N
     )
 
     assert (status, body) == (200, {"results": [{**place, "result": "sent"}]})
-    assert letters.replayed == [((1, 2), 5)]
+    assert dead_letters.replayed == [((1, 2), 5)]
 
 
 @pytest.mark.parametrize("body", [{"places": []}, {"places": [{"partition": -1, "offset": 0}]}, {}])
 async def test_wrong_replay_is_refused(
-    serve: Serve, letters: FakeLetters, body: dict[str, object]
+    serve: Serve, dead_letters: FakeDeadLetters, body: dict[str, object]
 ) -> None:
     """Nothing is sent for a body that names no places."""
     site = await serve()
@@ -212,4 +218,4 @@ async def test_wrong_replay_is_refused(
     status, _, _ = await site("POST", "/v1/dead-letters/replay", json=body)
 
     assert status == 422
-    assert letters.replayed == []
+    assert dead_letters.replayed == []

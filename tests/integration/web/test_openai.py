@@ -10,7 +10,7 @@ import pytest
 from streamapp import errors
 from streamapp.settings import ModelSettings, ProviderSettings
 
-from .conftest import FakeAnswerer, Serve, Site
+from .conftest import FakeRequestHandler, Serve, Site
 
 CHAT = {"model": "default", "messages": [{"role": "user", "content": "hi"}]}
 PATH = "/v1/chat/completions"
@@ -41,12 +41,12 @@ async def site(serve: Serve) -> Site:
     )
 
 
-async def test_chat_is_answered_in_openais_shape(site: Site, answerer: FakeAnswerer) -> None:
+async def test_chat_is_answered_in_openais_shape(site: Site, handler: FakeRequestHandler) -> None:
     """A conversation becomes a chat record, and its response one choice with usage."""
     parameters = {"temperature": 1, "max_tokens": 5, "stop": "x", "metadata": {"tenant": "t"}}
     status, body, headers = await site("POST", PATH, json=CHAT | parameters)
 
-    record, id, _ = answerer.asked[0]
+    record, id, _ = handler.asked[0]
     assert (status, body["id"], body["object"]) == (200, id, "chat.completion")
     assert (record.type, record.model, record.metadata) == ("chat", "default", {"tenant": "t"})
     assert record.parameters() == {"temperature": 1, "max_tokens": 5, "stop": ["x"]}  # type: ignore[attr-defined]
@@ -56,24 +56,24 @@ async def test_chat_is_answered_in_openais_shape(site: Site, answerer: FakeAnswe
     assert headers["X-Request-Id"].startswith("req_")
 
 
-async def test_pieces_are_sent_as_chunks(site: Site, answerer: FakeAnswerer) -> None:
-    """A stream is the role, each piece as it comes, the finish reason and the end mark."""
-    answerer.pieces = ["hel", "lo"]
+async def test_chunks_are_sent_as_chunks(site: Site, handler: FakeRequestHandler) -> None:
+    """A stream is the role, each chunk as it comes, the finish reason and the end mark."""
+    handler.chunks = ["hel", "lo"]
 
-    role, *pieces, last = await chunks(site, CHAT | {"stream": True})
+    role, *texts, last = await chunks(site, CHAT | {"stream": True})
 
     assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-    assert [piece["choices"][0]["delta"] for piece in pieces] == [
+    assert [text["choices"][0]["delta"] for text in texts] == [
         {"content": "hel"},
         {"content": "lo"},
     ]
     assert (last["choices"][0]["delta"], last["choices"][0]["finish_reason"]) == ({}, "stop")
-    assert len({chunk["id"] for chunk in (role, *pieces, last)}) == 1
+    assert len({chunk["id"] for chunk in (role, *texts, last)}) == 1
     assert "usage" not in last
 
 
-async def test_answer_without_pieces_is_one_chunk(site: Site) -> None:
-    """A provider that does not stream, or a cache, gives the whole text as one piece."""
+async def test_answer_without_chunks_is_one_chunk(site: Site) -> None:
+    """A provider that does not stream, or a cache, gives the whole text as one chunk."""
     got = await chunks(site, CHAT | {"stream": True})
 
     assert [chunk["choices"][0]["delta"].get("content") for chunk in got] == ["", "hello", None]
@@ -89,11 +89,11 @@ async def test_usage_is_in_the_last_chunk_where_asked_for(site: Site) -> None:
     assert last["usage"]["total_tokens"] == 5
 
 
-async def test_failure_before_the_first_piece_has_its_status(
-    site: Site, answerer: FakeAnswerer
+async def test_failure_before_the_first_chunk_has_its_status(
+    site: Site, handler: FakeRequestHandler
 ) -> None:
     """Nothing is sent yet: a stream's error looks like any other."""
-    answerer.failure = errors.RetriesExhausted("why")
+    handler.failure = errors.RetriesExhausted("why")
 
     status, body, headers = await site("POST", PATH, json=CHAT | {"stream": True})
 
@@ -101,11 +101,11 @@ async def test_failure_before_the_first_piece_has_its_status(
     assert "Retry-After" in headers
 
 
-async def test_failure_after_the_first_piece_is_the_last_event(
-    site: Site, answerer: FakeAnswerer
+async def test_failure_after_the_first_chunk_is_the_last_event(
+    site: Site, handler: FakeRequestHandler
 ) -> None:
     """The status is sent: the error ends the stream, without the end mark."""
-    answerer.pieces, answerer.failure = ["hel"], errors.RetriesExhausted("why")
+    handler.chunks, handler.failure = ["hel"], errors.RetriesExhausted("why")
 
     *_, last = await events(site, CHAT | {"stream": True})
 
@@ -113,31 +113,31 @@ async def test_failure_after_the_first_piece_is_the_last_event(
 
 
 async def test_deadline_within_a_stream_is_its_last_event(
-    serve: Serve, answerer: FakeAnswerer
+    serve: Serve, handler: FakeRequestHandler
 ) -> None:
     """A stream that takes too long is ended with the error, and its work cancelled."""
     site = await serve(deadline_s=0.3)
-    answerer.pieces, answerer.hold = ["hel"], asyncio.Event()
+    handler.chunks, handler.hold = ["hel"], asyncio.Event()
 
     body = {"type": "echo", "stream": True}
     *_, last = await events(site, body, "/v1/generate")
 
     assert json.loads(last)["error"]["code"] == "expired"
-    assert answerer.cancelled.is_set()
+    assert handler.cancelled.is_set()
 
 
 async def test_client_that_leaves_a_stream_cancels_its_call(
-    site: Site, answerer: FakeAnswerer
+    site: Site, handler: FakeRequestHandler
 ) -> None:
     """Whoever closes the connection half way pays for no more of the answer."""
-    answerer.pieces, answerer.hold = ["hel"], asyncio.Event()
+    handler.chunks, handler.hold = ["hel"], asyncio.Event()
 
     body = CHAT | {"stream": True}
     async with aiohttp.ClientSession(site.url) as http, http.post(PATH, json=body) as response:
         await response.content.readany()
 
     async with asyncio.timeout(5):
-        await answerer.cancelled.wait()
+        await handler.cancelled.wait()
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ async def test_client_that_leaves_a_stream_cancels_its_call(
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_wrong_field_is_named(
-    site: Site, answerer: FakeAnswerer, change: dict[str, Any], param: str
+    site: Site, handler: FakeRequestHandler, change: dict[str, Any], param: str
 ) -> None:
     """A parameter that is wrong or not supported is refused by name, its value never repeated."""
     status, body, _ = await site("POST", PATH, json=CHAT | change)
 
     assert (status, body["error"]["code"], body["error"]["param"]) == (422, "invalid", param)
     assert "CANARY" not in str(body)
-    assert answerer.asked == []
+    assert handler.asked == []
 
 
 @pytest.mark.parametrize(
@@ -174,18 +174,18 @@ async def test_wrong_field_is_named(
     ],
 )
 async def test_unknown_model_is_not_found(
-    site: Site, answerer: FakeAnswerer, method: str, path: str, body: Any
+    site: Site, handler: FakeRequestHandler, method: str, path: str, body: Any
 ) -> None:
     """A model that no route names is 404 with OpenAI's code, wherever it is named."""
     status, answer, _ = await site(method, path, json=body)
 
     assert (status, answer["error"]["code"]) == (404, "model_not_found")
     assert answer["error"]["param"] == "model"
-    assert answerer.asked == []
+    assert handler.asked == []
 
 
 async def test_embeddings_keep_the_order_of_their_inputs(
-    site: Site, answerer: FakeAnswerer
+    site: Site, handler: FakeRequestHandler
 ) -> None:
     """Texts become an embed record, and its vectors a list by index."""
     status, body, _ = await site(
@@ -193,7 +193,7 @@ async def test_embeddings_keep_the_order_of_their_inputs(
     )
 
     assert status == 200
-    assert answerer.asked[0][0].input == ["a", "b"]  # type: ignore[attr-defined]
+    assert handler.asked[0][0].input == ["a", "b"]  # type: ignore[attr-defined]
     assert [item["index"] for item in body["data"]] == [0, 1]
     assert body["data"][0]["embedding"] == [0.25, -1.0]
     assert body["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
@@ -208,9 +208,11 @@ async def test_models_are_the_configured_routes(site: Site) -> None:
     assert (status, one) == (200, body["data"][0])
 
 
-async def test_generate_streams_pieces_and_the_record(site: Site, answerer: FakeAnswerer) -> None:
+async def test_generate_streams_chunks_and_the_record(
+    site: Site, handler: FakeRequestHandler
+) -> None:
     """Any record with `stream` is answered as events; the last one is the response record."""
-    answerer.pieces = ["hel", "lo"]
+    handler.chunks = ["hel", "lo"]
 
     data = await events(site, {"type": "echo", "text": "x", "stream": True}, "/v1/generate")
 

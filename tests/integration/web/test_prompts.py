@@ -9,7 +9,7 @@ from streamapp.prompts.events import Labelled, Protected
 from streamapp.prompts.variants import Variants
 from streamapp.web.health import Check
 from tests.integration.web.conftest import FakeHealth, Serve
-from tests.support.promptbook import NOW, FakeBook
+from tests.support.prompt_store import NOW, FakePromptStore
 
 HAIKU = "/v1/prompts/haiku"
 ROUTES: dict[str, Any] = {
@@ -18,7 +18,7 @@ ROUTES: dict[str, Any] = {
 }
 
 
-async def test_prompts_are_listed_without_their_texts(serve: Serve, book: FakeBook) -> None:
+async def test_prompts_are_listed_without_their_texts(serve: Serve, book: FakePromptStore) -> None:
     """The list tells which versions there are and what points at them."""
     await book.publish("haiku", "a", "b")
     await book.publish("answer", "x")
@@ -37,7 +37,7 @@ async def test_prompts_are_listed_without_their_texts(serve: Serve, book: FakeBo
     }
 
 
-async def test_a_prompt_is_shown_whole(serve: Serve, book: FakeBook) -> None:
+async def test_a_prompt_is_shown_whole(serve: Serve, book: FakePromptStore) -> None:
     """The contract's shape: versions with their texts, labels, split."""
     await book.publish("haiku", "Write about {{ x }}")
     site = await serve()
@@ -74,7 +74,7 @@ async def test_publishing_answers_with_the_new_state(serve: Serve) -> None:
     assert second[1]["labels"] == {"production": 1, "latest": 2, "next": 2}
 
 
-async def test_a_label_and_a_split_are_put(serve: Serve, book: FakeBook) -> None:
+async def test_a_label_and_a_split_are_put(serve: Serve, book: FakePromptStore) -> None:
     """Each answers with the state after it."""
     await book.publish("haiku", "a", "b")
     site = await serve()
@@ -126,7 +126,7 @@ async def test_a_label_and_a_split_are_put(serve: Serve, book: FakeBook) -> None
     ids=lambda value: str(value)[:30],
 )
 async def test_what_cannot_be_is_refused_before_it_is_written(
-    serve: Serve, book: FakeBook, method: str, path: str, body: Any, status: int, code: str
+    serve: Serve, book: FakePromptStore, method: str, path: str, body: Any, status: int, code: str
 ) -> None:
     """Nothing invalid reaches the topic, and the message repeats no value."""
     await book.publish("haiku", "a")
@@ -138,7 +138,9 @@ async def test_what_cannot_be_is_refused_before_it_is_written(
     assert book.history.position == 1
 
 
-async def test_a_protected_label_is_a_conflict_without_force(serve: Serve, book: FakeBook) -> None:
+async def test_a_protected_label_is_a_conflict_without_force(
+    serve: Serve, book: FakePromptStore
+) -> None:
     """409 says that somebody decided otherwise; force decides again."""
     await book.publish("haiku", "a", "b")
     await book.write("haiku", Protected(label="production", created_at=NOW))
@@ -153,7 +155,7 @@ async def test_a_protected_label_is_a_conflict_without_force(serve: Serve, book:
     assert refused[1]["error"]["code"] == "conflict"
 
 
-async def test_whoever_is_slower_learns_it(serve: Serve, book: FakeBook) -> None:
+async def test_whoever_is_slower_learns_it(serve: Serve, book: FakePromptStore) -> None:
     """A protection that comes between look and write is honoured."""
     await book.publish("haiku", "a", "b")
     await book.write("haiku", Labelled(label="x", version=1, created_at=NOW))
@@ -168,7 +170,7 @@ async def test_whoever_is_slower_learns_it(serve: Serve, book: FakeBook) -> None
 
 @pytest.mark.parametrize("failure", [DeliveryFailed("x"), TimeoutError()], ids=["broker", "slow"])
 async def test_a_broker_that_does_not_take_it_is_503(
-    serve: Serve, book: FakeBook, failure: Exception
+    serve: Serve, book: FakePromptStore, failure: Exception
 ) -> None:
     """The caller may try again: the same twice is once."""
     book.failure = failure

@@ -10,17 +10,17 @@ from pydantic import SecretStr
 from streamapp.errors import DeliveryFailed
 from streamapp.streaming.broker.embedded import free_port
 from streamapp.streaming.delivery.ledger import digest
+from streamapp.streaming.delivery.request_status import RequestStatus, Status
 from streamapp.web.health import Check
-from streamapp.web.known import Known, Status
 from tests.support.waiting import until
 
-from .conftest import FakeHealth, FakeInbox, Serve
+from .conftest import FakeHealth, FakeRequestProducer, Serve
 
 RECORD = {"type": "echo", "text": "hi"}
 ANSWER = b'{"id":"a","status":"ok","output":"hello"}'
 
 
-async def test_record_is_written_and_202(serve: Serve, inbox: FakeInbox) -> None:
+async def test_record_is_written_and_202(serve: Serve, producer: FakeRequestProducer) -> None:
     """The id, made up where the record has none, comes back and stands in what is written."""
     site = await serve()
 
@@ -28,21 +28,21 @@ async def test_record_is_written_and_202(serve: Serve, inbox: FakeInbox) -> None
         "POST", "/v1/requests", json=RECORD, headers={"Streamapp-Key": "k"}
     )
 
-    id, key, value = inbox.posted[0]
+    id, key, value = producer.posted[0]
     assert (status, body) == (202, {"id": id, "status": "pending"})
     assert (key, json.loads(value)) == (b"k", {"id": id, **RECORD})
     assert headers["Location"] == f"/v1/requests/{id}"
 
 
-async def test_idempotency_key_is_the_id(serve: Serve, inbox: FakeInbox) -> None:
+async def test_idempotency_key_is_the_id(serve: Serve, producer: FakeRequestProducer) -> None:
     """The same key twice is the same record twice: same id, same bytes."""
     site = await serve()
 
     for _ in range(2):
         await site("POST", "/v1/requests", json=RECORD, headers={"Idempotency-Key": "mine"})
 
-    assert [posted[0] for posted in inbox.posted] == ["mine", "mine"]
-    assert inbox.posted[0] == inbox.posted[1]
+    assert [posted[0] for posted in producer.posted] == ["mine", "mine"]
+    assert producer.posted[0] == producer.posted[1]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ async def test_idempotency_key_is_the_id(serve: Serve, inbox: FakeInbox) -> None
     ids=["two ids", "long id", "no object"],
 )
 async def test_wrong_record_is_refused_before_it_is_written(
-    serve: Serve, inbox: FakeInbox, body: Any, headers: dict[str, str]
+    serve: Serve, producer: FakeRequestProducer, body: Any, headers: dict[str, str]
 ) -> None:
     """The caller hears it now; no dead letter is made of it."""
     site = await serve()
@@ -63,36 +63,36 @@ async def test_wrong_record_is_refused_before_it_is_written(
     status, answer, _ = await site("POST", "/v1/requests", json=body, headers=headers)
 
     assert (status, answer["error"]["code"]) == (422, "invalid")
-    assert inbox.posted == []
+    assert producer.posted == []
 
 
-async def test_wait_returns_the_response(serve: Serve, inbox: FakeInbox) -> None:
+async def test_wait_returns_the_response(serve: Serve, producer: FakeRequestProducer) -> None:
     """A caller that waits gets the response record as soon as it is there."""
     site = await serve()
     value = json.dumps(RECORD | {"id": "a"}).encode()
     asked = asyncio.create_task(site("POST", "/v1/requests?wait=8", data=value))
-    await until(lambda: inbox.posted, 5)
-    inbox.words["a"] = Known(status=Status.OK, body=ANSWER, digest=digest(value))
+    await until(lambda: producer.posted, 5)
+    producer.words["a"] = RequestStatus(status=Status.OK, body=ANSWER, digest=digest(value))
 
     status, body, _ = await asked
 
     assert (status, body) == (200, json.loads(ANSWER))
 
 
-async def test_wait_ends_with_202(serve: Serve, inbox: FakeInbox) -> None:
+async def test_wait_ends_with_202(serve: Serve, producer: FakeRequestProducer) -> None:
     """What is not answered in time is pending, and can be asked for."""
     site = await serve()
-    inbox.words["a"] = Known(status=Status.PENDING)
+    producer.words["a"] = RequestStatus(status=Status.PENDING)
 
     status, body, _ = await site("POST", "/v1/requests?wait=0.1", json=RECORD | {"id": "a"})
 
     assert (status, body) == (202, {"id": "a", "status": "pending"})
 
 
-async def test_id_of_other_content_is_invalid(serve: Serve, inbox: FakeInbox) -> None:
+async def test_id_of_other_content_is_invalid(serve: Serve, producer: FakeRequestProducer) -> None:
     """A caller that waits is not given the answer to another record."""
     site = await serve()
-    inbox.words["a"] = Known(status=Status.OK, body=ANSWER, digest="of another")
+    producer.words["a"] = RequestStatus(status=Status.OK, body=ANSWER, digest="of another")
 
     status, body, _ = await site("POST", "/v1/requests?wait=1", json=RECORD | {"id": "a"})
 
@@ -109,7 +109,7 @@ async def test_wait_is_a_number_of_seconds(serve: Serve, wait: str) -> None:
     assert (status, body["error"]["param"]) == (422, "wait")
 
 
-async def test_lines_are_a_batch(serve: Serve, inbox: FakeInbox) -> None:
+async def test_lines_are_a_batch(serve: Serve, producer: FakeRequestProducer) -> None:
     """Each line is a record; its id is its own or made of the batch's key and its line."""
     site = await serve()
     lines = b'{"type":"echo"}\n\n{"type":"echo","id":"own"}\n'
@@ -122,12 +122,12 @@ async def test_lines_are_a_batch(serve: Serve, inbox: FakeInbox) -> None:
     )
 
     assert status == 202
-    assert body["ids"] == [posted[0] for posted in inbox.posted]
+    assert body["ids"] == [posted[0] for posted in producer.posted]
     assert body["ids"][1] == "own"
 
 
 async def test_batch_with_a_wrong_line_is_not_written_at_all(
-    serve: Serve, inbox: FakeInbox
+    serve: Serve, producer: FakeRequestProducer
 ) -> None:
     """The line is named; the caller corrects it and sends all of them again."""
     site = await serve()
@@ -141,23 +141,27 @@ async def test_batch_with_a_wrong_line_is_not_written_at_all(
 
     assert (status, body["error"]["code"]) == (422, "undecodable")
     assert body["error"]["message"].startswith("line 2: ")
-    assert inbox.posted == []
+    assert producer.posted == []
 
 
-async def test_batch_ids_follow_the_idempotency_key(serve: Serve, inbox: FakeInbox) -> None:
+async def test_batch_ids_follow_the_idempotency_key(
+    serve: Serve, producer: FakeRequestProducer
+) -> None:
     """A batch sent twice is the same records twice."""
     site = await serve()
     headers = {"Content-Type": "application/jsonl", "Idempotency-Key": "b"}
 
     await site("POST", "/v1/requests", data=b'{"type":"echo"}\n{"type":"echo"}', headers=headers)
 
-    assert [posted[0] for posted in inbox.posted] == ["b-1", "b-2"]
+    assert [posted[0] for posted in producer.posted] == ["b-1", "b-2"]
 
 
-async def test_broker_that_takes_nothing_is_503(serve: Serve, inbox: FakeInbox) -> None:
+async def test_broker_that_takes_nothing_is_503(
+    serve: Serve, producer: FakeRequestProducer
+) -> None:
     """A record is never said to be accepted that the broker does not have."""
     site = await serve()
-    inbox.failure = DeliveryFailed("why")
+    producer.failure = DeliveryFailed("why")
 
     status, body, headers = await site("POST", "/v1/requests", json=RECORD)
 
@@ -166,7 +170,7 @@ async def test_broker_that_takes_nothing_is_503(serve: Serve, inbox: FakeInbox) 
 
 
 async def test_unready_worker_writes_nothing(
-    serve: Serve, health: FakeHealth, inbox: FakeInbox
+    serve: Serve, health: FakeHealth, producer: FakeRequestProducer
 ) -> None:
     """A worker that cannot work sends callers elsewhere."""
     site = await serve()
@@ -175,29 +179,29 @@ async def test_unready_worker_writes_nothing(
     status, _, _ = await site("POST", "/v1/requests", json=RECORD)
 
     assert status == 503
-    assert inbox.posted == []
+    assert producer.posted == []
 
 
 @pytest.mark.parametrize(
     ("word", "status", "body"),
     [
-        (Known(status=Status.OK, body=ANSWER), 200, json.loads(ANSWER)),
-        (Known(status=Status.PENDING), 200, {"id": "a", "status": "pending"}),
+        (RequestStatus(status=Status.OK, body=ANSWER), 200, json.loads(ANSWER)),
+        (RequestStatus(status=Status.PENDING), 200, {"id": "a", "status": "pending"}),
         (
-            Known(status=Status.DEAD, kind="expired"),
+            RequestStatus(status=Status.DEAD, kind="expired"),
             200,
             {"id": "a", "status": "dead", "kind": "expired"},
         ),
-        (Known(), 404, None),
+        (RequestStatus(), 404, None),
     ],
     ids=["answered", "pending", "dead", "unknown"],
 )
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 async def test_id_is_answered_by_any_worker(
-    serve: Serve, where: str, word: Known, status: int, body: Any
+    serve: Serve, where: str, word: RequestStatus, status: int, body: Any
 ) -> None:
     """A worker that does not know asks the others; each state has its own answer."""
-    knows, empty = FakeInbox(), FakeInbox()
+    knows, empty = FakeRequestProducer(), FakeRequestProducer()
     knows.words["a"] = word
     keys = SecretStr("first,second")
     other = await serve(own_inbox=knows, api_keys=keys)
@@ -215,10 +219,10 @@ async def test_id_is_answered_by_any_worker(
 
 async def test_workers_that_do_not_answer_are_done_without(serve: Serve) -> None:
     """A dead or foreign address among the workers costs neither an error nor a loop."""
-    knows = FakeInbox()
-    knows.words["a/ü"] = Known(status=Status.OK, body=ANSWER)
+    knows = FakeRequestProducer()
+    knows.words["a/ü"] = RequestStatus(status=Status.OK, body=ANSWER)
     ring: list[str] = []
-    first = await serve(own_inbox=FakeInbox(), others=ring)
+    first = await serve(own_inbox=FakeRequestProducer(), others=ring)
     second = await serve(own_inbox=knows, others=ring)
     ring += [f"http://127.0.0.1:{free_port()}", f"{first.url}/nowhere", first.url, second.url]
 

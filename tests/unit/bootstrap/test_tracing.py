@@ -22,10 +22,10 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings, load_settings
-from streamapp.streaming.delivery.chunks import Chunks
+from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.record_handler import Answering
+from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.window.lease import Lease
 from streamapp.telemetry.subject import TRACE_ID
 from streamapp.telemetry.tracing import Tracing
@@ -67,7 +67,7 @@ class Outcomes:
 
     def replayed(self, *, type: str) -> None: ...
 
-    def buried(self, letter: Any, *, type: str | None) -> None: ...
+    def dead_lettered(self, dead_letter: Any, *, type: str | None) -> None: ...
 
 
 class Worker:
@@ -114,13 +114,13 @@ class Worker:
             pass
 
         self.run = self.traced.run(
-            Answering(
+            RecordHandler(
                 router=self.traced.router(router),
                 ledger=Ledger(
                     dict, append, committed=lambda _: None, now=clock, ttl_s=60, max_bytes=1e6
                 ),
                 emitter=self.traced.emitter(Emitter(send)),
-                chunks=Chunks(send, topic="llm.chunks", clock=clock),
+                chunks=ChunkStreams(send, topic="llm.chunks", clock=clock),
                 responses=topics["responses"],
                 dead_letters=topics["requests-dlt"],
                 outcomes=Outcomes(),

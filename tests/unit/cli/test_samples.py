@@ -5,7 +5,7 @@ import json
 from rich.console import Console
 
 from streamapp.cli.answers import answers_table
-from streamapp.cli.samples import Outcome, samples
+from streamapp.cli.samples import SampleOutcome, samples
 from streamapp.processors.registry import Registry
 
 
@@ -28,10 +28,10 @@ def test_table_shows_answers_as_text() -> None:
     usage = {"input_tokens": 1, "output_tokens": 2}
     common = {"provider": "p[x]", "model": "m", "usage": usage, "duration_s": 0.1}
     outcomes = [
-        Outcome("chat", {**common, "output": "[bold]brackets[/bold] \x1b[2J"}),
-        Outcome("embed", {**common, "output": [[0.12345, 0.5, 1.0, 2.0], [1.0]]}),
-        Outcome("classify", {**common, "output": {"label": "a"}}),
-        Outcome("extract", failure="dead letter output_invalid: why"),
+        SampleOutcome("chat", {**common, "output": "[bold]brackets[/bold] \x1b[2J"}),
+        SampleOutcome("embed", {**common, "output": [[0.12345, 0.5, 1.0, 2.0], [1.0]]}),
+        SampleOutcome("classify", {**common, "output": {"label": "a"}}),
+        SampleOutcome("extract", failure="dead letter output_invalid: why"),
     ]
     console = Console(width=120)
 

@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 from streamapp.cli.tail import _JSON, _TEXT
 from streamapp.errors import InvalidRecord
 from streamapp.records.dead_letter import DeadLetter
-from tests.support.letters import FOREIGN, Pairs
+from tests.support.dead_letters import FOREIGN, Pairs
 
 
 def message(
@@ -19,7 +19,7 @@ def message(
 
 
 def dead_letter(value: bytes | None) -> ConsumerRecord:
-    letter = DeadLetter.of(
+    found = DeadLetter.of(
         InvalidRecord("field 'text' is missing"),
         stage="decode",
         topic="llm.requests",
@@ -28,7 +28,7 @@ def dead_letter(value: bytes | None) -> ConsumerRecord:
         request_id="r-1",
         now=datetime(2030, 1, 1, tzinfo=UTC),
     )
-    headers = [(name, text.encode()) for name, text in letter.headers().items()]
+    headers = [(name, text.encode()) for name, text in found.headers().items()]
     return message(value, key=b"\xff", headers=headers)
 
 
@@ -97,9 +97,9 @@ def test_dead_letter_says_what_and_where() -> None:
 
 def test_dead_letter_for_machines_has_headers_and_original() -> None:
     """One object: the headers by short names, key and record as text."""
-    letter = json.loads(_JSON["dead-letters"](dead_letter(b"nope\xff")))
+    found = json.loads(_JSON["dead-letters"](dead_letter(b"nope\xff")))
 
-    assert letter == {
+    assert found == {
         "id": "r-1",
         "kind": "invalid",
         "stage": "decode",

@@ -29,7 +29,7 @@ def test_queries_fit_what_the_code_counts() -> None:
     """What is asked for has the names and labels of the metrics, also of rare events."""
     metrics = Metrics()
     metrics.answered(type="chat", duration_s=1)
-    metrics.buried(type="chat", kind="invalid")
+    metrics.dead_lettered(type="chat", kind="invalid")
     metrics.called("openai", "m", "ok", 1)
     metrics.spent("openai", "m", input_tokens=1, output_tokens=1, usd=1)
     metrics.looked_up("memory", hit=True)

@@ -14,7 +14,7 @@ from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routing.routes import Target
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.settings import ProviderSettings
-from tests.fakes import FakeProvider, TakenPieces
+from tests.fakes import FakeProvider, TakenChunks
 from tests.support.fakellm import FakeLLM
 from tests.unit.llm.calls import LABELS, chat, embeddings
 
@@ -100,22 +100,22 @@ async def test_closing_twice_is_harmless(provider: LLMProvider) -> None:
 
 
 async def test_streamed_answer_is_the_whole_one(provider: LLMProvider) -> None:
-    """The pieces of a streamed answer make up its text; the completion is as without them."""
-    pieces = TakenPieces()
+    """The chunks of a streamed answer make up its text; the completion is as without them."""
+    chunks = TakenChunks()
 
-    streamed = await provider.complete(chat("What is Kafka?", pieces=pieces))
+    streamed = await provider.complete(chat("What is Kafka?", chunks=chunks))
     whole = await provider.complete(chat("What is Kafka?"))
 
-    assert "".join(pieces.texts) == streamed.output == whole.output
-    assert pieces.begun == 1
+    assert "".join(chunks.texts) == streamed.output == whole.output
+    assert chunks.begun == 1
     assert streamed == whole
 
 
 async def test_streamed_answer_can_fit_a_schema(provider: LLMProvider) -> None:
-    """A streamed answer to a call with a schema is the JSON text, in pieces."""
-    pieces = TakenPieces()
+    """A streamed answer to a call with a schema is the JSON text, in chunks."""
+    chunks = TakenChunks()
 
-    completion = await provider.complete(chat("so good", output_schema=LABELS, pieces=pieces))
+    completion = await provider.complete(chat("so good", output_schema=LABELS, chunks=chunks))
 
-    assert "".join(pieces.texts) == completion.output
+    assert "".join(chunks.texts) == completion.output
     assert Schemas().mismatch(LABELS, orjson.loads(completion.output)) is None

@@ -26,7 +26,7 @@ from streamapp.processors.router import Router
 from streamapp.processors.summarize import Summarize
 from streamapp.records.request import Request
 from streamapp.records.response import Usage
-from tests.fakes import FakeClock, FakeProvider, TakenPieces
+from tests.fakes import FakeClock, FakeProvider, TakenChunks
 from tests.unit.processors.conftest import NOW
 
 MakeRouter = Callable[..., Router]
@@ -379,14 +379,14 @@ async def test_calls_carry_the_tenant(
     assert llm.history[0].tenant == tenant
 
 
-async def test_pieces_go_with_the_calls(router: Router, llm: FakeProvider) -> None:
-    """A taker of pieces goes with the calls that have text, and with no others."""
-    pieces = TakenPieces()
+async def test_chunks_go_with_the_calls(router: Router, llm: FakeProvider) -> None:
+    """A taker of chunks goes with the calls that have text, and with no others."""
+    chunks = TakenChunks()
 
-    await router.answer(summarize(), id="r", key=None, pieces=pieces)
-    await router.answer(Embed(type="embed", input=["a"]), id="r", key=None, pieces=pieces)
+    await router.answer(summarize(), id="r", key=None, chunks=chunks)
+    await router.answer(Embed(type="embed", input=["a"]), id="r", key=None, chunks=chunks)
 
-    assert [call.pieces for call in llm.history] == [pieces, None]
+    assert [call.chunks for call in llm.history] == [chunks, None]
 
 
 async def test_answer_says_what_else_it_answers(router: Router, llm: FakeProvider) -> None:

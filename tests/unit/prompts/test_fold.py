@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamapp.prompts.events import Event, Labelled, Protected, Published, Split, encode
-from streamapp.prompts.fold import Outcome, Why, fold
+from streamapp.prompts.fold import EventOutcome, Why, fold
 from streamapp.prompts.history import History
 from streamapp.prompts.prompt import Prompt
 
@@ -31,7 +31,7 @@ def protect(name: str, *, on: bool = True) -> Protected:
     return Protected(label=name, on=on, created_at=NOW)
 
 
-def told(*events: Event) -> tuple[Prompt, list[Outcome]]:
+def told(*events: Event) -> tuple[Prompt, list[EventOutcome]]:
     """Return what the events make of the prompt 'p', and what became of each."""
     history = History({})
     outcomes = []

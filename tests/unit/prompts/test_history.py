@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamapp.prompts.events import Buried, Event, encode
+from streamapp.prompts.events import DeadLettered, Event, encode
 from streamapp.prompts.history import OUTCOMES_KEPT, History
 from tests.unit.prompts.test_fold import EVENTS, NOW, publish
 
@@ -71,9 +71,9 @@ def test_an_event_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
 
 def test_what_is_buried_is_no_longer_pending() -> None:
     """A dead letter is written once, not at every start."""
-    buried: Event = Buried(offset=0, created_at=NOW)
+    dead_lettered: Event = DeadLettered(offset=0, created_at=NOW)
 
-    assert read((b"p", b"garbage"), (b"p", encode(buried))).invalid == {}
+    assert read((b"p", b"garbage"), (b"p", encode(dead_lettered))).invalid == {}
 
 
 def test_outcomes_are_kept_for_a_while() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamapp.records.timestamps import moment
+from streamapp.records.timestamps import parse_timestamp
 
 NOW = 2_000_000_000.0
 
@@ -23,11 +23,11 @@ NOW = 2_000_000_000.0
 )
 def test_moment_is_an_age_a_time_or_seconds(text: str, seconds: float) -> None:
     """Without a zone a time is UTC."""
-    assert moment(text, now=NOW) == seconds
+    assert parse_timestamp(text, now=NOW) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "7w", "-1h", "nan", "1e999", "²s", "9" * 400])
 def test_what_is_no_moment_says_what_to_write(text: str) -> None:
     """The message has examples."""
     with pytest.raises(ValueError, match="write an age like 30m"):
-        moment(text, now=NOW)
+        parse_timestamp(text, now=NOW)

@@ -105,9 +105,9 @@ class FakeBroker:
 
     def seek_stalled(self, tp: TP) -> None:
         """Seek back where everything was fetched and not taken, as the app's pulse does."""
-        lane = self.window.lanes[tp]
-        if self.position[tp] > max(self.log[tp]) and not len(lane):
-            self.position[tp] = lane.expected
+        partition = self.window.partitions[tp]
+        if self.position[tp] > max(self.log[tp]) and not len(partition):
+            self.position[tp] = partition.expected
 
     async def finish(self, index: int) -> None:
         """Let the running record at ``index`` write its outcome and return."""

@@ -9,7 +9,7 @@ from faust.transport.consumer import Consumer
 from faust.types import TP
 from intervaltree import IntervalTree
 
-from streamapp.streaming.window.partition_state import Lane
+from streamapp.streaming.window.partition_state import PartitionState
 
 T0 = TP("llm.requests", 0)
 
@@ -71,6 +71,6 @@ async def test_gap_that_faust_noted_is_committed_before_it_is_acked() -> None:
 
 def test_partitions_of_faust_and_aiokafka_are_equal() -> None:
     """The window's keys match whichever named tuple Faust hands out."""
-    lanes: dict[Any, Lane] = {T0: Lane(T0, 0)}
+    partitions: dict[Any, PartitionState] = {T0: PartitionState(T0, 0)}
 
-    assert TopicPartition("llm.requests", 0) in lanes
+    assert TopicPartition("llm.requests", 0) in partitions

@@ -13,10 +13,10 @@ from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.broker.topics import RECORD_LIMIT
-from streamapp.streaming.delivery.chunks import Chunks
+from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.record_handler import Answering
+from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.window.lease import Lease, LeaseLost
 from streamapp.telemetry.subject import SUBJECT, Subject
 from streamapp.telemetry.trace_headers import CARRIED_BYTES
@@ -59,12 +59,12 @@ class FakeRouter:
         return Request(**fields)
 
     async def answer(
-        self, request: Request, *, id: str, key: bytes | None, pieces: Any = None
+        self, request: Request, *, id: str, key: bytes | None, chunks: Any = None
     ) -> Answer:
         self.calls.append(id)
-        if pieces:
-            await pieces.begin()
-            await pieces.add("answer ")
+        if chunks:
+            await chunks.begin()
+            await chunks.add("answer ")
         if self.gate:
             await self.gate.wait()
         output = self.answers.pop(0) if self.answers else f"answer to {id}"
@@ -99,8 +99,8 @@ class Outcomes:
     def replayed(self, *, type: str) -> None:
         self.seen.append("replayed")
 
-    def buried(self, letter: DeadLetter, *, type: str | None) -> None:
-        self.seen.append(f"buried {letter.kind}")
+    def dead_lettered(self, dead_letter: DeadLetter, *, type: str | None) -> None:
+        self.seen.append(f"buried {dead_letter.kind}")
 
 
 class Fixture:
@@ -119,7 +119,7 @@ class Fixture:
 
         store: dict[bytes, bytes] = {}
         clock = FakeClock()
-        self.answering = Answering(
+        self.answering = RecordHandler(
             router=self.router,  # type: ignore[arg-type]
             ledger=Ledger(
                 lambda: store,
@@ -130,7 +130,7 @@ class Fixture:
                 max_bytes=1e6,
             ),
             emitter=self.emitter,
-            chunks=Chunks(self.send, topic="chunks", clock=clock),
+            chunks=ChunkStreams(self.send, topic="chunks", clock=clock),
             responses=responses,
             dead_letters=dead_letters,
             outcomes=self.outcomes,
@@ -467,8 +467,8 @@ async def test_lines_of_the_log_know_their_record(value: bytes) -> None:
     assert SUBJECT.get() is None
 
 
-async def test_streamed_record_has_its_pieces_before_its_answer() -> None:
-    """Pieces go out while the model writes, end with the last one, and the answer follows."""
+async def test_streamed_record_has_its_chunks_before_its_answer() -> None:
+    """Chunks go out while the model writes, end with the last one, and the answer follows."""
     fixture = Fixture()
 
     await fixture.run(record(id="r", stream=True))

@@ -34,7 +34,7 @@ def metrics() -> Metrics:
 def test_every_name_of_the_contract_is_there(metrics: Metrics) -> None:
     """Dashboards and alerts find each series under its fixed name."""
     metrics.answered(type="chat", duration_s=0.2)
-    metrics.buried(type=None, kind="expired")
+    metrics.dead_lettered(type=None, kind="expired")
     metrics.gap()
     metrics.called("p", "m", "ok", 0.1)
     metrics.spent("p", "m", input_tokens=1, output_tokens=2, usd=0.5)

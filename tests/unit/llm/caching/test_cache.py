@@ -13,7 +13,7 @@ from streamapp.llm.caching.cache import Cached, decode, encode
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.records.response import Response, Usage
-from tests.fakes import FakeClock, FakeProvider, TakenPieces
+from tests.fakes import FakeClock, FakeProvider, TakenChunks
 from tests.unit.llm.calls import LABELS, chat, embeddings
 
 TTL_S = 60.0
@@ -253,14 +253,14 @@ async def test_vectors_of_other_inputs_are_a_miss(cached: Cached, near: DictTier
 
 
 async def test_cached_answer_is_one_piece(cached: Cached, llm: FakeProvider) -> None:
-    """A streamed call that hits gets its answer as one piece; an object as its JSON."""
-    text, value = TakenPieces(), TakenPieces()
+    """A streamed call that hits gets its answer as one chunk; an object as its JSON."""
+    text, value = TakenChunks(), TakenChunks()
     llm.enqueue("text", Completion(output={"label": "bad"}, model="m", provider="p"))
     for call in (known(chat()), known(chat(output_schema=LABELS), "g")):
         await cached.complete(call)
 
-    await cached.complete(known(chat(pieces=text)))
-    await cached.complete(known(chat(output_schema=LABELS, pieces=value), "g"))
+    await cached.complete(known(chat(chunks=text)))
+    await cached.complete(known(chat(output_schema=LABELS, chunks=value), "g"))
 
     assert text.texts == ["text"]
     assert value.texts == ['{"label":"bad"}']

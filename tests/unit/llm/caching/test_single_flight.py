@@ -14,13 +14,13 @@ from streamapp.llm.caching.single_flight import SingleFlight
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.records.response import Usage
-from tests.fakes import FakeProvider, TakenPieces
+from tests.fakes import FakeProvider, TakenChunks
 from tests.support.waiting import until
 from tests.unit.llm.calls import chat
 
 
 class Gated(FakeProvider):
-    """Answers once its gate is open; gives two pieces before it."""
+    """Answers once its gate is open; gives two chunks before it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,18 +30,18 @@ class Gated(FakeProvider):
     async def complete(self, call: Call) -> Completion:
         self.history.append(call)
         call.deadline.start()
-        if call.pieces:
-            await call.pieces.begin()
-            await call.pieces.add("one ")
+        if call.chunks:
+            await call.chunks.begin()
+            await call.chunks.add("one ")
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
-        if call.pieces:
-            await call.pieces.add("two")
+        if call.chunks:
+            await call.chunks.add("two")
         self.history.pop()
-        return await super().complete(replace(call, pieces=None))
+        return await super().complete(replace(call, chunks=None))
 
 
 @pytest.fixture
@@ -212,12 +212,12 @@ async def test_failure_is_shared(gated: Gated, flights: SingleFlight) -> None:
     assert {(type(f), str(f), f.status) for f in failures} == {(ProviderRejected, "no", 400)}  # type: ignore[union-attr]
 
 
-async def test_pieces_go_to_the_first_caller(gated: Gated, flights: SingleFlight) -> None:
-    """The caller that began gets the pieces as they come, the others one piece."""
-    first, second = TakenPieces(), TakenPieces()
+async def test_chunks_go_to_the_first_caller(gated: Gated, flights: SingleFlight) -> None:
+    """The caller that began gets the chunks as they come, the others one chunk."""
+    first, second = TakenChunks(), TakenChunks()
     gated.enqueue("one two")
     tasks = await started(
-        gated, flights.complete(chat(pieces=first)), flights.complete(chat(pieces=second))
+        gated, flights.complete(chat(chunks=first)), flights.complete(chat(chunks=second))
     )
     await until(lambda: first.texts == ["one "], 5)
     gated.gate.set()
@@ -228,10 +228,10 @@ async def test_pieces_go_to_the_first_caller(gated: Gated, flights: SingleFlight
 
 
 async def test_broken_taker_fails_alone(gated: Gated, flights: SingleFlight) -> None:
-    """A caller whose pieces nobody takes any more fails; the answer goes to the others."""
-    broken = TakenPieces(error=ConnectionResetError())
+    """A caller whose chunks nobody takes any more fails; the answer goes to the others."""
+    broken = TakenChunks(error=ConnectionResetError())
     first, second = await started(
-        gated, flights.complete(chat(pieces=broken)), flights.complete(chat())
+        gated, flights.complete(chat(chunks=broken)), flights.complete(chat())
     )
 
     with pytest.raises(ConnectionResetError):

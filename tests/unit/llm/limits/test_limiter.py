@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamapp.errors import RateHints, RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.limits.limiter import Gate, Limited, Limiter
+from streamapp.llm.limits.limiter import Limited, Limiter, ProviderLimits
 from streamapp.records.response import Usage
 from streamapp.settings import ProviderSettings
 from tests.support.virtual_time import run_virtually, virtual_clock
@@ -70,7 +70,7 @@ def limited(
 ) -> tuple[Limited, Limiter]:
     """Return the policy around ``server`` and its limiter; to be called in the virtual loop."""
     configured = ProviderSettings(kind="openai", **limits)
-    gate = Gate(configured, outer=outer, clock=virtual_clock, sleep=asyncio.sleep)
+    gate = ProviderLimits(configured, outer=outer, clock=virtual_clock, sleep=asyncio.sleep)
     return gate.around(server), gate.limiter
 
 

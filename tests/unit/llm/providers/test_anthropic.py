@@ -21,7 +21,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.anthropic import AnthropicProvider
 from streamapp.llm.providers.anthropic_shapes import MessageStream
 from streamapp.records.response import Usage
-from tests.fakes import TakenPieces
+from tests.fakes import TakenChunks
 from tests.support.fakeanswers import CANARY
 from tests.support.fakellm import FakeLLM
 from tests.support.recorder import Recorder
@@ -267,7 +267,7 @@ async def test_wrong_answer_has_its_error(
 ) -> None:
     """Each wrong answer becomes its error, whole or streamed, without a word of it."""
     server.default(**outcome)
-    call = chat("CANARY-PROMPT", pieces=TakenPieces() if is_streamed else None)
+    call = chat("CANARY-PROMPT", chunks=TakenChunks() if is_streamed else None)
 
     async with contextlib.aclosing(
         AnthropicProvider("mine", base_url=server.root_url, api_key="CANARY-KEY")
@@ -321,7 +321,7 @@ async def test_stream_can_end_in_an_error(
 
     async with contextlib.aclosing(AnthropicProvider("mine", base_url=server.root_url)) as provider:
         with pytest.raises(error) as caught:
-            await provider.complete(chat(pieces=TakenPieces()))
+            await provider.complete(chat(chunks=TakenChunks()))
 
     assert CANARY not in str(caught.value)
 
@@ -351,7 +351,7 @@ async def test_streamed_usage_is_the_final_one(server: FakeLLM) -> None:
     server.default(text="one two three")
 
     async with contextlib.aclosing(AnthropicProvider("mine", base_url=server.root_url)) as provider:
-        completion = await provider.complete(chat("a b", pieces=TakenPieces()))
+        completion = await provider.complete(chat("a b", chunks=TakenChunks()))
 
     assert completion.usage == Usage(input_tokens=2, output_tokens=3)
 

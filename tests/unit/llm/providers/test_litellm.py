@@ -20,7 +20,7 @@ from streamapp.errors import (
     RateLimited,
 )
 from streamapp.llm.providers.litellm import LiteLLMProvider
-from tests.fakes import TakenPieces
+from tests.fakes import TakenChunks
 from tests.support.absent import absent
 from tests.support.clients import ClientUnavailable, litellm_python
 from tests.unit.llm.calls import chat, embeddings
@@ -137,12 +137,12 @@ async def test_broken_stream_is_translated() -> None:
         yield Model(choices=[{"delta": {"content": "half"}}])
         raise error("APIConnectionError", status_code=500)
 
-    pieces = TakenPieces()
+    texts = TakenChunks()
 
     with pytest.raises(ProviderUnavailable):
-        await provider(Module(outcome=chunks())).complete(chat(pieces=pieces))
+        await provider(Module(outcome=chunks())).complete(chat(chunks=texts))
 
-    assert pieces.texts == ["half"]
+    assert texts.texts == ["half"]
 
 
 @pytest.mark.timeout(240)  # the first run installs litellm

@@ -17,7 +17,7 @@ from streamapp.errors import (
 )
 from streamapp.llm.providers.openai import OpenAIProvider
 from streamapp.llm.timeout import TimeLimited
-from tests.fakes import TakenPieces
+from tests.fakes import TakenChunks
 from tests.support.fakellm import FakeLLM
 from tests.support.recorder import Recorder
 from tests.unit.llm.calls import LABELS, chat, embeddings
@@ -116,7 +116,7 @@ async def test_timeout_agrees(server: FakeLLM) -> None:
 
 async def test_answers_agree(server: FakeLLM) -> None:
     """Both read the same text, model, tokens and end from an answer, whole or streamed."""
-    pieces = TakenPieces()
+    chunks = TakenChunks()
     async with (
         sdk(server.base_url) as client,
         contextlib.aclosing(OpenAIProvider("mine", base_url=server.base_url)) as provider,
@@ -125,15 +125,15 @@ async def test_answers_agree(server: FakeLLM) -> None:
         stream = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
         deltas = [c.choices[0].delta.content async for c in stream if c.choices]
         ours = await provider.complete(chat())
-        await provider.complete(chat(pieces=pieces))
+        await provider.complete(chat(chunks=chunks))
 
     choice, usage = theirs.choices[0], theirs.usage
     assert usage
-    assert ours.output == choice.message.content == "".join(pieces.texts)
+    assert ours.output == choice.message.content == "".join(chunks.texts)
     assert (ours.model, ours.finish_reason) == (theirs.model, choice.finish_reason)
     assert ours.usage.input_tokens == usage.prompt_tokens
     assert ours.usage.output_tokens == usage.completion_tokens
-    assert pieces.texts == [text for text in deltas if text]
+    assert chunks.texts == [text for text in deltas if text]
 
 
 async def test_vectors_agree(server: FakeLLM) -> None:

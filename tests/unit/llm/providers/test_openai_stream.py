@@ -1,4 +1,4 @@
-"""Answers of OpenAI-compatible servers that come in pieces."""
+"""Answers of OpenAI-compatible servers that come in chunks."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ from streamapp.errors import (
 )
 from streamapp.llm.providers.openai import OpenAIProvider
 from streamapp.llm.routing.retry import Retrying
-from tests.fakes import FakeClock, TakenPieces
+from tests.fakes import FakeClock, TakenChunks
 from tests.support.fakeanswers import CANARY
 from tests.support.fakellm import FakeLLM
 from tests.support.waiting import until
@@ -30,9 +30,9 @@ from tests.unit.llm.calls import chat
 
 
 @pytest.fixture
-def pieces() -> TakenPieces:
+def chunks() -> TakenChunks:
     """What was streamed."""
-    return TakenPieces()
+    return TakenChunks()
 
 
 @pytest.fixture
@@ -73,17 +73,17 @@ def delta(text: str | None, finish_reason: str | None = None, **fields: Any) -> 
 DONE = b"data: [DONE]\n\n"
 
 
-async def test_pieces_come_while_the_model_writes(
-    server: FakeLLM, provider: OpenAIProvider, pieces: TakenPieces
+async def test_chunks_come_while_the_model_writes(
+    server: FakeLLM, provider: OpenAIProvider, chunks: TakenChunks
 ) -> None:
-    """A piece is taken as soon as it was sent, long before the answer ends."""
+    """A chunk is taken as soon as it was sent, long before the answer ends."""
     server.default(text="one two three four", hang="body")
 
-    task = asyncio.create_task(provider.complete(chat(pieces=pieces)))
-    await until(lambda: pieces.texts, 5)
+    task = asyncio.create_task(provider.complete(chat(chunks=chunks)))
+    await until(lambda: chunks.texts, 5)
 
     assert not task.done()
-    assert "one two three four".startswith("".join(pieces.texts))
+    assert "one two three four".startswith("".join(chunks.texts))
     task.cancel()
     await asyncio.wait([task])
     await until(lambda: not server.counts["in_flight"], 5)
@@ -91,13 +91,13 @@ async def test_pieces_come_while_the_model_writes(
 
 async def test_usage_comes_with_the_last_piece(server: FakeLLM, provider: OpenAIProvider) -> None:
     """A streamed answer is counted as any other."""
-    completion = await provider.complete(chat("a b c", pieces=TakenPieces()))
+    completion = await provider.complete(chat("a b c", chunks=TakenChunks()))
 
     assert completion.usage.input_tokens == 3
     assert completion.usage.output_tokens > 0
 
 
-async def test_events_may_be_cut_anywhere(pieces: TakenPieces) -> None:
+async def test_events_may_be_cut_anywhere(chunks: TakenChunks) -> None:
     """Wherever the network cuts, and whichever line ends a server uses, the text is whole."""
     whole = b": hello\r\n\r\nevent: x\r\n" + delta("ä").replace(b"\n", b"\r\n")
     whole += delta("b", model="m-2", usage=None) + delta(None, "stop")
@@ -105,9 +105,9 @@ async def test_events_may_be_cut_anywhere(pieces: TakenPieces) -> None:
     parts = [whole[n : n + 1] for n in range(len(whole))]
 
     async with replying(*parts) as provider:
-        completion = await provider.complete(chat(pieces=pieces))
+        completion = await provider.complete(chat(chunks=chunks))
 
-    assert (completion.output, pieces.texts) == ("äb", ["ä", "b"])
+    assert (completion.output, chunks.texts) == ("äb", ["ä", "b"])
     assert (completion.model, completion.usage.input_tokens) == ("m-2", 5)
     assert completion.finish_reason == "stop"
 
@@ -140,26 +140,26 @@ async def test_events_may_be_cut_anywhere(pieces: TakenPieces) -> None:
     ],
 )
 async def test_wrong_stream_has_its_error(
-    parts: list[bytes], error: type[Exception], pieces: TakenPieces
+    parts: list[bytes], error: type[Exception], chunks: TakenChunks
 ) -> None:
     """What a stream does wrong becomes the error of that fault, without a word of it."""
     async with replying(*parts, max_answer_bytes=1500) as provider:
         with pytest.raises(error) as caught:
-            await provider.complete(chat(pieces=pieces))
+            await provider.complete(chat(chunks=chunks))
 
     assert "CANARY" not in str(caught.value)
 
 
 async def test_status_decides_before_the_stream(
-    server: FakeLLM, provider: OpenAIProvider, pieces: TakenPieces
+    server: FakeLLM, provider: OpenAIProvider, chunks: TakenChunks
 ) -> None:
-    """A streamed call that is refused has the error of its status, and no piece."""
+    """A streamed call that is refused has the error of its status, and no chunk."""
     server.default(status=429)
 
     with pytest.raises(RateLimited):
-        await provider.complete(chat(pieces=pieces))
+        await provider.complete(chat(chunks=chunks))
 
-    assert pieces.begun == 0
+    assert chunks.begun == 0
 
 
 @pytest.mark.parametrize("fault", [{"close": "body"}, {"shape": "stream_error"}], ids=str)
@@ -167,25 +167,25 @@ async def test_broken_stream_is_begun_anew(
     fault: dict[str, Any],
     server: FakeLLM,
     provider: OpenAIProvider,
-    pieces: TakenPieces,
+    chunks: TakenChunks,
     clock: FakeClock,
 ) -> None:
-    """A retry begins the text anew: the pieces of the broken attempt are void."""
+    """A retry begins the text anew: the chunks of the broken attempt are void."""
     server.script({"text": "a first text, longer", **fault}, {"text": "the second"})
 
-    completion = await Retrying(provider, sleep=clock.sleep).complete(chat(pieces=pieces))
+    completion = await Retrying(provider, sleep=clock.sleep).complete(chat(chunks=chunks))
 
-    assert pieces.begun == 2
-    assert "".join(pieces.texts) == completion.output == "the second"
+    assert chunks.begun == 2
+    assert "".join(chunks.texts) == completion.output == "the second"
     assert completion.attempts == 2
 
 
 async def test_taker_that_cannot_begin_anew_ends_the_call(
     server: FakeLLM, provider: OpenAIProvider, clock: FakeClock
 ) -> None:
-    """Who has passed pieces on for good refuses the second attempt by raising."""
+    """Who has passed chunks on for good refuses the second attempt by raising."""
 
-    class Final(TakenPieces):
+    class Final(TakenChunks):
         async def begin(self) -> None:
             if self.begun:
                 raise RetriesExhausted("the stream broke off")
@@ -194,7 +194,7 @@ async def test_taker_that_cannot_begin_anew_ends_the_call(
     server.script({"text": "a first text, longer", "shape": "stream_error"}, {"text": "second"})
 
     with pytest.raises(RetriesExhausted):
-        await Retrying(provider, sleep=clock.sleep).complete(chat(pieces=Final()))
+        await Retrying(provider, sleep=clock.sleep).complete(chat(chunks=Final()))
 
     assert CANARY not in str(server.calls)
 
@@ -202,8 +202,8 @@ async def test_taker_that_cannot_begin_anew_ends_the_call(
 async def test_takers_own_error_is_not_the_providers(
     server: FakeLLM, provider: OpenAIProvider
 ) -> None:
-    """What the taker of pieces raises comes out as it is, and the call ends."""
+    """What the taker of chunks raises comes out as it is, and the call ends."""
     with pytest.raises(ConnectionResetError):
-        await provider.complete(chat(pieces=TakenPieces(error=ConnectionResetError())))
+        await provider.complete(chat(chunks=TakenChunks(error=ConnectionResetError())))
 
     await until(lambda: not server.counts["in_flight"], 5)

@@ -10,7 +10,7 @@ from streamapp.errors import RateHints, RateLimited
 from streamapp.llm.providers.anthropic import AnthropicProvider
 from streamapp.llm.providers.openai import OpenAIProvider
 from streamapp.llm.providers.rate_hints import anthropic_rate_hints, duration_s, rate_hints
-from tests.fakes import TakenPieces
+from tests.fakes import TakenChunks
 from tests.support.fakellm import FakeLLM
 from tests.unit.llm.calls import chat
 
@@ -88,7 +88,7 @@ async def test_hints_come_with_every_answer(
 ) -> None:
     """Whole or streamed, answer or refusal: the limiter hears of what is left."""
     server.default(status=status, headers=sent)
-    call = chat(pieces=TakenPieces() if is_streamed else None)
+    call = chat(chunks=TakenChunks() if is_streamed else None)
 
     async with contextlib.aclosing(make("mine", base_url=server.base_url)) as provider:
         try:

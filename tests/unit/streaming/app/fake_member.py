@@ -98,7 +98,7 @@ class Member:
             window=self.window,
             ledger=cast(Any, None),
             watchdog=self.watchdog,
-            guests=self._end_guests,
+            http_calls=self._end_guests,
             closing=(self._close,),
             clock=virtual_clock,
         )

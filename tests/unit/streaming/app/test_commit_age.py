@@ -2,7 +2,7 @@ import pytest
 from faust.types import TP
 
 from streamapp.streaming.app.commit_age import CommitAge
-from streamapp.streaming.window.partition_state import Lane
+from streamapp.streaming.window.partition_state import PartitionState
 from tests.fakes import FakeClock
 
 T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
@@ -13,7 +13,7 @@ class Fixture:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.partitions = {T0: Lane(T0, 9), T1: Lane(T1, 0)}
+        self.partitions = {T0: PartitionState(T0, 9), T1: PartitionState(T1, 0)}
         self.partitions[T0].acked = 8
         self.committed: dict[TP, int] = {}
         self.commit_age = CommitAge(self.clock)

@@ -9,7 +9,13 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
-from streamapp.streaming.app.consumer import AT_ONCE, FETCH_MAX_WAIT_MS, Consumer, Feeding, events
+from streamapp.streaming.app.consumer import (
+    AT_ONCE,
+    FETCH_MAX_WAIT_MS,
+    Consumer,
+    FastHandOver,
+    events,
+)
 
 
 class Tasks:
@@ -31,7 +37,7 @@ async def test_hand_over_with_room_takes_no_task() -> None:
     async def hand_over() -> str:
         return "taken"
 
-    result = await Feeding().wait_first(hand_over(), suspended.wait())
+    result = await FastHandOver().wait_first(hand_over(), suspended.wait())
 
     assert (result.results, result.stopped) == (["taken"], False)
     assert tasks.made == 0
@@ -48,7 +54,7 @@ async def test_hand_over_that_waits_goes_on_where_it_was() -> None:
         await asyncio.sleep(0)
         return "taken"
 
-    waiting = asyncio.create_task(Feeding().wait_first(hand_over(), asyncio.Event().wait()))
+    waiting = asyncio.create_task(FastHandOver().wait_first(hand_over(), asyncio.Event().wait()))
     await asyncio.sleep(0)
     assert not waiting.done()
     room.set()
@@ -67,7 +73,7 @@ async def test_suspended_flow_gives_a_waiting_hand_over_up() -> None:
         finally:
             cleaned.append(True)
 
-    waiting = asyncio.create_task(Feeding().wait_first(hand_over(), suspended.wait()))
+    waiting = asyncio.create_task(FastHandOver().wait_first(hand_over(), suspended.wait()))
     await asyncio.sleep(0)
     suspended.set()
 
@@ -92,7 +98,7 @@ async def test_waiting_hand_over_handles_what_it_waits_for() -> None:
             ends.append("cancelled")
             raise
 
-    waiting = asyncio.create_task(Feeding().wait_first(hand_over(), asyncio.Event().wait()))
+    waiting = asyncio.create_task(FastHandOver().wait_first(hand_over(), asyncio.Event().wait()))
     await asyncio.sleep(0)
     failing.set_exception(LookupError())
     for _ in range(5):
@@ -106,7 +112,7 @@ async def test_waiting_hand_over_handles_what_it_waits_for() -> None:
 
 async def test_stop_gives_a_waiting_hand_over_up() -> None:
     """A consumer that stops says so."""
-    feeding = Feeding()
+    feeding = FastHandOver()
     waiting = asyncio.create_task(
         feeding.wait_first(asyncio.Event().wait(), asyncio.Event().wait())
     )
@@ -127,12 +133,12 @@ async def test_error_of_a_hand_over_comes_out(waits: bool) -> None:
         raise LookupError("no channel")
 
     with pytest.raises(LookupError, match="no channel"):
-        await Feeding().wait_first(hand_over(), asyncio.Event().wait())
+        await FastHandOver().wait_first(hand_over(), asyncio.Event().wait())
 
 
 def test_consumer_waits_in_this_way() -> None:
     """Faust's loop over fetched records calls our ``wait_first``."""
-    assert Consumer.wait_first is Feeding.wait_first
+    assert Consumer.wait_first is FastHandOver.wait_first
     assert "wait_first" in FaustConsumer._drain_messages.__code__.co_names
 
 

@@ -43,7 +43,7 @@ def test_window_opens_at_the_committed_offsets(play: Play) -> None:
         await member.assign(T0, T1, TP("llm.answers-changelog", 0), generation=3)
 
         assert member.window.is_open
-        expected = {tp: lane.expected for tp, lane in member.window.lanes.items()}
+        expected = {tp: partition.expected for tp, partition in member.window.partitions.items()}
         assert expected == {T0: 7, T1: 0}
         assert await member.deliver(7, runs_s=1)
         assert member.leases[7].generation == 3
@@ -138,7 +138,7 @@ def test_pulse_does_not_reopen_what_a_revoke_closed(play: Play) -> None:
 
 
 def test_stop_drains_commits_and_closes(play: Play) -> None:
-    """A stop finishes what runs, commits it, ends the guests, and closes the providers last."""
+    """A stop finishes what runs, commits it, ends the HTTP calls, and closes the providers last."""
 
     async def scene(member: Member) -> None:
         await member.assign(T0)
@@ -329,7 +329,7 @@ def test_window_reopens_where_the_group_noticed_no_sleep(play: Play) -> None:
         await asyncio.sleep(2)
 
         assert member.window.is_open
-        assert member.window.lanes[T0].expected == 4
+        assert member.window.partitions[T0].expected == 4
         assert member.consumer.told("perform_seek") == [()]
         assert await member.deliver(4, runs_s=0)
         assert member.finished == [4]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from streamapp.settings import Settings
-from streamapp.streaming.app.snapshot import Snapshots
-from streamapp.streaming.delivery.outcomes import Observed
+from streamapp.streaming.app.snapshot import WorkerSnapshots
+from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
 
 OWN, OTHER = "http://here:6066/", "http://there:6066/"
@@ -46,7 +46,7 @@ def app() -> Any:
     topics = {"llm.requests": [1, 0], "llm.usage": [7]}
     return SimpleNamespace(
         conf=SimpleNamespace(canonical_url=OWN),
-        window=SimpleNamespace(in_flight=3, pending=1, lanes={}),
+        window=SimpleNamespace(in_flight=3, pending=1, partitions={}),
         ledger=Ledger(),
         assignor=SimpleNamespace(external_topic_distribution={OTHER: topics, OWN: {}}),
         is_draining=False,
@@ -55,21 +55,21 @@ def app() -> Any:
 
 
 @pytest.fixture
-def snapshots(app: Any, metrics: Metrics) -> Snapshots:
+def snapshots(app: Any, metrics: Metrics) -> WorkerSnapshots:
     """The snapshots of that worker."""
-    return Snapshots(
+    return WorkerSnapshots(
         app,
         settings=Settings(_env_file=None),
         metrics=metrics,
-        outcomes=Observed(metrics),
+        outcomes=OutcomeRecorder(metrics),
         health=Healthy(),
     )
 
 
-def test_each_series_is_fed(snapshots: Snapshots, metrics: Metrics) -> None:
+def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> None:
     """Whatever is counted arrives under the name that the page draws it by, with its labels."""
     metrics.answered(type="chat", duration_s=1)
-    metrics.buried(type="chat", kind="expired")
+    metrics.dead_lettered(type="chat", kind="expired")
     metrics.called("p", "m", "ok", 0.1)
     metrics.spent("p", "m", input_tokens=1, output_tokens=2, usd=0.5)
     metrics.looked_up("memory", hit=True)
@@ -90,6 +90,6 @@ def test_each_series_is_fed(snapshots: Snapshots, metrics: Metrics) -> None:
     assert now["breakers"] == [[["p"], 1]]
 
 
-def test_workers_are_told_with_their_requests_partitions(snapshots: Snapshots) -> None:
+def test_workers_are_told_with_their_requests_partitions(snapshots: WorkerSnapshots) -> None:
     """This worker is the first, whether or not it has any."""
     assert list(snapshots.workers().items()) == [(OWN, []), (OTHER, [0, 1])]

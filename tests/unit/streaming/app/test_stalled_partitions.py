@@ -9,7 +9,7 @@ from streamapp.streaming.app.stalled_partitions import (
     STALL_S,
     StalledPartitions,
 )
-from streamapp.streaming.window.partition_state import Lane
+from streamapp.streaming.window.partition_state import PartitionState
 from tests.fakes import FakeClock
 
 T0 = TP("llm.requests", 0)
@@ -20,7 +20,7 @@ class Fixture:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.partition = Lane(T0, 5)
+        self.partition = PartitionState(T0, 5)
         self.end: int | None = 9
         self.stalled = StalledPartitions(self.clock)
 

@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaTimeoutError
 from streamapp.records.dead_letter import REPLAYS
 from streamapp.settings import Settings
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS, Replay
-from streamapp.streaming.dead_letters.stored import Letter
+from streamapp.streaming.dead_letters.stored import StoredDeadLetter
 from tests.fakes import FakeClock
-from tests.support.letters import headers_of, record, request
+from tests.support.dead_letters import headers_of, record, request
 
 NOTES = "llm.requests-dlt-replays"
 
@@ -44,30 +44,33 @@ class Broker:
         return [fields for fields in self.taken if fields[0] == topic]
 
 
-def letter(id: str = "r", **fields: Any) -> Letter:
+def dead_letter(id: str = "r", **fields: Any) -> StoredDeadLetter:
     own = fields.pop("own", [])
-    found = Letter.of(record(request(id), [*own, *headers_of(id, **fields)]))
+    found = StoredDeadLetter.of(record(request(id), [*own, *headers_of(id, **fields)]))
     assert found is not None
     return found
 
 
-async def each(letters: list[Letter]) -> AsyncIterator[Letter]:
-    for one in letters:
+async def each(dead_letters: list[StoredDeadLetter]) -> AsyncIterator[StoredDeadLetter]:
+    for one in dead_letters:
         yield one
 
 
 async def replay(
-    broker: Broker, *letters: Letter, replayed: set[bytes] | None = None, rate_per_s: float = 1e6
+    broker: Broker,
+    *dead_letters: StoredDeadLetter,
+    replayed: set[bytes] | None = None,
+    rate_per_s: float = 1e6,
 ) -> Counter[str]:
     results = Counter[str]()
     work = Replay(
         Settings(_env_file=None), broker.send, clock=broker.clock, sleep=broker.clock.sleep
     )
     await work(
-        each(list(letters)),
+        each(list(dead_letters)),
         set() if replayed is None else replayed,
         rate_per_s=rate_per_s,
-        on_result=lambda letter, result: results.update([result]),
+        on_result=lambda dead_letter, result: results.update([result]),
     )
     return results
 
@@ -76,7 +79,7 @@ async def test_record_goes_back_as_it_was() -> None:
     """Topic, partition, key, bytes and headers are the record's; history is counted on."""
     broker = Broker()
     earlier = [(REPLAYS, b"1"), ("streamapp.attempts", b"4")]
-    one = letter(partition=2, own=[("tag", b"a"), ("tag", b"b")], earlier=earlier)
+    one = dead_letter(partition=2, own=[("tag", b"a"), ("tag", b"b")], earlier=earlier)
 
     assert await replay(broker, one) == {"sent": 1}
 
@@ -95,7 +98,7 @@ async def test_event_of_prompts_goes_back_to_prompts() -> None:
     """A dead letter goes where its record stood."""
     broker = Broker()
 
-    await replay(broker, letter(topic="llm.prompts"))
+    await replay(broker, dead_letter(topic="llm.prompts"))
 
     assert [fields[0] for fields in broker.taken] == ["llm.prompts", NOTES]
 
@@ -104,7 +107,7 @@ async def test_partition_that_is_no_more_is_left_to_the_key() -> None:
     """A topic with fewer partitions than before still takes the record."""
     broker = Broker()
 
-    await replay(broker, letter(partition=99))
+    await replay(broker, dead_letter(partition=99))
 
     assert broker.of("llm.requests")[0][3] is None
 
@@ -112,14 +115,20 @@ async def test_partition_that_is_no_more_is_left_to_the_key() -> None:
 @pytest.mark.parametrize(
     ("one", "result"),
     [
-        (letter(topic="__consumer_offsets"), "foreign"),
-        (letter(earlier=[(REPLAYS, b"%d" % MAX_REPLAYS)]), "looping"),
-        (replace(letter(), headers=letter().headers | {"streamapp.value": "omitted"}), "omitted"),
-        (replace(letter(), headers=letter().headers | {"streamapp.key": "omitted"}), "omitted"),
+        (dead_letter(topic="__consumer_offsets"), "foreign"),
+        (dead_letter(earlier=[(REPLAYS, b"%d" % MAX_REPLAYS)]), "looping"),
+        (
+            replace(dead_letter(), headers=dead_letter().headers | {"streamapp.value": "omitted"}),
+            "omitted",
+        ),
+        (
+            replace(dead_letter(), headers=dead_letter().headers | {"streamapp.key": "omitted"}),
+            "omitted",
+        ),
     ],
     ids=["foreign topic", "loop", "value left out", "key left out"],
 )
-async def test_what_must_not_be_sent_is_not(one: Letter, result: str) -> None:
+async def test_what_must_not_be_sent_is_not(one: StoredDeadLetter, result: str) -> None:
     """A header decides neither the topic nor past the bound."""
     broker = Broker()
 
@@ -131,9 +140,12 @@ async def test_record_is_sent_once() -> None:
     """A note behind the delivery, and a second dead letter of one record, hold it back."""
     broker, replayed = Broker(), set[bytes]()
 
-    assert await replay(broker, letter(), letter(), replayed=replayed) == {"sent": 1, "replayed": 1}
+    assert await replay(broker, dead_letter(), dead_letter(), replayed=replayed) == {
+        "sent": 1,
+        "replayed": 1,
+    }
     notes = {fields[2] for fields in broker.of(NOTES)}
-    assert await replay(broker, letter(), replayed=notes) == {"replayed": 1}
+    assert await replay(broker, dead_letter(), replayed=notes) == {"replayed": 1}
     assert notes == replayed == {b"llm.requests-0@0"}
 
 
@@ -141,7 +153,7 @@ async def test_rate_is_kept() -> None:
     """The records leave evenly, also after a pause of the source."""
     broker = Broker()
 
-    await replay(broker, *(letter(offset=n) for n in range(101)), rate_per_s=50)
+    await replay(broker, *(dead_letter(offset=n) for n in range(101)), rate_per_s=50)
 
     sent = [at for at, fields in zip(broker.at, broker.taken, strict=True) if fields[0] != NOTES]
     gaps = [after - before for before, after in pairwise(sent)]
@@ -153,7 +165,7 @@ async def test_broker_that_takes_no_more_ends_the_sending() -> None:
     """What it did not take is told, not noted, and the rest is not tried one by one."""
     broker = Broker(room=6)
 
-    results = await replay(broker, *(letter(offset=n) for n in range(1_000)))
+    results = await replay(broker, *(dead_letter(offset=n) for n in range(1_000)))
 
     assert sum(results.values()) == 1_000
     assert results["sent"] == len(broker.of(NOTES)) < 10
@@ -165,14 +177,14 @@ async def test_interrupted_replay_notes_what_it_sent() -> None:
     broker = Broker()
     begun = asyncio.Event()
 
-    async def endless() -> AsyncIterator[Letter]:
-        yield letter()
+    async def endless() -> AsyncIterator[StoredDeadLetter]:
+        yield dead_letter()
         begun.set()
         await asyncio.Event().wait()
 
     work = Replay(Settings(_env_file=None), broker.send)
     task = asyncio.create_task(
-        work(endless(), set(), rate_per_s=1_000, on_result=lambda letter, result: None)
+        work(endless(), set(), rate_per_s=1_000, on_result=lambda dead_letter, result: None)
     )
     await begun.wait()
     task.cancel()

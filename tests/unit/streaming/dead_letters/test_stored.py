@@ -3,12 +3,12 @@
 import pytest
 
 from streamapp.records.dead_letter import REPLAYS
-from streamapp.streaming.dead_letters.stored import Filter, Letter
-from tests.support.letters import FOREIGN, Pairs, headers_of, record, request
+from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
+from tests.support.dead_letters import FOREIGN, Pairs, headers_of, record, request
 
 
-def letter_of(value: bytes | None, headers: Pairs) -> Letter:
-    found = Letter.of(record(value, headers))
+def letter_of(value: bytes | None, headers: Pairs) -> StoredDeadLetter:
+    found = StoredDeadLetter.of(record(value, headers))
     assert found is not None
     return found
 
@@ -16,7 +16,7 @@ def letter_of(value: bytes | None, headers: Pairs) -> Letter:
 @pytest.mark.parametrize(("value", "headers"), FOREIGN.values(), ids=FOREIGN)
 def test_records_of_others_are_no_dead_letters(value: bytes | None, headers: Pairs) -> None:
     """Whatever stands on the topic is told apart, and raises nothing."""
-    assert Letter.of(record(value, headers)) is None
+    assert StoredDeadLetter.of(record(value, headers)) is None
 
 
 def test_summary_says_what_and_where() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from streamapp.streaming.delivery.ledger import ENTRY_BYTES, Entry, Ledger, digest
+from streamapp.streaming.delivery.ledger import ENTRY_BYTES, Ledger, LedgerEntry, digest
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
 
@@ -34,8 +34,8 @@ class Fixture:
             max_bytes=max_bytes,
         )
 
-    async def write(self, id: str, offset: int, answer: bytes = b'{"output":1}') -> Entry:
-        entry = Entry(digest(b"record"), 0, offset, self.ledger.expires_at(), answer)
+    async def write(self, id: str, offset: int, answer: bytes = b'{"output":1}') -> LedgerEntry:
+        entry = LedgerEntry(digest(b"record"), 0, offset, self.ledger.expires_at(), answer)
         await self.ledger.write(id, entry, self.lease)
         return entry
 
@@ -44,16 +44,18 @@ def test_entry_keeps_the_answer_byte_for_byte() -> None:
     """What is emitted from the ledger equals what was emitted first."""
     answer = '{"id":"r","output":"\\u0000 \U0001f600 \\"answer\\":{}"}'.encode()
 
-    entry = Entry(digest(b"x"), 3, 7, 1234.5, answer)
+    entry = LedgerEntry(digest(b"x"), 3, 7, 1234.5, answer)
 
-    assert Entry.decode(entry.encode()) == entry
+    assert LedgerEntry.decode(entry.encode()) == entry
 
 
 def test_entry_keeps_a_dead_letter() -> None:
     """The headers of a dead letter come back as they were."""
-    entry = Entry(digest(b"x"), 3, 7, 1234.5, dead_letter={"streamapp.error.kind": "rejected"})
+    entry = LedgerEntry(
+        digest(b"x"), 3, 7, 1234.5, dead_letter={"streamapp.error.kind": "rejected"}
+    )
 
-    assert Entry.decode(entry.encode()) == entry
+    assert LedgerEntry.decode(entry.encode()) == entry
     assert entry.is_of(3, 7)
     assert not entry.is_of(3, 8)
 
@@ -149,8 +151,8 @@ async def test_rebuild_keeps_our_partitions_within_their_time() -> None:
     """After a recovery the index holds what is ours and fresh; the rest leaves the table."""
     first = Fixture(ttl_s=60)
     mine = await first.write("mine", 1)
-    foreign = Entry(digest(b"r"), 1, 4, first.ledger.expires_at(), b"{}")
-    stale = Entry(digest(b"r"), 0, 0, first.clock() - 1, b"{}")
+    foreign = LedgerEntry(digest(b"r"), 1, 4, first.ledger.expires_at(), b"{}")
+    stale = LedgerEntry(digest(b"r"), 0, 0, first.clock() - 1, b"{}")
     second = Fixture()
     second.committed[0] = 1
     second.store.update(
@@ -172,7 +174,7 @@ def test_digest_tells_records_apart() -> None:
 async def test_answers_are_found_by_the_fingerprints_of_their_calls() -> None:
     """The table is a tier of the cache: by its index, and again after a recovery."""
     fixture = Fixture()
-    entry = Entry(
+    entry = LedgerEntry(
         digest(b"r"), 0, 1, fixture.ledger.expires_at(), b'{"output":"x"}', fingerprint="f00"
     )
     await fixture.ledger.write("r", entry, fixture.lease)
@@ -192,7 +194,7 @@ async def test_fingerprints_leave_with_their_entries() -> None:
     fixture.committed[0] = 100
     for number, fingerprint in enumerate(["f00", "f00", "f01", "f02", "f03"]):
         answer = f'{{"output":{number}}}'.encode()
-        entry = Entry(
+        entry = LedgerEntry(
             digest(b"r"), 0, number, fixture.ledger.expires_at(), answer, fingerprint=fingerprint
         )
         await fixture.ledger.write(f"r-{number}", entry, fixture.lease)

@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP, RecordMetadata
 
 from streamapp.errors import DeliveryFailed, TooLarge
-from streamapp.streaming.delivery.ledger import Entry, Ledger
-from streamapp.streaming.delivery.request_producer import Inbox
+from streamapp.streaming.delivery.ledger import Ledger, LedgerEntry
+from streamapp.streaming.delivery.request_producer import RequestProducer
+from streamapp.streaming.delivery.request_status import PartitionOffset, Status
 from streamapp.streaming.window.window import Window
-from streamapp.web.known import Place, Status
 
 REQUESTS = TP("llm.requests", 3)
 
@@ -35,9 +35,9 @@ class FakeWindow:
 
 class FakeLedger:
     def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, LedgerEntry] = {}
 
-    def lookup(self, id: str) -> Entry | None:
+    def lookup(self, id: str) -> LedgerEntry | None:
         return self.entries.get(id)
 
 
@@ -65,7 +65,7 @@ class World:
     def __init__(self) -> None:
         self.window, self.ledger, self.producer = FakeWindow(), FakeLedger(), FakeProducer()
         self.committed: Mapping[int, int] = {}
-        self.inbox = Inbox(
+        self.requests = RequestProducer(
             "llm.requests",
             self.producer.send,
             partitions=4,
@@ -77,14 +77,14 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """An inbox among fakes."""
+    """A producer among fakes."""
     return World()
 
 
 async def test_same_id_without_a_key_goes_to_one_partition(world: World) -> None:
     """A repeated record must come to the worker whose ledger knows it."""
     for id in ("a", "b", "a", "b"):
-        await world.inbox.post(b"{}", id=id, key=None)
+        await world.requests.post(b"{}", id=id, key=None)
 
     first, second, *again = [record[3] for record in world.producer.sent]
     assert again == [first, second]
@@ -92,19 +92,19 @@ async def test_same_id_without_a_key_goes_to_one_partition(world: World) -> None
 
 async def test_key_decides_the_partition(world: World) -> None:
     """A record with a key goes where every producer's records of that key go."""
-    await world.inbox.post(b"{}", id="a", key=b"k")
+    await world.requests.post(b"{}", id="a", key=b"k")
 
     assert world.producer.sent == [("llm.requests", b"k", b"{}", None, None, None)]
 
 
 async def test_accepted_id_is_pending_until_its_partition_is_past_it(world: World) -> None:
     """Once committed past it and not in the ledger, it is forgotten, not pending for ever."""
-    await world.inbox.post(b"{}", id="a", key=b"k")
-    before = world.inbox.known("a")
+    await world.requests.post(b"{}", id="a", key=b"k")
+    before = world.requests.known("a")
     world.committed = {0: 1}
 
-    assert (before.status, before.place) == (Status.PENDING, Place(0, 0))
-    assert world.inbox.known("a").status is Status.UNKNOWN
+    assert (before.status, before.place) == (Status.PENDING, PartitionOffset(0, 0))
+    assert world.requests.known("a").status is Status.UNKNOWN
 
 
 async def test_record_the_broker_did_not_take_is_not_pending(world: World) -> None:
@@ -112,15 +112,15 @@ async def test_record_the_broker_did_not_take_is_not_pending(world: World) -> No
     world.producer.failure = KafkaTimeoutError()
 
     with pytest.raises(DeliveryFailed):
-        await world.inbox.post(b"{}", id="a", key=None)
+        await world.requests.post(b"{}", id="a", key=None)
 
-    assert world.inbox.known("a").status is Status.UNKNOWN
+    assert world.requests.known("a").status is Status.UNKNOWN
 
 
 async def test_record_that_no_topic_carries_is_too_large(world: World) -> None:
     """It is refused before the broker sees it."""
     with pytest.raises(TooLarge):
-        await world.inbox.post(b"x" * 1_000_000, id="a", key=None)
+        await world.requests.post(b"x" * 1_000_000, id="a", key=None)
 
     assert world.producer.sent == []
 
@@ -130,12 +130,12 @@ def test_taken_record_is_pending(world: World, id: str) -> None:
     """A record in the window is found by its own id, or by its place."""
     world.window.taken = [Taken('{"id":"ä\u2028"}'.encode()), Taken(b'{"id": "a", "x": "b"}')]
 
-    assert world.inbox.known(id).status is Status.PENDING
-    assert world.inbox.known("b").status is Status.UNKNOWN
+    assert world.requests.known(id).status is Status.PENDING
+    assert world.requests.known("b").status is Status.UNKNOWN
 
 
-def entry(**outcome: Any) -> Entry:
-    return Entry(digest="d", partition=0, offset=0, expires_at=1e12, **outcome)
+def entry(**outcome: Any) -> LedgerEntry:
+    return LedgerEntry(digest="d", partition=0, offset=0, expires_at=1e12, **outcome)
 
 
 async def test_finished_record_is_told_from_the_ledger(world: World) -> None:
@@ -145,7 +145,7 @@ async def test_finished_record_is_told_from_the_ledger(world: World) -> None:
         "b": entry(dead_letter={"streamapp.error.kind": "expired"}),
     }
 
-    answered, dead = world.inbox.known("a"), world.inbox.known("b")
+    answered, dead = world.requests.known("a"), world.requests.known("b")
 
     assert (answered.status, answered.body) == (Status.OK, b"{...}")
     assert (dead.status, dead.kind) == (Status.DEAD, "expired")
@@ -154,7 +154,7 @@ async def test_finished_record_is_told_from_the_ledger(world: World) -> None:
 async def test_dead_record_that_is_sent_again_is_pending(world: World) -> None:
     """A later record with a dead one's id runs: its outcome is yet to come."""
     world.ledger.entries = {"a": entry(dead_letter={"streamapp.error.kind": "expired"})}
-    await world.inbox.post(b"{}", id="b", key=b"k")
-    await world.inbox.post(b"{}", id="a", key=b"k")
+    await world.requests.post(b"{}", id="b", key=b"k")
+    await world.requests.post(b"{}", id="a", key=b"k")
 
-    assert world.inbox.known("a").status is Status.PENDING
+    assert world.requests.known("a").status is Status.PENDING

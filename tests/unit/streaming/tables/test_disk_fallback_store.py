@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamapp.streaming.tables.disk_fallback_store import DiskRefused, SpareDB
+from streamapp.streaming.tables.disk_fallback_store import DiskFallbackDB, DiskRefused
 
 OFFSET = b"offset"
 FULL = Exception("IO error: No space left on device: While appending to file: 4.log")
@@ -45,15 +45,15 @@ class Disk:
         return iter(self.data.items())
 
 
-def on(disk: Disk | None) -> SpareDB:
-    db = SpareDB(OFFSET, 0)
+def on(disk: Disk | None) -> DiskFallbackDB:
+    db = DiskFallbackDB(OFFSET, 0)
     db.disk = disk
     if disk is None:
         db.do_without(FULL)
     return db
 
 
-def content(db: SpareDB) -> dict[bytes, bytes]:
+def content(db: DiskFallbackDB) -> dict[bytes, bytes]:
     return dict(db.items())
 
 

@@ -52,7 +52,7 @@ def headers_of(
     earlier: Iterable[tuple[str, bytes]] = (),
 ) -> Pairs:
     """Return the headers of a dead letter."""
-    letter = DeadLetter.of(
+    dead_letter = DeadLetter.of(
         failure or InvalidRecord("field 'x' is wrong"),
         stage="decode",
         topic=topic,
@@ -62,7 +62,7 @@ def headers_of(
         now=datetime(2030, 1, 1, tzinfo=UTC),
         headers=list(earlier),
     )
-    return [(name, text.encode()) for name, text in letter.headers().items()]
+    return [(name, text.encode()) for name, text in dead_letter.headers().items()]
 
 
 def record(value: bytes | None, headers: Pairs, **place: Any) -> ConsumerRecord:

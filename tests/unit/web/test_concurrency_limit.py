@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from streamapp.web.gate import Gate
+from streamapp.web.concurrency_limit import ConcurrencyLimit
 
 
 async def test_gate_runs_no_more_than_its_bound_at_once() -> None:
     """The third of three waits until one of two leaves."""
-    gate = Gate(2, 1)
+    gate = ConcurrencyLimit(2, 1)
     leave = asyncio.Event()
     inside = 0
     most = 0
@@ -34,7 +34,7 @@ async def test_gate_runs_no_more_than_its_bound_at_once() -> None:
 
 async def test_gate_forgets_who_gave_up_waiting() -> None:
     """A cancelled wait takes neither a slot nor a place in the queue."""
-    gate = Gate(1, 1)
+    gate = ConcurrencyLimit(1, 1)
     async with gate:
         waiting = asyncio.ensure_future(gate.__aenter__())
         await asyncio.sleep(0)

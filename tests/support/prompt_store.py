@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 from streamapp.prompts.events import Event, Published, encode
-from streamapp.prompts.fold import Outcome
+from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-class FakeBook:
+class FakePromptStore:
     """A history that somebody else may write to between a check and a write.
 
     Attributes:
@@ -22,7 +22,7 @@ class FakeBook:
         self.failure: Exception | None = None
         self.first: Event | None = None
 
-    async def write(self, name: str, event: Event, *, timeout_s: float = 1) -> Outcome:
+    async def write(self, name: str, event: Event, *, timeout_s: float = 1) -> EventOutcome:
         if self.failure:
             raise self.failure
         if self.first:

@@ -15,12 +15,12 @@ from streamapp.web.peers import HOP, Peers
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
 
-def kept(*, tiers: Sequence[CacheTier], peers: Peers, admission: Admission) -> Blueprint:
+def cache_lookup(*, tiers: Sequence[CacheTier], peers: Peers, admission: Admission) -> Blueprint:
     """Return the view; another worker's question is answered from this one's tiers alone."""
     blueprint = Blueprint("cache")
 
     @blueprint.route("/v1/cache/{fingerprint}", name="cache")
-    class Kept(View):
+    class CacheLookup(View):
         """Tell where an answer is kept in the group, and since when."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from streamapp.errors import RetriesExhausted
 from streamapp.llm.client import LLMClient
 from streamapp.llm.deadline import DEADLINE
-from streamapp.processors.guests import GuestRouter
+from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.processors.registry import Registry, processor
 from streamapp.processors.router import Answer, Router
 from streamapp.records.request import Request
@@ -27,9 +27,9 @@ def going_on() -> asyncio.Event:
 
 
 @pytest.fixture
-def guests(
+def http_calls(
     make_router: Callable[..., Router], clock: FakeClock, going_on: asyncio.Event
-) -> GuestRouter:
+) -> DrainableRouter:
     """A router of one type, whose records are in a call, or wait to be let through."""
 
     @processor(Own)
@@ -42,24 +42,24 @@ def guests(
         await going_on.wait()
         return "answer"
 
-    return GuestRouter(make_router(Registry([own])), deadline_s=90, clock=clock)
+    return DrainableRouter(make_router(Registry([own])), deadline_s=90, clock=clock)
 
 
-async def begun(guests: GuestRouter, **fields: Any) -> "asyncio.Task[Answer]":
+async def begun(http_calls: DrainableRouter, **fields: Any) -> "asyncio.Task[Answer]":
     """Return a record on its way."""
-    answering = guests.answer(Own(type="own", **fields), id="r", key=None)
+    answering = http_calls.answer(Own(type="own", **fields), id="r", key=None)
     task = asyncio.create_task(answering)
     await asyncio.sleep(0)
     return task
 
 
 async def test_stop_waits_for_what_is_in_a_call(
-    guests: GuestRouter, going_on: asyncio.Event
+    http_calls: DrainableRouter, going_on: asyncio.Event
 ) -> None:
     """The drain is over when the last record is answered."""
-    record = await begun(guests)
+    record = await begun(http_calls)
 
-    drained = asyncio.create_task(guests.drain(60))
+    drained = asyncio.create_task(http_calls.drain(60))
     await asyncio.sleep(0)
     assert not drained.done()
     going_on.set()
@@ -69,21 +69,23 @@ async def test_stop_waits_for_what_is_in_a_call(
 
 
 @pytest.mark.parametrize("waits", [True, False], ids=["only-waits", "past-the-limit"])
-async def test_stop_sends_away_what_would_hold_it_up(waits: bool, guests: GuestRouter) -> None:
+async def test_stop_sends_away_what_would_hold_it_up(
+    waits: bool, http_calls: DrainableRouter
+) -> None:
     """What only waits, and what runs longer than the limit, ends as a failure to try again."""
-    record = await begun(guests, waits=waits)
+    record = await begun(http_calls, waits=waits)
 
-    await guests.drain(0.2)
+    await http_calls.drain(0.2)
 
     with pytest.raises(RetriesExhausted, match="stops"):
         record.result()
 
 
-async def test_what_only_waits_goes_before_what_runs(guests: GuestRouter) -> None:
+async def test_what_only_waits_goes_before_what_runs(http_calls: DrainableRouter) -> None:
     """A record in a call keeps its time when another one is sent away."""
-    waiting, running = await begun(guests, waits=True), await begun(guests)
+    waiting, running = await begun(http_calls, waits=True), await begun(http_calls)
 
-    drained = asyncio.create_task(guests.drain(1.5))
+    drained = asyncio.create_task(http_calls.drain(1.5))
     await asyncio.wait([waiting])
 
     assert isinstance(waiting.exception(), RetriesExhausted)

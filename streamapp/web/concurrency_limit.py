@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 
 
-class Gate:
+class ConcurrencyLimit:
     """At most ``running`` inside; up to ``waiting`` more queue, in order of arrival.
 
     Check ``is_full`` right before entering, without an ``await`` between.

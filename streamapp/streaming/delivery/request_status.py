@@ -18,7 +18,7 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PartitionOffset:
     """Where a record was written."""
 
     partition: int
@@ -26,7 +26,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class RequestStatus:
     """One worker's knowledge of one id.
 
     Attributes:
@@ -41,10 +41,10 @@ class Known:
     body: bytes = b""
     kind: str | None = None
     digest: str | None = None
-    place: Place | None = None
+    place: PartitionOffset | None = None
     committed: Mapping[int, int] = field(default_factory=dict)
 
-    def precedes(self, other: "Known") -> bool:
+    def is_before(self, other: "RequestStatus") -> bool:
         """Whether the other's record was written after this one, to the same partition."""
         mine, place = self.place, other.place
         if mine is None or place is None:
@@ -77,7 +77,7 @@ class Known:
                 body=body if status is Status.OK else b"",
                 kind=fields["kind"],
                 digest=fields["digest"],
-                place=Place(*fields["place"]) if fields["place"] else None,
+                place=PartitionOffset(*fields["place"]) if fields["place"] else None,
                 committed=dict(fields["committed"]),
             )
         except (LookupError, TypeError) as error:
@@ -88,27 +88,27 @@ class Known:
 HEADER = "Streamapp-Known"
 
 
-def merged(words: Iterable[Known]) -> Known:
+def merged(statuses: Iterable[RequestStatus]) -> RequestStatus:
     """Return what all workers together know.
 
     A record that waits where its partition was already committed past it is finished, and
     forgotten by the ledger: unknown. A dead one that was sent again is pending.
     """
-    words = list(words)
+    statuses = list(statuses)
     committed: dict[int, int] = {}
-    for word in words:
-        for partition, offset in word.committed.items():
+    for status in statuses:
+        for partition, offset in status.committed.items():
             committed[partition] = max(offset, committed.get(partition, 0))
     waiting = [
-        word
-        for word in words
-        if word.status is Status.PENDING
-        and not (word.place and committed.get(word.place.partition, 0) > word.place.offset)
+        status
+        for status in statuses
+        if status.status is Status.PENDING
+        and not (status.place and committed.get(status.place.partition, 0) > status.place.offset)
     ]
     finished = [
-        word
-        for word in words
-        if word.status is Status.OK
-        or (word.status is Status.DEAD and not any(map(word.precedes, waiting)))
+        status
+        for status in statuses
+        if status.status is Status.OK
+        or (status.status is Status.DEAD and not any(map(status.is_before, waiting)))
     ]
-    return max([*waiting, *finished], key=lambda word: word.status, default=Known())
+    return max([*waiting, *finished], key=lambda status: status.status, default=RequestStatus())

@@ -6,16 +6,16 @@ from typing import Any
 
 from streamapp.errors import RetriesExhausted
 from streamapp.llm.deadline import Deadline
-from streamapp.processors.answerer import Answerer
+from streamapp.processors.request_handler import RequestHandler
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 
 #: How long a stop lets records wait for a limit, a budget or a provider that is down.
 TURN_S = 5.0
-_LOOK_S = 0.1
+_POLL_INTERVAL_S = 0.1
 
 
-class GuestRouter:
+class DrainableRouter:
     """Answers what came over HTTP, and sees it to its end when the worker stops.
 
     Args:
@@ -24,7 +24,9 @@ class GuestRouter:
         clock: Monotonic, seconds.
     """
 
-    def __init__(self, router: Answerer, *, deadline_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, router: RequestHandler, *, deadline_s: float, clock: Callable[[], float]
+    ) -> None:
         self._router = router
         self._deadline_s = deadline_s
         self._clock = clock
@@ -68,4 +70,4 @@ class GuestRouter:
                 is_over = now >= limit or (now >= turn_end and deadline.is_only_waiting)
                 if is_over and not end.expired():
                     end.reschedule(now)
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_INTERVAL_S)

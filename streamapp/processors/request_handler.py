@@ -2,13 +2,13 @@
 
 from typing import Protocol
 
-from streamapp.llm.chunks import Pieces
+from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.deadline import Deadline
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 
 
-class Answerer(Protocol):
+class RequestHandler(Protocol):
     """The router, or what stands around it: traces, counts, the patience of a stop."""
 
     def decode(self, value: bytes | None) -> Request:
@@ -22,7 +22,7 @@ class Answerer(Protocol):
         id: str,
         key: bytes | None,
         deadline: Deadline | None = None,
-        pieces: Pieces | None = None,
+        chunks: ChunkSink | None = None,
     ) -> Answer:
         """Return the answer; raises the ``Failure`` that a dead letter would carry."""
         ...

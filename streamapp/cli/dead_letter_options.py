@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from streamapp.errors import Kind
-from streamapp.records.timestamps import moment
+from streamapp.records.timestamps import parse_timestamp
 
 
-class Place(click.ParamType):
+class PlaceParam(click.ParamType):
     """A place on the topic as ``list`` prints it: PARTITION@OFFSET."""
 
     name = "place"
@@ -23,7 +23,7 @@ class Place(click.ParamType):
         return int(partition), int(offset)
 
 
-class Moment(click.ParamType):
+class TimestampParam(click.ParamType):
     """A point in time."""
 
     name = "time"
@@ -31,7 +31,7 @@ class Moment(click.ParamType):
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         """Return seconds since the epoch."""
         try:
-            return moment(str(value), now=time.time())
+            return parse_timestamp(str(value), now=time.time())
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -40,9 +40,11 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say which dead letters are meant."""
     for option in (
         click.option("--text", default="", help="Only what holds this text."),
-        click.option("--until", type=Moment(), help="Only what was written before."),
+        click.option("--until", type=TimestampParam(), help="Only what was written before."),
         click.option(
-            "--since", type=Moment(), help="Only what was written since: 30m, 2h, 7d, 2030-01-31."
+            "--since",
+            type=TimestampParam(),
+            help="Only what was written since: 30m, 2h, 7d, 2030-01-31.",
         ),
         click.option("--id", "ids", multiple=True, help="Only this record; may be repeated."),
         click.option(

@@ -10,19 +10,19 @@ from streamapp.errors import StreamappError
 from streamapp.records.dead_letter import Headers, pairs
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import ensure_topics, partition_counts
-from streamapp.streaming.dead_letters.reader import LetterLog, Seen
+from streamapp.streaming.dead_letters.reader import DeadLetterReader, Seen
 from streamapp.streaming.dead_letters.replay import Replay, targets, verdict
-from streamapp.streaming.dead_letters.stored import Filter, Letter
+from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
 #: Which ones: by a filter, or by partitions and offsets.
 Wanted = Filter | Sequence[tuple[int, int]]
 
 #: Is told place, dead letter (None where none stands) and result.
-OnResult = Callable[[str, Letter | None, str], object]
+OnResult = Callable[[str, StoredDeadLetter | None, str], object]
 
 
 @asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[LetterLog]:
+async def reading(settings: Settings) -> AsyncIterator[DeadLetterReader]:
     """Give the dead letters as they are now.
 
     Raises:
@@ -33,7 +33,7 @@ async def reading(settings: Settings) -> AsyncIterator[LetterLog]:
     counts = await answered(settings, partition_counts(settings, topics))
     if topic not in counts:
         raise StreamappError(f"there is no topic {topic} yet: a worker creates it at its start")
-    async with LetterLog(settings, counts) as log:
+    async with DeadLetterReader(settings, counts) as log:
         yield log
 
 
@@ -54,11 +54,11 @@ async def replay(
     await answered(settings, ensure_topics(settings))
     total = 0
 
-    def count(place: str, letter: Letter | None, result: str) -> None:
+    def count(place: str, dead_letter: StoredDeadLetter | None, result: str) -> None:
         nonlocal total
         total += result == "sent"
-        if letter is None:
-            on_result(place, letter, result)
+        if dead_letter is None:
+            on_result(place, dead_letter, result)
 
     async with reading(settings) as log, producing(settings) as producer:
         replayed = await _replayed(log, wanted)
@@ -80,19 +80,19 @@ async def replay(
         with progress() as bar:
             task = bar.add_task("sending again", total=total)
 
-            def note(letter: Letter, result: str) -> None:
-                on_result(letter.place, letter, result)
+            def note(dead_letter: StoredDeadLetter, result: str) -> None:
+                on_result(dead_letter.place, dead_letter, result)
                 bar.advance(task, result == "sent")
 
             await Replay(settings, send)(
-                _letters(log, wanted), replayed, rate_per_s=rate_per_s, on_result=note
+                _dead_letters(log, wanted), replayed, rate_per_s=rate_per_s, on_result=note
             )
         return log.seen
 
 
 async def _plan(
     settings: Settings,
-    log: LetterLog,
+    log: DeadLetterReader,
     wanted: Wanted,
     replayed: set[bytes],
     on_result: OnResult,
@@ -101,22 +101,22 @@ async def _plan(
     topics = targets(settings)
     with progress() as bar:
         task = bar.add_task("reading dead letters", total=log.size)
-        async for letter in _letters(log, wanted):
-            missing.discard((letter.partition, letter.offset))
-            result = verdict(letter, topics, replayed)
+        async for dead_letter in _dead_letters(log, wanted):
+            missing.discard((dead_letter.partition, dead_letter.offset))
+            result = verdict(dead_letter, topics, replayed)
             if result == "sent":
-                replayed.add(letter.mark)
-            on_result(letter.place, letter, result)
+                replayed.add(dead_letter.mark)
+            on_result(dead_letter.place, dead_letter, result)
             bar.update(task, completed=log.seen.records)
     for partition, offset in sorted(missing):
         on_result(f"{partition}@{offset}", None, "missing")
 
 
-async def _replayed(log: LetterLog, wanted: Wanted) -> set[bytes]:
+async def _replayed(log: DeadLetterReader, wanted: Wanted) -> set[bytes]:
     return await log.replayed(since=wanted.since if isinstance(wanted, Filter) else None)
 
 
-def _letters(log: LetterLog, wanted: Wanted) -> AsyncIterator[Letter]:
+def _dead_letters(log: DeadLetterReader, wanted: Wanted) -> AsyncIterator[StoredDeadLetter]:
     if isinstance(wanted, Filter):
         return log.read(wanted)
-    return (letter async for r in log.at(wanted) if (letter := Letter.of(r)))
+    return (dead_letter async for r in log.at(wanted) if (dead_letter := StoredDeadLetter.of(r)))
