@@ -4,7 +4,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: demo test check chaos bench docs licenses sbom format clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test chaos check bench docs licenses sbom format clean
 
 .venv: pyproject.toml uv.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "streamapp needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -12,6 +13,9 @@ ARGS ?=
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	UV_PYTHON_DOWNLOADS=never $(BIN)/uv sync --quiet --frozen --inexact --all-extras --no-extra litellm
 	touch .venv
+
+help: ## this list; it is what `make` alone prints
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv ## run everything here: broker, worker, one record of every type
 	$(BIN)/streamapp demo $(ARGS)
@@ -42,9 +46,9 @@ licenses: .venv ## names what is not allowed; the list is docs/reference/licence
 sbom: .venv ## what a worker runs on, with hashes, as CycloneDX: sbom.cdx.json
 	$(BIN)/uv export --quiet --frozen --no-dev --all-extras --no-extra litellm --format cyclonedx1.5 --preview-features sbom-export --output-file sbom.cdx.json
 
-format: .venv
+format: .venv ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:
+clean: ## remove what make and the tests have built here
 	rm -rf .venv .kafka data
