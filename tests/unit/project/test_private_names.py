@@ -1,0 +1,256 @@
+"""The private names of Faust, mode, aiokafka and aiohttp that the code uses.
+
+An upgrade that moves one fails here by its name; docs/faust-private.md is the list for readers.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import streamapp
+
+# The first test imports the whole package and parses Faust.
+pytestmark = pytest.mark.timeout(60)
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs" / "faust-private.md"
+LIBRARIES = ("faust", "mode", "aiokafka", "aiohttp")
+#: Name -> class that defines it, and how: a method that the library calls (``called``, which ours
+#: replaces), one that ours calls (``method``), or an attribute that it sets (``set``).
+PRIVATE = {
+    "_acked": ("faust.transport.consumer:Consumer", "set"),
+    "_acked_index": ("faust.transport.consumer:Consumer", "set"),
+    "_add_gap": ("faust.transport.consumer:Consumer", "called"),
+    "_changelog_topic_name": ("faust.tables.base:Collection", "called"),
+    "_commit_offsets": ("faust.transport.consumer:Consumer", "method"),
+    "_committed_offset": ("faust.transport.consumer:Consumer", "set"),
+    "_create_directories": ("faust.app.base:App", "called"),
+    "_create_worker_consumer": (
+        "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread",
+        "called",
+    ),
+    "_current_request": ("aiohttp.web:RequestHandler", "set"),
+    "_db_for_partition": ("faust.stores.rocksdb:Store", "method"),
+    "_dbs": ("faust.stores.rocksdb:Store", "set"),
+    "_enabled_blueprints": ("faust.web.base:Web", "called"),
+    "_fetch_max_wait_ms": ("aiokafka:AIOKafkaConsumer", "set"),
+    "_force_close": ("aiohttp.web:RequestHandler", "set"),
+    "_make_server": ("aiohttp.web_runner:BaseRunner", "called"),
+    "_new_consumer": ("faust.app.base:App", "called"),
+    "_new_consumer_thread": ("faust.transport.consumer:ThreadDelegateConsumer", "called"),
+    "_new_offset": ("faust.transport.consumer:Consumer", "called"),
+    "_new_store_by_url": ("faust.tables.base:Collection", "called"),
+    "_new_web": ("faust.app.base:App", "called"),
+    "_on_partitions_assigned": ("faust.app.base:App", "method"),
+    "_on_partitions_revoked": ("faust.app.base:App", "called"),
+    "_on_rebalance_when_stopped": ("faust.app.base:App", "called"),
+    "_open_for_partition": ("faust.stores.rocksdb:Store", "called"),
+    "_redirect_stdouts": ("mode.worker:Worker", "method"),
+    "_runner": ("faust.web.drivers.aiohttp:Web", "set"),
+    "_seek": ("faust.transport.consumer:Consumer", "called"),
+    "_set_current_event": ("faust.streams:Stream", "method"),
+    "_setup_logging": ("mode.worker:Worker", "called"),
+    "_thread": ("faust.transport.consumer:ThreadDelegateConsumer", "set"),
+    "_versions": ("aiokafka.conn:AIOKafkaConnection", "set"),
+}
+#: Without an underscore, and in no documentation either.
+UNPROMISED = {
+    "active_offsets": ("faust.tables.recovery:Recovery", "set"),
+    "apply_changelog_batch": ("faust.tables.base:Collection", "called"),
+    "completed": ("faust.tables.recovery:Recovery", "set"),
+    "external_topic_distribution": (
+        "faust.assignor.partition_assignor:PartitionAssignor",
+        "method",
+    ),
+    "on_changelog_event": ("faust.tables.base:Collection", "called"),
+    "on_rebalance_end": ("faust.app.base:App", "called"),
+    "on_recovery_completed": ("faust.tables.base:Collection", "called"),
+    "perform_seek": ("faust.transport.consumer:Consumer", "method"),
+    "set_persisted_offset": ("faust.stores.rocksdb:Store", "method"),
+    "wait_first": ("mode.services:Service", "called"),
+}
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def modules() -> Iterator[ModuleType]:
+    """Yield every module of the package but the two that start a worker."""
+    for found in pkgutil.walk_packages(streamapp.__path__, "streamapp."):
+        if found.name not in ("streamapp.app", "streamapp.__main__"):
+            yield importlib.import_module(found.name)
+
+
+def is_name(node: ast.AST, *names: str) -> bool:
+    return isinstance(node, ast.Name) and node.id in names
+
+
+def is_super(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and is_name(node.func, "super")
+
+
+def names_on_foreign_objects(tree: ast.AST) -> Iterator[str]:
+    """Yield private attributes of anything but ``self``; ``os._exit`` is documented."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or not is_private(node.attr):
+            continue
+        if not is_name(node.value, "self", "cls", "os") and not is_super(node.value):
+            yield node.attr
+
+
+def class_nodes(tree: ast.AST) -> list[ast.ClassDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+
+
+def names_of_bases(node: ast.ClassDef) -> Iterator[str]:
+    """Yield the private names that a class defines, or reads from itself."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef) and is_private(inner.name):
+            yield inner.name
+        elif (
+            isinstance(inner, ast.Attribute)
+            and is_private(inner.attr)
+            and is_name(inner.value, "self")
+        ):
+            yield inner.attr
+
+
+@cache
+def parsed(path: str) -> ast.Module:
+    return ast.parse(Path(path).read_text())
+
+
+@cache
+def names_set_by(owner: type) -> set[str]:
+    """Return the attributes that the class itself assigns or declares."""
+    found = set(vars(owner)) | set(vars(owner).get("__annotations__", ()))
+    bodies = [
+        node for node in class_nodes(parsed(inspect.getfile(owner))) if node.name == owner.__name__
+    ]
+    return found | {
+        inner.attr
+        for node in bodies
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.Attribute)
+        and isinstance(inner.ctx, ast.Store)
+        and is_name(inner.value, "self")
+    }
+
+
+@cache
+def called_in(library: str) -> set[str]:
+    """Return the attributes that a library's code reads from anything but ``super()``."""
+    file = importlib.import_module(library).__file__
+    trees = [parsed(str(path)) for path in Path(str(file)).parent.rglob("*.py")]
+    return {
+        node.attr
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and not is_super(node.value)
+    }
+
+
+def foreign_bases(module: ModuleType, node: ast.ClassDef) -> list[type]:
+    """Return the library's classes among the bases; also of a class inside a function."""
+    names = [ast.unparse(base).partition("[")[0] for base in node.bases]
+    known = {**vars(module)}
+    classes = []
+    for name in names:
+        found: Any = known.get(name.partition(".")[0])
+        for part in name.split(".")[1:]:
+            found = getattr(found, part, None)
+        if inspect.isclass(found):
+            classes += found.__mro__
+    return [one for one in dict.fromkeys(classes) if one.__module__.partition(".")[0] in LIBRARIES]
+
+
+@cache
+def in_use() -> Mapping[str, set[str]]:
+    """Return private name of a library -> files of ours that use it."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for module in modules():
+        path = Path(inspect.getfile(module))
+        tree = parsed(str(path))
+        file = str(path.relative_to(ROOT))
+        own = {name for node in class_nodes(tree) for name in names_of_bases(node)} - PRIVATE.keys()
+        for name in names_on_foreign_objects(tree):
+            if name not in own:
+                found[name].add(file)
+        for node in class_nodes(tree):
+            bases = foreign_bases(module, node)
+            for name in names_of_bases(node):
+                if any(name in names_set_by(base) for base in bases):
+                    found[name].add(file)
+    return dict(found)
+
+
+def rows() -> dict[str, set[str]]:
+    """Return name -> files, as the page's first table says."""
+    table = PAGE.read_text().partition("## Private")[2].partition("\n## ")[0]
+    found = {}
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `"):
+            found[cells[0].strip("`")] = {
+                f"streamapp/{name}" for name in re.findall(r"`([\w/]+\.py)`", cells[2])
+            }
+    return found
+
+
+def owner_of(path: str) -> type:
+    module, _, name = path.partition(":")
+    owner: type = getattr(importlib.import_module(module), name)
+    return owner
+
+
+def test_every_private_name_in_use_is_listed() -> None:
+    """A new use of a library's private name needs a row here and on the page."""
+    assert set(in_use()) == set(PRIVATE)
+
+
+def test_the_page_names_the_files_that_use_each() -> None:
+    """What readers are told is what the code does."""
+    assert rows() == in_use()
+
+
+def test_the_page_names_tests_that_exist() -> None:
+    """Each file of tests that the page points to is there."""
+    named = set(re.findall(r"`(tests/[\w/]+\.py)`", PAGE.read_text()))
+
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("name", [*PRIVATE, *UNPROMISED])
+def test_the_library_still_has(name: str) -> None:
+    """The class defines or sets it; what ours replaces is still called by the library."""
+    path, kind = {**PRIVATE, **UNPROMISED}[name]
+    owner = owner_of(path)
+
+    assert name in names_set_by(owner), f"{path} has no {name}"
+    if kind == "called":
+        library = owner.__module__.partition(".")[0]
+        assert name in called_in(library), f"nothing in {library} calls {name} any more"
+
+
+@pytest.mark.parametrize("name", [name for name, (_, kind) in PRIVATE.items() if kind == "called"])
+def test_what_replaces_it_takes_what_the_library_hands_over(name: str) -> None:
+    """Our method has the parameters of the one that it replaces, in their order."""
+    theirs = list(inspect.signature(getattr(owner_of(PRIVATE[name][0]), name)).parameters)
+    for file in in_use()[name]:
+        for node in ast.walk(parsed(str(ROOT / file))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+                ours = [argument.arg for argument in node.args.args]
+
+                assert len(ours) == len(theirs), f"{file}: {name}({', '.join(theirs)})"
