@@ -85,17 +85,21 @@ def create_app(
         providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
     metrics = metrics or Metrics()
     traced = traces(settings)
-    providers = {
-        name: traced.provider(name, Metered(provider, name=name, meter=metrics))
-        for name, provider in providers.items()
-    }
     app = faust_app(settings, middlewares=traced.middlewares)
     watch_faust(app, metrics.registry)
     emitter = Emitter(lambda *record: app.producer.send(*record))
     answers = _answers(app, settings, lambda partitions: ledger.rebuild(partitions))
     ledger = _ledger(app, settings, emitter, answers)
     costs = Costs(app, settings, metrics=metrics, ledger=ledger)
-    routes = Routes(settings, providers, economy=costs.economy, observer=traced.observer(metrics))
+    routes = Routes(
+        settings,
+        providers,
+        economy=costs.economy,
+        observed=lambda name, attempt: traced.provider(
+            name, Metered(attempt, name=name, meter=metrics)
+        ),
+        observer=traced.observer(metrics),
+    )
     metrics.watch_each(
         "breaker_state",
         "0 closed, 1 half open, 2 open: of a provider's worst target.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from streamapp.errors import ConfigurationError
 from streamapp.llm.observer import CallObserver
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.llm.traced import TracedObserver, TracedProvider
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.processors.traced import TracedRouter
@@ -44,7 +44,7 @@ def traces(settings: Settings) -> "Untraced":
 class Untraced:
     """Traces are off."""
 
-    def provider(self, name: str, provider: LLMProvider) -> LLMProvider:
+    def provider(self, name: str, provider: Completer) -> Completer:
         """Return what attempts at a provider go through."""
         return provider
 
@@ -84,7 +84,7 @@ class Traced(Untraced):
         self._tracing = tracing
         self._settings = settings
 
-    def provider(self, name: str, provider: LLMProvider) -> LLMProvider:
+    def provider(self, name: str, provider: Completer) -> Completer:
         """Put each attempt into a span."""
         settings = self._settings.providers[name]
         return TracedProvider(provider, name=name, settings=settings, tracing=self._tracing)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from streamapp.errors import Failure, PromptError
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.records.response import NO_USAGE, Usage
 
 Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
@@ -49,10 +49,10 @@ class LLMClient:
     def __init__(
         self,
         *,
-        provider: LLMProvider,
+        provider: Completer,
         call: Call,
         prompt: RenderedPrompt | None = None,
-        embedder: LLMProvider | None = None,
+        embedder: Completer | None = None,
     ) -> None:
         """Make the client of one record.
 
@@ -120,7 +120,7 @@ class LLMClient:
         vectors: list[list[float]] = await self._complete(call, self._embedder)
         return vectors
 
-    async def _complete(self, call: Call, provider: LLMProvider | None = None) -> Any:
+    async def _complete(self, call: Call, provider: Completer | None = None) -> Any:
         if self._has_asked:
             call.deadline.invest()
         self._has_asked = True

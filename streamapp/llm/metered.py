@@ -6,7 +6,7 @@ from typing import Protocol
 
 from streamapp.errors import ProviderError
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 
 
 class Meter(Protocol):
@@ -27,7 +27,7 @@ class Metered:
 
     def __init__(
         self,
-        provider: LLMProvider,
+        provider: Completer,
         *,
         name: str,
         meter: Meter,
@@ -54,7 +54,3 @@ class Metered:
             spent_s = self._clock() - started_at
             self._meter.called(self._name, call.model, outcome, spent_s)
         return completion
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()

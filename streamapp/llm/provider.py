@@ -1,11 +1,11 @@
-"""The seam between streamapp and a vendor; policies implement it too, around one another."""
+"""The seam between streamapp and a vendor; policies are the same, around one another."""
 
 from typing import Protocol
 
 from streamapp.llm.completion import Call, Completion
 
 
-class LLMProvider(Protocol):
+class Completer(Protocol):
     """Anything that answers a call: a vendor's adapter, or a policy around one."""
 
     async def complete(self, call: Call) -> Completion:
@@ -16,6 +16,10 @@ class LLMProvider(Protocol):
             Failure: A policy gave up for its own reason.
         """
         ...
+
+
+class LLMProvider(Completer, Protocol):
+    """A vendor's adapter, which holds connections; whoever built it closes it."""
 
     async def aclose(self) -> None:
         """Release connections; the object is not used afterwards."""

@@ -4,7 +4,7 @@ import asyncio
 
 from streamapp.errors import ProviderTimeout
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 
 
 class TimeLimited:
@@ -13,7 +13,7 @@ class TimeLimited:
     It sits inside every policy that waits, so that only the attempt itself is timed.
     """
 
-    def __init__(self, provider: LLMProvider, *, name: str, timeout_s: float) -> None:
+    def __init__(self, provider: Completer, *, name: str, timeout_s: float) -> None:
         self._provider = provider
         self._name = name
         self._timeout_s = timeout_s
@@ -35,7 +35,3 @@ class TimeLimited:
                 f"{self._name}: no complete answer within {max(limit_s, 0):.2f} s",
                 provider=self._name,
             ) from error
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()

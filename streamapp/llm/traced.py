@@ -12,7 +12,7 @@ from yarl import URL
 from streamapp.errors import Failure
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.observer import CallObserver
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.settings import ProviderKind, ProviderSettings
 
 if TYPE_CHECKING:  # an extra
@@ -40,7 +40,7 @@ class TracedProvider:
     """
 
     def __init__(
-        self, provider: LLMProvider, *, name: str, settings: ProviderSettings, tracing: "Tracing"
+        self, provider: Completer, *, name: str, settings: ProviderSettings, tracing: "Tracing"
     ) -> None:
         self._provider = provider
         self._tracing = tracing
@@ -71,10 +71,6 @@ class TracedProvider:
             if tracing.captures_content and call.operation == "chat":
                 span.set(_answer(completion))
         return completion
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
 
 
 class TracedObserver:

@@ -217,9 +217,6 @@ class _Route:
         route = self._routes.resolve(self._model, operation=call.operation)
         return await route.complete(call)
 
-    async def aclose(self) -> None:
-        """Nothing of its own to close."""
-
 
 def _failure_of(error: Exception, processor: Processor) -> Failure:
     """Return what a processor raised, alone or in a task group, as a failure."""

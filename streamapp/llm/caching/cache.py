@@ -14,7 +14,7 @@ import orjson
 
 from streamapp.llm.chunks import give_whole
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.llm.schemas.schema import Schemas
 
 
@@ -105,7 +105,7 @@ class Cached:
 
     def __init__(
         self,
-        provider: LLMProvider,
+        provider: Completer,
         *,
         tiers: Sequence[CacheTier],
         ttl_s: float,
@@ -137,10 +137,6 @@ class Cached:
         for tier in self._tiers:
             await tier.set(call.fingerprint, value, ttl_s=self._ttl_of(call))
         return completion.but(fingerprint=call.fingerprint)
-
-    async def aclose(self) -> None:
-        """Close the provider; the tiers belong to whoever made them."""
-        await self._provider.aclose()
 
     async def _find(self, call: Call) -> Completion | None:
         for position, tier in enumerate(self._tiers):

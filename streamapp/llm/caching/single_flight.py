@@ -13,7 +13,7 @@ from streamapp.llm.caching.joint_deadline import JointDeadline
 from streamapp.llm.chunks import ChunkSink, give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.records.response import Usage
 
 #: The last deadline ends the call itself and lets it say why; a timer for another comes later.
@@ -35,7 +35,7 @@ class SingleFlight:
         fingerprints: Of the route.
     """
 
-    def __init__(self, provider: LLMProvider, *, fingerprints: Fingerprints) -> None:
+    def __init__(self, provider: Completer, *, fingerprints: Fingerprints) -> None:
         self._provider = provider
         self._fingerprints = fingerprints
         self._flights: dict[str, _Flight] = {}
@@ -59,15 +59,11 @@ class SingleFlight:
             if flight.is_over and self._flights.get(fingerprint) is flight:
                 del self._flights[fingerprint]
 
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
-
 
 class _Flight:
     """One shared call and the line of those who wait for it."""
 
-    def __init__(self, provider: LLMProvider, call: Call, fingerprint: str) -> None:
+    def __init__(self, provider: Completer, call: Call, fingerprint: str) -> None:
         self._deadline = JointDeadline()
         self._relay = _Relay() if call.chunks else None
         shared = call.but(deadline=self._deadline, chunks=self._relay, fingerprint=fingerprint)

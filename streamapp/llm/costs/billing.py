@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import Prices, added_usd
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.records.response import Usage
 from streamapp.records.usage import UsageRecord
 
@@ -41,7 +41,7 @@ class Billed:
 
     def __init__(
         self,
-        provider: LLMProvider,
+        provider: Completer,
         *,
         prices: Prices,
         payers: Sequence[Callable[[Bill], None]] = (),
@@ -63,10 +63,6 @@ class Billed:
         for pay in self._payers:
             pay(bill)
         return completion.but(cost_usd=cost_usd)
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from streamapp.errors import BudgetExceeded
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.billing import NAME_LIMIT, Bill
 from streamapp.llm.costs.spend import Account, Amounts, Spend
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.settings import BudgetSettings
 
 log = structlog.get_logger(__name__)
@@ -144,10 +144,10 @@ class Budgeted:
 
     def __init__(
         self,
-        provider: LLMProvider,
+        provider: Completer,
         *,
         budgets: Budgets,
-        substitute: Callable[[str], LLMProvider],
+        substitute: Callable[[str], Completer],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._provider = provider
@@ -177,10 +177,6 @@ class Budgeted:
             return await self._provider.complete(call)
         completion = await self._substitute(model).complete(call)
         return replace(completion, is_substitute=True)
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
 
 
 def _bounded(tenant: str) -> str:

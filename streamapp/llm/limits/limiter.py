@@ -9,7 +9,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
 from streamapp.llm.limits.token_bucket import Bucket
 from streamapp.llm.limits.token_estimate import TokenEstimate
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.settings import ProviderSettings
 
 #: What we keep below a limit: requests do not arrive as evenly as they are sent, and a new
@@ -244,7 +244,7 @@ class ProviderLimits:
             sleep=sleep,
         )
 
-    def around(self, provider: LLMProvider) -> "Limited":
+    def around(self, provider: Completer) -> "Limited":
         """Return ``provider`` behind these limits."""
         return Limited(
             provider,
@@ -263,7 +263,7 @@ class Limited:
 
     def __init__(
         self,
-        provider: LLMProvider,
+        provider: Completer,
         *,
         limiter: Limiter,
         learner: PaceLearner,
@@ -312,10 +312,6 @@ class Limited:
             limiter.release(excess)
             if learner.rate_per_s != UNLIMITED:
                 limiter.adjust()
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
 
     def _hear(self, hints: RateHints, used: int) -> None:
         """Slow down to what the provider says; ``used`` tokens make one request."""

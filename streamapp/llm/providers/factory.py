@@ -8,18 +8,16 @@ from streamapp.llm.providers.azure_openai import AzureOpenAIProvider
 from streamapp.llm.providers.litellm import LiteLLMProvider, import_litellm
 from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.llm.providers.openai import OpenAIProvider
-from streamapp.llm.timeout import TimeLimited
 from streamapp.settings import ProviderKind, ProviderSettings
 
 
 def build_provider(name: str, settings: ProviderSettings) -> LLMProvider:
-    """Return the provider ``name`` of the settings, each attempt limited in time.
+    """Return the provider ``name`` of the settings.
 
     Raises:
         ConfigurationError: One of its settings is wrong, or what its kind needs is not installed.
     """
-    provider = _BUILDERS[settings.kind](name, settings)
-    return TimeLimited(provider, name=name, timeout_s=settings.timeout_s)
+    return _BUILDERS[settings.kind](name, settings)
 
 
 def _key(settings: ProviderSettings) -> str | None:

@@ -15,7 +15,7 @@ from streamapp.errors import (
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 
 log = structlog.get_logger(__name__)
 
@@ -164,7 +164,7 @@ class Breaker:
 class Guarded:
     """Calls ``provider`` as far as the breaker of its target lets it."""
 
-    def __init__(self, provider: LLMProvider, *, breaker: Breaker) -> None:
+    def __init__(self, provider: Completer, *, breaker: Breaker) -> None:
         self._provider = provider
         self._breaker = breaker
 
@@ -205,10 +205,6 @@ class Guarded:
             breaker.end_probe(probe)
         breaker.succeeded()
         return completion
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
 
 
 def _is_outage(error: Failure) -> bool:

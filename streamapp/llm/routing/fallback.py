@@ -18,7 +18,7 @@ from streamapp.errors import (
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.llm.routing.breaker import Breaker
 
 _POLL_INTERVAL_S = 0.25
@@ -41,7 +41,7 @@ _SPECIAL = (ContextLengthExceeded, ContentFiltered)
 class Candidate:
     """One target: its policies, and the breaker among them."""
 
-    provider: LLMProvider
+    provider: Completer
     breaker: Breaker
 
 
@@ -135,11 +135,6 @@ class Fallback:
             async with self._line:
                 while wait_s := min(candidate.breaker.wait_s() for candidate in candidates):
                     await self._sleep(min(wait_s, _POLL_INTERVAL_S))
-
-    async def aclose(self) -> None:
-        """Close every target."""
-        for candidate in [*self._candidates, *self._context_length, *self._content_filter]:
-            await candidate.provider.aclose()
 
 
 def _final(last: Failure, targets: int) -> Failure:

@@ -17,7 +17,7 @@ from streamapp.errors import (
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Retrying:
 
     def __init__(
         self,
-        provider: LLMProvider,
+        provider: Completer,
         *,
         limits: RetryLimits | None = None,
         rng: Random | None = None,
@@ -151,10 +151,6 @@ class Retrying:
         wish_s = getattr(_error_of(state), "retry_after_s", None) or 0.0
         jitter_s = backoff_s(state.attempt_number, limits=self._limits, rng=self._rng)
         return min(wish_s, self._limits.retry_after_cap_s) + jitter_s
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
 
 
 def _is_retryable(error: BaseException) -> bool:

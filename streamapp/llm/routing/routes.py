@@ -7,35 +7,17 @@ from functools import partial
 from random import Random
 
 from streamapp.errors import ConfigurationError, InvalidRecord
-from streamapp.llm.completion import Call, Completion, Operation
+from streamapp.llm.completion import Operation
 from streamapp.llm.limits.limiter import Limiter, ProviderLimits
 from streamapp.llm.observer import CallObserver, Unobserved
-from streamapp.llm.provider import LLMProvider
-from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
-from streamapp.llm.routing.economy import Economy, scope_of
-from streamapp.llm.routing.fallback import Candidate, Fallback
-from streamapp.llm.routing.retry import Retrying, RetryLimits
-from streamapp.llm.schemas.schema import Schemas
-from streamapp.llm.schemas.structured import Structured
+from streamapp.llm.provider import Completer, LLMProvider
+from streamapp.llm.routing.breaker import BreakerLimits
+from streamapp.llm.routing.economy import Economy
+from streamapp.llm.routing.policies import Observed, Policies, unobserved
+from streamapp.llm.routing.retry import RetryLimits
 from streamapp.settings import ModelSettings, Settings
 
 DEFAULT = "default"
-
-
-class Target:
-    """One model of one provider: puts the model's name into the call."""
-
-    def __init__(self, provider: LLMProvider, model: str) -> None:
-        self._provider = provider
-        self._model = model
-
-    async def complete(self, call: Call) -> Completion:
-        """Answer ``call`` with this target's model."""
-        return await self._provider.complete(call.but(model=self._model))
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
 
 
 class Routes:
@@ -49,6 +31,7 @@ class Routes:
         limits: RetryLimits | None = None,
         breaker_limits: BreakerLimits | None = None,
         economy: Economy | None = None,
+        observed: Observed = unobserved,
         observer: CallObserver | None = None,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -62,6 +45,7 @@ class Routes:
             limits: Of the retries.
             breaker_limits: Of each target's breaker.
             economy: What shares, prices and budgets calls; None for none of it.
+            observed: Puts metrics and traces around each attempt at a provider.
             observer: Hears of waits and retries.
             rng: Source of jitter.
             clock: Monotonic, seconds.
@@ -94,48 +78,25 @@ class Routes:
             )
             for name, provider in settings.providers.items()
         }
-        self._candidates: dict[str, Candidate] = {}
-        schemas = Schemas()
-
-        def candidate(target: str) -> Candidate:
-            if target not in self._candidates:
-                name, _, model = target.partition("/")
-                breaker = Breaker(target, limits=breaker_limits or BreakerLimits(), clock=clock)
-                provider = economy.billed(providers[name]) if economy else providers[name]
-                limited = self._limits[name].around(Target(provider, model))
-                attempts = Retrying(
-                    Guarded(limited, breaker=breaker),
-                    limits=limits,
-                    rng=rng,
-                    sleep=sleep,
-                    on_retry=partial(observer.retried, name),
-                )
-                self._candidates[target] = Candidate(attempts, breaker)
-            return self._candidates[target]
-
-        def compose(route: ModelSettings) -> LLMProvider:
-            answering = Fallback(
-                [candidate(target) for target in route.targets],
-                context_length=[candidate(target) for target in route.context_length],
-                content_filter=[candidate(target) for target in route.content_filter],
-                sleep=sleep,
-            )
-            return Structured(answering, schemas=schemas)
-
-        def share(name: str, route: ModelSettings, answering: LLMProvider) -> LLMProvider:
-            if economy is None:
-                return answering
-            scope = scope_of(name, route, settings.providers)
-            return economy.shared(answering, scope=scope, substitute=composed.__getitem__)
-
-        composed = {name: compose(route) for name, route in settings.models.items()}
+        self._policies = Policies(
+            providers,
+            settings.providers,
+            limits=self._limits,
+            retries=limits,
+            breakers=breaker_limits,
+            economy=economy,
+            observed=observed,
+            observer=observer,
+            rng=rng,
+            clock=clock,
+            sleep=sleep,
+        )
         self._routes = {
-            name: share(name, route, composed[name]) for name, route in settings.models.items()
+            name: self._policies.around(name, route) for name, route in settings.models.items()
         }
         self._embed = self._routes[DEFAULT]
         if target := _embed_target(settings):
-            embed = ModelSettings(targets=[target])
-            self._embed = share("", embed, compose(embed))
+            self._embed = self._policies.around("", ModelSettings(targets=[target]))
 
     def set_share(self, share: float) -> None:
         """Keep only this worker's part of every limit, at every assignment of partitions.
@@ -151,12 +112,16 @@ class Routes:
 
     def impaired(self) -> Sequence[str]:
         """Return the targets that are taken for down, as ``provider/model``."""
-        return [name for name, candidate in self._candidates.items() if candidate.breaker.is_open]
+        return [
+            name
+            for name, candidate in self._policies.candidates.items()
+            if candidate.breaker.is_open
+        ]
 
     def breaker_states(self) -> Mapping[str, int]:
         """Return the state of each provider's worst target: 0 closed, 1 half open, 2 open."""
         states: dict[str, int] = {}
-        for target, candidate in self._candidates.items():
+        for target, candidate in self._policies.candidates.items():
             provider, _, _ = target.partition("/")
             states[provider] = max(states.get(provider, 0), candidate.breaker.state)
         return states
@@ -164,14 +129,14 @@ class Routes:
     @property
     def targets(self) -> tuple[str, ...]:
         """What may be called, as ``provider/model``."""
-        return tuple(self._candidates)
+        return tuple(self._policies.candidates)
 
     @property
     def names(self) -> tuple[str, ...]:
         """What a record's ``model`` may name."""
         return tuple(self._routes)
 
-    def resolve(self, name: str | None, *, operation: Operation = "chat") -> LLMProvider:
+    def resolve(self, name: str | None, *, operation: Operation = "chat") -> Completer:
         """Return what answers calls for the model ``name``, policies included.
 
         Args:

@@ -10,7 +10,7 @@ import orjson
 from streamapp.errors import Failure, OutputInvalid
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd
-from streamapp.llm.provider import LLMProvider
+from streamapp.llm.provider import Completer
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.records.response import Usage
 
@@ -26,7 +26,7 @@ class Structured:
     asks are summed.
     """
 
-    def __init__(self, provider: LLMProvider, *, schemas: Schemas, reasks: int = 2) -> None:
+    def __init__(self, provider: Completer, *, schemas: Schemas, reasks: int = 2) -> None:
         self._provider = provider
         self._schemas = schemas
         self._reasks = reasks
@@ -74,10 +74,6 @@ class Structured:
         misfit = OutputInvalid(f"no answer fits the schema in {1 + self._reasks} asks: {reason}")
         misfit.attempts = attempts
         raise misfit
-
-    async def aclose(self) -> None:
-        """Close the provider."""
-        await self._provider.aclose()
 
 
 def _parse(text: str) -> Any:

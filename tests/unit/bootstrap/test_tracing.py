@@ -86,7 +86,8 @@ class Worker:
         self.metrics, self.llm, clock = Metrics(), FakeProvider(), FakeClock()
         routes = Routes(
             self.settings,
-            {"fake": self.traced.provider("fake", self.llm)},
+            {"fake": self.llm},
+            observed=self.traced.provider,
             observer=self.traced.observer(self.metrics),
             sleep=clock.sleep,
         )

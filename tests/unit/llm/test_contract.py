@@ -11,7 +11,7 @@ import pytest
 
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
-from streamapp.llm.routing.routes import Target
+from streamapp.llm.routing.policies import Target
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.settings import ProviderSettings
 from tests.fakes import FakeProvider, TakenChunks
@@ -41,7 +41,15 @@ def made(kind: str, server: FakeLLM) -> LLMProvider:
     if kind == "fake":
         return FakeProvider("mine")
     provider = build_provider("mine", ProviderSettings(**settings[kind]))
-    return Target(provider, "openai/m") if kind == "litellm" else provider
+    return Named(provider) if kind == "litellm" else provider
+
+
+class Named:
+    """A provider whose calls all name a model that litellm knows the vendor of."""
+
+    def __init__(self, provider: LLMProvider) -> None:
+        self.aclose = provider.aclose
+        self.complete = Target(provider, "openai/m").complete
 
 
 @pytest.fixture(params=CHAT_KINDS)

@@ -1,12 +1,11 @@
 """Providers by their configured kind."""
 
-import asyncio
 import contextlib
 import sys
 
 import pytest
 
-from streamapp.errors import ConfigurationError, ProviderTimeout
+from streamapp.errors import ConfigurationError
 from streamapp.llm.providers.factory import build_provider
 from streamapp.settings import ProviderSettings
 from tests.support.fakellm import FakeLLM
@@ -21,17 +20,11 @@ async def test_offline_answers_by_its_configured_name() -> None:
 
 
 async def test_openai_takes_its_settings(server: FakeLLM) -> None:
-    """The kind `openai` calls its base URL, within its timeout."""
-    server.script({}, {"hang": "headers"})
-    settings = ProviderSettings(kind="openai", base_url=server.base_url, timeout_s=0.2)
+    """The kind `openai` calls its base URL."""
+    settings = ProviderSettings(kind="openai", base_url=server.base_url)
 
-    async with (
-        contextlib.aclosing(build_provider("mine", settings)) as provider,
-        asyncio.timeout(5),
-    ):
+    async with contextlib.aclosing(build_provider("mine", settings)) as provider:
         assert (await provider.complete(chat())).provider == "mine"
-        with pytest.raises(ProviderTimeout):
-            await provider.complete(chat())
 
 
 def test_litellm_where_it_is_missing_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:

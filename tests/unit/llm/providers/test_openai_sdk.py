@@ -57,12 +57,10 @@ async def sdk_error(base_url: str, **fields: Any) -> openai.OpenAIError:
 
 async def our_error(base_url: str, *, timeout_s: float = 5) -> ProviderError:
     """Return what our provider raises."""
-    provider = TimeLimited(
-        OpenAIProvider("mine", base_url=base_url), name="mine", timeout_s=timeout_s
-    )
-    async with contextlib.aclosing(provider):
+    async with contextlib.aclosing(OpenAIProvider("mine", base_url=base_url)) as provider:
+        limited = TimeLimited(provider, name="mine", timeout_s=timeout_s)
         with pytest.raises(ProviderError) as caught:
-            await provider.complete(chat())
+            await limited.complete(chat())
     return caught.value
 
 
