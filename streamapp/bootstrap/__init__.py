@@ -106,6 +106,11 @@ def create_app(
         label="provider",
         read=routes.breaker_states,
     )
+    metrics.watch(
+        "partitions_unreadable",
+        "Partitions that are held, since a batch in them cannot be read.",
+        lambda: len(app.unreadable()),
+    )
     prompts = _prompts(app, settings)
     variants = Variants()
     example_topic = ExampleTopic(settings)
@@ -226,6 +231,7 @@ def create_app(
             *costs.impaired(),
             *examples.impaired(),
             *answers.impaired(),
+            *app.unreadable(),
         ],
     )
     install(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from streamapp.errors import Failure, InvalidRecord, TooLarge
+from streamapp.records.framing import without_mark
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 
 
@@ -18,9 +19,9 @@ class Line:
 
 
 def read_lines(file: IO[bytes]) -> Iterator[Line]:
-    """Yield the lines that hold something."""
+    """Yield the lines that hold something, without a byte order mark before them."""
     for number, line in enumerate(file, 1):
-        value = line.strip()
+        value = without_mark(line).strip()
         if value:
             yield Line(number, value)
 

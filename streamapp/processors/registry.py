@@ -17,6 +17,7 @@ from streamapp.errors import (
 )
 from streamapp.llm.client import LLMClient
 from streamapp.records.codec import parse, validate
+from streamapp.records.framing import envelope_of
 from streamapp.records.request import Request
 
 R = TypeVar("R", bound=Request)
@@ -154,7 +155,12 @@ class Registry:
             InternalError: A validator of the record class has a bug.
         """
         fields = parse(value)
-        record = self.processor_for(_type_of(fields)).record
+        try:
+            record = self.processor_for(_type_of(fields)).record
+        except Failure as failure:
+            if envelope := envelope_of(fields):
+                raise type(failure)(envelope) from None
+            raise
         try:
             return validate(record, cast("bytes", value))
         except Failure:

@@ -12,6 +12,7 @@ import jiter
 from pydantic import ValidationError
 
 from streamapp.errors import InvalidRecord, Undecodable
+from streamapp.records.framing import frame_of, without_mark
 from streamapp.records.problems import describe
 from streamapp.records.request import ID_LIMIT, Request
 
@@ -30,7 +31,7 @@ def parse(value: bytes | None) -> dict[str, Any]:
     """
     if not value:
         raise Undecodable("the value is empty: send a JSON object")
-    fields = _json(value)
+    fields = _json(without_mark(value))
     if type(fields) is not dict:
         raise InvalidRecord("the record is JSON, but no object: send {...}")
     return fields
@@ -44,7 +45,7 @@ def validate(record: type[R], value: bytes) -> R:
     """
     try:
         # Strict and from bytes: JSON's own types only ("50" is no number), yet dates are text.
-        return record.__pydantic_validator__.validate_json(value, strict=True)  # type: ignore[no-any-return]  # typed Any by pydantic
+        return record.__pydantic_validator__.validate_json(without_mark(value), strict=True)  # type: ignore[no-any-return]  # typed Any by pydantic
     except ValidationError as error:
         problem = describe(error, record)
     # Raised outside of the block: pydantic's error holds the record's values.
@@ -68,6 +69,7 @@ def _json(value: bytes) -> Any:
         if reason.startswith("Detected duplicate key"):
             reason = "an object has the same key twice"
         problem = f"the value is not strict JSON in UTF-8: {reason} at {place}"
+        problem = frame_of(value) or problem
     else:
         if not _PERHAPS_HUGE.search(value) or _is_finite(fields):
             return fields

@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     """For people, or one JSON object a line."""
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How brokers are spoken to."""
+    kafka_isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"
+    """Which records of transactional producers are read: those of finished transactions, or all."""
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     """How the worker proves who it is."""
     kafka_sasl_username: str = ""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from streamapp.errors import Kind
 from streamapp.records.codec import parse
+from streamapp.records.framing import without_mark
 from streamapp.records.problems import describe, escape
 from streamapp.web.errors import STATUS, Refusal
 
@@ -82,7 +83,7 @@ def read(model: type[M], body: bytes) -> M:
     """
     parse(body)
     try:
-        return model.model_validate_json(body, strict=True)
+        return model.model_validate_json(without_mark(body), strict=True)
     except ValidationError as error:
         problem = describe(error, model)
         first = error.errors(include_url=False, include_input=False)[0]["loc"]

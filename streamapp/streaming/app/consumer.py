@@ -12,12 +12,14 @@ from functools import partial
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
+from aiokafka.errors import ConsumerStoppedError
 from faust.streams import Stream
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
-from faust.types import TP, TopicT
+from faust.types import TP, ConsumerMessage, TopicT
 from mode import Service
 from mode.services import WaitArgT, WaitResults
 
+from streamapp.streaming.app.fetched_records import FetchedRecords
 from streamapp.streaming.app.ordered_commits import OrderedCommits
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.
@@ -89,15 +91,68 @@ class Consumer(FastHandOver, OrderedCommits):
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    @property
+    def fetched(self) -> FetchedRecords:
+        """What the client's thread knows of the log."""
+        return cast(_ConsumerThread, self._thread).fetched
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        message = super()._to_message(tp, record)
+        follows = getattr(record, "follows", None)
+        if follows is not None:
+            message.follows = follows  # type: ignore[attr-defined]  # read by the window
+        return message
+
+    def hole_at_end(self, tp: TP, offset: int) -> int | None:
+        """Return the end of the hole that ``offset`` lies in, where no record was seen behind."""
+        begin, end = self.fetched.tail.get(tp, (0, 0))
+        return end if begin <= offset < end else None
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget what is known of other partitions' logs."""
+        self.fetched.forget_others(assigned)
+        await super().on_partitions_assigned(assigned, generation_id)
+
 
 class _ConsumerThread(AIOKafkaConsumerThread):
-    """Faust's thread of the client, with a shorter wait."""
+    """Faust's thread of the client: a shorter wait, an isolation level, and a reader of our own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fetched = FetchedRecords()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaClient:
         client = super()._create_worker_consumer(transport)
-        # Read when it starts; Faust has no setting for it.
+        # Read when it starts; Faust has no setting for either.
         client._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        client._isolation_level = cast(Any, self.app).settings.kafka_isolation
         return client
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaClient,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Any:
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():
+            return await self.fetched.take(
+                consumer, active_partitions, timeout_s=timeout or 0.0, limit=max_records
+            )
+
+    def highwater(self, tp: TP) -> int:
+        """Return the partition's end for this reader: an open transaction lies behind it."""
+        client = self._ensure_consumer()
+        end = client.highwater(tp)
+        if client._isolation_level != "read_committed":
+            return end  # type: ignore[no-any-return]  # aiokafka has no types
+        stable = client.last_stable_offset(tp)
+        return end if stable is None or stable < 0 else stable  # type: ignore[no-any-return]  # likewise
 
 
 class _Started:

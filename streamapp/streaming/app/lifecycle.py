@@ -142,6 +142,16 @@ class StreamApp(faust.App):
         offsets = {tp.partition: self.committed(tp) for tp in self.window.partitions}
         return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
+    def unreadable(self) -> list[str]:
+        """Return the partitions that are held since a batch in them cannot be read."""
+        if self._consumer is None:
+            return []
+        held = dict(self._kafka.fetched.unreadable)  # another thread writes it
+        return [
+            f"{tp.topic}-{tp.partition} cannot be read at offset {what.offset}: {what.reason}"
+            for tp, what in sorted(held.items())
+        ]
+
     def peer_urls(self) -> list[str]:
         """Return the web addresses of the group's other workers, as of the last assignment."""
         own = str(self.conf.canonical_url)
@@ -263,6 +273,10 @@ class StreamApp(faust.App):
         if not self.window.is_open or self.rebalancing or self.window.is_full:
             self._stalled.clear()
             return
+        for tp, partition in self.window.partitions.items():
+            hole_end = self._kafka.hole_at_end(tp, partition.expected)
+            if hole_end is not None and not len(partition):
+                partition.pass_hole(hole_end)
         for tp, offset in self._stalled.due(self.window.partitions, self.consumer.highwater):
             log.info("window.stall_sought", partition=tp.partition, offset=offset)
             await self.consumer.seek(tp, offset)

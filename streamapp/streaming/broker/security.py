@@ -43,6 +43,7 @@ def log_reader_options(settings: Settings) -> dict[str, Any]:
         **kafka_client_options(settings),
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
+        "isolation_level": settings.kafka_isolation,
     }
 
 

@@ -36,6 +36,11 @@ class Verdict(Enum):
     BEYOND_GAP = "drop it: it was fetched before the seek"
     COMEBACK = "the gap is there after a seek too: ask the log whether it is a hole"
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether offsets are missing before the delivered one."""
+        return self in (Verdict.GAP, Verdict.BEYOND_GAP, Verdict.COMEBACK)
+
 
 class PartitionState:
     """Contiguity and ordered acks of one assigned partition.

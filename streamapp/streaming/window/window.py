@@ -269,6 +269,11 @@ class Window:
         if not self._is_open or partition is None or message.generation_id != lease.generation:
             return False
         verdict = partition.judge(message.offset)
+        follows = getattr(message, "follows", message.offset)
+        if verdict.is_ahead and follows <= partition.expected:
+            # The client found nothing between in the log: no need to ask it again.
+            partition.pass_hole(message.offset)
+            verdict = Verdict.NEXT
         if verdict is Verdict.COMEBACK:
             first = await self._first_from(tp, partition.expected)
             if not self._is_open or lease is not self._lease:

@@ -42,6 +42,7 @@ def test_queries_fit_what_the_code_counts() -> None:
         "streamapp_pending",
         "streamapp_breaker",
         "streamapp_oldest",
+        "streamapp_partitions_unreadable",
     )
 
     for where, query in queries():

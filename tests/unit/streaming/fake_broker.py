@@ -20,6 +20,9 @@ class FakeMessage:
     value: bytes | None = b""
     headers: Any = None
 
+    def __post_init__(self) -> None:
+        self.follows = self.offset
+
 
 @dataclass
 class FakeEvent:
@@ -93,14 +96,22 @@ class FakeBroker:
             self.committed[tp] = max(offset, self.committed.get(tp, 0))
         self.acks.clear()
 
-    async def deliver(self, tp: TP, *, skip: int = 0) -> bool:
-        """Hand the next record to the window, after Faust skipped some."""
+    async def deliver(self, tp: TP, *, skip: int = 0, follows: int | None = None) -> bool:
+        """Hand the next record to the window, after Faust skipped some.
+
+        Args:
+            tp: Its partition.
+            skip: How many Faust skipped.
+            follows: The offset from which on the client found nothing before the record.
+        """
         offsets = [offset for offset in sorted(self.log[tp]) if offset >= self.position[tp]]
         if len(offsets) <= skip or self.window.is_full:
             return False
         offset = offsets[skip]
         self.position[tp] = offset + 1
         message = FakeMessage(tp, offset, self.log[tp][offset], self.generation)
+        if follows is not None:
+            message.follows = follows
         return await self.window.take(FakeEvent(message, self.acks))
 
     def seek_stalled(self, tp: TP) -> None:

@@ -1,11 +1,15 @@
 """Facts about the installed Faust that the window leans on; an upgrade that changes one fails."""
 
+import inspect
 from collections import defaultdict
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher, PartitionRecords
 from aiokafka.structs import TopicPartition
 from faust.transport.consumer import Consumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 from intervaltree import IntervalTree
 
@@ -74,3 +78,49 @@ def test_partitions_of_faust_and_aiokafka_are_equal() -> None:
     partitions: dict[Any, PartitionState] = {T0: PartitionState(T0, 0)}
 
     assert TopicPartition("llm.requests", 0) in partitions
+
+
+def test_faust_takes_what_was_fetched_by_one_method() -> None:
+    """Our own reader stands in the place of the client's, which ends the worker on errors."""
+    source = inspect.getsource(AIOKafkaConsumerThread.getmany)
+
+    assert "self._fetch_records" in source
+    assert list(inspect.signature(AIOKafkaConsumerThread._fetch_records).parameters) == [
+        "self",
+        "consumer",
+        "active_partitions",
+        "timeout",
+        "max_records",
+    ]
+
+
+def test_the_client_takes_its_isolation_level_when_it_starts() -> None:
+    """Faust has no setting for it: it is set on the client between its making and its start."""
+    assert "isolation_level=self._isolation_level" in inspect.getsource(AIOKafkaConsumer.start)
+    assert 'isolation_level: str = "read_uncommitted"' in inspect.getsource(
+        AIOKafkaConsumerThread._create_worker_consumer
+    )
+
+
+def test_an_error_in_a_batch_loses_what_other_partitions_handed_out() -> None:
+    """The reason of the reader: aiokafka's raises in the middle of what it has drained."""
+    source = inspect.getsource(Fetcher.fetched_records)
+
+    assert "res_or_error.check_raise()" in source
+    assert "records = res_or_error.getall(max_records)" in source
+
+
+def test_what_lies_among_the_fetched_is_not_fetched() -> None:
+    """A held partition is one of which something lies there that is never handed out."""
+    source = inspect.getsource(Fetcher._get_actions_per_node)
+
+    assert "if tp in self._records:" in source
+    assert "backoff = record.calculate_backoff()" in source
+
+
+def test_the_client_knows_the_next_offset_of_what_it_hands_out() -> None:
+    """By that holes are known: transaction markers, aborted records, what compaction left out."""
+    source = inspect.getsource(PartitionRecords._unpack_records)
+
+    assert source.count("self.next_fetch_offset = next_batch.next_offset") == 3
+    assert "self.next_fetch_offset = record.offset + 1" in source

@@ -24,6 +24,7 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.assigned: set[TP] = set()
         self.highwaters: dict[TP, int] = {}
+        self.holes: dict[tuple[TP, int], int] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.errors: list[Exception] = []
         self.during_seek: Callable[[], None] = lambda: None
@@ -37,6 +38,9 @@ class FakeConsumer:
         if self.errors:
             raise self.errors.pop()
         return self.highwaters.get(tp)
+
+    def hole_at_end(self, tp: TP, offset: int) -> int | None:
+        return self.holes.get((tp, offset))
 
     async def seek(self, tp: TP, offset: int) -> None:
         self.calls.append(("seek", tp, offset))

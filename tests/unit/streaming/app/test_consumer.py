@@ -9,6 +9,7 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
+from streamapp.settings import Settings
 from streamapp.streaming.app.consumer import (
     AT_ONCE,
     FETCH_MAX_WAIT_MS,
@@ -225,7 +226,8 @@ def test_faust_still_turns_the_loop_for_each_event() -> None:
 
 async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
     """What is paused or assigned while a broker is asked waits for that answer."""
-    app = faust.App("fetch-test", broker="kafka://127.0.0.1:1", env={})
+    app: Any = faust.App("fetch-test", broker="kafka://127.0.0.1:1", env={})
+    app.settings = Settings(kafka_isolation="read_uncommitted")
 
     async def ignore(*args: Any) -> None: ...
 
@@ -246,6 +248,7 @@ async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
 
     assert vars(theirs)["_fetch_max_wait_ms"] == 1_500
     assert vars(ours)["_fetch_max_wait_ms"] == FETCH_MAX_WAIT_MS
+    assert vars(ours)["_isolation_level"] == "read_uncommitted"
 
 
 async def test_seek_runs_in_the_thread_of_the_client() -> None:

@@ -385,6 +385,22 @@ def test_fenced_window_stays_closed_in_a_drain(play: Play) -> None:
 # -- stall
 
 
+def test_partition_whose_end_holds_no_record_is_not_sought_back(play: Play) -> None:
+    """What the client found to be markers alone is passed at once, and not asked for again."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.highwaters = {T0: 2}
+        member.consumer.holes = {(T0, 0): 2}
+        await member.assign(T0)
+
+        await asyncio.sleep(STALL_S + 1)
+
+        assert member.consumer.told("seek") == []
+        assert member.window.partitions[T0].expected == 2
+
+    play(scene)
+
+
 def test_partition_that_stands_still_is_sought_back(play: Play) -> None:
     """Records that Faust skipped at the end are fetched again, from the first one missed."""
 

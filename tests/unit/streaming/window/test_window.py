@@ -468,3 +468,27 @@ def test_nothing_is_lost_whatever_happens(
         assert broker.fatal == []
 
     asyncio.run(scenario())
+
+
+async def test_hole_that_the_client_saw_is_passed_without_asking_the_log() -> None:
+    """A transaction's marker costs neither a seek nor a look into the log."""
+    broker = FakeBroker({T0: {0: b"a", 1: b"b", 3: b"c", 6: b"d"}})
+    broker.assign()
+
+    for follows in (0, 1, 2, 4):
+        await broker.deliver(T0, follows=follows)
+    await settle()
+
+    assert (running(broker), broker.gaps) == ([0, 1, 3, 6], 0)
+
+
+async def test_record_behind_what_was_skipped_is_no_hole() -> None:
+    """What the client handed out and Faust dropped is sought back all the same."""
+    broker = FakeBroker({T0: {0: b"a", 1: b"b", 3: b"c"}})
+    broker.assign()
+    await broker.deliver(T0)
+
+    broker.position[T0] = 3
+    await broker.deliver(T0, follows=2)
+
+    assert (broker.gaps, broker.position[T0]) == (1, 1)

@@ -1,0 +1,192 @@
+"""What the client fetched: holes are told, and what cannot be read holds its partition alone."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult
+from aiokafka.errors import CorruptRecordException, TopicAuthorizationFailedError
+from faust.types import TP
+
+from streamapp.streaming.app.fetched_records import HOLD_S, FetchedRecords
+
+T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
+
+
+class Batches:
+    """What aiokafka makes of a response: an iterator that knows the next offset to fetch.
+
+    Args:
+        start: Offset that was asked for.
+        offsets: Of the records; an exception in their place is raised there.
+        end: The offset after the last batch.
+    """
+
+    def __init__(self, start: int, offsets: list[int | Exception], *, end: int) -> None:
+        self.next_fetch_offset = start
+        self._steps = iter(offsets)
+        self._end = end
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        for step in self._steps:
+            if isinstance(step, Exception):
+                raise step
+            self.next_fetch_offset = step + 1
+            return SimpleNamespace(offset=step)
+        self.next_fetch_offset = self._end
+        raise StopIteration
+
+
+class Client:
+    """A client with two partitions; a test puts in what was fetched."""
+
+    def __init__(self) -> None:
+        self.states = {tp: State() for tp in (T0, T1)}
+        self._assignment = SimpleNamespace(active=True, state_value=self.states.get)
+        self._fetcher = Fetcher.__new__(Fetcher)  # without its task
+        subscription = SimpleNamespace(assignment=self._assignment)
+        fetcher: Any = self._fetcher
+        fetcher._records = {}
+        fetcher._closed = False
+        fetcher._fetch_waiters = set()
+        fetcher._wait_consume_future = None
+        fetcher._subscriptions = SimpleNamespace(
+            reassignment_in_progress=False,
+            is_assigned=self.states.__contains__,
+            subscription=subscription,
+        )
+
+    @property
+    def held(self) -> set[TP]:
+        """Partitions of which the client fetches nothing now."""
+        return set(self._fetcher._records)
+
+    def fetched(self, tp: TP, *offsets: int | Exception, start: int, end: int) -> None:
+        self.states[tp].position = start
+        self._fetcher._records[tp] = FetchResult(
+            tp,
+            assignment=self._assignment,
+            partition_records=Batches(start, list(offsets), end=end),
+            backoff=0,
+        )
+
+    def failed(self, tp: TP, error: Exception) -> None:
+        self._fetcher._records[tp] = FetchError(error=error, backoff=0)
+
+
+class State:
+    def __init__(self) -> None:
+        self.position = 0
+        self.paused = False
+        self.has_valid_position = True
+
+    def consumed_to(self, offset: int) -> None:
+        self.position = offset
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def take(fetched: FetchedRecords, client: Client, limit: int | None = None) -> Any:
+    taken = await fetched.take(client, None, timeout_s=0, limit=limit)  # type: ignore[arg-type]  # a stand-in
+    return {tp: [record.offset for record in records] for tp, records in taken.items()}
+
+
+async def test_record_behind_a_hole_tells_where_that_begins() -> None:
+    """Markers and aborted records leave holes that the client knows, and its records do not."""
+    fetched, client = FetchedRecords(), Client()
+    client.fetched(T0, 5, 6, 9, start=4, end=11)
+
+    taken = await fetched.take(client, None, timeout_s=0, limit=None)  # type: ignore[arg-type]  # a stand-in
+
+    assert [(r.offset, getattr(r, "follows", None)) for r in taken[T0]] == [
+        (5, 4),
+        (6, None),
+        (9, 7),
+    ]
+    assert fetched.tail[T0] == (10, 11)
+    assert client.states[T0].position == 11
+
+
+async def test_hole_goes_on_over_several_fetches() -> None:
+    """A fetch that holds markers alone moves the end of the hole, not its begin."""
+    fetched, client = FetchedRecords(), Client()
+    client.fetched(T0, 5, start=5, end=7)
+    await take(fetched, client)
+    client.fetched(T0, start=7, end=9)
+    await take(fetched, client)
+
+    assert fetched.tail[T0] == (6, 9)
+
+
+async def test_batch_that_cannot_be_read_holds_its_partition_alone() -> None:
+    """What was read before it is handed out, and so is what other partitions have."""
+    fetched, client = FetchedRecords(), Client()
+    client.fetched(T0, 0, 1, CorruptRecordException("Invalid CRC"), start=0, end=9)
+    client.fetched(T1, 0, 1, start=0, end=2)
+
+    assert await take(fetched, client) == {T0: [0, 1], T1: [0, 1]}
+    assert client.held == {T0}
+    assert fetched.unreadable[T0].offset == 2
+    assert "Invalid CRC" in fetched.unreadable[T0].reason
+
+
+async def test_held_partition_is_fetched_again_later_and_later() -> None:
+    """A wrong checksum may come from the network; a broken disk is not asked all the time."""
+    clock = Clock()
+    fetched, client = FetchedRecords(clock=clock), Client()
+    client.fetched(T0, CorruptRecordException("Invalid CRC"), start=0, end=9)
+    await take(fetched, client)
+
+    clock.now = HOLD_S - 0.1
+    await take(fetched, client)
+    assert client.held == {T0}
+    clock.now = HOLD_S
+    await take(fetched, client)
+    assert client.held == set()
+
+    client.fetched(T0, CorruptRecordException("Invalid CRC"), start=0, end=9)
+    await take(fetched, client)
+    assert fetched.unreadable[T0].wait_s == 2 * HOLD_S
+
+    client.fetched(T0, 0, start=0, end=1)
+    assert await take(fetched, client) == {T0: [0]}
+    assert not fetched.unreadable
+
+
+async def test_refused_partition_is_held() -> None:
+    """A right that is missing for one topic does not end the worker."""
+    fetched, client = FetchedRecords(), Client()
+    client.failed(T0, TopicAuthorizationFailedError("llm.requests"))
+    client.fetched(T1, 0, start=0, end=1)
+
+    assert await take(fetched, client) == {T1: [0]}
+    assert "TopicAuthorizationFailed" in fetched.unreadable[T0].reason
+
+
+async def test_error_of_a_codec_is_named_without_its_text() -> None:
+    """A library's text could show what stands in a record."""
+    fetched, client = FetchedRecords(), Client()
+    client.fetched(T0, ValueError("canary-4711"), start=0, end=9)
+
+    await take(fetched, client)
+
+    assert fetched.unreadable[T0].reason == "ValueError"
+
+
+async def test_limit_leaves_the_rest_for_the_next_turn() -> None:
+    """Not more is handed out than is asked for, and nothing is fetched twice."""
+    fetched, client = FetchedRecords(), Client()
+    client.fetched(T0, 0, 1, 2, start=0, end=3)
+
+    assert await take(fetched, client, limit=2) == {T0: [0, 1]}
+    assert client.held == {T0}
+    assert await take(fetched, client, limit=2) == {T0: [2]}
