@@ -90,6 +90,8 @@ class KafkaBroker:
         config: Lines of server.properties over the defaults of this module.
         jvm: Options of the JVM.
         doors: Further listeners: name to security protocol; `config` says how each is guarded.
+        advertised: Loopback ports that clients of a further listener are told, by its name: those
+            of a `TcpProxy` in front of it. Its own port where none is given.
         scram_users: Names and passwords for SCRAM-SHA-512.
 
     Attributes:
@@ -104,12 +106,14 @@ class KafkaBroker:
         config: Mapping[str, str] | None = None,
         jvm: Sequence[str] = JVM,
         doors: Mapping[str, str] | None = None,
+        advertised: Mapping[str, int] | None = None,
         scram_users: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory
         self._config = dict(config or {})
         self._jvm = list(jvm)
         self._doors = dict(doors or {})
+        self._advertised = dict(advertised or {})
         self._scram_users = dict(scram_users or {})
         self.port = free_port()
         self.door_ports = {name: free_port() for name in self._doors}
@@ -177,13 +181,15 @@ class KafkaBroker:
             return
         self._directory.mkdir(parents=True, exist_ok=True)
         controller = f"127.0.0.1:{free_port()}"
-        doors = [f"{name}://127.0.0.1:{port}" for name, port in self.door_ports.items()]
-        listeners = [f"PLAINTEXT://{self.bootstrap}", *doors]
+        plain = f"PLAINTEXT://{self.bootstrap}"
+        told = self.door_ports | self._advertised
         protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"} | self._doors
         addresses = {
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": ",".join([*listeners, f"CONTROLLER://{controller}"]),
-            "advertised.listeners": ",".join(listeners),
+            "listeners": ",".join(
+                [plain, *_addresses(self.door_ports), f"CONTROLLER://{controller}"]
+            ),
+            "advertised.listeners": ",".join([plain, *_addresses(told)]),
             "listener.security.protocol.map": ",".join(f"{n}:{p}" for n, p in protocols.items()),
             "log.dirs": str(self._directory / "data"),
         }
@@ -212,3 +218,8 @@ class KafkaBroker:
                 await admin.close()
         except (OSError, KafkaError):
             return False
+
+
+def _addresses(ports: Mapping[str, int]) -> list[str]:
+    """Return listeners as server.properties names them."""
+    return [f"{name}://127.0.0.1:{port}" for name, port in ports.items()]
