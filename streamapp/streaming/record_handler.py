@@ -24,7 +24,7 @@ from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import RecordEmitter
 from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Ledger, LedgerEntry, digest
 from streamapp.streaming.window.lease import Lease
-from streamapp.streaming.window.window import Event, Message
+from streamapp.streaming.window.taken_record import Event, Message
 from streamapp.telemetry.frames import frames
 from streamapp.telemetry.subject import SUBJECT, Subject
 from streamapp.telemetry.trace_headers import carried

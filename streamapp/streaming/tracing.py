@@ -8,7 +8,7 @@ from faust.types import RecordMetadata, TopicT
 
 from streamapp.streaming.delivery.emitter import RecordEmitter, Send
 from streamapp.streaming.window.lease import Lease
-from streamapp.streaming.window.window import Event
+from streamapp.streaming.window.taken_record import Event
 from streamapp.telemetry.subject import TRACE_ID
 from streamapp.telemetry.trace_headers import BAGGAGE, as_text
 

@@ -16,7 +16,7 @@ from streamapp.errors import Failure
 from streamapp.llm.chunks import give_whole
 from streamapp.streaming.delivery.emitter import Send
 from streamapp.streaming.window.lease import Lease
-from streamapp.streaming.window.window import Message
+from streamapp.streaming.window.taken_record import Message
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,8 @@ from streamapp.streaming.delivery.request_status import (
     Status,
     merged,
 )
-from streamapp.streaming.window.window import Message, Window
+from streamapp.streaming.window.taken_record import Message
+from streamapp.streaming.window.window import Window
 
 #: Longest wait for the broker to take a record, seconds.
 DELIVERY_S = 15.0

@@ -26,17 +26,18 @@ Nothing of Faust runs here: a record is anything with the shape of its ``Event``
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import Context
 from itertools import chain
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from faust.types import TP
 
 from streamapp.streaming.window.lease import Lease, LeaseLost
 from streamapp.streaming.window.partition_state import PartitionState, Verdict
+from streamapp.streaming.window.schedule import Schedule
+from streamapp.streaming.window.taken_record import Event, Message, TakenRecord
 
 Ordering = Literal["key", "partition", "none"]
 
@@ -54,55 +55,6 @@ CANCEL_S = 3.0
 #: At most half of the drain.
 TURN_S = 5.0
 _POLL_INTERVAL_S = 0.25
-
-
-class Message(Protocol):
-    """What the window reads of Faust's ``Message``."""
-
-    tp: TP
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    generation_id: int
-
-    @property
-    def headers(self) -> Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None:
-        """The record's headers, as Faust has them."""
-        ...
-
-
-class Event(Protocol):
-    """What the window uses of Faust's ``Event``."""
-
-    message: Message
-
-    def ack(self) -> bool:
-        """Mark the record's offset as safe to commit."""
-        ...
-
-
-class TakenRecord:
-    """One taken record.
-
-    Attributes:
-        order: Records of equal order run one at a time; None runs at once.
-        is_done: Finished, perhaps behind an unfinished one of its partition.
-    """
-
-    __slots__ = ("context", "event", "is_done", "lease", "offset", "order", "partition")
-
-    def __init__(
-        self, event: Event, partition: PartitionState, lease: Lease, order: Hashable | None
-    ) -> None:
-        self.event = event
-        self.offset = event.message.offset
-        self.partition = partition
-        self.lease = lease
-        self.order = order
-        self.is_done = False
-        # Faust's current_event() lives in the context of the agent's iteration; a task started
-        # later, from another record's task, must not inherit that one's.
-        self.context = copy_context()
 
 
 class Window:
@@ -144,7 +96,6 @@ class Window:
         self._on_gap = on_gap
         self._is_awake = is_awake
         self._only_waits = only_waits
-        self._max_in_flight = max_in_flight
         self._max_pending = max_pending
         self._low_water = max_pending - max(1, max_pending // 8)
         self._ordering = ordering
@@ -153,10 +104,8 @@ class Window:
         self._is_fenced = False
         self._partitions: dict[TP, PartitionState] = {}
         self._delivered: dict[TP, set[int]] = {}
-        self._behind: dict[Hashable, deque[TakenRecord]] = {}
-        self._ready: deque[TakenRecord] = deque()
+        self._schedule = Schedule(max_in_flight)
         self._tasks: dict[asyncio.Task[None], TakenRecord] = {}
-        self._waiting = 0
         self._changed = asyncio.Event()
 
     @property
@@ -177,7 +126,7 @@ class Window:
     @property
     def pending(self) -> int:
         """Records taken and not running: behind their key or without a slot."""
-        return self._waiting
+        return self._schedule.waiting
 
     @property
     def partitions(self) -> Mapping[TP, PartitionState]:
@@ -187,13 +136,12 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether ``take`` would wait."""
-        return len(self._tasks) + self._waiting >= self._max_pending
+        return len(self._tasks) + self._schedule.waiting >= self._max_pending
 
     def messages(self) -> Iterator[Message]:
         """Yield the unfinished records that were taken, for whoever asks after one."""
-        queues = (self._tasks.values(), self._ready, *self._behind.values())
-        for entry in chain.from_iterable(queues):
-            yield entry.event.message
+        for record in chain(self._tasks.values(), self._schedule):
+            yield record.event.message
 
     def open(self, generation: int, positions: Mapping[TP, int]) -> None:
         """Take records of ``generation`` from now on.
@@ -286,15 +234,15 @@ class Window:
                 self._on_gap(tp)
                 await self._seek(tp, partition.expected)
             return False
-        entry = TakenRecord(event, partition, lease, self._order(message))
-        partition.append(entry)
+        record = TakenRecord(event, partition, lease, self._order(message))
+        partition.append(record)
         if message.offset in self._delivered.get(tp, ()):
             # This worker delivered its outcome in an older generation, and could not ack it
             # behind an unfinished record: once is enough.
-            entry.is_done = True
+            record.is_done = True
             partition.ack_finished()
-        else:
-            self._schedule(entry)
+        elif self._schedule.admit(record, len(self._tasks)):
+            self._start(record)
         return True
 
     def _order(self, message: Message) -> Hashable | None:
@@ -304,30 +252,16 @@ class Window:
             return (message.tp, message.key)
         return None
 
-    def _schedule(self, entry: TakenRecord) -> None:
-        if entry.order is not None:
-            queue = self._behind.get(entry.order)
-            if queue is not None:
-                queue.append(entry)
-                self._waiting += 1
-                return
-            self._behind[entry.order] = deque()
-        if len(self._tasks) < self._max_in_flight:
-            self._start(entry)
-        else:
-            self._ready.append(entry)
-            self._waiting += 1
-
-    def _start(self, entry: TakenRecord) -> None:
+    def _start(self, record: TakenRecord) -> None:
         task = asyncio.get_running_loop().create_task(
-            self._run(entry.event, entry.lease), context=entry.context
+            self._run(record.event, record.lease), context=record.context
         )
-        self._tasks[task] = entry
+        self._tasks[task] = record
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        entry = self._tasks.pop(task, None)
-        if entry is None:  # of an older generation
+        record = self._tasks.pop(task, None)
+        if record is None:  # of an older generation
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if isinstance(error, LeaseLost):
@@ -335,18 +269,12 @@ class Window:
         if error is not None:
             self._on_fatal(error)
             return
-        entry.is_done = True
-        entry.partition.ack_finished()
-        if entry.order is not None:
-            queue = self._behind[entry.order]
-            if queue:
-                self._ready.append(queue.popleft())
-            else:
-                del self._behind[entry.order]
-        while self._ready and len(self._tasks) < self._max_in_flight:
-            self._waiting -= 1
-            self._start(self._ready.popleft())
-        if len(self._tasks) + self._waiting <= self._low_water:
+        record.is_done = True
+        record.partition.ack_finished()
+        self._schedule.release(record)
+        while (ready := self._schedule.next(len(self._tasks))) is not None:
+            self._start(ready)
+        if len(self._tasks) + self._schedule.waiting <= self._low_water:
             self._changed.set()
 
     def _give_back(self) -> None:
@@ -356,21 +284,15 @@ class Window:
         twice.
         """
         begun: dict[TP, int] = {}
-        for entry in self._tasks.values():
-            begun[entry.partition.tp] = max(begun.get(entry.partition.tp, -1), entry.offset)
+        for record in self._tasks.values():
+            begun[record.partition.tp] = max(begun.get(record.partition.tp, -1), record.offset)
         for tp, partition in self._partitions.items():
             begun[tp] = max(begun.get(tp, -1), *partition.delivered, -1)
-
-        def kept(entries: deque[TakenRecord]) -> deque[TakenRecord]:
-            return deque(entry for entry in entries if entry.offset < begun[entry.partition.tp])
-
-        self._ready = kept(self._ready)
-        self._behind = {order: kept(entries) for order, entries in self._behind.items()}
-        self._waiting = len(self._ready) + sum(map(len, self._behind.values()))
+        self._schedule.keep(lambda record: record.offset < begun[record.partition.tp])
 
     def _cancel_waiting(self) -> list[asyncio.Task[None]]:
         """Give back what runs and only waits to be let through; return its tasks."""
-        waiting = [task for task, entry in self._tasks.items() if self._only_waits(entry.context)]
+        waiting = [task for task, record in self._tasks.items() if self._only_waits(record.context)]
         for task in waiting:
             del self._tasks[task]
             task.cancel()
@@ -386,7 +308,5 @@ class Window:
         for task in tasks:
             task.cancel()
         self._partitions = {}
-        self._behind.clear()
-        self._ready.clear()
-        self._waiting = 0
+        self._schedule.clear()
         self._changed.set()

@@ -11,7 +11,8 @@ from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.window.lease import Lease
-from streamapp.streaming.window.window import Event, Window
+from streamapp.streaming.window.taken_record import Event
+from streamapp.streaming.window.window import Window
 from tests.support.virtual_time import VirtualLoop, virtual_clock
 from tests.unit.streaming.fake_broker import FakeEvent, FakeMessage, settle
 

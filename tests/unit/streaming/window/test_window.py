@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.partition_state import TP
-from streamapp.streaming.window.window import CANCEL_S, Event
+from streamapp.streaming.window.taken_record import Event
+from streamapp.streaming.window.window import CANCEL_S
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.fake_broker import FakeBroker, FakeEvent, FakeMessage, settle
 
