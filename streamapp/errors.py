@@ -3,6 +3,8 @@
 StreamappError
 ├── ConfigurationError          operator, before anything starts (exit 2)
 ├── DeliveryFailed              operator: the broker did not take a record we must not lose
+├── LeaseLost                   nobody: another worker owns the partition, and answers the record
+├── DiskRefused                 operator: the disk under the data directory takes no more
 └── Failure                     ends one record; carries the dead-letter ``kind``
     ├── RecordError             producer of the record
     │   ├── Undecodable
@@ -11,7 +13,8 @@ StreamappError
     │   ├── TooLarge
     │   └── Expired
     ├── PromptError             author of the prompt, or a reference to one that does not exist
-    │   └── PromptNotFound
+    │   ├── PromptNotFound
+    │   └── PromptConflict      the label is protected, or was moved meanwhile
     ├── OutputInvalid           the model's answer does not fit the schema
     ├── BudgetExceeded
     ├── RetriesExhausted        the last retryable error is its ``__cause__``
@@ -63,6 +66,14 @@ class ConfigurationError(StreamappError):
 
 class DeliveryFailed(StreamappError):
     """A response, dead letter or ledger entry was not acknowledged by the broker."""
+
+
+class LeaseLost(StreamappError):
+    """The partition may belong to another worker: this one must not write its outcome."""
+
+
+class DiskRefused(StreamappError):
+    """A batch was not written to RocksDB: put its entries one by one."""
 
 
 class Failure(StreamappError):
@@ -119,6 +130,10 @@ class PromptError(Failure):
 
 class PromptNotFound(PromptError):
     """No prompt, version or label of that name."""
+
+
+class PromptConflict(PromptError):
+    """Somebody else decided otherwise: look again, or use force."""
 
 
 class OutputInvalid(Failure):

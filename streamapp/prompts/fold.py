@@ -11,16 +11,12 @@ from enum import StrEnum
 
 from pydantic import ValidationError
 
-from streamapp.errors import PromptError, PromptNotFound
+from streamapp.errors import PromptConflict, PromptError, PromptNotFound
 from streamapp.prompts.events import DeadLettered, Event, Labelled, Protected, Published, Split
 from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
 from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.template import Template
 from streamapp.records.problems import describe
-
-
-class PromptConflict(PromptError):
-    """Somebody else decided otherwise: look again, or use force."""
 
 
 class Why(StrEnum):

@@ -8,10 +8,16 @@ from aiohttp import web
 from faust.web import Blueprint, View
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
-from streamapp.errors import DeliveryFailed, InvalidRecord, PromptError, PromptNotFound
+from streamapp.errors import (
+    DeliveryFailed,
+    InvalidRecord,
+    PromptConflict,
+    PromptError,
+    PromptNotFound,
+)
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.prompts.events import Event, Label, Labelled, Percent, Published, Split, now
-from streamapp.prompts.fold import EventOutcome, PromptConflict
+from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
 from streamapp.prompts.reference import NAME
 from streamapp.prompts.settings import PromptSettings

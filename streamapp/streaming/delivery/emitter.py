@@ -17,9 +17,9 @@ from aiokafka.errors import (
 from faust.exceptions import ProducerSendError
 from faust.types import RecordMetadata, TopicT
 
-from streamapp.errors import DeliveryFailed
+from streamapp.errors import DeliveryFailed, LeaseLost
 from streamapp.records.dead_letter import Headers
-from streamapp.streaming.window.lease import Lease, LeaseLost
+from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
 

@@ -14,6 +14,8 @@ import structlog
 from faust.stores import rocksdb
 from faust.types import EventT
 
+from streamapp.errors import DiskRefused
+
 log = structlog.get_logger(__name__)
 
 
@@ -50,10 +52,6 @@ class DiskFallbackStore(rocksdb.Store):
                     db.delete(message.key)
                 else:
                     db.put(message.key, message.value)
-
-
-class DiskRefused(Exception):
-    """A batch was not written: put its entries one by one."""
 
 
 class DiskFallbackDB:

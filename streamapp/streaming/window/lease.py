@@ -2,12 +2,6 @@
 
 from collections.abc import Callable
 
-from streamapp.errors import StreamappError
-
-
-class LeaseLost(StreamappError):
-    """The partition may belong to another worker: this one must not write its outcome."""
-
 
 class Lease:
     """A generation's right to write; every task holds the lease it was started under.

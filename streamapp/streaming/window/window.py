@@ -34,7 +34,8 @@ from typing import Any, Literal
 
 from faust.types import TP
 
-from streamapp.streaming.window.lease import Lease, LeaseLost
+from streamapp.errors import LeaseLost
+from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.partition_state import PartitionState, Verdict
 from streamapp.streaming.window.schedule import Schedule
 from streamapp.streaming.window.taken_record import Event, Message, TakenRecord

@@ -6,7 +6,8 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any
 
-from streamapp.streaming.window.lease import Lease, LeaseLost
+from streamapp.errors import LeaseLost
+from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.partition_state import TP
 from streamapp.streaming.window.window import Window
 

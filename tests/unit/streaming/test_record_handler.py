@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from streamapp.errors import InternalError, ProviderRejected, UnknownType
+from streamapp.errors import InternalError, LeaseLost, ProviderRejected, UnknownType
 from streamapp.processors.router import Answer
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
@@ -17,7 +17,7 @@ from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.record_handler import RecordHandler
-from streamapp.streaming.window.lease import Lease, LeaseLost
+from streamapp.streaming.window.lease import Lease
 from streamapp.telemetry.subject import SUBJECT, Subject
 from streamapp.telemetry.trace_headers import CARRIED_BYTES
 from tests.fakes import FakeClock

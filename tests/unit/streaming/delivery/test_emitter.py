@@ -7,9 +7,9 @@ from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, NotEnou
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 from faust.exceptions import ProducerSendError
 
-from streamapp.errors import DeliveryFailed
+from streamapp.errors import DeliveryFailed, LeaseLost
 from streamapp.streaming.delivery.emitter import Emitter
-from streamapp.streaming.window.lease import Lease, LeaseLost
+from streamapp.streaming.window.lease import Lease
 
 
 class FakeTopic:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from streamapp.streaming.tables.disk_fallback_store import DiskFallbackDB, DiskRefused
+from streamapp.errors import DiskRefused
+from streamapp.streaming.tables.disk_fallback_store import DiskFallbackDB
 
 OFFSET = b"offset"
 FULL = Exception("IO error: No space left on device: While appending to file: 4.log")
