@@ -319,6 +319,12 @@ def load_settings(**overrides: Any) -> Settings:
     return settings.model_copy(update={"providers": providers, "models": models})
 
 
+def refuse_public(host: str, *, has_keys: bool) -> None:
+    """Raise ``ConfigurationError`` for a host that others reach while no key is asked for."""
+    if host not in LOOPBACK and not has_keys:
+        raise ConfigurationError(f"the web host {host} is public: set {PREFIX}API_KEYS")
+
+
 def _keys_of(value: SecretStr) -> tuple[str, ...]:
     return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
 

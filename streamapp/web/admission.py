@@ -10,10 +10,10 @@ from aiokafka.errors import KafkaError
 
 from streamapp.errors import Expired
 from streamapp.records.request import Request
+from streamapp.streaming.app.health import AppHealth
 from streamapp.web.bodies import BodyReader
 from streamapp.web.concurrency_limit import ConcurrencyLimit
 from streamapp.web.errors import Refusal
-from streamapp.web.health import Health, is_ready
 
 #: Requests that read topics at once: each has a Kafka client of its own.
 LOOKS = 4
@@ -31,7 +31,7 @@ class Admission:
     def __init__(
         self,
         *,
-        health: Health,
+        health: AppHealth,
         gate: ConcurrencyLimit,
         models: Container[str],
         deadline_s: float,
@@ -83,7 +83,7 @@ class Admission:
 
     def check_ready(self) -> None:
         """Raise a ``Refusal`` where this worker cannot do its work."""
-        if not is_ready(self._health):
+        if not self._health.is_ready:
             raise _unavailable("this worker is not ready: see /readyz", code="not_ready")
 
     def check(self, record: Request) -> None:

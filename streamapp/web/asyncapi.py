@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Protocol
 
 from streamapp.errors import InternalError
 from streamapp.prompts.events import Event
@@ -12,22 +11,8 @@ from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.settings import Settings
+from streamapp.streaming.broker.topics import TopicSpec
 from streamapp.web.openapi import REFERENCE, ComponentSchemas, Schema, record_schema
-
-
-class Topic(Protocol):
-    """A topic as it is created; see ``streaming/broker/topics.py``."""
-
-    @property
-    def name(self) -> str:
-        """Its full name."""
-        ...
-
-    @property
-    def partitions(self) -> int:
-        """How many it has."""
-        ...
-
 
 _TEXT: Mapping[str, tuple[str, str]] = {
     "requests": ("receive", "One request each; the caller's key decides their order."),
@@ -41,7 +26,7 @@ _TEXT: Mapping[str, tuple[str, str]] = {
 
 
 def asyncapi(
-    settings: Settings, *, topics: Iterable[Topic], records: Mapping[str, type[Request]]
+    settings: Settings, *, topics: Iterable[TopicSpec], records: Mapping[str, type[Request]]
 ) -> Schema:
     """Return the document; topics of tables are Faust's own and left out."""
     schemas = ComponentSchemas(

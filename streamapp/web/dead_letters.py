@@ -1,8 +1,8 @@
 """`/v1/dead-letters`: what failed, and sending it again once the cause is gone."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Any, Literal
 
 import orjson
 from aiohttp import web
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from streamapp.records.timestamps import parse_timestamp
-from streamapp.streaming.dead_letters.service import Found
+from streamapp.streaming.dead_letters.service import DeadLetterService
 from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
@@ -83,23 +83,9 @@ class ReplayResults(TypedDict):
     results: list[Replayed]
 
 
-class DeadLetterSource(Protocol):
-    """The topic; see ``streaming/dead_letters/service.py``."""
-
-    async def newest(self, wanted: Filter, *, limit: int) -> Found:
-        """Return the newest dead letters that are meant, and what was looked at."""
-        ...
-
-    async def replay(
-        self, places: Sequence[tuple[int, int]], *, rate_per_s: float
-    ) -> Mapping[tuple[int, int], str]:
-        """Send records again; return what became of each."""
-        ...
-
-
 def dead_letters(
     *,
-    source: DeadLetterSource,
+    source: DeadLetterService,
     admission: Admission,
     longest_s: float,
     now: Callable[[], float] = time.time,

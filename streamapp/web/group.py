@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.web.peers import Peers
 
 #: The others are asked at most so often, seconds, however many look on.
@@ -16,22 +17,6 @@ STALE_S = 5.0
 KEPT = 1_000
 
 Outcomes = tuple[int, list[dict[str, Any]]]
-
-
-class WorkerSnapshots(Protocol):
-    """This worker's state; see ``streaming/app/snapshot.py``."""
-
-    def now(self) -> dict[str, Any]:
-        """Return the numbers now."""
-        ...
-
-    def workers(self) -> Mapping[str, Sequence[int]]:
-        """Return the partitions of each of the group's workers by address, this one first."""
-        ...
-
-    def tail(self, after: int) -> Outcomes:
-        """Return the last number, and the outcomes after a number."""
-        ...
 
 
 class Group:

@@ -7,10 +7,10 @@ from typing import Any
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.web.health import Check, Health
+from streamapp.streaming.app.health import AppHealth, Check
 
 
-def probes(health: Health) -> Blueprint:
+def probes(health: AppHealth) -> Blueprint:
     """Return ``/livez``, its alias ``/healthz``, ``/readyz`` and ``/version``."""
     blueprint = Blueprint("probes")
 

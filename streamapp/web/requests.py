@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -14,6 +14,7 @@ from faust.web import Blueprint, View
 from streamapp.errors import DeliveryFailed, Failure, InvalidRecord
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.request import ID_LIMIT
+from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus, Status, merged
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import LINES
@@ -25,18 +26,6 @@ from streamapp.web.peers import HOP, Peers
 POLL_INTERVAL_S, ASK_S = 0.02, 0.5
 
 OTHER_CONTENT = "id: was used before for a record with other content; use a new id"
-
-
-class RequestProducer(Protocol):
-    """Writes records to the topic and knows of ids."""
-
-    async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
-        """Write a record; return its hash when the broker has it."""
-        ...
-
-    def known(self, id: str) -> RequestStatus:
-        """Return what this worker knows of the id."""
-        ...
 
 
 def requests(

@@ -9,15 +9,19 @@ from streamapp.processors.request_handler import RequestHandler
 from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.settings import Settings
+from streamapp.streaming.app.health import AppHealth
+from streamapp.streaming.app.snapshot import WorkerSnapshots
+from streamapp.streaming.broker.topics import TopicSpec
+from streamapp.streaming.dead_letters.service import DeadLetterService
+from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.web.admission import Admission
-from streamapp.web.asyncapi import Topic, asyncapi
+from streamapp.web.asyncapi import asyncapi
 from streamapp.web.cache_lookup import cache_lookup
 from streamapp.web.concurrency_limit import ConcurrencyLimit
-from streamapp.web.dead_letters import DeadLetterSource, dead_letters
+from streamapp.web.dead_letters import dead_letters
 from streamapp.web.documents import documents
 from streamapp.web.generate import generate
-from streamapp.web.group import Group, WorkerSnapshots
-from streamapp.web.health import Health
+from streamapp.web.group import Group
 from streamapp.web.live import live
 from streamapp.web.openai import openai
 from streamapp.web.openapi import openapi
@@ -26,7 +30,7 @@ from streamapp.web.peers import Peers
 from streamapp.web.probes import probes
 from streamapp.web.prompt_stats import stats
 from streamapp.web.prompts import PromptStore, prompts
-from streamapp.web.requests import RequestProducer, requests
+from streamapp.web.requests import requests
 
 #: Requests over HTTP that wait for one of the running ones, as a multiple of those.
 WAITING_FACTOR = 4
@@ -36,16 +40,16 @@ def install(
     app: faust.App,
     *,
     handler: RequestHandler,
-    health: Health,
+    health: AppHealth,
     producer: RequestProducer,
-    dead_letter_source: DeadLetterSource,
+    dead_letter_source: DeadLetterService,
     snapshots: WorkerSnapshots,
     metrics: Callable[[], bytes],
     peers: Peers,
     prompt_store: PromptStore,
     variants: Variants,
     records: Mapping[str, type[Request]],
-    topics: Sequence[Topic],
+    topics: Sequence[TopicSpec],
     settings: Settings,
     tiers: Sequence[CacheTier] = (),
 ) -> None:

@@ -10,7 +10,7 @@ from faust.types import AppT
 from faust.web.drivers import aiohttp as driver
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings import LOOPBACK, PREFIX, Settings
+from streamapp.settings import LOOPBACK, PREFIX, Settings, refuse_public
 from streamapp.web.connections import CappedRunner, connection_limit
 from streamapp.web.headers import add_headers
 from streamapp.web.middleware import (
@@ -140,9 +140,3 @@ def _own_hosts(settings: Settings) -> frozenset[str]:
         return frozenset()
     named = urlsplit(settings.web_url).hostname
     return LOOPBACK | ({named} if named else set())
-
-
-def refuse_public(host: str, *, has_keys: bool) -> None:
-    """Raise ``ConfigurationError`` for a host that others reach while no key is asked for."""
-    if host not in LOOPBACK and not has_keys:
-        raise ConfigurationError(f"the web host {host} is public: set {PREFIX}API_KEYS")

@@ -1,9 +1,9 @@
-"""What the probes are told, read from the running app without waiting for anything."""
+"""The health of one worker, read from the running app without waiting for anything."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from streamapp.streaming.app.lifecycle import StreamApp
-from streamapp.web.health import Check
 
 #: The loop answers late when it is busy; later than this it is blocked, seconds.
 LOOP_LAG_S = 10.0
@@ -11,6 +11,18 @@ LOOP_LAG_S = 10.0
 BROKER_SILENCE_S = 6.0
 #: Finished records that stay uncommitted for so long are not being committed, seconds.
 COMMIT_AGE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must hold.
+
+    Attributes:
+        detail: Why not, or how well, in one line for an operator; never a secret.
+    """
+
+    ok: bool
+    detail: str = ""
 
 
 class AppHealth:
@@ -46,6 +58,11 @@ class AppHealth:
             "loop": self._loop(),
             "draining": Check(not app.is_draining, "stopping" if app.is_draining else ""),
         }
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every readiness check holds."""
+        return all(check.ok for check in self.readiness().values())
 
     def degraded(self) -> Sequence[str]:
         """Return what is impaired, e.g. a provider's outage."""

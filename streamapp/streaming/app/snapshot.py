@@ -11,10 +11,10 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import TP
 
 from streamapp.settings import Settings
+from streamapp.streaming.app.health import AppHealth
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
-from streamapp.web.health import Health
 
 #: What a snapshot calls the metrics that it holds.
 SERIES = {
@@ -44,7 +44,7 @@ class WorkerSnapshots:
         settings: Settings,
         metrics: Metrics,
         outcomes: OutcomeRecorder,
-        health: Health,
+        health: AppHealth,
         open_targets: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._app = app

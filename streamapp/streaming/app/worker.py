@@ -11,9 +11,9 @@ import structlog
 from click.core import ParameterSource
 
 from streamapp.errors import ConfigurationError
+from streamapp.settings import refuse_public
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.telemetry.logging import configure_logging, known_secrets
-from streamapp.web.server import refuse_public
 
 #: Allocations before the youngest generation is collected, and collections of one generation
 #: before the next.

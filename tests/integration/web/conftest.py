@@ -21,14 +21,16 @@ from streamapp.records.codec import parse
 from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
+from streamapp.streaming.app.health import AppHealth, Check
+from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.broker.embedded import free_port
 from streamapp.streaming.broker.topics import topic_specs
 from streamapp.streaming.dead_letters.reader import Seen
-from streamapp.streaming.dead_letters.service import Found
+from streamapp.streaming.dead_letters.service import DeadLetterService, Found
 from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.streaming.delivery.ledger import digest
+from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus
-from streamapp.web.health import Check
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
@@ -40,7 +42,7 @@ class Echo(Request, type="echo"):
     variables: dict[str, Any] = Field(default_factory=dict)
 
 
-class FakeHealth:
+class FakeHealth(AppHealth):
     """Says what a test sets."""
 
     def __init__(self) -> None:
@@ -104,7 +106,7 @@ class FakeRequestHandler:
         return Answer(response, None)
 
 
-class FakeRequestProducer:
+class FakeRequestProducer(RequestProducer):
     """Keeps what was posted; knows what a test says."""
 
     def __init__(self) -> None:
@@ -122,7 +124,7 @@ class FakeRequestProducer:
         return self.words.get(id, RequestStatus())
 
 
-class FakeDeadLetters:
+class FakeDeadLetters(DeadLetterService):
     """Dead letters that a test puts there."""
 
     def __init__(self) -> None:
@@ -144,7 +146,7 @@ class FakeDeadLetters:
         return dict.fromkeys(places, "sent")
 
 
-class FakeWorkerSnapshots:
+class FakeWorkerSnapshots(WorkerSnapshots):
     """A worker that does nothing, in a group with others."""
 
     def __init__(self, *others: str, in_flight: int = 0) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from streamapp import errors
 from streamapp.settings import ModelSettings, ProviderSettings
-from streamapp.web.health import Check
+from streamapp.streaming.app.health import Check
 
 from .conftest import FakeHealth, FakeRequestHandler, Serve
 

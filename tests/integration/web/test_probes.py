@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamapp.web.health import Check
+from streamapp.streaming.app.health import Check
 
 from .conftest import FakeHealth, Serve
 

@@ -7,7 +7,7 @@ import pytest
 from streamapp.errors import DeliveryFailed, OutputInvalid
 from streamapp.prompts.events import Labelled, Protected
 from streamapp.prompts.variants import Variants
-from streamapp.web.health import Check
+from streamapp.streaming.app.health import Check
 from tests.integration.web.conftest import FakeHealth, Serve
 from tests.support.prompt_store import NOW, FakePromptStore
 

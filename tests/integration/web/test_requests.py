@@ -8,10 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from streamapp.errors import DeliveryFailed
+from streamapp.streaming.app.health import Check
 from streamapp.streaming.broker.embedded import free_port
 from streamapp.streaming.delivery.ledger import digest
 from streamapp.streaming.delivery.request_status import RequestStatus, Status
-from streamapp.web.health import Check
 from tests.support.waiting import until
 
 from .conftest import FakeHealth, FakeRequestProducer, Serve
