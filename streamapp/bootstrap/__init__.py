@@ -88,8 +88,8 @@ def create_app(
     app = faust_app(settings, middlewares=traced.middlewares)
     watch_faust(app, metrics.registry)
     emitter = Emitter(lambda *record: app.producer.send(*record))
-    answers = _answers(app, settings, lambda partitions: ledger.rebuild(partitions))
-    ledger = _ledger(app, settings, emitter, answers)
+    answers = _answers(app, settings, emitter, lambda partitions: ledger.rebuild(partitions))
+    ledger = _ledger(app, settings, answers)
     costs = Costs(app, settings, metrics=metrics, ledger=ledger)
     routes = Routes(
         settings,
@@ -294,26 +294,23 @@ def _examples(settings: Settings, topic: ExampleTopic, routes: Routes) -> Exampl
 
 
 def _answers(
-    app: StreamApp, settings: Settings, on_recovered: Callable[[set[int]], None]
+    app: StreamApp,
+    settings: Settings,
+    emitter: Emitter,
+    on_recovered: Callable[[set[int]], None],
 ) -> AnswersTable:
     # The changelog topic exists before Faust looks for it: see streaming/broker/topics.py.
-    table = AnswersTable(app, partitions=settings.partitions, on_recovered=on_recovered)
+    table = AnswersTable(app, emitter, partitions=settings.partitions, on_recovered=on_recovered)
     app.tables.add(table)
     return table
 
 
-def _ledger(app: StreamApp, settings: Settings, emitter: Emitter, table: AnswersTable) -> Ledger:
+def _ledger(app: StreamApp, settings: Settings, table: AnswersTable) -> Ledger:
     requests = settings.topic("requests")
-
-    async def append(key: bytes, value: bytes, partition: int, lease: Lease) -> None:
-        place = await emitter.emit(
-            table.changelog_topic, lease, key=key, value=value, partition=partition
-        )
-        table.data.set_persisted_offset(place.topic_partition, place.offset)
 
     return Ledger(
         lambda: table.data,
-        append,
+        table.append,
         committed=lambda partition: app.committed(TP(requests, partition)),
         now=time.time,
         ttl_s=settings.ledger_ttl_s,

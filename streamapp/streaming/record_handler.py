@@ -5,7 +5,7 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import RecordEmitter
 from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Ledger, LedgerEntry, digest
+from streamapp.streaming.delivery.record_size import fitted_dead_letter, is_oversize
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Event, Message
 from streamapp.telemetry.frames import frames
@@ -30,9 +31,6 @@ from streamapp.telemetry.subject import SUBJECT, Subject
 from streamapp.telemetry.trace_headers import carried
 
 log = structlog.get_logger(__name__)
-
-#: Room for headers and framing beside key and value, bytes.
-HEADER_ROOM = 4_096
 
 ID_REUSED = "id: was answered before for a record with other content; use a new id"
 
@@ -232,23 +230,16 @@ class RecordHandler:
     async def _emit_dead_letter(
         self, message: Message, lease: Lease, headers: dict[str, str]
     ) -> None:
-        key, value, kept = message.key, message.value, own_headers(message.headers)
-        # A broker takes more than we send, and with a raised limit much more: the headers name
-        # the place of the original.
-        if kept and is_oversize(key, len(value or b"") + size_of(kept)):
-            kept, headers = [], {**headers, "streamapp.headers": "omitted"}
-        if is_oversize(key, len(value or b"")):
-            value, headers = None, {**headers, "streamapp.value": "omitted"}
-        if is_oversize(key, 0):
-            key, headers = None, {**headers, "streamapp.key": "omitted"}
+        key, value, fitted = fitted_dead_letter(
+            message.key, message.value, own=own_headers(message.headers), headers=headers
+        )
         await self._emitter.emit(
             self._dead_letters,
             lease,
             key=key,
-            # The client refuses a record with neither.
-            value=b"" if value is None and key is None else value,
+            value=value,
             partition=message.tp.partition,
-            headers=[*kept, *((name, text.encode()) for name, text in headers.items())],
+            headers=fitted,
         )
 
 
@@ -256,16 +247,6 @@ def _origin(failure: Failure) -> dict[str, str]:
     """Return where a bug is; a traceback would end in the error's text."""
     cause = failure.__cause__
     return {"origin": frames(cause)} if isinstance(failure, InternalError) and cause else {}
-
-
-def size_of(headers: Sequence[tuple[str, bytes]]) -> int:
-    """Return the bytes of the headers, framing included."""
-    return sum(len(name.encode()) + len(value or b"") + 10 for name, value in headers)
-
-
-def is_oversize(key: bytes | None, size: int) -> bool:
-    """Whether key and ``size`` bytes beside it are more than a record of ours can carry."""
-    return len(key or b"") + size + HEADER_ROOM > RECORD_LIMIT
 
 
 def _check_size(key: bytes | None, size: int) -> None:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +15,7 @@ from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
 from streamapp.web.errors import Refusal
+from streamapp.web.responses import json_response
 
 #: Dead letters listed, and sent again, at once.
 LISTED, REPLAYED = 200, 1_000
@@ -118,7 +118,7 @@ def dead_letters(
             limit = _limit(request)
             async with admission.looking():
                 found = await source.newest(wanted, limit=limit)
-            return _json(
+            return json_response(
                 {
                     "dead_letters": found.dead_letters,
                     "looked_at": found.seen.records,
@@ -140,7 +140,7 @@ def dead_letters(
                 raise Refusal(422, message, code="invalid", param="rate_per_s")
             async with admission.looking():
                 results = await source.replay(places, rate_per_s=body.rate_per_s)
-            return _json(
+            return json_response(
                 {
                     "results": [
                         {"partition": partition, "offset": offset, "result": result}
@@ -166,7 +166,3 @@ def _time(request: web.Request, name: str, now: float) -> float | None:
         return parse_timestamp(text, now=now) if text else None
     except ValueError as error:
         raise Refusal(422, f"{name}: {error}", code="invalid", param=name) from None
-
-
-def _json(body: Any) -> web.Response:
-    return web.Response(body=orjson.dumps(body), content_type="application/json")

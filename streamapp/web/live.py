@@ -14,6 +14,7 @@ from streamapp.web.events import EventStream
 from streamapp.web.group import EVERY_S, Group
 from streamapp.web.pages import Page
 from streamapp.web.peers import HOP
+from streamapp.web.responses import json_response
 
 #: Dashboards that may follow at once.
 FOLLOWERS = 32
@@ -74,10 +75,10 @@ def live(*, group: Group, metrics: Callable[[], bytes]) -> Blueprint:
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             if HOP in request.headers:
-                return _json(group.own(whole(request, "after", default=0, most=2**53)))
+                return json_response(group.own(whole(request, "after", default=0, most=2**53)))
             if asking := group.ask():
                 await asyncio.wait({asking})
-            return _json({"workers": group.workers()})
+            return json_response({"workers": group.workers()})
 
     @blueprint.route("/metrics", name="metrics")
     class Metrics(View):
@@ -89,7 +90,3 @@ def live(*, group: Group, metrics: Callable[[], bytes]) -> Blueprint:
             )
 
     return blueprint
-
-
-def _json(body: Any) -> web.Response:
-    return web.Response(body=orjson.dumps(body), content_type="application/json")

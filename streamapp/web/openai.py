@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 from typing import Any
 from uuid import uuid4
 
-import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
@@ -17,6 +16,7 @@ from streamapp.web import openai_shapes as shapes
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
 from streamapp.web.events import ChunksSent, EventStream
+from streamapp.web.responses import json_response
 
 DONE = b"[DONE]"
 
@@ -50,7 +50,7 @@ def openai(
                 admission.check_model(body.model)
                 if not body.stream:
                     response = await answered(body.record(), id=id)
-                    return _json(shapes.chat_completion(response, id=id))
+                    return json_response(shapes.chat_completion(response, id=id))
                 await send_chunks(stream, body, id=id)
             return await stream.end()
 
@@ -64,7 +64,7 @@ def openai(
                 admission.check_model(body.model)
                 response = await answered(body.record(), id=f"embd-{uuid4().hex}")
                 as_base64 = body.encoding_format == "base64"
-                return _json(shapes.embeddings(response, as_base64=as_base64))
+                return json_response(shapes.embeddings(response, as_base64=as_base64))
 
     @blueprint.route("/v1/models", name="models")
     class Models(View):
@@ -72,7 +72,7 @@ def openai(
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             data = [shapes.model(name, created=started_at) for name in models]
-            return _json({"object": "list", "data": data})
+            return json_response({"object": "list", "data": data})
 
     @blueprint.route("/v1/models/{model}", name="model")
     class Model(View):
@@ -80,7 +80,7 @@ def openai(
 
         async def get(self, request: web.Request, model: str, **kwargs: Any) -> Any:
             admission.check_model(model)
-            return _json(shapes.model(model, created=started_at))
+            return json_response(shapes.model(model, created=started_at))
 
     async def answered(record: Request, *, id: str, chunks: ChunkSink | None = None) -> Response:
         return (await handler.answer(record, id=id, key=None, chunks=chunks)).response
@@ -107,7 +107,3 @@ def openai(
         await stream.send(DONE)
 
     return blueprint
-
-
-def _json(body: Any) -> web.Response:
-    return web.Response(body=orjson.dumps(body), content_type="application/json")

@@ -21,6 +21,7 @@ from streamapp.web.bodies import LINES
 from streamapp.web.errors import Refusal
 from streamapp.web.generate import with_type
 from streamapp.web.peers import HOP, Peers
+from streamapp.web.responses import json_response
 
 #: Pauses between two looks while a caller waits, seconds: at this worker, and at the others.
 POLL_INTERVAL_S, ASK_S = 0.02, 0.5
@@ -62,7 +63,7 @@ def requests(
                 records = batch(body, given_id)
                 await asyncio.gather(*(written(value, id, key) for id, value in records))
                 ids = [id for id, _ in records]
-                return _json({"ids": ids, "status": "pending"}, status=202)
+                return json_response({"ids": ids, "status": "pending"}, status=202)
             id, value = prepared(body, given_id)
             digest = await written(value, id, key)
             word = await found(id, wait_s) if wait_s else RequestStatus(status=Status.PENDING)
@@ -144,9 +145,9 @@ def _answer(
         case Status.OK:
             return web.Response(body=word.body, content_type="application/json", headers=where)
         case Status.DEAD:
-            return _json({"id": id, "status": "dead", "kind": word.kind}, headers=where)
+            return json_response({"id": id, "status": "dead", "kind": word.kind}, headers=where)
         case Status.PENDING:
-            return _json({"id": id, "status": "pending"}, status=pending, headers=where)
+            return json_response({"id": id, "status": "pending"}, status=pending, headers=where)
         case _:
             refusal = Refusal(404, "no worker knows this id", code="not_found", headers=headers)
             return refusal.response
@@ -165,11 +166,3 @@ def _wait_s(request: web.Request, longest_s: float) -> float:
 def _key(request: web.Request) -> bytes | None:
     key = request.headers.get("Streamapp-Key")
     return None if key is None else key.encode(errors="surrogateescape")
-
-
-def _json(
-    body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(body), status=status, content_type="application/json", headers=headers
-    )

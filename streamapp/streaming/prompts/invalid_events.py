@@ -18,9 +18,9 @@ from streamapp.prompts.events import DeadLettered
 from streamapp.prompts.history import Invalid
 from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.streaming.delivery.emitter import Send
+from streamapp.streaming.delivery.record_size import fitted_dead_letter
 from streamapp.streaming.prompts.event_log import PARTITION
 from streamapp.streaming.prompts.table import PromptTable
-from streamapp.streaming.record_handler import is_oversize, size_of
 
 log = structlog.get_logger(__name__)
 
@@ -71,22 +71,13 @@ class InvalidEventDeadLetters:
             if not self._is_mine():
                 return
             dead_letter = self._dead_letter(offset, invalid)
-            kept = own_headers(invalid.headers)
-            is_small = not is_oversize(invalid.key, len(invalid.value or b"") + size_of(kept))
-            key, value = (invalid.key, invalid.value) if is_small else (None, None)
-            headers = dead_letter.headers() | ({} if is_small else {"streamapp.value": "omitted"})
-            delivery = await self._send(
-                self._dead_letters,
-                key,
-                # The client refuses a record with neither.
-                b"" if key is None and value is None else value,
-                PARTITION,
-                None,
-                [
-                    *(kept if is_small else ()),
-                    *((name, text.encode()) for name, text in headers.items()),
-                ],
+            key, value, headers = fitted_dead_letter(
+                invalid.key,
+                invalid.value,
+                own=own_headers(invalid.headers),
+                headers=dead_letter.headers(),
             )
+            delivery = await self._send(self._dead_letters, key, value, PARTITION, None, headers)
             await asyncio.shield(delivery)
             log.error("prompts.event_dead_lettered", offset=offset, reason=dead_letter.message)
             note = DeadLettered(offset=offset, created_at=self._now())

@@ -17,7 +17,9 @@ from faust.types import TP
 from faust.types.stores import StoreT
 from yarl import URL
 
+from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.tables.disk_fallback_store import DiskFallbackStore
+from streamapp.streaming.window.lease import Lease
 
 TABLE_ANSWERS = "answers"
 
@@ -27,12 +29,18 @@ class AnswersTable(Table[bytes, bytes]):
 
     Args:
         app: The worker's.
+        emitter: Delivers entries.
         partitions: As many as the requests have.
         on_recovered: Called after each recovery with the partitions that are held whole.
     """
 
     def __init__(
-        self, app: faust.App, *, partitions: int, on_recovered: Callable[[set[int]], None]
+        self,
+        app: faust.App,
+        emitter: Emitter,
+        *,
+        partitions: int,
+        on_recovered: Callable[[set[int]], None],
     ) -> None:
         super().__init__(
             app,
@@ -42,6 +50,7 @@ class AnswersTable(Table[bytes, bytes]):
             partitions=partitions,
             beacon=app.tables.beacon,
         )
+        self._emitter = emitter
         self._on_recovered = on_recovered
         self._held: set[int] = set()
 
@@ -65,6 +74,19 @@ class AnswersTable(Table[bytes, bytes]):
     def impaired(self) -> list[str]:
         """Return what the store does without."""
         return self.data.impaired() if isinstance(self.data, DiskFallbackStore) else []
+
+    async def append(self, key: bytes, value: bytes, partition: int, lease: Lease) -> None:
+        """Write an entry to the changelog, on the record's own partition.
+
+        ``table[k] = v`` would only buffer it, and send it to the partition of the current event.
+
+        Raises:
+            LeaseLost, DeliveryFailed: As `Emitter.emit`; nothing is noted as persisted then.
+        """
+        place = await self._emitter.emit(
+            self.changelog_topic, lease, key=key, value=value, partition=partition
+        )
+        self.data.set_persisted_offset(place.topic_partition, place.offset)
 
     async def on_rebalance(
         self,
