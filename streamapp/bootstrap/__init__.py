@@ -50,7 +50,6 @@ from streamapp.streaming.prompts.invalid_events import InvalidEventDeadLetters
 from streamapp.streaming.prompts.table import PromptTable
 from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.tables.answers import AnswersTable
-from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
 from streamapp.web.peers import Peers
