@@ -39,9 +39,7 @@ class Costs:
         self, app: StreamApp, settings: Settings, *, metrics: Metrics, ledger: Ledger
     ) -> None:
         meter = UsageMeter()
-        self._reports = UsageReports(
-            meter, lambda *record: app.producer.send(*record), topic=settings.topic("usage")
-        )
+        self._reports = UsageReports(meter, app.produce, topic=settings.topic("usage"))
         self._tiers = _tiers(settings, ledger)
         self._prices = prices_of(settings)
         # Under a new name with each start, so that its earlier sums are those of another worker.

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.exceptions import ConsumerNotStarted
 from faust.tables.manager import TableManager
-from faust.types import TP
+from faust.types import TP, RecordMetadata
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
@@ -24,7 +24,8 @@ from streamapp.streaming.app.consumer import Consumer
 from streamapp.streaming.app.stalled_partitions import StalledPartitions
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.broker.acls import require_rights
-from streamapp.streaming.broker.topics import ensure_topics, topic_specs, wait_for_broker
+from streamapp.streaming.broker.topics import ensure_topics, topic_specs
+from streamapp.streaming.broker.wait import wait_for_broker
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.window.window import Window
 
@@ -87,6 +88,10 @@ class StreamApp(faust.App):
         self._draining: asyncio.Future[bool] | None = None
         self.on_partitions_revoked.connect(self._close_window)
         self.add_future(self._pulse())
+
+    async def produce(self, *record: Any, **fields: Any) -> Awaitable[RecordMetadata]:
+        """Buffer a record in the running producer, see `Send`; what it returns is its delivery."""
+        return await self.producer.send(*record, **fields)
 
     # -- start
 

@@ -1,16 +1,12 @@
-"""A thread beside the event loop: sees a stuck loop and a lost broker, and ends what hangs.
+"""The watchdog: a thread that sees a stuck event loop or a lost broker, and ends what hangs.
 
 It is a thread since the things it watches for stop the loop itself: a blocking processor, a
 stop that waits for a broker that is gone.
 """
 
 import os
-import socket
-import ssl
-import struct
 import threading
-from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import structlog
 
@@ -21,32 +17,6 @@ EXIT_FAILED = 1
 
 #: A loop that did not run for so long is not coming back, seconds.
 LOOP_STUCK_S = 120.0
-
-#: ApiVersions request, version 0, correlation id 1, no client id: the one request that every
-#: broker answers before any authentication. Source: Kafka protocol guide, "ApiVersions".
-API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
-
-
-def broker_answers(
-    brokers: Sequence[str], *, ssl_context: ssl.SSLContext | None, timeout_s: float
-) -> bool:
-    """Whether any of the brokers answers a Kafka request; blocks up to ``timeout_s`` for each."""
-    for broker in brokers:
-        url = urlsplit(f"kafka://{broker}")
-        try:
-            with socket.create_connection(
-                (url.hostname or "localhost", url.port or 9092), timeout_s
-            ) as plain:
-                connection = plain
-                if ssl_context is not None:
-                    connection = ssl_context.wrap_socket(plain, server_hostname=url.hostname)
-                connection.settimeout(timeout_s)
-                connection.sendall(API_VERSIONS)
-                if len(connection.recv(8)) == 8:
-                    return True
-        except OSError:
-            continue
-    return False
 
 
 class Watchdog(threading.Thread):

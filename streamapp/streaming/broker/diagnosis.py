@@ -22,7 +22,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
-from streamapp.streaming.app.watchdog import broker_answers
+from streamapp.streaming.broker.ping import broker_answers
 from streamapp.streaming.broker.security import kafka_client_options
 
 #: Longest wait for one answer of one broker, seconds.

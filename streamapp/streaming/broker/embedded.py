@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from streamapp.errors import ConfigurationError, StreamappError
-from streamapp.streaming.app.watchdog import broker_answers
+from streamapp.streaming.broker.ping import broker_answers
 
 HOST = "127.0.0.1"
 

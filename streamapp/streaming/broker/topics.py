@@ -1,16 +1,14 @@
 """The topics streamapp owns: created explicitly with their settings, verified at every start."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import for_code
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.streaming.broker.diagnosis import refusal
 from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.tables.answers import TABLE_ANSWERS
 
@@ -163,35 +161,6 @@ async def ensure_topics(settings: Settings) -> None:
             reason = message[0] if message and message[0] else for_code(code).__name__
             raise ConfigurationError(f"topic {name} cannot be created: {reason}")
         log.info("topics.created", topic=name)
-
-
-async def wait_for_broker(
-    settings: Settings,
-    prepare: Callable[[], Awaitable[None]],
-    *,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> None:
-    """Run ``prepare`` as soon as a broker answers; wait with backoff and say so until then.
-
-    Raises:
-        ConfigurationError: A broker answers and refuses us; waiting would not help.
-    """
-    wait_s = 0.5
-    while True:
-        try:
-            return await prepare()
-        except (KafkaError, OSError) as error:
-            if refused := await refusal(settings):
-                raise refused from error
-            log.warning(
-                "broker.unreachable",
-                broker=settings.broker,
-                error=type(error).__name__,
-                retry_in_s=wait_s,
-                hint="start Kafka, or set STREAMAPP_BROKER",
-            )
-        await sleep(wait_s)
-        wait_s = min(wait_s * 2, 5.0)
 
 
 def _admin(settings: Settings) -> AIOKafkaAdminClient:

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamapp.streaming.app.watchdog import LOOP_STUCK_S, Watchdog, broker_answers
+from streamapp.streaming.app.watchdog import LOOP_STUCK_S, Watchdog
+from streamapp.streaming.broker.ping import broker_answers
 from tests.fakes import FakeClock
 
 

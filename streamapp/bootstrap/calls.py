@@ -1,0 +1,52 @@
+"""The routes of an app: its providers with every policy around them, watched and traced."""
+
+from collections.abc import Mapping
+
+from streamapp.bootstrap.costs import Costs
+from streamapp.bootstrap.tracing import Untraced
+from streamapp.llm.metered import Metered
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.providers.factory import build_provider
+from streamapp.llm.routing.routes import Routes
+from streamapp.settings import Settings
+from streamapp.telemetry.metrics import Metrics
+
+
+def build_routes(
+    settings: Settings,
+    providers: Mapping[str, LLMProvider] | None,
+    *,
+    costs: Costs,
+    metrics: Metrics,
+    traced: Untraced,
+) -> Routes:
+    """Return what a record's ``model`` can name.
+
+    Args:
+        settings: Name providers, models and limits.
+        providers: By their configured names; built from the settings where None.
+        costs: What shares, prices and budgets calls.
+        metrics: Count attempts, and show the breakers.
+        traced: Puts a span around each attempt.
+
+    Raises:
+        ConfigurationError: A provider or a route is wrong.
+    """
+    if providers is None:
+        providers = {name: build_provider(name, p) for name, p in settings.providers.items()}
+    routes = Routes(
+        settings,
+        providers,
+        economy=costs.economy,
+        observed=lambda name, attempt: traced.provider(
+            name, Metered(attempt, name=name, meter=metrics)
+        ),
+        observer=traced.observer(metrics),
+    )
+    metrics.watch_each(
+        "breaker_state",
+        "0 closed, 1 half open, 2 open: of a provider's worst target.",
+        label="provider",
+        read=routes.breaker_states,
+    )
+    return routes

@@ -1,0 +1,83 @@
+"""The web views of an app, and the other workers that they ask."""
+
+from streamapp.bootstrap.costs import Costs
+from streamapp.bootstrap.prompting import Prompts
+from streamapp.bootstrap.tracing import Untraced
+from streamapp.llm.routing.routes import Routes
+from streamapp.processors.drainable_router import DrainableRouter
+from streamapp.processors.registry import Registry
+from streamapp.settings import Settings
+from streamapp.streaming.app.health import AppHealth
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.app.snapshot import WorkerSnapshots
+from streamapp.streaming.broker.topics import topic_specs
+from streamapp.streaming.dead_letters.service import DeadLetterService
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.outcomes import OutcomeRecorder, RecordingRouter
+from streamapp.streaming.delivery.request_producer import RequestProducer
+from streamapp.streaming.window.window import Window
+from streamapp.telemetry.metrics import Metrics
+from streamapp.web.peers import Peers
+from streamapp.web.routes import install
+from streamapp.web.server import peer_tls_context
+
+
+def build_peers(app: StreamApp, settings: Settings) -> Peers:
+    """Return the other workers of the group; whoever asks for it closes it."""
+    return Peers(
+        app.peer_urls,
+        key=settings.keys[0] if settings.keys else None,
+        ssl=peer_tls_context(settings),
+    )
+
+
+def serve(
+    app: StreamApp,
+    settings: Settings,
+    *,
+    registry: Registry,
+    http_calls: DrainableRouter,
+    outcomes: OutcomeRecorder,
+    prompts: Prompts,
+    ledger: Ledger,
+    window: Window,
+    routes: Routes,
+    costs: Costs,
+    metrics: Metrics,
+    health: AppHealth,
+    peers: Peers,
+    traced: Untraced,
+) -> None:
+    """Register every view, with what it reads."""
+    producer = RequestProducer(
+        settings.topic("requests"),
+        traced.send(app.produce),
+        partitions=settings.partitions,
+        ledger=ledger,
+        window=window,
+        committed=app.committed_here,
+    )
+    snapshots = WorkerSnapshots(
+        app,
+        settings=settings,
+        metrics=metrics,
+        outcomes=outcomes,
+        health=health,
+        open_targets=routes.impaired,
+    )
+    install(
+        app,
+        handler=RecordingRouter(http_calls, outcomes),
+        health=health,
+        prompt_store=prompts.table,
+        variants=prompts.variants,
+        producer=producer,
+        dead_letter_source=DeadLetterService(settings, app.produce),
+        snapshots=snapshots,
+        metrics=metrics.text,
+        peers=peers,
+        records={type: registry.processor_for(type).record for type in registry.types},
+        topics=topic_specs(settings),
+        settings=settings,
+        tiers=costs.economy.tiers,
+    )
