@@ -8,7 +8,8 @@ from random import Random
 
 from streamapp.errors import ConfigurationError, InvalidRecord
 from streamapp.llm.completion import Operation
-from streamapp.llm.limits.limiter import Limiter, ProviderLimits
+from streamapp.llm.limits.limiter import Limiter
+from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.llm.observer import CallObserver, Unobserved
 from streamapp.llm.provider import Completer, LLMProvider
 from streamapp.llm.routing.breaker import BreakerLimits

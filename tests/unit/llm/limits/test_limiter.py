@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from streamapp.errors import RateHints, RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.limits.limiter import Limited, Limiter, ProviderLimits
+from streamapp.llm.limits.limiter import Limiter
+from streamapp.llm.limits.provider_limits import Limited, ProviderLimits
 from streamapp.records.response import Usage
 from streamapp.settings import ProviderSettings
 from tests.support.virtual_time import run_virtually, virtual_clock
