@@ -10,6 +10,7 @@ from streamapp.settings import (
     PREFIX,
     BudgetSettings,
     ModelSettings,
+    ProviderModelSettings,
     ProviderSettings,
     Settings,
 )
@@ -43,6 +44,7 @@ OTHERS = section(
 #: The tables of the file, by the field that holds them.
 TABLES: dict[str, type[BaseModel]] = {
     "providers": ProviderSettings,
+    "providers.NAME.models": ProviderModelSettings,
     "models": ModelSettings,
     "budgets": BudgetSettings,
 }

@@ -27,6 +27,7 @@ StreamappError
         ├── GarbledAnswer       a 200 that is no completion
         ├── ProviderDenied      401, 403, exhausted quota: nothing the record can help
         ├── TargetOpen          its breaker is open: no attempt was made
+        ├── TargetBusy          it takes no more now, and another may: no attempt was made
         └── ProviderRejected    400, 404, 422
             ├── ContextLengthExceeded
             └── ContentFiltered
@@ -82,10 +83,12 @@ class Failure(StreamappError):
     Attributes:
         kind: The contract's word for it; also the ``code`` over HTTP.
         attempts: Provider attempts already made for the record when it failed.
+        paid: Those of them that are paid for although they failed, or may be.
     """
 
     kind: Kind = Kind.INTERNAL
     attempts: int = 0
+    paid: int = 0
 
 
 class RecordError(Failure):
@@ -184,10 +187,12 @@ class ProviderError(Failure):
         retry_after_s: The provider's own wish, seconds, or None.
         status: HTTP status, or None where there was no answer.
         hints: What the provider said of its limits.
+        is_paid: Whether something was generated, or may have been.
     """
 
     kind = Kind.RETRIES_EXHAUSTED
     retryable: bool = False
+    is_paid: bool = False
     hints: RateHints | None = None
 
     def __init__(
@@ -229,6 +234,7 @@ class GarbledAnswer(ProviderError):
     """A success status whose body is no completion."""
 
     retryable = True
+    is_paid = True
 
 
 class ProviderDenied(ProviderError):
@@ -237,6 +243,12 @@ class ProviderDenied(ProviderError):
 
 class TargetOpen(ProviderError):
     """The target's circuit breaker is open; never leaves the fallback."""
+
+
+class TargetBusy(ProviderError):
+    """It refused calls lately and would have to be waited for, while another target is left."""
+
+    retryable = True
 
 
 class ProviderRejected(ProviderError):

@@ -5,6 +5,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from streamapp.llm.attempt import heard
+
 
 class ChunkSink(Protocol):
     """Takes a streamed answer.
@@ -29,6 +31,7 @@ async def give(chunks: ChunkSink, texts: AsyncIterator[str]) -> None:
     """Give the texts of one attempt as they come; empty ones are none."""
     is_begun = False
     async for text in texts:
+        heard(text)
         if text and not is_begun:
             is_begun = True
             await chunks.begin()

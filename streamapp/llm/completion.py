@@ -46,6 +46,8 @@ class Call(_Value):
         cache: Whether the answer may come from, or be given to, another record.
         cache_ttl_s: How long the answer may be given to others, seconds; None for the default.
         fingerprint: By which equal calls are known; empty where they are not to be.
+        reserved_s: Of the deadline, kept for the targets that are left after this one.
+        moves_on: Whether one of those is asked after the first timeout or 429.
     """
 
     operation: Operation = "chat"
@@ -62,6 +64,12 @@ class Call(_Value):
     cache: bool = True
     cache_ttl_s: float | None = None
     fingerprint: str = ""
+    reserved_s: float = 0.0
+    moves_on: bool = False
+
+    def remaining_s(self) -> float:
+        """Return the active seconds that this target may use; negative once past."""
+        return self.deadline.remaining_s() - self.reserved_s
 
 
 @dataclass(kw_only=True)

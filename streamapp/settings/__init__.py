@@ -24,10 +24,13 @@ from pydantic_settings import (
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings.problems import Names
+from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
+from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from streamapp.settings.tables import PREFIX as PREFIX
 from streamapp.settings.tables import BudgetSettings as BudgetSettings
 from streamapp.settings.tables import ModelSettings as ModelSettings
 from streamapp.settings.tables import ProviderKind as ProviderKind
+from streamapp.settings.tables import ProviderModelSettings as ProviderModelSettings
 from streamapp.settings.tables import ProviderSettings as ProviderSettings
 from streamapp.settings.tables import implied
 
@@ -109,6 +112,10 @@ class Settings(BaseSettings):
     """Limit over all providers and all workers, input and output."""
     global_burst_s: float = Field(default=0.05, ge=0)
     """Seconds' worth of the global limits that may be used at once."""
+    timeout_s: float = Field(default=DEFAULT_TIMEOUT_S, gt=0)
+    """Longest time of one attempt that is answered whole; per provider and model in the file."""
+    stream_idle_s: float = Field(default=DEFAULT_STREAM_IDLE_S, gt=0)
+    """Longest silence within a streamed answer; per provider and model in the file."""
     web_host: str = "127.0.0.1"
     """Address to listen on; another one than the loopback needs keys."""
     web_port: int = Field(default=6066, ge=1, le=65535)
@@ -316,6 +323,15 @@ def load_settings(**overrides: Any) -> Settings:
     )
     if problems or more:
         raise ConfigurationError("\n".join([*problems, *more]))
+    providers = {
+        name: provider.model_copy(
+            update={
+                "timeout_s": provider.timeout_s or settings.timeout_s,
+                "stream_idle_s": provider.stream_idle_s or settings.stream_idle_s,
+            }
+        )
+        for name, provider in providers.items()
+    }
     return settings.model_copy(update={"providers": providers, "models": models})
 
 

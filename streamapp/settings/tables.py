@@ -7,8 +7,20 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 PREFIX = "STREAMAPP_"
+DEFAULT_TIMEOUT_S = DEFAULT_STREAM_IDLE_S = 60.0
 
 ProviderKind = Literal["openai", "azure-openai", "anthropic", "litellm", "offline"]
+
+
+class ProviderModelSettings(BaseModel):
+    """One ``[providers.NAME.models.MODEL]``: limits of one model, within the provider's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    timeout_s: float | None = Field(default=None, gt=0)
+    """Longest time of one attempt that is answered whole, seconds; the provider's without it."""
+    stream_idle_s: float | None = Field(default=None, gt=0)
+    """Longest silence within a streamed answer, seconds; the provider's without it."""
 
 
 class ProviderSettings(BaseModel):
@@ -37,8 +49,12 @@ class ProviderSettings(BaseModel):
     """Seconds' worth of the limits that may be used at once, at least one request."""
     max_concurrency: int | None = Field(default=None, gt=0)
     """Calls at a time, of all workers together."""
-    timeout_s: float = Field(default=60, gt=0)
-    """Longest time of one attempt, seconds."""
+    timeout_s: float | None = Field(default=None, gt=0)
+    """Longest time of one attempt that is answered whole, seconds; `TIMEOUT_S` without it."""
+    stream_idle_s: float | None = Field(default=None, gt=0)
+    """Longest silence within a streamed answer, seconds; `STREAM_IDLE_S` without it."""
+    models: dict[str, ProviderModelSettings] = Field(default_factory=dict)
+    """Of single models: `[providers.NAME.models.MODEL]`."""
 
 
 class ModelSettings(BaseModel):
@@ -52,6 +68,10 @@ class ModelSettings(BaseModel):
     """In their place where the input does not fit the model that was asked."""
     content_filter: list[str] = Field(default_factory=list)
     """In their place where a provider's policy refuses the input or the answer."""
+    on_timeout: Literal["next", "retry"] = "next"
+    """After the first timeout or 429 with another target left: `next` asks that one, `retry` asks
+    again first.
+    """
 
     @property
     def all_targets(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from streamapp.errors import (
     RateHints,
     TooLarge,
 )
+from streamapp.llm.attempt import heard
 from streamapp.llm.chunks import ChunkSink, give
 from streamapp.llm.providers.bodies import garbled
 from streamapp.llm.providers.rate_hints import rate_hints
@@ -133,9 +134,11 @@ class Http:
             async with self._request(url, body) as response:
                 if response.status != 200:
                     await self._body(response)
+                heard()
                 heads.append(self._hints(response))
                 rest, size, is_empty = b"", 0, True
                 while chunk := await response.content.readany():
+                    heard()  # a ping is no silence
                     size = self._checked(size + len(chunk))
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
@@ -149,6 +152,8 @@ class Http:
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Read in chunks, so that neither a long body nor a bomb fills the memory."""
+        if response.status == 200:
+            heard()
         chunks, size = [], 0
         while chunk := await response.content.readany():
             size = self._checked(size + len(chunk))

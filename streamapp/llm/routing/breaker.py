@@ -178,7 +178,7 @@ class Guarded:
         breaker = self._breaker
         if breaker.is_open:
             return await self._probe(call)
-        has_time = call.deadline.remaining_s() > 0
+        has_time = call.remaining_s() > 0
         try:
             completion = await self._provider.complete(call)
         except Failure as failure:

@@ -15,6 +15,7 @@ from streamapp.errors import (
     ProviderUnavailable,
     RateLimited,
     RetriesExhausted,
+    TargetBusy,
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
@@ -24,11 +25,17 @@ from streamapp.llm.routing.breaker import Breaker
 _POLL_INTERVAL_S = 0.25
 #: How often a call may open a breaker by itself, while others are answered in between.
 _FAULTS = 3
+#: How often a call may be paid for in vain, for each target. A model that is slower than its
+#: timeout cannot be told from one that is down: it is not asked without an end.
+_PAID = 3
+#: The part of what is left of the deadline that is kept for the targets after this one.
+_RESERVE = 1 / 3
 #: What another target may do better.
 _ELSEWHERE = (
     RetriesExhausted,
     ProviderDenied,
     TargetOpen,
+    TargetBusy,
     RateLimited,
     ProviderTimeout,
     ProviderUnavailable,
@@ -51,12 +58,13 @@ class Fallback:
     A call that is held waits without a bound: Kafka is the queue. It is given its whole time
     again, since an outage is no fault of the record. Who waits longest asks first. Only a call
     that opens breakers by itself, again and again while others are answered, is given up: it is
-    what makes its targets fail.
+    what makes its targets fail. So is one that was paid for several times and is not answered.
 
     Args:
         candidates: At least one, in order.
         context_length: In place of the rest, where the input does not fit.
         content_filter: In place of the rest, where a provider's policy refuses.
+        moves_on: Whether a target is left after its first timeout or 429, with another one left.
         sleep: Waits for seconds.
     """
 
@@ -66,11 +74,13 @@ class Fallback:
         *,
         context_length: Sequence[Candidate] = (),
         content_filter: Sequence[Candidate] = (),
+        moves_on: bool = False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._candidates = candidates
         self._context_length = context_length
         self._content_filter = content_filter
+        self._moves_on = moves_on
         self._sleep = sleep
         self._line = asyncio.Lock()
 
@@ -82,18 +92,22 @@ class Fallback:
             RetriesExhausted: The call makes the targets fail, which answer others.
             Failure: No other target can help; ``attempts`` counts those of all targets.
         """
-        attempts = faults = 0
-        candidates = self._candidates
+        attempts = faults = paid = 0
+        candidates, moves_on = self._candidates, self._moves_on
         while True:
             failures: list[Failure] = []
             is_at_fault = False
-            for candidate in candidates:
+            for place, candidate in enumerate(candidates):
+                others = [other for other in candidates[place + 1 :] if not other.breaker.is_open]
                 try:
-                    completion = await candidate.provider.complete(call)
+                    completion = await candidate.provider.complete(
+                        _with_reserve(call, moves_on=moves_on) if others else call
+                    )
                 except Failure as failure:
                     is_at_fault |= candidate.breaker.was_opened_by(failure.attempts)
                     attempts += failure.attempts
-                    failure.attempts = attempts
+                    paid += failure.paid
+                    failure.attempts, failure.paid = attempts, paid
                     failures.append(failure)
                     if not self._goes_on(failure, candidates):
                         break
@@ -107,11 +121,15 @@ class Fallback:
                 candidates = special
             elif not isinstance(last, _ELSEWHERE):
                 raise last
+            elif paid >= _PAID * len(candidates):
+                raise _final(last, len(candidates))
             elif all(candidate.breaker.is_open for candidate in candidates):
                 faults += is_at_fault
                 if faults == _FAULTS:
                     raise _poisonous(last)
                 await self._hold(call, candidates)
+            elif moves_on and _was_left_early(failures):
+                moves_on = False  # no other answers: now each is waited for
             elif not any(
                 isinstance(failure, TargetOpen) and not candidate.breaker.is_open
                 for failure, candidate in zip(failures, candidates, strict=True)
@@ -137,11 +155,32 @@ class Fallback:
                     await self._sleep(min(wait_s, _POLL_INTERVAL_S))
 
 
+def _was_left_early(failures: Sequence[Failure]) -> bool:
+    """Whether a target may do better when it is waited for."""
+    *left, last = failures
+    refused = (RateLimited, TargetBusy)
+    early = (*refused, ProviderTimeout) if isinstance(last, TargetOpen) else refused
+    return any(isinstance(failure, early) and failure.retryable for failure in left)
+
+
+def _with_reserve(call: Call, *, moves_on: bool) -> Call:
+    """Return the call for a target that is not the last one."""
+    reserved_s = max(call.deadline.remaining_s(), 0.0) * _RESERVE
+    return call.but(reserved_s=reserved_s, moves_on=moves_on)
+
+
 def _final(last: Failure, targets: int) -> Failure:
     """Return the error of a route of which every target failed."""
     if targets == 1:
-        return last
+        return last if not isinstance(last, TargetOpen) else _in_vain(last)
     failed = AllProvidersFailed(f"all {targets} targets failed; the last one: {last}")
+    failed.attempts = last.attempts
+    failed.__cause__ = last
+    return failed
+
+
+def _in_vain(last: Failure) -> Failure:
+    failed = RetriesExhausted("gave up: attempts that are paid for fail, or are too slow")
     failed.attempts = last.attempts
     failed.__cause__ = last
     return failed

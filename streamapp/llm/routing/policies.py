@@ -19,7 +19,7 @@ from streamapp.llm.routing.fallback import Candidate, Fallback
 from streamapp.llm.routing.retry import Retrying, RetryLimits
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
-from streamapp.llm.timeout import TimeLimited
+from streamapp.llm.timeout import TimeLimited, TimeLimits
 from streamapp.settings import ModelSettings, ProviderSettings
 
 #: Puts something around the attempts at the provider of that name: metrics, traces.
@@ -110,6 +110,7 @@ class Policies:
             [self._candidate(target) for target in route.targets],
             context_length=[self._candidate(target) for target in route.context_length],
             content_filter=[self._candidate(target) for target in route.content_filter],
+            moves_on=route.on_timeout == "next",
             sleep=self._sleep,
         )
         answering = self._within_budget[name] = Structured(answering, schemas=schemas)
@@ -135,7 +136,7 @@ class Policies:
         if target not in self.candidates:
             name, _, model = target.partition("/")
             attempt: Completer = TimeLimited(
-                self._providers[name], name=name, timeout_s=self._settings[name].timeout_s
+                self._providers[name], name=name, limits=TimeLimits.of(self._settings[name], model)
             )
             attempt = self._observed(name, attempt)
             if self._economy is not None:
@@ -165,4 +166,4 @@ def _scope_of(
         for provider, settings in sorted(providers.items())
         if provider in used
     ]
-    return [name, route.model_dump_json(), *places]
+    return [name, route.model_dump_json(exclude={"on_timeout"}), *places]

@@ -10,14 +10,18 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from streamapp.errors import (
     Failure,
-    GarbledAnswer,
     ProviderError,
+    ProviderTimeout,
     RateLimited,
     RetriesExhausted,
+    TargetBusy,
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
+
+#: With these no attempt was made.
+UNTRIED = (TargetOpen, TargetBusy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +30,15 @@ class RetryLimits:
 
     Attributes:
         attempts: Attempts per call, the first one included.
-        garbled_attempts: The same for answers that are no completion: each of them is billed.
+        paid_attempts: The same for those that fail although they are paid for, or may be: an
+            answer that is no completion, or too slow.
         initial_s: Upper bound of the first wait, doubled with each attempt.
         cap_s: Upper bound of any such wait.
         retry_after_cap_s: Longest wish of a provider that is granted.
     """
 
     attempts: int = 10
-    garbled_attempts: int = 3
+    paid_attempts: int = 3
     initial_s: float = 0.5
     cap_s: float = 20.0
     retry_after_cap_s: float = 60.0
@@ -51,7 +56,8 @@ class Retrying:
     """Calls ``provider`` again while its errors say that this can help.
 
     It starts the record's deadline with the first attempt; a wait that would pass the deadline
-    is not begun. To wait after a 429 is to wait for a limit: it does not count.
+    is not begun. To wait after a 429 is to wait for a limit: it does not count. Where the call
+    moves on, a timeout or 429 ends it here at once, for another target.
     """
 
     def __init__(
@@ -89,9 +95,10 @@ class Retrying:
         try:
             return await self._provider.complete(call)
         except ProviderError as error:
-            if error.retryable:
+            if _is_retryable(error, call):
                 return await self._again(call, error)
-            error.attempts = 1 - isinstance(error, TargetOpen)
+            error.attempts = 1 - isinstance(error, UNTRIED)
+            error.paid = int(error.is_paid)
             raise
         except Failure as failure:
             failure.attempts = 1
@@ -99,25 +106,28 @@ class Retrying:
 
     async def _again(self, call: Call, first: ProviderError) -> Completion:
         """Hand over to tenacity, which costs too much CPU to run around calls that succeed."""
-        attempts = garbled = 0
+        attempts = paid = 0
         is_refused = False
 
         async def attempt() -> Completion:
-            nonlocal attempts
+            nonlocal attempts, paid
             attempts += 1
-            if attempts == 1:
-                raise first
-            return await self._provider.complete(call)
+            try:
+                if attempts == 1:
+                    raise first
+                return await self._provider.complete(call)
+            except ProviderError as error:
+                paid += error.is_paid
+                raise
 
         def is_over(state: RetryCallState) -> bool:
-            nonlocal garbled, is_refused
+            nonlocal is_refused
             error = _error_of(state)
-            garbled += isinstance(error, GarbledAnswer)
             is_refused = isinstance(error, RateLimited)
-            is_late = state.upcoming_sleep >= call.deadline.remaining_s()
+            is_late = state.upcoming_sleep >= call.remaining_s()
             return (
                 attempts >= self._limits.attempts
-                or garbled >= self._limits.garbled_attempts
+                or paid >= self._limits.paid_attempts
                 or (is_late and not is_refused)
             )
 
@@ -126,7 +136,7 @@ class Retrying:
                 await self._sleep(seconds)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception(_is_retryable),
+            retry=retry_if_exception(lambda error: _is_retryable(error, call)),
             wait=self._wait_s,
             stop=is_over,
             sleep=sleep,
@@ -136,14 +146,15 @@ class Retrying:
         try:
             completion: Completion = await retrying(attempt)
         except ProviderError as error:
-            if not error.retryable:
-                error.attempts = attempts - isinstance(error, TargetOpen)
+            if not _is_retryable(error, call):
+                error.attempts = attempts - isinstance(error, UNTRIED)
+                error.paid = paid
                 raise
             exhausted = RetriesExhausted(f"gave up after attempt {attempts}: {error}")
-            exhausted.attempts = attempts
+            exhausted.attempts, exhausted.paid = attempts, paid
             raise exhausted from error
         except Failure as failure:
-            failure.attempts = attempts
+            failure.attempts, failure.paid = attempts, paid
             raise
         return replace(completion, attempts=attempts)
 
@@ -153,7 +164,9 @@ class Retrying:
         return min(wish_s, self._limits.retry_after_cap_s) + jitter_s
 
 
-def _is_retryable(error: BaseException) -> bool:
+def _is_retryable(error: BaseException, call: Call) -> bool:
+    if call.moves_on and isinstance(error, (ProviderTimeout, RateLimited, TargetBusy)):
+        return False
     return isinstance(error, ProviderError) and error.retryable
 
 

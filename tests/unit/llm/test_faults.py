@@ -29,7 +29,7 @@ from tests.support.fakellm import FakeLLM
 from tests.support.waiting import until
 from tests.unit.llm.calls import chat
 
-LIMITS = RetryLimits(attempts=3, garbled_attempts=2)
+LIMITS = RetryLimits(attempts=3, paid_attempts=2)
 TIMEOUT_S = 0.15
 KEY = "sk-CANARY-KEY"
 PROMPT = "CANARY-PROMPT"
@@ -79,11 +79,11 @@ ROWS = {
         {"status": 400, "code": "content_filter"}, ContentFiltered, Kind.CONTENT_FILTERED, 1
     ),
     "200-filter": Row({"shape": "content_filter"}, ContentFiltered, Kind.CONTENT_FILTERED, 1),
-    "hang-headers": Row({"hang": "headers"}, ProviderTimeout, EXHAUSTED, 3),
-    "hang-body": Row({"hang": "body"}, ProviderTimeout, EXHAUSTED, 3),
-    "drip": Row({"drip_s": 0.01}, ProviderTimeout, EXHAUSTED, 3),
+    "hang-headers": Row({"hang": "headers"}, ProviderTimeout, EXHAUSTED, 2),
+    "hang-body": Row({"hang": "body"}, ProviderTimeout, EXHAUSTED, 2),
+    "drip": Row({"drip_s": 0.01}, ProviderTimeout, EXHAUSTED, 2),
     "close-headers": Row({"close": "headers"}, ProviderUnavailable, EXHAUSTED, 3),
-    "close-body": Row({"close": "body"}, ProviderUnavailable, EXHAUSTED, 3),
+    "close-body": Row({"close": "body"}, ProviderUnavailable, EXHAUSTED, 2),
     **{
         shape: Row({"shape": shape}, GarbledAnswer, EXHAUSTED, 2)
         for shape in (

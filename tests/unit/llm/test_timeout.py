@@ -1,15 +1,22 @@
 """No attempt outlives its time."""
 
 import asyncio
+import contextlib
 
 import pytest
 
-from streamapp.errors import ProviderTimeout
+from streamapp.errors import ProviderError, ProviderTimeout
+from streamapp.llm.attempt import heard
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.timeout import TimeLimited
-from tests.fakes import FakeClock, FakeProvider
-from tests.unit.llm.calls import chat
+from streamapp.llm.provider import Completer
+from streamapp.llm.providers.openai import OpenAIProvider
+from streamapp.llm.timeout import TimeLimited, TimeLimits
+from streamapp.settings import ProviderModelSettings, ProviderSettings
+from tests.fakes import FakeClock, FakeProvider, TakenChunks
+from tests.support.fakellm import FakeLLM
+from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.llm.calls import chat, unavailable
 
 
 class Hanging(FakeProvider):
@@ -24,7 +31,7 @@ class Hanging(FakeProvider):
 @pytest.mark.parametrize(("timeout_s", "deadline_s"), [(0.02, 60), (60, 0.02)])
 async def test_attempt_is_cut_at_the_nearer_limit(timeout_s: float, deadline_s: float) -> None:
     """A hanging attempt ends at the provider's timeout or the record's deadline."""
-    limited = TimeLimited(Hanging(), name="mine", timeout_s=timeout_s)
+    limited = TimeLimited(Hanging(), name="mine", limits=TimeLimits(timeout_s=timeout_s))
 
     with pytest.raises(ProviderTimeout, match=r"mine: no complete answer within 0\.0"):
         await limited.complete(chat(deadline_s=deadline_s))
@@ -38,13 +45,122 @@ async def test_no_attempt_is_made_without_time(clock: FakeClock) -> None:
     clock.advance(11)
 
     with pytest.raises(ProviderTimeout):
-        await TimeLimited(provider, name="mine", timeout_s=60).complete(chat(deadline=deadline))
+        await TimeLimited(provider, name="mine", limits=TimeLimits(timeout_s=60)).complete(
+            chat(deadline=deadline)
+        )
 
     assert provider.history == []
 
 
 async def test_answer_in_time_passes(llm: FakeProvider) -> None:
     """An answer in time is passed on."""
-    completion = await TimeLimited(llm, name="mine", timeout_s=60).complete(chat())
+    completion = await TimeLimited(llm, name="mine", limits=TimeLimits(timeout_s=60)).complete(
+        chat()
+    )
 
     assert completion.output == "answer to: hello"
+
+
+class Dripping:
+    """Streams parts at some distance in virtual time, then breaks off or ends."""
+
+    def __init__(
+        self,
+        *,
+        parts: int,
+        every_s: float,
+        error: ProviderError | None = None,
+        then_hangs: bool = False,
+    ) -> None:
+        self._parts = parts
+        self._every_s = every_s
+        self._error = error
+        self._then_hangs = then_hangs
+
+    async def complete(self, call: Call) -> Completion:
+        for _ in range(self._parts):
+            await asyncio.sleep(self._every_s)
+            heard("word")
+        if self._then_hangs:
+            await asyncio.sleep(1e6)
+        if self._error:
+            raise self._error
+        return Completion(output="", model="m", provider="mine")
+
+
+def streamed(
+    provider: Completer, *, idle_s: float = 60, deadline_s: float = 1e4
+) -> tuple[object, float]:
+    """Return how a streamed call ends, and after how many virtual seconds."""
+
+    async def main() -> tuple[object, float]:
+        limited = TimeLimited(provider, name="mine", limits=TimeLimits(timeout_s=10, idle_s=idle_s))
+        call = chat(chunks=TakenChunks(), deadline=Deadline(deadline_s, virtual_clock))
+        call.deadline.start()
+        (end,) = await asyncio.gather(limited.complete(call), return_exceptions=True)
+        return end, virtual_clock()
+
+    return run_virtually(main())
+
+
+def test_stream_that_flows_is_not_cut() -> None:
+    """A streamed answer may take longer than the timeout, as long as it flows."""
+    end, passed_s = streamed(Dripping(parts=100, every_s=5))
+
+    assert isinstance(end, Completion)
+    assert passed_s == pytest.approx(500)
+
+
+@pytest.mark.parametrize("parts", [0, 3])
+def test_silence_ends_a_stream(parts: int) -> None:
+    """A streamed answer that does not come, or stops, ends after the longest silence."""
+    end, passed_s = streamed(Dripping(parts=parts, every_s=5, then_hangs=True), idle_s=20)
+
+    assert isinstance(end, ProviderTimeout)
+    assert end.is_paid
+    assert passed_s == pytest.approx(parts * 5 + 20, abs=1)
+
+
+def test_stream_ends_with_the_deadline() -> None:
+    """A stream that flows for ever ends where the record's time does."""
+    end, passed_s = streamed(Dripping(parts=1000, every_s=5), deadline_s=90)
+
+    assert isinstance(end, ProviderTimeout)
+    assert passed_s == pytest.approx(90)
+
+
+def test_attempt_that_broke_off_is_paid_for() -> None:
+    """What failed after it was promised is known to be paid for; what failed before is not."""
+    broken, refused = unavailable(), unavailable()
+
+    streamed(Dripping(parts=1, every_s=1.0, error=broken))
+    streamed(Dripping(parts=0, every_s=1, error=refused))
+
+    assert broken.is_paid
+    assert not refused.is_paid
+
+
+async def test_bytes_of_a_stream_are_signs_of_life(server: FakeLLM) -> None:
+    """Over HTTP, a stream that takes longer than timeout and silence is read to its end."""
+    server.default(text=" ".join(["word"] * 20), drip_s=0.03)
+    provider = OpenAIProvider("mine", base_url=server.base_url)
+    limits = TimeLimits(timeout_s=0.1, idle_s=0.4)
+    async with contextlib.aclosing(provider):
+        limited = TimeLimited(provider, name="mine", limits=limits)
+
+        completion = await limited.complete(chat(chunks=TakenChunks()))
+
+    assert completion.output.count("word") == 20
+
+
+@pytest.mark.parametrize(
+    ("model", "limits"), [("slow", TimeLimits(timeout_s=300, idle_s=7)), ("any", TimeLimits())]
+)
+def test_models_have_times_of_their_own(model: str, limits: TimeLimits) -> None:
+    """A model's own times win over the provider's, and these over the defaults."""
+    own = ProviderModelSettings(timeout_s=300)
+    settings = ProviderSettings(kind="offline", stream_idle_s=7, models={"slow": own})
+    if model == "any":
+        settings = ProviderSettings(kind="offline", models={"slow": own})
+
+    assert TimeLimits.of(settings, model) == limits

@@ -16,7 +16,7 @@ from streamapp.errors import (
     RateLimited,
 )
 from streamapp.llm.providers.openai import OpenAIProvider
-from streamapp.llm.timeout import TimeLimited
+from streamapp.llm.timeout import TimeLimited, TimeLimits
 from tests.fakes import TakenChunks
 from tests.support.fakellm import FakeLLM
 from tests.support.recorder import Recorder
@@ -58,7 +58,7 @@ async def sdk_error(base_url: str, **fields: Any) -> openai.OpenAIError:
 async def our_error(base_url: str, *, timeout_s: float = 5) -> ProviderError:
     """Return what our provider raises."""
     async with contextlib.aclosing(OpenAIProvider("mine", base_url=base_url)) as provider:
-        limited = TimeLimited(provider, name="mine", timeout_s=timeout_s)
+        limited = TimeLimited(provider, name="mine", limits=TimeLimits(timeout_s=timeout_s))
         with pytest.raises(ProviderError) as caught:
             await limited.complete(chat())
     return caught.value

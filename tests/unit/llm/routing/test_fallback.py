@@ -14,6 +14,7 @@ from streamapp.errors import (
     Failure,
     ProviderDenied,
     ProviderRejected,
+    ProviderTimeout,
     ProviderUnavailable,
     RetriesExhausted,
     TooLarge,
@@ -25,7 +26,7 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeClock, FakeProvider
 from tests.support.virtual_time import run_virtually, virtual_clock
-from tests.unit.llm.calls import chat, unavailable
+from tests.unit.llm.calls import chat, rate_limited, unavailable
 
 TOO_LONG = ContextLengthExceeded("fake: too long", provider="fake")
 FILTERED = ContentFiltered("fake: filtered", provider="fake")
@@ -39,12 +40,23 @@ def fakes() -> dict[str, FakeProvider]:
     return {name: FakeProvider(name) for name in NAMES}
 
 
-def routes(fakes: Any, *, targets: Sequence[str] = ("one/a", "two/b"), **fields: Any) -> Routes:
+def routes(
+    fakes: Any,
+    *,
+    targets: Sequence[str] = ("one/a", "two/b"),
+    on_timeout: Any = "next",
+    timeout_s: float | None = None,
+    **fields: Any,
+) -> Routes:
     model = ModelSettings(
-        targets=list(targets), context_length=["big/c"], content_filter=["free/d"]
+        targets=list(targets),
+        context_length=["big/c"],
+        content_filter=["free/d"],
+        on_timeout=on_timeout,
     )
+    offline = ProviderSettings(kind="offline", timeout_s=timeout_s)
     settings = Settings(
-        providers={name: ProviderSettings(kind="offline") for name in fakes},
+        providers=dict.fromkeys(fakes, offline),
         models={"default": model},
     )
     clock = FakeClock()
@@ -282,3 +294,107 @@ def test_special_targets_are_checked(field: str) -> None:
             providers={"one": ProviderSettings(kind="offline")},
             models={"default": ModelSettings(**fields)},
         )
+
+
+def late() -> ProviderTimeout:
+    error = ProviderTimeout("fake: no complete answer within 60.00 s", provider="fake")
+    error.is_paid = True
+    return error
+
+
+@pytest.mark.parametrize("error", [late(), rate_limited(30)], ids=["timeout", "429"])
+async def test_next_target_is_asked_after_the_first(
+    error: Failure, fakes: dict[str, FakeProvider]
+) -> None:
+    """With another target left, a timeout or 429 is not tried again and not waited for."""
+    fakes["one"].enqueue(error)
+    clock = FakeClock()
+
+    completion = await ask(routes(fakes, clock=clock, sleep=clock.sleep))
+
+    assert (completion.provider, completion.attempts) == ("two", 2)
+    assert clock.slept == []
+
+
+@pytest.mark.parametrize("error", [late(), rate_limited(30)], ids=["timeout", "429"])
+async def test_first_target_is_asked_again_where_that_is_wanted(
+    error: Failure, fakes: dict[str, FakeProvider]
+) -> None:
+    """With `on_timeout = "retry"` the first target has all its attempts first."""
+    fakes["one"].enqueue(error)
+
+    completion = await ask(routes(fakes, on_timeout="retry"))
+
+    assert (completion.provider, completion.attempts) == ("one", 2)
+
+
+async def test_refusal_is_waited_for_where_no_other_answers(fakes: dict[str, FakeProvider]) -> None:
+    """A 429 that was left early ends no record while the other target is down."""
+    fakes["one"].enqueue(rate_limited())
+    fakes["two"].enqueue(unavailable(), unavailable())
+
+    completion = await ask(routes(fakes))
+
+    assert (completion.provider, completion.attempts) == ("one", 4)
+
+
+async def test_last_target_is_patient(fakes: dict[str, FakeProvider]) -> None:
+    """Nothing is left after the last target: it is asked again after a 429."""
+    fakes["one"].enqueue(unavailable(), unavailable())
+    fakes["two"].enqueue(rate_limited())
+
+    completion = await ask(routes(fakes))
+
+    assert (completion.provider, completion.attempts) == ("two", 4)
+
+
+class Slow:
+    """A provider in virtual time that answers later than anybody waits for."""
+
+    def __init__(self, latency_s: float) -> None:
+        self.latency_s = latency_s
+        self.begun = 0
+
+    async def complete(self, call: Call) -> Completion:
+        self.begun += 1
+        await asyncio.sleep(self.latency_s)
+        return Completion(output="", model="m", provider="slow")
+
+    async def aclose(self) -> None:
+        pass
+
+
+def virtual_routes(providers: Any, **fields: Any) -> Routes:
+    return routes(providers, limits=None, clock=virtual_clock, sleep=asyncio.sleep, **fields)
+
+
+@pytest.mark.parametrize("timeout_s", [60.0, 300.0])
+@pytest.mark.parametrize("on_timeout", ["next", "retry"])
+def test_share_of_the_deadline_is_kept_for_the_next(on_timeout: str, timeout_s: float) -> None:
+    """A first target that hangs leaves a third of the deadline to the healthy one after it."""
+
+    async def main() -> tuple[Completion, float]:
+        providers: dict[str, Any] = {name: Slow(0.5) for name in NAMES} | {"one": Slow(1e6)}
+        routed = virtual_routes(providers, on_timeout=on_timeout, timeout_s=timeout_s)
+        completion = await ask(routed, chat(deadline=Deadline(90, virtual_clock)))
+        return completion, virtual_clock()
+
+    completion, passed_s = run_virtually(main())
+    assert completion.provider == "slow"
+    assert 60 <= passed_s <= 61
+
+
+def test_model_slower_than_its_timeout_ends() -> None:
+    """Eight records for a model that never answers in time: few calls, and a dead letter each."""
+
+    async def main() -> tuple[int, list[Any], float]:
+        slow = Slow(1e6)
+        routed = virtual_routes(dict.fromkeys(NAMES, slow), targets=["one/a"], timeout_s=5)
+        calls = [ask(routed, chat(deadline=Deadline(90, virtual_clock))) for _ in range(8)]
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        return slow.begun, ends, virtual_clock()
+
+    begun, ends, passed_s = run_virtually(main())
+    assert {type(end) for end in ends} == {RetriesExhausted}
+    assert begun <= 8 * 5
+    assert passed_s < 300

@@ -29,7 +29,7 @@ class Highest(Random):
 @pytest.fixture
 def retrying(llm: FakeProvider, clock: FakeClock) -> Retrying:
     """Five attempts around the fake provider; waits are as long as they can be."""
-    limits = RetryLimits(attempts=5, garbled_attempts=2, initial_s=1, cap_s=4, retry_after_cap_s=30)
+    limits = RetryLimits(attempts=5, paid_attempts=2, initial_s=1, cap_s=4, retry_after_cap_s=30)
     return Retrying(llm, limits=limits, rng=Highest(), sleep=clock.sleep)
 
 
