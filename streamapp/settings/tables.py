@@ -17,6 +17,14 @@ class ProviderModelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """Limit of all workers together; the provider's holds as well."""
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Limit of all workers together, input and output; the provider's holds as well."""
+    burst_s: float | None = Field(default=None, ge=0)
+    """Seconds' worth of the model's limits that may be used at once; the provider's without it."""
+    max_concurrency: int | None = Field(default=None, gt=0)
+    """Calls at a time, of all workers together."""
     timeout_s: float | None = Field(default=None, gt=0)
     """Longest time of one attempt that is answered whole, seconds; the provider's without it."""
     stream_idle_s: float | None = Field(default=None, gt=0)

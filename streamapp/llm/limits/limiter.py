@@ -16,6 +16,10 @@ LEAST_SHARE = 0.01
 _POLL_INTERVAL_S = 0.1
 
 
+def _no(turn: asyncio.Future[float]) -> None:
+    """Let it wait."""
+
+
 class Limiter:
     """One limit: requests and tokens per minute, calls in flight, and what the provider teaches.
 
@@ -53,7 +57,8 @@ class Limiter:
         self._sleep = sleep
         self._requests = Bucket(self._requests_per_s, burst_s=burst_s, least=1.0, clock=clock)
         self._tokens = Bucket(self._tokens_per_s, burst_s=burst_s, least=0.0, clock=clock)
-        self._share = 1.0
+        #: The part of each limit that is this worker's, in (0, 1].
+        self.share = 1.0
         self._cap: float = max_concurrency or UNLIMITED
         self._waiters: deque[tuple[asyncio.Future[float], Callable[[], float]]] = deque()
         self._dispatcher: asyncio.Task[None] | None = None
@@ -74,21 +79,33 @@ class Limiter:
         """Requests per second that are allowed now, by settings or by experience."""
         return self._requests.rate_per_s
 
+    @property
+    def refusal_s(self) -> float:
+        """How long a new call would wait because calls were refused, seconds; 0 for not at all.
+
+        What settings make it wait for is none of it.
+        """
+        learner = self._learner
+        if learner is None or learner.rate_per_s >= self._requests_per_s * self.share:
+            return 0.0
+        pause_s = learner.paused_until - self._clock()
+        return max(pause_s, len(self._waiters) / learner.rate_per_s, 0.0)
+
     def set_share(self, share: float) -> None:
         """Keep only a part of each limit; nothing is refilled by it.
 
         Args:
             share: In [0, 1]; below `LEAST_SHARE` counts as that.
         """
-        self._share = min(max(share, LEAST_SHARE), 1.0)
+        self.share = min(max(share, LEAST_SHARE), 1.0)
         if self._max_concurrency is not None:
-            self._cap = max(1, int(self._max_concurrency * self._share))
-        self._tokens.rate_per_s = self._tokens_per_s * self._share
+            self._cap = max(1, int(self._max_concurrency * self.share))
+        self._tokens.rate_per_s = self._tokens_per_s * self.share
         self.adjust()
 
     def adjust(self) -> None:
         """Take over what the learner has found."""
-        rate_per_s = self._requests_per_s * self._share
+        rate_per_s = self._requests_per_s * self.share
         if self._learner is not None:
             rate_per_s = min(rate_per_s, self._learner.rate_per_s)
         self._requests.rate_per_s = rate_per_s
@@ -107,16 +124,20 @@ class Limiter:
         self._take(tokens)
         return True
 
-    async def acquire(self, estimate: Callable[[], float]) -> float:
+    async def acquire(
+        self, estimate: Callable[[], float], *, look: Callable[[asyncio.Future[float]], None] = _no
+    ) -> float:
         """Wait for the turn, then begin a call; `release` ends it.
 
         Args:
             estimate: Returns the tokens to reserve; asked when the turn has come.
+            look: Is given the turn that is waited for, and may end it with an error.
 
         Returns:
             The tokens reserved.
         """
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        look(turn)
         self._waiters.append((turn, estimate))
         if self._dispatcher is None:
             self._dispatcher = asyncio.create_task(self._dispatch())
@@ -138,6 +159,20 @@ class Limiter:
         self._tokens.take(-excess_tokens)
         if self._outer is not None:
             self._outer.release(excess_tokens)
+        if self._freed is not None:
+            self._wake()
+
+    def give_back(self, tokens: float) -> None:
+        """Undo a call that was let in and not made.
+
+        Args:
+            tokens: What was reserved.
+        """
+        self._requests.take(-1.0)
+        self._in_flight -= 1
+        self._tokens.take(-tokens)
+        if self._outer is not None:
+            self._outer.give_back(tokens)
         if self._freed is not None:
             self._wake()
 
@@ -195,7 +230,7 @@ class Limiter:
             return True
         await self._outer.acquire(lambda: tokens)
         if turn.done() or self._wait_s(tokens, is_late=True) > 0:
-            self._outer.release()
+            self._outer.give_back(tokens)
             return False
         return True
 

@@ -1,18 +1,21 @@
-"""The limits of one provider around each of its targets, and what its answers teach them."""
+"""The limits of one provider and of each of its models, and what answers teach them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-from streamapp.errors import RateHints, RateLimited
-from streamapp.llm.completion import Call, Completion
+from streamapp.llm.limits.limited import Limited
 from streamapp.llm.limits.limiter import Limiter
-from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
-from streamapp.llm.limits.token_estimate import TokenEstimate
+from streamapp.llm.limits.rate_learner import PaceLearner
 from streamapp.llm.provider import Completer
-from streamapp.settings import ProviderSettings
+from streamapp.settings import ProviderModelSettings, ProviderSettings
+
+_NOTHING = ProviderModelSettings()
 
 
 class ProviderLimits:
-    """The limits of one provider, for each of its targets.
+    """The limits of one provider, and within them those of its models.
+
+    What a provider refuses, and when it wants to be asked again, is learned for each model by
+    itself: vendors limit models apart.
 
     Args:
         settings: What is configured.
@@ -20,6 +23,10 @@ class ProviderLimits:
         clock: Monotonic, seconds.
         sleep: Waits for seconds.
         on_wait: Hears how long each call that had to wait did so, seconds.
+
+    Attributes:
+        limiter: Of all its models together.
+        learners: Of each model that has a target.
     """
 
     def __init__(
@@ -31,93 +38,78 @@ class ProviderLimits:
         sleep: Callable[[float], Awaitable[None]],
         on_wait: Callable[[float], None] = lambda wait_s: None,
     ) -> None:
+        self._settings = settings
         self._clock = clock
+        self._sleep = sleep
         self._on_wait = on_wait
-        is_limited = bool(settings.requests_per_minute or settings.tokens_per_minute)
-        self.learner = PaceLearner(clock, is_limited=is_limited)
+        self._models: dict[str, Limiter] = {}
+        self._learners: dict[str, PaceLearner] = {}
         self.limiter = Limiter(
             requests_per_minute=settings.requests_per_minute,
             tokens_per_minute=settings.tokens_per_minute,
             burst_s=settings.burst_s,
             max_concurrency=settings.max_concurrency,
-            learner=self.learner,
             outer=outer,
             clock=clock,
             sleep=sleep,
         )
 
-    def around(self, provider: Completer) -> "Limited":
-        """Return ``provider`` behind these limits."""
+    @property
+    def learners(self) -> Mapping[str, PaceLearner]:
+        """What was learned, by model."""
+        return self._learners
+
+    def limiters(self) -> Iterator[Limiter]:
+        """Return the limiters of the models, then that of the provider."""
+        yield from self._models.values()
+        yield self.limiter
+
+    def adjust(self, model: str) -> None:
+        """Take over what the learner of a model was told."""
+        self._models[model].adjust()
+
+    def set_share(self, share: float) -> None:
+        """Keep only a part of each limit, learned ones included.
+
+        Args:
+            share: In [0, 1]; see `Limiter.set_share`.
+        """
+        before = self.limiter.share
+        for limiter in [self.limiter, *self._models.values()]:
+            limiter.set_share(share)
+        for model, learner in self._learners.items():
+            learner.rescale(self.limiter.share / before)
+            self._models[model].adjust()
+
+    def around(self, provider: Completer, model: str) -> Limited:
+        """Return ``provider`` behind these limits and those of ``model``."""
+        settings = self._settings
+        if model not in self._models:
+            own = settings.models.get(model, _NOTHING)
+            told = (
+                own.requests_per_minute,
+                own.tokens_per_minute,
+                settings.requests_per_minute,
+                settings.tokens_per_minute,
+            )
+            learner = PaceLearner(self._clock, is_limited=any(told))
+            self._learners[model] = learner
+            self._models[model] = Limiter(
+                requests_per_minute=own.requests_per_minute,
+                tokens_per_minute=own.tokens_per_minute,
+                burst_s=settings.burst_s if own.burst_s is None else own.burst_s,
+                max_concurrency=own.max_concurrency,
+                learner=learner,
+                outer=self.limiter,
+                clock=self._clock,
+                sleep=self._sleep,
+            )
+            self._models[model].set_share(self.limiter.share)
         return Limited(
             provider,
-            limiter=self.limiter,
-            learner=self.learner,
+            limiter=self._models[model],
+            outer=self.limiter,
+            learner=self._learners[model],
             clock=self._clock,
             on_wait=self._on_wait,
         )
-
-
-class Limited:
-    """Lets ``provider`` be called as its limiter allows; what it answers teaches the limiter.
-
-    Waiting does not count against the record's deadline.
-    """
-
-    def __init__(
-        self,
-        provider: Completer,
-        *,
-        limiter: Limiter,
-        learner: PaceLearner,
-        clock: Callable[[], float],
-        on_wait: Callable[[float], None],
-    ) -> None:
-        self._provider = provider
-        self._limiter = limiter
-        self._learner = learner
-        self._clock = clock
-        self._on_wait = on_wait
-        self._estimate = TokenEstimate()
-
-    async def complete(self, call: Call) -> Completion:
-        """Answer ``call`` in its turn; raises as the provider does."""
-        limiter, learner = self._limiter, self._learner
-
-        def estimate() -> float:
-            return self._estimate.of(call) if limiter.counts_tokens else 0.0
-
-        tokens = estimate()
-        if not limiter.try_acquire(tokens):
-            since = self._clock()
-            with call.deadline.suspended():
-                tokens = await limiter.acquire(estimate)
-            self._on_wait(self._clock() - since)
-        epoch, excess = learner.admitted(), 0.0
-        try:
-            completion = await self._provider.complete(call)
-            used = completion.usage.input_tokens + completion.usage.output_tokens
-            if tokens and used:
-                excess = tokens - used
-                self._estimate.correct(call, used)
-            learner.answered(is_waiting=limiter.is_waiting)
-            if completion.hints is not None:
-                self._hear(completion.hints, used)
-            return completion
-        except RateLimited as error:
-            if error.hints is not None:
-                self._hear(error.hints, 0)
-            learner.refused(
-                epoch, known_per_s=limiter.rate_per_s, retry_after_s=error.retry_after_s
-            )
-            raise
-        finally:
-            limiter.release(excess)
-            if learner.rate_per_s != UNLIMITED:
-                limiter.adjust()
-
-    def _hear(self, hints: RateHints, used: int) -> None:
-        """Slow down to what the provider says; ``used`` tokens make one request."""
-        if hints.requests_per_s is not None:
-            self._learner.told(hints.requests_per_s)
-        if hints.tokens_per_s is not None and used:
-            self._learner.told(hints.tokens_per_s / used)

@@ -19,6 +19,8 @@ _LONGEST_PERIOD_S = 5.0
 #: What was accepted before such a silence says nothing about the rate.
 _SILENCE_S = 1.0
 _MARKS = 20
+#: So many answers between two refusals say that the rate was nearly right.
+_ENOUGH_ANSWERS = 10
 _STEP_UP_S = 0.05
 #: Growth per second, for a refusal-free period of a second; a pause costs as much as ten of it.
 _CURIOSITY = 0.2
@@ -33,11 +35,12 @@ _IMPATIENCE = 0.003
 class PaceLearner:
     """Finds the rate that a provider takes, from what it answers and refuses.
 
-    Without a configured limit it begins with `FIRST_WINDOW` calls in flight and doubles them with
-    each answered round, until the first refusal. From then on it keeps a rate. Between two
+    Without a configured limit it begins with `FIRST_WINDOW` calls in flight and one more with
+    each answer, until the first refusal. From then on it keeps a rate. Between two
     refusals the provider's bucket was empty at both ends, so what it accepted meanwhile is its
     rate, whatever its burst: that becomes the rate, less a step; it grows from there, the slower
     the longer the last refusal-free period was, and again faster the longer this one lasts.
+    After a time of nothing but refusals it doubles with each answer, up to half of what it was.
 
     Args:
         clock: Monotonic, seconds.
@@ -53,11 +56,32 @@ class PaceLearner:
         #: Grows with each step down: calls of before it say nothing about the new rate.
         self.epoch = 0
         self._accepted = 0
-        self._round = 0
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
         self._admitted_at = clock()
         self._cut_at = self._grown_at = clock()
         self._growth_per_s = 0.0
+        # The last rate at which it was seen to answer, for the time after it refused everything.
+        self._good_per_s = 0.0
+        self._answers = 0
+        self._has_leapt = False
+        #: Whether the provider itself has taught anything.
+        self.is_taught = False
+
+    def begin_at(self, rate_per_s: float, window: float) -> None:
+        """Begin where another worker was, unless the provider has taught something already."""
+        if self.is_taught:
+            return
+        self.window = self.window if self.window == UNLIMITED else max(self.window, window)
+        if rate_per_s != UNLIMITED:
+            self.window = UNLIMITED
+            self.rate_per_s = max(rate_per_s, _LOWEST_PER_S)
+            self._growth_per_s = _LEAST_GROWTH_PER_S
+            self._cut_at = self._grown_at = self._clock()
+
+    def rescale(self, factor: float) -> None:
+        """Take another part of what all workers may do."""
+        if self.rate_per_s != UNLIMITED:
+            self.rate_per_s = max(self.rate_per_s * factor, _LOWEST_PER_S)
 
     def admitted(self) -> int:
         """Count a call that begins; return the epoch for `refused`."""
@@ -77,12 +101,13 @@ class PaceLearner:
             is_waiting: Whether calls wait: else a higher rate would be untested.
         """
         if self.window != UNLIMITED:
-            self._round += 1
-            if self._round >= self.window:
-                self._round = 0
-                self.window = self.window * 2 if self.window < LAST_WINDOW else UNLIMITED
+            self.window = self.window + 1 if self.window < LAST_WINDOW else UNLIMITED
         if self.rate_per_s == UNLIMITED:
             return
+        self._answers += 1
+        if self.rate_per_s < self._good_per_s / 2:
+            self.rate_per_s = min(self.rate_per_s * 2, self._good_per_s / 2)
+            self._has_leapt = True
         now = self._clock()
         passed_s = now - self._grown_at
         if passed_s >= _STEP_UP_S:
@@ -93,6 +118,7 @@ class PaceLearner:
 
     def told(self, rate_per_s: float) -> None:
         """Take the provider's word: nothing is left, and it refills at this rate."""
+        self.is_taught = True
         self.window = UNLIMITED
         self._slow_to(rate_per_s)
         self._growth_per_s = _LEAST_GROWTH_PER_S
@@ -109,12 +135,18 @@ class PaceLearner:
             retry_after_s: The provider's wish: until then nothing is begun.
         """
         now = self._clock()
+        self.is_taught = True
         if retry_after_s:
             wish_until = now + min(retry_after_s, _LONGEST_PAUSE_S)
             self.paused_until = max(self.paused_until, wish_until)
         if epoch != self.epoch:
             return
         self._accepted -= 1
+        if self._answers >= _ENOUGH_ANSWERS and self.rate_per_s != UNLIMITED:
+            self._good_per_s = self.rate_per_s
+        elif self._has_leapt:
+            self._good_per_s = self.rate_per_s / 2
+        self._answers, self._has_leapt = 0, False
         period_s, measured_per_s = self._measure(now)
         leap = _STEP_DOWN if self._is_limited else _LEAP_DOWN
         least_per_s = 0.0 if known_per_s == UNLIMITED else known_per_s * leap

@@ -12,6 +12,7 @@ from streamapp.errors import (
     ProviderTimeout,
     ProviderUnavailable,
     RateLimited,
+    TargetBusy,
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
@@ -181,6 +182,8 @@ class Guarded:
         has_time = call.remaining_s() > 0
         try:
             completion = await self._provider.complete(call)
+        except TargetBusy:
+            raise
         except Failure as failure:
             if has_time:
                 breaker.failed(failure)
@@ -198,6 +201,8 @@ class Guarded:
             raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
         try:
             completion = await self._provider.complete(call)
+        except TargetBusy:
+            raise
         except Failure as failure:
             breaker.failed(failure, is_probe=True)
             raise

@@ -143,7 +143,7 @@ class Policies:
                 attempt = Billed(
                     attempt, prices=self._economy.prices, payers=self._economy.all_payers
                 )
-            limited = self._limits[name].around(Target(attempt, model))
+            limited = self._limits[name].around(Target(attempt, model), model)
             breaker = Breaker(target, limits=self._breakers, clock=self._clock)
             attempts = Retrying(
                 Guarded(limited, breaker=breaker),

@@ -108,8 +108,9 @@ class Routes:
             share: The partitions of this worker / all partitions, in [0, 1]. Without any, a
                 hundredth is left, so that HTTP is still answered.
         """
-        for limiter in self._limiters():
-            limiter.set_share(share)
+        for limits in self._limits.values():
+            limits.set_share(share)
+        self._overall.set_share(share)
 
     def impaired(self) -> Sequence[str]:
         """Return the targets that are taken for down, as ``provider/model``."""
@@ -155,13 +156,12 @@ class Routes:
             known = ", ".join(sorted(self._routes))
             raise InvalidRecord(f"model: no such route; there are: {known}") from None
 
-    def _limiters(self) -> list[Limiter]:
-        return [*(limits.limiter for limits in self._limits.values()), self._overall]
-
     async def aclose(self) -> None:
         """Close every provider; calls that wait are not begun any more."""
-        for limiter in self._limiters():
-            limiter.close()
+        for limits in self._limits.values():
+            for limiter in limits.limiters():
+                limiter.close()
+        self._overall.close()
         for provider in self._providers.values():
             await provider.aclose()
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from streamapp.errors import RateHints, RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.limits.limited import Limited
 from streamapp.llm.limits.limiter import Limiter
-from streamapp.llm.limits.provider_limits import Limited, ProviderLimits
+from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.records.response import Usage
 from streamapp.settings import ProviderSettings
 from tests.support.virtual_time import run_virtually, virtual_clock
@@ -68,11 +69,11 @@ class Server:
 
 def limited(
     server: Server, *, outer: Limiter | None = None, **limits: Any
-) -> tuple[Limited, Limiter]:
+) -> tuple[Limited, ProviderLimits]:
     """Return the policy around ``server`` and its limiter; to be called in the virtual loop."""
     configured = ProviderSettings(kind="openai", **limits)
     gate = ProviderLimits(configured, outer=outer, clock=virtual_clock, sleep=asyncio.sleep)
-    return gate.around(server), gate.limiter
+    return gate.around(server, "m"), gate
 
 
 async def run_all(policy: Limited, count: int, *, workers: int = 256) -> None:

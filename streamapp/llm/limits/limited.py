@@ -1,0 +1,122 @@
+"""The policy that lets a target be called as its limiter allows, and learns from its answers."""
+
+import asyncio
+from collections.abc import Callable
+
+from streamapp.errors import RateHints, RateLimited, TargetBusy
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.limits.limiter import Limiter
+from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
+from streamapp.llm.limits.token_estimate import TokenEstimate
+from streamapp.llm.provider import Completer
+
+#: How long a call waits for a target that refuses calls, while another target is left, seconds.
+PATIENCE_S = 0.5
+
+
+class Limited:
+    """Lets ``provider`` be called as its limiter allows; what it answers teaches the limiter.
+
+    Waiting does not count against the record's deadline.
+
+    Args:
+        provider: One target.
+        limiter: Of its model.
+        outer: Of its provider.
+        learner: Of its model.
+        clock: Monotonic, seconds.
+        on_wait: Hears how long each call that had to wait did so, seconds.
+    """
+
+    def __init__(
+        self,
+        provider: Completer,
+        *,
+        limiter: Limiter,
+        outer: Limiter,
+        learner: PaceLearner,
+        clock: Callable[[], float],
+        on_wait: Callable[[float], None],
+    ) -> None:
+        self._provider = provider
+        self._limiter = limiter
+        self._outer = outer
+        self._learner = learner
+        self._clock = clock
+        self._on_wait = on_wait
+        self._estimate = TokenEstimate()
+        self._has_sent_away = False
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call`` in its turn.
+
+        Raises:
+            TargetBusy: The target refuses calls, and the call has another one left.
+            ProviderError: As of the provider.
+        """
+        limiter, learner = self._limiter, self._learner
+
+        def estimate() -> float:
+            return self._estimate.of(call) if limiter.counts_tokens else 0.0
+
+        tokens = estimate()
+        if not limiter.try_acquire(tokens):
+            tokens = await self._wait(call, estimate)
+        epoch, excess = learner.admitted(), 0.0
+        try:
+            completion = await self._provider.complete(call)
+            used = completion.usage.input_tokens + completion.usage.output_tokens
+            if tokens and used:
+                excess = tokens - used
+                self._estimate.correct(call, used)
+            learner.answered(is_waiting=limiter.is_waiting or self._has_sent_away)
+            self._has_sent_away = False
+            if completion.hints is not None:
+                self._hear(completion.hints, used)
+            return completion
+        except RateLimited as error:
+            if error.hints is not None:
+                self._hear(error.hints, 0)
+            known_per_s = min(limiter.rate_per_s, self._outer.rate_per_s)
+            learner.refused(epoch, known_per_s=known_per_s, retry_after_s=error.retry_after_s)
+            raise
+        finally:
+            limiter.release(excess)
+            if learner.rate_per_s != UNLIMITED:
+                limiter.adjust()
+
+    async def _wait(self, call: Call, estimate: Callable[[], float]) -> float:
+        """Return the tokens reserved, once it is the call's turn."""
+        limiter, since = self._limiter, self._clock()
+        if call.moves_on and limiter.refusal_s > PATIENCE_S:
+            raise self._busy()
+
+        def look(turn: asyncio.Future[float]) -> None:
+            asyncio.get_running_loop().call_later(PATIENCE_S, look_again, turn)
+
+        def look_again(turn: asyncio.Future[float]) -> None:
+            if turn.done():
+                return
+            if limiter.refusal_s:
+                turn.set_exception(self._busy())
+            else:
+                look(turn)
+
+        try:
+            with call.deadline.suspended():
+                if call.moves_on:
+                    return await limiter.acquire(estimate, look=look)
+                return await limiter.acquire(estimate)
+        finally:
+            self._on_wait(self._clock() - since)
+
+    def _busy(self) -> TargetBusy:
+        self._has_sent_away = True
+        return TargetBusy("it refuses calls, and another target is left", provider="")
+
+    def _hear(self, hints: RateHints, used: int) -> None:
+        """Slow down to what the provider says; ``used`` tokens make one request."""
+        if hints.requests_per_s is not None:
+            self._learner.told(hints.requests_per_s)
+        if hints.tokens_per_s is not None and used:
+            self._learner.told(hints.tokens_per_s / used)
