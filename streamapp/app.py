@@ -1,4 +1,4 @@
-"""What `faust -A streamapp.app worker` loads; nothing else may import it."""
+"""The app that `faust -A streamapp.app worker` loads; nothing else may import it."""
 
 import sys
 

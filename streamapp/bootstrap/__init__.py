@@ -1,4 +1,4 @@
-"""Builds a whole app from settings: the one place that knows every concrete class."""
+"""`create_app`: builds a whole app from settings, and alone knows every concrete class."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What keeps calls cheap and counted, put together: cache tiers, prices, usage, budgets."""
+"""The costs of an app, put together: cache tiers, prices, usage records and budgets."""
 
 import asyncio
 import time

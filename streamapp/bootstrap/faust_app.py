@@ -1,4 +1,4 @@
-"""Faust's own app, with settings under which its workers lose nothing."""
+"""The Faust app, with the options under which its workers lose nothing."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Traces, put around the parts of an app: from a record's headers to those of its answer.
+"""Tracing around the parts of an app: from a record's headers to those of its answer.
 
 Off is the default and costs a record nothing: `Untraced` gives back what it is given.
 """

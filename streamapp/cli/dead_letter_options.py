@@ -1,4 +1,4 @@
-"""How dead letters are named on the command line: by place, or by conditions."""
+"""Command-line options that select dead letters: by place, or by conditions."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a worker would do with a record, found out on its own way but for the call itself."""
+"""The dry run of a record: everything a worker does with it except the provider call."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What `streamapp check` looks at: each look returns all it found, and changes nothing."""
+"""The checks of `streamapp check`: each returns all it found and changes nothing."""
 
 import asyncio
 import time

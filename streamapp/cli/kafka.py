@@ -1,4 +1,4 @@
-"""What commands need of Kafka: settings, a broker that answers, and messages as they come."""
+"""Kafka for commands: settings, a broker that answers, and messages as they come."""
 
 import asyncio
 import logging

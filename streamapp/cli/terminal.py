@@ -1,4 +1,4 @@
-"""What commands share on the terminal: lines of its width, and one look of progress."""
+"""Terminal output shared by the commands: lines cut to its width, and progress bars."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""What a running worker tells over HTTP, for commands that ask one."""
+"""The HTTP client of commands that ask a running worker."""
 
 from types import TracebackType
 from typing import Any, Self

@@ -1,4 +1,4 @@
-"""How the text of an answer travels while it is still being written."""
+"""Chunks of a streamed answer, and the interface of whoever takes them."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Protocol

@@ -1,4 +1,4 @@
-"""What a processor calls: one client per record, which sums up what its calls cost."""
+"""The client that a processor calls: one per record, which sums up what its calls cost."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""One call to a model and what comes back, free of any vendor's shape but OpenAI's messages."""
+"""One call to a model and its completion, free of any vendor's shape but OpenAI's messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The innermost policy: counts every attempt at a provider, and how long it took."""
+"""Metering: counts every attempt at a provider, and how long it took."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Who hears what the policies do with a call; the door of metrics and traces."""
+"""The observer of waits and retries, which metrics and traces implement."""
 
 from typing import Protocol
 

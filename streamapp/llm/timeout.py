@@ -1,4 +1,4 @@
-"""The innermost policy: no attempt outlives its time, and no stream a silence."""
+"""The timeout of an attempt: the longest whole answer, or the longest silence of a stream."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""``classify``: which one of the record's labels fits a text."""
+"""``classify``: one of the record's labels for a text."""
 
 from typing import Annotated, Any
 

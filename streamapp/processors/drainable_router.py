@@ -1,4 +1,4 @@
-"""Records over HTTP when their worker stops: Kafka does not keep them for another one."""
+"""The router for HTTP, which drains its calls when the worker stops."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which coroutine answers which record type, found by looking through modules."""
+"""The registry of processors by record type, found by importing modules."""
 
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping

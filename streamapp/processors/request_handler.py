@@ -1,4 +1,4 @@
-"""What turns a record's bytes into a request, and a request into its answer."""
+"""The interface of the router and of the wrappers around it."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""One record's way through its processor: expiry, prompt, route, answer."""
+"""The router: brings a record through its processor, with expiry, prompt and route."""
 
 import asyncio
 from collections.abc import Callable, Iterator

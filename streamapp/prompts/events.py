@@ -1,4 +1,4 @@
-"""What happens to prompts, as it stands on the topic ``llm.prompts``: the key is the name.
+"""Prompt events, as they stand on the topic ``llm.prompts``: the key is the name.
 
 Events are only ever added. What one means depends on those before it: see `fold`.
 """

@@ -1,4 +1,4 @@
-"""Where sets of examples come from: a file, an address on the list of allowed hosts, a topic."""
+"""Sources of few-shot examples: a file, an address on the list of allowed hosts, a topic."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection

@@ -1,4 +1,4 @@
-"""Few-shot examples: sets of them from somewhere else, kept fresh in the background."""
+"""Few-shot examples, fetched from their sources and refreshed in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping

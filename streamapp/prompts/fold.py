@@ -1,4 +1,4 @@
-"""What an event does to a prompt: pure, so that every reader of the topic arrives at the same.
+"""The fold of prompt events: pure, so that every reader of the topic arrives at the same state.
 
 The topic has one partition: its order decides which of two writers came first. A number once
 given is never given again, not even where a later release judges an old text differently: a

@@ -1,4 +1,4 @@
-"""Whether a version that a label has just got does worse than its author allows."""
+"""The guard of a label: decides whether its new version does worse than its author allows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The prompts as the topic tells them: each event applied once, in its order."""
+"""The history of all prompts: each event of the topic applied once, in order."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which of many vectors are nearest to one: arithmetic alone, cheap enough for every record."""
+"""Nearest vectors: arithmetic alone, cheap enough for every record."""
 
 from array import array
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How a record names a prompt: ``name``, ``name@label`` or ``name:version``."""
+"""A reference to a prompt: ``name``, ``name@label`` or ``name:version``."""
 
 import re
 from dataclasses import dataclass

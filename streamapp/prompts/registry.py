@@ -1,4 +1,4 @@
-"""Which text a reference means: immutable versions, and labels that point at them."""
+"""The prompt registry: resolves a reference to an immutable version and renders it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

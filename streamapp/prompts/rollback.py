@@ -1,4 +1,4 @@
-"""A label back to where it was."""
+"""Rollback: moves a label back to its previous version."""
 
 from datetime import datetime
 

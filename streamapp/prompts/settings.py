@@ -1,4 +1,4 @@
-"""What the front matter of a prompt says besides its text."""
+"""The settings in the front matter of a prompt."""
 
 from typing import Literal, Self
 

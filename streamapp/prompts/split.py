@@ -1,4 +1,4 @@
-"""Which of several labels a key gets: by its hash alone, so it always gets the same one."""
+"""A split: the label that a key gets, by its hash alone, so always the same one."""
 
 import math
 from collections.abc import Mapping

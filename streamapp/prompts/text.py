@@ -1,4 +1,4 @@
-"""A version as the text of a file again, and what differs between two."""
+"""A version as the text of a prompt file, and the difference between two."""
 
 import difflib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the versions of prompts came to in this process: the numbers of an experiment."""
+"""Variants: calls, failures and costs of each prompt version in this process."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is wrong with a record, in words that name fields and never a value."""
+"""Problems of a record, in words that name fields and never a value."""
 
 from typing import Any, get_args
 

@@ -1,4 +1,4 @@
-"""How a model is to sample: OpenAI's parameters, in a chat record and in a prompt file."""
+"""Sampling parameters of a model, as OpenAI names them, in chat records and prompt files."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""What is wrong with the settings, a line for each problem; it names variables, never values."""
+"""Problems of the settings, a line each; they name variables, never values."""
 
 import re
 from collections.abc import Collection, Mapping

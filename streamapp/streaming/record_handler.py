@@ -1,4 +1,4 @@
-"""One record's way to its outcome: decode, look up, answer, remember, emit.
+"""The handler of one record: decode, look up, answer, remember, emit.
 
 Whatever happens to a record ends here as a response or a dead letter that Kafka has; only a
 broker that refuses both, or a lost lease, leaves it unanswered and unacked.

@@ -1,4 +1,4 @@
-"""Where an error came from, without its text: that may hold values of a record."""
+"""The origin of an error without its text, which may hold values of a record."""
 
 import traceback
 from collections.abc import Iterator

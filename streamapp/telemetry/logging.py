@@ -1,4 +1,4 @@
-"""One format for every line, ours and the libraries': structlog over stdlib, to stderr."""
+"""Logging: structlog over stdlib, one format for our lines and the libraries', to stderr."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""What a worker counts: one Prometheus registry per app, by the names of the contract.
+"""The metrics of a worker: one Prometheus registry per app, by the names of the contract.
 
 Labels never hold an id, a key or text.
 """

@@ -1,4 +1,4 @@
-"""Secrets are cut out of every log line, as the last step before it is written."""
+"""Redaction: secrets are cut out of every log line, as the last step before it is written."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Which record a line of the log is about: noted once per record, read when a line is written."""
+"""The record that a log line is about: set once per record, read when a line is written."""
 
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol

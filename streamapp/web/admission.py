@@ -1,4 +1,4 @@
-"""Who may have a record answered now: a ready worker, a free place, and one deadline for all."""
+"""The admission of HTTP requests: a ready worker, a free slot, and one deadline."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Container

@@ -1,4 +1,4 @@
-"""`/v1/cache/{fingerprint}`: whether an answer is kept for equal calls. The answer is not shown."""
+"""`/v1/cache/{fingerprint}`: whether the answer of equal calls is cached; it is not shown."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""HTTP's own bound on what runs and waits at once, so that it cannot starve the stream."""
+"""The concurrency limit of HTTP, so that it cannot starve the stream."""
 
 import asyncio
 from types import TracebackType

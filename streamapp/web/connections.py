@@ -1,4 +1,4 @@
-"""How many connections a worker holds: files that HTTP takes are files that Kafka cannot have."""
+"""The limit of open connections: files that HTTP takes are files that Kafka cannot have."""
 
 import resource
 from asyncio import Transport

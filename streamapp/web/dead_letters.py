@@ -1,4 +1,4 @@
-"""`/v1/dead-letters`: what failed, and sending it again once the cause is gone."""
+"""`/v1/dead-letters`: the failed records, and their replay."""
 
 import time
 from collections.abc import Callable

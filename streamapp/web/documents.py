@@ -1,4 +1,4 @@
-"""What the interface says of itself: two documents and the page that shows one of them."""
+"""The documents of the interface: OpenAPI, AsyncAPI, and the page that shows the first."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the dashboard follows, and what Prometheus scrapes."""
+"""The streams of the dashboard, and the metrics for Prometheus."""
 
 import asyncio
 from collections.abc import Callable

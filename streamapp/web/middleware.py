@@ -1,4 +1,4 @@
-"""What every request passes: errors become the contract's bodies, doors ask for a key."""
+"""The middlewares of every request: authentication, and errors as the contract's bodies."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""The other workers of the group, asked what they know."""
+"""The other workers of the group, as an HTTP client."""
 
 import asyncio
 from collections.abc import Callable, Collection

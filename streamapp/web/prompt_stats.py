@@ -1,4 +1,4 @@
-"""`/v1/prompts/{name}/stats`: what a prompt's versions came to, summed up over the workers."""
+"""`/v1/prompts/{name}/stats`: the results of a prompt's versions, summed over the workers."""
 
 from itertools import chain
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/v1/requests`: records that go to the topic over HTTP, and what became of any record's id."""
+"""`/v1/requests`: records produced over HTTP, and the status of any record's id."""
 
 import asyncio
 import math

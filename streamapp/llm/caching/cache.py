@@ -1,4 +1,4 @@
-"""Answers that are kept for equal calls: the policy, and what a place to keep them must do.
+"""The response cache: the policy that answers equal calls, and the interface of its tiers.
 
 An answer is kept as bytes, so that it costs its size alone and no record can change it for
 another. What comes back is checked like a provider's answer: others may write there.

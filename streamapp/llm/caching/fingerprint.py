@@ -1,4 +1,4 @@
-"""By what two calls are known to be equal."""
+"""The fingerprint of a call: equal calls have the same one."""
 
 from collections.abc import Iterable
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""Equal calls in flight share one call."""
+"""Single flight: equal calls in flight share one call."""
 
 import asyncio
 from dataclasses import replace

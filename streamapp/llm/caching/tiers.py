@@ -1,4 +1,4 @@
-"""Where cached answers are kept outside of Kafka: this worker's memory, and Redis."""
+"""Cache tiers outside of Kafka: this worker's memory, and Redis."""
 
 import asyncio
 import time

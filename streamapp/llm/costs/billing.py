@@ -1,4 +1,4 @@
-"""Each answered attempt is billed once, whatever becomes of its answer."""
+"""Billing: each answered attempt is billed once, whatever becomes of its answer."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Limits of what may be spent in a day or month, and what happens beyond them."""
+"""Budgets: limits of spending per day or month, and the action beyond them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

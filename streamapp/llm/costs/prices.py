@@ -1,4 +1,4 @@
-"""What tokens cost: public list prices, and the operator's own before them; never a guess."""
+"""Prices of tokens: public list prices, overridden by the operator's own; never a guess."""
 
 import json
 import tomllib

@@ -1,4 +1,4 @@
-"""What all workers have spent, by window and scope: sums that survive, and never count twice.
+"""The spending of all workers by window and scope: sums that survive, and never count twice.
 
 Each worker tells the others its own sums since its start, never differences. A sum only grows,
 so of two values for one key the larger one holds: told twice, late or out of order makes no

@@ -1,4 +1,4 @@
-"""One limiter: requests, tokens and calls in flight, in the order in which calls came."""
+"""The rate limiter: requests, tokens and calls in flight; it waits in order and never drops."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""What a provider's answers say about the rate it takes: slow start, slow down, recover."""
+"""The rate learner: a provider's limit found from its answers, by slow start and back-off."""
 
 from collections import deque
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Token buckets: how much may go now, and how long the rest must wait; nothing here waits."""
+"""A token bucket: how much may go now, and after how long the rest; it does not wait itself."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""How many tokens a call will use, before anybody has counted them."""
+"""The estimate of the tokens that a call will use, corrected by what answers used."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""JSON bodies of requests and answers, and what is wrong with them."""
+"""JSON bodies of requests and answers, encoded and checked."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""HTTP as providers need it: bounded answers, no redirects, no retries, and our errors."""
+"""The HTTP client of providers: bounded answers, no redirects, no retries, and our errors."""
 
 import io
 import time

@@ -1,4 +1,4 @@
-"""What headers say of a vendor's limits, where it is worth obeying: nothing is left."""
+"""Rate-limit headers of vendors, read as hints for the limiter."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Which JSON Schemas a vendor can force an answer into; it refuses others with a 400."""
+"""Strict JSON Schemas: whether a vendor can force an answer into one, or refuses it with a 400."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The targets of a route: which one is next after which error, and patience when all are down."""
+"""Fallback over the targets of a route, by the kind of error; holds the call when all are down."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

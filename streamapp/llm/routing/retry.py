@@ -1,4 +1,4 @@
-"""The only retry loop: which errors are tried again, when, and until when."""
+"""The retry loop, the only one: which errors are tried again, when, and until when."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Which target a model name stands for, and the policies around it."""
+"""Routes: the configured model names, and the policies and targets behind each."""
 
 import asyncio
 import time

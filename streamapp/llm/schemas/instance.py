@@ -1,4 +1,4 @@
-"""A small instance of a JSON Schema: what an answer without a model can look like."""
+"""A small valid instance of a JSON Schema, as an answer without a model."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Answers that must fit a JSON Schema: parsed, validated, and asked for again within bounds."""
+"""Structured output: answers parsed, validated against their schema, and asked again in bounds."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Records on their way from the fetcher to the agent, many in one turn of the loop.
+"""The consumer: Faust's, with a fast hand-over of many records in one turn of the loop.
 
 Faust hands each record over by four tasks: one for the hand-over, three that watch for reasons
 to give it up. And its streams let the loop turn once for each event. The loop then turns for

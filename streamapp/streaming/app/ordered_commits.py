@@ -1,4 +1,4 @@
-"""The offset to commit: the one after the last ack, whatever Faust takes for a hole.
+"""Ordered commits: the offset after the last ack, whatever Faust takes for a hole.
 
 Where the offsets that Faust hands over jump, it notes a hole, and once two acks reach into that
 it counts all of it as acked. But most jumps are its own: it forgets how far it has read at each

@@ -1,4 +1,4 @@
-"""What a cluster lets us do, asked before it matters: without a right a worker waits for ever.
+"""The access rights of this worker, asked of the cluster before it joins the group.
 
 Kafka's client only logs that it may not read. The request here is a later version of one that
 aiokafka has; a broker that does not know it, or has no rights, is believed to allow all.

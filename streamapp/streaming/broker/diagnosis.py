@@ -1,4 +1,4 @@
-"""Why a broker that answers does not let us in: Kafka's clients say only that they failed.
+"""The diagnosis of a refused connection: Kafka's clients say only that they failed.
 
 Looked into after a failure, by connections of our own, so that a wrong setting ends a program
 with one line while a broker that is away is waited for.

@@ -1,4 +1,4 @@
-"""Looks into a partition's log past Faust, to tell a hole from a skipped record."""
+"""The log probe: reads a partition's log past Faust, to tell a hole from a skipped record."""
 
 import asyncio
 

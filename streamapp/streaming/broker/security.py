@@ -1,4 +1,4 @@
-"""How Kafka clients reach the brokers: addresses, TLS and SASL from the settings, in one place.
+"""Addresses, TLS and SASL of every Kafka client, from the settings.
 
 What a wrong one of them does is told in ``refusal``.
 """

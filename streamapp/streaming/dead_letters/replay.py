@@ -1,4 +1,4 @@
-"""Sends the records of dead letters again: as they were, paced, counted, and each only once."""
+"""The replay of dead letters: each record sent again as it was, once, at a rate."""
 
 import asyncio
 import time

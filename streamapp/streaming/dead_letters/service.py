@@ -1,4 +1,4 @@
-"""The dead letters for whoever asks a worker: the newest ones, and sending some again."""
+"""Dead letters over HTTP: the newest ones, and the replay of some."""
 
 import asyncio
 import heapq

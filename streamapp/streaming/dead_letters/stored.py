@@ -1,4 +1,4 @@
-"""A dead letter as it stands on its topic, and which ones somebody means."""
+"""A stored dead letter, and the filter that selects some."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

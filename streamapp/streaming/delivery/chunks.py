@@ -1,4 +1,4 @@
-"""Answers on their way: the text of a streamed record on ``llm.chunks``, while it is written.
+"""The chunk streams on ``llm.chunks``: the text of a streamed record while it is written.
 
 Chunks are for who wants to read along. The answer itself is the response record: chunks are
 sent once, are not remembered, and a worker that dies leaves a stream without its end.

@@ -1,4 +1,4 @@
-"""Writes to topics, and returns only after the broker's delivery report."""
+"""The emitter: writes to a topic and returns after the broker's delivery report."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

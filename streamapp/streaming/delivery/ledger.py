@@ -1,4 +1,4 @@
-"""The ledger: what each finished id was answered, so that no finished call is paid twice.
+"""The ledger: the answer of each finished id, so that no finished call is paid twice.
 
 Faust's ``table[k] = v`` only buffers the changelog record. The ledger sets the local value and
 sends the changelog record itself, so that its delivery can be awaited before the answer is

@@ -1,4 +1,4 @@
-"""How records ended: counted, and the last ones kept for whoever looks."""
+"""The outcomes of records: counted, and the last ones kept for the dashboard."""
 
 import time
 from collections import deque

@@ -1,4 +1,4 @@
-"""What fits into one record, and a dead letter that always does."""
+"""The size limit of a record, and a dead letter that always fits."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Records that come over HTTP on their way to the topic, and what this worker knows of an id."""
+"""The producer of request records that come over HTTP, and the status of their ids."""
 
 import asyncio
 import zlib

@@ -1,4 +1,4 @@
-"""What workers know of a request's id, and how that travels between them in headers."""
+"""The status of a request's id, as workers tell it to one another in headers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What calls cost, written to ``llm.usage`` every second."""
+"""Usage reports: the costs of all calls, written to ``llm.usage`` every second."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

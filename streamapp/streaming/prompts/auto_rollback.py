@@ -1,4 +1,4 @@
-"""Lets the guard act: its moves are events on the topic, like everybody's."""
+"""Automatic rollback: the moves of the guard, as events on the topic."""
 
 import asyncio
 

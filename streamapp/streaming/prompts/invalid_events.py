@@ -1,4 +1,4 @@
-"""Invalid events of ``llm.prompts`` become dead letters, once and not by every worker.
+"""Dead letters of invalid events on ``llm.prompts``, written once and by one worker.
 
 All workers see such an event, at every start again. The one that owns the requests' first
 partition writes the dead letter, then notes it on the topic itself; until that note is there,

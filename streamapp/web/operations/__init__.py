@@ -1,4 +1,4 @@
-"""What can be done over HTTP, as data: the document of the interface is made of it.
+"""The operations of the HTTP interface as data, from which its document is made.
 
 A view without an entry here, or an entry without a view, fails a test.
 """

@@ -1,4 +1,4 @@
-"""What operators and their tools ask, and the documents."""
+"""Operations for operators and their tools, and the documents."""
 
 from typing import Any, Literal
 

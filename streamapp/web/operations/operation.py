@@ -1,4 +1,4 @@
-"""One thing that can be done over HTTP, as data, and the body of every error."""
+"""One operation of the HTTP interface as data, and the body of every error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
