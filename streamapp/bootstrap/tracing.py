@@ -12,7 +12,8 @@ from streamapp.llm.provider import Completer
 from streamapp.llm.traced import TracedObserver, TracedProvider
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.processors.traced import TracedRouter
-from streamapp.settings import Settings, tracing_settings
+from streamapp.settings import Settings
+from streamapp.settings.opentelemetry import tracing_settings
 from streamapp.streaming.delivery.emitter import RecordEmitter, Send
 from streamapp.streaming.tracing import Run, TracedEmitter, TracedRun, traced_send
 from streamapp.web.middleware import Middleware

@@ -2,10 +2,8 @@
 
 import os
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -23,6 +21,9 @@ from pydantic_settings import (
 )
 
 from streamapp.errors import ConfigurationError
+from streamapp.settings.checks import LOOPBACK as LOOPBACK
+from streamapp.settings.checks import is_broker, keys_of
+from streamapp.settings.checks import refuse_public as refuse_public
 from streamapp.settings.problems import Names
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
@@ -34,7 +35,6 @@ from streamapp.settings.tables import ProviderModelSettings as ProviderModelSett
 from streamapp.settings.tables import ProviderSettings as ProviderSettings
 from streamapp.settings.tables import implied
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 ENV_FILE = ".env"
 
 
@@ -181,7 +181,7 @@ class Settings(BaseSettings):
     @classmethod
     def _broker_urls(cls, value: str) -> str:
         urls = [url.strip() for url in value.split(";") if url.strip()]
-        if not urls or not all(map(_is_broker, urls)):
+        if not urls or not all(map(is_broker, urls)):
             raise ValueError("must be kafka://HOST:PORT, several separated by ';'")
         return ";".join(urls)
 
@@ -191,7 +191,7 @@ class Settings(BaseSettings):
     @classmethod
     def _closed_to_the_public(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         host = info.data.get("web_host", "127.0.0.1")
-        if host not in LOOPBACK and not _keys_of(value):
+        if host not in LOOPBACK and not keys_of(value):
             raise ValueError(f"web_host {host} is public: set {PREFIX}API_KEYS")
         return value
 
@@ -234,7 +234,7 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> tuple[str, ...]:
         """The bearer tokens, in order; the first one is used between workers."""
-        return _keys_of(self.api_keys)
+        return keys_of(self.api_keys)
 
     @property
     def brokers(self) -> list[str]:
@@ -254,48 +254,6 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """Return the full name of one of our topics, e.g. ``requests`` -> ``llm.requests``."""
         return f"{self.topic_prefix}.{name}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TracingSettings:
-    """What OpenTelemetry's own variables mean to us; its SDK reads the others itself.
-
-    Attributes:
-        is_on: Whether spans are wanted.
-        captures_content: Whether the text of messages and answers may be in them.
-        secrets: Values of the headers that go to the collector.
-    """
-
-    is_on: bool = False
-    captures_content: bool = False
-    secrets: tuple[str, ...] = ()
-
-
-def tracing_settings() -> TracingSettings:
-    """Read ``OTEL_*``.
-
-    Raises:
-        ConfigurationError: Another protocol than http/protobuf is asked for.
-    """
-
-    def read(name: str) -> str:
-        signal = os.environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}", "").strip()
-        return signal or os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
-
-    is_on = (
-        bool(read("ENDPOINT"))
-        and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
-        and os.environ.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower() in ("", "otlp")
-    )
-    if is_on and read("PROTOCOL") not in ("", "http/protobuf"):
-        raise ConfigurationError("OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf is spoken")
-    captures = os.environ.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "")
-    headers = [pair.partition("=")[2] or pair for pair in read("HEADERS").split(",")]
-    return TracingSettings(
-        is_on=is_on,
-        captures_content=captures.strip().lower() in ("true", "span_only", "span_and_event"),
-        secrets=tuple(unquote(value.strip()) for value in headers if value.strip()),
-    )
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -333,25 +291,6 @@ def load_settings(**overrides: Any) -> Settings:
         for name, provider in providers.items()
     }
     return settings.model_copy(update={"providers": providers, "models": models})
-
-
-def refuse_public(host: str, *, has_keys: bool) -> None:
-    """Raise ``ConfigurationError`` for a host that others reach while no key is asked for."""
-    if host not in LOOPBACK and not has_keys:
-        raise ConfigurationError(f"the web host {host} is public: set {PREFIX}API_KEYS")
-
-
-def _keys_of(value: SecretStr) -> tuple[str, ...]:
-    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
-
-
-def _is_broker(url: str) -> bool:
-    """Whether ``url`` is kafka://HOST:PORT, or kafka://HOST."""
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0 and url == f"kafka://{parts.netloc}"
-    except ValueError:  # a port that is no number, or too large
-        return False
 
 
 _NAMES = Names(

@@ -8,7 +8,8 @@ from typing import IO, Any, Literal
 import structlog
 from structlog.typing import EventDict, Processor
 
-from streamapp.settings import Settings, tracing_settings
+from streamapp.settings import Settings
+from streamapp.settings.opentelemetry import tracing_settings
 from streamapp.telemetry.redaction import Redactor
 from streamapp.telemetry.repeats import RepeatLimit
 from streamapp.telemetry.subject import add_subject

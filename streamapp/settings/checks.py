@@ -1,0 +1,30 @@
+"""Checks of single settings."""
+
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings.tables import PREFIX
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def refuse_public(host: str, *, has_keys: bool) -> None:
+    """Raise ``ConfigurationError`` for a host that others reach while no key is asked for."""
+    if host not in LOOPBACK and not has_keys:
+        raise ConfigurationError(f"the web host {host} is public: set {PREFIX}API_KEYS")
+
+
+def keys_of(value: SecretStr) -> tuple[str, ...]:
+    """Return the keys of a comma-separated list."""
+    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
+
+
+def is_broker(url: str) -> bool:
+    """Whether ``url`` is kafka://HOST:PORT, or kafka://HOST."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and url == f"kafka://{parts.netloc}"
+    except ValueError:  # a port that is no number, or too large
+        return False
