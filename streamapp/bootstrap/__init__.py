@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from streamapp.bootstrap.calls import build_routes
 from streamapp.bootstrap.costs import Costs
 from streamapp.bootstrap.faust_app import faust_app
+from streamapp.bootstrap.limits import SharedLimits
 from streamapp.bootstrap.prompting import Prompts
 from streamapp.bootstrap.records import Answers, build_window, subscribe
 from streamapp.bootstrap.serving import build_peers, serve
@@ -59,6 +60,7 @@ def create_app(
     answers = Answers(app, settings)
     costs = Costs(app, settings, metrics=metrics, ledger=answers.ledger)
     routes = build_routes(settings, providers, costs=costs, metrics=metrics, traced=traced)
+    limits = SharedLimits(app, settings, routes)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
     router = _router(settings, registry, prompts, routes, files)
 
@@ -85,7 +87,14 @@ def create_app(
             prompts.refresh_examples,
             lambda: costs.look_up(routes.targets),
         ),
-        closing=(routes.aclose, costs.aclose, peers.aclose, prompts.aclose, traced.aclose),
+        closing=(
+            routes.aclose,
+            costs.aclose,
+            limits.aclose,
+            peers.aclose,
+            prompts.aclose,
+            traced.aclose,
+        ),
     )
     subscribe(app, settings, window=window, routes=routes)
     prompts.watch(window)

@@ -17,6 +17,7 @@ from streamapp.web.openapi import REFERENCE, ComponentSchemas, Schema, record_sc
 _TEXT: Mapping[str, tuple[str, str]] = {
     "requests": ("receive", "One request each; the caller's key decides their order."),
     "spend": ("send", "What each worker has spent; the key is window, scope and worker."),
+    "limits": ("send", "What each worker has learned of a model's limits; the key is its target."),
     "responses": ("send", "One response for each answered request, with the request's key."),
     "requests-dlt": ("send", "Requests that failed: key and value as they came, why in headers."),
     "requests-dlt-replays": ("send", "Topic, partition and offset of each record sent again."),

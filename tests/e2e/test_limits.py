@@ -101,6 +101,40 @@ async def test_limit_of_the_provider_is_used_up(
     assert refused <= (6 if is_told else 120)
 
 
+@pytest.mark.timeout(180)
+async def test_restarted_worker_begins_where_the_first_was(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """What a worker learned of a limit outlives it: the next one is hardly refused."""
+    async with (
+        strict_provider(tmp_path, per_s=100, burst=5) as url,
+        Stage(kafka, tmp_path) as stage,
+        aiohttp.ClientSession(url) as http,
+    ):
+        await stage.open()
+        config = configured(tmp_path, url=f"{url}/v1", limit=None)
+        first = await stage.ready_worker(config=config)
+        await stage.produce([ask(f"r-{number}") for number in range(800)])
+        await stage.verifier.all_answered(800, 60)
+        first.sigterm()
+        assert await first.wait(30) == 0
+        async with http.get("/_calls/count") as answer:
+            before = (await answer.json())["total"]
+        await stage.ready_worker(config=config)
+
+        await stage.produce([ask(f"s-{number}") for number in range(800)])
+        await stage.verifier.all_answered(1_600, 60)
+
+        nothing_is_lost(stage)
+        async with http.get(f"/_calls?since={before}") as answer:
+            calls = await answer.json()
+    refused = sum(call["status"] == 429 for call in calls)
+    took_s = calls[-1]["at_s"] - calls[0]["at_s"]
+    print(f"{took_s:.2f} s, {refused} 429s")  # noqa: T201
+    assert refused <= 24
+    assert took_s <= 10
+
+
 @pytest.mark.chaos  # a limit of minutes takes minutes to see
 @pytest.mark.timeout(240)
 async def test_two_workers_keep_one_limit(kafka: KafkaBroker, tmp_path: Path) -> None:

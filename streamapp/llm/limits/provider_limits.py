@@ -64,9 +64,23 @@ class ProviderLimits:
         yield from self._models.values()
         yield self.limiter
 
-    def adjust(self, model: str) -> None:
-        """Take over what the learner of a model was told."""
-        self._models[model].adjust()
+    @property
+    def share(self) -> float:
+        """The part of each limit that is this worker's."""
+        return self.limiter.share
+
+    def begin_at(self, model: str, rate_per_s: float, window: float, *, pause_s: float) -> None:
+        """Begin with what other workers have learned, unless the model has taught this one.
+
+        Args:
+            model: Passed over where it has no target.
+            rate_per_s: Requests of all workers together; infinite for no limit.
+            window: Their calls in flight; infinite for no limit.
+            pause_s: For so long the provider wants no calls; 0 or less for no pause.
+        """
+        if (learner := self._learners.get(model)) is not None:
+            learner.begin_at(rate_per_s * self.share, window * self.share, pause_s=pause_s)
+            self._models[model].adjust()
 
     def set_share(self, share: float) -> None:
         """Keep only a part of each limit, learned ones included.

@@ -45,11 +45,16 @@ class PaceLearner:
     Args:
         clock: Monotonic, seconds.
         is_limited: Whether a limit is configured: no slow start.
+
+    Attributes:
+        window: Calls in flight.
+        rate_per_s: Requests.
+        paused_until: Nothing is begun before, by the clock.
     """
 
     def __init__(self, clock: Callable[[], float], *, is_limited: bool) -> None:
         self._clock = clock
-        self._is_limited = is_limited
+        self.is_limited = is_limited
         self.window: float = UNLIMITED if is_limited else FIRST_WINDOW
         self.rate_per_s: float = UNLIMITED
         self.paused_until = 0.0
@@ -67,11 +72,14 @@ class PaceLearner:
         #: Whether the provider itself has taught anything.
         self.is_taught = False
 
-    def begin_at(self, rate_per_s: float, window: float) -> None:
+    def begin_at(self, rate_per_s: float, window: float, *, pause_s: float = 0.0) -> None:
         """Begin where another worker was, unless the provider has taught something already."""
         if self.is_taught:
             return
-        self.window = self.window if self.window == UNLIMITED else max(self.window, window)
+        if pause_s > 0:
+            self.paused_until = self._clock() + min(pause_s, _LONGEST_PAUSE_S)
+        if self.window != UNLIMITED:
+            self.window = max(self.window, window)
         if rate_per_s != UNLIMITED:
             self.window = UNLIMITED
             self.rate_per_s = max(rate_per_s, _LOWEST_PER_S)
@@ -148,11 +156,11 @@ class PaceLearner:
             self._good_per_s = self.rate_per_s / 2
         self._answers, self._has_leapt = 0, False
         period_s, measured_per_s = self._measure(now)
-        leap = _STEP_DOWN if self._is_limited else _LEAP_DOWN
+        leap = _STEP_DOWN if self.is_limited else _LEAP_DOWN
         least_per_s = 0.0 if known_per_s == UNLIMITED else known_per_s * leap
         self._slow_to(max(measured_per_s * _STEP_DOWN, least_per_s))
         cost_s = period_s + _PAUSE_COST * max(self.paused_until - now, 0.0)
-        least = _TOLD_GROWTH_PER_S if self._is_limited else _LEAST_GROWTH_PER_S
+        least = _TOLD_GROWTH_PER_S if self.is_limited else _LEAST_GROWTH_PER_S
         growth_per_s = max(_CURIOSITY / cost_s, least)
         self._growth_per_s = min(growth_per_s, _MOST_GROWTH_PER_S)
         self.window = UNLIMITED

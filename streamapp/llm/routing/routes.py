@@ -22,7 +22,11 @@ DEFAULT = "default"
 
 
 class Routes:
-    """The configured model names; records can name nothing else."""
+    """The configured model names; records can name nothing else.
+
+    Attributes:
+        limits: Of each provider, by its name.
+    """
 
     def __init__(
         self,
@@ -69,7 +73,7 @@ class Routes:
             clock=clock,
             sleep=sleep,
         )
-        self._limits = {
+        self.limits = {
             name: ProviderLimits(
                 provider,
                 outer=self._overall,
@@ -82,7 +86,7 @@ class Routes:
         self._policies = Policies(
             providers,
             settings.providers,
-            limits=self._limits,
+            limits=self.limits,
             retries=limits,
             breakers=breaker_limits,
             economy=economy,
@@ -108,7 +112,7 @@ class Routes:
             share: The partitions of this worker / all partitions, in [0, 1]. Without any, a
                 hundredth is left, so that HTTP is still answered.
         """
-        for limits in self._limits.values():
+        for limits in self.limits.values():
             limits.set_share(share)
         self._overall.set_share(share)
 
@@ -158,7 +162,7 @@ class Routes:
 
     async def aclose(self) -> None:
         """Close every provider; calls that wait are not begun any more."""
-        for limits in self._limits.values():
+        for limits in self.limits.values():
             for limiter in limits.limiters():
                 limiter.close()
         self._overall.close()

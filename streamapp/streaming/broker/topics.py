@@ -23,6 +23,7 @@ TABLE_SEGMENT_MS = 60_000
 #: Chunks of answers are read while they are written, or not at all: a day.
 CHUNKS_RETENTION_MS = 86_400_000
 SPEND_SEGMENT_MS = 600_000
+LIMITS_SEGMENT_MS = 600_000
 #: A month, its longest window, and some days for who looks late.
 SPEND_RETENTION_MS = 40 * 86_400_000
 
@@ -91,6 +92,16 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             is_fixed=True,
         ),
         TopicSpec(settings.topic("examples"), 1, {"cleanup.policy": "compact"}, is_fixed=True),
+        TopicSpec(
+            settings.topic("limits"),
+            1,
+            {
+                "cleanup.policy": "compact",
+                "segment.ms": str(LIMITS_SEGMENT_MS),
+                "min.cleanable.dirty.ratio": "0.1",
+            },
+            is_fixed=True,
+        ),
     ]
 
 

@@ -1,0 +1,31 @@
+"""What an app's workers tell each other of the limits they have learned."""
+
+import asyncio
+import time
+from contextlib import suppress
+from uuid import uuid4
+
+from streamapp.llm.limits.learned_limits import LearnedLimits
+from streamapp.llm.routing.routes import Routes
+from streamapp.settings import Settings
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.tables.limits import LimitsTable
+
+#: How long the last word may take to be written at the end, seconds.
+LAST_WORD_S = 3.0
+
+
+class SharedLimits:
+    """The table of learned limits of an app."""
+
+    def __init__(self, app: StreamApp, settings: Settings, routes: Routes) -> None:
+        # Under a new name with each start: what it told before is news to it as well.
+        learned = LearnedLimits(uuid4().hex, routes.limits, now=time.time, clock=time.monotonic)
+        self._table = LimitsTable(app, topic=settings.topic("limits"), learned=learned)
+        app.tables.add(self._table)
+
+    async def aclose(self) -> None:
+        """Write what is not written yet."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORD_S):
+                await self._table.tell()
