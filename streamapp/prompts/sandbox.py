@@ -15,6 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
 from streamapp.errors import PromptError
+from streamapp.prompts.cpu_limit import COUNTED, Counted, checked
 
 #: Longest rendered prompt, characters; the text of a record fits several times.
 RENDERED_LIMIT = 4_000_000
@@ -43,7 +44,9 @@ def environment() -> ImmutableSandboxedEnvironment:
         cache_size=0,
     )
     jinja.globals.clear()
-    jinja.filters = {name: FILTERS[name] for name in _FILTERS} | _OWN_FILTERS
+    filters = {name: FILTERS[name] for name in _FILTERS} | _OWN_FILTERS
+    jinja.filters = {name: checked(filter) for name, filter in filters.items()}
+    jinja.filters[COUNTED] = Counted
     jinja.tests = {name: TESTS[name] for name in _TESTS}
     return jinja
 

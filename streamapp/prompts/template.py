@@ -14,6 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from typing_extensions import TypeIs
 
 from streamapp.errors import PromptError
+from streamapp.prompts.cpu_limit import count_loops, cpu_limit
 from streamapp.prompts.sandbox import RENDERED_LIMIT, check, environment, parse
 from streamapp.records.problems import escape
 
@@ -76,8 +77,17 @@ class Template:
                 text cannot take is left out.
 
         Raises:
-            PromptError: A variable is missing or of another kind, or the result is too long.
+            PromptError: A variable is missing or of another kind, the result is too long, or it
+                takes too long.
         """
+        with cpu_limit():
+            return self._render(variables, examples)
+
+    def _render(
+        self,
+        variables: Mapping[str, Variable],
+        examples: Sequence[tuple[Mapping[str, Variable], str]],
+    ) -> list[dict[str, str]]:
         self._check(variables)
         *first, last = self._parts
         messages = self._rendered(first, variables, size=0)
@@ -134,6 +144,8 @@ class Template:
                 problem = (
                     f"line {self.variables.get(name, 1)}: the variable '{name}' is missing: give it"
                 )
+        except AssertionError:
+            problem = "a filter cannot do that: 'truncate' needs a length of at least 3"
         except (TypeError, ValueError) as error:
             problem = f"a variable is of the wrong kind ({type(error).__name__})"
         else:
@@ -153,6 +165,7 @@ class Template:
             self.optional.update(_optional(tree))
             over = (loop.iter for loop in tree.find_all(nodes.For))
             self._looped.update(node.name for node in over if isinstance(node, nodes.Name))
+            count_loops(tree)
             return jinja.from_string(tree)
         except jinja2.TemplateSyntaxError as error:
             raise PromptError(f"line {error.lineno + line - 1}: {error.message}") from None
