@@ -142,7 +142,11 @@ class _ConsumerThread(AIOKafkaConsumerThread):
             raise ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():
             return await self.fetched.take(
-                consumer, active_partitions, timeout_s=timeout or 0.0, limit=max_records
+                consumer,
+                active_partitions,
+                # What came while all were paused wakes nobody when they are resumed.
+                timeout_s=min(timeout or 0.0, FETCH_MAX_WAIT_MS / 1000),
+                limit=max_records,
             )
 
     def highwater(self, tp: TP) -> int:

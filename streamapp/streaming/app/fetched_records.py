@@ -1,11 +1,14 @@
 """The client's fetched records, partition by partition: with their holes, and what cannot be read.
 
-It stands in for aiokafka's ``Fetcher.fetched_records``, with two differences. An error there
+It stands in for aiokafka's ``Fetcher.fetched_records``, with three differences. An error there
 (a codec that is not installed, a wrong checksum) ends the worker and forgets what other
 partitions had handed out in the same turn; here it holds its partition alone, which is asked for
 again after a while. And the client knows where the log holds no record (transaction markers,
 aborted records, compacted ones), while its records do not tell; here each record after such a
-hole does.
+hole does. And aiokafka takes an empty set of partitions for all of them, while a rebalance of Faust
+empties the set under a fetch that waits: what that took, also of a changelog that the recovery had
+sought back a moment before, Faust dropped, since its flow was stopped. Nothing fetched it again,
+and the worker waited for its tables for good. Here nothing is taken of a paused partition.
 
 All of it runs in the client's thread; other threads only read ``unreadable`` and ``tail``.
 """
@@ -74,7 +77,7 @@ class FetchedRecords:
 
         Args:
             consumer: The client; its position moves behind what is returned.
-            partitions: Those that are wanted; all where None or empty.
+            partitions: Those that are wanted, asked again at each look; all where None.
             timeout_s: Longest wait, seconds.
             limit: Most records; None is unbounded.
 
@@ -103,7 +106,7 @@ class FetchedRecords:
         taken: dict[TP, list[Any]] = {}
         left = limit
         for tp, result in list(fetcher._records.items()):
-            if partitions and tp not in partitions:
+            if partitions is not None and tp not in partitions:
                 if not fetcher._subscriptions.is_assigned(tp):
                     del fetcher._records[tp]
                 continue

@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from streamapp.streaming.app.consumer import (
     FETCH_MAX_WAIT_MS,
     Consumer,
     FastHandOver,
+    _ConsumerThread,
     events,
 )
 
@@ -268,3 +270,23 @@ async def test_seek_runs_in_the_thread_of_the_client() -> None:
     await consumer._seek(TP("llm.requests", 3), 7)
 
     assert called == [(consumer._thread.seek, TP("llm.requests", 3), 7)]
+
+
+async def test_resumed_partitions_wait_for_no_long_fetch() -> None:
+    """What came while all were paused wakes nobody: a fetch waits as long as the client does."""
+    waits: list[float] = []
+
+    async def take(*args: Any, timeout_s: float, limit: int | None) -> dict[TP, Any]:
+        waits.append(timeout_s)
+        return {}
+
+    thread: Any = object.__new__(_ConsumerThread)
+    thread.consumer = SimpleNamespace(flow_active=True)
+    thread.fetched = SimpleNamespace(take=take)
+    fetcher = SimpleNamespace(
+        _closed=False, _subscriptions=SimpleNamespace(fetch_context=nullcontext)
+    )
+
+    await thread._fetch_records(SimpleNamespace(_closed=False, _fetcher=fetcher), set(), 1.0, 500)
+
+    assert waits == [FETCH_MAX_WAIT_MS / 1000]

@@ -1,5 +1,6 @@
 """What the client fetched: holes are told, and what cannot be read holds its partition alone."""
 
+import asyncio
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -49,6 +50,7 @@ class Client:
         self._fetcher = Fetcher.__new__(Fetcher)  # without its task
         subscription = SimpleNamespace(assignment=self._assignment)
         fetcher: Any = self._fetcher
+        fetcher._loop = asyncio.get_running_loop()
         fetcher._records = {}
         fetcher._closed = False
         fetcher._fetch_waiters = set()
@@ -72,6 +74,11 @@ class Client:
             partition_records=Batches(start, list(offsets), end=end),
             backoff=0,
         )
+
+    def wake(self) -> None:
+        """Let a fetch that waits look again."""
+        for waiter in list(self._fetcher._fetch_waiters):
+            waiter.set_result(None)
 
     def failed(self, tp: TP, error: Exception) -> None:
         self._fetcher._records[tp] = FetchError(error=error, backoff=0)
@@ -98,6 +105,24 @@ class Clock:
 async def take(fetched: FetchedRecords, client: Client, limit: int | None = None) -> Any:
     taken = await fetched.take(client, None, timeout_s=0, limit=limit)  # type: ignore[arg-type]  # a stand-in
     return {tp: [record.offset for record in records] for tp, records in taken.items()}
+
+
+async def test_nothing_is_taken_of_a_partition_that_was_paused_meanwhile() -> None:
+    """What arrives while all are paused stays for when they are resumed: Faust would drop it."""
+    fetched, client, wanted = FetchedRecords(), Client(), {T0}
+
+    async def fetch() -> Any:
+        return await fetched.take(client, wanted, timeout_s=0.1, limit=None)  # type: ignore[arg-type]  # a stand-in
+
+    fetching = asyncio.ensure_future(fetch())
+    await asyncio.sleep(0)
+    wanted.clear()
+    client.fetched(T0, 0, 1, start=0, end=2)
+    client.wake()
+
+    assert await fetching == {}
+    wanted.add(T0)
+    assert [record.offset for record in (await fetch())[T0]] == [0, 1]
 
 
 async def test_record_behind_a_hole_tells_where_that_begins() -> None:
