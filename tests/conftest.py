@@ -1,56 +1,53 @@
-"""What every test gets: a clean environment, no network beyond loopback, a broker on request."""
+"""What every test gets: nothing of its machine, no network beyond loopback, a broker on request."""
 
 import asyncio
-import ipaddress
-import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.absent import absent
 from tests.support.kafka import KafkaBroker, KafkaUnavailable, kafka_jars
+from tests.support.kept_logs import pytest_runtest_makereport, pytest_runtest_setup
+from tests.support.machine import guarded, hide
+
+__all__ = ["pytest_runtest_makereport", "pytest_runtest_setup"]
+
+# How fast a machine is says nothing about a property, and what it once found lies in no folder of
+# the machine: a failure prints the line that brings its example back.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a property the time of the many tests that it is; it may state its own."""
+    for item in items:
+        is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if is_property and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(60))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hidden_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hide the machine's variables and HOME, also from what is made once for many tests."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        hide(monkeypatch, tmp_path_factory.mktemp("home"))
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide the developer's settings: variables, `.env` and `streamapp.toml`."""
-    for name in list(os.environ):
-        if name.startswith(("STREAMAPP_", "OPENAI_", "OTEL_")):
-            monkeypatch.delenv(name)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Start in an empty folder, and with ports of the test's own only."""
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse connections and name look-ups that leave this machine."""
-    connect, getaddrinfo = socket.socket.connect, socket.getaddrinfo
-
-    def guarded_connect(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6):
-            _require_loopback(address[0])
-        connect(self, address)
-
-    def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-        _require_loopback(host)
-        return getaddrinfo(host, *args, **kwargs)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded_connect)
-    monkeypatch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
-
-
-def _require_loopback(host: str | bytes | None) -> None:
-    name = host.decode() if isinstance(host, bytes) else host
-    if name in (None, "", "localhost"):
-        return
-    try:
-        is_ours = ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        is_ours = False
-    if not is_ours:
-        raise OSError(f"tests reach loopback only, not {name}")
+    with guarded(monkeypatch):
+        yield
 
 
 @pytest.fixture(scope="session")

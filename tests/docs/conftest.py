@@ -1,6 +1,5 @@
 """A fresh clone of what is committed, with an empty home."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
+from tests.support.machine import ENVIRONMENT
 from tests.support.process import free_port
 
 #: How this machine reaches the package index, and where its caches are: nothing of a developer.
@@ -28,9 +28,9 @@ _PASSED_ON = (
 def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The environment of somebody new: an empty HOME, ports of their own, shared package caches."""
     environment = {
-        name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED_ON)
+        name: value for name, value in ENVIRONMENT.items() if name.upper().startswith(_PASSED_ON)
     }
-    cache = Path(os.environ.get("UV_CACHE_DIR", Path.home() / ".cache" / "uv"))
+    cache = Path(ENVIRONMENT.get("UV_CACHE_DIR", f"{ENVIRONMENT['HOME']}/.cache/uv"))
     if cache.is_dir():
         environment["UV_CACHE_DIR"] = str(cache)
     return {

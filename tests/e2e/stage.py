@@ -89,10 +89,7 @@ class Stage:
         self._stack.callback(self._kill_all)
         return self
 
-    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if error is not None:
-            for worker in self.workers:
-                error.add_note(worker.tail())
+    async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     async def open(self, *, create_topics: bool = True) -> None:

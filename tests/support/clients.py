@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.machine import ENVIRONMENT
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "tests" / "clients"
 CACHE = ROOT / ".clients"
@@ -73,6 +75,6 @@ def _locked() -> Iterator[None]:
 
 
 def _run(command: Sequence[str]) -> None:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise ClientUnavailable(f"{' '.join(command)}\n{ended.stdout}{ended.stderr}")

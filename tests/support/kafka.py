@@ -16,6 +16,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from tests.support.machine import ENVIRONMENT
 from tests.support.process import ChildProcess, free_port
 from tests.support.waiting import until
 
@@ -71,6 +72,7 @@ def _fetch_jars() -> None:
     options = ["-DincludeScope=runtime", f"-DoutputDirectory={fresh}"]
     fetched = subprocess.run(
         ["mvn", "-q", "-f", str(POM), "dependency:copy-dependencies", *options],
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,

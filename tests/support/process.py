@@ -7,6 +7,7 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from tests.support.waiting import until
 
@@ -33,7 +34,10 @@ class ChildProcess:
 
     Attributes:
         log: File with stdout and stderr of every run.
+        started: All of this process, in the order of their first start.
     """
+
+    started: ClassVar[list["ChildProcess"]] = []
 
     def __init__(
         self,
@@ -52,6 +56,8 @@ class ChildProcess:
     def start(self) -> None:
         """Start the program, in a process group of its own."""
         assert not self.alive, "already running"
+        if self._process is None:
+            self.started.append(self)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._args,

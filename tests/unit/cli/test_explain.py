@@ -13,15 +13,16 @@ from streamapp.cli.dry_run import DryRun, Explanation
 from streamapp.cli.lines import Line
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import load_settings
+from tests.support.process import free_port
 
-NO_BROKER = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
+NOBODY = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1", "STREAMAPP_WEB_PORT": str(free_port())}
 SUMMARIZE = {"id": "s", "type": "summarize", "text": "Kafka is a log. " * 20, "max_words": 5}
 
 
 def run(*records: Any, arguments: tuple[str, ...] = (), **environment: str) -> Result:
     lines = "\n".join(r if isinstance(r, str) else json.dumps(r) for r in records)
     command = ["explain", "-", *arguments]
-    return CliRunner().invoke(main, command, input=lines, env=NO_BROKER | environment)
+    return CliRunner().invoke(main, command, input=lines, env=NOBODY | environment)
 
 
 def explained(result: Result) -> list[dict[str, Any]]:
