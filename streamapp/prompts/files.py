@@ -21,7 +21,15 @@ from streamapp.records.problems import describe
 #: The author of versions that came from files.
 AUTHOR = "file"
 
+#: How deep the front matter may nest: far above what any provider takes for a schema.
+MAX_DEPTH = 100
+
 _FENCE = "---"
+_STARTS = (
+    *(yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken),
+    *(yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken),
+)
+_ENDS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +141,28 @@ def _parted(text: str) -> tuple[str, str, int]:
     raise PromptError(f"line 1: the front matter has no end; add a line '{_FENCE}' before the text")
 
 
+def _check_tokens(head: str) -> None:
+    """Refuse what costs more to parse than its length tells.
+
+    A few lines of aliases can stand for gigabytes; the scanner looks at every open bracket again
+    for each token, and the parser calls itself for each.
+    """
+    depth = 0
+    for token in yaml.scan(head, Loader=yaml.SafeLoader):
+        line = token.start_mark.line + 2
+        if isinstance(token, yaml.AliasToken):
+            raise PromptError(f"line {line}: the front matter has no aliases: write it out")
+        depth += isinstance(token, _STARTS) - isinstance(token, _ENDS)
+        if depth > MAX_DEPTH:
+            raise PromptError(
+                f"line {line}: the front matter is nested too deep: {MAX_DEPTH} at most"
+            )
+
+
 def _front_matter(head: str) -> dict[str, Any]:
     try:
-        # A few lines of aliases can stand for gigabytes.
-        for token in yaml.scan(head, Loader=yaml.SafeLoader):
-            if isinstance(token, yaml.AliasToken):
-                line = token.start_mark.line + 2
-                raise PromptError(f"line {line}: the front matter has no aliases: write it out")
+        _check_tokens(head)
         fields = yaml.safe_load(head) or {}
-    except RecursionError:
-        raise PromptError("line 2: the front matter is nested too deep") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or "not readable"

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -44,10 +44,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory, home: Mapping[str, str]) -> Iterator[Path]:
+def clone(
+    tmp_path_factory: pytest.TempPathFactory,
+    home: Mapping[str, str],
+    pytestconfig: pytest.Config,
+) -> Path:
     """The repository as `git clone` gives it, with the `.venv` that make builds by itself."""
     folder = tmp_path_factory.mktemp("clone") / "streamapp"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, folder], check=True)
     subprocess.run(["make", ".venv"], cwd=folder, env=home, check=True, stdout=subprocess.DEVNULL)
-    yield folder
-    shutil.rmtree(folder)
+    # When all is over: it takes longer than the last test of the process may.
+    pytestconfig.add_cleanup(lambda: shutil.rmtree(folder))
+    return folder

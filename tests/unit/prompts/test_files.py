@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamapp.errors import ConfigurationError, PromptError
-from streamapp.prompts.files import parse_prompt, read_prompts
+from streamapp.prompts.files import MAX_DEPTH, parse_prompt, read_prompts
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -78,6 +78,11 @@ def test_front_matter_is_optional(text: str) -> None:
             f"---\noutput_schema: {'[' * 5000}\n---\nx", "line 2: the front matter is", id="deep"
         ),
         pytest.param(
+            "---\noutput_schema:\n" + "".join(f"{' ' * n}a:\n" for n in range(1, 102)) + "---\nx",
+            "line 102: the front matter is nested too deep: 100 at most",
+            id="deep in lines",
+        ),
+        pytest.param(
             "---\noutput_schema: {a: .nan}\n---\nx", "line 2: field 'output_schema", id="nan"
         ),
         pytest.param("---\ncache_ttl_s: .inf\n---\nx", "line 2: field 'cache_ttl_s'", id="endless"),
@@ -134,3 +139,12 @@ def test_a_wrong_label_is_named_with_its_line(label: str) -> None:
     """Labels are made of what references can hold."""
     with pytest.raises(PromptError, match="line 3: a label is letters"):
         parse_prompt(f"---\nmodel: m\nlabel: {label}\n---\nText", name="p")
+
+
+def test_front_matter_may_be_wide() -> None:
+    """Only what is open at once counts as nested."""
+    schema = ", ".join(f"p{n}: {{enum: [a]}}" for n in range(2 * MAX_DEPTH))
+
+    wide = parse_prompt(f"---\noutput_schema: {{properties: {{{schema}}}}}\n---\nx", name="wide")
+
+    assert wide.settings.output_schema
