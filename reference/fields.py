@@ -36,7 +36,7 @@ _BOUNDS = {
 @cache
 def documented(model: type[BaseModel]) -> Mapping[str, str]:
     """Return the text under each field in the source, and in the docstring's ``Attributes``."""
-    found = {}
+    found: dict[str, str] = {}
     for parent in reversed(model.__mro__):
         if issubclass(parent, BaseModel) and parent is not BaseModel:
             found |= dict(_attributes(parent)) | dict(_under_fields(parent))

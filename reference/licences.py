@@ -98,7 +98,7 @@ def needed() -> set[str]:
     ]
     found: set[tuple[str, str]] = set()
     while waiting:
-        wanted = waiting.pop()
+        wanted: Any = waiting.pop()
         package = lock[wanted["name"]]
         for extra in ("", *wanted.get("extra", ())):
             if (package["name"], extra) not in found:
@@ -128,7 +128,7 @@ def _licence(name: str, metadata: Any) -> str:
         if text.startswith("License :: ")
     ]
     for text in (named, *classifiers):
-        words = SPDX.get(text, text)
+        words: str = SPDX.get(text, text)
         if Package(name, "", words).is_allowed:
             return words
     return READ.get(name) or named.partition("\n")[0] or "unknown"

@@ -25,7 +25,7 @@ def chat(id: str, text: str, **fields: Any) -> Record:
 def answer(stage: Stage, id: str) -> dict[str, Any]:
     """Return the one response of a record."""
     [response] = stage.verifier.outcomes[id]
-    body: dict[str, Any] = json.loads(response.value)
+    body: dict[str, Any] = json.loads(response.value or b"")
     return body
 
 

@@ -147,7 +147,7 @@ async def test_spent_budget_of_a_tenant_is_answered_by_another_model(
 
         assert not report.dead
         assert (status, answer["model"]) == (200, "small-model")
-        models = [json.loads(r.value)["model"] for [r] in stage.verifier.outcomes.values()]
+        models = [json.loads(r.value or b"")["model"] for [r] in stage.verifier.outcomes.values()]
         assert (models.count("fake-model"), models.count("small-model")) == (30, 10)
 
         async def told() -> bool:

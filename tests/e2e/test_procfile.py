@@ -38,9 +38,9 @@ class Honcho(ChildProcess):
         super().__init__(
             [str(programs / "honcho"), "start", "-p", str(first), "-c", f"worker={WORKERS}"],
             log=directory / "honcho.log",
-            env=os.environ
+            env=dict(os.environ)
             | {"PATH": f"{programs}:{os.environ['PATH']}", "STREAMAPP_SESSION_TIMEOUT_S": "6"}
-            | environment,
+            | dict(environment),
             cwd=directory,
         )
 

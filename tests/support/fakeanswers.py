@@ -94,7 +94,14 @@ def payload(outcome: Outcome, path: str, body: Any, texts: Sequence[str]) -> tup
 
 def is_streamed(outcome: Outcome, path: str, body: Any) -> bool:
     """Whether the answer goes out as server-sent events."""
-    unfit = ("garbage", "html", "gzip_bomb", "empty_choices", "null_content", "wrong_type")
+    unfit: tuple[str, ...] = (
+        "garbage",
+        "html",
+        "gzip_bomb",
+        "empty_choices",
+        "null_content",
+        "wrong_type",
+    )
     unfit += ("truncated", "nan")
     wants = body.get("stream") and not path.endswith("/embeddings")
     return wants and outcome.logged_status == 200 and outcome.shape not in unfit

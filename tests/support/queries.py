@@ -45,6 +45,7 @@ def needs(query: str) -> tuple[set[str], set[str]]:
 
     def visit(node: promql.Expr) -> None:
         if isinstance(node, promql.VectorSelector):
+            assert node.name is not None
             metrics.add(node.name)
             labels.update(matcher.name for matcher in node.matchers.matchers)
         elif isinstance(node, promql.AggregateExpr) and node.modifier:

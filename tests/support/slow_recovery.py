@@ -31,6 +31,6 @@ async def _fetch_long(self: ThreadDelegateConsumer, active_partitions: Any, time
 
 
 if __name__ == "__main__":
-    Recovery._seek_offsets = _seek_slowly  # type: ignore[method-assign]  # a chance made certain
+    Recovery._seek_offsets = _seek_slowly  # type: ignore[assignment,method-assign]  # a chance made certain
     ThreadDelegateConsumer._getmany = _fetch_long  # type: ignore[method-assign]  # as above
     main()

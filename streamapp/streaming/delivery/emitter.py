@@ -49,6 +49,7 @@ class Send(Protocol):
         partition: int | None,
         timestamp: float | None,
         headers: Headers,
+        /,
     ) -> Awaitable[Awaitable[RecordMetadata]]:
         """Buffer a record; the inner awaitable is its delivery."""
         ...

@@ -28,7 +28,10 @@ class Message(Protocol):
 class Event(Protocol):
     """What the window uses of Faust's ``Event``."""
 
-    message: Message
+    @property
+    def message(self) -> Message:
+        """The record."""
+        ...
 
     def ack(self) -> bool:
         """Mark the record's offset as safe to commit."""

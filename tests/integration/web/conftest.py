@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import faust
@@ -91,11 +91,12 @@ class FakeRequestHandler:
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        is_embed = isinstance(request, Embed)
         response = Response(
             id=id,
             type=request.type,
-            output=[[0.25, -1.0]] * len(request.input) if is_embed else self.output,
+            output=[[0.25, -1.0]] * len(request.input)
+            if isinstance(request, Embed)
+            else self.output,
             model="m",
             provider="fake",
             usage=Usage(input_tokens=3, output_tokens=2),
@@ -263,7 +264,7 @@ async def serve(
         peers = Peers(lambda: others, key=settings.keys[0] if settings.keys else None)
         install(
             app,
-            handler=handler,
+            handler=cast(Any, handler),
             health=health,
             producer=own_inbox or producer,
             peers=peers,
@@ -279,8 +280,9 @@ async def serve(
         )
         app.web.init_server()
         client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.web_port}")
-        sites.append((app.web, client, peers))
-        await app.web.start_server()
+        web = cast(Web, app.web)
+        sites.append((web, client, peers))
+        await web.start_server()
         return Site(app, client)
 
     yield start

@@ -1,6 +1,6 @@
 """The documents tell of the interface as it is."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -23,7 +23,7 @@ async def test_openapi_lists_every_route(site: Site) -> None:
     """Each registered route is in the document and the other way round, HEAD apart."""
     routes = {
         (route.method, route.resource.canonical)
-        for route in site.app.web.web_app.router.routes()
+        for route in cast(Any, site.app.web).web_app.router.routes()
         if route.method != "HEAD"
     }
 

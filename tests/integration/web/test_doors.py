@@ -1,6 +1,6 @@
 """Who may come in, and what is not there at all."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -17,7 +17,9 @@ async def test_every_route_but_the_open_ones_needs_a_key(
 ) -> None:
     """Where keys are set, each registered route answers 401 without one."""
     site = await serve(api_keys=SecretStr("first, second"))
-    routes = [(r.method, r.resource.canonical) for r in site.app.web.web_app.router.routes()]
+    routes = [
+        (r.method, r.resource.canonical) for r in cast(Any, site.app.web).web_app.router.routes()
+    ]
 
     statuses = {route: (await site(*route))[0] for route in routes}
 
@@ -102,7 +104,7 @@ async def test_taken_port_is_named(serve: Serve) -> None:
     site = await serve()
 
     with pytest.raises(ConfigurationError, match="STREAMAPP_WEB_PORT"):
-        await site.app.web.start_server()
+        await cast(Any, site.app.web).start_server()
 
 
 async def test_keys_never_come_back(serve: Serve) -> None:

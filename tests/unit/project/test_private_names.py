@@ -180,7 +180,7 @@ def foreign_bases(module: ModuleType, node: ast.ClassDef) -> list[type]:
     """Return the library's classes among the bases; also of a class inside a function."""
     names = [ast.unparse(base).partition("[")[0] for base in node.bases]
     known = {**vars(module)}
-    classes = []
+    classes: list[Any] = []
     for name in names:
         found: Any = known.get(name.partition(".")[0])
         for part in name.split(".")[1:]:

@@ -131,10 +131,10 @@ def test_a_protected_label_moves_by_force_alone() -> None:
     assert prompt.labels["production"] == 1
     assert [outcome.why for outcome in outcomes[2:]] == [None, Why.PROTECTED, Why.PROTECTED]
 
-    prompt, outcome = fold(prompt, "p", label("production", 2, force=True))
+    forced, outcome = fold(prompt, "p", label("production", 2, force=True))
 
-    assert prompt is not None
-    assert prompt.labels["production"] == 2
+    assert forced is not None
+    assert forced.labels["production"] == 2
     assert outcome.why is None
 
 

@@ -258,7 +258,7 @@ def test_vectors_of_several_lengths_are_refused() -> None:
 
 def test_a_text_is_what_variables_say_in_bounds() -> None:
     """Values by their names, lists in one line, cut at what a model takes."""
-    variables = {"b": ["x", 1], "a": "text", "other": "no"}
+    variables: dict[str, Any] = {"b": ["x", 1], "a": "text", "other": "no"}
 
     assert text_of(variables, ["a", "b", "missing"]) == "text\nx, 1"
     assert len(text_of({"a": "x" * 100_000}, ["a"])) == TEXT_LIMIT

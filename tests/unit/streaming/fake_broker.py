@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+
+from faust.types import TP
 
 from streamapp.errors import LeaseLost
 from streamapp.streaming.window.lease import Lease
-from streamapp.streaming.window.partition_state import TP
 from streamapp.streaming.window.window import Window
 
 
@@ -71,7 +72,7 @@ class FakeBroker:
         """A new process: nothing in memory, everything committed stays."""
         self.acks, self.running = [], []
         self.window = Window(
-            self._run,
+            cast(Any, self._run),
             seek=self._seek,
             first_from=self._first_from,
             on_fatal=self.fatal.append,

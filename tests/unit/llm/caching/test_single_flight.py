@@ -80,7 +80,7 @@ async def test_equal_calls_share_one_call(gated: Gated, flights: SingleFlight) -
     assert first == paid
     for other in others:
         assert (other.output, other.cached, other.attempts) == ("a", True, 0)
-        assert (other.usage, other.cost_usd) == (Usage(), 0)
+        assert (other.usage, other.cost_usd) == (Usage(), Decimal(0))
 
 
 @pytest.mark.parametrize(

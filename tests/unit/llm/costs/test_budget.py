@@ -172,14 +172,14 @@ async def test_spent_budgets_can_be_told(clock: FakeClock) -> None:
     """The names of spent budgets are known until the next window."""
     settings = {"b": BudgetSettings(limit_records=1, action="warn")}
     budgets = Budgets(settings, Spend("w"), now=clock)
-    assert budgets.spent == ()
+    assert not budgets.spent
 
     budgets.count_record("")
     budgets.strictest_spent("")
 
     assert budgets.spent == ("b",)
     clock.advance(86_400)
-    assert budgets.spent == ()
+    assert not budgets.spent
 
 
 @pytest.mark.parametrize(("action", "holding"), [("hold", ("b",)), ("dead_letter", ())])
@@ -288,7 +288,7 @@ async def test_workers_pass_a_budget_by_what_is_in_flight_at_most() -> None:
         settings = {"b": BudgetSettings(limit_usd=limit, action="dead_letter")}
         budgets = Budgets(settings, spend, now=clock)
         billed = Billed(slow, prices=PRICES, payers=(budgets.pay,))
-        budgeted = Budgeted(billed, budgets=budgets, substitute={}.__getitem__)
+        budgeted = Budgeted(billed, budgets=budgets, substitute=dict[str, Any]().__getitem__)
         workers.append((spend, slow, budgeted))
     tasks: set[asyncio.Task[Completion]] = set()
 

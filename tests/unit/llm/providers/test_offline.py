@@ -99,7 +99,7 @@ async def test_unknown_type_with_a_schema_fits_it() -> None:
 
 async def test_chat_echoes_the_last_user_message() -> None:
     """A chat is answered with its last user message, its text parts included."""
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "user", "content": "first"},
         {"role": "assistant", "content": "reply"},
         {"role": "user", "content": [{"type": "text", "text": "last"}]},

@@ -99,7 +99,7 @@ async def test_refused_connection_agrees() -> None:
         base_url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
         ours, theirs = await our_error(base_url), await sdk_error(base_url)
 
-    assert type(ours) is SAME[type(theirs)]  # type: ignore[index]
+    assert type(ours) is SAME[type(theirs)]
 
 
 async def test_timeout_agrees(server: FakeLLM) -> None:
@@ -109,7 +109,7 @@ async def test_timeout_agrees(server: FakeLLM) -> None:
     ours = await our_error(server.base_url, timeout_s=0.1)
     theirs = await sdk_error(server.base_url, timeout_s=0.1)
 
-    assert type(ours) is SAME[type(theirs)]  # type: ignore[index]
+    assert type(ours) is SAME[type(theirs)]
 
 
 async def test_answers_agree(server: FakeLLM) -> None:

@@ -60,7 +60,11 @@ def routes(
         models={"default": model},
     )
     clock = FakeClock()
-    fields = {"clock": clock, "sleep": clock.sleep, "limits": RetryLimits(attempts=2)} | fields
+    fields = (
+        dict[str, Any]()
+        | {"clock": clock, "sleep": clock.sleep, "limits": RetryLimits(attempts=2)}
+        | fields
+    )
     return Routes(settings, fakes, **fields)
 
 
@@ -252,8 +256,8 @@ def test_call_that_makes_its_provider_fail_is_given_up() -> None:
             call = chat(text, deadline=Deadline(90, virtual_clock))
             calls.append(asyncio.create_task(ask(routed, call)))
             await asyncio.sleep(60)
-        for call in calls:
-            call.cancel()
+        for task in calls:
+            task.cancel()
         return await asyncio.gather(*calls, return_exceptions=True)
 
     poison, *fine = run_virtually(main())

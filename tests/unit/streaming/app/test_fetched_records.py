@@ -103,7 +103,7 @@ class Clock:
 
 
 async def take(fetched: FetchedRecords, client: Client, limit: int | None = None) -> Any:
-    taken = await fetched.take(client, None, timeout_s=0, limit=limit)  # type: ignore[arg-type]  # a stand-in
+    taken = await fetched.take(client, None, timeout_s=0, limit=limit)
     return {tp: [record.offset for record in records] for tp, records in taken.items()}
 
 
@@ -112,7 +112,7 @@ async def test_nothing_is_taken_of_a_partition_that_was_paused_meanwhile() -> No
     fetched, client, wanted = FetchedRecords(), Client(), {T0}
 
     async def fetch() -> Any:
-        return await fetched.take(client, wanted, timeout_s=0.1, limit=None)  # type: ignore[arg-type]  # a stand-in
+        return await fetched.take(client, wanted, timeout_s=0.1, limit=None)
 
     fetching = asyncio.ensure_future(fetch())
     await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_record_behind_a_hole_tells_where_that_begins() -> None:
     fetched, client = FetchedRecords(), Client()
     client.fetched(T0, 5, 6, 9, start=4, end=11)
 
-    taken = await fetched.take(client, None, timeout_s=0, limit=None)  # type: ignore[arg-type]  # a stand-in
+    taken = await fetched.take(client, None, timeout_s=0, limit=None)
 
     assert [(r.offset, getattr(r, "follows", None)) for r in taken[T0]] == [
         (5, 4),

@@ -47,7 +47,8 @@ def test_standing_still_long_enough_is_due(fixture: Fixture) -> None:
 
 def test_each_vain_seek_doubles_the_wait_up_to_the_longest(fixture: Fixture) -> None:
     """What stands at the end and is no record is asked for ever more seldom, and never given up."""
-    wait_s, waits = STALL_S, []
+    wait_s = STALL_S
+    waits: list[float] = []
 
     while len(waits) < 10:
         assert fixture.due_after(wait_s - 0.1) == []

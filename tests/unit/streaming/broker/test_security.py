@@ -2,7 +2,7 @@
 
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from faust.auth import SASLCredentials, SSLCredentials
@@ -63,6 +63,7 @@ def test_protocol_decides_tls_and_sasl_for_both_clients(
         assert context.verify_mode is ssl.CERT_REQUIRED
     assert ("sasl_mechanism" in options) == has_sasl
     assert isinstance(faust, credentials)
+    faust = cast(Any, faust)
     assert faust.protocol.value == protocol
     assert "CANARY" not in repr(faust)
     if has_sasl:

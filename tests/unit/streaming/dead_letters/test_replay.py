@@ -29,8 +29,8 @@ class Broker:
         self.clock = FakeClock()
         self.room = room
 
-    async def send(self, *fields: Any) -> asyncio.Future[None]:
-        delivery: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def send(self, *fields: Any) -> asyncio.Future[Any]:
+        delivery: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if self.room <= 0:
             delivery.set_exception(KafkaTimeoutError())
             return delivery
@@ -118,11 +118,15 @@ async def test_partition_that_is_no_more_is_left_to_the_key() -> None:
         (dead_letter(topic="__consumer_offsets"), "foreign"),
         (dead_letter(earlier=[(REPLAYS, b"%d" % MAX_REPLAYS)]), "looping"),
         (
-            replace(dead_letter(), headers=dead_letter().headers | {"streamapp.value": "omitted"}),
+            replace(
+                dead_letter(), headers={**dead_letter().headers} | {"streamapp.value": "omitted"}
+            ),
             "omitted",
         ),
         (
-            replace(dead_letter(), headers=dead_letter().headers | {"streamapp.key": "omitted"}),
+            replace(
+                dead_letter(), headers={**dead_letter().headers} | {"streamapp.key": "omitted"}
+            ),
             "omitted",
         ),
     ],

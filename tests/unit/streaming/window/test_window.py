@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+from faust.types import TP
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
 from streamapp.streaming.window.lease import Lease
-from streamapp.streaming.window.partition_state import TP
 from streamapp.streaming.window.taken_record import Event
 from streamapp.streaming.window.window import CANCEL_S
 from tests.support.virtual_time import run_virtually, virtual_clock
