@@ -9,6 +9,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,6 +48,7 @@ def test_the_lock_resolves_for_every_version_claimed() -> None:
     assert lock["requires-python"] == PROJECT["requires-python"]
 
 
+@pytest.mark.timeout(60)  # parses every file
 def test_every_import_is_declared() -> None:
     """A package that the code imports is a dependency of its own, not one of another package."""
     files = (ROOT / "streamapp").rglob("*.py")
