@@ -25,12 +25,16 @@ StreamappError
         ├── ProviderTimeout
         ├── ProviderUnavailable
         ├── GarbledAnswer       a 200 that is no completion
-        ├── ProviderDenied      401, 403, exhausted quota: nothing the record can help
+        │   └── AnswerBroken    it began, and did not end
+        ├── ProviderDenied      401, exhausted quota: nothing the record can help
+        │   ├── ModelUnavailable    retired, or never there
+        │   └── ProviderForbidden   403 without a reason: of the account, or of this record
         ├── TargetOpen          its breaker is open: no attempt was made
         ├── TargetBusy          it takes no more now, and another may: no attempt was made
         └── ProviderRejected    400, 404, 422
             ├── ContextLengthExceeded
-            └── ContentFiltered
+            ├── ContentFiltered
+            └── ParameterRefused    names what the provider does not take
 
 Messages may name our own fields, never a value of a record: they travel in headers and logs.
 """
@@ -237,8 +241,20 @@ class GarbledAnswer(ProviderError):
     is_paid = True
 
 
+class AnswerBroken(GarbledAnswer):
+    """An answer that began and did not end: what came of it is paid for."""
+
+
 class ProviderDenied(ProviderError):
-    """401, 403 or exhausted quota: the operator must act, the record is not at fault."""
+    """A wrong key, exhausted quota: the operator must act, the record is not at fault."""
+
+
+class ModelUnavailable(ProviderDenied):
+    """The model was retired, or never was there: the operator must name another."""
+
+
+class ProviderForbidden(ProviderDenied):
+    """403 without a reason that is known: the account may not call, or this record is refused."""
 
 
 class TargetOpen(ProviderError):
@@ -255,6 +271,18 @@ class ProviderRejected(ProviderError):
     """400, 404 or 422: the same call will never succeed."""
 
     kind = Kind.REJECTED
+
+
+class ParameterRefused(ProviderRejected):
+    """The provider does not take a parameter, or a value of it.
+
+    Attributes:
+        parameters: Their names as we send them; never empty.
+        names_values: Whether it takes the parameter, and only this value not.
+    """
+
+    parameters: tuple[str, ...] = ()
+    names_values: bool = False
 
 
 class ContextLengthExceeded(ProviderRejected):

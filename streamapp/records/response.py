@@ -27,6 +27,7 @@ class Usage(BaseModel):
     """Tokens of all provider attempts that were billed for the record.
 
     Attributes:
+        reasoning_tokens: Those of ``output_tokens`` that a model thought with before its answer.
         cache_read_tokens: Those of ``input_tokens`` that the provider itself had cached and
             sells for less; for the price alone, not on the wire.
     """
@@ -35,6 +36,7 @@ class Usage(BaseModel):
 
     input_tokens: int = 0
     output_tokens: int = 0
+    reasoning_tokens: int = 0
     cache_read_tokens: int = Field(default=0, exclude=True)
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -44,6 +46,7 @@ class Usage(BaseModel):
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
             cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
         )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -63,6 +63,14 @@ class ProviderSettings(BaseModel):
     """Longest silence within a streamed answer, seconds; `STREAM_IDLE_S` without it."""
     models: dict[str, ProviderModelSettings] = Field(default_factory=dict)
     """Of single models: `[providers.NAME.models.MODEL]`."""
+    structured: Literal["json_schema", "json_object", "prompt"] | None = None
+    """How it is asked for JSON; without it found out, and remembered, at the first refusal."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Fields sent with each call; none may replace what each call sets."""
+    extra_headers: dict[str, str] = Field(default_factory=dict)
+    """Headers sent with each call; likewise."""
+    pass_through: list[str] = Field(default_factory=list)
+    """Fields of callers, besides OpenAI's own, that this provider takes."""
 
 
 class ModelSettings(BaseModel):

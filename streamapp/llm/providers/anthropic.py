@@ -1,16 +1,24 @@
 """Anthropic's Messages API over aiohttp, one request per call; its SDK stays outside."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from streamapp.errors import ProviderRejected
+from streamapp.errors import ParameterRefused, ProviderRejected
+from streamapp.llm.chunks import give_whole
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.providers import anthropic_shapes as shapes
-from streamapp.llm.providers.http import MAX_ANSWER_BYTES, Http, checked_key, checked_url
-from streamapp.llm.providers.openai_errors import error_for
+from streamapp.llm.providers.endpoint import checked_key, checked_url
+from streamapp.llm.providers.http import MAX_ANSWER_BYTES, Http
 from streamapp.llm.providers.rate_hints import anthropic_rate_hints
+from streamapp.llm.providers.refusals.reading import error_for
+from streamapp.llm.providers.shapes import messages as shapes
+from streamapp.llm.providers.shapes.chat_request import StructuredMode
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
+
+_MAX_REQUESTS = 4
+#: What a target may refuse, and does without.
+_OPTIONAL = frozenset({"temperature", "top_p", "metadata", "output_config"})
 
 
 class AnthropicProvider:
@@ -23,6 +31,9 @@ class AnthropicProvider:
         base_url: str | None = None,
         api_key: str | None = None,
         version: str | None = None,
+        structured: StructuredMode | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -33,6 +44,9 @@ class AnthropicProvider:
             base_url: The API's root, with or without its ``/v1``.
             api_key: Bearer token; None sends no authorization.
             version: Of the API; an older one than the default still takes a temperature.
+            structured: How it is asked for JSON; None to find out.
+            extra_body: Sent with each call, beneath what is ours.
+            extra_headers: Likewise.
             max_answer_bytes: Longest body read, after decompression.
             wall_clock: Unix seconds, to read a ``Retry-After`` date.
 
@@ -41,9 +55,14 @@ class AnthropicProvider:
         """
         root = checked_url(name, base_url or DEFAULT_BASE_URL)
         self._name = name
-        self._url = root / "messages" if root.name == "v1" else root / "v1/messages"
+        self._root = root if root.name == "v1" else root / "v1"
+        self._url = self._root / "messages"
+        self._structured: StructuredMode = structured or "json_schema"
+        self._extra_body = extra_body
+        self._modes: dict[str, StructuredMode] = {}
+        self._without: dict[str, frozenset[str]] = {}
         self._version = version or shapes.LATEST_VERSION
-        headers = {"anthropic-version": self._version}
+        headers = {**(extra_headers or {}), "anthropic-version": self._version}
         if api_key:
             headers["authorization"] = f"Bearer {checked_key(name, api_key)}"
         self._http = Http(
@@ -66,15 +85,58 @@ class AnthropicProvider:
         """
         if call.operation == "embeddings":
             raise ProviderRejected(f"{self._name}: has no embeddings", provider=self._name)
-        body = shapes.messages_request(call, version=self._version)
-        if call.chunks is not None:
-            stream = shapes.MessageStream(call, provider=self._name)
-            hints = await self._http.stream(self._url, body, feed=stream.feed, chunks=call.chunks)
-            completion = stream.completion()
-        else:
+        for _ in range(_MAX_REQUESTS - 1):
+            try:
+                return await self._ask(call)
+            except ParameterRefused as refusal:
+                if not self._learn(refusal, call.model):
+                    raise
+        return await self._ask(call)
+
+    async def _ask(self, call: Call) -> Completion:
+        body = shapes.messages_request(
+            call,
+            version=self._version,
+            mode=self._modes.get(call.model, self._structured),
+            extra=self._extra_body,
+            without=self._without.get(call.model, frozenset()),
+        )
+        if call.chunks is None:
             answer, hints = await self._http.post(self._url, body)
             completion = shapes.message_completion(answer, call, provider=self._name)
+        else:
+            stream = shapes.MessageStream(call, provider=self._name)
+            whole, hints = await self._http.stream(
+                self._url, body, reader=stream, chunks=call.chunks
+            )
+            if whole is None:
+                completion = stream.completion()
+            else:
+                completion = shapes.message_completion(whole, call, provider=self._name)
+                await give_whole(call.chunks, completion.output)
         return completion.but(hints=hints) if hints else completion
+
+    def _learn(self, refusal: ParameterRefused, model: str) -> bool:
+        """Take note of what was refused; return whether another request differs."""
+        if {"response_format", "json_schema"}.intersection(refusal.parameters):
+            is_new = self._modes.get(model, self._structured) == "json_schema"
+            self._modes[model] = "prompt"
+            return is_new
+        before = self._without.get(model, frozenset())
+        self._without[model] = before | _OPTIONAL.intersection(refusal.parameters)
+        return self._without[model] != before
+
+    async def models(self) -> list[str] | None:
+        """Return the names of the models there are.
+
+        Raises:
+            ProviderError: The address or the key is wrong, or nobody answers.
+        """
+        return await self._http.models((self._root / "models").with_query(limit=1000))
+
+    async def has_model(self, model: str) -> bool:
+        """Whether the provider knows ``model``, also by a name that is not listed."""
+        return await self._http.exists(self._root / "models" / model)
 
     async def aclose(self) -> None:
         """Close the connections."""

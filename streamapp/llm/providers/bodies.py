@@ -19,16 +19,25 @@ def encode(body: Any) -> bytes:
         raise InvalidRecord("the request holds a value that JSON cannot carry") from error
 
 
+def decode_any(body: bytes, provider: str) -> Any:
+    """Return an answer's JSON.
+
+    Raises:
+        GarbledAnswer: It is none.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise garbled("not JSON", provider) from error
+
+
 def decode(body: bytes, provider: str) -> dict[str, Any]:
     """Return an answer's object.
 
     Raises:
         GarbledAnswer: It is none.
     """
-    try:
-        answer = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise garbled("not JSON", provider) from error
+    answer = decode_any(body, provider)
     if not isinstance(answer, dict):
         raise garbled("no object", provider)
     return answer
@@ -37,8 +46,3 @@ def decode(body: bytes, provider: str) -> dict[str, Any]:
 def garbled(what: str, provider: str) -> GarbledAnswer:
     """Return the error of a 200 that is no answer."""
     return GarbledAnswer(f"{provider}: {what} in the answer", provider=provider, status=200)
-
-
-def count(value: Any) -> int:
-    """Return a number of tokens; 0 for what is none."""
-    return value if isinstance(value, int) and value > 0 else 0

@@ -4,13 +4,14 @@ import io
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Protocol
 
 import aiohttp
 from yarl import URL
 
 from streamapp.errors import (
-    ConfigurationError,
+    AnswerBroken,
     ProviderError,
     ProviderTimeout,
     ProviderUnavailable,
@@ -19,7 +20,8 @@ from streamapp.errors import (
 )
 from streamapp.llm.attempt import heard
 from streamapp.llm.chunks import ChunkSink, give
-from streamapp.llm.providers.bodies import garbled
+from streamapp.llm.providers.bodies import decode_any, garbled
+from streamapp.llm.providers.event_stream import EventReader
 from streamapp.llm.providers.rate_hints import rate_hints
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -28,7 +30,6 @@ _CONNECT_TIMEOUT_S = 10.0
 _KEEPALIVE_S = 30.0
 _DNS_TTL_S = 60
 _ALL_AT_ONCE_BYTES = 1024 * 1024
-_DATA = b"data:"
 
 
 class ErrorFor(Protocol):
@@ -47,6 +48,34 @@ class HintsOf(Protocol):
     def __call__(self, headers: Mapping[str, str], *, now: float) -> RateHints | None:
         """Return what the headers of an answer say; ``now`` is Unix seconds."""
         ...
+
+
+class StreamReader(Protocol):
+    """How a vendor's events are put together."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was generated."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer says that it is whole."""
+        ...
+
+    def feed(self, event: bytes) -> str:
+        """Take the data of one event; return the text it adds."""
+        ...
+
+    def end(self) -> str:
+        """Return the text that is left at the end; raises where the answer broke off."""
+        ...
+
+
+@dataclass(slots=True)
+class _Head:
+    hints: RateHints | None = None
+    whole: bytes | None = None
 
 
 class Http:
@@ -99,27 +128,58 @@ class Http:
             raise self._unavailable(error) from error
 
     async def stream(
-        self, url: URL, body: bytes, *, feed: Callable[[bytes], str], chunks: ChunkSink
-    ) -> RateHints | None:
+        self, url: URL, body: bytes, *, reader: StreamReader, chunks: ChunkSink
+    ) -> tuple[bytes | None, RateHints | None]:
         """Read a 200 of server-sent events while it is written.
 
         Args:
             url: Where to post.
             body: JSON.
-            feed: Takes the data of each event, and returns the text in it.
+            reader: Takes the data of each event.
             chunks: Gets what is no empty text; what it raises comes out as it is.
 
         Returns:
-            What the headers say of the vendor's limits.
+            The body, where it is a whole answer in place of a stream; and what the headers say
+            of the vendor's limits.
 
         Raises:
             ProviderError: Another status, the answer broke off, or it is no stream.
             TooLarge: The answer is longer than allowed.
         """
-        heads: list[RateHints | None] = []
-        async with aclosing(self._events(url, body, heads)) as events:
-            await give(chunks, (feed(event) async for event in events))
-        return heads[0]
+        head = _Head()
+        try:
+            async with aclosing(self._texts(url, body, reader, head)) as texts:
+                await give(chunks, texts)
+        except (ProviderUnavailable, AnswerBroken) as error:
+            if not reader.has_begun or isinstance(error, AnswerBroken):
+                raise
+            raise AnswerBroken(f"{self._name}: broke off", provider=self._name) from error
+        return head.whole, head.hints
+
+    async def models(self, url: URL) -> list[str] | None:
+        """Return the ids in a list of models; None where the answer is no list.
+
+        Raises:
+            ProviderError: The status is not 200, or there is no answer.
+        """
+        try:
+            async with self._opened().get(url, allow_redirects=False) as response:
+                answer = decode_any(await self._body(response), self._name)
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unavailable(error) from error
+        items = answer.get("data", answer.get("models")) if isinstance(answer, dict) else answer
+        if not isinstance(items, list):
+            return None
+        ids = (item.get("id") or item.get("name") for item in items if isinstance(item, dict))
+        return [id for id in ids if isinstance(id, str)]
+
+    async def exists(self, url: URL) -> bool:
+        """Whether ``url`` answers 200."""
+        try:
+            async with self._opened().get(url, allow_redirects=False) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unavailable(error) from error
 
     async def aclose(self) -> None:
         """Close the session and its connections."""
@@ -127,27 +187,39 @@ class Http:
             await self._session.close()
             self._session = None
 
-    async def _events(
-        self, url: URL, body: bytes, heads: list[RateHints | None]
-    ) -> AsyncGenerator[bytes, None]:
+    async def _texts(
+        self, url: URL, body: bytes, reader: StreamReader, head: "_Head"
+    ) -> AsyncGenerator[str, None]:
         try:
             async with self._request(url, body) as response:
                 if response.status != 200:
                     await self._body(response)
                 heard()
-                heads.append(self._hints(response))
-                rest, size, is_empty = b"", 0, True
-                while chunk := await response.content.readany():
+                head.hints = self._hints(response)
+                events, size, is_empty = EventReader(), 0, True
+                if response.content_type == "application/json":
+                    head.whole = await self._body(response)
+                    return
+                async for chunk in response.content.iter_any():
+                    if not size and chunk.lstrip().startswith((b"{", b"[")):
+                        head.whole = chunk + await self._body(response)
+                        return
                     heard()  # a ping is no silence
                     size = self._checked(size + len(chunk))
-                    *lines, rest = (rest + chunk).split(b"\n")
-                    for line in lines:
-                        if line.startswith(_DATA):
-                            is_empty = False
-                            yield line[len(_DATA) :].strip()
+                    for event in events.feed(chunk):
+                        is_empty = False
+                        yield reader.feed(event)
+                for event in events.end():
+                    is_empty = False
+                    yield reader.feed(event)
                 if is_empty:
                     raise garbled("no event", self._name)
+                yield reader.end()
         except (aiohttp.ClientError, OSError) as error:
+            # What says that it is whole is whole, however the connection ends.
+            if reader.is_over:
+                yield reader.end()
+                return
             raise self._unavailable(error) from error
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
@@ -182,12 +254,13 @@ class Http:
         return size
 
     def _request(self, url: URL, body: bytes) -> "aiohttp.client._RequestContextManager":
-        # aiohttp warns about long bytes; a file it sends in chunks.
+        # aiohttp warns about long bytes; a file it sends in pieces.
         data = body if len(body) < _ALL_AT_ONCE_BYTES else io.BytesIO(body)
-        session = self._session or self._open()
-        return session.post(url, data=data, allow_redirects=False)
+        return self._opened().post(url, data=data, allow_redirects=False)
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session:
+            return self._session
         # No pool limit: the in-flight window and the limiter bound the connections.
         connector = aiohttp.TCPConnector(
             limit=0, ttl_dns_cache=_DNS_TTL_S, keepalive_timeout=_KEEPALIVE_S
@@ -205,33 +278,3 @@ class Http:
             message = f"{self._name}: no connection within {_CONNECT_TIMEOUT_S:.0f} s"
             return ProviderTimeout(message, provider=self._name)
         return ProviderUnavailable(f"{self._name}: {type(error).__name__}", provider=self._name)
-
-
-def checked_url(name: str, text: str) -> URL:
-    """Return the base URL of the provider ``name``.
-
-    Raises:
-        ConfigurationError: It cannot be called, or holds credentials.
-    """
-    try:
-        url = URL(text.rstrip("/"))
-        (url.host or "").encode("idna")
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string:
-        raise ConfigurationError(
-            f"providers.{name}.base_url: write http(s)://HOST[:PORT]/PATH, without credentials"
-        )
-    return url
-
-
-def checked_key(name: str, text: str) -> str:
-    """Return the API key of the provider ``name``, without surrounding space.
-
-    Raises:
-        ConfigurationError: No header can carry it.
-    """
-    key = text.strip()
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError(f"providers.{name}: the API key holds unprintable characters")
-    return key

@@ -8,7 +8,7 @@ refusal of redirects, are not ours to keep here.
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +20,7 @@ from streamapp.errors import (
     ContextLengthExceeded,
     Failure,
     GarbledAnswer,
+    ParameterRefused,
     ProviderDenied,
     ProviderError,
     ProviderTimeout,
@@ -27,10 +28,14 @@ from streamapp.errors import (
 )
 from streamapp.llm.chunks import give
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.providers import openai_shapes as shapes
-from streamapp.llm.providers.bodies import decode
-from streamapp.llm.providers.openai_errors import error_for
+from streamapp.llm.providers.bodies import decode, encode
+from streamapp.llm.providers.dialect import MAX_REQUESTS, Dialect
 from streamapp.llm.providers.rate_hints import rate_hints
+from streamapp.llm.providers.refusals.reading import error_for
+from streamapp.llm.providers.shapes.chat_answer import chat_completion
+from streamapp.llm.providers.shapes.chat_request import StructuredMode
+from streamapp.llm.providers.shapes.chat_stream import ChatStream
+from streamapp.llm.providers.shapes.embeddings import embeddings_completion
 
 #: By the names of litellm's errors, which say more than their statuses.
 _LEAVES: dict[str, type[ProviderError]] = {
@@ -73,6 +78,10 @@ class LiteLLMProvider:
         litellm: The module.
         base_url: In place of the vendor's own.
         api_key: In place of what litellm reads from the environment.
+        structured: How models are asked for JSON; None to find out.
+        extra_body: Sent with each call, beneath what is ours.
+        extra_headers: Likewise.
+        pass_through: Fields of callers that it takes besides OpenAI's.
         wall_clock: Unix seconds, to read a ``Retry-After`` date.
     """
 
@@ -83,6 +92,10 @@ class LiteLLMProvider:
         litellm: Any,
         base_url: str | None = None,
         api_key: str | None = None,
+        structured: StructuredMode | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        extra_headers: Mapping[str, str] | None = None,
+        pass_through: Sequence[str] = (),
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._name = name
@@ -92,11 +105,16 @@ class LiteLLMProvider:
             "api_key": api_key,
             "max_retries": 0,
             "num_retries": 0,
+            "extra_headers": dict(extra_headers) if extra_headers else None,
             # What a vendor has no word for is left out: a route may name several vendors.
             "drop_params": True,
         }
         self._options = {key: value for key, value in options.items() if value is not None}
         self._wall_clock = wall_clock
+        self._structured = structured
+        self._extra_body = extra_body
+        self._pass_through = frozenset(pass_through)
+        self._dialects: dict[str, Dialect] = {}
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call``; a target's model is ``VENDOR/MODEL``, as litellm writes it.
@@ -105,17 +123,36 @@ class LiteLLMProvider:
             ProviderError: No answer.
             InvalidRecord: The request cannot be written as JSON.
         """
+        dialect = self._dialects.get(call.model)
+        if dialect is None:
+            dialect = self._dialects[call.model] = Dialect(
+                f"{self._name}/{call.model}",
+                mode=self._structured,
+                extra=self._extra_body,
+                pass_through=self._pass_through,
+            )
+        body = dialect.body(call)
+        for _ in range(MAX_REQUESTS - 1):
+            try:
+                return await self._ask(call, body)
+            except ParameterRefused as refusal:
+                if not dialect.learn(refusal, call, body):
+                    raise
+                body = dialect.body(call)
+        return await self._ask(call, body)
+
+    async def _ask(self, call: Call, body: Mapping[str, Any]) -> Completion:
+        # Through JSON and back: a number above 64 bits is refused as everywhere.
+        request = decode(encode(body), self._name)
         if call.operation == "embeddings":
-            request = decode(shapes.embeddings_request(call), self._name)
             answer = await self._asked(self._litellm.aembedding, request)
-            return shapes.embeddings_completion(_json(answer), call, provider=self._name)
-        request = decode(shapes.chat_request(call), self._name)
+            return embeddings_completion(_json(answer), call, provider=self._name)
         answer = await self._asked(self._litellm.acompletion, request)
-        if call.chunks is not None:
-            stream = shapes.ChatStream(call, provider=self._name)
-            await give(call.chunks, self._texts(answer, stream.feed))
-            return stream.completion()
-        return shapes.chat_completion(_json(answer), call, provider=self._name)
+        if call.chunks is None:
+            return chat_completion(_json(answer), call, provider=self._name)
+        stream = ChatStream(call, provider=self._name)
+        await give(call.chunks, self._texts(answer, stream))
+        return stream.completion()
 
     async def aclose(self) -> None:
         """Nothing of its own to close: litellm keeps its clients for the process."""
@@ -126,12 +163,11 @@ class LiteLLMProvider:
         except Exception as error:
             raise self._translated(error) from error
 
-    async def _texts(
-        self, chunks: AsyncIterator[Any], feed: Callable[[bytes], str]
-    ) -> AsyncIterator[str]:
+    async def _texts(self, chunks: AsyncIterator[Any], stream: ChatStream) -> AsyncIterator[str]:
         try:
             async for chunk in chunks:
-                yield feed(_json(chunk))
+                yield stream.feed(_json(chunk))
+            yield stream.end()
         except Failure:
             raise
         except Exception as error:
@@ -144,7 +180,8 @@ class LiteLLMProvider:
             response = getattr(error, "response", None)
             headers = getattr(response, "headers", {})
             now = self._wall_clock()
-            refusal = error_for(status, headers, b"", provider=self._name, now=now)
+            words = {"message": getattr(error, "message", "")}
+            refusal = error_for(status, headers, words, provider=self._name, now=now)
             refusal.hints = rate_hints(headers, now=now)
             return refusal
         leaf = leaf or ProviderUnavailable

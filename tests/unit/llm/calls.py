@@ -9,7 +9,7 @@ from streamapp.llm.deadline import Deadline
 
 LABELS = {
     "type": "object",
-    "properties": {"label": {"enum": ["good", "bad"]}},
+    "properties": {"label": {"type": "string", "enum": ["good", "bad"]}},
     "required": ["label"],
     "additionalProperties": False,
 }

@@ -72,8 +72,9 @@ ROWS = {
     ),
     **{
         str(status): Row({"status": status}, ProviderRejected, Kind.REJECTED, 1)
-        for status in (400, 404, 413, 422)
+        for status in (400, 404, 422)
     },
+    "413": Row({"status": 413}, ContextLengthExceeded, Kind.CONTEXT_LENGTH, 1),
     "400-context": Row({"shape": "context_length"}, ContextLengthExceeded, Kind.CONTEXT_LENGTH, 1),
     "400-filter": Row(
         {"status": 400, "code": "content_filter"}, ContentFiltered, Kind.CONTENT_FILTERED, 1

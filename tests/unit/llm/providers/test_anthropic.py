@@ -19,7 +19,7 @@ from streamapp.errors import (
 )
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.anthropic import AnthropicProvider
-from streamapp.llm.providers.anthropic_shapes import MessageStream
+from streamapp.llm.providers.shapes.messages import MessageStream
 from streamapp.records.response import Usage
 from tests.fakes import TakenChunks
 from tests.support.fakeanswers import CANARY

@@ -8,8 +8,10 @@ import openai
 import pytest
 
 from streamapp.errors import (
+    ContextLengthExceeded,
     ProviderDenied,
     ProviderError,
+    ProviderForbidden,
     ProviderRejected,
     ProviderTimeout,
     ProviderUnavailable,
@@ -36,7 +38,12 @@ SAME = {
     openai.APIConnectionError: ProviderUnavailable,
 }
 #: Statuses without a class of their own in the SDK: by number.
-BY_STATUS = {402: ProviderDenied, 408: ProviderUnavailable, 413: ProviderRejected}
+BY_STATUS = {
+    402: ProviderDenied,
+    403: ProviderForbidden,
+    408: ProviderUnavailable,
+    413: ContextLengthExceeded,
+}
 STATUSES = (400, 401, 402, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504, 529)
 MESSAGES: Any = [{"role": "user", "content": "hello"}]
 

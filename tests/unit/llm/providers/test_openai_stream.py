@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from streamapp.errors import (
+    AnswerBroken,
     ContentFiltered,
     ContextLengthExceeded,
     GarbledAnswer,
@@ -115,7 +116,7 @@ async def test_events_may_be_cut_anywhere(chunks: TakenChunks) -> None:
 @pytest.mark.parametrize(
     ("parts", "error"),
     [
-        ([delta("half")], ProviderUnavailable),
+        ([delta("half")], AnswerBroken),
         ([b""], GarbledAnswer),
         ([b'{"choices": []}'], GarbledAnswer),
         ([b"data: nonsense\n\n", DONE], GarbledAnswer),

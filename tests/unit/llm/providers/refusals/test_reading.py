@@ -9,13 +9,15 @@ from multidict import CIMultiDict
 from streamapp.errors import (
     ContentFiltered,
     ContextLengthExceeded,
+    ModelUnavailable,
     ProviderDenied,
     ProviderError,
     ProviderRejected,
     ProviderUnavailable,
     RateLimited,
 )
-from streamapp.llm.providers.openai_errors import error_for, retry_after_s
+from streamapp.llm.providers.refusals.reading import error_for
+from streamapp.llm.providers.refusals.retry_after import retry_after_s
 
 NOW = 1_445_412_480.0  # Wed, 21 Oct 2015 07:28:00 GMT
 
@@ -33,22 +35,24 @@ def error(status: int, body: Any = None, **headers: str) -> ProviderError:
             400,
             {"error": {"message": "This model's maximum context length is 4096", "code": 400}},
             ContextLengthExceeded,
+            ModelUnavailable,
             id="vllm",
         ),
         pytest.param(
             400,
             {"error": {"message": "no", "type": "exceed_context_size_error", "code": 400}},
             ContextLengthExceeded,
+            ModelUnavailable,
             id="llama.cpp",
         ),
         pytest.param(
             403, {"error": {"code": "content_filter"}}, ContentFiltered, id="filter-as-403"
         ),
-        pytest.param(404, {"error": "model not found"}, ProviderRejected, id="text-error"),
+        pytest.param(404, {"error": "model not found"}, ModelUnavailable, id="text-error"),
         pytest.param(422, {"detail": [{"msg": "x"}]}, ProviderRejected, id="fastapi"),
         pytest.param(429, {"error": {"type": "insufficient_quota"}}, ProviderDenied, id="quota"),
         pytest.param(
-            500, {"error": {"code": "context_length_exceeded"}}, ProviderUnavailable, id="5xx"
+            500, {"error": {"code": "context_length_exceeded"}}, ContextLengthExceeded, id="5xx"
         ),
         pytest.param(503, b"<html>", ProviderUnavailable, id="html"),
         pytest.param(429, b"", RateLimited, id="empty"),

@@ -1,15 +1,17 @@
 """Anthropic's request and answer bodies, to and from ours; nothing here does I/O."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
 
-from streamapp.errors import ContentFiltered, ProviderUnavailable
+from streamapp.errors import AnswerBroken, ContentFiltered, ProviderUnavailable
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.providers.bodies import count, decode, encode, garbled
-from streamapp.llm.providers.openai_errors import error_for
-from streamapp.llm.providers.strict_schema import fits_strict_mode
+from streamapp.llm.providers.bodies import decode, encode, garbled
+from streamapp.llm.providers.refusals.reading import error_within
+from streamapp.llm.providers.shapes.chat_request import StructuredMode
+from streamapp.llm.providers.shapes.strict_schema import fits_output_config
+from streamapp.llm.providers.shapes.usage import count
 from streamapp.records.response import Usage
 
 #: The first version without sampling parameters: it refuses a request that has one.
@@ -24,20 +26,25 @@ _FINISH_REASONS = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
 }
-#: Of the errors that a stream can end in; others are as a 500.
-_STATUSES = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "rate_limit_error": 429,
-    "overloaded_error": 529,
-}
 
 
-def messages_request(call: Call, *, version: str) -> bytes:
+def messages_request(
+    call: Call,
+    *,
+    version: str,
+    mode: StructuredMode = "json_schema",
+    extra: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
+) -> bytes:
     """Return the body of ``POST /v1/messages``.
+
+    Args:
+        call: What is asked.
+        version: Of the API.
+        mode: How an answer that fits a schema is asked for; other ways than ``json_schema`` are
+            in the prompt.
+        extra: Fields sent beneath what is ours.
+        without: Fields that are left out, since the target does not take them.
 
     What Anthropic has no word for (``seed``, the penalties, sampling from `LATEST_VERSION` on)
     is left out: a route may name targets of several vendors.
@@ -52,6 +59,7 @@ def messages_request(call: Call, *, version: str) -> bytes:
         if message.get("role") in ("system", "developer")
     ]
     body: dict[str, Any] = {
+        **(extra or {}),
         "model": call.model,
         "max_tokens": wanted.get("max_completion_tokens")
         or wanted.get("max_tokens")
@@ -72,7 +80,7 @@ def messages_request(call: Call, *, version: str) -> bytes:
     if wanted.get("reasoning_effort") in _EFFORTS:
         config["effort"] = wanted["reasoning_effort"]
     schema = _schema(call)
-    if schema is not None and fits_strict_mode(schema, all_required=False):
+    if schema is not None and mode == "json_schema" and fits_output_config(schema):
         config["format"] = {"type": "json_schema", "schema": schema}
     elif schema is not None:
         system.append(f"Answer with JSON only, that fits this JSON Schema:\n{_json(schema)}")
@@ -84,6 +92,8 @@ def messages_request(call: Call, *, version: str) -> bytes:
         body["messages"] = [{"role": "user", "content": body.pop("system", "")}]
     if call.chunks is not None:
         body["stream"] = True
+    for name in without:
+        body.pop(name, None)
     return encode(body)
 
 
@@ -95,6 +105,8 @@ def message_completion(body: bytes, call: Call, *, provider: str) -> Completion:
         ContentFiltered: The model refused to answer.
     """
     answer = decode(body, provider)
+    if answer.get("type") == "error" or answer.get("error"):
+        raise error_within(answer, provider=provider)
     blocks = answer.get("content")
     if not isinstance(blocks, list):
         raise garbled("no content", provider)
@@ -110,7 +122,7 @@ class MessageStream:
         self._texts: list[str] = []
         self._answer: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
-        self._has_ended = False
+        self._has_ended = self._has_begun = False
 
     def feed(self, event: bytes) -> str:
         """Take the data of one event; return the text it adds, often none.
@@ -119,12 +131,18 @@ class MessageStream:
             GarbledAnswer: It is no part of a message.
             ProviderError: It says that something went wrong.
         """
+        if not event:
+            return ""
         data = decode(event, self._provider)
+        if "type" not in data and data.get("error"):
+            raise error_within(data, provider=self._provider)
         try:
             match data.get("type"):
                 case "message_start":
                     self._answer = dict(data["message"])
                     self._usage |= self._answer.get("usage") or {}
+                case "content_block_start":
+                    self._has_begun = True
                 case "content_block_delta" if data["delta"].get("type") == "text_delta":
                     self._texts.append("" + data["delta"]["text"])
                     return self._texts[-1]
@@ -135,20 +153,37 @@ class MessageStream:
                 case "message_stop":
                     self._has_ended = True
                 case "error":
-                    status = _STATUSES.get(data["error"].get("type"), 500)
-                    raise error_for(status, {}, event, provider=self._provider, now=0.0)
+                    raise error_within({"error": data["error"]}, provider=self._provider)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise garbled("no event of a message", self._provider) from error
         return ""
 
-    def completion(self) -> Completion:
-        """Return the whole answer; raises as `message_completion`.
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was generated: then it is paid for."""
+        return self._has_begun
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer says that it is whole."""
+        return self._has_ended or bool(self._answer.get("stop_reason"))
+
+    def end(self) -> str:
+        """Return nothing: no text is held back.
 
         Raises:
-            ProviderUnavailable: The stream broke off.
+            AnswerBroken: The stream ended before the answer did, of which something had come.
+            ProviderUnavailable: It ended before anything came.
         """
-        if not self._has_ended:
-            raise ProviderUnavailable(f"{self._provider}: broke off", provider=self._provider)
+        if not self.is_over:
+            message = f"{self._provider}: broke off"
+            if self.has_begun:
+                raise AnswerBroken(message, provider=self._provider)
+            raise ProviderUnavailable(message, provider=self._provider)
+        return ""
+
+    def completion(self) -> Completion:
+        """Return the whole answer, after `end`; raises as `message_completion`."""
         answer = {**self._answer, "usage": self._usage}
         return _completion("".join(self._texts), answer, self._call, self._provider)
 

@@ -1,0 +1,72 @@
+"""Server-sent events as vendors write them, read from bytes that come in any pieces."""
+
+from collections.abc import Iterator
+
+_DATA = b"data:"
+_ERROR = b"error:"
+_BOM = b"\xef\xbb\xbf"
+
+
+class EventReader:
+    """Finds the data of events.
+
+    Comments, pings and other fields are passed over. An event needs no blank line after it, and
+    the last one no end of line; an ``error`` field (llama.cpp) and a line of bare JSON (Ollama)
+    are events as well.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._lines: list[bytes] = []
+        self._is_first = True
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Return the data of the events that ``piece`` ends."""
+        if self._is_first:
+            self._is_first = False
+            piece = piece.removeprefix(_BOM)
+        *lines, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n")
+        for line in lines:
+            yield from self._take(line)
+
+    def end(self) -> Iterator[bytes]:
+        """Return the data of an event that the end of the stream ends."""
+        rest, self._rest = self._rest, b""
+        yield from self._take(rest)
+        yield from self._take(b"")
+
+    def _take(self, line: bytes) -> Iterator[bytes]:
+        line = line.strip()
+        if line.startswith((_DATA, _ERROR)):
+            data = line.partition(b":")[2].strip()
+        elif line.startswith((b"{", b"[")) and not self._lines:
+            data = line
+        elif line:
+            return
+        else:
+            data = b""
+        if data:
+            self._lines.append(data)
+        # One line is one event nearly always: only JSON that goes on is held for the next line.
+        if self._lines and (not line or _is_whole(self._lines)):
+            event, self._lines = b"\n".join(self._lines), []
+            yield event
+
+
+def _is_whole(lines: list[bytes]) -> bool:
+    if len(lines) > 1:
+        return False
+    first, last = lines[0][:1], lines[0][-1:]
+    return (first, last) in ((b"{", b"}"), (b"[", b"]")) or first not in (b"{", b"[")
+
+
+def events_of(body: bytes) -> list[bytes]:
+    """Return the data of all events of a whole body."""
+    reader = EventReader()
+    return [*reader.feed(body), *reader.end()]
+
+
+def is_event_stream(body: bytes) -> bool:
+    """Whether a body is a stream of events, by how it begins."""
+    start = body[:64].removeprefix(_BOM).lstrip()
+    return start.startswith((_DATA, b"event:", b":", _ERROR))

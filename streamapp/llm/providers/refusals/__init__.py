@@ -1,0 +1,1 @@
+"""Errors of vendors, read by what they mean."""

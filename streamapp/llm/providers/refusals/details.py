@@ -1,0 +1,119 @@
+"""What an error's body says: its codes and its words, also those that a proxy quotes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+_DEPTH = 6
+_TEXT_CHARS = 4_000
+_TEXTS = 24
+_BODY_BYTES = 256 * 1024
+#: Fields that hold a code.
+_CODES = ("code", "type", "status", "reason", "error_type", "error_code", "limit_source")
+#: Fields that hold words, or another error with such fields.
+_WORDS = ("message", "msg", "error", "detail", "details", "errors", "raw", "description")
+_NESTED = ("innererror", "metadata", "provider_specific_fields", "cause", "upstream_error")
+
+
+@dataclass(slots=True)
+class Details:
+    """What was found, outermost first.
+
+    Attributes:
+        codes: In lower case; numbers as text.
+        texts: Messages as they are, each cut.
+        fields: Names of what the error is about: ``param``, or where a validator found it.
+        retry_delay: Google's ``retryDelay``, such as ``34s``.
+    """
+
+    codes: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    fields: list[str] = field(default_factory=list)
+    retry_delay: str = ""
+
+    @property
+    def text(self) -> str:
+        """All messages in lower case."""
+        return "\n".join(self.texts).lower()
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status among the codes, or None."""
+        for code in self.codes:
+            if len(code) == 3 and code[0] in "45" and code.isdigit():
+                return int(code)
+        return None
+
+
+def details_of(body: bytes | Any) -> Details:
+    """Read a body, JSON or not; what is no error has no details.
+
+    What a validator quotes of the request (``input``) is left out: it is the caller's text.
+    """
+    found = Details()
+    if isinstance(body, bytes):
+        body = _parsed(body[:_BODY_BYTES])
+    if body == {"detail": "Not Found"}:
+        found.codes.append("no such path")
+    _read(body, found, _DEPTH)
+    return found
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        text = body.decode("utf-8", "replace").strip()
+        # A page of a proxy or a load balancer says nothing about the call.
+        return "" if text.startswith("<") else text
+
+
+def _read(value: Any, found: Details, depth: int) -> None:
+    if depth == 0 or len(found.texts) >= _TEXTS:
+        return
+    if isinstance(value, str):
+        if value:
+            found.texts.append(value[:_TEXT_CHARS])
+            _read_quoted(value, found, depth)
+    elif isinstance(value, list):
+        for item in value[:_TEXTS]:
+            _read(item, found, depth - 1)
+    elif isinstance(value, Mapping):
+        _read_object(value, found, depth)
+
+
+def _read_object(value: Mapping[str, Any], found: Details, depth: int) -> None:
+    for name in _CODES:
+        code = value.get(name)
+        if isinstance(code, str | int) and not isinstance(code, bool) and code != "":
+            found.codes.append(str(code).lower()[:200])
+    if isinstance(param := value.get("param"), str) and param:
+        found.fields.append(param)
+    if isinstance(place := value.get("loc"), list):
+        found.fields.append(".".join(str(part) for part in place if part != "body"))
+    if isinstance(delay := value.get("retryDelay"), str):
+        found.retry_delay = found.retry_delay or delay
+    for name in (*_WORDS, *_NESTED):
+        if name in value:
+            _read(value[name], found, depth - 1)
+
+
+def _read_quoted(text: str, found: Details, depth: int) -> None:
+    """Read the error that a proxy quotes in its own, as JSON within the text."""
+    for quoted in _quoted(text):
+        _read(quoted, found, depth - 1)
+        return
+
+
+def _quoted(text: str) -> Iterator[Any]:
+    start, end = text.find("{"), text.rfind("}")
+    if 0 <= start < end:
+        for candidate in (text[start : end + 1], text[start : end + 1].replace('\\"', '"')):
+            try:
+                value = orjson.loads(candidate)
+            except orjson.JSONDecodeError:
+                continue
+            if isinstance(value, dict):
+                yield value

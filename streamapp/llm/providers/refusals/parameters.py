@@ -1,0 +1,193 @@
+"""The parameters that a vendor's error says it does not take.
+
+Each pattern has its source and date; a vendor's new words are one more line.
+"""
+
+import re
+from dataclasses import dataclass
+
+from streamapp.llm.providers.refusals.details import Details
+
+_GITHUB = "https://github.com/"
+_NAME = r"[A-Za-z_][A-Za-z0-9_.]{0,63}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterSign:
+    """Words that name a parameter.
+
+    Attributes:
+        pattern: Matches a message; its group is the name, or several in a list.
+        vendor: Who writes it.
+        source: Where it was seen.
+        seen: Date of the source.
+    """
+
+    pattern: re.Pattern[str]
+    vendor: str
+    source: str
+    seen: str
+
+
+def _sign(pattern: str, vendor: str, source: str, seen: str) -> ParameterSign:
+    return ParameterSign(
+        re.compile(pattern.replace("NAME", _NAME), re.IGNORECASE), vendor, source, seen
+    )
+
+
+PARAMETER_SIGNS: tuple[ParameterSign, ...] = (
+    _sign(
+        r"unsupported (?:parameter|value): '(NAME)'",
+        "OpenAI",
+        _GITHUB + "buldezir/lemmary/issues/25",
+        "2026-08-15",
+    ),
+    _sign(
+        r"unknown parameter: '(NAME)'",
+        "OpenAI",
+        "https://platform.openai.com/docs/guides/error-codes",
+        "2026-11",
+    ),
+    _sign(
+        r"unrecognized request arguments? supplied: ((?:NAME)(?:, NAME)*)",
+        "Azure",
+        _GITHUB + "pydantic/pydantic-ai/issues/169",
+        "2024-12-07",
+    ),
+    _sign(
+        r"unknown name \\?\"(NAME)\\?\"(?: at 'NAME')?: cannot find field",
+        "Gemini",
+        _GITHUB + "n4ze3m/page-assist/issues/418",
+        "2025-02-18",
+    ),
+    _sign(
+        r"argument not supported on this model: (NAME)",
+        "xAI",
+        _GITHUB + "yym68686/uni-api/issues/105",
+        "2025-04-24",
+    ),
+    _sign(
+        r"does not support parameter (NAME)",
+        "xAI",
+        _GITHUB + "NousResearch/hermes-agent/issues/23088",
+        "2026-05-24",
+    ),
+    _sign(
+        r"(NAME): extra inputs are not permitted",
+        "Mistral",
+        _GITHUB + "dnakov/anon-kode/issues/53",
+        "2025-03-14",
+    ),
+    _sign(
+        r"^property '(NAME)' is unsupported",
+        "Groq",
+        _GITHUB + "musistudio/llms/pull/64",
+        "2025-12-31",
+    ),
+    _sign(
+        r"does not support parameters: \[((?:'NAME'(?:, )?)+)\]",
+        "LiteLLM",
+        "https://docs.litellm.ai/docs/completion/drop_params",
+        "2026-11",
+    ),
+    _sign(
+        r"`(NAME)` and `top_p` cannot both be specified",
+        "Anthropic",
+        "https://docs.claude.com/en/about-claude/models/migrating-to-claude-4",
+        "2026-11",
+    ),
+    _sign(
+        r"`?(NAME)`? is deprecated for this model",
+        "Anthropic",
+        "https://docs.claude.com/en/about-claude/models/migrating-to-claude-4",
+        "2026-11",
+    ),
+)
+
+#: What says that the way of asking for JSON is not taken, with the parameter `response_format`.
+RESPONSE_FORMAT_SIGNS: tuple[ParameterSign, ...] = (
+    _sign(
+        r"this (response_format) type is unavailable",
+        "DeepSeek",
+        "https://api-docs.deepseek.com/guides/json_mode",
+        "2026-11",
+    ),
+    _sign(
+        r"does not support response format `json_",
+        "Groq",
+        _GITHUB + "ItzCrazyKns/Vane/issues/980",
+        "2026-01-12",
+    ),
+    _sign(
+        r"'response_format(?:\.type)?' (?:of type 'json_\w+' is not|must be|: )",
+        "LM Studio",
+        _GITHUB + "lmstudio-ai/lmstudio-bug-tracker/issues/307",
+        "2025-01-15",
+    ),
+    _sign(
+        r"response_format value as json_schema is enabled only",
+        "Azure",
+        "https://learn.microsoft.com/azure/ai-foundry/openai/how-to/structured-outputs",
+        "2026-11",
+    ),
+)
+
+#: What says that one schema is not taken, where others are: as the parameter `json_schema`.
+SCHEMA_SIGNS: tuple[ParameterSign, ...] = (
+    _sign(
+        r"invalid schema for response_format",
+        "OpenAI",
+        "https://platform.openai.com/docs/guides/structured-outputs",
+        "2026-11",
+    ),
+    _sign(
+        r"json schema contains features not supported by",
+        "vLLM",
+        _GITHUB + "vllm-project/vllm/issues/16321",
+        "2025-04-09",
+    ),
+    _sign(
+        r"grammar error:|failed to (?:parse|initialize) grammar",
+        "vLLM",
+        _GITHUB + "vllm-project/vllm/issues/16467",
+        "2025-04-11",
+    ),
+    _sign(
+        r"output_config(?:\.format)?\b",
+        "Anthropic",
+        "https://platform.claude.com/docs/en/build-with-claude/structured-outputs",
+        "2026-11",
+    ),
+)
+
+_CAMEL = re.compile(r"(?<=[a-z])([A-Z])")
+_QUOTES = re.compile(r"['\" ]")
+
+
+def refused_parameters(details: Details) -> list[str]:
+    """Return the names of the parameters that an error refuses, as OpenAI writes them.
+
+    Names within ``messages`` are left out: they are the record's. A way of asking for JSON that
+    is not taken is named ``response_format``, a schema that is not taken ``json_schema``.
+    """
+    if any(sign.pattern.search(text) for sign in SCHEMA_SIGNS for text in details.texts):
+        return ["json_schema"]
+    if any(sign.pattern.search(text) for sign in RESPONSE_FORMAT_SIGNS for text in details.texts):
+        return ["response_format"]
+    found: dict[str, None] = {}
+    for sign in PARAMETER_SIGNS:
+        for text in details.texts:
+            for match in sign.pattern.finditer(text):
+                for name in _QUOTES.sub("", match.group(1)).split(","):
+                    found[_root(name)] = None
+    refusing = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
+    refusing |= {"extra_forbidden", "unknown_field"}
+    if refusing.intersection(details.codes):
+        found |= dict.fromkeys(_root(name) for name in details.fields)
+    return [name for name in found if name not in ("", "messages", "model", "input")]
+
+
+def _root(name: str) -> str:
+    """Return the parameter that a dotted name lies in, in snake case."""
+    first = name.partition(".")[0]
+    return _CAMEL.sub(lambda match: "_" + match.group(1).lower(), first)

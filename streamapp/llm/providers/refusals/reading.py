@@ -1,0 +1,168 @@
+"""Errors of answers, by what they mean; no text of a body gets further than here."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from streamapp.errors import (
+    ContentFiltered,
+    ContextLengthExceeded,
+    GarbledAnswer,
+    ModelUnavailable,
+    ParameterRefused,
+    ProviderDenied,
+    ProviderError,
+    ProviderForbidden,
+    ProviderRejected,
+    ProviderUnavailable,
+    RateLimited,
+)
+from streamapp.llm.providers.refusals.details import Details, details_of
+from streamapp.llm.providers.refusals.parameters import refused_parameters
+from streamapp.llm.providers.refusals.retry_after import retry_after_s, told_retry_after_s
+from streamapp.llm.providers.refusals.sign import OPERATORS, Meaning, Sign
+from streamapp.llm.providers.refusals.signs_of_operators import (
+    ADDRESS,
+    KEY,
+    MODEL,
+    QUOTA,
+    TRANSIENT,
+)
+from streamapp.llm.providers.refusals.signs_of_records import POLICY, TOO_LONG
+
+#: The table, in the order in which it is looked through.
+SIGNS: tuple[Sign, ...] = (*POLICY, *TOO_LONG, *TRANSIENT, *QUOTA, *KEY, *MODEL, *ADDRESS)
+
+_LEAVES: dict[Meaning, type[ProviderError]] = {
+    Meaning.POLICY: ContentFiltered,
+    Meaning.TOO_LONG: ContextLengthExceeded,
+    Meaning.FAILED: GarbledAnswer,
+    Meaning.BUSY: RateLimited,
+    Meaning.QUOTA: ProviderDenied,
+    Meaning.KEY: ProviderDenied,
+    Meaning.MODEL: ModelUnavailable,
+    Meaning.ADDRESS: ProviderDenied,
+}
+#: An error may quote the caller's own words: what blames the operator stands near its beginning.
+_HEAD_CHARS = 300
+_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
+#: Statuses of errors that name themselves, inside an answer of 200 or a stream.
+_NAMED: dict[str, int] = {
+    "invalid_request_error": 400,
+    "badrequesterror": 400,
+    "validation": 422,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "notfounderror": 404,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "resource_exhausted": 429,
+    "too_many_requests": 429,
+    "overloaded": 503,
+    "overloaded_error": 529,
+}
+
+
+def error_for(
+    status: int, headers: Mapping[str, str], body: bytes | Any, *, provider: str, now: float
+) -> ProviderError:
+    """Return the error of an answer whose status is not 200.
+
+    Args:
+        status: The HTTP status.
+        headers: Of the answer, case-insensitive.
+        body: Of the answer, as bytes or as parsed JSON; only a short error code of it is kept.
+        provider: The configured provider's name.
+        now: Unix seconds.
+    """
+    return _error(status, headers, details_of(body), provider, now)
+
+
+def error_within(answer: Any, *, provider: str) -> ProviderError:
+    """Return the error that an answer of status 200, or an event of a stream, holds.
+
+    It is the error that it would be by a status of its own; retryable where nothing is known.
+    """
+    details = details_of(answer)
+    named = (_NAMED[code] for code in details.codes if code in _NAMED)
+    status = details.status or next(named, None)
+    if status is None:
+        meaning = meaning_of(400, details)
+        status = 500 if meaning is None else 400
+    return _error(status, {}, details, provider, 0.0)
+
+
+def meaning_of(status: int, details: Details) -> Meaning | None:
+    """Return what an error means by the table of signs; None where no sign fits."""
+    text = details.text
+    head = "\n".join(one[:_HEAD_CHARS] for one in details.texts).lower()
+    for sign in SIGNS:
+        if status not in sign.statuses or (sign.code and sign.code not in details.codes):
+            continue
+        words = head if sign.meaning in OPERATORS else text
+        if not sign.phrase or _follows(words, sign.phrase):
+            return sign.meaning
+    return None
+
+
+def _follows(text: str, phrase: str) -> bool:
+    if "..." not in phrase:
+        return phrase in text
+    return _compiled(phrase).search(text) is not None
+
+
+@cache
+def _compiled(phrase: str) -> re.Pattern[str]:
+    return re.compile(r"[^\n]{0,300}?".join(map(re.escape, phrase.split("..."))))
+
+
+def _error(
+    status: int, headers: Mapping[str, str], details: Details, provider: str, now: float
+) -> ProviderError:
+    code = next((code for code in details.codes if _shows(code)), "")
+    message = f"{provider}: HTTP {status} {code}".rstrip()
+    wait_s = retry_after_s(headers, now=now)
+    leaf, parameters = _leaf(status, details)
+    if wait_s is None and issubclass(leaf, RateLimited):
+        wait_s = told_retry_after_s(details)
+    error = leaf(
+        message,
+        provider=provider,
+        status=status,
+        retry_after_s=wait_s,
+        retryable=_wish_to_retry(headers),
+    )
+    if isinstance(error, ParameterRefused):
+        error.parameters = tuple(parameters)
+    return error
+
+
+def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Iterable[str]]:
+    meaning = meaning_of(status, details)
+    if meaning is not None:
+        return _LEAVES[meaning], ()
+    if status in (400, 404, 422) and (parameters := refused_parameters(details)):
+        return ParameterRefused, parameters
+    if status == 413:
+        return ContextLengthExceeded, ()
+    if status in (401, 402):
+        return ProviderDenied, ()
+    if status == 403:
+        return ProviderForbidden, ()
+    if status == 429:
+        return RateLimited, ()
+    if status in (408, 409) or status >= 500:
+        return ProviderUnavailable, ()
+    # A redirect is not followed: the operator has to write the final address.
+    return (ProviderRejected if status >= 400 else ProviderDenied), ()
+
+
+def _shows(code: str) -> bool:
+    return _CODE.fullmatch(code) is not None and not code.isdigit()
+
+
+def _wish_to_retry(headers: Mapping[str, str]) -> bool | None:
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())

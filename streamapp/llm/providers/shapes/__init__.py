@@ -1,0 +1,1 @@
+"""Bodies of requests and answers, to and from ours; nothing here does I/O."""

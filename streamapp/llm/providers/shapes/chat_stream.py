@@ -1,0 +1,116 @@
+"""The streamed answer of ``POST /chat/completions``, put together from its events."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from streamapp.errors import AnswerBroken, ProviderUnavailable
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.providers.bodies import decode_any, garbled
+from streamapp.llm.providers.refusals.reading import error_within
+from streamapp.llm.providers.shapes.chat_answer import (
+    Answer,
+    completion_of,
+    error_in,
+    first_choice,
+)
+from streamapp.llm.providers.shapes.content import NO_CONTENT, Content, content_of
+from streamapp.llm.providers.shapes.finish_reason import finish_reason_of
+from streamapp.llm.providers.shapes.thoughts import ThoughtFilter
+
+_DONE = b"[DONE]"
+
+
+class ChatStream:
+    """Takes the events of one answer, in order."""
+
+    def __init__(self, call: Call, *, provider: str) -> None:
+        self._call = call
+        self._provider = provider
+        self._thoughts = ThoughtFilter()
+        self._texts: list[str] = []
+        self._refusals: list[str] = []
+        self._reasoning_chars = 0
+        self._finish_reason: str | None = None
+        self._has_ended = self._has_calls = self._has_content = False
+        self._answer: dict[str, Any] = {}
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was generated: then it is paid for."""
+        return bool(self._texts or self._reasoning_chars or self._thoughts.thought_chars)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer says that it is whole."""
+        return self._has_ended or self._finish_reason is not None
+
+    def feed(self, event: bytes) -> str:
+        """Take the data of one event; return the text it adds, often none.
+
+        Raises:
+            GarbledAnswer: It is no part of a completion.
+            ProviderError: It says that something went wrong.
+        """
+        if event == _DONE:
+            self._has_ended = True
+            return ""
+        if not event:
+            return ""
+        chunk = decode_any(event, self._provider)
+        if error := error_in(chunk):
+            raise error_within(error, provider=self._provider)
+        try:
+            return self._take(chunk)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise garbled("no choice with a delta", self._provider) from error
+
+    def _take(self, chunk: Any) -> str:
+        for name in ("model", "usage", "x_groq"):
+            if chunk.get(name):
+                self._answer[name] = chunk[name]
+        # A chunk with the usage alone, a ping, or a vendor's extra has no choice.
+        choice = first_choice(chunk) if chunk.get("choices") else {}
+        if failure := choice.get("error"):
+            raise error_within(failure, provider=self._provider)
+        self._finish_reason = finish_reason_of(choice.get("finish_reason")) or self._finish_reason
+        part = choice.get("delta")
+        if not part and not self._texts:
+            # A whole message in place of its parts.
+            part = choice.get("message")
+        if not part:
+            return ""
+        content = content_of(part)
+        self._has_content |= content.is_there
+        self._has_calls |= bool(part.get("tool_calls") or part.get("function_call"))
+        self._reasoning_chars += content.reasoning_chars
+        self._refusals.append(content.refusal)
+        return self._add(self._thoughts.feed(content.text)) if content.text else ""
+
+    def _add(self, text: str) -> str:
+        if text:
+            self._texts.append(text)
+        return text
+
+    def end(self) -> str:
+        """Return the text that was held back until the stream's end.
+
+        Raises:
+            AnswerBroken: It ended before the answer did, of which something had come.
+            ProviderUnavailable: It ended before anything came.
+        """
+        if not self.is_over:
+            message = f"{self._provider}: broke off"
+            if self.has_begun:
+                raise AnswerBroken(message, provider=self._provider)
+            raise ProviderUnavailable(message, provider=self._provider)
+        return self._add(self._thoughts.end())
+
+    def completion(self) -> Completion:
+        """Return the whole answer, after `end`; raises as ``chat_completion``."""
+        content = NO_CONTENT
+        text = "".join(self._texts)
+        is_there = self._has_content or self._has_calls
+        content = Content(text, "".join(self._refusals), self._reasoning_chars, is_there)
+        read = Answer(content, self._thoughts.thought_chars, self._finish_reason)
+        answer: Mapping[str, Any] = self._answer
+        return completion_of(read, answer, self._call, self._provider)

@@ -1,0 +1,41 @@
+"""Why an answer ended, as vendors say it, by OpenAI's words."""
+
+from typing import Any
+
+_STOP = frozenset({"stop", "eos", "eos_token", "stop_sequence", "end_turn", "end", "complete"})
+_LENGTH = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
+_TOOLS = frozenset({"tool_calls", "tool_use"})
+#: Gemini's compatible address passes on its own words in capitals; "sensitive" is Zhipu's.
+_FILTERED = frozenset(
+    {"content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii"}
+    | {"sensitive", "refusal", "content_filtered", "guardrail_intervened", "image_safety"}
+)
+#: The generation failed on its way: OpenRouter, DeepSeek, SGLang and vLLM, Gemini.
+_FAILED = frozenset(
+    {"error", "insufficient_system_resource", "abort", "malformed_function_call"}
+    | {"malformed_response", "unexpected_tool_call", "failed"}
+)
+
+CONTENT_FILTER = "content_filter"
+FAILED = "error"
+
+
+def finish_reason_of(value: Any) -> str | None:
+    """Return a reason by OpenAI's words, an unknown one as it is; None where there is none.
+
+    Sources: https://openrouter.ai/docs/api-reference/errors (``error``),
+    https://api-docs.deepseek.com/api/create-chat-completion (``insufficient_system_resource``),
+    https://github.com/HKUDS/Vibe-Trading/pull/308 (Gemini's), 2026-06-25
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    word = value.lower()
+    if word in _STOP:
+        return "stop"
+    if word in _LENGTH:
+        return "length"
+    if word in _TOOLS:
+        return "tool_calls"
+    if word in _FILTERED or word.startswith("content_filter"):
+        return CONTENT_FILTER
+    return FAILED if word in _FAILED else value

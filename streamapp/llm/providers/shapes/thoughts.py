@@ -1,0 +1,107 @@
+"""Thoughts that a model writes before its answer, told from the answer."""
+
+import re
+
+#: What opens and what closes thoughts, by model family: DeepSeek, Qwen and most others; Gemini;
+#: Magistral; Kimi; gpt-oss where its channels are not parsed.
+_PAIRS = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    (
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+    ),
+)
+_LONGEST = max(len(opening) for opening, _ in _PAIRS)
+#: Some chat templates write the opening tag into the prompt: only the closing one comes back.
+_CLOSED_ALONE = re.compile(r"\A(.*?)^\s*</think>\s*$\n?", re.DOTALL | re.MULTILINE)
+
+
+class ThoughtFilter:
+    """Takes a text chunk by chunk, and gives what is no thought of it.
+
+    Thoughts are only looked for at the beginning: a tag further on is the answer's.
+
+    Attributes:
+        thought_chars: How long the thoughts were, characters.
+    """
+
+    def __init__(self) -> None:
+        self.thought_chars = 0
+        self._held = ""
+        self._closing = ""
+        self._is_answer = False
+        self._is_first = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether thoughts have begun and not ended."""
+        return bool(self._closing) and not self._is_answer
+
+    def feed(self, chunk: str) -> str:
+        """Return what of the text so far is known to be the answer, and was not given before."""
+        if self._is_answer:
+            return self._begun(chunk)
+        self._held += chunk
+        if not self._closing:
+            start = self._held.lstrip()
+            for opening, closing in _PAIRS:
+                if start.startswith(opening):
+                    self._closing, self._held = closing, start[len(opening) :]
+                    break
+            else:
+                if len(start) < _LONGEST and _may_open(start):
+                    return ""
+                self._is_answer, self._is_first = True, False
+                held, self._held = self._held, ""
+                return held
+        return self._closed()
+
+    def _closed(self) -> str:
+        thought, closing, answer = self._held.partition(self._closing)
+        if not closing:
+            kept = len(self._closing) - 1
+            self.thought_chars += max(len(self._held) - kept, 0)
+            # A long thought is not searched again with each chunk.
+            self._held = self._held[-kept:]
+            return ""
+        self.thought_chars += len(thought)
+        self._is_answer, self._held = True, ""
+        return self._begun(answer)
+
+    def _begun(self, chunk: str) -> str:
+        if self._is_first:
+            chunk = chunk.lstrip()
+            self._is_first = not chunk
+        return chunk
+
+    def end(self) -> str:
+        """Return what is left: a beginning that looked like a tag, and was none."""
+        held, self._held = self._held, ""
+        if self.is_open:
+            self.thought_chars += len(held)
+            return ""
+        self._is_answer = True
+        return held
+
+
+def _may_open(start: str) -> bool:
+    return any(opening.startswith(start) for opening, _ in _PAIRS)
+
+
+def without_thoughts(text: str) -> tuple[str, int]:
+    """Return the answer in a whole text, and the length of the thoughts before it, characters.
+
+    Thoughts that do not end are all that there is: the answer is empty.
+    """
+    thoughts = ThoughtFilter()
+    answer = thoughts.feed(text) + thoughts.end()
+    if not thoughts.thought_chars and "</think>" in answer:
+        match = _CLOSED_ALONE.match(answer)
+        if match and "<think>" not in match.group(1):
+            return answer[match.end() :].lstrip(), len(match.group(1))
+    return answer, thoughts.thought_chars
