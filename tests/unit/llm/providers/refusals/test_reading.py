@@ -35,14 +35,12 @@ def error(status: int, body: Any = None, **headers: str) -> ProviderError:
             400,
             {"error": {"message": "This model's maximum context length is 4096", "code": 400}},
             ContextLengthExceeded,
-            ModelUnavailable,
             id="vllm",
         ),
         pytest.param(
             400,
             {"error": {"message": "no", "type": "exceed_context_size_error", "code": 400}},
             ContextLengthExceeded,
-            ModelUnavailable,
             id="llama.cpp",
         ),
         pytest.param(
