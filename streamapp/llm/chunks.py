@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-import orjson
+from streamapp.records import exact_json
 
 from streamapp.llm.attempt import heard
 
@@ -42,6 +42,6 @@ async def give(chunks: ChunkSink, texts: AsyncIterator[str]) -> None:
 async def give_whole(chunks: ChunkSink, output: Any) -> None:
     """Give an answer that is there already as one chunk; an object as its JSON."""
     await chunks.begin()
-    text = output if isinstance(output, str) else orjson.dumps(output).decode()
+    text = output if isinstance(output, str) else exact_json.dumps(output).decode()
     if text:
         await chunks.add(text)

@@ -21,6 +21,7 @@ from typing_extensions import TypedDict
 from streamapp.llm.routing.routes import DEFAULT
 from streamapp.processors.chat import Chat, ChatMessage, ResponseFormat
 from streamapp.processors.embed import Embed, Text
+from streamapp.records import exact_json
 from streamapp.records.response import Response, Usage
 from streamapp.records.sampling import Sampling, as_list
 
@@ -268,7 +269,7 @@ def model(name: str, *, created: float) -> ModelCard:
 
 def text_of(output: Any) -> str:
     """Return an output as the text of a message."""
-    return output if isinstance(output, str) else orjson.dumps(output).decode()
+    return output if isinstance(output, str) else exact_json.dumps(output).decode()
 
 
 def _packed(vector: Sequence[float]) -> str:

@@ -10,12 +10,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-import orjson
-
 from streamapp.llm.chunks import give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
 from streamapp.llm.schemas.schema import Schemas
+from streamapp.records import exact_json
 
 
 class CacheTier(Protocol):
@@ -49,7 +48,7 @@ def encode(completion: Completion, *, created_at: float) -> bytes:
         completion: With an output that is JSON.
         created_at: Seconds since the epoch.
     """
-    return orjson.dumps(
+    return exact_json.dumps(
         {
             "output": completion.output,
             "model": completion.model,
@@ -69,7 +68,7 @@ def decode(value: bytes) -> tuple[Completion, float]:
     Raises:
         ValueError: It is neither.
     """
-    fields: Any = orjson.loads(value)
+    fields: Any = exact_json.loads(value)
     try:
         completion = Completion(
             output=fields["output"],

@@ -5,8 +5,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from streamapp.errors import Failure, RetriesExhausted
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.joint_deadline import JointDeadline
@@ -14,6 +12,7 @@ from streamapp.llm.chunks import ChunkSink, give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import Completer
+from streamapp.records import exact_json
 from streamapp.records.response import Usage
 
 #: The last deadline ends the call itself and lets it say why; a timer for another comes later.
@@ -175,7 +174,7 @@ def _shared(completion: Completion) -> Completion:
     """Return a completion for one who did not pay, with an output of its own."""
     output: Any = completion.output
     if not isinstance(output, str):
-        output = orjson.loads(orjson.dumps(output))
+        output = exact_json.loads(exact_json.dumps(output))
     return replace(
         completion,
         output=output,

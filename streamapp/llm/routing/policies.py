@@ -162,7 +162,7 @@ def _scope_of(
     """Return what the answers of a route depend on: its targets, and where their providers are."""
     used = {target.partition("/")[0] for target in route.targets}
     places = [
-        f"{provider} {settings.kind} {settings.base_url}"
+        f"{provider} {settings.kind} {settings.base_url} {settings.extra_body}"
         for provider, settings in sorted(providers.items())
         if provider in used
     ]

@@ -1,5 +1,6 @@
 """JSON Schemas that records and prompts bring along: checked, compiled once, bounded in cost."""
 
+import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -11,13 +12,11 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
-from pydantic_core import SchemaError as PatternError
-from pydantic_core import SchemaValidator, core_schema
-from pydantic_core import ValidationError as PatternMismatch
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from streamapp.errors import InvalidRecord
+from streamapp.llm.schemas.pattern import PatternCost, PatternError, compiled_pattern
 
 MAX_SCHEMA_BYTES = 32 * 1024
 MAX_CPU_S = 0.5
@@ -34,7 +33,7 @@ class Schemas:
     """Compiles schemas and keeps the latest of them.
 
     Anyone who may write a record may bring a schema, and it runs on the event loop: nothing is
-    fetched, patterns run in linear time (Rust's engine), and a validation has a limit of CPU
+    fetched, patterns run in linear or bounded time, and a validation has a limit of CPU
     time, in which a stopped process does not age.
     """
 
@@ -45,7 +44,7 @@ class Schemas:
         self._cpu_s = cpu_s
         self._until_s = 0.0
         self._compiled: OrderedDict[bytes, Validator] = OrderedDict()
-        self._pattern = lru_cache(_COMPILED)(_compiled_pattern)
+        self._pattern = lru_cache(_COMPILED)(compiled_pattern)
         keywords: dict[str, Any] = {
             **Draft202012Validator.VALIDATORS,
             "pattern": self._matches,
@@ -120,9 +119,7 @@ class Schemas:
             try:
                 self._pattern(node["pattern"])
             except PatternError:
-                raise InvalidRecord(
-                    "schema has a pattern that linear time cannot match: no look-around"
-                ) from None
+                raise InvalidRecord("schema has a pattern that cannot be matched") from None
 
     def _limited(self, check: Callable[..., Any]) -> Callable[..., Any]:
         def limited(*args: Any) -> Any:
@@ -137,8 +134,10 @@ class Schemas:
     ) -> Iterator[ValidationError]:
         if isinstance(instance, str):
             try:
-                self._pattern(pattern).validate_python(instance)
-            except PatternMismatch:
+                is_match = self._pattern(pattern)(instance)
+            except PatternCost:
+                raise SchemaCost from None
+            if not is_match:
                 yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
@@ -153,14 +152,10 @@ def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
             yield from _nodes(value)
 
 
-def _compiled_pattern(pattern: str) -> SchemaValidator:
-    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
-
-
 def _unique_items(
     validator: Any, wanted: bool, instance: Any, schema: Any
 ) -> Iterator[ValidationError]:
     if wanted and isinstance(instance, list):
-        distinct = {orjson.dumps(item, option=orjson.OPT_SORT_KEYS) for item in instance}
+        distinct = {json.dumps(item, sort_keys=True) for item in instance}
         if len(distinct) < len(instance):
             yield ValidationError("the items are not unique")

@@ -5,24 +5,23 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from streamapp.errors import Failure, OutputInvalid
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd
 from streamapp.llm.provider import Completer
+from streamapp.llm.schemas.found_json import UnkeptNumber, found_json
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.records.response import Usage
 
 _QUOTED_CHARS = 20_000
 _REASON_CHARS = 500
-_FENCE = "```"
 
 
 class Structured:
     """Gives the parsed object as ``output`` where a call has a schema; passes others on.
 
-    A wrong answer is shown to the model with what is wrong about it. Tokens and attempts of all
+    A wrong answer is shown to the model with what is wrong about it; one that was cut at its
+    length is not asked for again. Tokens and attempts of all
     asks are summed.
     """
 
@@ -54,38 +53,45 @@ class Structured:
             usage += completion.usage
             attempts += completion.attempts
             cost_usd = added_usd(cost_usd, completion.cost_usd)
-            try:
-                output = _parse(completion.output)
-            except orjson.JSONDecodeError:
-                reason, detail = "not JSON", "it is not valid JSON"
-            else:
-                error = self._schemas.mismatch(call.output_schema, output)
-                if error is None:
-                    return replace(
-                        completion,
-                        output=output,
-                        usage=usage,
-                        attempts=attempts,
-                        cost_usd=cost_usd,
-                    )
-                reason, detail = f"wrong {error.validator}", error.message
+            output, reason, detail = self._judged(call.output_schema, completion.output)
+            if not reason:
+                return replace(
+                    completion,
+                    output=output,
+                    usage=usage,
+                    attempts=attempts,
+                    cost_usd=cost_usd,
+                )
+            if completion.finish_reason == "length":
+                # Asked again, it costs the same and ends the same.
+                raise _misfit("the answer was cut at its length before it fitted", attempts)
             call.deadline.invest()
-            ask = replace(ask, messages=[*call.messages, *_complaint(completion.output, detail)])
-        misfit = OutputInvalid(f"no answer fits the schema in {1 + self._reasks} asks: {reason}")
-        misfit.attempts = attempts
-        raise misfit
+            ask = call
+            if completion.output.strip():
+                complaint = _complaint(completion.output, detail)
+                ask = replace(call, messages=[*call.messages, *complaint])
+        raise _misfit(f"no answer fits the schema in {1 + self._reasks} asks: {reason}", attempts)
+
+    def _judged(self, schema: Mapping[str, Any], text: str) -> tuple[Any, str, str]:
+        """Return the value in ``text`` that fits; or why none does, shortly and for the model."""
+        reason, detail = "not JSON", "it is not valid JSON"
+        try:
+            for place, value in enumerate(found_json(text)):
+                error = self._schemas.mismatch(schema, value)
+                if error is None:
+                    return value, "", ""
+                if place == 0:
+                    reason, detail = f"wrong {error.validator}", error.message
+        except UnkeptNumber:
+            reason = "a number of more digits than are kept"
+            detail = "a number has more than 15 significant digits; write fewer"
+        return None, reason, detail
 
 
-def _parse(text: str) -> Any:
-    """Parse the JSON of an answer, also inside a Markdown fence.
-
-    Raises:
-        orjson.JSONDecodeError: There is none.
-    """
-    text = text.strip()
-    if text.startswith(_FENCE):
-        text = text.removesuffix(_FENCE).removeprefix(_FENCE).removeprefix("json")
-    return orjson.loads(text)
+def _misfit(message: str, attempts: int) -> OutputInvalid:
+    misfit = OutputInvalid(message)
+    misfit.attempts = attempts
+    return misfit
 
 
 def _complaint(answer: str, detail: str) -> list[Mapping[str, Any]]:

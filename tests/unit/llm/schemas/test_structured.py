@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from streamapp.errors import InvalidRecord, OutputInvalid
+from streamapp.llm.completion import Completion
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
 from streamapp.records.response import Usage
@@ -139,3 +140,89 @@ async def test_reask_says_that_something_was_paid(
 
     with call.deadline.suspended():
         assert not call.deadline.is_only_waiting
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'Sure! Here it is:\n```json\n{"label": "good"}\n```\nHope that helps.',
+        'First a draft: {"label": "ugly"}. Better: {"label": "good"}',
+        'The answer is {"label": "good"}.',
+        '[1, 2] and {"label":\n"good"}',
+    ],
+    ids=["fence-in-prose", "draft-before", "prose", "other-value"],
+)
+async def test_json_is_found(answer: str, llm: FakeProvider, structured: Structured) -> None:
+    """JSON that fits is used at the first ask, wherever it stands in the answer."""
+    llm.enqueue(answer)
+
+    completion = await structured.complete(chat(output_schema=LABELS))
+
+    assert completion.output == {"label": "good"}
+    assert len(llm.history) == 1
+
+
+@pytest.mark.parametrize("text", ["", '{"label": "go'], ids=["empty", "half"])
+async def test_cut_answer_is_not_asked_again(
+    text: str, llm: FakeProvider, structured: Structured
+) -> None:
+    """An answer that its length ended costs one ask: another one would end the same."""
+    llm.enqueue(Completion(output=text, model="m", provider="fake", finish_reason="length"))
+
+    with pytest.raises(OutputInvalid, match="cut at its length") as caught:
+        await structured.complete(chat(output_schema=LABELS))
+
+    assert caught.value.attempts == len(llm.history) == 1
+
+
+async def test_no_empty_turn_is_sent(llm: FakeProvider, structured: Structured) -> None:
+    """After an empty answer the question alone is asked again."""
+    llm.enqueue(" \n", '{"label": "good"}')
+
+    await structured.complete(chat(output_schema=LABELS))
+
+    assert roles(llm.history[1].messages) == ["user"]
+
+
+@pytest.mark.parametrize(
+    ("digits", "kept"),
+    [
+        ("25227143063332189585438", 25227143063332189585438),
+        ("-9223372036854775809", -9223372036854775809),
+        ("0.1234567890123456", 0.1234567890123456),
+        ("12.5000000000000000", 12.5),
+    ],
+)
+async def test_numbers_keep_their_digits(
+    digits: str, kept: float, llm: FakeProvider, structured: Structured
+) -> None:
+    """Integers of any length, and decimals that a double holds, come back as they were written."""
+    llm.enqueue(f'{{"n": {digits}}}')
+    schema = {"type": "object", "properties": {"n": {"type": "number"}}}
+
+    completion = await structured.complete(chat(output_schema=schema))
+
+    assert completion.output == {"n": kept}
+    assert type(completion.output["n"]) is type(kept)
+
+
+async def test_number_that_no_double_holds_is_asked_again(
+    llm: FakeProvider, structured: Structured
+) -> None:
+    """A decimal of more digits is not rounded in silence: the model is told to write fewer."""
+    llm.enqueue('{"n": 0.12345678901234567890123}', '{"n": 0.123}')
+    schema = {"type": "object", "properties": {"n": {"type": "number"}}}
+
+    completion = await structured.complete(chat(output_schema=schema))
+
+    assert completion.output == {"n": 0.123}
+    assert "significant digits" in llm.history[1].messages[-1]["content"]
+
+
+async def test_half_a_surrogate_is_no_json(llm: FakeProvider, structured: Structured) -> None:
+    """What no topic can carry is not taken for an answer."""
+    llm.enqueue('{"label": "\\ud83d", "n": 1234567890123456789012}', '{"label": "good"}')
+
+    completion = await structured.complete(chat(output_schema=LABELS))
+
+    assert completion.output == {"label": "good"}
