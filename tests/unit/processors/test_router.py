@@ -64,7 +64,7 @@ async def test_the_response_describes_the_answer(router: Router, llm: FakeProvid
         "model": "m-2030",
         "provider": "fake",
         "prompt": {"name": "summarize", "version": 1, "label": "production"},
-        "usage": {"input_tokens": 120, "output_tokens": 30},
+        "usage": {"input_tokens": 120, "output_tokens": 30, "reasoning_tokens": 0},
         "cost_usd": None,
         "cached": False,
         "attempts": 1,
