@@ -6,20 +6,23 @@ from dataclasses import asdict
 
 import click
 
-from streamapp.cli.findings import Finding, own_parts, providers, topics
+from streamapp.cli.finding import Finding
+from streamapp.cli.findings import own_parts, topics
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
+from streamapp.cli.provider_findings import live, providers
 from streamapp.errors import ConfigurationError
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def check(as_json: bool) -> None:
+@click.option("--live", "is_live", is_flag=True, help="Ask each target for one token, too.")
+def check(as_json: bool, is_live: bool) -> None:
     """Check settings, processors, prompts, providers and topics; change nothing.
 
     Exit code 2 where something is wrong; all of it is named.
     """
-    findings = asyncio.run(_findings())
+    findings = asyncio.run(_findings(is_live=is_live))
     wrong = [finding for finding in findings if not finding.ok]
     if as_json:
         click.echo(json.dumps({"ok": not wrong, "checks": [asdict(f) for f in findings]}))
@@ -31,7 +34,7 @@ def check(as_json: bool) -> None:
         raise Ended(f"{len(wrong)} of {len(findings)} checks failed", EXIT_CONFIGURATION)
 
 
-async def _findings() -> list[Finding]:
+async def _findings(*, is_live: bool) -> list[Finding]:
     try:
         settings = client_settings()
     except ConfigurationError as error:
@@ -42,5 +45,6 @@ async def _findings() -> list[Finding]:
         Finding("settings", True, source),
         *own_parts(settings),
         *await providers(settings),
+        *(await live(settings) if is_live else ()),
         *await topics(settings),
     ]

@@ -1,39 +1,23 @@
 """The checks of `streamapp check`: each returns all it found and changes nothing."""
 
-import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import aiohttp
-
+from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
-from streamapp.llm.providers.openai import DEFAULT_BASE_URL
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.settings import PREFIX, ProviderSettings, Settings
+from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import partition_counts, topic_specs, wrong_partition_counts
-
-#: Longest wait for a provider's answer, seconds.
-PROVIDER_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; ``detail`` says what to change where it is wrong."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 def own_parts(settings: Settings) -> list[Finding]:
@@ -89,34 +73,6 @@ def _prices(settings: Settings, targets: Sequence[str]) -> Finding:
     loss = f"budgets.{in_dollars[0]} does not count them" if in_dollars else "their cost is null"
     detail = f"unknown for {unknown}, so {loss}: put them into {PREFIX}PRICES_FILE"
     return Finding("prices", not in_dollars, detail)
-
-
-async def providers(settings: Settings) -> list[Finding]:
-    """Ask each provider for its models: the cheapest call that shows address and key."""
-    return await asyncio.gather(*(_provider(*item) for item in settings.providers.items()))
-
-
-async def _provider(name: str, provider: ProviderSettings) -> Finding:
-    title = f"provider {name}"
-    if provider.kind == "offline":
-        return Finding(title, True, "built in, for trials without a model")
-    url = f"{(provider.base_url or DEFAULT_BASE_URL).rstrip('/')}/models"
-    key = provider.api_key.get_secret_value() if provider.api_key else None
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    try:
-        timeout = aiohttp.ClientTimeout(total=PROVIDER_TIMEOUT_S)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(url, headers=headers, allow_redirects=False) as response,
-        ):
-            status = response.status
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        reason = f"{url} does not answer ({type(error).__name__}): check base_url and network"
-        return Finding(title, False, reason)
-    if status in (401, 403):
-        variable = provider.api_key_env or "api_key_env"
-        return Finding(title, False, f"{url} refuses the key ({status}): check {variable}")
-    return Finding(title, status < 500, f"{url} answers {status}")
 
 
 async def topics(settings: Settings) -> list[Finding]:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from yarl import URL
+
 from streamapp.errors import ParameterRefused, ProviderRejected
 from streamapp.llm.chunks import give_whole
 from streamapp.llm.completion import Call, Completion
@@ -126,13 +128,18 @@ class AnthropicProvider:
         self._without[model] = before | _OPTIONAL.intersection(refusal.parameters)
         return self._without[model] != before
 
+    @property
+    def models_url(self) -> URL:
+        """Where the models are asked for."""
+        return self._root / "models"
+
     async def models(self) -> list[str] | None:
         """Return the names of the models there are.
 
         Raises:
             ProviderError: The address or the key is wrong, or nobody answers.
         """
-        return await self._http.models((self._root / "models").with_query(limit=1000))
+        return await self._http.models(self.models_url.with_query(limit=1000))
 
     async def has_model(self, model: str) -> bool:
         """Whether the provider knows ``model``, also by a name that is not listed."""

@@ -67,16 +67,20 @@ class AzureOpenAIProvider(OpenAIProvider):
         )
         self._api_version = api_version
 
+    @property
+    def models_url(self) -> URL:
+        """Where the models are asked for."""
+        if self._api_version is None:
+            return self._root / "openai/v1/models"
+        return (self._root / "openai/models").with_query({"api-version": self._api_version})
+
     async def models(self) -> list[str] | None:
         """Ask for the models; return None: it lists models, and targets name deployments.
 
         Raises:
             ProviderError: The address or the key is wrong, or nobody answers.
         """
-        url = self._root / "openai/v1/models"
-        if self._api_version is not None:
-            url = (self._root / "openai/models").with_query({"api-version": self._api_version})
-        await self._http.models(url)
+        await self._http.models(self.models_url)
         return None
 
     def _build_url(self, path: str, model: str) -> URL:

@@ -128,13 +128,18 @@ class OpenAIProvider:
         stream.end()
         return stream.completion()
 
+    @property
+    def models_url(self) -> URL:
+        """Where the models are asked for."""
+        return self._root / "models"
+
     async def models(self) -> list[str] | None:
         """Return the names of the models there are; None where it has no such list.
 
         Raises:
             ProviderError: The address or the key is wrong, or nobody answers.
         """
-        return await self._http.models(self._root / "models")
+        return await self._http.models(self.models_url)
 
     async def has_model(self, model: str) -> bool:
         """Whether the provider knows ``model`` by its name, also where it is not listed."""

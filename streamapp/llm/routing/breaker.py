@@ -9,6 +9,7 @@ from streamapp.errors import (
     Failure,
     GarbledAnswer,
     ProviderDenied,
+    ProviderForbidden,
     ProviderTimeout,
     ProviderUnavailable,
     RateLimited,
@@ -57,10 +58,14 @@ class Breaker:
         self.is_open = False
         #: Whether anything but success was seen lately: what a success has to tell.
         self.is_shaken = False
+        #: How many calls were answered, ever.
+        self.answers = 0
         self._limits = limits
         self._clock = clock
         self._failures = 0
         self._refusals = 0
+        self._forbidden = 0
+        self._forbidden_after = 0
         self._refused_at: float | None = None
         self._opened_at = 0.0
         self._is_failing = False
@@ -131,7 +136,7 @@ class Breaker:
                 return
             self._probe_every_s = min(self._probe_every_s * 2, self._limits.probe_cap_s)
             self._probe_at = self._clock() + self._probe_every_s
-        elif self.is_open:
+        elif self.is_open or (isinstance(error, ProviderForbidden) and self._may_be_the_records()):
             return
         elif isinstance(error, ProviderDenied):
             self._open(error)
@@ -150,6 +155,16 @@ class Breaker:
                 self._open(error)
         elif not isinstance(error, GarbledAnswer):
             self.succeeded()
+
+    def _may_be_the_records(self) -> bool:
+        """Whether a 403 without a reason may be of one record: the target has answered others.
+
+        Several in a row without an answer in between are of the account.
+        """
+        if self.answers != self._forbidden_after:
+            self._forbidden, self._forbidden_after = 0, self.answers
+        self._forbidden += 1
+        return self.answers > 0 and self._forbidden < self._limits.failures
 
     def _open(self, error: Failure) -> None:
         self.is_open = self.is_shaken = True
@@ -188,6 +203,7 @@ class Guarded:
             if has_time:
                 breaker.failed(failure)
             raise
+        breaker.answers += 1
         # An answer from before it opened says nothing about now.
         if breaker.is_shaken and not breaker.is_open:
             breaker.succeeded()
@@ -208,6 +224,7 @@ class Guarded:
             raise
         finally:
             breaker.end_probe(probe)
+        breaker.answers += 1
         breaker.succeeded()
         return completion
 

@@ -11,6 +11,7 @@ from streamapp.errors import (
     Failure,
     GarbledAnswer,
     ProviderDenied,
+    ProviderForbidden,
     ProviderTimeout,
     ProviderUnavailable,
     RateLimited,
@@ -21,8 +22,11 @@ from streamapp.errors import (
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
 from streamapp.llm.routing.breaker import Breaker
+from streamapp.llm.routing.record_refusals import RecordRefusals
 
 _POLL_INTERVAL_S = 0.25
+#: How long a refused call waits for an answer to another one, before it asks again.
+_OTHERS_S = 1.0
 #: How often a call may open a breaker by itself, while others are answered in between.
 _FAULTS = 3
 #: How often a call may be paid for in vain, for each target. A model that is slower than its
@@ -94,6 +98,7 @@ class Fallback:
         """
         attempts = faults = paid = 0
         candidates, moves_on = self._candidates, self._moves_on
+        refusals: RecordRefusals | None = None
         while True:
             failures: list[Failure] = []
             is_at_fault = False
@@ -108,6 +113,9 @@ class Fallback:
                     attempts += failure.attempts
                     paid += failure.paid
                     failure.attempts, failure.paid = attempts, paid
+                    if isinstance(failure, ProviderForbidden):
+                        refusals = refusals or RecordRefusals()
+                        failure = refusals.judged(failure, candidate.breaker)
                     failures.append(failure)
                     if not self._goes_on(failure, candidates):
                         break
@@ -130,6 +138,8 @@ class Fallback:
                 await self._hold(call, candidates)
             elif moves_on and _was_left_early(failures):
                 moves_on = False  # no other answers: now each is waited for
+            elif isinstance(last, ProviderForbidden):
+                await self._until_others_are_answered(call, candidates)
             elif not any(
                 isinstance(failure, TargetOpen) and not candidate.breaker.is_open
                 for failure, candidate in zip(failures, candidates, strict=True)
@@ -145,6 +155,15 @@ class Fallback:
         if isinstance(failure, ContextLengthExceeded):
             return self._context_length
         return self._content_filter if isinstance(failure, ContentFiltered) else ()
+
+    async def _until_others_are_answered(self, call: Call, candidates: Sequence[Candidate]) -> None:
+        """Wait for an answer to another call: it tells a refused record from a refused account."""
+        before = sum(candidate.breaker.answers for candidate in candidates)
+        with call.deadline.suspended():
+            for _ in range(round(_OTHERS_S / _POLL_INTERVAL_S)):
+                await self._sleep(_POLL_INTERVAL_S)
+                if sum(candidate.breaker.answers for candidate in candidates) > before:
+                    break
 
     async def _hold(self, call: Call, candidates: Sequence[Candidate]) -> None:
         """Wait until one of the targets may be asked."""

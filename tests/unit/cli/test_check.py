@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
 from streamapp.cli import main
-from streamapp.cli.findings import own_parts, providers
+from streamapp.cli.findings import own_parts
+from streamapp.cli.provider_findings import live, providers
 from streamapp.settings import BudgetSettings, ModelSettings, ProviderSettings, Settings
 
 NO_BROKER = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
@@ -107,42 +108,128 @@ def test_unknown_prices_are_named(limit: dict[str, Any], ok: bool) -> None:
     assert "STREAMAPP_PRICES_FILE" in found.detail
 
 
+class Vendor:
+    """A server with a list of models, which takes one key."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.models = ["m", "models/gemini", "llama:latest"]
+
+    async def __call__(self, request: aiohttp.web.BaseRequest) -> aiohttp.web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.asked.append((request.path_qs, headers))
+        if "good" not in headers.get("authorization", "") + headers.get("api-key", ""):
+            return aiohttp.web.json_response({"error": {"message": "no"}}, status=401)
+        if request.method == "POST":
+            known = (await request.json())["model"] in self.models
+            answer = completion() if known else {"error": {"code": "model_not_found"}}
+            return aiohttp.web.json_response(answer, status=200 if known else 404)
+        name = request.path.rpartition("/")[2]
+        if name != "models":
+            return aiohttp.web.Response(status=200 if name == "alias" else 404)
+        listed = {"data": [{"id": model} for model in self.models]}
+        return aiohttp.web.json_response(listed, status=self.status)
+
+
+def completion() -> Any:
+    return {"choices": [{"message": {"content": "o"}, "finish_reason": "length"}]}
+
+
 @pytest.fixture
 async def vendor() -> AsyncIterator[Any]:
-    """A server that answers /v1/models with the status of the bearer key."""
-
-    async def models(request: aiohttp.web.Request) -> aiohttp.web.Response:
-        return aiohttp.web.Response(status=int(request.headers["Authorization"].split()[1]))
-
-    app = aiohttp.web.Application()
-    app.router.add_get("/v1/models", models)
-    runner = aiohttp.web.AppRunner(app)
+    """A vendor on a free port, with its address."""
+    served = Vendor()
+    runner = aiohttp.web.ServerRunner(aiohttp.web.Server(served))
     await runner.setup()
-    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+    served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"  # type: ignore[attr-defined]
+    yield served
     await runner.cleanup()
 
 
-@pytest.mark.parametrize(
-    ("key", "ok", "says"),
-    [
-        ("200", True, "answers 200"),
-        ("404", True, "answers 404"),
-        ("401", False, "refuses the key (401): check OPENAI_API_KEY"),
-        ("500", False, "answers 500"),
-    ],
-)
-async def test_provider_is_asked_with_its_key(vendor: str, key: str, ok: bool, says: str) -> None:
-    """Any answer shows the address, a refusal names the key's variable, never the key."""
+def wanting(url: str, *models: str, key: str = "good", **fields: Any) -> Settings:
     provider = ProviderSettings(
-        kind="openai", base_url=vendor, api_key_env="OPENAI_API_KEY", api_key=SecretStr(key)
+        **{"kind": "openai", "api_key_env": "OPENAI_API_KEY", "base_url": url} | fields,
+        api_key=SecretStr(key),
+    )
+    targets = [f"p/{model}" for model in models or ("m",)]
+    return Settings(
+        _env_file=None,
+        providers={"p": provider},
+        models={"default": ModelSettings(targets=targets)},
     )
 
-    [finding] = await providers(Settings(_env_file=None, providers={"p": provider}))
+
+@pytest.mark.parametrize(
+    ("key", "status", "ok", "says"),
+    [
+        ("good", 200, True, "/models answers"),
+        ("good", 429, True, "answers 429"),
+        ("good", 404, False, "answers 404: check base_url"),
+        ("good", 302, False, "answers 302: check base_url"),
+        ("wrong", 200, False, "refuses the key (401): check OPENAI_API_KEY"),
+        ("good", 500, False, "answers 500"),
+    ],
+)
+async def test_provider_is_asked_with_its_key(
+    vendor: Any, key: str, status: int, ok: bool, says: str
+) -> None:
+    """A wrong key, a wrong address and an outage are wrong; the key itself is never shown."""
+    vendor.status = status
+
+    [finding] = await providers(wanting(f"{vendor.url}/v1", key=key))
 
     assert finding.ok is ok
     assert says in finding.detail
+    assert "wrong" not in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "header"),
+    [
+        ({"kind": "anthropic"}, "/v1/models?limit=1000", "anthropic-version"),
+        ({"kind": "azure-openai"}, "/openai/v1/models", "api-key"),
+        (
+            {"kind": "azure-openai", "api_version": "2024-10-21"},
+            "/openai/models?api-version=2024-10-21",
+            "api-key",
+        ),
+        ({"extra_headers": {"x-team": "shop"}}, "/models", "x-team"),
+    ],
+    ids=["anthropic", "azure", "azure-dated", "extra-headers"],
+)
+async def test_provider_is_asked_in_its_own_way(
+    vendor: Any, fields: Any, path: str, header: str
+) -> None:
+    """Each kind is asked at its own address and with its own headers, and nowhere else."""
+    [finding] = await providers(wanting(vendor.url, **fields))
+
+    assert finding.ok
+    [(asked, headers)] = vendor.asked
+    assert asked == path
+    assert header in headers
+
+
+async def test_models_are_looked_for(vendor: Any) -> None:
+    """A model that the provider does not have is named, with what is near to it."""
+    settings = wanting(f"{vendor.url}/v1", "gemini", "llama", "alias", "gemina")
+
+    [provider, unknown] = await providers(settings)
+
+    assert provider.ok
+    assert not unknown.ok
+    assert unknown.name == "model p/gemina"
+    assert "gemini" in unknown.detail
+
+
+async def test_live_asks_each_target(vendor: Any) -> None:
+    """With --live each target is asked for one token, and says what is wrong with it."""
+    right, wrong = await live(wanting(f"{vendor.url}/v1", "m", "gone"))
+
+    assert (right.name, right.ok) == ("target p/m", True)
+    assert (wrong.name, wrong.ok) == ("target p/gone", False)
+    assert "does not exist" in wrong.detail
 
 
 async def test_unreachable_provider_is_named() -> None:

@@ -13,6 +13,7 @@ from streamapp.errors import (
     ContextLengthExceeded,
     Failure,
     ProviderDenied,
+    ProviderForbidden,
     ProviderRejected,
     ProviderTimeout,
     ProviderUnavailable,
@@ -403,3 +404,104 @@ def test_model_slower_than_its_timeout_ends() -> None:
     assert {type(end) for end in ends} == {RetriesExhausted}
     assert begun <= 8 * 5
     assert passed_s < 300
+
+
+class Choosy(FakeProvider):
+    """A provider that refuses some questions with a 403, and all of them once its key is gone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.has_key = True
+
+    async def complete(self, call: Call) -> Completion:
+        await asyncio.sleep(0.2)
+        if not self.has_key or call.messages[0]["content"] == "refused":
+            self.history.append(call)
+            raise ProviderForbidden("one: HTTP 403", provider="one", status=403)
+        return await super().complete(call)
+
+
+def choosy_routes(provider: Choosy) -> Routes:
+    return routes(
+        {**dict.fromkeys(NAMES, provider), "free": FakeProvider("free")},
+        targets=["one/a"],
+        limits=None,
+        clock=virtual_clock,
+        sleep=asyncio.sleep,
+        rng=Random(1),
+    )
+
+
+async def timed(routed: Routes, texts: Sequence[str], *, at_once: int) -> tuple[list[Any], float]:
+    """Return what became of each text, and how long it took all that are not refused."""
+    ends: dict[int, Any] = {}
+    numbers, last = iter(range(len(texts))), 0.0
+
+    async def work() -> None:
+        nonlocal last
+        for number in numbers:
+            call = chat(texts[number], deadline=Deadline(90, virtual_clock))
+            try:
+                ends[number] = await ask(routed, call)
+            except Failure as failure:
+                ends[number] = failure
+            else:
+                last = virtual_clock()
+
+    begun = virtual_clock()
+    await asyncio.gather(*[work() for _ in range(at_once)])
+    return [ends[number] for number in range(len(texts))], last - begun
+
+
+def test_record_that_is_refused_by_itself_is_filtered() -> None:
+    """A record that is refused while others are answered is a policy's; the others lose no time."""
+
+    async def main(texts: Sequence[str]) -> tuple[list[Any], float, int]:
+        provider = Choosy("one")
+        routed = choosy_routes(provider)
+        ends, took_s = await timed(routed, texts, at_once=32)
+        assert routed.impaired() == []
+        return ends, took_s, len(provider.history)
+
+    texts = ["fine"] * 800
+    for number in range(8):
+        texts[number * 50 + 25] = "refused"
+    ends, took_s, calls = run_virtually(main(texts))
+    _, without_s, _ = run_virtually(main(["fine"] * 792))
+
+    answered_by = [(text, end.provider) for end, text in zip(ends, texts, strict=True)]
+    assert set(answered_by) == {("fine", "one"), ("refused", "free")}
+    assert calls == 792 + 8 * 3
+    assert took_s <= 1.1 * without_s
+
+
+def test_key_that_is_gone_is_no_policy() -> None:
+    """Where nobody is answered any more, records are held, and none is given up."""
+
+    async def main() -> tuple[list[Any], list[str], int]:
+        provider = Choosy("one")
+        routed = choosy_routes(provider)
+        await timed(routed, ["fine"] * 10, at_once=2)
+        provider.has_key = False
+        held = asyncio.create_task(timed(routed, ["fine"] * 20, at_once=20))
+        await asyncio.sleep(60)
+        impaired, asked = routed.impaired(), len(provider.history)
+        provider.has_key = True
+        ends, _ = await held
+        return ends, list(impaired), asked
+
+    ends, impaired, asked = run_virtually(main())
+    assert impaired == ["one/a"]
+    assert {type(end) for end in ends} == {Completion}
+    assert asked < 10 + 20 * 2 + 60
+
+
+async def test_target_that_never_answered_is_closed_to_all(fakes: dict[str, FakeProvider]) -> None:
+    """A first 403 is of the account: nothing says that others are answered."""
+    fakes["one"].enqueue(ProviderForbidden("one: HTTP 403", provider="one", status=403))
+    routed = routes(fakes)
+
+    completion = await ask(routed)
+
+    assert completion.provider == "two"
+    assert routed.impaired() == ["one/a"]

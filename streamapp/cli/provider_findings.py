@@ -1,0 +1,177 @@
+"""What `streamapp check` finds out by asking providers: addresses, keys and models."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Protocol, runtime_checkable
+
+from yarl import URL
+
+from streamapp.cli.finding import Finding
+from streamapp.errors import (
+    ConfigurationError,
+    Failure,
+    ModelUnavailable,
+    ProviderDenied,
+    ProviderError,
+    RateLimited,
+)
+from streamapp.llm.completion import Call
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.provider import LLMProvider
+from streamapp.llm.providers.factory import build_provider
+from streamapp.settings import ProviderSettings, Settings
+
+#: Longest wait for a list of models, and for one answer, seconds.
+LIST_TIMEOUT_S = 5.0
+LIVE_TIMEOUT_S = 60.0
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """A provider that says which models it has."""
+
+    @property
+    def models_url(self) -> URL:
+        """Where it is asked."""
+        ...
+
+    async def models(self) -> list[str] | None:
+        """Return their names; None where targets are named in another way."""
+        ...
+
+    async def has_model(self, model: str) -> bool:
+        """Whether it knows a model that it does not list."""
+        ...
+
+
+async def providers(settings: Settings) -> list[Finding]:
+    """Ask each provider for its models: the cheapest call that shows address, key and models."""
+    wanted = _models_by_provider(settings)
+    found = await asyncio.gather(
+        *(_listed(name, one, wanted.get(name, [])) for name, one in settings.providers.items())
+    )
+    return [finding for findings in found for finding in findings]
+
+
+async def live(settings: Settings) -> list[Finding]:
+    """Ask each target for one token."""
+    wanted = _models_by_provider(settings)
+    found = []
+    for name, provider in settings.providers.items():
+        if provider.kind != "offline":
+            found.append(_answered(name, provider, wanted.get(name, []), settings.embed_model))
+    return [finding for findings in await asyncio.gather(*found) for finding in findings]
+
+
+def _models_by_provider(settings: Settings) -> Mapping[str, list[str]]:
+    targets = [target for route in settings.models.values() for target in route.all_targets]
+    if settings.embed_model and settings.embed_model.partition("/")[0] in settings.providers:
+        targets.append(settings.embed_model)
+    wanted: dict[str, list[str]] = {}
+    for target in dict.fromkeys(targets):
+        name, _, model = target.partition("/")
+        wanted.setdefault(name, []).append(model)
+    return wanted
+
+
+async def _listed(name: str, settings: ProviderSettings, models: Sequence[str]) -> list[Finding]:
+    title = f"provider {name}"
+    if settings.kind == "offline":
+        return [Finding(title, True, "built in, for trials without a model")]
+    try:
+        adapter = build_provider(name, settings)
+    except ConfigurationError as error:
+        return [Finding(title, False, str(error))]
+    closing = adapter.aclose
+    if not isinstance(adapter, ListsModels):
+        await closing()
+        return [Finding(title, True, "not asked: only `check --live` calls it")]
+    try:
+        async with asyncio.timeout(LIST_TIMEOUT_S):
+            listed = await adapter.models()
+            unknown = [model for model in models if listed and not _is_listed(model, listed)]
+            unknown = [model for model in unknown if not await adapter.has_model(model)]
+    except (Failure, TimeoutError) as error:
+        return [_wrong(title, settings, adapter, error)]
+    finally:
+        await closing()
+    if listed is None:
+        return [Finding(title, True, f"{adapter.models_url} answers; it lists no targets")]
+    answers = Finding(title, True, f"{adapter.models_url} answers")
+    return [answers, *(_unknown(name, model, listed) for model in unknown)]
+
+
+def _wrong(
+    title: str, settings: ProviderSettings, adapter: ListsModels, error: Exception
+) -> Finding:
+    url, status = adapter.models_url, getattr(error, "status", None)
+    if isinstance(error, RateLimited):
+        return Finding(title, True, f"{url} answers {status}")
+    if status in (404, 405) or (isinstance(status, int) and 300 <= status < 400):
+        return Finding(title, False, f"{url} answers {status}: check base_url")
+    if isinstance(error, ProviderDenied):
+        variable = settings.api_key_env or "api_key_env"
+        return Finding(title, False, f"{url} refuses the key ({status}): check {variable}")
+    if status is None or status == 200:
+        reason = _cause(error)
+        return Finding(
+            title, False, f"{url} does not answer ({reason}): check base_url and network"
+        )
+    return Finding(title, False, f"{url} answers {status}")
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, ProviderError) and error.status == 200:
+        return "no list of models"
+    return type(error.__cause__ or error).__name__
+
+
+def _unknown(name: str, model: str, listed: Sequence[str]) -> Finding:
+    near = get_close_matches(model, [one.removeprefix("models/") for one in listed], n=3)
+    hint = f"; near to it: {', '.join(near)}" if near else ""
+    return Finding(f"model {name}/{model}", False, f"the provider does not have it{hint}")
+
+
+def _is_listed(model: str, listed: Sequence[str]) -> bool:
+    """Whether a list names a model: Gemini's with ``models/``, Ollama's with ``:latest``."""
+    return any(
+        model in (one, one.removeprefix("models/"), one.removesuffix(":latest")) for one in listed
+    )
+
+
+async def _answered(
+    name: str, settings: ProviderSettings, models: Sequence[str], embed_model: str | None
+) -> list[Finding]:
+    try:
+        adapter = build_provider(name, settings)
+    except ConfigurationError as error:
+        return [Finding(f"provider {name}", False, str(error))]
+    try:
+        return [
+            await _one_token(adapter, name, model, is_embedding=embed_model == f"{name}/{model}")
+            for model in models
+        ]
+    finally:
+        await adapter.aclose()
+
+
+async def _one_token(adapter: LLMProvider, name: str, model: str, *, is_embedding: bool) -> Finding:
+    title = f"target {name}/{model}"
+    call = Call(
+        model=model,
+        messages=[{"role": "user", "content": "Say ok."}],
+        parameters={"max_tokens": 1},
+        deadline=Deadline(LIVE_TIMEOUT_S, time.monotonic),
+    )
+    if is_embedding:
+        call = call.but(operation="embeddings", messages=(), inputs=["ok"], parameters={})
+    try:
+        async with asyncio.timeout(LIVE_TIMEOUT_S):
+            completion = await adapter.complete(call)
+    except ModelUnavailable as error:
+        return Finding(title, False, f"{error}: the model does not exist")
+    except (Failure, TimeoutError) as error:
+        return Finding(title, False, str(error) or f"no answer within {LIVE_TIMEOUT_S:.0f} s")
+    return Finding(title, True, f"{completion.model} answers")
