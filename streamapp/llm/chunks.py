@@ -3,9 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from streamapp.records import exact_json
-
 from streamapp.llm.attempt import heard
+from streamapp.records import exact_json
 
 
 class ChunkSink(Protocol):

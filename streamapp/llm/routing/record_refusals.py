@@ -31,6 +31,6 @@ class RecordRefusals:
             provider=failure.provider,
             status=failure.status,
         )
-        refused.attempts = failure.attempts
+        refused.attempts, refused.paid = failure.attempts, failure.paid
         refused.__cause__ = failure
         return refused
