@@ -1,4 +1,4 @@
-"""What `streamapp check` finds out by asking providers: addresses, keys and models."""
+"""The findings of `streamapp check` about providers: addresses, keys and models."""
 
 import asyncio
 import time

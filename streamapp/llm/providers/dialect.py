@@ -1,4 +1,4 @@
-"""What one target takes of OpenAI's requests: found out at its first refusal, and remembered."""
+"""The requests that one target takes: found out at its first refusal, and remembered."""
 
 from collections import OrderedDict
 from collections.abc import Mapping

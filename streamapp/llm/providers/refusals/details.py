@@ -1,4 +1,4 @@
-"""What an error's body says: its codes and its words, also those that a proxy quotes."""
+"""The codes and the words of an error's body, also those that a proxy quotes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How long a vendor wants to be left alone: by its headers, or by the words of its error."""
+"""The wait that a vendor asks for, by its headers or by the words of its error."""
 
 import math
 import re

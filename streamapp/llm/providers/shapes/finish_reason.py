@@ -1,4 +1,4 @@
-"""Why an answer ended, as vendors say it, by OpenAI's words."""
+"""Finish reasons of vendors, by OpenAI's words."""
 
 from typing import Any
 

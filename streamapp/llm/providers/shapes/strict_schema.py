@@ -1,4 +1,4 @@
-"""Which JSON Schemas a vendor can force an answer into; it refuses others with a 400."""
+"""Strict JSON Schemas: the form in which a vendor takes one, where there is such a form."""
 
 from collections.abc import Mapping
 from typing import Any

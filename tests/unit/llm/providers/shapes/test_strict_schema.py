@@ -1,4 +1,4 @@
-"""Which schemas are sent as strict, and in which form."""
+"""Schemas that are sent as strict, and their form."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What one vendor answers in one situation, and what is right then."""
+"""The answer of one vendor in one situation, and the right outcome of it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
