@@ -57,7 +57,7 @@ def create_app(
     app = faust_app(settings, middlewares=traced.middlewares)
     watch_faust(app, metrics.registry)
 
-    answers = Answers(app, settings)
+    answers = Answers(app, settings, metrics)
     costs = Costs(app, settings, metrics=metrics, ledger=answers.ledger)
     routes = build_routes(settings, providers, costs=costs, metrics=metrics, traced=traced)
     limits = SharedLimits(app, settings, routes)
@@ -105,7 +105,7 @@ def create_app(
         lambda: len(app.unreadable()),
     )
 
-    parts = (routes, costs, prompts, answers.table)
+    parts = (routes, costs, prompts, answers)
     health = AppHealth(
         app,
         impaired=lambda: [*(name for part in parts for name in part.impaired()), *app.unreadable()],

@@ -6,6 +6,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.worker import Worker
 from streamapp.streaming.broker.security import broker_credentials
+from streamapp.streaming.tables.recovery import Tables
 from streamapp.web.middleware import Middleware
 from streamapp.web.server import Web, web_options
 
@@ -26,6 +27,7 @@ def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> 
         store=settings.store,
         datadir=settings.data_dir,
         Worker=Worker,
+        TableManager=Tables,
         autodiscover=False,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -11,14 +11,18 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.settings import Settings
 from streamapp.streaming.app.consumer import events
+from streamapp.streaming.app.fetched_records import unreadable_lines
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.broker.log_probe import LogProbe
+from streamapp.streaming.broker.topics import answers_changelog
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.tables.answers import AnswersTable
+from streamapp.streaming.tables.changelog_reader import ChangelogReader
+from streamapp.streaming.tables.ledger_recovery import LedgerRecovery
 from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
 
@@ -36,7 +40,7 @@ class Answers:
         ledger: What was answered.
     """
 
-    def __init__(self, app: StreamApp, settings: Settings) -> None:
+    def __init__(self, app: StreamApp, settings: Settings, metrics: Metrics) -> None:
         requests = settings.topic("requests")
         self.emitter = Emitter(app.produce)
         # The changelog topic exists before Faust looks for it: see streaming/broker/topics.py.
@@ -44,7 +48,7 @@ class Answers:
             app,
             self.emitter,
             partitions=settings.partitions,
-            on_recovered=lambda partitions: self.ledger.rebuild(partitions),
+            recover=lambda partitions: self._recover(partitions),
         )
         app.tables.add(self.table)
         self.ledger = Ledger(
@@ -55,6 +59,19 @@ class Answers:
             ttl_s=settings.ledger_ttl_s,
             max_bytes=settings.ledger_max_mb * 1_000_000,
         )
+        self._changelog = ChangelogReader(settings, answers_changelog(settings))
+        self._recover = LedgerRecovery(
+            self.ledger, self.table, self._changelog, look_up_committed=app.look_up_committed
+        )
+        metrics.watch(
+            "ledger_unreadable_entries",
+            "Entries of the ledger that could not be read, since the start.",
+            lambda: self.ledger.unreadable,
+        )
+
+    def impaired(self) -> list[str]:
+        """Return what the table does without, and what of it cannot be read."""
+        return [*self.table.impaired(), *unreadable_lines(self._changelog.unreadable)]
 
 
 def build_window(

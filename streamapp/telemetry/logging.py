@@ -10,6 +10,7 @@ from structlog.typing import EventDict, Processor
 
 from streamapp.settings import Settings
 from streamapp.settings.opentelemetry import tracing_settings
+from streamapp.telemetry.line_writer import LineWriter
 from streamapp.telemetry.redaction import Redactor
 from streamapp.telemetry.repeats import RepeatLimit
 from streamapp.telemetry.subject import add_subject
@@ -28,6 +29,7 @@ def configure_logging(
     secrets: Iterable[str] = (),
     stream: IO[str] | None = None,
     quiet_level: int = logging.WARNING,
+    waits_for_reader: bool = True,
 ) -> None:
     """Send all logging of the process to ``stream``; call it again to change it.
 
@@ -40,6 +42,8 @@ def configure_logging(
         secrets: Literal values to mask, see :func:`known_secrets`.
         stream: Where lines go; None is stderr as it is now.
         quiet_level: Level of the libraries in ``QUIET``.
+        waits_for_reader: Whether a line waits until ``stream`` takes it; else it is queued, and
+            dropped where nobody reads.
     """
     stream = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -60,7 +64,7 @@ def configure_logging(
         # A cached logger would keep the configuration it was first used with.
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(stream) if waits_for_reader else LineWriter(stream)
     handler.addFilter(RepeatLimit())
     handler.setFormatter(
         _Formatter(

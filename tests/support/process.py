@@ -7,7 +7,7 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from tests.support.waiting import until
 
@@ -53,12 +53,17 @@ class ChildProcess:
         self._cwd = cwd
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start the program, in a process group of its own."""
+    def start(self, *, output: int | None = None) -> None:
+        """Start the program, in a process group of its own.
+
+        Args:
+            output: File descriptor for stdout and stderr, in place of the log.
+        """
         assert not self.alive, "already running"
         if self._process is None:
             self.started.append(self)
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as file:
+            log: IO[bytes] | int = file if output is None else output
             self._process = subprocess.Popen(
                 self._args,
                 env=self._env,

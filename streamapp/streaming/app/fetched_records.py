@@ -48,6 +48,14 @@ class Unreadable:
     wait_s: float
 
 
+def unreadable_lines(held: Mapping[TP, Unreadable]) -> list[str]:
+    """Return a line for each partition that is held, for the probes."""
+    return [
+        f"{tp.topic}-{tp.partition} cannot be read at offset {what.offset}: {what.reason}"
+        for tp, what in sorted(dict(held).items())  # another thread writes it
+    ]
+
+
 class FetchedRecords:
     """Takes what was fetched.
 

@@ -21,6 +21,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.app.commit_age import CommitAge
 from streamapp.streaming.app.consumer import Consumer
+from streamapp.streaming.app.fetched_records import unreadable_lines
 from streamapp.streaming.app.stalled_partitions import StalledPartitions
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.broker.acls import require_rights
@@ -149,13 +150,12 @@ class StreamApp(faust.App):
 
     def unreadable(self) -> list[str]:
         """Return the partitions that are held since a batch in them cannot be read."""
-        if self._consumer is None:
-            return []
-        held = dict(self._kafka.fetched.unreadable)  # another thread writes it
-        return [
-            f"{tp.topic}-{tp.partition} cannot be read at offset {what.offset}: {what.reason}"
-            for tp, what in sorted(held.items())
-        ]
+        return [] if self._consumer is None else unreadable_lines(self._kafka.fetched.unreadable)
+
+    async def look_up_committed(self) -> None:
+        """Learn what is committed of this worker's partitions, before Faust asks for it."""
+        if self.consumer.assignment():
+            await self.consumer.perform_seek()
 
     def peer_urls(self) -> list[str]:
         """Return the web addresses of the group's other workers, as of the last assignment."""

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import structlog
 
+from streamapp.telemetry.line_writer import flush_logs
+
 log = structlog.get_logger(__name__)
 
 #: Exit code of a process that had to be ended: run-time failure.
@@ -17,6 +19,9 @@ EXIT_FAILED = 1
 
 #: A loop that did not run for so long is not coming back, seconds.
 LOOP_STUCK_S = 120.0
+
+#: Longest wait for the log's reader before the process is ended, seconds.
+FLUSH_S = 1.0
 
 
 class Watchdog(threading.Thread):
@@ -82,10 +87,14 @@ class Watchdog(threading.Thread):
     def look(self) -> None:
         """Do one round of checks."""
         if self._ends_at is not None and self._clock() >= self._ends_at:
-            log.critical("watchdog.ending_process", reason=self._end_reason)
-            self._end(EXIT_FAILED)
+            self._end_process(self._end_reason)
         elif self.loop_lag_s > LOOP_STUCK_S:
-            log.critical("watchdog.ending_process", reason="the event loop is stuck")
-            self._end(EXIT_FAILED)
+            self._end_process("the event loop is stuck")
         if self._ends_at is None and self._probe():
             self._broker_seen_at = self._clock()
+
+    def _end_process(self, reason: str) -> None:
+        """End it, said or not: nobody may read the log any more."""
+        log.critical("watchdog.ending_process", reason=reason)
+        flush_logs(FLUSH_S)
+        self._end(EXIT_FAILED)

@@ -80,6 +80,7 @@ class Worker(faust.Worker):
             settings.log_format,
             secrets=known_secrets(settings),
             stream=self._log_stream(),
+            waits_for_reader=False,
         )
         # Faust would tell of a wrong configuration with a traceback: the last line is enough.
         logging.getLogger("faust.worker").addFilter(_is_no_refusal)

@@ -75,11 +75,18 @@ class LedgerEntry:
 
     @classmethod
     def decode(cls, value: bytes) -> "LedgerEntry":
-        """Return the entry that ``encode`` wrote."""
+        """Return the entry that ``encode`` wrote; fields of a newer version are passed over.
+
+        Raises:
+            ValueError: It is no entry.
+        """
         fields: dict[str, Any] = from_json(value)
         answer = None
         if "answer" in fields:
-            answer = value[value.index(b'"answer":') + len(b'"answer":') : -1]
+            if next(reversed(fields)) == "answer":
+                answer = value[value.index(b'"answer":') + len(b'"answer":') : -1]
+            else:  # of a newer version, with fields behind it
+                answer = to_json(fields["answer"])
         return cls(
             digest=fields["digest"],
             partition=fields["partition"],
@@ -125,6 +132,9 @@ class Ledger:
         now: Wall clock, seconds since the epoch.
         ttl_s: How long a finished id is remembered, seconds.
         max_bytes: Upper bound of what all entries cost, but for those not committed yet.
+
+    Attributes:
+        unreadable: How many entries of the changelog could not be read.
     """
 
     def __init__(
@@ -146,6 +156,7 @@ class Ledger:
         self._lines: dict[bytes, _Line] = {}
         self._by_fingerprint: dict[str, bytes] = {}
         self._bytes = 0
+        self.unreadable = 0
 
     def __len__(self) -> int:
         """Return how many ids are remembered."""
@@ -193,13 +204,13 @@ class Ledger:
         Where Faust does not know yet what is committed, what is past its time is kept, and goes
         with the writes to come.
         """
+        known = self._lines
         self._lines, self._by_fingerprint, self._bytes = {}, {}, 0
         store, now, gone = self._store(), self._now(), []
         for key, value in store.items():
-            entry = LedgerEntry.decode(value)
-            line = _Line.of(entry, len(value))
-            is_past = entry.expires_at <= now and not self._is_held(line)
-            if entry.partition not in partitions or is_past:
+            line = known.get(key) or self._line_of(key, value)
+            is_past = line is None or (line.expires_at <= now and not self._is_held(line))
+            if line is None or is_past or line.partition not in partitions:
                 gone.append(key)
             else:
                 self._add(key, line)
@@ -207,6 +218,27 @@ class Ledger:
             del store[key]
         self.evict()
         log.info("ledger.rebuilt", ids=len(self._lines), let_go=len(gone), bytes=self._bytes)
+
+    def absorb(self, key: bytes | None, value: bytes | None) -> None:
+        """Take an entry from the changelog, within the bound of bytes; a later one replaces it."""
+        line = None if key is None or value is None else self._line_of(key, value)
+        if key is None or value is None or line is None:
+            return
+        if line.expires_at <= self._now() and not self._is_held(line):
+            return
+        self._store()[key] = value
+        self._add(key, line)
+        self.evict()
+
+    def _line_of(self, key: bytes, value: bytes) -> _Line | None:
+        """Return what eviction needs of an entry; None, counted, for what is no entry."""
+        try:
+            return _Line.of(LedgerEntry.decode(value), len(value))
+        except (ValueError, TypeError, KeyError) as error:
+            if not self.unreadable:
+                log.error("ledger.entry_unreadable", error=type(error).__name__)
+            self.unreadable += 1
+            return None
 
     def evict(self) -> None:
         """Forget what is past its time, and the oldest past the size."""

@@ -22,6 +22,7 @@ from streamapp.errors import DeliveryFailed
 from streamapp.prompts.events import Event, encode
 from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
+from streamapp.streaming.app.consumer import Consumer
 from streamapp.streaming.prompts.event_log import PARTITION
 from streamapp.streaming.tables.topic_table import TopicTable
 from streamapp.streaming.window.partition_state import PartitionState, Verdict
@@ -81,6 +82,9 @@ class PromptTable(TopicTable):
         history, message = self.history, event.message
         self._partition.expected = history.position
         verdict = self._partition.judge(message.offset)
+        if verdict.is_ahead and getattr(message, "follows", message.offset) <= history.position:
+            self._partition.pass_hole(message.offset)
+            verdict = Verdict.NEXT
         if verdict is Verdict.COMEBACK:
             first = await self._first_from(self.tp, history.position)
             if first == message.offset:  # a transaction's marker stands between
@@ -145,6 +149,9 @@ class PromptTable(TopicTable):
         # In a rebalance nothing is fetched, and recovery at its end begins where we stand.
         is_fetched = not self.app.rebalancing and self.tp in self.app.consumer.assignment()
         end = (self.app.consumer.highwater(self.tp) if is_fetched else None) or 0
+        consumer = cast(Consumer, self.app.consumer)
+        if is_fetched and (hole_end := consumer.hole_at_end(self.tp, position)):
+            position = hole_end
         if position >= end or (position, end) != self._standing[:2]:
             self._standing, self._tries = (position, end, now), 0
         elif now - self._standing[2] > SKIPPED_S and self._tries < TRIES:

@@ -1,17 +1,17 @@
-"""The table behind the ledger, recovered in full for every partition that was not held before.
+"""The table behind the ledger, recovered in full for each of this worker's partitions.
 
 Faust 0.15.3 remembers how far it has read each changelog partition, also where a rebalance that
 was overtaken by another one took the partition away: the entries leave the store, and the next
 recovery goes on from the remembered offset. Records of that partition were paid a second time.
-So the table itself knows which partitions it holds whole, and has Faust read the others from
-their beginning.
+And it gathers hundreds of megabytes on the way. So the table itself knows how far it holds each
+partition, and reads the rest; Faust reads nothing of it.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import faust
-from faust.tables.manager import TableManager
 from faust.tables.table import Table
 from faust.types import TP
 from faust.types.stores import StoreT
@@ -31,7 +31,7 @@ class AnswersTable(Table[bytes, bytes]):
         app: The worker's.
         emitter: Delivers entries.
         partitions: As many as the requests have.
-        on_recovered: Called after each recovery with the partitions that are held whole.
+        recover: Called at each recovery with this worker's partitions: reads what is missing.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class AnswersTable(Table[bytes, bytes]):
         emitter: Emitter,
         *,
         partitions: int,
-        on_recovered: Callable[[set[int]], None],
+        recover: Callable[[set[int]], Awaitable[None]],
     ) -> None:
         super().__init__(
             app,
@@ -51,8 +51,9 @@ class AnswersTable(Table[bytes, bytes]):
             beacon=app.tables.beacon,
         )
         self._emitter = emitter
-        self._on_recovered = on_recovered
-        self._held: set[int] = set()
+        self._recover = recover
+        self._reading: asyncio.Task[Any] | None = None
+        self._read_to: dict[int, int] = {}
 
     def _new_store_by_url(self, url: str | URL) -> StoreT[Any, Any]:
         """Return the store; one on a disk does without it where it must."""
@@ -87,23 +88,42 @@ class AnswersTable(Table[bytes, bytes]):
             self.changelog_topic, lease, key=key, value=value, partition=partition
         )
         self.data.set_persisted_offset(place.topic_partition, place.offset)
-
-    async def on_rebalance(
-        self,
-        assigned: set[TP],
-        revoked: set[TP],
-        newly_assigned: set[TP],
-        generation_id: int = 0,
-    ) -> None:
-        """Forget how far partitions were read that are not held: they are read anew."""
-        offsets = cast(TableManager, self.app.tables).recovery.active_offsets
-        for tp in assigned:
-            if tp.topic == self.changelog_topic_name and tp.partition not in self._held:
-                offsets.pop(tp, None)
-        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        # Its own record need not be read back; one that stands behind another worker's is.
+        if self._read_to.get(partition) == place.offset:
+            self._read_to[partition] = place.offset + 1
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
-        """Note what is held; Faust hands over the partitions of the recovery that ended."""
+        """Read what is missing of this worker's partitions; its window opens afterwards.
+
+        Faust goes on to the next rebalance without waiting for a reading that it overtook.
+        """
         await super().on_recovery_completed(active_tps, standby_tps)
-        self._held = {tp.partition for tp in active_tps}
-        self._on_recovered(self._held)
+        reading, self._reading = self._reading, asyncio.current_task()
+        if reading is not None:
+            reading.cancel()
+        partitions = {tp.partition for tp in active_tps}
+        await self._recover(partitions)
+
+    async def on_stop(self) -> None:
+        """Read no further."""
+        if self._reading is not None:
+            self._reading.cancel()
+        await super().on_stop()
+
+    def starts(self, partitions: set[int]) -> dict[int, int]:
+        """Return from which offset on each partition is missing here.
+
+        Args:
+            partitions: This worker's now; the others are forgotten.
+        """
+        self._read_to = {p: offset for p, offset in self._read_to.items() if p in partitions}
+        for partition in partitions - self._read_to.keys():
+            kept = self.persisted_offset(TP(self.changelog_topic_name, partition))
+            self._read_to[partition] = 0 if kept is None else kept + 1
+        return dict(self._read_to)
+
+    def was_read(self, ends: Mapping[int, int]) -> None:
+        """Note the offset behind what is in the table, of each partition."""
+        self._read_to.update(ends)
+        for partition, end in ends.items():
+            self.data.set_persisted_offset(TP(self.changelog_topic_name, partition), end - 1)

@@ -1,0 +1,88 @@
+"""Partitions whose log changed under their position: shorter than it was, or begun anew.
+
+The broker says so when the position is fetched (`OffsetOutOfRange`). The client would go on at
+the log's start without a word, and the window would drop what comes from there as redelivered.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import structlog
+from faust.types import TP
+
+log = structlog.get_logger(__name__)
+
+
+class Logs(Protocol):
+    """The part of the consumer that is asked."""
+
+    async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """Return the first offset that each log still holds."""
+        ...
+
+    def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
+        """Fetch from ``offset`` on; what lies from ``behind`` to there is gone."""
+        ...
+
+
+class LogChanges:
+    """Goes on where a log changed, and says what that means.
+
+    Args:
+        requests: Name of the topic whose records are answered.
+        begin_anew: Has the window take a partition from an offset on, whatever was committed.
+        on_change: Called with the reason, for metrics.
+    """
+
+    def __init__(
+        self,
+        requests: str,
+        *,
+        begin_anew: Callable[[TP, int], Awaitable[None]],
+        on_change: Callable[[str], None],
+    ) -> None:
+        self._requests = requests
+        self._begin_anew = begin_anew
+        self._on_change = on_change
+
+    async def follow(self, logs: Logs, positions: Mapping[TP, int]) -> None:
+        """Go on at the logs' starts.
+
+        Args:
+            logs: Of this worker's partitions.
+            positions: Those that the broker does not have.
+
+        Raises:
+            KafkaError: No broker answered; nothing was changed.
+        """
+        begins = await logs.earliest_offsets(*positions)
+        for tp, position in positions.items():
+            begin = begins[tp]
+            if tp.topic != self._requests:
+                log.warning("log.begun_anew", topic=tp.topic, partition=tp.partition, offset=begin)
+                logs.go_on_at(tp, begin)
+            elif position < begin:
+                self._on_change("start_passed")
+                log.critical(
+                    "log.start_passed",
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    position=position,
+                    start=begin,
+                    lost=begin - position,
+                    hint="the topic's retention deleted records before they were answered:"
+                    " raise retention.ms",
+                )
+                logs.go_on_at(tp, begin, behind=position)
+            else:
+                self._on_change("shorter")
+                log.critical(
+                    "log.shorter",
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    position=position,
+                    start=begin,
+                    hint="the topic was made anew, restored, or lost records with its leader:"
+                    " all that it holds is answered",
+                )
+                await self._begin_anew(tp, begin)

@@ -1,0 +1,114 @@
+"""A changelog read from an offset to its end, past Faust: in bounded memory, ended by position.
+
+Faust gathers a changelog in a queue of 4,096 records and in buffers of 1,000, however large they
+are, and waits for the last offset, where a transaction's marker can stand. Here a few megabytes
+are on their way at once, the loop turns between them, and the end is the client's position.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from faust.types import TP
+
+from streamapp.settings import Settings
+from streamapp.streaming.app.fetched_records import FetchedRecords, Unreadable
+from streamapp.streaming.broker.security import log_reader_options
+
+log = structlog.get_logger(__name__)
+
+#: Most records, and about as many bytes of each partition, that are taken in one turn.
+RECORDS_AT_ONCE, FETCH_BYTES = 200, 1_048_576
+#: All partitions together, bytes.
+FETCH_BYTES_IN_ALL = 4 * 1_048_576
+WAIT_S = 0.2
+RETRY_S = 1.0
+
+#: Takes one record: partition, offset, key, value.
+Take = Callable[[int, int, bytes | None, bytes | None], None]
+
+
+class ChangelogReader:
+    """Reads with a consumer of its own, of no group; made anew for each reading.
+
+    Args:
+        settings: How the broker is reached.
+        topic: Name of the changelog.
+    """
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._settings = settings
+        self._topic = topic
+        self._fetched = FetchedRecords()
+
+    @property
+    def unreadable(self) -> Mapping[TP, Unreadable]:
+        """What holds the reading."""
+        return self._fetched.unreadable
+
+    async def read(self, starts: Mapping[int, int], take: Take) -> dict[int, int]:
+        """Hand every record on to ``take``, in each partition's order.
+
+        A broker that is away is waited for, and so is a batch that cannot be read.
+
+        Args:
+            starts: First offset of each partition that is wanted.
+            take: Must not raise.
+
+        Returns:
+            The offset behind what was read, of each partition.
+        """
+        left = dict(starts)
+        done: dict[int, int] = {}
+        while left:
+            try:
+                await self._read_once(left, done, take)
+            except (KafkaError, OSError) as error:
+                log.warning("changelog.retry_scheduled", error=type(error).__name__, wait_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+        return done
+
+    async def _read_once(self, left: dict[int, int], done: dict[int, int], take: Take) -> None:
+        """Read on from ``left``, and move partitions from there to ``done`` at their end."""
+        consumer = AIOKafkaConsumer(
+            **log_reader_options(self._settings),
+            fetch_max_wait_ms=50,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            fetch_max_bytes=FETCH_BYTES_IN_ALL,
+        )
+        places = {TopicPartition(self._topic, partition): partition for partition in left}
+        try:
+            await consumer.start()
+            consumer.assign(list(places))
+            begins = await consumer.beginning_offsets(list(places))
+            ends = await consumer.end_offsets(list(places))
+            for place, partition in places.items():
+                left[partition] = max(left[partition], begins[place])
+                consumer.seek(place, left[partition])
+            while left:
+                for place, partition in places.items():
+                    if partition in left and left[partition] >= ends[place]:
+                        done[partition] = left.pop(partition)
+                if not left:
+                    return
+                await self._take_some(consumer, places, left, take)
+        finally:
+            await consumer.stop()
+
+    async def _take_some(
+        self,
+        consumer: AIOKafkaConsumer,
+        places: Mapping[TopicPartition, int],
+        left: dict[int, int],
+        take: Take,
+    ) -> None:
+        wanted = {place for place, partition in places.items() if partition in left}
+        taken = await self._fetched.take(consumer, wanted, timeout_s=WAIT_S, limit=RECORDS_AT_ONCE)
+        for records in taken.values():
+            for record in records:
+                take(record.partition, record.offset, record.key, record.value)
+        for place in wanted:
+            left[places[place]] = max(left[places[place]], await consumer.position(place))
+        await asyncio.sleep(0)  # probes want their turn

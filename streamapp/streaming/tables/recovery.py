@@ -1,0 +1,69 @@
+"""Faust's recovery of tables, ended by the client's position and not by the last offset.
+
+At the end of a topic can stand what is no record, such as a transaction's marker or an aborted
+record: Faust would wait for it for ever. And the answers are read by the table itself, within a
+bound; see `changelog_reader`.
+"""
+
+import logging
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any, cast
+
+from faust.tables import TableManager
+from faust.tables.recovery import Recovery
+from faust.types import TP
+from mode import Service
+
+from streamapp.streaming.app.consumer import Consumer
+from streamapp.streaming.tables.answers import AnswersTable
+
+POLL_INTERVAL_S = 0.1
+
+
+class PositionRecovery(Recovery):
+    """Faust's recovery for logs with holes."""
+
+    logger = logging.getLogger(Recovery.__module__)  # as quiet as that
+
+    async def _build_offsets(
+        self, consumer: Any, tps: set[TP], destination: "Counter[TP]", title: str
+    ) -> None:
+        """Leave nothing to read of the tables that read their changelog themselves."""
+        await super()._build_offsets(consumer, tps, destination, title)
+        for tp in tps:
+            if isinstance(self.tp_to_table.get(tp), AnswersTable):
+                destination[tp] = max(destination[tp], self.active_highwaters.get(tp, -1))
+
+    @Service.task
+    async def _pass_holes_at_ends(self) -> None:
+        while not self.should_stop:
+            await self.sleep(POLL_INTERVAL_S)
+            if self.in_recovery:
+                self.pass_holes()
+
+    def pass_holes(self) -> None:
+        """Note the ends as read where the client found that they hold no record."""
+        consumer = cast(Consumer, self.app.consumer)
+        for tp, highwater in list(self.active_highwaters.items()):
+            offset = self.active_offsets.get(tp)
+            if offset is None or offset >= highwater or tp not in self.active_tps:
+                continue
+            hole_end = consumer.hole_at_end(tp, offset + 1)
+            if hole_end is not None and hole_end > highwater:
+                self.active_offsets[tp] = highwater
+                # Faust looks whether it is at the end when it takes an event: one that it has
+                # seen already, so that it does nothing with it.
+                seen = SimpleNamespace(message=SimpleNamespace(tp=tp, offset=-1))
+                self.tables.changelog_queue.put_nowait(seen)
+
+
+class Tables(TableManager):
+    """Faust's manager of tables, with that recovery."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """The recovery service."""
+        if self._recovery is None:
+            self._recovery = PositionRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery

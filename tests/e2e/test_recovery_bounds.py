@@ -1,0 +1,157 @@
+"""Recovery of the tables: whatever stands in their topics, it ends, within its bounds."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from streamapp.streaming.delivery.ledger import LedgerEntry
+from tests.e2e.stage import Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.worker import WorkerProcess
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+
+MB = 1_000_000
+
+
+async def test_markers_at_the_ends_keep_no_worker_from_starting(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """What is no record can be the last of prompts, spend and changelog."""
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce([ask("before", partition=0)])
+        await stage.settle(1)
+        await _stop(worker)
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka.bootstrap, transactional_id=f"{stage.prefix}-t"
+        )
+        async with producer:
+            await producer.begin_transaction()
+            for topic in (f"{stage.prefix}.prompts", f"{stage.prefix}.spend", _changelog(stage)):
+                await producer.send_and_wait(topic, b"aborted", key=b"k", partition=0)
+            await producer.abort_transaction()
+
+        started_at = time.monotonic()
+        await stage.ready_worker()
+        took_s = time.monotonic() - started_at
+        await stage.produce([ask("behind", partition=0)])
+        report = await stage.settle(2)
+
+        assert not report.faults, report
+        assert took_s < 30
+
+
+async def test_foreign_record_in_the_changelog_is_passed_over(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """The ledger keeps what it can read, and says what it cannot."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        asked = ask("once", partition=0)
+        await stage.produce([asked])
+        await stage.settle(1)
+        await _stop(worker)
+        async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+            for value in (b"not ours", b"[]", b'{"digest": 1}', b"\x00\xff", None):
+                await producer.send_and_wait(_changelog(stage), value, key=b"foreign", partition=0)
+
+        worker = await stage.ready_worker()
+        await stage.produce([asked])
+        await stage.verifier.all_committed(30)
+
+        assert [call.id for call in stage.calls()] == ["once"]
+        assert worker.has_logged("ledger.entry_unreadable")
+        metrics = await _text(worker, "/metrics")
+        assert "streamapp_ledger_unreadable_entries 4.0" in metrics
+
+
+async def test_recovery_keeps_its_bound_and_answers_probes(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A changelog of many times the ledger's size is read within that, and `livez` all along."""
+    async with Stage(kafka, tmp_path, partitions=4) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce([ask(f"r-{n}", partition=n) for n in range(4)])
+        await stage.settle(4)
+        at_rest_mb = _memory_mb(worker)
+        await _stop(worker)
+        await _fill(stage, entries=4_000, size=100_000)
+
+        worker = stage.start_worker(ledger_max_mb=64)
+        peak_mb, slowest_s = await _watched(worker)
+
+        line = worker.log.read_text()
+        assert "records=400" in line, worker.tail()
+        assert slowest_s < 1, f"livez took {slowest_s:.2f} s"
+        assert peak_mb < at_rest_mb + 64 + 130, f"{at_rest_mb:.0f} to {peak_mb:.0f} MB"
+
+
+async def _fill(stage: Stage, *, entries: int, size: int) -> None:
+    """Put finished ids of records that are committed into the changelog."""
+    async with AIOKafkaProducer(
+        bootstrap_servers=stage.broker.bootstrap, max_batch_size=500_000
+    ) as producer:
+        sent = []
+        for number in range(entries):
+            entry = LedgerEntry(
+                digest="0" * 32,
+                partition=number % 4,
+                offset=0,
+                expires_at=time.time() + 600,
+                answer=b'"' + b"x" * size + b'"',
+            )
+            key = f"old-{number}".encode()
+            sent.append(
+                await producer.send(
+                    _changelog(stage), entry.encode(), key=key, partition=number % 4
+                )
+            )
+        await asyncio.gather(*sent)
+
+
+async def _watched(worker: WorkerProcess) -> tuple[float, float]:
+    """Return the most memory, MB, and the slowest answer of `livez`, seconds, until it is ready."""
+    peak_mb = slowest_s = 0.0
+    is_up = False
+    url = f"http://127.0.0.1:{worker.port}/livez"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
+        while not await worker.is_ready():
+            peak_mb = max(peak_mb, _memory_mb(worker))
+            asked_at = time.monotonic()
+            try:
+                async with http.get(url) as response:
+                    is_up = response.status == 200
+            except aiohttp.ClientConnectionError:
+                assert not is_up, "it answered before"
+            if is_up:
+                slowest_s = max(slowest_s, time.monotonic() - asked_at)
+            await asyncio.sleep(0.02)
+    return max(peak_mb, _memory_mb(worker)), slowest_s
+
+
+def _memory_mb(worker: WorkerProcess) -> float:
+    status = Path(f"/proc/{worker.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / MB
+
+
+def _changelog(stage: Stage) -> str:
+    return f"{stage.prefix}-answers-changelog"
+
+
+async def _stop(worker: WorkerProcess) -> None:
+    worker.sigterm()
+    assert await worker.wait(30) == 0, worker.tail()
+
+
+async def _text(worker: WorkerProcess, path: str) -> str:
+    url = f"http://127.0.0.1:{worker.port}{path}"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        return await response.text()
