@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+# It parses the whole package and reads every installed package's metadata.
+pytestmark = pytest.mark.timeout(60)
+
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
