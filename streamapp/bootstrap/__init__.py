@@ -62,7 +62,7 @@ def create_app(
     routes = build_routes(settings, providers, costs=costs, metrics=metrics, traced=traced)
     limits = SharedLimits(app, settings, routes)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
-    router = _router(settings, registry, prompts, routes, files)
+    router = _router(settings, registry, prompts, routes, files, metrics)
 
     handler, outcomes = traced.router(router), OutcomeRecorder(metrics)
     http_calls = DrainableRouter(handler, deadline_s=settings.deadline_s, clock=time.monotonic)
@@ -135,6 +135,7 @@ def _router(
     prompts: Prompts,
     routes: Routes,
     files: Mapping[str, PromptFile],
+    metrics: Metrics,
 ) -> Router:
     """Return the router of records to processors; raises where one of them cannot work."""
     router = Router(
@@ -145,6 +146,7 @@ def _router(
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
         variants=prompts.variants,
+        observer=metrics,
     )
     if problems := router.problems(PromptRegistry.of(files)):
         raise ConfigurationError("; ".join(problems))

@@ -3,13 +3,20 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter
 
 from streamapp.errors import Failure, PromptError
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd
 from streamapp.llm.provider import Completer
+from streamapp.llm.step_results import decode_completion, encode_completion
+from streamapp.llm.steps import Steps, fingerprint_of
 from streamapp.records.response import NO_USAGE, Usage
+
+P = ParamSpec("P")
+S = TypeVar("S")
 
 Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 
@@ -53,6 +60,8 @@ class LLMClient:
         call: Call,
         prompt: RenderedPrompt | None = None,
         embedder: Completer | None = None,
+        steps: Steps | None = None,
+        id: str = "",
     ) -> None:
         """Make the client of one record.
 
@@ -61,11 +70,15 @@ class LLMClient:
             call: What all calls of the record have in common; its model is the route's name.
             prompt: What `generate` renders.
             embedder: The default route for embeddings; ``provider`` where None.
+            steps: Of the record; nothing is stored where None.
+            id: The record's.
         """
         self._provider = provider
         self._embedder = embedder or provider
         self._call = call
         self._prompt = prompt
+        self._steps = steps or Steps()
+        self._id = id
         self._usage = NO_USAGE
         self._cost_usd: Decimal | None = Decimal(0)
         self._attempts = 0
@@ -114,6 +127,39 @@ class LLMClient:
         vectors: list[list[float]] = await self._complete(call)
         return vectors
 
+    async def step(
+        self, name: str, make: Callable[P, Awaitable[S]], *args: P.args, **kwargs: P.kwargs
+    ) -> S:
+        """Return what ``make`` gives, and on a redelivery of the record what it gave before.
+
+        Args:
+            name: Of the step, unchanged by what it is given.
+            make: Any coroutine function; its result is stored as JSON, and read back by the
+                return annotation where there is one.
+            args: For it; they belong to what is asked, as far as they are JSON.
+            kwargs: Likewise.
+
+        Raises:
+            TooLarge: The result does not fit into a record.
+            Exception: As of ``make``; what failed is not stored.
+        """
+        adapter = _adapter_of(make)
+        return await self._steps.run(
+            "step",
+            lambda: fingerprint_of(name, args, kwargs),
+            lambda: make(*args, **kwargs),
+            encode=adapter.dump_json,
+            decode=adapter.validate_json,
+        )
+
+    def idempotency_key(self, name: str) -> str:
+        """Return a key for what must not happen twice outside: equal on every redelivery.
+
+        Args:
+            name: Of what is done; another one for each thing that the record does.
+        """
+        return fingerprint_of(self._id, name)
+
     async def _vectors(self, texts: Sequence[str]) -> list[list[float]]:
         """Return vectors for the prompt's own use."""
         call = replace(self._call, operation="embeddings", inputs=texts, chunks=None)
@@ -124,8 +170,22 @@ class LLMClient:
         if self._has_asked:
             call.deadline.invest()
         self._has_asked = True
+        completer = provider or self._provider
         try:
-            completion = await (provider or self._provider).complete(call)
+            completion = await self._steps.run(
+                "model",
+                lambda: fingerprint_of(
+                    call.operation,
+                    call.model,
+                    call.messages,
+                    call.inputs,
+                    call.parameters,
+                    call.output_schema,
+                ),
+                lambda: completer.complete(call),
+                encode=encode_completion,
+                decode=decode_completion,
+            )
         except Failure as failure:
             self._attempts += failure.attempts
             failure.attempts = self._attempts
@@ -181,3 +241,12 @@ class LLMClient:
         if self._last is None or self._completions > 1 or output is not self._last.output:
             return None
         return self._last.fingerprint or None
+
+
+def _adapter_of(make: Callable[..., Awaitable[S]]) -> TypeAdapter[S]:
+    """Return how results of ``make`` are written and read: by its annotation, else as JSON."""
+    try:
+        found: Any = get_type_hints(make).get("return", Any)
+    except (NameError, TypeError):  # names that only a type checker knows, or no function
+        found = Any
+    return TypeAdapter(found)

@@ -55,6 +55,11 @@ class Processor:
         return frozenset(own)
 
     @property
+    def is_single_call(self) -> bool:
+        """Whether it makes one call and hands its result on as it is: all built-in ones do."""
+        return self.origin.startswith(f"{_BUILTIN}.")
+
+    @property
     def origin(self) -> str:
         """Module and name of the coroutine, for messages."""
         return f"{self.run.__module__}.{getattr(self.run, '__qualname__', '?')}"

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.steps import StepStore
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 
@@ -23,6 +24,7 @@ class RequestHandler(Protocol):
         key: bytes | None,
         deadline: Deadline | None = None,
         chunks: ChunkSink | None = None,
+        store: StepStore | None = None,
     ) -> Answer:
         """Return the answer; raises the ``Failure`` that a dead letter would carry."""
         ...

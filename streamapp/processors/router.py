@@ -15,6 +15,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import DEADLINE, Deadline
 from streamapp.llm.routing.routes import DEFAULT, Routes
 from streamapp.llm.schemas.schema import Schemas
+from streamapp.llm.steps import StepObserver, Steps, StepStore
 from streamapp.processors.registry import Processor, Registry
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.prompts.variants import Variants
@@ -46,6 +47,7 @@ class Router:
         clock: Monotonic, seconds.
         now: Wall clock, aware.
         variants: Told what each version of a prompt came to.
+        observer: Hears of the steps of records.
     """
 
     def __init__(
@@ -58,7 +60,9 @@ class Router:
         clock: Callable[[], float],
         now: Callable[[], datetime],
         variants: Variants | None = None,
+        observer: StepObserver | None = None,
     ) -> None:
+        self._observer = observer
         self._variants = variants or Variants()
         self._registry = registry
         self._prompts = prompts
@@ -80,6 +84,7 @@ class Router:
         key: bytes | None,
         deadline: Deadline | None = None,
         chunks: ChunkSink | None = None,
+        store: StepStore | None = None,
     ) -> Answer:
         """Return the response of ``request``.
 
@@ -89,6 +94,7 @@ class Router:
             key: The record's key; decides between variants of a prompt.
             deadline: One that runs already, as that of an HTTP request does.
             chunks: Takes the text of the record's calls while they are answered.
+            store: Keeps its finished calls for the case of a redelivery.
 
         Raises:
             Failure: Why there is no response; nothing else but a cancellation.
@@ -96,7 +102,10 @@ class Router:
         if request.is_expired(self._now()):
             raise Expired("field 'deadline': it has passed")
         processor = self._registry.processor_for(request.type)
-        prompt = self._prompt(request, processor, sticky=id.encode() if key is None else key)
+        steps = Steps(store, observer=self._observer, is_single=processor.is_single_call)
+        prompt = self._prompt(
+            request, processor, steps.prompt, sticky=id.encode() if key is None else key
+        )
         model = request.model or (prompt.model if prompt else None)
         deadline = deadline or Deadline(self._deadline_s, self._clock)
         DEADLINE.set(deadline)
@@ -110,7 +119,10 @@ class Router:
             cache=request.cache and (prompt is None or prompt.settings.cache),
             cache_ttl_s=prompt.settings.cache_ttl_s if prompt else None,
         )
+        steps.prompt = call.prompt
         llm = LLMClient(
+            steps=steps,
+            id=id,
             provider=_Route(self._routes, model),
             call=call,
             prompt=prompt,
@@ -200,9 +212,10 @@ class Router:
                 yield f"{place}: '{processor.type}' has no variable '{variable}': use {known}"
 
     def _prompt(
-        self, request: Request, processor: Processor, *, sticky: bytes
+        self, request: Request, processor: Processor, began_with: str, *, sticky: bytes
     ) -> PromptVersion | None:
-        reference = request.prompt or processor.prompt
+        """Return the version of the record's prompt: on a redelivery the one it began with."""
+        reference = began_with or request.prompt or processor.prompt
         return self._prompts.resolve(reference, sticky=sticky) if reference else None
 
 

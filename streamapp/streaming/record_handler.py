@@ -24,6 +24,7 @@ from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import RecordEmitter
 from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Ledger, LedgerEntry, digest
 from streamapp.streaming.delivery.record_size import fitted_dead_letter, is_oversize
+from streamapp.streaming.delivery.step_store import LedgerSteps
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Event, Message
 from streamapp.telemetry.frames import frames
@@ -120,6 +121,8 @@ class RecordHandler:
     async def _answer_once(self, message: Message, request: Request, id: str, lease: Lease) -> None:
         fingerprint = digest(message.value)
         known = self._ledger.lookup(id)
+        if known is not None and known.step is not None:
+            known = None  # a step of a record whose id is the first part of this one
         if known is not None and known.answer is not None:
             if known.digest == fingerprint:
                 await self._emit(message, lease, known.answer)
@@ -136,8 +139,18 @@ class RecordHandler:
             self._outcomes.replayed(type=request.type)
             return
         stream = self._chunks.open(message, id, lease) if request.stream else None
+        steps = LedgerSteps(
+            self._ledger,
+            lease,
+            id=id,
+            digest=fingerprint,
+            partition=tp.partition,
+            offset=message.offset,
+        )
         try:
-            answered = await self._router.answer(request, id=id, key=message.key, chunks=stream)
+            answered = await self._router.answer(
+                request, id=id, key=message.key, chunks=stream, store=steps
+            )
             response = answered.response
             answer = response.encode()
             _check_size(message.key, len(answer))
@@ -147,6 +160,7 @@ class RecordHandler:
             await self._dead_letter(
                 message, lease, failure, stage="process", id=id, type=request.type, remember=True
             )
+            steps.forget()
             return
         entry = LedgerEntry(
             digest=fingerprint,
@@ -157,6 +171,7 @@ class RecordHandler:
             fingerprint=answered.fingerprint,
         )
         await self._ledger.write(id, entry, lease)
+        steps.forget()
         if stream is not None:
             await stream.end(response.output)
         await self._emit(message, lease, answer)

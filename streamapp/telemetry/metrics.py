@@ -52,6 +52,12 @@ class Metrics:
         )
         self._retries = self._counter("retries", "Further attempts.", "provider", "reason")
         self._dead_letters = self._counter("dead_letters", "Dead letters.", "kind")
+        self._steps = self._counter("steps", "Finished steps of records.", "kind", "outcome")
+        self._steps_diverged = Counter(
+            "streamapp_steps_diverged",
+            "Redelivered records that asked something else than before.",
+            registry=self.registry,
+        )
         self._gaps = Counter(
             "streamapp_offset_gaps", "Gaps seen in a partition's offsets.", registry=self.registry
         )
@@ -80,6 +86,14 @@ class Metrics:
         """A record over HTTP ended as an error."""
         self._since["failed"] += 1
         self._records[type, "failed"].inc()
+
+    def stepped(self, kind: str, outcome: str) -> None:
+        """A step of a record is ``done`` or ``replayed``."""
+        self._steps[kind, outcome].inc()
+
+    def diverged(self) -> None:
+        """A redelivered record asked something else than before."""
+        self._steps_diverged.inc()
 
     def gap(self, *_: object) -> None:
         """A gap in a partition's offsets was seen."""

@@ -70,6 +70,7 @@ class Stage:
         provider: The fake provider with its call log.
         verifier: After `open`: what the topics and the group say.
         workers: Every worker started, in order.
+        extra: Further variables of the workers.
     """
 
     verifier: Verifier
@@ -80,6 +81,7 @@ class Stage:
         self.workers: list[WorkerProcess] = []
         self.crashes: list[Crash] = []
         self.prefix = f"t{uuid.uuid4().hex[:8]}"
+        self.extra: dict[str, str] = {}
         self._directory = directory
         self._partitions = partitions
         self._stack = contextlib.AsyncExitStack()
@@ -127,7 +129,8 @@ class Stage:
         variables = {
             f"STREAMAPP_{name.upper()}": str(value) for name, value in (defaults | settings).items()
         }
-        return variables | {"OPENAI_BASE_URL": self.provider.base_url, "OPENAI_API_KEY": API_KEY}
+        provider = {"OPENAI_BASE_URL": self.provider.base_url, "OPENAI_API_KEY": API_KEY}
+        return variables | provider | self.extra
 
     def start_worker(self, *, command: Sequence[str] = STREAMAPP, **settings: Any) -> WorkerProcess:
         """Start a worker of this group.

@@ -42,7 +42,7 @@ def digest(value: bytes | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One finished record.
+    """One finished record, or one finished step of a record in progress.
 
     Attributes:
         digest: Hash of the record's bytes.
@@ -51,6 +51,7 @@ class LedgerEntry:
         fingerprint: Of the one call that ``answer`` answers as it is, where equal calls may have
             it; None elsewhere.
         dead_letter: The dead letter's headers; None for an answered record.
+        step: A finished step, as `StoredStep.encode` writes it; None for a finished record.
     """
 
     digest: str
@@ -60,6 +61,7 @@ class LedgerEntry:
     answer: bytes | None = None
     fingerprint: str | None = None
     dead_letter: dict[str, str] | None = None
+    step: bytes | None = None
 
     def encode(self) -> bytes:
         """Return the entry as JSON; the answer stands in it as it was emitted."""
@@ -71,6 +73,8 @@ class LedgerEntry:
             head += f'"fingerprint":"{self.fingerprint}",'
         if self.answer is not None:
             return b'%b"answer":%b}' % (head.encode(), self.answer)
+        if self.step is not None:
+            return b'%b"step":%b}' % (head.encode(), self.step)
         return b'%b"dead_letter":%b}' % (head.encode(), to_json(self.dead_letter))
 
     @classmethod
@@ -81,12 +85,8 @@ class LedgerEntry:
             ValueError: It is no entry.
         """
         fields: dict[str, Any] = from_json(value)
-        answer = None
-        if "answer" in fields:
-            if next(reversed(fields)) == "answer":
-                answer = value[value.index(b'"answer":') + len(b'"answer":') : -1]
-            else:  # of a newer version, with fields behind it
-                answer = to_json(fields["answer"])
+        answer = _rest(value, fields, "answer") if "answer" in fields else None
+        step = _rest(value, fields, "step") if "step" in fields and answer is None else None
         return cls(
             digest=fields["digest"],
             partition=fields["partition"],
@@ -95,11 +95,20 @@ class LedgerEntry:
             answer=answer,
             fingerprint=fields.get("fingerprint"),
             dead_letter=fields.get("dead_letter"),
+            step=step,
         )
 
     def is_of(self, partition: int, offset: int) -> bool:
         """Whether the entry was written for the record at that position."""
         return (self.partition, self.offset) == (partition, offset)
+
+
+def _rest(value: bytes, fields: dict[str, Any], name: str) -> bytes:
+    """Return the bytes of a field: what stands behind its name, where it is the last one."""
+    if next(reversed(fields)) == name:
+        mark = b'"%b":' % name.encode()
+        return value[value.index(mark) + len(mark) : -1]
+    return to_json(fields[name])  # of a newer version, with fields behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +120,19 @@ class _Line:
     expires_at: float
     size: int
     fingerprint: str | None
+    is_step: bool
 
     @classmethod
     def of(cls, entry: LedgerEntry, size: int) -> "_Line":
         size += ENTRY_BYTES
-        return cls(entry.partition, entry.offset, entry.expires_at, size, entry.fingerprint)
+        return cls(
+            entry.partition,
+            entry.offset,
+            entry.expires_at,
+            size,
+            entry.fingerprint,
+            entry.step is not None,
+        )
 
 
 class Ledger:
@@ -198,6 +215,13 @@ class Ledger:
         self._add(key, _Line.of(entry, len(value)))
         self.evict()
 
+    def forget(self, id: str) -> None:
+        """Let go of an entry that nobody needs any more, without a tombstone."""
+        key = id.encode()
+        if key in self._lines:
+            self._remove(key)
+            self._store().pop(key, None)
+
     def rebuild(self, partitions: set[int]) -> None:
         """Index the table anew after a recovery, without what is not ours or past its time.
 
@@ -210,6 +234,8 @@ class Ledger:
         for key, value in store.items():
             line = known.get(key) or self._line_of(key, value)
             is_past = line is None or (line.expires_at <= now and not self._is_held(line))
+            # Steps of a record that is finished: its worker died before it let go of them.
+            is_past = is_past or (line.is_step and key.rpartition(b"#")[0] in store)
             if line is None or is_past or line.partition not in partitions:
                 gone.append(key)
             else:

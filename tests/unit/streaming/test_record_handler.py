@@ -59,7 +59,7 @@ class FakeRouter:
         return Request(**fields)
 
     async def answer(
-        self, request: Request, *, id: str, key: bytes | None, chunks: Any = None
+        self, request: Request, *, id: str, key: bytes | None, chunks: Any = None, store: Any = None
     ) -> Answer:
         self.calls.append(id)
         if chunks:

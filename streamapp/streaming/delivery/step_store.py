@@ -1,0 +1,74 @@
+"""The steps of one record in the ledger, each under ``<id>#<number>`` in the record's partition."""
+
+from streamapp.errors import TooLarge
+from streamapp.llm.steps import StoredStep
+from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Ledger, LedgerEntry
+from streamapp.streaming.delivery.record_size import is_oversize
+from streamapp.streaming.window.lease import Lease
+
+
+class LedgerSteps:
+    """Keeps the finished steps of one record until the record itself is finished.
+
+    Args:
+        ledger: Of the record's partition.
+        lease: The record's right to write.
+        id: The record's.
+        digest: Hash of its bytes: another record with the id has steps of its own.
+        partition: Where it stands.
+        offset: Likewise.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        lease: Lease,
+        *,
+        id: str,
+        digest: str,
+        partition: int,
+        offset: int,
+    ) -> None:
+        self._ledger = ledger
+        self._lease = lease
+        self._id = id
+        self._digest = digest
+        self._partition = partition
+        self._offset = offset
+        self._kept = 0
+
+    def get(self, number: int) -> StoredStep | None:
+        """Return a finished step, or None."""
+        entry = self._ledger.lookup(self._key(number))
+        if entry is None or entry.step is None or entry.digest != self._digest:
+            return None
+        self._kept = max(self._kept, number)
+        return StoredStep.decode(entry.step)
+
+    async def put(self, number: int, step: StoredStep) -> None:
+        """Keep a finished step; returns when Kafka has it.
+
+        Raises:
+            TooLarge: A record cannot carry the result.
+            LeaseLost, DeliveryFailed: As `Ledger.write`.
+        """
+        key, value = self._key(number), step.encode()
+        if is_oversize(key.encode(), len(value) + ENVELOPE_BYTES):
+            raise TooLarge(f"step {number} gave {len(value):,} bytes, more than a record carries")
+        entry = LedgerEntry(
+            digest=self._digest,
+            partition=self._partition,
+            offset=self._offset,
+            expires_at=self._ledger.expires_at(),
+            step=value,
+        )
+        await self._ledger.write(key, entry, self._lease)
+        self._kept = max(self._kept, number)
+
+    def forget(self) -> None:
+        """Let go of the steps: the record is finished."""
+        for number in range(1, self._kept + 1):
+            self._ledger.forget(self._key(number))
+
+    def _key(self, number: int) -> str:
+        return f"{self._id}#{number}"

@@ -1,0 +1,167 @@
+"""The steps of one record: stored before they are used, and given again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
+
+from streamapp.llm.completion import Completion
+from streamapp.llm.step_results import decode_completion, encode_completion
+from streamapp.llm.steps import Steps, StoredStep, fingerprint_of
+from streamapp.records.response import Usage
+
+
+class MemoryStore:
+    """Keeps steps, as their bytes."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, bytes] = {}
+
+    def get(self, number: int) -> StoredStep | None:
+        value = self.kept.get(number)
+        return None if value is None else StoredStep.decode(value)
+
+    async def put(self, number: int, step: StoredStep) -> None:
+        self.kept[number] = step.encode()
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, str]] = []
+        self.divergences = 0
+
+    def stepped(self, kind: str, outcome: str) -> None:
+        self.steps.append((kind, outcome))
+
+    def diverged(self) -> None:
+        self.divergences += 1
+
+
+class World:
+    """One record, delivered as often as a test wants; counts what is really made."""
+
+    def __init__(self, *, is_single: bool = False) -> None:
+        self.store, self.heard = MemoryStore(), Heard()
+        self.made: list[str] = []
+        self._is_single = is_single
+
+    def deliver(self) -> "Callable[[str], Awaitable[str]]":
+        """Return what runs a step of a new delivery."""
+        steps = Steps(self.store, observer=self.heard, is_single=self._is_single)
+
+        async def step(name: str) -> str:
+            async def make() -> str:
+                await asyncio.sleep(0)
+                self.made.append(name)
+                return f"{name}:{len(self.made)}"
+
+            return await steps.run(
+                "step", lambda: fingerprint_of(name), make, encode=to_json, decode=from_json
+            )
+
+        return step
+
+
+async def test_a_finished_step_is_not_made_again() -> None:
+    """A redelivered record gets what its steps gave before, and goes on behind them."""
+    world = World()
+    step = world.deliver()
+    before = [await step("a"), await step("b")]
+
+    step = world.deliver()
+    after = [await step("a"), await step("b"), await step("c")]
+
+    assert after[:2] == before
+    assert world.made == ["a", "b", "c"]
+    assert [outcome for _, outcome in world.heard.steps] == ["done"] * 2 + ["replayed"] * 2 + [
+        "done"
+    ]
+
+
+async def test_a_result_is_stored_before_it_is_used() -> None:
+    """Whoever gets a result can be killed at once: it is stored already."""
+    world = World()
+
+    await world.deliver()("a")
+
+    assert world.store.kept.keys() == {1}
+
+
+async def test_a_single_call_is_stored_only_where_another_follows() -> None:
+    """A record of one call has its own entry; one that goes on stores the first call then."""
+    world = World(is_single=True)
+    step = world.deliver()
+    await step("a")
+    alone = set(world.store.kept)
+
+    await step("b")
+
+    assert (alone, set(world.store.kept)) == (set(), {1, 2})
+
+
+async def test_another_question_drops_the_steps_from_there_on() -> None:
+    """Changed code asks something else: nothing stored behind it is given for it, told once."""
+    world = World()
+    step = world.deliver()
+    for name in ("a", "b", "c"):
+        await step(name)
+
+    step = world.deliver()
+    for name in ("a", "x", "c"):
+        await step(name)
+
+    assert world.made == ["a", "b", "c", "x", "c"]
+    assert world.heard.divergences == 1
+
+
+async def test_a_failed_step_is_made_again() -> None:
+    """What raised is not stored, and its number is not skipped on the next delivery."""
+    world = World()
+
+    async def fail() -> str:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await Steps(world.store).run(
+            "step", lambda: fingerprint_of("a"), fail, encode=to_json, decode=from_json
+        )
+
+    assert await world.deliver()("a") == "a:1"
+
+
+@given(
+    done=st.integers(0, 6),
+    order=st.permutations(range(6)),
+)
+async def test_steps_side_by_side_are_each_made_once(done: int, order: list[int]) -> None:
+    """Whichever of them were finished at a crash, only the others are made again."""
+    world = World()
+    step = world.deliver()
+    await asyncio.gather(*(step(f"s{n}") for n in range(6)))
+    lost = {number + 1 for number in order[done:]}
+    world.store.kept = {n: v for n, v in world.store.kept.items() if n not in lost}
+    world.made.clear()
+
+    step = world.deliver()
+    await asyncio.gather(*(step(f"s{n}") for n in range(6)))
+
+    assert sorted(world.made) == sorted(f"s{number - 1}" for number in lost)
+
+
+def test_a_completion_survives_its_step() -> None:
+    """Output, tokens and cost are read back as they were."""
+    completion = Completion(
+        output={"a": [1, 2.5, "ü"]},
+        model="m",
+        provider="p",
+        usage=Usage(input_tokens=3, output_tokens=2, cache_read_tokens=1),
+        cost_usd=Decimal("0.000042"),
+        attempts=2,
+        finish_reason="stop",
+    )
+
+    assert decode_completion(encode_completion(completion)) == completion
