@@ -44,7 +44,7 @@ async def test_each_record_goes_on_where_it_was_killed(kafka: KafkaBroker, tmp_p
         worker.start()
         report = await stage.settle(len(records))
         outcomes = {
-            id_: json.loads(found[0].value) for id_, found in stage.verifier.outcomes.items()
+            id_: json.loads(found[0].value or b"") for id_, found in stage.verifier.outcomes.items()
         }
         calls, noted = calls_of(stage), Counter(log.read_text().split())
 

@@ -233,10 +233,14 @@ class Ledger:
         store, now, gone = self._store(), self._now(), []
         for key, value in store.items():
             line = known.get(key) or self._line_of(key, value)
-            is_past = line is None or (line.expires_at <= now and not self._is_held(line))
-            # Steps of a record that is finished: its worker died before it let go of them.
-            is_past = is_past or (line.is_step and key.rpartition(b"#")[0] in store)
-            if line is None or is_past or line.partition not in partitions:
+            if (
+                line is None
+                or line.partition not in partitions
+                or (line.expires_at <= now and not self._is_held(line))
+            ):
+                gone.append(key)
+            elif line.is_step and key.rpartition(b"#")[0] in store:
+                # Its record is finished: the worker died before it let go of the steps.
                 gone.append(key)
             else:
                 self._add(key, line)
