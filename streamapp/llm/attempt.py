@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from streamapp.records.response import Usage
+
 
 def _nothing() -> None:
     pass
@@ -14,14 +16,16 @@ class Attempt:
     Attributes:
         is_answered: Whether a success was promised: from then on it is paid for.
         chars: Of the text that came of a streamed answer.
+        usage: What the provider said of its tokens, also in an answer that is of no use.
         on_sign: Called at each sign of life.
     """
 
-    __slots__ = ("chars", "is_answered", "on_sign")
+    __slots__ = ("chars", "is_answered", "on_sign", "usage")
 
     def __init__(self) -> None:
         self.is_answered = False
         self.chars = 0
+        self.usage: Usage | None = None
         self.on_sign: Callable[[], None] = _nothing
 
 
@@ -40,3 +44,22 @@ def heard(text: str = "") -> None:
         attempt.is_answered = True
         attempt.chars += len(text)
         attempt.on_sign()
+
+
+def refused() -> None:
+    """Say that what was promised as a success holds an error: nothing was generated for it."""
+    attempt = ATTEMPT.get()
+    if attempt is not None and not attempt.chars:
+        attempt.is_answered = False
+
+
+def counted(usage: Usage) -> Usage:
+    """Say what the provider says of its tokens, before anything is made of its answer.
+
+    Args:
+        usage: Of the attempt; returned as it is.
+    """
+    attempt = ATTEMPT.get()
+    if attempt is not None:
+        attempt.usage = usage
+    return usage

@@ -28,16 +28,18 @@ class Usage(BaseModel):
 
     Attributes:
         reasoning_tokens: Those of ``output_tokens`` that a model thought with before its answer.
-        cache_read_tokens: Those of ``input_tokens`` that the provider itself had cached and
-            sells for less; for the price alone, not on the wire.
+        cached_input_tokens: Those of ``input_tokens`` that the provider itself had cached, and
+            sells for less.
+        estimated: Whether some of it is guessed: the provider did not say how many there were.
     """
 
     model_config = ConfigDict(frozen=True)
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_input_tokens: int = 0
     reasoning_tokens: int = 0
-    cache_read_tokens: int = Field(default=0, exclude=True)
+    estimated: bool = False
 
     def __add__(self, other: "Usage") -> "Usage":
         """Return the sum of both."""
@@ -47,7 +49,8 @@ class Usage(BaseModel):
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
-            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
+            cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            estimated=self.estimated or other.estimated,
         )
 
 

@@ -9,17 +9,19 @@ from streamapp.records.response import Dollars
 
 
 class UsageRecord(BaseModel):
-    """Sums over the answered provider attempts of one worker in one second.
+    """Sums over the provider attempts of one worker in one second that are paid for.
 
     Attributes:
         at: Start of the second, UTC.
         provider: As in ``[providers.NAME]``.
         model: The one that answered; the record's key.
         tenant: ``metadata.tenant`` of the records; empty without one.
-        calls: Provider attempts that were answered, re-asks included; never those from a cache.
+        calls: Provider attempts that generated something, of no use or re-asks included; never
+            those from a cache.
         input_tokens: As the provider counted them.
         output_tokens: As the provider counted them.
-        cost_usd: US dollars; None where the model's price is unknown.
+        cost_usd: US dollars; None where the model's price is unknown, or tokens are estimated.
+        estimated: Whether the tokens are guessed: of attempts that the provider did not count.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,6 +34,7 @@ class UsageRecord(BaseModel):
     input_tokens: int
     output_tokens: int
     cost_usd: Dollars | None = Decimal(0)
+    estimated: bool = False
 
     def key(self) -> bytes:
         """Return the record's key on its topic: the model."""

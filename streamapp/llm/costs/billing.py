@@ -1,4 +1,4 @@
-"""Billing: each answered attempt is billed once, whatever becomes of its answer."""
+"""Bills: everything that was generated is billed once, whatever becomes of it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from streamapp.errors import Failure, GarbledAnswer
+from streamapp.llm.attempt import ATTEMPT, Attempt
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import Prices, added_usd
+from streamapp.llm.limits.token_estimate import CHARS_PER_TOKEN, question_tokens
 from streamapp.llm.provider import Completer
-from streamapp.records.response import Usage
+from streamapp.records.response import NO_USAGE, Usage
 from streamapp.records.usage import UsageRecord
 
 #: Longest model and tenant in a usage record, characters.
@@ -18,11 +21,13 @@ NAME_LIMIT = 200
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One answered attempt.
+    """One attempt that is paid for.
 
     Attributes:
-        model: The one that answered.
-        cost_usd: None where the price is unknown.
+        model: The one that answered, or was asked.
+        usage: ``estimated`` where the provider did not say.
+        cost_usd: None where the price is unknown, or the usage estimated.
+        guess_usd: What an estimated usage would cost, for budgets; None where it is known.
     """
 
     provider: str
@@ -30,39 +35,75 @@ class Bill:
     tenant: str
     usage: Usage
     cost_usd: Decimal | None
+    guess_usd: Decimal | None = None
 
 
 class Billed:
-    """Puts a price on what ``provider`` answers, and tells ``payers`` of it.
+    """Puts a price on what ``provider`` generates, and tells ``payers`` of it.
 
     It sits directly around a provider: an answer that a policy further out refuses, such as one
-    that does not fit its schema, was paid for all the same.
+    that does not fit its schema, was paid for all the same. So was one that is garbled or
+    withheld, that broke off, came too late, or that nobody waits for any more: their tokens are
+    estimated, unless the provider says how many there were.
+
+    Args:
+        provider: One provider.
+        name: Its configured name.
+        prices: Of what is answered.
+        payers: Hear of each bill.
     """
 
     def __init__(
         self,
         provider: Completer,
         *,
+        name: str,
         prices: Prices,
         payers: Sequence[Callable[[Bill], None]] = (),
     ) -> None:
         self._provider = provider
+        self._name = name
         self._prices = prices
         self._payers = payers
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call``; raises as the provider does."""
-        completion = await self._provider.complete(call)
-        cost_usd = self._prices.cost_usd(
-            completion.usage,
-            provider=completion.provider,
-            asked=call.model,
-            answered=completion.model,
+        attempt = Attempt()
+        token = ATTEMPT.set(attempt)
+        is_paid = True  # as long as it was not refused: whoever leaves does not say so
+        try:
+            completion = await self._provider.complete(call)
+            is_paid = False  # billed below
+        except Failure as failure:
+            is_paid = attempt.is_answered or isinstance(failure, GarbledAnswer)
+            raise
+        finally:
+            ATTEMPT.reset(token)
+            if is_paid:
+                self._pay(call, self._name, call.model, attempt.usage, chars=attempt.chars)
+        output = completion.output if isinstance(completion.output, str) else ""
+        bill = self._pay(
+            call, completion.provider, completion.model, completion.usage, chars=len(output)
         )
-        bill = Bill(completion.provider, completion.model, call.tenant, completion.usage, cost_usd)
+        return completion.but(usage=bill.usage, cost_usd=bill.cost_usd)
+
+    def _pay(
+        self, call: Call, provider: str, model: str, usage: Usage | None, *, chars: int
+    ) -> Bill:
+        """Tell the payers; ``chars`` were written."""
+        if usage is None or usage == NO_USAGE:
+            usage = Usage(
+                input_tokens=round(question_tokens(call)),
+                output_tokens=round(chars / CHARS_PER_TOKEN),
+                estimated=True,
+            )
+        cost_usd = self._prices.cost_usd(usage, provider=provider, asked=call.model, answered=model)
+        bill = Bill(provider, model, call.tenant, usage, cost_usd)
+        if usage.estimated:
+            bill = Bill(provider, model, call.tenant, usage, None, guess_usd=cost_usd)
         for pay in self._payers:
             pay(bill)
-        return completion.but(cost_usd=cost_usd)
+        return bill
 
 
 @dataclass(slots=True)
@@ -74,7 +115,7 @@ class _Sum:
 
 
 class UsageMeter:
-    """Sums bills by second, provider, model and tenant, until someone takes the sums.
+    """Sums bills by second, provider, model, tenant and kind, until someone takes the sums.
 
     Args:
         now: Seconds since the epoch.
@@ -82,12 +123,18 @@ class UsageMeter:
 
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._sums: dict[tuple[int, str, str, str], _Sum] = {}
+        self._sums: dict[tuple[int, str, str, str, bool], _Sum] = {}
 
     def __call__(self, bill: Bill) -> None:
         """Add a bill."""
         second = int(self._now())
-        key = (second, bill.provider, bill.model[:NAME_LIMIT], bill.tenant[:NAME_LIMIT])
+        key = (
+            second,
+            bill.provider,
+            bill.model[:NAME_LIMIT],
+            bill.tenant[:NAME_LIMIT],
+            bill.usage.estimated,
+        )
         total = self._sums.get(key)
         if total is None:
             total = self._sums[key] = _Sum()
@@ -112,6 +159,7 @@ class UsageMeter:
                 input_tokens=total.input_tokens,
                 output_tokens=total.output_tokens,
                 cost_usd=total.cost_usd,
+                estimated=estimated,
             )
-            for (second, provider, model, tenant), total in sums.items()
+            for (second, provider, model, tenant, estimated), total in sums.items()
         ]

@@ -107,9 +107,11 @@ class Budgets:
         self._add(tenant, _ONE_RECORD)
 
     def pay(self, bill: Bill) -> None:
-        """Count what an answered attempt cost; an unknown price counts no money."""
+        """Count what an attempt cost, or is guessed to; an unknown price counts no money."""
         tokens = bill.usage.input_tokens + bill.usage.output_tokens
-        self._add(bill.tenant, Amounts(tokens=tokens, usd=bill.cost_usd or Decimal(0)))
+        self._add(
+            bill.tenant, Amounts(tokens=tokens, usd=bill.cost_usd or bill.guess_usd or Decimal(0))
+        )
 
     def _add(self, tenant: str, amounts: Amounts) -> None:
         windows = self._current()

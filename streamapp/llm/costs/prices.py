@@ -37,7 +37,7 @@ class Price(BaseModel):
 
     def cost_usd(self, usage: Usage) -> Decimal | None:
         """Return US dollars, or None where a kind of token that was used has no price."""
-        cached = usage.cache_read_tokens
+        cached = usage.cached_input_tokens
         cache_read = self.input if self.cache_read is None else self.cache_read
         total = Decimal(0)
         for tokens, price in (
@@ -178,7 +178,7 @@ def _list_price(
     def exact(usage: Usage) -> Decimal:
         return total(
             input_tokens=usage.input_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
+            cache_read_tokens=usage.cached_input_tokens,
             output_tokens=usage.output_tokens,
         )
 

@@ -15,11 +15,17 @@ _MEMORY = 0.98
 def estimated_tokens(call: Call) -> float:
     """Return the tokens of question and answer: characters / 4 and ``max_tokens``."""
     if call.operation == "embeddings":
-        return sum(map(len, call.inputs)) / CHARS_PER_TOKEN
-    chars = sum(_chars(message.get("content")) for message in call.messages)
+        return question_tokens(call)
     parameters = call.parameters
     answer = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
-    return chars / CHARS_PER_TOKEN + (answer or ANSWER_TOKENS)
+    return question_tokens(call) + (answer or ANSWER_TOKENS)
+
+
+def question_tokens(call: Call) -> float:
+    """Return the tokens of the question alone: characters / 4."""
+    if call.operation == "embeddings":
+        return sum(map(len, call.inputs)) / CHARS_PER_TOKEN
+    return sum(_chars(message.get("content")) for message in call.messages) / CHARS_PER_TOKEN
 
 
 class TokenEstimate:

@@ -141,7 +141,7 @@ class Policies:
             attempt = self._observed(name, attempt)
             if self._economy is not None:
                 attempt = Billed(
-                    attempt, prices=self._economy.prices, payers=self._economy.all_payers
+                    attempt, name=name, prices=self._economy.prices, payers=self._economy.all_payers
                 )
             limited = self._limits[name].around(Target(attempt, model), model)
             breaker = Breaker(target, limits=self._breakers, clock=self._clock)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamapp.errors import ContentFiltered, ProviderUnavailable
+from streamapp.llm.attempt import refused
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.refusals.reading import error_within
@@ -39,6 +40,7 @@ def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
     """
     answer = decode_any(body, provider)
     if error := error_in(answer):
+        refused()
         raise error_within(error, provider=provider)
     try:
         choice = first_choice(answer)
@@ -50,6 +52,7 @@ def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
             raise withheld(provider) from error
         raise garbled("no choice with a message", provider) from error
     if failure := choice.get("error"):
+        usage_of(answer)
         raise error_within(failure, provider=provider)
     reason = finish_reason_of(choice.get("finish_reason"))
     text, thoughts = without_thoughts(content.text)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamapp.errors import AnswerBroken, ProviderUnavailable
+from streamapp.llm.attempt import refused
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.refusals.reading import error_within
@@ -58,6 +59,7 @@ class ChatStream:
             return ""
         chunk = decode_any(event, self._provider)
         if error := error_in(chunk):
+            refused()
             raise error_within(error, provider=self._provider)
         try:
             return self._take(chunk)

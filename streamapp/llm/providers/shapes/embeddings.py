@@ -6,6 +6,7 @@ import math
 import struct
 from typing import Any
 
+from streamapp.llm.attempt import refused
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.refusals.reading import error_within
@@ -34,6 +35,7 @@ def embeddings_completion(body: bytes, call: Call, *, provider: str) -> Completi
     """
     answer = decode_any(body, provider)
     if error := error_in(answer):
+        refused()
         raise error_within(error, provider=provider)
     try:
         items = list(answer["data"])

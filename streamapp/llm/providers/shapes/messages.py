@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from streamapp.errors import AnswerBroken, ContentFiltered, ProviderUnavailable
+from streamapp.llm.attempt import counted, refused
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode, encode, garbled
 from streamapp.llm.providers.refusals.reading import error_within
@@ -106,6 +107,7 @@ def message_completion(body: bytes, call: Call, *, provider: str) -> Completion:
     """
     answer = decode(body, provider)
     if answer.get("type") == "error" or answer.get("error"):
+        refused()
         raise error_within(answer, provider=provider)
     blocks = answer.get("content")
     if not isinstance(blocks, list):
@@ -135,6 +137,7 @@ class MessageStream:
             return ""
         data = decode(event, self._provider)
         if "type" not in data and data.get("error"):
+            refused()
             raise error_within(data, provider=self._provider)
         try:
             match data.get("type"):
@@ -189,6 +192,7 @@ class MessageStream:
 
 
 def _completion(text: str, answer: Mapping[str, Any], call: Call, provider: str) -> Completion:
+    usage = counted(_usage(answer.get("usage")))
     reason, model = answer.get("stop_reason"), answer.get("model")
     if reason == "refusal":
         raise ContentFiltered(f"{provider}: the answer was withheld", provider=provider, status=200)
@@ -198,7 +202,7 @@ def _completion(text: str, answer: Mapping[str, Any], call: Call, provider: str)
         output=text,
         model=model if isinstance(model, str) and model else call.model,
         provider=provider,
-        usage=_usage(answer.get("usage")),
+        usage=usage,
         finish_reason=_FINISH_REASONS.get(reason, reason),
     )
 
@@ -211,7 +215,7 @@ def _usage(usage: Any) -> Usage:
     return Usage(
         input_tokens=count(usage.get("input_tokens")) + cached + written,
         output_tokens=count(usage.get("output_tokens")),
-        cache_read_tokens=cached,
+        cached_input_tokens=cached,
     )
 
 

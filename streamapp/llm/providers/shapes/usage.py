@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from streamapp.llm.attempt import counted
 from streamapp.records.response import NO_USAGE, Usage
 
 
@@ -35,12 +36,13 @@ def usage_of(answer: Mapping[str, Any], *, reasoning_share: float = 0.0) -> Usag
     reasoning = reasoning or count(usage.get("reasoning_tokens"))
     cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
     cached = cached or count(usage.get("prompt_cache_hit_tokens"))
-    return Usage(
+    found = Usage(
         input_tokens=read,
         output_tokens=written,
         reasoning_tokens=min(reasoning or round(written * reasoning_share), written),
-        cache_read_tokens=min(cached, read),
+        cached_input_tokens=min(cached, read),
     )
+    return counted(found)
 
 
 def _detail(usage: Mapping[str, Any], group: str, name: str) -> int:

@@ -1,20 +1,30 @@
 """Each answered attempt is billed once."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 
-from streamapp.errors import OutputInvalid, ProviderUnavailable
-from streamapp.llm.completion import Completion
+from streamapp.errors import (
+    ContentFiltered,
+    Failure,
+    OutputInvalid,
+    ProviderTimeout,
+    ProviderUnavailable,
+    TooLarge,
+)
+from streamapp.llm.attempt import counted, heard
+from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.billing import Bill, Billed, UsageMeter
 from streamapp.llm.costs.prices import Price, Prices
+from streamapp.llm.provider import Completer
 from streamapp.llm.routing.retry import Retrying
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
 from streamapp.records.response import Usage
 from streamapp.settings import ProviderSettings
 from tests.fakes import FakeClock, FakeProvider
-from tests.unit.llm.calls import LABELS, chat, unavailable
+from tests.unit.llm.calls import LABELS, chat, garbled, unavailable
 
 PRICES = Prices(
     {"fake": ProviderSettings(kind="openai", base_url="http://127.0.0.1/v1")},
@@ -33,7 +43,7 @@ def bills() -> list[Bill]:
 @pytest.fixture
 def billed(llm: FakeProvider, bills: list[Bill]) -> Billed:
     """The fake provider, at a price."""
-    return Billed(llm, prices=PRICES, payers=(bills.append,))
+    return Billed(llm, name="fake", prices=PRICES, payers=(bills.append,))
 
 
 async def test_answer_has_its_cost(billed: Billed, llm: FakeProvider, bills: list[Bill]) -> None:
@@ -128,3 +138,105 @@ def test_long_names_are_cut(clock: FakeClock) -> None:
     meter(Bill("p", "m", "x" * 10_000, Usage(), Decimal(0)))
 
     assert len(meter.take()[0].tenant) == 200
+
+
+#: Of `chat()`: five characters.
+ASKED = 1
+
+
+class Ending:
+    """Is answered, writes something, and ends as it is told."""
+
+    def __init__(
+        self, end: Exception | None, *, text: str = "", usage: Usage | None = None
+    ) -> None:
+        self._end = end
+        self._text = text
+        self._usage = usage
+        self.has_begun = asyncio.Event()
+
+    async def complete(self, call: Call) -> Completion:
+        heard(self._text)
+        if self._usage:
+            counted(self._usage)
+        self.has_begun.set()
+        if self._end is None:
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+        raise self._end
+
+
+def at_a_price(provider: Completer, bills: list[Bill]) -> Billed:
+    return Billed(provider, name="fake", prices=PRICES, payers=(bills.append,))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ContentFiltered("fake: withheld", provider="fake", status=200),
+        garbled(),
+        ProviderTimeout("fake: late", provider="fake"),
+        TooLarge("fake: too long an answer"),
+        unavailable(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_what_was_generated_in_vain_is_billed(error: Failure, bills: list[Bill]) -> None:
+    """An attempt that fails after it was answered is billed by estimate, at no known cost."""
+    with pytest.raises(type(error)):
+        await at_a_price(Ending(error, text="x" * 40), bills).complete(chat(tenant="a"))
+
+    usage = Usage(input_tokens=ASKED, output_tokens=10, estimated=True)
+    guess_usd = Decimal(ASKED + 10 * 10) / 1_000_000
+    assert bills == [Bill("fake", "m", "a", usage, None, guess_usd=guess_usd)]
+
+
+async def test_counted_tokens_are_believed(bills: list[Bill]) -> None:
+    """Where a refused answer says what it cost, that is billed, as exactly as any."""
+    usage = Usage(input_tokens=3, output_tokens=2)
+    refused = ContentFiltered("fake: withheld", provider="fake", status=200)
+
+    with pytest.raises(ContentFiltered):
+        await at_a_price(Ending(refused, usage=usage), bills).complete(chat(tenant="a"))
+
+    assert bills == [Bill("fake", "m", "a", usage, EACH_USD)]
+
+
+async def test_call_that_nobody_waits_for_is_billed(bills: list[Bill]) -> None:
+    """A client that leaves while its answer is written pays for what there was."""
+    leaving = Ending(None, text="x" * 400)
+    task = asyncio.create_task(at_a_price(leaving, bills).complete(chat()))
+    await leaving.has_begun.wait()
+
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert [bill.usage for bill in bills] == [
+        Usage(input_tokens=ASKED, output_tokens=100, estimated=True)
+    ]
+
+
+async def test_answer_without_usage_has_no_cost(
+    billed: Billed, llm: FakeProvider, bills: list[Bill]
+) -> None:
+    """Tokens that the provider does not count are estimated; the cost stays unknown."""
+    llm.enqueue(Completion(output="x" * 40, model="m", provider="fake"))
+
+    completion = await billed.complete(chat())
+
+    assert completion.cost_usd is None
+    assert completion.usage == Usage(input_tokens=ASKED, output_tokens=10, estimated=True)
+    assert bills[0].guess_usd == Decimal(ASKED + 10 * 10) / 1_000_000
+
+
+def test_estimates_are_summed_apart() -> None:
+    """An estimate does not make the cost of a second's exact answers unknown."""
+    meter = UsageMeter(now=lambda: 5.0)
+    exact, guess = Usage(input_tokens=3), Usage(input_tokens=7, estimated=True)
+    meter(Bill("fake", "m", "", exact, Decimal(1)))
+    meter(Bill("fake", "m", "", guess, None))
+
+    records = {record.estimated: record for record in meter.take()}
+
+    assert (records[False].input_tokens, records[False].cost_usd) == (3, Decimal(1))
+    assert (records[True].input_tokens, records[True].cost_usd) == (7, None)

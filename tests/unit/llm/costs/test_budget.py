@@ -50,7 +50,7 @@ def make(clock: FakeClock, llm: FakeProvider, cheap: FakeProvider) -> Make:
             f"b{n}": BudgetSettings(**fields) for n, fields in enumerate(limits or ({**one},))
         }
         budgets = Budgets(settings, spend or Spend("w"), now=clock)
-        billed = Billed(llm, prices=PRICES, payers=(budgets.pay,))
+        billed = Billed(llm, name="fake", prices=PRICES, payers=(budgets.pay,))
         return Budgeted(
             billed,
             budgets=budgets,
@@ -287,7 +287,7 @@ async def test_workers_pass_a_budget_by_what_is_in_flight_at_most() -> None:
         spend, slow = Spend(name), Slow()
         settings = {"b": BudgetSettings(limit_usd=limit, action="dead_letter")}
         budgets = Budgets(settings, spend, now=clock)
-        billed = Billed(slow, prices=PRICES, payers=(budgets.pay,))
+        billed = Billed(slow, name="fake", prices=PRICES, payers=(budgets.pay,))
         budgeted = Budgeted(billed, budgets=budgets, substitute=dict[str, Any]().__getitem__)
         workers.append((spend, slow, budgeted))
     tasks: set[asyncio.Task[Completion]] = set()
@@ -333,3 +333,15 @@ def test_wrong_budget_is_refused(fields: dict[str, Any]) -> None:
     """A budget without a limit, or with a model where none is used, is a mistake."""
     with pytest.raises(ValueError, match="BudgetSettings"):
         BudgetSettings(**fields)
+
+
+async def test_tokens_that_nobody_counts_are_counted(make: Make, llm: FakeProvider) -> None:
+    """A provider that tells no usage does not get around a budget of tokens."""
+    budgeted = make(limit_tokens=15, action="dead_letter")
+    llm.enqueue(*[Completion(output="x" * 40, model="m", provider="fake")] * 3)
+
+    await budgeted.complete(chat())
+    await budgeted.complete(chat())
+
+    with pytest.raises(BudgetExceeded):
+        await budgeted.complete(chat())

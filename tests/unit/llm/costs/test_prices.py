@@ -44,8 +44,8 @@ def cost(provider: str, model: str, *, asked: str = "", **tokens: int) -> Decima
     "tokens",
     [
         {"input_tokens": 1},
-        {"input_tokens": 1234, "cache_read_tokens": 1000},
-        {"input_tokens": 300_000, "cache_read_tokens": 7},
+        {"input_tokens": 1234, "cached_input_tokens": 1000},
+        {"input_tokens": 300_000, "cached_input_tokens": 7},
     ],
     ids=str,
 )
@@ -55,7 +55,8 @@ def test_list_price_is_that_of_the_data(
     """A cost is what genai-prices itself says, with tiers and cached tokens."""
     if "embedding" not in model:
         tokens = {**tokens, "output_tokens": 77}
-    expected = genai_prices.calc_price(genai_prices.Usage(**tokens), model, **vendor).total_price
+    theirs = {name.replace("cached_input", "cache_read"): count for name, count in tokens.items()}
+    expected = genai_prices.calc_price(genai_prices.Usage(**theirs), model, **vendor).total_price
 
     assert cost(provider, model, **cast(Any, tokens)) == expected > 0
 
@@ -126,8 +127,8 @@ def test_private_price_wins() -> None:
         ({"input": 2}, {"output_tokens": 1}, None),
         ({"output": 2}, {"input_tokens": 1}, None),
         ({}, {}, Decimal(0)),
-        ({"input": 2, "cache_read": 1}, {"input_tokens": 3, "cache_read_tokens": 2}, "0.000004"),
-        ({"input": 2}, {"input_tokens": 3, "cache_read_tokens": 2}, "0.000006"),
+        ({"input": 2, "cache_read": 1}, {"input_tokens": 3, "cached_input_tokens": 2}, "0.000004"),
+        ({"input": 2}, {"input_tokens": 3, "cached_input_tokens": 2}, "0.000006"),
     ],
     ids=str,
 )

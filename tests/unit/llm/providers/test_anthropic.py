@@ -216,7 +216,7 @@ async def test_answer_is_the_text_of_all_blocks() -> None:
 
     assert completion.output == "a b"
     assert (completion.model, completion.provider) == ("claude-2030", "mine")
-    assert completion.usage == Usage(input_tokens=127, output_tokens=2, cache_read_tokens=100)
+    assert completion.usage == Usage(input_tokens=127, output_tokens=2, cached_input_tokens=100)
 
 
 @pytest.mark.parametrize(
