@@ -7,6 +7,7 @@ from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.worker import Worker
 from streamapp.streaming.broker.security import broker_credentials
 from streamapp.streaming.tables.recovery import Tables
+from streamapp.streaming.window.membership import Membership
 from streamapp.web.middleware import Middleware
 from streamapp.web.server import Web, web_options
 
@@ -47,7 +48,8 @@ def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> 
         broker_commit_livelock_soft_timeout=86_400.0,
         # All partitions paused for longer, and the client leaves the group for good.
         broker_max_poll_interval=1_000_000.0,
-        producer_request_timeout=30.0,
+        # What the client still sends after the session would be a stranger's.
+        producer_request_timeout=write_limit_s(settings),
         # Per partition, several times over: what is fetched ahead stands in memory more than once.
         # A larger record is fetched all the same.
         consumer_max_fetch_size=262_144,
@@ -56,3 +58,13 @@ def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> 
         producer_max_batch_size=262_144,
         **web_options(settings, outermost=middlewares),
     )
+
+
+def write_limit_s(settings: Settings) -> float:
+    """Return how long one write to Kafka may take, seconds: less than the session."""
+    return 0.4 * settings.session_timeout_s
+
+
+def membership(settings: Settings) -> Membership:
+    """Return the membership of a worker, which may begin a write that ends within its session."""
+    return Membership(settings.session_timeout_s - write_limit_s(settings))

@@ -5,6 +5,7 @@ from typing import Any
 
 from faust.types import TP
 
+from streamapp.bootstrap.faust_app import membership
 from streamapp.bootstrap.tracing import Untraced
 from streamapp.llm.deadline import only_waits
 from streamapp.llm.routing.routes import Routes
@@ -101,7 +102,7 @@ def build_window(
         first_from=LogProbe(settings).first_from,
         on_fatal=app.fail,
         on_gap=metrics.gap,
-        is_awake=lambda: app.watchdog.loop_lag_s < settings.session_timeout_s,
+        membership=membership(settings),
         only_waits=only_waits,
         max_in_flight=settings.max_in_flight,
         max_pending=settings.max_in_flight * PENDING_FACTOR,

@@ -169,6 +169,7 @@ class RecordHandler:
             expires_at=self._ledger.expires_at(),
             answer=answer,
             fingerprint=answered.fingerprint,
+            generation=lease.generation,
         )
         await self._ledger.write(id, entry, lease)
         steps.forget()
@@ -226,6 +227,7 @@ class RecordHandler:
                 offset=message.offset,
                 expires_at=self._ledger.expires_at(),
                 dead_letter=headers,
+                generation=lease.generation,
             )
             await self._ledger.write(id, entry, lease)
         await self._emit_dead_letter(message, lease, headers)

@@ -12,7 +12,7 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -161,6 +161,13 @@ class Stage:
         """Freeze a worker; what it had in flight may be paid again."""
         before = time.monotonic()
         worker.sigstop()
+        self.crashes.append(Crash(before, time.monotonic()))
+
+    @contextlib.contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Note a fault inside the block as one that may have what is in flight paid again."""
+        before = time.monotonic()
+        yield
         self.crashes.append(Crash(before, time.monotonic()))
 
     async def produce(self, records: Iterable[Record], *, rate_per_s: float | None = None) -> int:

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import itertools
 import re
 import struct
 import time
@@ -18,6 +19,7 @@ from tests.support.fakeanthropic import PATH, as_message, message_events
 DIMENSIONS = 8
 #: Stands in every error body, to prove that nothing of one reaches logs or dead letters.
 CANARY = "PROVIDER-BODY-CANARY"
+_ANSWERS = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Outcome:
         hang: ``headers`` or ``body``: never send the rest.
         close: ``headers`` or ``body``: cut the connection there.
         drip_s: Seconds between the bytes of the body; between the chunks of a stream.
+        unique: The default answer's text differs from call to call, as a model's does.
     """
 
     latency_s: float = 0.0
@@ -54,6 +57,7 @@ class Outcome:
     hang: str | None = None
     close: str | None = None
     drip_s: float = 0.0
+    unique: bool = False
 
     @property
     def logged_status(self) -> int:
@@ -156,7 +160,8 @@ def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
     elif schema is not None:
         text = orjson.dumps(instance_of(schema)).decode()
     else:
-        text = f"answer to: {question[:40]}"
+        number = f"{next(_ANSWERS)} " if outcome.unique else ""
+        text = f"answer {number}to: {question[:40]}"
     read = sum(len(t.split()) for t in texts_of(body))
     written = len(text.split())
     return {

@@ -20,6 +20,7 @@ from mode import Service
 from mode.services import WaitArgT, WaitResults
 
 from streamapp.streaming.app.fetched_records import FetchedRecords
+from streamapp.streaming.app.group_member import GroupMemberThread
 from streamapp.streaming.app.ordered_commits import OrderedCommits
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.
@@ -114,7 +115,7 @@ class Consumer(FastHandOver, OrderedCommits):
         await super().on_partitions_assigned(assigned, generation_id)
 
 
-class _ConsumerThread(AIOKafkaConsumerThread):
+class _ConsumerThread(GroupMemberThread):
     """Faust's thread of the client: a shorter wait, an isolation level, and a reader of our own."""
 
     def __post_init__(self) -> None:

@@ -46,9 +46,14 @@ class AppHealth:
         watchdog = app.watchdog
         # Not by the generation: the first one of a group can be 0.
         is_assigned = app.rebalancing_count > 0 and not app.rebalancing
+        member = app.membership
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
         return {
             "assigned": Check(is_assigned, "" if is_assigned else "waiting for the group"),
+            "member": Check(
+                not is_assigned or member.is_current,
+                "" if not is_assigned else f"last heartbeat {member.age_s:.1f} s ago",
+            ),
             "recovered": Check(app.is_recovered, f"{len(app.ledger)} ids in the ledger"),
             "taking": Check(app.window.is_open, f"{app.window.in_flight} in flight"),
             "broker": Check(silence_s < BROKER_SILENCE_S, f"answered {silence_s:.1f} s ago"),

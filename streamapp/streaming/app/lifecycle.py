@@ -28,6 +28,7 @@ from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs
 from streamapp.streaming.broker.wait import wait_for_broker
 from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.window import Window
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,7 @@ class StreamApp(faust.App):
     window: Window
     ledger: Ledger
     watchdog: Watchdog
+    membership: Membership
 
     def bind(
         self,
@@ -77,13 +79,12 @@ class StreamApp(faust.App):
         self.window = window
         self.ledger = ledger
         self.watchdog = watchdog
+        self.membership = window.membership
         self._drain_http_calls = http_calls
         self._preparing = preparing
         self._closing = closing
         self.is_draining = False
         self._requests_topic = settings.topic("requests")
-        self._clock = clock
-        self._closed_at = clock()
         self._stalled = StalledPartitions(clock)
         self._commit_age = CommitAge(clock)
         self._draining: asyncio.Future[bool] | None = None
@@ -191,7 +192,6 @@ class StreamApp(faust.App):
         self, sender: object, /, *args: Any, signal: Any, **kwargs: Any
     ) -> None:
         """Drain what runs, and commit it before the group goes on without us."""
-        self._closed_at = self._clock()
         await self._drain(self.settings.revoke_drain_s)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -216,6 +216,11 @@ class StreamApp(faust.App):
         if self._draining is None or self._draining.done():
             if not self.window.is_open:
                 return True
+            if self.window.is_lost:
+                # Whatever it still wrote would stand beside the answers of the next owner.
+                log.warning("window.fenced", in_flight=self.window.in_flight)
+                self.window.fence()
+                return True
             self._draining = asyncio.ensure_future(self._close_and_commit(limit_s))
         return await asyncio.shield(self._draining)
 
@@ -233,19 +238,11 @@ class StreamApp(faust.App):
     # -- while it runs
 
     async def _pulse(self) -> None:
-        """Tell the watchdog that the loop runs; notice a sleep longer than the session.
-
-        It beats on through a stop: without it the drained records' leases would be void.
-        """
+        """Tell the watchdog that the loop runs, and look after what stands still."""
         while True:
-            silence_s = self.watchdog.pulse()
-            if silence_s > self.settings.session_timeout_s and self.window.is_open:
-                log.warning("window.fenced", silence_s=round(silence_s, 2))
-                self.window.fence()
-                self._closed_at = self._clock()
+            self.watchdog.pulse()
             try:
                 self._commit_age.look(self.window.partitions, self.committed)
-                await self._reopen_after_fence()
                 await self._seek_stalled()
             except (KafkaError, ConsumerNotStarted) as error:
                 # Partitions come and go under our hands in a rebalance; the next beat sees.
@@ -256,23 +253,6 @@ class StreamApp(faust.App):
     def commit_age_s(self) -> float:
         """Seconds for which finished records have waited for a commit; 0 where none wait."""
         return self._commit_age.age_s
-
-    async def _reopen_after_fence(self) -> None:
-        """Go on where the group never noticed the sleep: no rebalance comes then."""
-        waited_s = self._clock() - self._closed_at
-        if (
-            self.window.is_open
-            or self.is_draining
-            or self.rebalancing
-            or not self.window.is_fenced
-            or waited_s < self.settings.session_timeout_s
-        ):
-            return
-        self._closed_at = self._clock()
-        generation = self.consumer_generation_id
-        await self.consumer.perform_seek()
-        if generation == self.consumer_generation_id and not self.rebalancing:
-            self._open_window()
 
     async def _seek_stalled(self) -> None:
         if not self.window.is_open or self.rebalancing or self.window.is_full:

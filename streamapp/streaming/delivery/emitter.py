@@ -33,6 +33,9 @@ REFUSALS = (
     TopicAuthorizationFailedError,
 )
 
+#: How often a record that waits to be sent looks whether this worker is a member, seconds.
+MEMBERSHIP_POLL_S = 0.1
+
 
 class Send(Protocol):
     """The ``send`` of Faust's producer.
@@ -99,6 +102,8 @@ class Emitter:
         """Send the record and return its place when the broker has it.
 
         A record that timed out may have been written all the same: it can then stand twice.
+        While it is not known whether this worker is still a member of its group, nothing is sent:
+        the record waits until that is known.
 
         Raises:
             LeaseLost: The lease ended before the record was delivered.
@@ -106,8 +111,10 @@ class Emitter:
         """
         wait_s, name = 0.1, topic.get_topic_name()
         while True:
-            if not lease.is_valid:
-                raise LeaseLost(name)
+            while not lease.is_valid:
+                if lease.is_ended:
+                    raise LeaseLost(name)
+                await self._sleep(MEMBERSHIP_POLL_S)
             try:
                 delivery = await self._send(name, key, value, partition, None, headers)
                 return await delivery

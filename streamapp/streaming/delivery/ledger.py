@@ -47,6 +47,7 @@ class LedgerEntry:
     Attributes:
         digest: Hash of the record's bytes.
         expires_at: Seconds since the epoch.
+        generation: Of the group, in which it was written; 0 where an older version wrote it.
         answer: The response record's bytes; None for a dead-lettered record.
         fingerprint: Of the one call that ``answer`` answers as it is, where equal calls may have
             it; None elsewhere.
@@ -62,12 +63,14 @@ class LedgerEntry:
     fingerprint: str | None = None
     dead_letter: dict[str, str] | None = None
     step: bytes | None = None
+    generation: int = 0
 
     def encode(self) -> bytes:
         """Return the entry as JSON; the answer stands in it as it was emitted."""
         head = (
             f'{{"digest":"{self.digest}","partition":{self.partition},'
             f'"offset":{self.offset},"expires_at":{self.expires_at:.3f},'
+            f'"generation":{self.generation},'
         )
         if self.fingerprint is not None:
             head += f'"fingerprint":"{self.fingerprint}",'
@@ -96,6 +99,7 @@ class LedgerEntry:
             fingerprint=fields.get("fingerprint"),
             dead_letter=fields.get("dead_letter"),
             step=step,
+            generation=fields.get("generation", 0),
         )
 
     def is_of(self, partition: int, offset: int) -> bool:
@@ -121,17 +125,18 @@ class _Line:
     size: int
     fingerprint: str | None
     is_step: bool
+    generation: int
 
     @classmethod
     def of(cls, entry: LedgerEntry, size: int) -> "_Line":
-        size += ENTRY_BYTES
         return cls(
             entry.partition,
             entry.offset,
             entry.expires_at,
-            size,
+            size + ENTRY_BYTES,
             entry.fingerprint,
             entry.step is not None,
+            entry.generation,
         )
 
 
@@ -250,11 +255,19 @@ class Ledger:
         log.info("ledger.rebuilt", ids=len(self._lines), let_go=len(gone), bytes=self._bytes)
 
     def absorb(self, key: bytes | None, value: bytes | None) -> None:
-        """Take an entry from the changelog, within the bound of bytes; a later one replaces it."""
+        """Take an entry from the changelog, within the bound of bytes; a later one replaces it.
+
+        What a worker wrote that its group had given up does not replace what its partition's next
+        owner wrote: only the latter was emitted. Generations begin anew where a group was deleted,
+        so that an entry whose time was over gives way to any.
+        """
         line = None if key is None or value is None else self._line_of(key, value)
         if key is None or value is None or line is None:
             return
         if line.expires_at <= self._now() and not self._is_held(line):
+            return
+        known, written_at = self._lines.get(key), line.expires_at - self._ttl_s
+        if known and known.generation > line.generation and known.expires_at > written_at:
             return
         self._store()[key] = value
         self._add(key, line)

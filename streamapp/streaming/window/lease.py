@@ -1,27 +1,35 @@
 """The right to write a record's outcome: it ends with the generation that took the record."""
 
-from collections.abc import Callable
+from streamapp.streaming.window.membership import Membership
 
 
 class Lease:
     """A generation's right to write; every task holds the lease it was started under.
 
+    It is valid, or not known to be valid while no heartbeat comes through, or ended for good.
+
     Args:
         generation: The group's generation.
-        is_awake: False once this process slept so long that the group may have gone on.
+        membership: Of this worker.
     """
 
-    __slots__ = ("_is_awake", "_is_ended", "generation")
+    __slots__ = ("_is_ended", "_losses", "_membership", "generation")
 
-    def __init__(self, generation: int, is_awake: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, generation: int, membership: Membership | None = None) -> None:
         self.generation = generation
-        self._is_awake = is_awake
+        self._membership = membership or Membership()
+        self._losses = self._membership.losses
         self._is_ended = False
 
     @property
     def is_valid(self) -> bool:
-        """Whether outcomes may be written now."""
-        return not self._is_ended and self._is_awake()
+        """Whether a write may begin now."""
+        return not self.is_ended and self._membership.is_current
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether no write may begin any more."""
+        return self._is_ended or self._membership.losses != self._losses
 
     def end(self) -> None:
         """Take the right away for good."""

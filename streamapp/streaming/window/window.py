@@ -36,6 +36,7 @@ from faust.types import TP
 
 from streamapp.errors import LeaseLost
 from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import PartitionState, Verdict
 from streamapp.streaming.window.schedule import Schedule
 from streamapp.streaming.window.taken_record import Event, Message, TakenRecord
@@ -69,11 +70,14 @@ class Window:
             a record, read past Faust; None where it cannot be told now.
         on_fatal: Called with the exception of ``run``; the record stays unacked.
         on_gap: Called with the partition at each gap seen.
-        is_awake: Whether this process did not sleep through its session.
+        membership: Of this worker in its group; decides who may write.
         only_waits: Whether what runs in a context can be given back at no cost.
         max_in_flight: Upper bound of running records.
         max_pending: Upper bound of running and waiting records together.
         ordering: ``key``, ``partition`` or ``none``.
+
+    Attributes:
+        membership: As given.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class Window:
         first_from: Callable[[TP, int], Awaitable[int | None]],
         on_fatal: Callable[[BaseException], None],
         on_gap: Callable[[TP], None] = lambda tp: None,
-        is_awake: Callable[[], bool] = lambda: True,
+        membership: Membership | None = None,
         only_waits: Callable[[Context], bool] = lambda context: False,
         max_in_flight: int,
         max_pending: int,
@@ -95,14 +99,13 @@ class Window:
         self._first_from = first_from
         self._on_fatal = on_fatal
         self._on_gap = on_gap
-        self._is_awake = is_awake
+        self.membership = membership or Membership()
         self._only_waits = only_waits
         self._max_pending = max_pending
         self._low_water = max_pending - max(1, max_pending // 8)
         self._ordering = ordering
         self._lease = Lease(-1)
         self._is_open = False
-        self._is_fenced = False
         self._partitions: dict[TP, PartitionState] = {}
         self._delivered: dict[TP, set[int]] = {}
         self._schedule = Schedule(max_in_flight)
@@ -115,9 +118,9 @@ class Window:
         return self._is_open
 
     @property
-    def is_fenced(self) -> bool:
-        """Whether ``fence`` closed it, and not ``close``."""
-        return self._is_fenced
+    def is_lost(self) -> bool:
+        """Whether the group does not know the member any more that took the records."""
+        return self._lease.is_ended
 
     @property
     def in_flight(self) -> int:
@@ -157,10 +160,9 @@ class Window:
             for tp, offsets in self._delivered.items()
             if (kept := {offset for offset in offsets if offset >= positions.get(tp, 0)})
         }
-        self._lease = Lease(generation, self._is_awake)
+        self._lease = Lease(generation, self.membership)
         self._partitions = {tp: PartitionState(tp, expected) for tp, expected in positions.items()}
         self._is_open = True
-        self._is_fenced = False
 
     async def close(self, drain_s: float) -> tuple[dict[TP, int], int]:
         """Take nothing more, finish what was begun, give the rest back.
@@ -169,8 +171,8 @@ class Window:
             drain_s: Longest wait for records to finish, seconds; what is left is cancelled.
 
         Returns:
-            The next offset to commit of each partition that finished anything, and how many
-            records were cancelled.
+            The next offset to commit of each partition that finished anything, none where the
+            group went on without this worker; and how many records were cancelled.
         """
         self._is_open = False
         self._give_back()
@@ -179,14 +181,14 @@ class Window:
         end = loop.time() + drain_s
         turn_end = loop.time() + min(TURN_S, drain_s / 2)
         gone: list[asyncio.Task[None]] = []
-        while self._tasks and (left_s := end - loop.time()) > 0:
+        while self._tasks and not self.is_lost and (left_s := end - loop.time()) > 0:
             await asyncio.wait(list(self._tasks), timeout=min(left_s, _POLL_INTERVAL_S))
             if loop.time() >= turn_end:
                 gone += self._cancel_waiting()
         finished = {
             tp: partition.acked
             for tp, partition in self._partitions.items()
-            if partition.acked is not None
+            if partition.acked is not None and not self.is_lost
         }
         cut = list(self._tasks)
         self._discard()
@@ -197,7 +199,6 @@ class Window:
     def fence(self) -> None:
         """Close at once and write nothing more: this worker may have lost its generation."""
         self._discard()
-        self._is_fenced = True
 
     async def take(self, event: Event) -> bool:
         """Take the record once there is room, or drop it.
@@ -207,7 +208,8 @@ class Window:
             partition is not ours, or the offset is not the expected one. Whatever is dropped
             unfinished is fetched again.
         """
-        while self.is_full and self._is_open:
+        # What is taken while membership is not known may be another worker's by now.
+        while self._is_open and (self.is_full or not self._lease.is_valid):
             self._changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(FULL_POLL_S):
@@ -266,7 +268,7 @@ class Window:
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if isinstance(error, LeaseLost):
-            return  # the process slept, and is about to be fenced
+            return  # the group went on without this worker, which is about to be fenced
         if error is not None:
             self._on_fatal(error)
             return

@@ -38,6 +38,7 @@ PRIVATE = {
     "_commit_offsets": ("faust.transport.consumer:Consumer", "method"),
     "_committed_offset": ("faust.transport.consumer:Consumer", "set"),
     "_consumer": ("faust.app.base:App", "set"),
+    "_coordinator": ("aiokafka:AIOKafkaConsumer", "set"),
     "_create_directories": ("faust.app.base:App", "called"),
     "_create_fetch_waiter": ("aiokafka.consumer.fetcher:Fetcher", "method"),
     "_create_worker_consumer": (
@@ -72,6 +73,7 @@ PRIVATE = {
     "_redirect_stdouts": ("mode.worker:Worker", "method"),
     "_runner": ("faust.web.drivers.aiohttp:Web", "set"),
     "_seek": ("faust.transport.consumer:Consumer", "called"),
+    "_send_req": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "called"),
     "_set_current_event": ("faust.streams:Stream", "method"),
     "_setup_logging": ("mode.worker:Worker", "called"),
     "_subscriptions": ("aiokafka.consumer.fetcher:Fetcher", "set"),
@@ -92,7 +94,7 @@ UNPROMISED = {
     "on_changelog_event": ("faust.tables.base:Collection", "called"),
     "on_rebalance_end": ("faust.app.base:App", "called"),
     "on_recovery_completed": ("faust.tables.base:Collection", "called"),
-    "perform_seek": ("faust.transport.consumer:Consumer", "method"),
+    "reset_generation": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "called"),
     "set_persisted_offset": ("faust.stores.rocksdb:Store", "method"),
     "wait_first": ("mode.services:Service", "called"),
 }

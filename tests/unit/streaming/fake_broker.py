@@ -10,6 +10,7 @@ from faust.types import TP
 
 from streamapp.errors import LeaseLost
 from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.window import Window
 
 
@@ -62,7 +63,7 @@ class FakeBroker:
     generation: int = 0
     gaps: int = 0
     fatal: list[BaseException] = field(default_factory=list)
-    is_awake: bool = True
+    membership: Membership = field(default_factory=Membership)
     only_waits: Callable[[Context], bool] = lambda context: False
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class FakeBroker:
             first_from=self._first_from,
             on_fatal=self.fatal.append,
             on_gap=self._count_gap,
-            is_awake=lambda: self.is_awake,
+            membership=self.membership,
             only_waits=self.only_waits,
             max_in_flight=self.max_in_flight,
             max_pending=self.max_pending,

@@ -7,10 +7,12 @@ from typing import Any, cast
 
 from faust.types import TP
 
+from streamapp.errors import LeaseLost
 from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.taken_record import Event
 from streamapp.streaming.window.window import Window
 from tests.support.virtual_time import VirtualLoop, virtual_clock
@@ -76,6 +78,7 @@ class Member:
         leases: The lease of each record that was begun, by its offset.
         steps: What the app closed at its end, in order.
         ended: Exit codes that the watchdog ended the process with.
+        is_heard: Whether the group takes its heartbeats.
     """
 
     def __init__(self, directory: Path, **settings: Any) -> None:
@@ -86,15 +89,18 @@ class Member:
         self.leases: dict[int, Lease] = {}
         self.steps: list[str] = []
         self.ended: list[int] = []
+        self.is_heard = True
+        self._beating: asyncio.Future[None] | None = None
         self.app = StreamApp("test", store="memory://", datadir=directory, stream_wait_empty=False)
         self.app.consumer = cast(Any, self.consumer)
         self.watchdog = Watchdog(lambda: True, clock=virtual_clock, end=self.ended.append)
+        self.membership = Membership(self.settings.session_timeout_s, clock=virtual_clock)
         self.window = Window(
             self._run,
             seek=self.consumer.seek,
             first_from=self._first_from,
             on_fatal=self.app.fail,
-            is_awake=lambda: self.watchdog.loop_lag_s < self.settings.session_timeout_s,
+            membership=self.membership,
             max_in_flight=4,
             max_pending=4,
         )
@@ -114,6 +120,8 @@ class Member:
         self.consumer.assigned = set(tps)
         self.app.consumer_generation_id = generation
         self.app.on_rebalance_end()
+        if self._beating is None:
+            self._beating = asyncio.ensure_future(self._beat())
         await asyncio.sleep(0)
 
     async def deliver(self, offset: int, *, runs_s: float) -> bool:
@@ -124,17 +132,32 @@ class Member:
         await settle()
         return taken
 
+    def heartbeat(self) -> None:
+        """Have the group take a heartbeat sent now, and those to come."""
+        self.is_heard = True
+        self.membership.note(virtual_clock())
+
     def freeze(self, seconds: float) -> None:
-        """Stop the process for that long."""
+        """Stop the process for that long; no heartbeat comes through after it."""
+        self.is_heard = False
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         loop.freeze(seconds)
+
+    async def _beat(self) -> None:
+        while True:
+            if self.is_heard:
+                self.membership.note(virtual_clock())
+            await asyncio.sleep(1)
 
     async def _run(self, event: Event, lease: Lease) -> None:
         offset = event.message.offset
         self.leases[offset] = lease
         await asyncio.sleep(float(event.message.value or 0))
-        assert lease.is_valid, "it would write what it may not"
+        while not lease.is_valid:  # as the emitter does
+            if lease.is_ended:
+                raise LeaseLost
+            await asyncio.sleep(0.1)
         self.finished.append(offset)
 
     async def _first_from(self, tp: TP, offset: int) -> int | None:

@@ -129,7 +129,6 @@ def test_pulse_does_not_reopen_what_a_revoke_closed(play: Play) -> None:
         await asyncio.sleep(10 * member.settings.session_timeout_s)
 
         assert not member.window.is_open
-        assert member.consumer.told("perform_seek") == []
 
     play(scene)
 
@@ -275,109 +274,84 @@ def test_failure_writes_nothing_more_and_ends(play: Play) -> None:
 # -- fence
 
 
-def test_sleep_longer_than_the_session_closes_the_window(play: Play) -> None:
-    """A process that was stopped may have lost its partitions: it writes and commits nothing."""
+def test_revoke_of_a_lost_member_drains_nothing(play: Play) -> None:
+    """The group went on without this worker: what runs writes and commits nothing, at once."""
 
     async def scene(member: Member) -> None:
         await member.assign(T0)
-        await member.deliver(0, runs_s=3)
-        await asyncio.sleep(1)
+        await member.deliver(0, runs_s=0)
+        await member.deliver(1, runs_s=3)
+        before = virtual_clock()
 
-        member.freeze(member.settings.session_timeout_s + 1)
-        await asyncio.sleep(1)
+        member.membership.lose()
+        await member.app._on_partitions_revoked({T0})
 
         assert not member.window.is_open
-        assert member.window.is_fenced
-        assert not member.leases[0].is_valid
-        assert member.finished == []
+        assert not member.leases[1].is_valid
+        assert virtual_clock() == before
+        await asyncio.sleep(5)
+        assert member.finished == [0]
         assert member.consumer.told("commit") == []
 
     play(scene)
 
 
-def test_sleep_within_the_session_changes_nothing(play: Play) -> None:
-    """The group has not gone on: what runs goes on."""
+def test_stop_of_a_lost_member_drains_nothing(play: Play) -> None:
+    """Also a stop writes nothing more once the group has gone on."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=3)
+
+        member.membership.lose()
+        await member.app.on_stop()
+
+        assert (member.finished, member.consumer.told("commit")) == ([], [])
+
+    play(scene)
+
+
+def test_sleep_longer_than_the_session_holds_every_write(play: Play) -> None:
+    """A process that was stopped writes once the group took a heartbeat of it, and then all."""
 
     async def scene(member: Member) -> None:
         await member.assign(T0)
         await member.deliver(0, runs_s=3)
         await asyncio.sleep(1)
 
-        member.freeze(member.settings.session_timeout_s - 1)
-        await asyncio.sleep(1)
+        member.freeze(member.settings.session_timeout_s + 1)
+        await asyncio.sleep(5)
+        assert member.finished == []
+        assert not member.leases[0].is_ended
 
-        assert member.window.is_open
+        member.heartbeat()
+        await asyncio.sleep(1)
         assert member.finished == [0]
+        assert member.window.is_open
 
     play(scene)
 
 
-# -- reopen
-
-
-def test_window_reopens_where_the_group_noticed_no_sleep(play: Play) -> None:
-    """No rebalance within a session: it goes on, from the committed offsets."""
+def test_sleep_after_which_the_group_knows_no_member_is_fenced(play: Play) -> None:
+    """What waited through the sleep is never written, and the window opens with the next join."""
 
     async def scene(member: Member) -> None:
-        member.consumer._committed_offset = {T0: 4}
-        await member.assign(T0, generation=2)
-        await member.deliver(4, runs_s=3)
+        await member.assign(T0)
+        await member.deliver(0, runs_s=3)
         member.freeze(member.settings.session_timeout_s + 1)
-        await asyncio.sleep(member.settings.session_timeout_s - 1)
-        assert not member.window.is_open
+        await asyncio.sleep(1)
 
+        member.membership.lose()
+        await member.app._on_partitions_revoked({T0})
+        member.heartbeat()
+        await member.assign(T0, generation=5)
+        await asyncio.sleep(5)
+
+        assert member.finished == []
+        assert await member.deliver(0, runs_s=1)
+        assert member.leases[0].generation == 5
         await asyncio.sleep(2)
-
-        assert member.window.is_open
-        assert member.window.partitions[T0].expected == 4
-        assert member.consumer.told("perform_seek") == [()]
-        assert await member.deliver(4, runs_s=0)
-        assert member.finished == [4]
-
-    play(scene)
-
-
-@pytest.mark.parametrize("when", ["before", "while it seeks", "of another generation"])
-def test_rebalance_keeps_a_fenced_window_closed(play: Play, when: str) -> None:
-    """Where the group noticed, the rebalance's end opens the window and nothing before."""
-
-    async def scene(member: Member) -> None:
-        await member.assign(T0)
-        member.freeze(member.settings.session_timeout_s + 1)
-        await asyncio.sleep(1)
-
-        def next_generation() -> None:
-            member.app.consumer_generation_id += 1
-
-        if when == "before":
-            member.app.on_rebalance_start()
-        elif when == "while it seeks":
-            member.consumer.during_seek = member.app.on_rebalance_start
-        else:
-            member.consumer.during_seek = next_generation
-        await asyncio.sleep(member.settings.session_timeout_s)
-        assert not member.window.is_open
-        assert len(member.consumer.told("perform_seek")) == (when != "before")
-
-        await member.assign(T0, generation=9)
-        assert member.window.is_open
-
-    play(scene)
-
-
-def test_fenced_window_stays_closed_in_a_drain(play: Play) -> None:
-    """A worker that stops does not begin again."""
-
-    async def scene(member: Member) -> None:
-        await member.assign(T0)
-        member.freeze(member.settings.session_timeout_s + 1)
-        await asyncio.sleep(1)
-        member.app.is_draining = True
-
-        await asyncio.sleep(3 * member.settings.session_timeout_s)
-
-        assert not member.window.is_open
-        assert member.consumer.told("perform_seek") == []
+        assert member.finished == [0]
 
     play(scene)
 

@@ -10,6 +10,7 @@ from faust.exceptions import ProducerSendError
 from streamapp.errors import DeliveryFailed, LeaseLost
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.membership import Membership
 
 
 class FakeTopic:
@@ -94,6 +95,39 @@ async def test_lost_lease_writes_nothing() -> None:
     """A worker whose generation ended does not write."""
     topic, lease = FakeTopic(), Lease(1)
     lease.end()
+
+    with pytest.raises(LeaseLost):
+        await emit(topic, lease, Waits())
+
+    assert topic.delivered == []
+
+
+async def test_record_waits_while_membership_is_not_known() -> None:
+    """A worker that hears nothing of its group sends nothing; a heartbeat lets the record go."""
+    now = [0.0]
+    membership = Membership(6, clock=lambda: now[0])
+    topic, lease = FakeTopic(), Lease(1, membership)
+    now[0] = 7.0
+
+    async def sleep(wait_s: float) -> None:
+        assert topic.delivered == []
+        now[0] += wait_s
+        if now[0] > 20:
+            membership.note(now[0])
+
+    emitter = Emitter(topic.send, sleep=sleep)
+    await emitter.emit(topic, lease, key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+
+    assert len(topic.delivered) == 1
+    assert now[0] > 20
+
+
+async def test_member_that_the_group_forgot_sends_nothing() -> None:
+    """A heartbeat in a later generation gives no right to an older lease."""
+    membership = Membership()
+    topic, lease = FakeTopic(), Lease(1, membership)
+    membership.lose()
+    membership.note(membership.now())
 
     with pytest.raises(LeaseLost):
         await emit(topic, lease, Waits())

@@ -204,3 +204,38 @@ async def test_fingerprints_leave_with_their_entries() -> None:
     known = [name for name in ("f00", "f01", "f02", "f03") if fixture.ledger.answer_to(name)]
     assert known == ["f02", "f03"]
     assert len(fixture.ledger) == 2
+
+
+def entry_of(generation: int, answer: bytes, expires_at: float) -> bytes:
+    return LedgerEntry(digest(b"record"), 0, 7, expires_at, answer, generation=generation).encode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [((3, 60), (2, 61), "before"), ((3, 60), (4, 61), "after"), ((0, 60), (2, 61), "after")],
+    ids=["ended", "next", "older version's"],
+)
+def test_entry_of_an_ended_generation_replaces_none(
+    before: tuple[int, float], after: tuple[int, float], kept: str
+) -> None:
+    """What a cut-off worker's request brought late is not what its id was answered."""
+    fixture = Fixture()
+
+    fixture.ledger.absorb(b"r-1", entry_of(before[0], b'"before"', before[1]))
+    fixture.ledger.absorb(b"r-1", entry_of(after[0], b'"after"', after[1]))
+
+    found = fixture.ledger.lookup("r-1")
+    assert found is not None
+    assert found.answer == f'"{kept}"'.encode()
+
+
+def test_group_that_began_anew_replaces_what_was_past_its_time() -> None:
+    """Generations count from 1 again where the group was deleted: old entries do not block."""
+    fixture = Fixture()
+    fixture.ledger.absorb(b"r-1", entry_of(9, b'"old"', 60))
+
+    fixture.ledger.absorb(b"r-1", entry_of(1, b'"new"', 130))
+
+    found = fixture.ledger.lookup("r-1")
+    assert found is not None
+    assert found.answer == b'"new"'

@@ -2,6 +2,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from faust.types import TP
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
 from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.taken_record import Event
 from streamapp.streaming.window.window import CANCEL_S
 from tests.support.virtual_time import run_virtually, virtual_clock
@@ -291,15 +293,53 @@ async def test_fence_stops_every_write_at_once(broker: FakeBroker) -> None:
     assert (broker.finished, broker.running, broker.window.in_flight) == ([], [], 0)
 
 
-async def test_worker_that_slept_writes_nothing_before_its_fence(broker: FakeBroker) -> None:
-    """A record that finishes right after a long sleep is neither written, acked nor fatal."""
+async def test_lost_member_writes_nothing_before_its_fence(broker: FakeBroker) -> None:
+    """A record that finishes once the group lost its worker is not written, acked or fatal."""
     await broker.deliver(T0)
     await settle()
 
-    broker.is_awake = False
+    broker.membership.lose()
     await broker.finish(0)
 
     assert (broker.finished, broker.acks, broker.fatal) == ([], [], [])
+
+
+def test_drain_of_a_lost_member_ends_and_commits_nothing() -> None:
+    """What finished before is the next owner's to commit, and no time is spent on the rest."""
+
+    async def main() -> tuple[Any, float]:
+        broker = FakeBroker({T0: log("a", "b", "c")})
+        broker.assign()
+        for _ in range(3):
+            await broker.deliver(T0)
+        await settle()
+        await broker.finish(0)
+        closing = asyncio.ensure_future(broker.window.close(10))
+        await asyncio.sleep(1)
+        broker.membership.lose()
+        return await closing, virtual_clock()
+
+    (finished, cut), ended_s = run_virtually(main())
+
+    assert (finished, cut) == ({}, 2)
+    assert ended_s < 2
+
+
+def test_nothing_is_taken_while_membership_is_not_known() -> None:
+    """A record is taken once a heartbeat came through again: until then it may be another's."""
+
+    async def main() -> tuple[bool, bool]:
+        membership = Membership(6, clock=virtual_clock)
+        broker = FakeBroker({T0: log("a", "b")}, membership=membership)
+        broker.assign()
+        await asyncio.sleep(7)
+        taking = asyncio.ensure_future(broker.deliver(T0))
+        await asyncio.sleep(1)
+        waited = not taking.done()
+        membership.note(virtual_clock())
+        return waited, await taking
+
+    assert run_virtually(main()) == (True, True)
 
 
 async def test_redelivered_record_is_dropped(broker: FakeBroker) -> None:

@@ -1,0 +1,65 @@
+"""The worker's membership in its group, as far as its client can know it.
+
+A worker that the group has given up hears of it late, or not at all while its line is cut. Its
+own clock tells in time: the group keeps a member for a session after its last heartbeat, so
+whoever writes within that time, counted from the heartbeat's sending, writes as a member.
+"""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+
+
+def boot_time_s() -> float:
+    """Return seconds of a clock that nothing sets and that also runs while the machine sleeps."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    # Of macOS; that of Python's own monotonic clock stops while the machine sleeps.
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+class Membership:
+    """The age of the last successful heartbeat, noted in the client's thread and read in any.
+
+    Args:
+        limit_s: How long a heartbeat gives the right to begin a write, seconds: the session
+            without the time that a write may take.
+        clock: Seconds, also of a machine that sleeps.
+
+    Attributes:
+        losses: How often the group did not know this member any more.
+    """
+
+    __slots__ = ("_clock", "_heard_at", "_limit_s", "losses")
+
+    def __init__(
+        self, limit_s: float = math.inf, *, clock: Callable[[], float] = boot_time_s
+    ) -> None:
+        self._limit_s = limit_s
+        self._clock = clock
+        self._heard_at = clock()
+        self.losses = 0
+
+    def now(self) -> float:
+        """Return the time that ``note`` is told, seconds."""
+        return self._clock()
+
+    def note(self, sent_at: float) -> None:
+        """Note that the group took what was sent at that time for a member's."""
+        self._heard_at = max(self._heard_at, sent_at)
+
+    def lose(self) -> None:
+        """Note that the group does not know this member: no older right to write comes back."""
+        self.losses += 1
+        self._heard_at = -math.inf
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last heartbeat that the group took was sent."""
+        return self._clock() - self._heard_at
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this worker is a member for as long as a write may take."""
+        return self.age_s < self._limit_s
