@@ -24,6 +24,7 @@ from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.tables.changelog_reader import ChangelogReader
 from streamapp.streaming.tables.ledger_recovery import LedgerRecovery
+from streamapp.streaming.window.partition_state import SpanBounds
 from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
 
@@ -102,7 +103,10 @@ def build_window(
         first_from=LogProbe(settings).first_from,
         on_fatal=app.fail,
         on_gap=metrics.gap,
+        on_hold=lambda tp: app.flow.hold(tp),
         membership=membership(settings),
+        # Far below the ledger's time: whatever a crash repeats is then still remembered.
+        bounds=SpanBounds(age_s=settings.ledger_ttl_s / 4),
         only_waits=only_waits,
         max_in_flight=settings.max_in_flight,
         max_pending=settings.max_in_flight * PENDING_FACTOR,

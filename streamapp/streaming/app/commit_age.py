@@ -36,7 +36,7 @@ class CommitAge:
         uncommitted = {
             tp: committed(tp)
             for tp, partition in partitions.items()
-            if partition.acked is not None and (committed(tp) or 0) < partition.acked
+            if partition.next_commit is not None and (committed(tp) or 0) < partition.next_commit
         }
         if uncommitted != self._uncommitted:
             self._committed_at = self._clock()

@@ -2,16 +2,35 @@
 
 Faust does not tell when the group last heard of this worker, and the app's own loop cannot know:
 it runs on while the line is cut. So the answers of the group's coordinator are looked at where
-they arrive.
+they arrive. Nor does it carry the metadata of commits, which tells what is finished behind the
+offset.
 """
 
+from collections.abc import Mapping
 from typing import Any, cast
 
+import structlog
+from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    InvalidCommitOffsetSizeError,
+    OffsetMetadataTooLargeError,
+)
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers.aiokafka import (
+    AIOKafkaConsumerThread,
+    ensure_aiokafka_TP,
+)
+from faust.types import TP
 
 from streamapp.streaming.window.membership import Membership
+from streamapp.streaming.window.partition_state import Progress
+
+log = structlog.get_logger(__name__)
 
 #: What the coordinator answers to a heartbeat of a member: no error, and "a rebalance is going
 #: on". Source: Kafka protocol guide, "Error codes".
@@ -19,7 +38,18 @@ NO_ERROR, REBALANCE_IN_PROGRESS = 0, 27
 
 
 class GroupMemberThread(AIOKafkaConsumerThread):
-    """Faust's thread of the client, which tells the app's `Membership` what the group answers."""
+    """Faust's thread of the client: what it is told by the group, and what it commits there.
+
+    Attributes:
+        committed: What the group has of each partition, as of the last seek or commit.
+    """
+
+    committed: Mapping[TP, Progress]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.committed = {}
+        self._takes_metadata = True
 
     async def on_start(self) -> None:
         """Start the client; it joins no group before it is subscribed."""
@@ -27,6 +57,63 @@ class GroupMemberThread(AIOKafkaConsumerThread):
         coordinator = self._ensure_consumer()._coordinator
         if isinstance(coordinator, GroupCoordinator):
             note_membership(coordinator, cast(Any, self.app).membership)
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek to what is committed, and keep its metadata; one request for all partitions."""
+        return await self.call_thread(self._seek_to_committed, self._ensure_consumer())  # type: ignore[no-any-return]  # as Faust's
+
+    async def _seek_to_committed(self, client: AIOKafkaClient) -> Mapping[TP, int | None]:
+        found = await client._coordinator.fetch_committed_offsets(list(client.assignment()))
+        committed = {
+            ensure_TP(tp): Progress(each.offset, each.metadata or "")
+            for tp, each in found.items()
+            if each.offset >= 0
+        }
+        self.committed = committed
+        offsets: dict[TP, int | None] = {}
+        for tp in map(ensure_TP, client.assignment()):
+            offsets[tp] = committed[tp].offset if tp in committed else None
+            if offset := offsets[tp]:
+                client.seek(ensure_aiokafka_TP(tp), offset)
+        return offsets
+
+    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
+        """Commit; return whether the group took it.
+
+        Raises:
+            KafkaError: The client may not commit, or not to this group.
+        """
+        return await self.call_thread(self._commit_progress, progress)  # type: ignore[no-any-return]  # as Faust's
+
+    async def _commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
+        client = self._ensure_consumer()
+        if client._coordinator.generation < 0:
+            # An empty group would take it from anyone, also from a member that it gave up.
+            return False
+        if not self._takes_metadata:
+            progress = {tp: Progress(each.offset) for tp, each in progress.items()}
+        try:
+            await client.commit(
+                {
+                    ensure_aiokafka_TP(tp): OffsetAndMetadata(each.offset, each.finished)
+                    for tp, each in progress.items()
+                }
+            )
+        except (OffsetMetadataTooLargeError, InvalidCommitOffsetSizeError):
+            if not self._takes_metadata:
+                raise
+            self._takes_metadata = False
+            log.warning(
+                "commit.without_metadata",
+                hint="set the broker's offset.metadata.max.bytes to 4096: without it more is"
+                " answered again after a crash",
+            )
+            return await self._commit_progress(progress)
+        except (CommitFailedError, IllegalStateError) as error:
+            log.info("commit.refused", error=type(error).__name__)
+            return False
+        self.committed = {**self.committed, **progress}
+        return True
 
 
 def note_membership(coordinator: GroupCoordinator, membership: Membership) -> None:

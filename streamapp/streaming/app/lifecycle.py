@@ -22,7 +22,7 @@ from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.app.commit_age import CommitAge
 from streamapp.streaming.app.consumer import Consumer
 from streamapp.streaming.app.fetched_records import unreadable_lines
-from streamapp.streaming.app.stalled_partitions import StalledPartitions
+from streamapp.streaming.app.partition_flow import PartitionFlow
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs
@@ -85,7 +85,7 @@ class StreamApp(faust.App):
         self._closing = closing
         self.is_draining = False
         self._requests_topic = settings.topic("requests")
-        self._stalled = StalledPartitions(clock)
+        self.flow = PartitionFlow(window, lambda: self._kafka, clock)
         self._commit_age = CommitAge(clock)
         self._draining: asyncio.Future[bool] | None = None
         self.on_partitions_revoked.connect(self._close_window)
@@ -127,7 +127,7 @@ class StreamApp(faust.App):
     # -- what Faust knows and does not say
 
     def _new_consumer(self) -> Consumer:
-        return Consumer(
+        consumer = Consumer(
             self.transport,
             callback=self.topics.on_message,
             loop=self.loop,
@@ -135,6 +135,8 @@ class StreamApp(faust.App):
             on_partitions_assigned=self._on_partitions_assigned,
             beacon=self.beacon,
         )
+        consumer.progress = self.window.progress
+        return consumer
 
     @property
     def _kafka(self) -> Consumer:
@@ -184,8 +186,9 @@ class StreamApp(faust.App):
         # With nothing committed from the log's beginning; where that is not 0, the missing
         # start is a hole as any other.
         positions = {tp: self.committed(tp) or 0 for tp in assigned}
-        self._stalled.clear()
-        self.window.open(self.consumer_generation_id, positions)
+        self.flow.clear()
+        finished = {tp: self._kafka.finished(tp, at) for tp, at in positions.items()}
+        self.window.open(self.consumer_generation_id, positions, finished)
         log.info("window.opened", generation=self.consumer_generation_id, partitions=len(positions))
 
     async def _close_window(
@@ -231,8 +234,7 @@ class StreamApp(faust.App):
         if cut:
             log.warning("window.drain_cut", records=cut, limit_s=limit_s)
         if finished:
-            # Faust has just forgotten the acks it had not committed; the window has not.
-            await self._kafka._commit_offsets(finished)
+            await self._kafka.commit_progress(finished)
         return not cut
 
     # -- while it runs
@@ -243,7 +245,10 @@ class StreamApp(faust.App):
             self.watchdog.pulse()
             try:
                 self._commit_age.look(self.window.partitions, self.committed)
-                await self._seek_stalled()
+                if self.window.is_open and not self.rebalancing:
+                    await self.flow.look(is_moving=not self.window.is_full)
+                else:
+                    self.flow.clear()
             except (KafkaError, ConsumerNotStarted) as error:
                 # Partitions come and go under our hands in a rebalance; the next beat sees.
                 log.debug("pulse.skipped", error=type(error).__name__)
@@ -254,17 +259,10 @@ class StreamApp(faust.App):
         """Seconds for which finished records have waited for a commit; 0 where none wait."""
         return self._commit_age.age_s
 
-    async def _seek_stalled(self) -> None:
-        if not self.window.is_open or self.rebalancing or self.window.is_full:
-            self._stalled.clear()
-            return
-        for tp, partition in self.window.partitions.items():
-            hole_end = self._kafka.hole_at_end(tp, partition.expected)
-            if hole_end is not None and not len(partition):
-                partition.pass_hole(hole_end)
-        for tp, offset in self._stalled.due(self.window.partitions, self.consumer.highwater):
-            log.info("window.stall_sought", partition=tp.partition, offset=offset)
-            await self.consumer.seek(tp, offset)
+    @property
+    def oldest_uncommitted_s(self) -> float:
+        """Seconds since the oldest record was taken that is not finished, or not committed."""
+        return max(self.window.oldest_age_s, self.commit_age_s)
 
     # -- end
 

@@ -1,27 +1,72 @@
-"""Ordered commits: the offset after the last ack, whatever Faust takes for a hole.
+"""Commits of the window's own progress, whatever Faust takes for acked.
 
-Where the offsets that Faust hands over jump, it notes a hole, and once two acks reach into that
-it counts all of it as acked. But most jumps are its own: it forgets how far it has read at each
-seek, while records fetched before are still on their way. So it would commit past unfinished
-records, and a crash would lose them. The window acks in delivery order, and passes holes only
-when the log has told it so: its last ack says all.
+Faust commits by acks. Where the offsets that it hands over jump, it notes a hole, and once two
+acks reach into that it counts all of it as acked; but most jumps are its own, so that it would
+commit past unfinished records. And it notes an offset as committed also where the commit failed.
+The window knows what is finished, in order and behind: that is committed, the latter in the
+commit's metadata.
 """
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
 
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TP
 
+from streamapp.streaming.window.finished_offsets import decode
+from streamapp.streaming.window.partition_state import Progress
+
+
+class CommittingThread(Protocol):
+    """What is asked of the client's thread."""
+
+    committed: Mapping[TP, Progress]
+
+    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
+        """Commit; return whether the group took it."""
+        ...
+
 
 class OrderedCommits(AIOKafkaConsumer):
-    """Faust's consumer, for acks that come in delivery order."""
+    """Faust's consumer, which commits what the window says.
 
-    def _new_offset(self, tp: TP) -> int | None:
-        acked = self._acked[tp]
-        if not acked:
-            return None
-        offset = max(acked) + 1
-        acked.clear()
-        self._acked_index[tp].clear()
-        return offset
+    Attributes:
+        progress: Returns what there is to commit of each partition.
+    """
+
+    progress: Callable[[], Mapping[TP, Progress]] = staticmethod(dict)
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what the window finished since the last commit."""
+        state = self.app.sensors.on_commit_initiated(self)
+        did_commit = await self.commit_progress(self.progress())
+        self.app.sensors.on_commit_completed(self, state)
+        return did_commit
+
+    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
+        """Commit of assigned partitions what is not committed yet; return whether it was taken."""
+        thread, assigned = self._committing, self.assignment()
+        due = {
+            tp: each
+            for tp, each in progress.items()
+            if tp in assigned and thread.committed.get(tp) != each
+        }
+        if not due or not await thread.commit_progress(due):
+            return False
+        offsets = {tp: each.offset for tp, each in due.items()}
+        self._committed_offset.update(offsets)
+        self.app.tables.on_commit(offsets)
+        self.app.monitor.on_tp_commit(offsets)
+        return True
+
+    def finished(self, tp: TP, position: int) -> frozenset[int]:
+        """Return the offsets above ``position`` that the last commit says are finished."""
+        committed = self._committing.committed.get(tp)
+        return decode(position, committed.finished) if committed else frozenset()
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Note nothing: a hole of millions of offsets would become a list of as many."""
+
+    @property
+    def _committing(self) -> CommittingThread:
+        return cast(CommittingThread, self._thread)

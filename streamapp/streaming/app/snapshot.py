@@ -59,8 +59,8 @@ class WorkerSnapshots:
         metrics.watch("pending", "Records taken and waiting.", lambda: app.window.pending)
         metrics.watch(
             "oldest_uncommitted_seconds",
-            "How long finished records have waited for a commit.",
-            lambda: app.commit_age_s,
+            "Since the oldest record was taken that is not finished, or not committed.",
+            lambda: app.oldest_uncommitted_s,
         )
 
     @cached_property
@@ -92,7 +92,7 @@ class WorkerSnapshots:
             "draining": app.is_draining,
             "in_flight": app.window.in_flight,
             "pending": app.window.pending,
-            "oldest_uncommitted_s": round(app.commit_age_s, 2),
+            "oldest_uncommitted_s": round(app.oldest_uncommitted_s, 2),
             "ledger": {"ids": len(app.ledger), "bytes": app.ledger.size_bytes},
             "latency_s": {"p50": p50, "p95": p95, "p99": p99},
             **self._series(),

@@ -44,7 +44,7 @@ class StalledPartitions:
         now, due = self._clock(), []
         for tp, partition in partitions.items():
             end = highwater(tp)
-            if len(partition) or not end or partition.expected >= end:
+            if len(partition) or partition.is_held or not end or partition.expected >= end:
                 self._stalls.pop(tp, None)
                 continue
             expected, since, wait_s = self._stalls.get(tp, (-1, now, STALL_S))

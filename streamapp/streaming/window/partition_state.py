@@ -1,30 +1,55 @@
-"""One partition of the window: its next expected offset, and acks in delivery order."""
+"""One partition of the window: its next expected offset, its span, and what to commit of it."""
 
 from collections import deque
+from collections.abc import Set
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from faust.types import TP
 
-
-class Ackable(Protocol):
-    """An event that can be acked."""
-
-    def ack(self) -> bool:
-        """Mark the record's offset as safe to commit."""
-        ...
+from streamapp.streaming.window.finished_offsets import MAX_OFFSETS, encode
 
 
 class Finishable(Protocol):
     """A taken record in delivery order."""
 
     offset: int
+    size: int
+    taken_at: float
     is_done: bool
 
-    @property
-    def event(self) -> Ackable:
-        """The record's event."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What to commit of a partition.
+
+    Attributes:
+        offset: The next offset: that of the lowest unfinished record.
+        finished: Offsets above it that are finished, as `finished_offsets.encode` writes them.
+    """
+
+    offset: int
+    finished: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanBounds:
+    """Bounds of a partition's span: from its lowest unfinished record to its newest taken one.
+
+    What is finished in it is all that a crash could repeat, so it must be younger than the
+    memory of finished ids, and fit the metadata of a commit.
+
+    Attributes:
+        offsets: Most offsets.
+        bytes: Most bytes of its unfinished records, keys and values.
+        age_s: Longest time for which its lowest record may be unfinished, seconds, before no
+            further one is taken.
+    """
+
+    offsets: int = MAX_OFFSETS
+    bytes: int = 32_000_000
+    age_s: float = 150.0
 
 
 class Verdict(Enum):
@@ -43,24 +68,56 @@ class Verdict(Enum):
 
 
 class PartitionState:
-    """Contiguity and ordered acks of one assigned partition.
+    """Contiguity, span and progress of one assigned partition.
 
     Faust 0.15.3 skips records around a rebalance, since it resumes partitions before it seeks
     to the committed offset; so every jump of the offsets is checked here.
 
+    Args:
+        tp: The partition.
+        expected: Next offset to take.
+        finished: Offsets above it that are finished already.
+        bounds: Of its span.
+
     Attributes:
         expected: Next offset to take.
-        acked: Next offset to commit; None until a record of this generation finished.
+        next_commit: Next offset to commit; None until a record of this generation finished.
+        is_held: Nothing is taken until its span is small again.
     """
 
-    __slots__ = ("_last_seen", "_unfinished", "acked", "expected", "tp")
+    __slots__ = (
+        "_bounds",
+        "_bytes",
+        "_finished_before",
+        "_first_dropped",
+        "_last_seen",
+        "_progress",
+        "_unfinished",
+        "expected",
+        "is_held",
+        "next_commit",
+        "tp",
+    )
 
-    def __init__(self, tp: TP, expected: int) -> None:
+    def __init__(
+        self,
+        tp: TP,
+        expected: int,
+        *,
+        finished: Set[int] = frozenset(),
+        bounds: SpanBounds | None = None,
+    ) -> None:
         self.tp = tp
         self.expected = expected
-        self.acked: int | None = None
+        self.next_commit: int | None = None
+        self.is_held = False
+        self._bounds = bounds or SpanBounds()
+        self._finished_before = set(finished)
         self._unfinished: deque[Finishable] = deque()
+        self._bytes = 0
+        self._progress: Progress | None = None
         self._last_seen = -1
+        self._first_dropped = -1
 
     def __len__(self) -> int:
         """Return how many taken records are unfinished, or finished behind such a one."""
@@ -88,20 +145,80 @@ class PartitionState:
         self.expected = offset
         self._last_seen = -1
 
+    # -- span
+
+    def has_room(self, offset: int, now: float) -> bool:
+        """Whether the record at ``offset`` may be taken at ``now``, seconds."""
+        bounds = self._bounds
+        return self._is_within(offset, bounds.offsets, bounds.bytes, now)
+
+    def has_drained(self, now: float) -> bool:
+        """Whether a held partition may go on: half of its span is free."""
+        bounds = self._bounds
+        has_half = self._is_within(self.expected, bounds.offsets // 2, bounds.bytes // 2, now)
+        # Behind a hole it can be far away.
+        return has_half and self.has_room(self._first_dropped, now)
+
+    def hold(self, offset: int) -> None:
+        """Take nothing more for now; ``offset`` was delivered and is dropped."""
+        if not self.is_held:
+            self._first_dropped = offset
+        self.is_held = True
+        self._last_seen = max(self._last_seen, offset)
+
     @property
-    def delivered(self) -> set[int]:
-        """Offsets whose outcome was delivered behind an unfinished one: not acked, not lost."""
-        return {record.offset for record in self._unfinished if record.is_done}
+    def next_unfinished(self) -> int:
+        """Offset of the lowest unfinished record; the expected one where nothing is unfinished."""
+        return self._unfinished[0].offset if self._unfinished else self.expected
+
+    def oldest_age_s(self, now: float) -> float:
+        """Return for how long the lowest unfinished record was taken, seconds; 0 without one."""
+        return now - self._unfinished[0].taken_at if self._unfinished else 0.0
+
+    def _is_within(self, offset: int, offsets: int, size: int, now: float) -> bool:
+        if not self._unfinished:
+            return True
+        lowest = self._unfinished[0]
+        return (
+            offset - lowest.offset < offsets
+            and self._bytes < size
+            and now - lowest.taken_at < self._bounds.age_s
+        )
+
+    # -- progress
+
+    def was_finished(self, offset: int) -> bool:
+        """Whether the record was finished in an older generation; asked once of each."""
+        if offset not in self._finished_before:
+            return False
+        self._finished_before.discard(offset)
+        return True
 
     def append(self, record: Finishable) -> None:
         """Add the record at the expected offset."""
+        self._last_seen = -1
         self._unfinished.append(record)
+        self._bytes += record.size
         self.expected += 1
 
-    def ack_finished(self) -> None:
-        """Ack the finished records that no unfinished one precedes."""
+    def finish(self, record: Finishable) -> None:
+        """Note that the record's outcome was delivered."""
+        record.is_done = True
+        self._bytes -= record.size
+        self._progress = None
         unfinished = self._unfinished
         while unfinished and unfinished[0].is_done:
-            record = unfinished.popleft()
-            record.event.ack()
-            self.acked = record.offset + 1
+            unfinished.popleft()
+        self.next_commit = self.next_unfinished
+
+    def progress(self) -> Progress | None:
+        """Return what to commit; None until a record of this generation finished.
+
+        It is the same object until another record finishes.
+        """
+        if self.next_commit is not None and self._progress is None:
+            behind = [record.offset for record in self._unfinished if record.is_done]
+            self._progress = Progress(
+                self.next_commit, encode(self.next_commit, [*behind, *self._finished_before])
+            )
+        return self._progress

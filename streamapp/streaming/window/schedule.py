@@ -1,10 +1,22 @@
 """The order in which taken records run: one at a time per key, and never more than the slots."""
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from itertools import chain
+from typing import Literal
 
-from streamapp.streaming.window.taken_record import TakenRecord
+from streamapp.streaming.window.taken_record import Message, TakenRecord
+
+Ordering = Literal["key", "partition", "none"]
+
+
+def order_of(message: Message, ordering: Ordering) -> Hashable | None:
+    """Return what records that run one at a time have in common; None runs at once."""
+    if ordering == "partition":
+        return message.tp
+    if ordering == "key" and message.key is not None:
+        return (message.tp, message.key)
+    return None
 
 
 class Schedule:
@@ -60,13 +72,12 @@ class Schedule:
         self.waiting -= 1
         return self._ready.popleft()
 
-    def keep(self, is_kept: Callable[[TakenRecord], bool]) -> None:
-        """Let go of what waits and is not kept."""
-        self._ready = deque(filter(is_kept, self._ready))
-        self._behind = {
-            order: deque(filter(is_kept, records)) for order, records in self._behind.items()
-        }
-        self.waiting = len(self._ready) + sum(map(len, self._behind.values()))
+    def give_back(self) -> None:
+        """Let go of what waits; what runs is still to be released."""
+        self._ready.clear()
+        for records in self._behind.values():
+            records.clear()
+        self.waiting = 0
 
     def clear(self) -> None:
         """Let go of everything."""

@@ -1,47 +1,54 @@
-"""The in-flight window: many records at once, acked in order, ordered per key, nothing lost.
+"""The in-flight window: many records at once, committed in order, ordered per key, nothing lost.
 
 Faust commits an offset by the acks it gets, and steps over records when acks come out of order
 (faust-streaming issue 606). So one agent takes records in order and hands each to this window;
-the window runs them concurrently and acks a partition's records only in delivery order. The
-eight invariants, each held by ``tests/unit/streaming/window/test_window.py``:
+the window runs them concurrently, and says itself what to commit. The nine invariants, each held
+by ``tests/unit/streaming/window/test_window.py``:
 
-1. A partition's acks follow its delivery order: the committed offset never passes an
-   unfinished record.
+1. The committed offset of a partition never passes an unfinished record; what is finished behind
+   one stands beside it, and is neither run nor written again.
 2. Records of one key run one at a time, in offset order; one that waits behind its key takes
    no slot.
 3. Running records never exceed ``max_in_flight``, running and waiting ones never
    ``max_pending``; past that ``take`` waits, Faust's queue fills and it pauses the partitions.
-4. A closed window acks nothing and its lease tells tasks to write nothing; it opens again only
+4. A closed window commits nothing and its lease tells tasks to write nothing; it opens again only
    with a new generation's positions, and takes only records of that generation.
-5. A record is acked when ``run`` returns, and ``run`` returns only after the delivery report.
-6. An exception of ``run`` is reported to ``on_fatal``; that record is never acked.
-7. ``close`` drains for a bounded time what runs, and what waits before something that ran and
-   would keep it from being committed; it gives back what else waits, after a moment also what
-   was begun and only waits to be let through, and cancels the rest.
+5. A record is finished when ``run`` returns, which is only after the delivery report.
+6. An exception of ``run`` is reported to ``on_fatal``; that record is never finished.
+7. ``close`` drains for a bounded time what runs; it gives back what waits, after a moment also
+   what was begun and only waits to be let through, and cancels the rest.
 8. Contiguity: a partition's records are taken at exactly the next expected offset. A lower one
    is a redelivery and dropped; a higher one is a gap and sought back, until the log itself
    says that it holds nothing there.
+9. A partition's span, from its lowest unfinished record to its newest taken one, is bounded in
+   offsets, bytes and age; past that nothing more is taken of that partition alone.
 
 Nothing of Faust runs here: a record is anything with the shape of its ``Event``.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Set
 from contextlib import suppress
 from contextvars import Context
 from itertools import chain
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 from faust.types import TP
 
 from streamapp.errors import LeaseLost
+from streamapp.streaming.window.drain import Drain
+from streamapp.streaming.window.gaps import Gaps
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
-from streamapp.streaming.window.partition_state import PartitionState, Verdict
-from streamapp.streaming.window.schedule import Schedule
+from streamapp.streaming.window.partition_state import (
+    PartitionState,
+    Progress,
+    SpanBounds,
+)
+from streamapp.streaming.window.schedule import Ordering, Schedule, order_of
 from streamapp.streaming.window.taken_record import Event, Message, TakenRecord
-
-Ordering = Literal["key", "partition", "none"]
 
 #: A full window takes again when an eighth of it is free: to wake who feeds it for each record
 #: that finishes costs as much as to take one. It looks so often, too, lest a long queue behind
@@ -51,12 +58,6 @@ FULL_POLL_S = 0.05
 #: Longest wait for cancelled records to end, seconds: a processor that does not let itself be
 #: cancelled must not hold up the group. It writes nothing any more, for its lease has ended.
 CANCEL_S = 3.0
-
-#: How long a drain lets records wait for a limit, a budget or a provider that is down. Those
-#: that a limit lets through meanwhile need not be given back behind others that were answered.
-#: At most half of the drain.
-TURN_S = 5.0
-_POLL_INTERVAL_S = 0.25
 
 
 class Window:
@@ -70,7 +71,11 @@ class Window:
             a record, read past Faust; None where it cannot be told now.
         on_fatal: Called with the exception of ``run``; the record stays unacked.
         on_gap: Called with the partition at each gap seen.
+        on_hold: Called with a partition that nothing more is taken of until ``resumable`` names
+            it: what is delivered of it meanwhile is dropped.
         membership: Of this worker in its group; decides who may write.
+        bounds: Of each partition's span.
+        clock: Monotonic seconds.
         only_waits: Whether what runs in a context can be given back at no cost.
         max_in_flight: Upper bound of running records.
         max_pending: Upper bound of running and waiting records together.
@@ -88,17 +93,21 @@ class Window:
         first_from: Callable[[TP, int], Awaitable[int | None]],
         on_fatal: Callable[[BaseException], None],
         on_gap: Callable[[TP], None] = lambda tp: None,
+        on_hold: Callable[[TP], None] = lambda tp: None,
         membership: Membership | None = None,
+        bounds: SpanBounds | None = None,
+        clock: Callable[[], float] = time.monotonic,
         only_waits: Callable[[Context], bool] = lambda context: False,
         max_in_flight: int,
         max_pending: int,
         ordering: Ordering = "key",
     ) -> None:
         self._run = run
-        self._seek = seek
-        self._first_from = first_from
+        self._gaps = Gaps(seek=seek, first_from=first_from, on_gap=on_gap)
         self._on_fatal = on_fatal
-        self._on_gap = on_gap
+        self._on_hold = on_hold
+        self._bounds = bounds or SpanBounds()
+        self._clock = clock
         self.membership = membership or Membership()
         self._only_waits = only_waits
         self._max_pending = max_pending
@@ -107,10 +116,10 @@ class Window:
         self._lease = Lease(-1)
         self._is_open = False
         self._partitions: dict[TP, PartitionState] = {}
-        self._delivered: dict[TP, set[int]] = {}
         self._schedule = Schedule(max_in_flight)
         self._tasks: dict[asyncio.Task[None], TakenRecord] = {}
         self._changed = asyncio.Event()
+        self._drain: Drain | None = None
 
     @property
     def is_open(self) -> bool:
@@ -147,54 +156,81 @@ class Window:
         for record in chain(self._tasks.values(), self._schedule):
             yield record.event.message
 
-    def open(self, generation: int, positions: Mapping[TP, int]) -> None:
+    def open(
+        self,
+        generation: int,
+        positions: Mapping[TP, int],
+        finished: Mapping[TP, Set[int]] = MappingProxyType({}),
+    ) -> None:
         """Take records of ``generation`` from now on.
 
         Args:
             generation: The group's generation that every record must carry.
             positions: The next offset of each assigned partition: the committed one, or 0.
+            finished: Offsets above it that the commit says are finished: taken for done.
         """
         self._discard()
-        self._delivered = {
-            tp: kept
-            for tp, offsets in self._delivered.items()
-            if (kept := {offset for offset in offsets if offset >= positions.get(tp, 0)})
-        }
         self._lease = Lease(generation, self.membership)
-        self._partitions = {tp: PartitionState(tp, expected) for tp, expected in positions.items()}
+        self._partitions = {
+            tp: PartitionState(tp, expected, finished=finished.get(tp, set()), bounds=self._bounds)
+            for tp, expected in positions.items()
+        }
         self._is_open = True
 
-    async def close(self, drain_s: float) -> tuple[dict[TP, int], int]:
+    def progress(self) -> dict[TP, Progress]:
+        """Return what to commit of each partition that finished anything in this generation."""
+        if self.is_lost:
+            return {}
+        return {
+            tp: progress
+            for tp, partition in self._partitions.items()
+            if (progress := partition.progress()) is not None
+        }
+
+    def resumable(self) -> list[tuple[TP, int]]:
+        """Return the held partitions that go on now, each with the offset to fetch from."""
+        now, found = self._clock(), []
+        for tp, partition in self._partitions.items():
+            if self._is_open and partition.is_held and partition.has_drained(now):
+                partition.is_held = False
+                found.append((tp, partition.expected))
+        return found
+
+    @property
+    def oldest_age_s(self) -> float:
+        """Seconds since the oldest unfinished record was taken; 0 without one."""
+        now = self._clock()
+        ages = (partition.oldest_age_s(now) for partition in self._partitions.values())
+        return max(ages, default=0.0)
+
+    async def close(self, drain_s: float) -> tuple[dict[TP, Progress], int]:
         """Take nothing more, finish what was begun, give the rest back.
 
         Args:
             drain_s: Longest wait for records to finish, seconds; what is left is cancelled.
 
         Returns:
-            The next offset to commit of each partition that finished anything, none where the
-            group went on without this worker; and how many records were cancelled.
+            What to commit of each partition that finished anything, nothing where the group went
+            on without this worker; and how many records were cancelled.
         """
         self._is_open = False
-        self._give_back()
+        self._schedule.give_back()
         self._changed.set()
-        loop = asyncio.get_running_loop()
-        end = loop.time() + drain_s
-        turn_end = loop.time() + min(TURN_S, drain_s / 2)
-        gone: list[asyncio.Task[None]] = []
-        while self._tasks and not self.is_lost and (left_s := end - loop.time()) > 0:
-            await asyncio.wait(list(self._tasks), timeout=min(left_s, _POLL_INTERVAL_S))
-            if loop.time() >= turn_end:
-                gone += self._cancel_waiting()
-        finished = {
-            tp: partition.acked
-            for tp, partition in self._partitions.items()
-            if partition.acked is not None and not self.is_lost
-        }
+        self._drain = Drain(drain_s)
+        gone = await self._drain.wait(
+            self._tasks, is_lost=lambda: self.is_lost, only_waits=self._only_waits
+        )
+        finished = self.progress()
         cut = list(self._tasks)
         self._discard()
         if gone or cut:
             await asyncio.wait([*gone, *cut], timeout=CANCEL_S)
         return finished, len(cut)
+
+    def shorten_drain(self, limit_s: float) -> None:
+        """End a drain that goes on within ``limit_s`` seconds."""
+        if self._drain is not None:
+            self._drain.shorten(limit_s)
 
     def fence(self) -> None:
         """Close at once and write nothing more: this worker may have lost its generation."""
@@ -219,41 +255,24 @@ class Window:
         partition = self._partitions.get(tp)
         if not self._is_open or partition is None or message.generation_id != lease.generation:
             return False
-        verdict = partition.judge(message.offset)
-        follows = getattr(message, "follows", message.offset)
-        if verdict.is_ahead and follows <= partition.expected:
-            # The client found nothing between in the log: no need to ask it again.
-            partition.pass_hole(message.offset)
-            verdict = Verdict.NEXT
-        if verdict is Verdict.COMEBACK:
-            first = await self._first_from(tp, partition.expected)
-            if not self._is_open or lease is not self._lease:
-                return False
-            if first == message.offset:
-                partition.pass_hole(first)
-                verdict = Verdict.NEXT
-        if verdict is not Verdict.NEXT:
-            if verdict in (Verdict.GAP, Verdict.COMEBACK):
-                self._on_gap(tp)
-                await self._seek(tp, partition.expected)
+        now = self._clock()
+        if partition.is_held or not partition.has_room(message.offset, now):
+            if not partition.is_held:
+                self._on_hold(tp)
+            partition.hold(message.offset)
             return False
-        record = TakenRecord(event, partition, lease, self._order(message))
+        if message.offset != partition.expected:
+            is_next = await self._gaps.is_next(partition, message)
+            if not is_next or not self._is_open or lease is not self._lease:
+                return False
+        order = order_of(message, self._ordering)
+        record = TakenRecord(event, partition, lease, order, now)
         partition.append(record)
-        if message.offset in self._delivered.get(tp, ()):
-            # This worker delivered its outcome in an older generation, and could not ack it
-            # behind an unfinished record: once is enough.
-            record.is_done = True
-            partition.ack_finished()
+        if partition.was_finished(message.offset):
+            record.finish()
         elif self._schedule.admit(record, len(self._tasks)):
             self._start(record)
         return True
-
-    def _order(self, message: Message) -> Hashable | None:
-        if self._ordering == "partition":
-            return message.tp
-        if self._ordering == "key" and message.key is not None:
-            return (message.tp, message.key)
-        return None
 
     def _start(self, record: TakenRecord) -> None:
         task = asyncio.get_running_loop().create_task(
@@ -272,41 +291,17 @@ class Window:
         if error is not None:
             self._on_fatal(error)
             return
-        record.is_done = True
-        record.partition.ack_finished()
+        record.finish()
         self._schedule.release(record)
         while (ready := self._schedule.next(len(self._tasks))) is not None:
             self._start(ready)
         if len(self._tasks) + self._schedule.waiting <= self._low_water:
             self._changed.set()
 
-    def _give_back(self) -> None:
-        """Let go of what waits, but for what stands before a record that was begun.
-
-        Were that given back, what ran behind it could not be committed, and would be answered
-        twice.
-        """
-        begun: dict[TP, int] = {}
-        for record in self._tasks.values():
-            begun[record.partition.tp] = max(begun.get(record.partition.tp, -1), record.offset)
-        for tp, partition in self._partitions.items():
-            begun[tp] = max(begun.get(tp, -1), *partition.delivered, -1)
-        self._schedule.keep(lambda record: record.offset < begun[record.partition.tp])
-
-    def _cancel_waiting(self) -> list[asyncio.Task[None]]:
-        """Give back what runs and only waits to be let through; return its tasks."""
-        waiting = [task for task, record in self._tasks.items() if self._only_waits(record.context)]
-        for task in waiting:
-            del self._tasks[task]
-            task.cancel()
-        return waiting
-
     def _discard(self) -> None:
         """End the generation: no task of it writes or acks from here on."""
         self._is_open = False
         self._lease.end()
-        for tp, partition in self._partitions.items():
-            self._delivered.setdefault(tp, set()).update(partition.delivered)
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
             task.cancel()

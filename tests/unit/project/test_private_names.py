@@ -28,14 +28,11 @@ LIBRARIES = ("faust", "mode", "aiokafka", "aiohttp")
 #: Name -> class that defines it, and how: a method that the library calls (``called``, which ours
 #: replaces), one that ours calls (``method``), or an attribute that it sets (``set``).
 PRIVATE = {
-    "_acked": ("faust.transport.consumer:Consumer", "set"),
-    "_acked_index": ("faust.transport.consumer:Consumer", "set"),
     "_add_gap": ("faust.transport.consumer:Consumer", "called"),
     "_assignment": ("aiokafka.consumer.fetcher:FetchResult", "set"),
     "_build_offsets": ("faust.tables.recovery:Recovery", "called"),
     "_changelog_topic_name": ("faust.tables.base:Collection", "called"),
     "_closed": ("aiokafka.consumer.fetcher:Fetcher", "set"),
-    "_commit_offsets": ("faust.transport.consumer:Consumer", "method"),
     "_committed_offset": ("faust.transport.consumer:Consumer", "set"),
     "_consumer": ("faust.app.base:App", "set"),
     "_coordinator": ("aiokafka:AIOKafkaConsumer", "set"),
@@ -59,7 +56,6 @@ PRIVATE = {
     "_make_server": ("aiohttp.web_runner:BaseRunner", "called"),
     "_new_consumer": ("faust.app.base:App", "called"),
     "_new_consumer_thread": ("faust.transport.consumer:ThreadDelegateConsumer", "called"),
-    "_new_offset": ("faust.transport.consumer:Consumer", "called"),
     "_new_store_by_url": ("faust.tables.base:Collection", "called"),
     "_new_web": ("faust.app.base:App", "called"),
     "_notify": ("aiokafka.consumer.fetcher:Fetcher", "method"),

@@ -1,7 +1,7 @@
 """A partition log, a consumer group of one and Faust's bad habits, small enough to search."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -9,8 +9,10 @@ from typing import Any, cast
 from faust.types import TP
 
 from streamapp.errors import LeaseLost
+from streamapp.streaming.window.finished_offsets import decode
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
+from streamapp.streaming.window.partition_state import Progress, SpanBounds
 from streamapp.streaming.window.window import Window
 
 
@@ -30,11 +32,6 @@ class FakeMessage:
 @dataclass
 class FakeEvent:
     message: FakeMessage
-    acks: list[tuple[TP, int]]
-
-    def ack(self) -> bool:
-        self.acks.append((self.message.tp, self.message.offset))
-        return True
 
 
 @dataclass
@@ -55,9 +52,11 @@ class FakeBroker:
     max_in_flight: int = 4
     max_pending: int = 12
     ordering: str = "key"
+    bounds: SpanBounds = field(default_factory=SpanBounds)
     committed: dict[TP, int] = field(default_factory=dict)
+    metadata: dict[TP, str] = field(default_factory=dict)
+    held: set[TP] = field(default_factory=set)
     finished: list[tuple[TP, int]] = field(default_factory=list)
-    acks: list[tuple[TP, int]] = field(default_factory=list)
     running: list[Running] = field(default_factory=list)
     position: dict[TP, int] = field(default_factory=dict)
     generation: int = 0
@@ -71,14 +70,16 @@ class FakeBroker:
 
     def start(self) -> None:
         """A new process: nothing in memory, everything committed stays."""
-        self.acks, self.running = [], []
+        self.running = []
         self.window = Window(
             cast(Any, self._run),
             seek=self._seek,
             first_from=self._first_from,
             on_fatal=self.fatal.append,
             on_gap=self._count_gap,
+            on_hold=self.held.add,
             membership=self.membership,
+            bounds=self.bounds,
             only_waits=self.only_waits,
             max_in_flight=self.max_in_flight,
             max_pending=self.max_pending,
@@ -88,16 +89,16 @@ class FakeBroker:
     def assign(self) -> None:
         self.generation += 1
         self.position = {tp: self.committed.get(tp, self._first(tp)) for tp in self.log}
-        self.window.open(self.generation, dict(self.position))
+        self.held.clear()
+        finished = {tp: self.finished_behind(tp) for tp in self.position}
+        self.window.open(self.generation, dict(self.position), finished)
 
     async def revoke(self, *, finish: int = 0) -> None:
         """Revoke while up to ``finish`` running records end in time for the drain."""
         closing = asyncio.ensure_future(self.window.close(0.01))
         for _ in range(finish):
             await self.finish(0)
-        for tp, offset in (await closing)[0].items():
-            self.committed[tp] = max(offset, self.committed.get(tp, 0))
-        self.acks.clear()
+        self._commit((await closing)[0])
 
     async def deliver(self, tp: TP, *, skip: int = 0, follows: int | None = None) -> bool:
         """Hand the next record to the window, after Faust skipped some.
@@ -108,14 +109,14 @@ class FakeBroker:
             follows: The offset from which on the client found nothing before the record.
         """
         offsets = [offset for offset in sorted(self.log[tp]) if offset >= self.position[tp]]
-        if len(offsets) <= skip or self.window.is_full:
+        if len(offsets) <= skip or self.window.is_full or tp in self.held:
             return False
         offset = offsets[skip]
         self.position[tp] = offset + 1
         message = FakeMessage(tp, offset, self.log[tp][offset], self.generation)
         if follows is not None:
             message.follows = follows
-        return await self.window.take(FakeEvent(message, self.acks))
+        return await self.window.take(FakeEvent(message))
 
     def seek_stalled(self, tp: TP) -> None:
         """Seek back where everything was fetched and not taken, as the app's pulse does."""
@@ -131,17 +132,32 @@ class FakeBroker:
             await settle()
 
     def commit(self) -> None:
-        """Commit as Faust does: by the acks, none of which may be out of order."""
-        for tp, offset in self.acks:
-            assert offset >= self.committed.get(tp, 0)
-            self.committed[tp] = offset + 1
-        self.acks.clear()
+        """Commit what the window says, as the consumer does."""
+        self._commit(self.window.progress())
+
+    def _commit(self, progress: Mapping[TP, Progress]) -> None:
+        for tp, each in progress.items():
+            assert each.offset >= self.committed.get(tp, 0)
+            self.committed[tp], self.metadata[tp] = each.offset, each.finished
+
+    def finished_behind(self, tp: TP) -> frozenset[int]:
+        """What the last commit says is finished above its offset."""
+        return decode(self.committed.get(tp, 0), self.metadata.get(tp, ""))
+
+    def resume(self) -> None:
+        """Fetch again what the window held, where it has room."""
+        for tp, offset in self.window.resumable():
+            self.held.discard(tp)
+            self.position[tp] = offset
 
     def unfinished(self, tp: TP) -> list[int]:
         done = {offset for at, offset in self.finished if at == tp}
         return [offset for offset in sorted(self.log[tp]) if offset not in done]
 
     async def _run(self, event: FakeEvent, lease: Lease) -> None:
+        tp, offset = event.message.tp, event.message.offset
+        assert offset >= self.committed.get(tp, 0), "it was committed"
+        assert offset not in self.finished_behind(tp), "the commit says that it is finished"
         running = Running(event, lease, asyncio.get_running_loop().create_future())
         self.running.append(running)
         try:
@@ -151,7 +167,7 @@ class FakeBroker:
                 self.running.remove(running)
         if not lease.is_valid:
             raise LeaseLost
-        self.finished.append((event.message.tp, event.message.offset))
+        self.finished.append((tp, offset))
 
     async def _seek(self, tp: TP, offset: int) -> None:
         self.position[tp] = offset

@@ -13,6 +13,7 @@ from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
+from streamapp.streaming.window.partition_state import Progress, SpanBounds
 from streamapp.streaming.window.taken_record import Event
 from streamapp.streaming.window.window import Window
 from tests.support.virtual_time import VirtualLoop, virtual_clock
@@ -31,6 +32,7 @@ class FakeConsumer:
         self.calls: list[tuple[Any, ...]] = []
         self.errors: list[Exception] = []
         self.during_seek: Callable[[], None] = lambda: None
+        self.finished_behind: dict[TP, set[int]] = {}
         self.beacon = None
         self._committed_offset: dict[TP, int] = {}
 
@@ -52,14 +54,22 @@ class FakeConsumer:
         self.calls.append(("perform_seek",))
         self.during_seek()
 
-    async def _commit_offsets(self, offsets: dict[TP, int]) -> bool:
-        self.calls.append(("commit", dict(offsets)))
+    def finished(self, tp: TP, position: int) -> frozenset[int]:
+        return frozenset(self.finished_behind.get(tp, ()))
+
+    async def commit_progress(self, progress: dict[TP, Progress]) -> bool:
+        offsets = {tp: each.offset for tp, each in progress.items()}
+        self.calls.append(("commit", offsets))
         self._committed_offset.update(offsets)
         return True
 
     def stop_flow(self) -> None: ...
 
-    def pause_partitions(self, tps: Iterable[TP]) -> None: ...
+    def pause_partitions(self, tps: Iterable[TP]) -> None:
+        self.calls.append(("pause", *tps))
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        self.calls.append(("resume", *tps))
 
     def close(self) -> None:
         self.calls.append(("close",))
@@ -100,6 +110,9 @@ class Member:
             seek=self.consumer.seek,
             first_from=self._first_from,
             on_fatal=self.app.fail,
+            on_hold=lambda tp: self.app.flow.hold(tp),
+            bounds=SpanBounds(offsets=4),
+            clock=virtual_clock,
             membership=self.membership,
             max_in_flight=4,
             max_pending=4,
@@ -128,7 +141,7 @@ class Member:
         """Give the next record of partition 0, which takes so long; return whether it was taken."""
         generation = self.app.consumer_generation_id
         message = FakeMessage(T0, offset, None, generation, value=str(runs_s).encode())
-        taken = await self.window.take(FakeEvent(message, []))
+        taken = await self.window.take(FakeEvent(message))
         await settle()
         return taken
 

@@ -14,7 +14,7 @@ class Fixture:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.partitions = {T0: PartitionState(T0, 9), T1: PartitionState(T1, 0)}
-        self.partitions[T0].acked = 8
+        self.partitions[T0].next_commit = 8
         self.committed: dict[TP, int] = {}
         self.commit_age = CommitAge(self.clock)
         self.look_after(0)
@@ -52,7 +52,7 @@ def test_all_committed_has_no_age(fixture: Fixture) -> None:
     fixture.look_after(4)
     assert fixture.look_after(100) == 0
 
-    fixture.partitions[T1].acked = 1
+    fixture.partitions[T1].next_commit = 1
     assert fixture.look_after(1) == 0
     assert fixture.look_after(2) == 2
 

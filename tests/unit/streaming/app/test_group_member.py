@@ -1,16 +1,30 @@
 """Which answers of the group's coordinator tell that this worker is a member; facts of aiokafka."""
 
 import asyncio
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaConnectionError,
+    OffsetMetadataTooLargeError,
+)
 from aiokafka.protocol.group import HeartbeatRequest
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.consumer import Consumer as FaustConsumer
+from faust.transport.consumer import ThreadDelegateConsumer
+from faust.types import TP
 
-from streamapp.streaming.app.group_member import note_membership
+from streamapp.streaming.app.group_member import GroupMemberThread, note_membership
 from streamapp.streaming.window.membership import Membership
+from streamapp.streaming.window.partition_state import Progress
+
+T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
 
 
 class Coordinator:
@@ -44,7 +58,7 @@ class Coordinator:
 def watched(coordinator: Coordinator) -> tuple[Membership, list[float]]:
     now = [0.0]
     membership = Membership(6, clock=lambda: now[0])
-    note_membership(coordinator, membership)  # type: ignore[arg-type]
+    note_membership(coordinator, membership)
     now[0] = 5.0
     return membership, now
 
@@ -105,3 +119,110 @@ async def test_time_of_the_sending_counts() -> None:
     await beating
 
     assert membership.age_s == 3
+
+
+class Client:
+    """The client of a member: commits are refused as scripted."""
+
+    def __init__(self, *refusals: Exception) -> None:
+        self.refusals = list(refusals)
+        self.commits: list[Any] = []
+        self.sought: list[tuple[Any, int]] = []
+        self._coordinator = self
+        self.generation = 4
+        self.stored: dict[Any, OffsetAndMetadata] = {}
+
+    async def commit(self, offsets: Any) -> None:
+        self.commits.append(offsets)
+        if self.refusals:
+            raise self.refusals.pop(0)
+
+    def assignment(self) -> set[Any]:
+        return {TopicPartition(*T0), TopicPartition(*T1)}
+
+    async def fetch_committed_offsets(self, partitions: list[Any]) -> Any:
+        return self.stored
+
+    def seek(self, tp: Any, offset: int) -> None:
+        self.sought.append((tp, offset))
+
+
+class Thread:
+    """Just the part of the client's thread that commits."""
+
+    _commit_progress = GroupMemberThread._commit_progress
+    _seek_to_committed = GroupMemberThread._seek_to_committed
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.committed: dict[TP, Progress] = {}
+        self._takes_metadata = True
+
+    def _ensure_consumer(self) -> Client:
+        return self.client
+
+    async def commit(self, progress: dict[TP, Progress]) -> Any:
+        return await self._commit_progress(progress)  # type: ignore[misc]
+
+
+async def test_commit_carries_what_is_finished_behind_it() -> None:
+    """Offset and metadata travel together, and are noted once the group took them."""
+    thread = Thread(Client())
+
+    assert await thread.commit({T0: Progress(7, "1r:7:AQE=")})
+
+    assert thread.client.commits == [{T0: OffsetAndMetadata(7, "1r:7:AQE=")}]
+    assert thread.committed == {T0: Progress(7, "1r:7:AQE=")}
+
+
+async def test_broker_that_takes_no_metadata_still_gets_the_offsets() -> None:
+    """A lower bound of the broker costs repeats after a crash, and no commit."""
+    thread = Thread(Client(OffsetMetadataTooLargeError()))
+
+    assert await thread.commit({T0: Progress(7, "1r:7:AQE=")})
+    assert await thread.commit({T0: Progress(8, "1r:8:AQE=")})
+
+    offsets = [commit[T0] for commit in thread.client.commits]
+    assert offsets[1:] == [OffsetAndMetadata(7, ""), OffsetAndMetadata(8, "")]
+
+
+@pytest.mark.parametrize("error", [CommitFailedError(), IllegalStateError()], ids=["group", "gone"])
+async def test_refused_commit_is_not_noted(error: Exception) -> None:
+    """A group that went on takes nothing; its new owners commit."""
+    thread = Thread(Client(error))
+
+    assert not await thread.commit({T0: Progress(7)})
+
+    assert thread.committed == {}
+
+
+async def test_member_that_the_group_forgot_commits_nothing() -> None:
+    """An empty group takes commits of anyone: a reset generation must not even try."""
+    thread = Thread(Client())
+    thread.client.generation = -1
+
+    assert not await thread.commit({T0: Progress(7)})
+
+    assert thread.client.commits == []
+
+
+async def test_metadata_comes_with_the_offset_of_the_same_answer() -> None:
+    """A partition without a commit has none of either."""
+    thread = Thread(Client())
+    thread.client.stored = {
+        TopicPartition(*T0): OffsetAndMetadata(7, "1r:7:AQE="),
+        TopicPartition(*T1): OffsetAndMetadata(-1, ""),
+    }
+
+    offsets = await thread._seek_to_committed(thread.client)  # type: ignore[misc]
+
+    assert offsets == {T0: 7, T1: None}
+    assert thread.committed == {T0: Progress(7, "1r:7:AQE=")}
+    assert thread.client.sought == [(T0, 7)]
+
+
+def test_faust_asks_the_thread_for_what_we_replace() -> None:
+    """Faust seeks to the committed offsets by the thread, and commits by `force_commit` alone."""
+    assert "seek_to_committed" in inspect.getsource(ThreadDelegateConsumer.seek_to_committed)
+    assert "force_commit" in inspect.getsource(FaustConsumer.commit)
+    assert "_coordinator" in inspect.getsource(AIOKafkaConsumer.commit)

@@ -356,6 +356,48 @@ def test_sleep_after_which_the_group_knows_no_member_is_fenced(play: Play) -> No
     play(scene)
 
 
+# -- hold
+
+
+def test_partition_behind_a_held_record_is_paused_and_resumed(play: Play) -> None:
+    """Past its bound it is fetched no more; it goes on from where it stood once it has room."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0, T1)
+        await member.deliver(0, runs_s=10)
+        for offset in (1, 2, 3):
+            await member.deliver(offset, runs_s=0)
+
+        assert not await member.deliver(4, runs_s=0)
+        assert member.consumer.told("pause") == [(T0,)]
+        assert member.app.oldest_uncommitted_s == 0
+        await asyncio.sleep(8)
+        assert member.app.oldest_uncommitted_s == pytest.approx(8, abs=0.5)
+        assert member.consumer.told("resume") == []
+
+        await asyncio.sleep(3)
+        assert member.consumer.told("seek") == [(T0, 4)]
+        assert member.consumer.told("resume") == [(T0,)]
+        assert await member.deliver(4, runs_s=0)
+
+    play(scene)
+
+
+def test_what_the_commit_says_is_finished_is_not_run(play: Play) -> None:
+    """The next owner takes it for done."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.finished_behind = {T0: {1}}
+        await member.assign(T0)
+
+        for offset in range(3):
+            await member.deliver(offset, runs_s=0)
+
+        assert member.finished == [0, 2]
+
+    play(scene)
+
+
 # -- stall
 
 

@@ -1,4 +1,8 @@
-from collections import defaultdict
+"""What is committed is what the window says, with what is finished behind it."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from faust.transport.consumer import Consumer as FaustConsumer
@@ -6,64 +10,110 @@ from faust.types import TP
 
 from streamapp.streaming.app.consumer import Consumer
 from streamapp.streaming.app.ordered_commits import OrderedCommits
+from streamapp.streaming.window.finished_offsets import encode
+from streamapp.streaming.window.partition_state import Progress
 
-T0 = TP("llm.requests", 0)
+T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
 
 
-class Offsets:
-    """Just the part of the consumer that turns acks into an offset to commit."""
-
-    _new_offset = OrderedCommits._new_offset
-    _add_gap = OrderedCommits._add_gap
+class Thread:
+    """The client's thread, whose group takes commits or does not."""
 
     def __init__(self) -> None:
-        self._acked: dict[TP, list[int]] = defaultdict(list)
-        self._acked_index: dict[TP, set[int]] = defaultdict(set)
+        self.committed: dict[TP, Progress] = {}
+        self.asked: list[Mapping[TP, Progress]] = []
+        self.takes = True
 
-    def ack(self, *offsets: int) -> None:
-        self._acked[T0].extend(offsets)
-        self._acked_index[T0].update(offsets)
-
-    def new_offset(self) -> int | None:
-        return self._new_offset(T0)  # type: ignore[misc]
-
-
-@pytest.mark.parametrize(
-    ("acked", "committed"),
-    [((5,), 6), ((5, 6, 7), 8), ((5, 9), 10), ((1_000_000_000,), 1_000_000_001)],
-    ids=["one", "three", "around a hole", "after a long one"],
-)
-def test_the_offset_after_the_last_ack_is_committed(acked: tuple[int, ...], committed: int) -> None:
-    """The window acks in order, and around a hole: its last ack says what is finished."""
-    offsets = Offsets()
-
-    offsets.ack(*acked)
-
-    assert offsets.new_offset() == committed
+    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
+        self.asked.append(dict(progress))
+        if self.takes:
+            self.committed.update(progress)
+        return self.takes
 
 
-async def test_what_faust_skipped_is_not_committed_before_it_is_acked() -> None:
-    """A jump that Faust noted moves no commit, however many acks reach into it."""
-    offsets = Offsets()
-    await offsets._add_gap(T0, 6, 50)  # type: ignore[misc]
+class Commits:
+    """Just the part of the consumer that commits."""
 
-    offsets.ack(5, 6, 7)
+    force_commit = OrderedCommits.force_commit
+    commit_progress = OrderedCommits.commit_progress
+    finished = OrderedCommits.finished
+    _committing = OrderedCommits._committing
 
-    assert [offsets.new_offset(), offsets.new_offset()] == [8, None]
+    def __init__(self) -> None:
+        self._thread = Thread()
+        self._committed_offset: dict[TP, int] = {}
+        self.now: dict[TP, Progress] = {}
+        nothing = lambda *_: None  # noqa: E731
+        self.app = SimpleNamespace(
+            sensors=SimpleNamespace(on_commit_initiated=nothing, on_commit_completed=nothing),
+            tables=SimpleNamespace(on_commit=nothing),
+            monitor=SimpleNamespace(on_tp_commit=nothing),
+        )
+
+    def progress(self) -> dict[TP, Progress]:
+        return self.now
+
+    def assignment(self) -> set[TP]:
+        return {T0}
+
+    async def commit(self) -> Any:
+        return await self.force_commit()  # type: ignore[misc]
 
 
-def test_acks_are_forgotten_once_they_are_committed() -> None:
-    """Nothing is kept of what was committed, and what comes again can be acked again."""
-    offsets = Offsets()
-    offsets.ack(5, 6)
-
-    offsets.new_offset()
-
-    assert not offsets._acked[T0]
-    assert not offsets._acked_index[T0]
+@pytest.fixture
+def commits() -> Commits:
+    """One partition, nothing committed."""
+    return Commits()
 
 
-@pytest.mark.parametrize("name", ["_new_offset", "_add_gap"])
+async def test_progress_is_committed_once(commits: Commits) -> None:
+    """The group is not asked again for what it has."""
+    commits.now = {T0: Progress(8)}
+
+    assert await commits.commit()
+    assert not await commits.commit()
+
+    assert commits._thread.asked == [{T0: Progress(8)}]
+    assert commits._committed_offset == {T0: 8}
+
+
+async def test_offset_that_stands_still_is_committed_for_what_is_behind_it(
+    commits: Commits,
+) -> None:
+    """Behind a held record only the metadata moves, and that is what a crash needs."""
+    commits.now = {T0: Progress(8)}
+    await commits.commit()
+    commits.now = {T0: Progress(8, encode(8, {9, 10}))}
+
+    assert await commits.commit()
+
+    assert len(commits._thread.asked) == 2
+    assert commits.finished(T0, 8) == {9, 10}  # type: ignore[misc]
+    assert commits.finished(T1, 0) == frozenset()  # type: ignore[misc]
+
+
+async def test_commit_that_failed_is_not_noted_and_comes_again(commits: Commits) -> None:
+    """Faust notes it as committed all the same, and would never try again."""
+    commits.now = {T0: Progress(8)}
+    commits._thread.takes = False
+    assert not await commits.commit()
+    assert commits._committed_offset == {}
+
+    commits._thread.takes = True
+    assert await commits.commit()
+    assert commits._committed_offset == {T0: 8}
+
+
+async def test_partition_of_another_worker_is_not_committed(commits: Commits) -> None:
+    """What was taken away meanwhile is the next owner's to commit."""
+    commits.now = {T1: Progress(5)}
+
+    assert not await commits.commit()
+
+    assert commits._thread.asked == []
+
+
+@pytest.mark.parametrize("name", ["force_commit", "_add_gap"])
 def test_the_worker_commits_in_this_way(name: str) -> None:
     """Faust's consumer has what we replace, and the worker's has ours."""
     assert hasattr(FaustConsumer, name)

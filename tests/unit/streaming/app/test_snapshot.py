@@ -50,7 +50,7 @@ def app() -> Any:
         ledger=Ledger(),
         assignor=SimpleNamespace(external_topic_distribution={OTHER: topics, OWN: {}}),
         is_draining=False,
-        commit_age_s=0.0,
+        oldest_uncommitted_s=0.0,
     )
 
 

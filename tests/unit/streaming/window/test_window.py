@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -10,8 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
+from streamapp.streaming.window.finished_offsets import encode
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
+from streamapp.streaming.window.partition_state import SpanBounds
 from streamapp.streaming.window.taken_record import Event
 from streamapp.streaming.window.window import CANCEL_S
 from tests.support.virtual_time import run_virtually, virtual_clock
@@ -89,17 +93,19 @@ async def test_record_without_key_runs_at_once() -> None:
     assert running(broker) == [0, 1, 2]
 
 
-async def test_acks_wait_for_the_lowest_unfinished(broker: FakeBroker) -> None:
-    """A finished record is acked only when all before it are."""
+async def test_commit_waits_for_the_lowest_unfinished(broker: FakeBroker) -> None:
+    """The offset passes no unfinished record; what is finished behind one stands beside it."""
     for _ in range(2):
         await broker.deliver(T0)
     await settle()
 
     await broker.finish(1)
-    assert broker.acks == []
+    broker.commit()
+    assert (broker.committed, broker.finished_behind(T0)) == ({T0: 0}, frozenset({1}))
 
     await broker.finish(0)
-    assert broker.acks == [(T0, 0), (T0, 1)]
+    broker.commit()
+    assert (broker.committed, broker.metadata) == ({T0: 2}, {T0: ""})
 
 
 async def test_take_waits_when_full(broker: FakeBroker) -> None:
@@ -107,7 +113,7 @@ async def test_take_waits_when_full(broker: FakeBroker) -> None:
     for _ in range(8):
         await broker.deliver(T0)
     broker.log[T0][8] = b"c"
-    late = FakeEvent(FakeMessage(T0, 8, b"c", broker.generation), broker.acks)
+    late = FakeEvent(FakeMessage(T0, 8, b"c", broker.generation))
 
     taking = asyncio.ensure_future(broker.window.take(late))
     await settle()
@@ -124,7 +130,7 @@ async def test_long_queue_behind_one_key_keeps_no_other_out() -> None:
     for _ in range(31):
         await broker.deliver(T0)
 
-    late = FakeEvent(FakeMessage(T0, 31, b"c", broker.generation), broker.acks)
+    late = FakeEvent(FakeMessage(T0, 31, b"c", broker.generation))
     taking = asyncio.ensure_future(broker.window.take(late))
     await settle()
     await broker.finish(1)
@@ -138,7 +144,7 @@ async def test_event_that_waited_across_a_revoke_is_dropped(broker: FakeBroker) 
     """A record of the old generation is not run in the new one."""
     for _ in range(8):
         await broker.deliver(T0)
-    late = FakeEvent(FakeMessage(T0, 8, b"c", broker.generation), broker.acks)
+    late = FakeEvent(FakeMessage(T0, 8, b"c", broker.generation))
     taking = asyncio.ensure_future(broker.window.take(late))
     await settle()
 
@@ -157,7 +163,7 @@ async def test_event_between_revoke_and_assignment_is_dropped(broker: FakeBroker
 
 async def test_event_of_an_older_generation_is_dropped(broker: FakeBroker) -> None:
     """Also at the expected offset: who fetched it then may not own the partition now."""
-    stale = FakeEvent(FakeMessage(T0, 0, b"a", broker.generation), broker.acks)
+    stale = FakeEvent(FakeMessage(T0, 0, b"a", broker.generation))
     await broker.revoke()
     broker.assign()
 
@@ -166,7 +172,7 @@ async def test_event_of_an_older_generation_is_dropped(broker: FakeBroker) -> No
 
 async def test_foreign_partition_is_dropped(broker: FakeBroker) -> None:
     """A partition that was not assigned is not ours to answer."""
-    event = FakeEvent(FakeMessage(T1, 0, b"a", broker.generation), broker.acks)
+    event = FakeEvent(FakeMessage(T1, 0, b"a", broker.generation))
 
     assert not await broker.window.take(event)
 
@@ -209,8 +215,8 @@ def test_record_that_cannot_be_cancelled_holds_no_drain_up() -> None:
     assert not leases[0].is_valid
 
 
-async def test_drain_runs_what_stands_before_an_outcome() -> None:
-    """A record behind its key runs in the drain too, where one after it was answered."""
+async def test_drain_gives_back_what_stands_before_an_outcome() -> None:
+    """A record behind its key is the next owner's, also where one after it was answered."""
     broker = FakeBroker({T0: log(*"aabaa")})
     broker.assign()
     for _ in range(5):
@@ -220,27 +226,115 @@ async def test_drain_runs_what_stands_before_an_outcome() -> None:
 
     await broker.revoke(finish=5)
 
-    assert broker.committed == {T0: 3}
-    assert broker.finished == [(T0, 2), (T0, 0), (T0, 1)]
+    assert (broker.committed, broker.finished_behind(T0)) == ({T0: 1}, frozenset({2}))
+    assert broker.finished == [(T0, 2), (T0, 0)]
 
 
-async def test_outcome_delivered_out_of_order_is_not_written_again(broker: FakeBroker) -> None:
-    """What finished behind an unfinished record is acked, not run, when it comes back to us."""
+@pytest.mark.parametrize("how", ["revoke", "crash"])
+async def test_outcome_behind_an_unfinished_one_is_not_written_again(
+    broker: FakeBroker, how: str
+) -> None:
+    """What the commit says is finished is not run when it comes back, to this worker or another."""
     for _ in range(2):
         await broker.deliver(T0)
     await settle()
     await broker.finish(1)
-    await broker.revoke()
+    if how == "revoke":
+        await broker.revoke()
+    else:
+        broker.commit()
+        broker.window.fence()
+        await settle()
+        broker.start()
     broker.assign()
 
     for _ in range(3):
         await broker.deliver(T0)
     await settle()
+    broker.commit()
 
     assert running(broker) == [0]  # 1 is done, 2 waits behind 0's key
+    assert broker.finished_behind(T0) == {1}
     await broker.finish(0)
-    assert broker.acks == [(T0, 0), (T0, 1)]
+    broker.commit()
+    assert broker.committed == {T0: 2}
     assert broker.finished == [(T0, 1), (T0, 0)]
+
+
+async def test_finished_offsets_are_kept_until_they_come_again(broker: FakeBroker) -> None:
+    """A commit before a finished record was fetched again does not forget it."""
+    broker.committed, broker.metadata = {T0: 1}, {T0: encode(1, {3, 5})}
+    broker.assign()
+    await broker.deliver(T0)
+    await settle()
+    await broker.finish(0)
+
+    broker.commit()
+
+    assert broker.committed == {T0: 2}
+    assert broker.finished_behind(T0) == {3, 5}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "taken"),
+    [(SpanBounds(offsets=3), 3), (SpanBounds(bytes=4), 4), (SpanBounds(age_s=-1), 1)],
+    ids=["offsets", "bytes", "age"],
+)
+async def test_span_behind_a_held_record_is_bounded(bounds: SpanBounds, taken: int) -> None:
+    """Past any bound the partition is held, and no other one; it goes on from where it stood."""
+    broker = FakeBroker({T0: log(*"abcdefgh"), T1: log("a", "b")}, bounds=bounds, max_in_flight=9)
+    broker.assign()
+
+    while await broker.deliver(T0):
+        await settle()
+    assert running(broker) == list(range(taken))
+    assert broker.held == {T0}
+    assert await broker.deliver(T1)
+
+    await settle()
+    for _ in range(taken):
+        await broker.finish(0)
+    broker.resume()
+    assert broker.position[T0] == taken
+    assert await broker.deliver(T0)
+    assert broker.gaps == 0
+
+
+async def test_records_of_a_held_partition_are_no_gap() -> None:
+    """What was fetched before the hold is dropped, before and after it goes on."""
+    broker = FakeBroker({T0: log(*"abcdefgh")}, bounds=SpanBounds(offsets=2))
+    broker.assign()
+    for _ in range(2):
+        await broker.deliver(T0)
+    stale = [FakeEvent(FakeMessage(T0, n, b"a", broker.generation)) for n in range(2, 8)]
+    for event in stale[:4]:
+        assert not await broker.window.take(event)
+    await settle()
+    await broker.finish(0)
+    await broker.finish(0)
+    broker.resume()
+
+    for event in stale[4:]:
+        assert not await broker.window.take(event)
+    assert await broker.deliver(T0)
+
+    assert broker.gaps == 0
+
+
+async def test_finished_record_lets_go_of_its_bytes(broker: FakeBroker) -> None:
+    """Behind a held record only offsets are kept, however many finish."""
+    await broker.deliver(T0)
+    event = FakeEvent(FakeMessage(T0, 1, b"b", broker.generation, value=b"x" * 1000))
+    message = weakref.ref(event.message)
+    await broker.window.take(event)
+    await settle()
+    del event
+
+    await broker.finish(1)
+    gc.collect()
+
+    assert message() is None
+    assert len(broker.window.partitions[T0]) == 2
 
 
 async def test_revoke_cancels_what_does_not_finish(broker: FakeBroker) -> None:
@@ -301,7 +395,7 @@ async def test_lost_member_writes_nothing_before_its_fence(broker: FakeBroker) -
     broker.membership.lose()
     await broker.finish(0)
 
-    assert (broker.finished, broker.acks, broker.fatal) == ([], [], [])
+    assert (broker.finished, broker.window.progress(), broker.fatal) == ([], {}, [])
 
 
 def test_drain_of_a_lost_member_ends_and_commits_nothing() -> None:
@@ -362,7 +456,7 @@ async def test_skipped_record_is_sought_back(broker: FakeBroker) -> None:
 async def test_records_fetched_before_the_seek_do_not_count_as_hole(broker: FakeBroker) -> None:
     """However many stale records follow a gap, the skipped one is still waited for."""
     for offset in range(1, 8):
-        event = FakeEvent(FakeMessage(T0, offset, b"a", broker.generation), broker.acks)
+        event = FakeEvent(FakeMessage(T0, offset, b"a", broker.generation))
         assert not await broker.window.take(event)
 
     assert broker.gaps == 1
@@ -414,7 +508,7 @@ async def test_failure_of_run_is_fatal_and_never_acked(broker: FakeBroker) -> No
     await settle()
 
     assert [type(error) for error in broker.fatal] == [RuntimeError]
-    assert broker.acks == []
+    assert broker.window.progress() == {}
 
 
 STEP = st.one_of(
@@ -431,6 +525,8 @@ def check_invariants(broker: FakeBroker) -> None:
     window = broker.window
     assert window.in_flight <= broker.max_in_flight
     assert window.in_flight + window.pending <= broker.max_pending
+    for partition in window.partitions.values():
+        assert partition.expected - min(partition.next_unfinished, partition.expected) <= 4
     for tp, committed in broker.committed.items():
         assert all(offset >= committed for offset in broker.unfinished(tp))
     orders = [
@@ -465,7 +561,9 @@ def test_nothing_is_lost_whatever_happens(
             T0: {n: key for n, key in log(*keys).items() if n not in holes},
             T1: log(*reversed(keys)),
         }
-        broker = FakeBroker(logs, max_in_flight=3, max_pending=6)
+        broker = FakeBroker(
+            logs, max_in_flight=3, max_pending=6, bounds=SpanBounds(offsets=4, bytes=1000)
+        )
         broker.assign()
         for what, number, skip in steps:
             if what == "deliver":
@@ -475,13 +573,13 @@ def test_nothing_is_lost_whatever_happens(
                 await broker.finish(number)
             elif what == "commit":
                 broker.commit()
+                broker.resume()
             elif what == "revoke":
                 await broker.revoke(finish=number)
                 broker.assign()
             elif what == "fence":
                 broker.window.fence()
                 await settle()
-                broker.acks.clear()
                 broker.assign()
             else:
                 broker.window.fence()  # the dead process writes nothing
@@ -497,6 +595,7 @@ def test_nothing_is_lost_whatever_happens(
             await settle()
             await broker.finish(0)
             broker.commit()
+            broker.resume()
             check_invariants(broker)
         for tp in logs:
             assert broker.unfinished(tp) == []

@@ -1,0 +1,60 @@
+"""Partitions that are held, resumed or sought back, one by one, while others go on."""
+
+from collections.abc import Callable
+
+import structlog
+from faust.types import TP
+
+from streamapp.streaming.app.consumer import Consumer
+from streamapp.streaming.app.stalled_partitions import StalledPartitions
+from streamapp.streaming.window.window import Window
+
+log = structlog.get_logger(__name__)
+
+
+class PartitionFlow:
+    """What the app does with the consumer's partitions while the window is open.
+
+    Args:
+        window: Says which partitions are held, and where each stands.
+        consumer: Returns the app's, once it has one.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, window: Window, consumer: Callable[[], Consumer], clock: Callable[[], float]
+    ) -> None:
+        self._window = window
+        self._consumer = consumer
+        self._stalled = StalledPartitions(clock)
+
+    def clear(self) -> None:
+        """Begin anew: the partitions are others."""
+        self._stalled.clear()
+
+    def hold(self, tp: TP) -> None:
+        """Fetch nothing more of a partition: too much of it stands behind one record."""
+        log.info("window.partition_held", partition=tp.partition)
+        self._consumer().pause_partitions({tp})
+
+    async def look(self, *, is_moving: bool) -> None:
+        """Go on with what was held and has room again, and fetch again what Faust skipped.
+
+        Args:
+            is_moving: False where nothing can be expected to move now.
+        """
+        consumer = self._consumer()
+        for tp, offset in self._window.resumable():
+            log.info("window.partition_resumed", partition=tp.partition, offset=offset)
+            await consumer.seek(tp, offset)
+            consumer.resume_partitions({tp})
+        if not is_moving:
+            self._stalled.clear()
+            return
+        for tp, partition in self._window.partitions.items():
+            hole_end = consumer.hole_at_end(tp, partition.expected)
+            if hole_end is not None and not len(partition):
+                partition.pass_hole(hole_end)
+        for tp, offset in self._stalled.due(self._window.partitions, consumer.highwater):
+            log.info("window.stall_sought", partition=tp.partition, offset=offset)
+            await consumer.seek(tp, offset)

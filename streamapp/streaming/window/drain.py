@@ -1,0 +1,61 @@
+"""The bounded wait for running records, when their window closes."""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+
+from streamapp.streaming.window.taken_record import TakenRecord
+
+#: How long a drain lets records wait for a limit, a budget or a provider that is down. Those
+#: that a limit lets through meanwhile need not be given back behind others that were answered.
+#: At most half of the drain.
+TURN_S = 5.0
+_POLL_INTERVAL_S = 0.25
+
+
+class Drain:
+    """One drain; it begins when it is made, in a running loop.
+
+    Args:
+        limit_s: Longest wait, seconds.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        now = asyncio.get_running_loop().time()
+        self._ends_at = now + limit_s
+        self._turns_end_at = now + min(TURN_S, limit_s / 2)
+
+    def shorten(self, limit_s: float) -> None:
+        """End it ``limit_s`` seconds from now, unless it ends sooner."""
+        now = asyncio.get_running_loop().time()
+        self._ends_at = min(self._ends_at, now + limit_s)
+        self._turns_end_at = min(self._turns_end_at, now + limit_s / 2)
+
+    async def wait(
+        self,
+        tasks: dict[asyncio.Task[None], TakenRecord],
+        *,
+        is_lost: Callable[[], bool],
+        only_waits: Callable[[Context], bool],
+    ) -> list[asyncio.Task[None]]:
+        """Wait until no task is left, the time is over or the right to write is lost.
+
+        Args:
+            tasks: What runs; who finishes leaves it. What only waits is cancelled and taken out.
+            is_lost: Whether nothing that finishes could be written any more.
+            only_waits: Whether what runs in a context can be given back at no cost.
+
+        Returns:
+            The tasks that were cancelled since they only waited.
+        """
+        loop = asyncio.get_running_loop()
+        gone: list[asyncio.Task[None]] = []
+        while tasks and not is_lost() and (left_s := self._ends_at - loop.time()) > 0:
+            await asyncio.wait(list(tasks), timeout=min(left_s, _POLL_INTERVAL_S))
+            if loop.time() >= self._turns_end_at:
+                waiting = [task for task, record in tasks.items() if only_waits(record.context)]
+                for task in waiting:
+                    del tasks[task]
+                    task.cancel()
+                gone += waiting
+        return gone

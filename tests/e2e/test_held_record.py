@@ -1,0 +1,96 @@
+"""One record is held for long while others behind it finish: bounded, and nothing twice."""
+
+import asyncio
+import resource
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.e2e.stage import Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
+from tests.support.worker import WorkerProcess
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+
+HELD = {"latency_s": 50}
+#: Records that may be taken behind a held one, in one partition.
+SPAN = 16_384
+
+
+async def oldest_uncommitted_s(worker: WorkerProcess) -> float:
+    """Return the age of the oldest record that is not committed, as /metrics tells it."""
+    url = f"http://127.0.0.1:{worker.port}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        text = await response.text()
+    name = "streamapp_oldest_uncommitted_seconds "
+    return float(next(line.split()[1] for line in text.splitlines() if line.startswith(name)))
+
+
+def resident_mb(worker: WorkerProcess) -> float:
+    """Return the worker's memory, megabytes."""
+    pages = int(Path(f"/proc/{worker.pid}/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
+
+
+@pytest.mark.parametrize("end", ["kill -9", "SIGTERM"])
+async def test_what_finished_behind_a_held_record_is_not_repeated(
+    kafka: KafkaBroker, tmp_path: Path, end: str
+) -> None:
+    """Whoever goes on neither asks nor writes what the commit says is finished."""
+    count = 2_000
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        stage.provider.default(unique=True)
+        await stage.open()
+        worker = await stage.ready_worker(drain_s=2)
+        await stage.produce([ask("held", script=[HELD, {}])])
+        await stage.in_flight(1)
+        await stage.produce(ask(f"r-{number}") for number in range(count))
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes) >= count, 60)
+        await asyncio.sleep(3)  # for their commit: none is awaited, as the offset stands still
+        age_s = await oldest_uncommitted_s(worker)
+
+        if end == "kill -9":
+            stage.kill9(worker)
+        else:
+            worker.sigterm()
+            await worker.wait(30)
+        await stage.ready_worker()
+        report = await stage.settle(count + 1, 120)
+
+    assert not [*report.missing, *report.overcommitted, *report.unequal], report
+    assert age_s > 3
+    calls: dict[str, int] = {}
+    for call in stage.calls():
+        calls[call.id] = calls.get(call.id, 0) + 1
+    twice = [id_ for id_, number in calls.items() if number > 1]
+    print(f"{end}: {report.repeats} repeated, {len(twice)} paid twice")  # noqa: T201
+    assert twice == ["held"]
+    assert report.repeats == 0
+
+
+async def test_span_behind_a_held_record_is_bounded(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """One partition stands still at its bound; the other one goes on, and memory stays."""
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce([ask("held", script=[HELD], partition=0)])
+        await stage.in_flight(1)
+        before_mb = resident_mb(worker)
+
+        behind = SPAN + 6_000
+        await stage.produce(ask(f"r-{number}", partition=0) for number in range(behind))
+        await until(lambda: worker.has_logged("window.partition_held"), 120, state=worker.tail)
+        await stage.produce(ask(f"s-{number}", partition=1) for number in range(2_000))
+        others = {f"s-{number}" for number in range(2_000)}
+        await stage.verifier.until(lambda: others <= stage.verifier.outcomes.keys(), 60)
+        ran_past = len(stage.verifier.outcomes.keys() - others)
+        grown_mb = resident_mb(worker) - before_mb
+
+        report = await stage.settle(behind + 2_001, 120)
+
+    print(f"{ran_past} ran past it, memory grew by {grown_mb:.0f} MB")  # noqa: T201
+    assert ran_past <= SPAN
+    assert not report.faults, report
+    assert report.repeats == 0

@@ -1,0 +1,73 @@
+"""Finished offsets survive the metadata of a commit, within its bound."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamapp.streaming.window.finished_offsets import (
+    MAX_CHARACTERS,
+    MAX_OFFSETS,
+    decode,
+    encode,
+)
+
+BASES = st.integers(0, 2**62)
+#: Any sets, and long runs of equal length.
+SETS = st.one_of(
+    st.sets(st.integers(1, MAX_OFFSETS - 1), max_size=200),
+    st.builds(
+        lambda start, length, step: set(range(start, MAX_OFFSETS, step)) - set(range(1, length)),
+        st.integers(1, 100),
+        st.integers(1, 10_000),
+        st.integers(1, 7),
+    ),
+)
+
+
+@settings(deadline=None, max_examples=25)
+@given(base=BASES, numbers=SETS)
+def test_every_set_within_the_span_comes_back(base: int, numbers: set[int]) -> None:
+    """Whatever is finished within the bound of a span fits, and is read back exactly."""
+    finished = {base + number for number in numbers}
+
+    text = encode(base, finished)
+
+    assert len(text.encode()) <= MAX_CHARACTERS
+    assert decode(base, text) == finished
+
+
+@settings(deadline=None, max_examples=25)
+@given(base=BASES, numbers=SETS, room=st.integers(0, 300))
+def test_too_little_room_forgets_the_highest(base: int, numbers: set[int], room: int) -> None:
+    """What does not fit is left out; nothing is ever called finished that is not."""
+    finished = {base + number for number in numbers}
+
+    text = encode(base, finished, max_characters=room)
+
+    assert len(text) <= room
+    kept = decode(base, text)
+    assert kept <= finished
+    highest = max(kept, default=base)
+    assert kept == {offset for offset in finished if offset <= highest}
+
+
+@given(base=st.integers(0, 1000), text=st.text(max_size=60))
+def test_foreign_metadata_says_nothing(base: int, text: str) -> None:
+    """Any string of another program is no reason to leave a record out."""
+    if not text.startswith(("1r:", "1b:")):
+        assert decode(base, text) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2r:5:AQE=", "1r:6:AQE=", "1r:5:not base64!", "1b:5", "1r:5:gA==", "1r:5:" + "/" * 400, ""],
+    ids=["version", "offset", "damaged", "cut", "half a number", "huge", "empty"],
+)
+def test_what_cannot_be_trusted_says_nothing(text: str) -> None:
+    """A newer version, a moved offset or damage: nothing is known to be finished."""
+    assert decode(5, text) == frozenset()
+
+
+def test_one_gap_takes_a_handful_of_characters() -> None:
+    """The common case: one record is slow, and thousands behind it are finished."""
+    assert len(encode(1_000_000, range(1_000_001, 1_016_000))) < 24
