@@ -59,17 +59,45 @@ async def test_what_finished_behind_a_held_record_is_not_repeated(
         await stage.ready_worker()
         report = await stage.settle(count + 1, 120)
 
-    assert not [*report.missing, *report.overcommitted, *report.unequal], report
-    assert age_s > 3
     calls: dict[str, int] = {}
     for call in stage.calls():
         calls[call.id] = calls.get(call.id, 0) + 1
     twice = [id_ for id_, number in calls.items() if number > 1]
     print(f"{end}: {report.repeats} repeated, {len(twice)} paid twice")  # noqa: T201
+    assert not [*report.missing, *report.overcommitted, *report.unequal], report
+    assert age_s > 3
     assert twice == ["held"]
     assert report.repeats == 0
 
 
+async def test_partition_waits_behind_a_record_that_is_held_for_long(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """After a quarter of the ledger's time that partition alone stands still, and then goes on."""
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(ledger_ttl_s=16)
+        await stage.produce([ask("held", script=[{"latency_s": 30}], partition=0)])
+        await stage.in_flight(1)
+
+        behind = [ask(f"r-{number}", partition=0) for number in range(400)]
+        await stage.produce(behind, rate_per_s=40)
+        await until(lambda: worker.has_logged("window.partition_held"), 30, state=worker.tail)
+        ran_past = len(stage.verifier.outcomes)
+        await stage.produce(ask(f"s-{number}", partition=1) for number in range(100))
+        others = {f"s-{number}" for number in range(100)}
+        await stage.verifier.until(lambda: others <= stage.verifier.outcomes.keys(), 20)
+        assert "held" not in stage.verifier.outcomes
+        report = await stage.settle(501, 60)
+
+    assert ran_past < 400
+    assert worker.has_logged("window.partition_resumed")
+    assert not report.faults, report
+    assert report.repeats == 0
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
 async def test_span_behind_a_held_record_is_bounded(kafka: KafkaBroker, tmp_path: Path) -> None:
     """One partition stands still at its bound; the other one goes on, and memory stays."""
     async with Stage(kafka, tmp_path, partitions=2) as stage:

@@ -6,6 +6,7 @@ they arrive. Nor does it carry the metadata of commits, which tells what is fini
 offset.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -77,6 +78,12 @@ class GroupMemberThread(AIOKafkaConsumerThread):
                 client.seek(ensure_aiokafka_TP(tp), offset)
         return offsets
 
+    async def leave_group(self) -> None:
+        """Give the partitions to others now; nothing can be committed after that."""
+        coordinator = self._ensure_consumer()._coordinator
+        if isinstance(coordinator, GroupCoordinator):
+            await self.call_thread(leave_group, coordinator)
+
     async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
         """Commit; return whether the group took it.
 
@@ -114,6 +121,22 @@ class GroupMemberThread(AIOKafkaConsumerThread):
             return False
         self.committed = {**self.committed, **progress}
         return True
+
+
+async def leave_group(coordinator: GroupCoordinator) -> None:
+    """Leave the group at once, also out of the middle of a rebalance, and do not come back.
+
+    The client's own way would first join once more where it waits for a revoke to end.
+    """
+    if coordinator._closing.done():
+        return
+    coordinator._closing.set_result(None)
+    coordination = coordinator._coordination_task
+    coordination.cancel()
+    await asyncio.wait([coordination])
+    await coordinator._stop_heartbeat_task()
+    await coordinator._stop_commit_offsets_refresh_task()
+    await coordinator._maybe_leave_group()
 
 
 def note_membership(coordinator: GroupCoordinator, membership: Membership) -> None:

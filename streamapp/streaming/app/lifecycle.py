@@ -34,6 +34,8 @@ from streamapp.streaming.window.window import Window
 log = structlog.get_logger(__name__)
 
 PULSE_S = 0.25
+#: How long a stopping worker tries to leave its group, seconds.
+LEAVE_S = 3.0
 #: What stopping may take beyond the drain before the process is ended, seconds.
 STOP_MARGIN_S = 5.0
 
@@ -214,8 +216,11 @@ class StreamApp(faust.App):
         """Close the window, commit what finished; return whether nothing was cut off.
 
         A stop in the middle of a rebalance cancels Faust's call of the revoke handler: the
-        drain goes on by itself, and the stop waits for it.
+        drain goes on by itself, and the stop waits for it. A rebalance in the middle of a stop
+        shortens its drain: the whole group stands still meanwhile.
         """
+        if self._draining is not None and not self._draining.done():
+            self.window.shorten_drain(limit_s)
         if self._draining is None or self._draining.done():
             if not self.window.is_open:
                 return True
@@ -226,6 +231,17 @@ class StreamApp(faust.App):
                 return True
             self._draining = asyncio.ensure_future(self._close_and_commit(limit_s))
         return await asyncio.shield(self._draining)
+
+    async def _drain_and_leave(self, limit_s: float) -> bool:
+        """Drain for a stop, and give the partitions to others while HTTP calls still run."""
+        in_time = await self._drain(limit_s)
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await self._kafka.leave_group()
+        except (KafkaError, ConsumerNotStarted, TimeoutError) as error:
+            # The session's end tells the group instead.
+            log.warning("group.not_left", error=type(error).__name__)
+        return in_time
 
     async def _close_and_commit(self, limit_s: float) -> bool:
         running = self.window.in_flight
@@ -283,7 +299,7 @@ class StreamApp(faust.App):
         drain_s = self.settings.drain_s
         http_calls_s = 0.0 if self.crashed else drain_s
         in_time, _ = await asyncio.gather(
-            self._drain(drain_s), self._drain_http_calls(http_calls_s)
+            self._drain_and_leave(drain_s), self._drain_http_calls(http_calls_s)
         )
         for close in self._closing:
             await close()

@@ -17,13 +17,17 @@ from streamapp.streaming.window.finished_offsets import decode
 from streamapp.streaming.window.partition_state import Progress
 
 
-class CommittingThread(Protocol):
+class MemberThread(Protocol):
     """What is asked of the client's thread."""
 
     committed: Mapping[TP, Progress]
 
     async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
         """Commit; return whether the group took it."""
+        ...
+
+    async def leave_group(self) -> None:
+        """Leave the group."""
         ...
 
 
@@ -45,7 +49,7 @@ class OrderedCommits(AIOKafkaConsumer):
 
     async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
         """Commit of assigned partitions what is not committed yet; return whether it was taken."""
-        thread, assigned = self._committing, self.assignment()
+        thread, assigned = self._member, self.assignment()
         due = {
             tp: each
             for tp, each in progress.items()
@@ -61,12 +65,16 @@ class OrderedCommits(AIOKafkaConsumer):
 
     def finished(self, tp: TP, position: int) -> frozenset[int]:
         """Return the offsets above ``position`` that the last commit says are finished."""
-        committed = self._committing.committed.get(tp)
+        committed = self._member.committed.get(tp)
         return decode(position, committed.finished) if committed else frozenset()
+
+    async def leave_group(self) -> None:
+        """Give the partitions to others now; nothing is committed after that."""
+        await self._member.leave_group()
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Note nothing: a hole of millions of offsets would become a list of as many."""
 
     @property
-    def _committing(self) -> CommittingThread:
-        return cast(CommittingThread, self._thread)
+    def _member(self) -> MemberThread:
+        return cast(MemberThread, self._thread)

@@ -63,6 +63,11 @@ class FakeConsumer:
         self._committed_offset.update(offsets)
         return True
 
+    async def leave_group(self) -> None:
+        self.calls.append(("leave",))
+        if self.errors:
+            raise self.errors.pop()
+
     def stop_flow(self) -> None: ...
 
     def pause_partitions(self, tps: Iterable[TP]) -> None:
@@ -88,6 +93,7 @@ class Member:
         leases: The lease of each record that was begun, by its offset.
         steps: What the app closed at its end, in order.
         ended: Exit codes that the watchdog ended the process with.
+        http_calls_s: How long its HTTP calls take to end.
         is_heard: Whether the group takes its heartbeats.
     """
 
@@ -100,6 +106,7 @@ class Member:
         self.steps: list[str] = []
         self.ended: list[int] = []
         self.is_heard = True
+        self.http_calls_s = 0.0
         self._beating: asyncio.Future[None] | None = None
         self.app = StreamApp("test", store="memory://", datadir=directory, stream_wait_empty=False)
         self.app.consumer = cast(Any, self.consumer)
@@ -178,6 +185,7 @@ class Member:
 
     async def _end_guests(self, limit_s: float) -> None:
         self.steps.append(f"guests within {limit_s:g} s")
+        await asyncio.sleep(self.http_calls_s)
 
     async def _close(self) -> None:
         self.steps.append("closed")

@@ -145,7 +145,7 @@ def test_stop_drains_commits_and_closes(play: Play) -> None:
 
         await member.app.on_stop()
 
-        assert member.consumer.told("commit") == [({T0: 1},)]
+        assert member.consumer.calls[:2] == [("commit", {T0: 1}), ("leave",)]
         assert member.steps == ["guests within 20 s", "closed"]
 
     play(scene)
@@ -218,17 +218,62 @@ def test_rebalance_in_a_stop_waits_for_its_drain(play: Play) -> None:
 
     async def scene(member: Member) -> None:
         await member.assign(T0)
-        await member.deliver(0, runs_s=10)
+        await member.deliver(0, runs_s=4)
         member.app._stopped.set()
         stopping = asyncio.ensure_future(member.app.on_stop())
         await asyncio.sleep(1)
 
         await member.app._on_partitions_revoked({T0})
 
-        assert member.consumer.calls == [("commit", {T0: 1})]
+        assert member.consumer.told("commit") == [({T0: 1},)]
         await member.app._on_partitions_assigned(set())
         assert member.consumer.told("close") == []
         await stopping
+
+    play(scene)
+
+
+def test_rebalance_in_a_stop_shortens_its_drain(play: Play) -> None:
+    """The group waits for as long as at any revoke, and not for the whole drain of a stop."""
+
+    async def scene(member: Member) -> None:
+        async def revoke_in_a_second() -> float:
+            await asyncio.sleep(1)
+            await member.app._on_partitions_revoked({T0})
+            return virtual_clock()
+
+        await member.assign(T0)
+        await member.deliver(0, runs_s=2)
+        await member.deliver(1, runs_s=18)
+        member.app._stopped.set()
+        revoking = asyncio.ensure_future(revoke_in_a_second())
+
+        with pytest.raises(SystemExit):
+            await member.app.on_stop()
+
+        assert await revoking == pytest.approx(1 + member.settings.revoke_drain_s, abs=0.5)
+        assert member.consumer.told("commit") == [({T0: 1},)]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("error", [None, KafkaError(), ConsumerNotStarted()], ids=str)
+def test_stop_leaves_the_group_while_http_calls_run(play: Play, error: Exception | None) -> None:
+    """Its partitions are others' once its own records are committed; a failure ends nothing."""
+
+    async def scene(member: Member) -> None:
+        member.http_calls_s = 15
+        await member.assign(T0)
+        await member.deliver(0, runs_s=2)
+        member.consumer.errors = [error] if error else []
+        stopping = asyncio.ensure_future(member.app.on_stop())
+
+        await asyncio.sleep(4)
+
+        assert member.consumer.calls == [("commit", {T0: 1}), ("leave",)]
+        assert not stopping.done()
+        await stopping
+        assert virtual_clock() == pytest.approx(15, abs=0.5)
 
     play(scene)
 

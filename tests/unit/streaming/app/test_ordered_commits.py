@@ -37,7 +37,7 @@ class Commits:
     force_commit = OrderedCommits.force_commit
     commit_progress = OrderedCommits.commit_progress
     finished = OrderedCommits.finished
-    _committing = OrderedCommits._committing
+    _member = OrderedCommits._member
 
     def __init__(self) -> None:
         self._thread = Thread()
