@@ -96,9 +96,10 @@ def build_window(
         dead_letters=raw_topic(app, settings, "requests-dlt"),
         outcomes=outcomes,
         now=time.time,
+        refusal=app.blocking.refusal,
     )
     return Window(
-        traced.run(handle),
+        app.blocking.watched(traced.run(handle)),
         seek=lambda tp, offset: app.consumer.seek(tp, offset),
         first_from=LogProbe(settings).first_from,
         on_fatal=app.fail,

@@ -60,6 +60,7 @@ class RecordHandler:
         responses: Topic of the answers; has as many partitions as the requests.
         dead_letters: Topic of the dead letters; likewise.
         now: Wall clock, seconds since the epoch.
+        refusal: Returns why a record is not run at all; None where it is.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class RecordHandler:
         dead_letters: TopicT,
         outcomes: Outcomes,
         now: Callable[[], float],
+        refusal: Callable[[Message], Failure | None] = lambda message: None,
     ) -> None:
         self._router = router
         self._ledger = ledger
@@ -82,6 +84,7 @@ class RecordHandler:
         self._dead_letters = dead_letters
         self._outcomes = outcomes
         self._now = now
+        self._refusal = refusal
         self._busy: dict[str, asyncio.Future[None] | None] = {}
 
     async def __call__(self, event: Event, lease: Lease) -> None:
@@ -92,13 +95,17 @@ class RecordHandler:
             LeaseLost: Another worker owns the partition now.
         """
         message = event.message
+        refused = self._refusal(message)
         id = f"{message.tp.topic}-{message.tp.partition}-{message.offset}"
         try:
+            if refused is not None:
+                raise refused
             request = self._router.decode(message.value)
         except Failure as failure:
             id = recover_id(message.value) or id
             SUBJECT.set(Subject(id, message))
-            await self._dead_letter(message, lease, failure, stage="decode", id=id, type=None)
+            stage = "decode" if refused is None else "process"
+            await self._dead_letter(message, lease, failure, stage=stage, id=id, type=None)
             return
         id = request.id or id
         SUBJECT.set(Subject(id, message))

@@ -75,4 +75,6 @@ class AppHealth:
 
     def _loop(self) -> Check:
         lag_s = self._app.watchdog.loop_lag_s
-        return Check(lag_s < LOOP_LAG_S, f"ran {lag_s:.1f} s ago")
+        blocked = self._app.blocking.last()
+        detail = f"ran {lag_s:.1f} s ago" + (f"; {blocked}" if blocked else "")
+        return Check(lag_s < LOOP_LAG_S, detail)

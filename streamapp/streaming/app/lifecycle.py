@@ -19,6 +19,7 @@ from faust.types import TP, RecordMetadata
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
+from streamapp.streaming.app.blocking import BlockingWatch
 from streamapp.streaming.app.commit_age import CommitAge
 from streamapp.streaming.app.consumer import Consumer
 from streamapp.streaming.app.fetched_records import unreadable_lines
@@ -51,6 +52,10 @@ class StreamApp(faust.App):
     ledger: Ledger
     watchdog: Watchdog
     membership: Membership
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.blocking = BlockingWatch(self.conf.broker_session_timeout)
 
     def bind(
         self,
@@ -108,6 +113,7 @@ class StreamApp(faust.App):
         """
         self._create_directories()
         self.watchdog.start()
+        self.blocking.start()
         await wait_for_broker(self.settings, self._prepare)
         await super().on_first_start()
 

@@ -124,11 +124,11 @@ def is_super(node: ast.AST) -> bool:
 
 
 def names_on_foreign_objects(tree: ast.AST) -> Iterator[str]:
-    """Yield private attributes of anything but ``self``; ``os._exit`` is documented."""
+    """Yield private attributes of anything but ``self``; those of ``os``, ``sys`` are public."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute) or not is_private(node.attr):
             continue
-        if not is_name(node.value, "self", "cls", "os") and not is_super(node.value):
+        if not is_name(node.value, "self", "cls", "os", "sys") and not is_super(node.value):
             yield node.attr
 
 

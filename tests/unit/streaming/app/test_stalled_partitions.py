@@ -81,7 +81,7 @@ def test_partition_at_its_end_is_left_alone(fixture: Fixture, end: int | None) -
 
 def test_partition_with_records_in_the_window_is_left_alone(fixture: Fixture) -> None:
     """Slow records are no stall."""
-    record: Any = SimpleNamespace(offset=5, is_done=False)
+    record: Any = SimpleNamespace(offset=5, size=0, taken_at=0.0, is_done=False)
     fixture.partition.append(record)
 
     assert fixture.due_after(0) == []
