@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, get_type_hints
 from pydantic import TypeAdapter
 
 from streamapp.errors import Failure, PromptError
-from streamapp.llm.completion import Call, Completion
+from streamapp.llm.completion import Call, Completion, EmbeddingInput
 from streamapp.llm.costs.prices import added_usd
 from streamapp.llm.provider import Completer
 from streamapp.llm.step_results import decode_completion, encode_completion
@@ -79,7 +79,7 @@ class LLMClient:
         self._prompt = prompt
         self._steps = steps or Steps()
         self._id = id
-        self._usage = NO_USAGE
+        self._usage = self._original_usage = NO_USAGE
         self._cost_usd: Decimal | None = Decimal(0)
         self._attempts = 0
         self._completions = 0
@@ -115,15 +115,33 @@ class LLMClient:
         *,
         parameters: Mapping[str, Any] | None = None,
         schema: Mapping[str, Any] | None = None,
+        sample: int = 0,
     ) -> Any:
-        """Send OpenAI-shaped messages as they are; returns and raises as `generate`."""
-        return await self._complete(
-            self._call.but(messages=messages, parameters=parameters or {}, output_schema=schema)
-        )
+        """Send OpenAI-shaped messages as they are; returns and raises as `generate`.
 
-    async def embed(self, inputs: Sequence[str]) -> list[list[float]]:
-        """Return one vector per input, in their order; raises as `generate`."""
-        call = replace(self._call, operation="embeddings", inputs=inputs, chunks=None)
+        Args:
+            messages: Turns, in order.
+            parameters: By OpenAI's names.
+            schema: JSON Schema of the answer.
+            sample: Another answer to an equal question, for each number.
+        """
+        call = self._call.but(
+            messages=messages, parameters=parameters or {}, output_schema=schema, sample=sample
+        )
+        return await self._complete(call)
+
+    async def embed(
+        self, inputs: Sequence[EmbeddingInput], *, parameters: Mapping[str, Any] | None = None
+    ) -> list[list[float]]:
+        """Return one vector per input, in their order; raises as `generate`.
+
+        Args:
+            inputs: Texts, or the numbers of their tokens.
+            parameters: By OpenAI's names, such as ``dimensions``.
+        """
+        call = self._call.but(
+            operation="embeddings", inputs=inputs, parameters=parameters or {}, chunks=None
+        )
         vectors: list[list[float]] = await self._complete(call)
         return vectors
 
@@ -181,6 +199,7 @@ class LLMClient:
                     call.inputs,
                     call.parameters,
                     call.output_schema,
+                    *((call.sample,) if call.sample else ()),
                 ),
                 lambda: completer.complete(call),
                 encode=encode_completion,
@@ -191,6 +210,7 @@ class LLMClient:
             failure.attempts = self._attempts
             raise
         self._usage += completion.usage
+        self._original_usage += completion.original_usage or completion.usage
         self._attempts += completion.attempts
         self._completions += 1
         self._cost_usd = added_usd(self._cost_usd, completion.cost_usd)
@@ -202,6 +222,21 @@ class LLMClient:
     def usage(self) -> Usage:
         """Tokens of all calls."""
         return self._usage
+
+    @property
+    def original_usage(self) -> Usage:
+        """Tokens of all calls when they were paid for, if by others."""
+        return self._original_usage
+
+    @property
+    def tool_calls(self) -> Sequence[Mapping[str, Any]]:
+        """What the last answer wants called, by OpenAI's shape."""
+        return self._last.tool_calls if self._last else ()
+
+    @property
+    def logprobs(self) -> Mapping[str, Any] | None:
+        """OpenAI's, of the last answer."""
+        return self._last.logprobs if self._last else None
 
     @property
     def cost_usd(self) -> Decimal | None:

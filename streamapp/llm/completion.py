@@ -11,6 +11,8 @@ from streamapp.llm.deadline import Deadline
 from streamapp.records.response import NO_USAGE, Usage
 
 Operation = Literal["chat", "embeddings"]
+#: A text, or the numbers of its tokens.
+EmbeddingInput = str | Sequence[int]
 
 
 class _Value:
@@ -35,7 +37,7 @@ class Call(_Value):
         operation: OpenTelemetry's ``gen_ai.operation.name``.
         model: The model's name as the provider knows it.
         messages: OpenAI-shaped messages; empty for embeddings.
-        inputs: Texts to embed; empty for chat.
+        inputs: Texts, or lists of tokens, to embed; empty for chat.
         parameters: Sampling parameters by OpenAI's names (``temperature``, ``max_tokens``, ...).
         output_schema: JSON Schema the answer must fit, or None for free text.
         task: The record type and its typed fields, for the ``offline`` provider alone.
@@ -45,6 +47,7 @@ class Call(_Value):
         prompt: The prompt's version, as ``name:version``; empty without one.
         cache: Whether the answer may come from, or be given to, another record.
         cache_ttl_s: How long the answer may be given to others, seconds; None for the default.
+        sample: Which of several answers to one question is wanted; each is a call of its own.
         fingerprint: By which equal calls are known; empty where they are not to be.
         reserved_s: Of the deadline, kept for the targets that are left after this one.
         moves_on: Whether one of those is asked after the first timeout or 429.
@@ -53,7 +56,7 @@ class Call(_Value):
     operation: Operation = "chat"
     model: str
     messages: Sequence[Mapping[str, Any]] = ()
-    inputs: Sequence[str] = ()
+    inputs: Sequence[EmbeddingInput] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     output_schema: Mapping[str, Any] | None = None
     task: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +66,7 @@ class Call(_Value):
     prompt: str = ""
     cache: bool = True
     cache_ttl_s: float | None = None
+    sample: int = 0
     fingerprint: str = ""
     reserved_s: float = 0.0
     moves_on: bool = False
@@ -80,7 +84,10 @@ class Completion(_Value):
         output: Text for chat; a list of vectors, in the order of ``inputs``, for embeddings.
         model: The model that answered, as the provider names it.
         provider: The configured provider's name.
+        tool_calls: What the model wants called, by OpenAI's shape; then ``output`` may be empty.
+        logprobs: OpenAI's, of the answer's tokens, where they were asked for.
         usage: Tokens of all attempts that were billed for this answer; none from a cache.
+        original_usage: Of the answer when it was paid for; None where that is ``usage``.
         attempts: Provider attempts behind this answer; 0 from a cache.
         cached: Whether another call paid for it: one before, or an equal one in flight.
         cost_usd: US dollars of all attempts; None where the price is unknown.
@@ -92,7 +99,10 @@ class Completion(_Value):
     output: Any
     model: str
     provider: str
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    logprobs: Mapping[str, Any] | None = None
     usage: Usage = NO_USAGE
+    original_usage: Usage | None = None
     finish_reason: str | None = "stop"
     attempts: int = 1
     cached: bool = False

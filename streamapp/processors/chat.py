@@ -2,90 +2,90 @@
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import TypedDict
 
 from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import processor
+from streamapp.records.conversation import ChatMessage, Content
 from streamapp.records.request import Request
-from streamapp.records.sampling import Sampling
+from streamapp.records.sampling import Sampling, is_absent
+from streamapp.records.tools import ToolChoice, Tools, present_tools
 
 _STRICT = ConfigDict(extra="forbid")
 
-# Typed dictionaries, not models: what is validated is already what is sent.
-
-
-class TextPart(TypedDict):
-    """Text within a message."""
-
-    __pydantic_config__ = _STRICT  # type: ignore[misc]  # read by pydantic; no key
-
-    type: Literal["text"]
-    text: str
-
-
-class ImageURL(TypedDict):
-    """Where the provider finds an image: an address or a data URL."""
-
-    __pydantic_config__ = _STRICT  # type: ignore[misc]
-
-    url: str
-    detail: NotRequired[Literal["auto", "low", "high"]]
-
-
-class ImagePart(TypedDict):
-    """An image within a message."""
-
-    __pydantic_config__ = _STRICT  # type: ignore[misc]
-
-    type: Literal["image_url"]
-    image_url: ImageURL
-
-
-Part = Annotated[TextPart | ImagePart, Discriminator("type")]
-
-
-def _content(value: Any) -> str:
-    return "parts" if isinstance(value, list) else "text"
-
-
-class ChatMessage(TypedDict):
-    """One turn."""
-
-    __pydantic_config__ = _STRICT  # type: ignore[misc]
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[
-        Annotated[str, Tag("text")]
-        | Annotated[list[Part], Field(min_length=1, fail_fast=True), Tag("parts")],
-        Discriminator(_content),
-    ]
-    name: NotRequired[str]
+#: Most samples of one question.
+SAMPLES_LIMIT = 128
 
 
 class ResponseFormat(TypedDict):
     """The shape of the answer, for the provider to keep."""
 
-    __pydantic_config__ = _STRICT  # type: ignore[misc]
+    __pydantic_config__ = _STRICT  # type: ignore[misc]  # read by pydantic; no key
 
     type: Literal["text", "json_object", "json_schema"]
-    json_schema: NotRequired[dict[str, JsonValue]]
+    json_schema: NotRequired[dict[str, JsonValue] | None]
 
 
-class Chat(Request, Sampling, type="chat"):
-    """A conversation to continue; it takes no prompt of the registry."""
+class Prediction(TypedDict):
+    """What most of the answer will be, to have it sooner."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    type: Literal["content"]
+    content: Content
+
+
+class ChatOptions(BaseModel):
+    """What a conversation may ask for besides how to sample; null and empty mean absent."""
+
+    tools: Tools | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    prediction: Prediction | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return what is set, by OpenAI's names."""
+        values = self.__dict__
+        found = {name: values[name] for name in _OPTIONS if not is_absent(values[name])}
+        if "tools" in found:
+            found["tools"] = present_tools(found["tools"])
+        else:
+            # Without tools these two say nothing, and providers refuse them.
+            found.pop("parallel_tool_calls", None)
+            if found.get("tool_choice") in ("none", "auto"):
+                del found["tool_choice"]
+        if found.get("response_format", {}).get("json_schema", ...) is None:
+            found["response_format"] = {"type": found["response_format"]["type"]}
+        return found
+
+
+_OPTIONS = tuple(ChatOptions.model_fields)
+
+
+class Chat(Request, Sampling, ChatOptions, type="chat"):
+    """A conversation to continue; it takes no prompt of the registry.
+
+    Attributes:
+        messages: Turns, in order, by OpenAI's shape.
+        sample: Which of several answers to one question is wanted: equal calls share a cached
+            answer, those of other numbers do not.
+        extra_body: Fields that only some providers know; each must take them by its
+            ``pass_through``, or does not get them.
+    """
 
     prompt: None = None
     messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
-    response_format: ResponseFormat | None = None
+    sample: Annotated[int, Field(ge=0, lt=SAMPLES_LIMIT)] = 0
+    extra_body: dict[str, JsonValue] | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Return what is set besides the messages, by OpenAI's names."""
-        shape = {"response_format": self.response_format} if self.response_format else {}
-        return {**self.sampling(), **shape}
+        return {**(self.extra_body or {}), **self.sampling(), **self.options()}
 
 
 @processor(Chat)
 async def chat(request: Chat, llm: LLMClient) -> Any:
     """Return the model's next turn."""
-    return await llm.chat(request.messages, parameters=request.parameters())
+    return await llm.chat(request.messages, parameters=request.parameters(), sample=request.sample)

@@ -117,7 +117,7 @@ class Router:
             tenant=_tenant(request),
             prompt=f"{prompt.name}:{prompt.version}" if prompt else "",
             cache=request.cache and (prompt is None or prompt.settings.cache),
-            cache_ttl_s=prompt.settings.cache_ttl_s if prompt else None,
+            cache_ttl_s=_cache_ttl_s(request, prompt),
         )
         steps.prompt = call.prompt
         llm = LLMClient(
@@ -143,7 +143,10 @@ class Router:
             model=llm.model,
             provider=llm.provider,
             prompt=_use(prompt),
+            tool_calls=[dict(call) for call in llm.tool_calls] or None,
+            logprobs=dict(llm.logprobs) if llm.logprobs else None,
             usage=llm.usage,
+            original_usage=llm.original_usage,
             cost_usd=llm.cost_usd,
             cached=llm.cached,
             attempts=llm.attempts,
@@ -247,6 +250,12 @@ def _use(prompt: PromptVersion | None) -> PromptUse | None:
     if prompt is None:
         return None
     return PromptUse(name=prompt.name, version=prompt.version, label=prompt.label)
+
+
+def _cache_ttl_s(request: Request, prompt: PromptVersion | None) -> float | None:
+    if request.cache_ttl_s is not None:
+        return request.cache_ttl_s
+    return prompt.settings.cache_ttl_s if prompt else None
 
 
 def _tenant(request: Request) -> str:

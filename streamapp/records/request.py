@@ -24,6 +24,8 @@ class Request(BaseModel):
         deadline: Not answered after this; with a time zone.
         stream: Whether chunks of the answer are wanted as they come.
         cache: Whether the answer may come from, or be given to, an equal call.
+        cache_ttl_s: How old such an answer may be, seconds; default: the prompt's, else the
+            setting ``CACHE_TTL_S``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -38,6 +40,7 @@ class Request(BaseModel):
     deadline: AwareDatetime | None = None
     stream: bool = False
     cache: bool = True
+    cache_ttl_s: float | None = Field(default=None, gt=0)
 
     def __init_subclass__(cls, *, type: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

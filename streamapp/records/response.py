@@ -68,7 +68,10 @@ class Response(BaseModel):
         provider: As in ``[providers.NAME]``.
         prompt: Which prompt asked; ``label`` is None where a version was named, all of it where
             the type has no prompt.
+        tool_calls: What the model wants called, by OpenAI's shape; left out without any.
+        logprobs: OpenAI's, of the answer's tokens; left out where they were not asked for.
         usage: Tokens of all attempts that were billed for this record; 0 from the cache.
+        original_usage: Tokens of the answer when it was paid for; not on the wire.
         cost_usd: US dollars as a decimal string; None where the price is unknown.
         cached: Whether another call paid for the answer.
         attempts: Provider attempts, retries and re-asks included; 0 from the cache.
@@ -87,7 +90,10 @@ class Response(BaseModel):
     model: str
     provider: str
     prompt: PromptUse | None = None
+    tool_calls: list[dict[str, Any]] | None = Field(default=None, exclude_if=lambda it: it is None)
+    logprobs: dict[str, Any] | None = Field(default=None, exclude_if=lambda it: it is None)
     usage: Usage = NO_USAGE
+    original_usage: Usage | None = Field(default=None, exclude=True)
     cost_usd: Dollars | None = None
     cached: bool = False
     attempts: int = 1

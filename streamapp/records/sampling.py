@@ -1,21 +1,30 @@
 """Sampling parameters of a model, as OpenAI names them, in chat records and prompt files."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def as_list(value: Any) -> Any:
-    """Return a lone text as a list of one: the two mean the same on the wire."""
-    return [value] if isinstance(value, str) else value
+    """Return a lone text as a list of one, an empty one as none: the same on the wire."""
+    if isinstance(value, str):
+        return [value] if value else []
+    return value
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a client that sends this means nothing by it: null, or an empty text or list."""
+    return value is None or (isinstance(value, (str, list, dict)) and not value)
 
 
 #: The lone text is in the JSON Schema, too.
 ONE_OR_MORE = BeforeValidator(as_list, json_schema_input_type=str | list[str])
 
+Bias = Annotated[float, Field(ge=-100, le=100)]
+
 
 class Sampling(BaseModel):
-    """Each is optional; what is not set is left to the provider."""
+    """Each is optional, null and empty mean absent; what is not set is left to the provider."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -27,13 +36,21 @@ class Sampling(BaseModel):
     seed: int | None = None
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
-    reasoning_effort: str | None = Field(default=None, min_length=1, max_length=32)
-    user: str | None = Field(default=None, min_length=1, max_length=512)
+    logit_bias: dict[str, Bias] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    reasoning_effort: str | None = Field(default=None, max_length=32)
+    verbosity: Literal["low", "medium", "high"] | None = None
+    service_tier: str | None = Field(default=None, max_length=32)
+    prompt_cache_key: str | None = Field(default=None, max_length=512)
+    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
+    safety_identifier: str | None = Field(default=None, max_length=512)
+    user: str | None = Field(default=None, max_length=512)
 
     def sampling(self) -> dict[str, Any]:
         """Return the parameters that are set, by OpenAI's names."""
         values = self.__dict__
-        return {name: values[name] for name in _NAMES if values[name] is not None}
+        return {name: values[name] for name in _NAMES if not is_absent(values[name])}
 
 
 _NAMES = tuple(Sampling.model_fields)

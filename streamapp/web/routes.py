@@ -23,7 +23,7 @@ from streamapp.web.documents import documents
 from streamapp.web.generate import generate
 from streamapp.web.group import Group
 from streamapp.web.live import live
-from streamapp.web.openai import openai
+from streamapp.web.openai.views import openai
 from streamapp.web.openapi import openapi
 from streamapp.web.operations import OPERATIONS
 from streamapp.web.peers import Peers
@@ -70,7 +70,12 @@ def install(
     blueprints = [
         probes(health),
         generate(handler=handler, admission=admission),
-        openai(handler=handler, admission=admission, models=settings.models),
+        openai(
+            handler=handler,
+            admission=admission,
+            models=settings.models,
+            pass_through=_pass_through(settings),
+        ),
         requests(
             handler=handler,
             admission=admission,
@@ -90,3 +95,16 @@ def install(
     ]
     for blueprint in blueprints:
         blueprint.register(app)
+
+
+def _pass_through(settings: Settings) -> dict[str, frozenset[str]]:
+    """Return, by route, the fields of callers that one of its targets takes."""
+    return {
+        name: frozenset(
+            field
+            for target in route.all_targets
+            if (provider := settings.providers.get(target.partition("/")[0]))
+            for field in provider.pass_through
+        )
+        for name, route in settings.models.items()
+    }

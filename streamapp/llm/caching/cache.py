@@ -5,16 +5,19 @@ another. What comes back is checked like a provider's answer: others may write t
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
+
+from pydantic import ValidationError
 
 from streamapp.llm.chunks import give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.records import exact_json
+from streamapp.records.response import Usage
 
 
 class CacheTier(Protocol):
@@ -54,6 +57,9 @@ def encode(completion: Completion, *, created_at: float) -> bytes:
             "model": completion.model,
             "provider": completion.provider,
             "finish_reason": completion.finish_reason,
+            "usage": completion.usage.model_dump(),
+            **({"tool_calls": completion.tool_calls} if completion.tool_calls else {}),
+            **({"logprobs": completion.logprobs} if completion.logprobs else {}),
             "created_at": created_at,
         }
     )
@@ -75,6 +81,9 @@ def decode(value: bytes) -> tuple[Completion, float]:
             model=fields["model"],
             provider=fields["provider"],
             finish_reason=fields["finish_reason"],
+            tool_calls=_tool_calls(fields.get("tool_calls") or ()),
+            logprobs=fields.get("logprobs"),
+            original_usage=_usage(fields.get("usage")),
             attempts=0,
             cached=True,
             cost_usd=Decimal(0),
@@ -173,6 +182,26 @@ def _is_complete(call: Call, completion: Completion) -> bool:
     output: Any = completion.output
     if call.operation == "embeddings":
         return isinstance(output, list) and len(output) == len(call.inputs)
+    if completion.tool_calls:
+        return completion.finish_reason in ("stop", "tool_calls")
     if completion.finish_reason != "stop":
         return False
     return call.output_schema is not None or isinstance(output, str)
+
+
+def _tool_calls(value: Any) -> list[Mapping[str, Any]]:
+    for call in value:
+        function = call["function"]
+        if not all(
+            isinstance(v, str) for v in (call["id"], function["name"], function["arguments"])
+        ):
+            raise TypeError("no tool call")
+    return list(value)
+
+
+def _usage(value: Any) -> Usage | None:
+    """Return the usage that stands with an answer; None where it is none, as of older versions."""
+    try:
+        return Usage.model_validate(value) if isinstance(value, dict) else None
+    except ValidationError:
+        return None

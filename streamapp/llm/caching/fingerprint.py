@@ -32,6 +32,7 @@ class Fingerprints:
             call.inputs,
             call.parameters,
             call.output_schema,
+            *((call.sample,) if call.sample else ()),
         )
         try:
             text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)

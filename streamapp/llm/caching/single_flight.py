@@ -179,6 +179,7 @@ def _shared(completion: Completion) -> Completion:
         completion,
         output=output,
         usage=Usage(),
+        original_usage=completion.original_usage or completion.usage,
         attempts=0,
         cached=True,
         cost_usd=Decimal(0),

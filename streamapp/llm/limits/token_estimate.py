@@ -24,7 +24,10 @@ def estimated_tokens(call: Call) -> float:
 def question_tokens(call: Call) -> float:
     """Return the tokens of the question alone: characters / 4."""
     if call.operation == "embeddings":
-        return sum(map(len, call.inputs)) / CHARS_PER_TOKEN
+        # The tokens of an input, where it comes as such, are counted already.
+        return sum(
+            len(one) / CHARS_PER_TOKEN if isinstance(one, str) else len(one) for one in call.inputs
+        )
     return sum(_chars(message.get("content")) for message in call.messages) / CHARS_PER_TOKEN
 
 

@@ -41,8 +41,12 @@ class OfflineProvider:
             InvalidRecord: The call's schema cannot be used.
         """
         if call.operation == "embeddings":
-            output: Any = [_vector(text) for text in call.inputs]
-            read, written = " ".join(call.inputs), ""
+            size = call.parameters.get("dimensions") or DIMENSIONS
+            texts = [
+                one if isinstance(one, str) else " ".join(map(str, one)) for one in call.inputs
+            ]
+            output: Any = [_vector(text, size) for text in texts]
+            read, written = " ".join(texts), ""
         else:
             output = written = self._answer(call)
             if call.chunks:
@@ -125,10 +129,10 @@ def _found(name: str, rules: Any, text: str) -> str | float | None:
     return value.rstrip(".") or None
 
 
-def _vector(text: str) -> list[float]:
+def _vector(text: str, size: int) -> list[float]:
     """Return a unit vector that depends on the text alone."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    numbers = [byte - 127.5 for byte in digest[:DIMENSIONS]]
+    digest = hashlib.shake_256(text.encode("utf-8", "surrogatepass")).digest(size)
+    numbers = [byte - 127.5 for byte in digest]
     length = math.hypot(*numbers)
     return [number / length for number in numbers]
 

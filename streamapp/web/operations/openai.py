@@ -1,6 +1,9 @@
 """OpenAI's paths."""
 
-from streamapp.web import openai_shapes as shapes
+from streamapp.web.openai.chat_answer import ChatCompletion
+from streamapp.web.openai.chat_request import ChatCompletionRequest
+from streamapp.web.openai.embeddings import Embeddings, EmbeddingsRequest
+from streamapp.web.openai.models import ModelCard, ModelList
 from streamapp.web.operations.operation import ANSWERING, Operation
 
 OPERATIONS = (
@@ -8,25 +11,25 @@ OPERATIONS = (
         "POST",
         "/v1/chat/completions",
         "Continue a conversation, as OpenAI does",
-        shapes.ChatCompletion,
-        body=shapes.ChatCompletionRequest,
+        ChatCompletion,
+        body=ChatCompletionRequest,
         streams=True,
         errors=ANSWERING,
     ),
     Operation(
         "POST",
         "/v1/embeddings",
-        "Turn texts into vectors, as OpenAI does",
-        shapes.Embeddings,
-        body=shapes.EmbeddingsRequest,
+        "Turn texts, or their tokens, into vectors, as OpenAI does",
+        Embeddings,
+        body=EmbeddingsRequest,
         errors=ANSWERING,
     ),
-    Operation("GET", "/v1/models", "List the configured routes", shapes.ModelList),
+    Operation("GET", "/v1/models", "List the configured routes", ModelList),
     Operation(
         "GET",
         "/v1/models/{model}",
         "Tell of one configured route",
-        shapes.ModelCard,
+        ModelCard,
         errors=(404,),
     ),
 )

@@ -66,6 +66,8 @@ class FakeRequestHandler:
     def __init__(self) -> None:
         self.asked: list[tuple[Request, str, bytes | None]] = []
         self.output: Any = "hello"
+        self.tool_calls: list[dict[str, Any]] | None = None
+        self.is_cached = False
         self.chunks: list[str] = []
         self.failure: BaseException | None = None
         self.hold: asyncio.Event | None = None
@@ -99,8 +101,11 @@ class FakeRequestHandler:
             else self.output,
             model="m",
             provider="fake",
-            usage=Usage(input_tokens=3, output_tokens=2),
-            finish_reason="stop",
+            tool_calls=self.tool_calls,
+            usage=Usage() if self.is_cached else Usage(input_tokens=3, output_tokens=2),
+            original_usage=Usage(input_tokens=3, output_tokens=2),
+            cached=self.is_cached,
+            finish_reason="tool_calls" if self.tool_calls else "stop",
             metadata=request.metadata,
             created_at=datetime(2030, 1, 1, tzinfo=UTC),
         )

@@ -52,7 +52,13 @@ async def test_chat_is_answered_in_openais_shape(site: Site, handler: FakeReques
     assert record.parameters() == {"temperature": 1, "max_tokens": 5, "stop": ["x"]}  # type: ignore[attr-defined]
     assert body["choices"][0]["message"]["content"] == "hello"
     assert body["choices"][0]["finish_reason"] == "stop"
-    assert body["usage"] == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    assert body["usage"] == {
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "total_tokens": 5,
+        "prompt_tokens_details": {"cached_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
     assert headers["X-Request-Id"].startswith("req_")
 
 
@@ -146,8 +152,10 @@ async def test_client_that_leaves_a_stream_cancels_its_call(
         ({"messages": []}, "messages"),
         ({"messages": None}, "messages"),
         ({"temperature": "hot"}, "temperature"),
-        ({"n": 2}, "n"),
-        ({"tools": []}, "tools"),
+        ({"n": 0}, "n"),
+        ({"store": True}, "store"),
+        ({"audio": {"voice": "CANARY"}}, "audio"),
+        ({"tools": [{"type": "custom", "custom": {"name": "CANARY"}}]}, "tools.0.type"),
         ({"base_url": "http://127.0.0.1:1"}, "base_url"),
         ({"api_key": "CANARY"}, "api_key"),
         ({"extra_headers": {"a": "CANARY"}}, "extra_headers"),

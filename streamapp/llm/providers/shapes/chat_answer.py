@@ -1,6 +1,6 @@
 """The answer of ``POST /chat/completions``, whole or put together from a stream."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from streamapp.llm.providers.refusals.reading import error_within
 from streamapp.llm.providers.shapes.content import Content, content_of
 from streamapp.llm.providers.shapes.finish_reason import CONTENT_FILTER, FAILED, finish_reason_of
 from streamapp.llm.providers.shapes.thoughts import without_thoughts
+from streamapp.llm.providers.shapes.tool_calls import ToolCall, tool_calls_of
 from streamapp.llm.providers.shapes.usage import usage_of
 
 
@@ -23,11 +24,15 @@ class Answer:
         content: Of its message, with thoughts before the text stripped.
         thought_chars: Length of those, characters.
         finish_reason: By OpenAI's words.
+        tool_calls: By OpenAI's shape.
+        logprobs: As they came.
     """
 
     content: Content
     thought_chars: int
     finish_reason: str | None
+    tool_calls: Sequence[ToolCall] = ()
+    logprobs: Mapping[str, Any] | None = None
 
 
 def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
@@ -46,7 +51,7 @@ def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
         choice = first_choice(answer)
         message = choice.get("message") or choice.get("delta") or {"content": choice["text"]}
         content, thoughts = content_of(message), 0
-        has_calls = bool(message.get("tool_calls") or message.get("function_call"))
+        calls = tool_calls_of(message)
     except (LookupError, TypeError, AttributeError) as error:
         if _is_blocked(answer):
             raise withheld(provider) from error
@@ -57,9 +62,11 @@ def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
     reason = finish_reason_of(choice.get("finish_reason"))
     text, thoughts = without_thoughts(content.text)
     read = Answer(
-        Content(text, content.refusal, content.reasoning_chars, content.is_there or has_calls),
+        Content(text, content.refusal, content.reasoning_chars, content.is_there or bool(calls)),
         thoughts,
         reason,
+        calls,
+        logprobs_of(choice),
     )
     return completion_of(read, answer, call, provider)
 
@@ -80,6 +87,8 @@ def completion_of(read: Answer, answer: Mapping[str, Any], call: Call, provider:
     model = answer.get("model")
     return Completion(
         output=content.text,
+        tool_calls=read.tool_calls,
+        logprobs=read.logprobs,
         model=model if isinstance(model, str) and model else call.model,
         provider=provider,
         usage=usage,
@@ -100,6 +109,12 @@ def first_choice(answer: Any) -> Mapping[str, Any]:
     if not isinstance(choice, Mapping):
         raise TypeError("no choice")
     return choice
+
+
+def logprobs_of(choice: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the log probabilities beside a message, or a part of it; None without any."""
+    found = choice.get("logprobs")
+    return dict(found) if isinstance(found, Mapping) else None
 
 
 def error_in(answer: Any) -> Any:

@@ -1,6 +1,6 @@
 """The streamed answer of ``POST /chat/completions``, put together from its events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from streamapp.errors import AnswerBroken, ProviderUnavailable
@@ -13,10 +13,12 @@ from streamapp.llm.providers.shapes.chat_answer import (
     completion_of,
     error_in,
     first_choice,
+    logprobs_of,
 )
 from streamapp.llm.providers.shapes.content import NO_CONTENT, Content, content_of
 from streamapp.llm.providers.shapes.finish_reason import finish_reason_of
 from streamapp.llm.providers.shapes.thoughts import ThoughtFilter
+from streamapp.llm.providers.shapes.tool_calls import ToolCalls
 
 _DONE = b"[DONE]"
 
@@ -32,13 +34,17 @@ class ChatStream:
         self._refusals: list[str] = []
         self._reasoning_chars = 0
         self._finish_reason: str | None = None
-        self._has_ended = self._has_calls = self._has_content = False
+        self._has_ended = self._has_content = False
+        self._calls, self._logprobs = ToolCalls(), list[Mapping[str, Any]]()
+        self._has_calls = False
         self._answer: dict[str, Any] = {}
 
     @property
     def has_begun(self) -> bool:
         """Whether anything was generated: then it is paid for."""
-        return bool(self._texts or self._reasoning_chars or self._thoughts.thought_chars)
+        return bool(
+            self._texts or self._has_calls or self._reasoning_chars or self._thoughts.thought_chars
+        )
 
     @property
     def is_over(self) -> bool:
@@ -75,6 +81,8 @@ class ChatStream:
         if failure := choice.get("error"):
             raise error_within(failure, provider=self._provider)
         self._finish_reason = finish_reason_of(choice.get("finish_reason")) or self._finish_reason
+        if logprobs := logprobs_of(choice):
+            self._logprobs.append(logprobs)
         part = choice.get("delta")
         if not part and not self._texts:
             # A whole message in place of its parts.
@@ -83,7 +91,9 @@ class ChatStream:
             return ""
         content = content_of(part)
         self._has_content |= content.is_there
-        self._has_calls |= bool(part.get("tool_calls") or part.get("function_call"))
+        if part.get("tool_calls") or part.get("function_call"):
+            self._has_calls = True
+            self._calls.add(part)
         self._reasoning_chars += content.reasoning_chars
         self._refusals.append(content.refusal)
         return self._add(self._thoughts.feed(content.text)) if content.text else ""
@@ -113,6 +123,28 @@ class ChatStream:
         text = "".join(self._texts)
         is_there = self._has_content or self._has_calls
         content = Content(text, "".join(self._refusals), self._reasoning_chars, is_there)
-        read = Answer(content, self._thoughts.thought_chars, self._finish_reason)
+        try:
+            calls = self._calls.all()
+        except LookupError as error:
+            raise garbled("a tool call without a name", self._provider) from error
+        read = Answer(
+            content,
+            self._thoughts.thought_chars,
+            self._finish_reason,
+            calls,
+            _joined(self._logprobs),
+        )
         answer: Mapping[str, Any] = self._answer
         return completion_of(read, answer, self._call, self._provider)
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the log probabilities of all parts, one list after another."""
+    joined: dict[str, Any] = {}
+    for part in parts:
+        for name, values in part.items():
+            if isinstance(values, list):
+                joined[name] = [*(joined.get(name) or ()), *values]
+            else:
+                joined.setdefault(name, values)
+    return joined or None

@@ -294,10 +294,26 @@ async def test_response_record_can_stand_for_an_answer(
 def test_codec_keeps_the_answer() -> None:
     """What is encoded is decoded as a cached completion, with the time it was made."""
     made = Completion(
-        output={"a": [1, 2.5, None, "ä\x00"]}, model="m", provider="p", cost_usd=Decimal(1)
+        output={"a": [1, 2.5, None, "ä\x00"]},
+        model="m",
+        provider="p",
+        usage=Usage(input_tokens=3, output_tokens=2, cache_read_tokens=1),
+        tool_calls=[
+            {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        ],
+        logprobs={"content": []},
+        cost_usd=Decimal(1),
     )
 
     completion, created_at = decode(encode(made, created_at=12.5))
 
-    assert completion == replace(made, attempts=0, cached=True, cost_usd=Decimal(0))
+    counted = Usage(input_tokens=3, output_tokens=2)  # the provider's own cache is not on the wire
+    assert completion == replace(
+        made,
+        attempts=0,
+        cached=True,
+        cost_usd=Decimal(0),
+        usage=Usage(),
+        original_usage=counted,
+    )
     assert created_at == 12.5

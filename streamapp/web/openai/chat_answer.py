@@ -1,0 +1,221 @@
+"""Responses of ``chat`` records by OpenAI's shapes, whole and in chunks."""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
+from typing import Any, Literal, NotRequired
+
+import orjson
+from typing_extensions import TypedDict
+
+from streamapp.records import exact_json
+from streamapp.records.response import Response, Usage
+from streamapp.records.tools import FunctionCall
+
+
+class PromptTokens(TypedDict):
+    """Of the question's tokens."""
+
+    cached_tokens: int
+
+
+class CompletionTokens(TypedDict):
+    """Of the answer's tokens."""
+
+    reasoning_tokens: int
+
+
+class TokenCounts(TypedDict):
+    """OpenAI's ``usage`` of a chat."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokens
+    completion_tokens_details: CompletionTokens
+
+
+class WantedCall(TypedDict):
+    """A tool that the model wants called."""
+
+    id: str
+    type: Literal["function"]
+    function: FunctionCall
+
+
+class AssistantMessage(TypedDict):
+    """What the model said."""
+
+    role: Literal["assistant"]
+    content: str | None
+    refusal: None
+    tool_calls: NotRequired[list[WantedCall]]
+    function_call: NotRequired[FunctionCall]
+
+
+class Choice(TypedDict):
+    """One answer."""
+
+    index: int
+    message: AssistantMessage
+    logprobs: dict[str, Any] | None
+    finish_reason: str
+
+
+class ChatCompletion(TypedDict):
+    """A whole answer."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: int
+    model: str
+    choices: list[Choice]
+    usage: TokenCounts
+
+
+def chat_completion(
+    responses: Sequence[Response], *, id: str, has_functions: bool = False
+) -> ChatCompletion:
+    """Return the whole answer.
+
+    Args:
+        responses: One for each sample, in order.
+        id: Of the completion.
+        has_functions: Whether calls are told by OpenAI's older shape.
+    """
+    first = responses[0]
+    return {
+        "id": id,
+        "object": "chat.completion",
+        "created": int(first.created_at.timestamp()),
+        "model": first.model,
+        "choices": [
+            {
+                "index": index,
+                "message": _message(response, has_functions),
+                "logprobs": response.logprobs,
+                "finish_reason": finish_reason(response, has_functions=has_functions),
+            }
+            for index, response in enumerate(responses)
+        ],
+        "usage": usage_of(responses),
+    }
+
+
+class CompletionChunks:
+    """The chunks of one streamed answer, each as one JSON line.
+
+    Args:
+        created: Seconds since the epoch, the same in all chunks.
+        with_usage: Whether the last chunk tells the usage and the others that it is to come.
+        has_functions: As of `chat_completion`.
+    """
+
+    def __init__(
+        self, *, id: str, model: str, created: float, with_usage: bool, has_functions: bool = False
+    ) -> None:
+        self._with_usage = with_usage
+        self._has_functions = has_functions
+        self._head = {
+            "id": id,
+            "object": "chat.completion.chunk",
+            "created": int(created),
+            "model": model,
+        }
+
+    def delta(
+        self,
+        delta: Mapping[str, Any],
+        *,
+        index: int = 0,
+        finish_reason: str | None = None,
+        logprobs: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Return a chunk of the message, or its end."""
+        choice = {
+            "index": index,
+            "delta": delta,
+            "logprobs": logprobs,
+            "finish_reason": finish_reason,
+        }
+        return self._chunk([choice], usage=None)
+
+    def end(self, response: Response, *, index: int = 0) -> list[bytes]:
+        """Return the calls that the message ends with, and its end."""
+        reason = finish_reason(response, has_functions=self._has_functions)
+        deltas = _call_deltas(response.tool_calls or (), self._has_functions)
+        return [
+            *(self.delta(delta, index=index) for delta in deltas),
+            self.delta({}, index=index, finish_reason=reason, logprobs=response.logprobs),
+        ]
+
+    def usage(self, responses: Sequence[Response]) -> list[bytes]:
+        """Return the chunk with the usage, where it was asked for."""
+        return [self._chunk([], usage=usage_of(responses))] if self._with_usage else []
+
+    def _chunk(self, choices: Sequence[Any], *, usage: TokenCounts | None) -> bytes:
+        chunk = {**self._head, "choices": choices}
+        return orjson.dumps({**chunk, "usage": usage} if self._with_usage else chunk)
+
+
+def text_of(output: Any) -> str:
+    """Return an output as the text of a message."""
+    return output if isinstance(output, str) else exact_json.dumps(output).decode()
+
+
+def finish_reason(response: Response, *, has_functions: bool = False) -> str:
+    """Return why the answer ended, by OpenAI's words."""
+    reason = response.finish_reason or "stop"
+    return "function_call" if has_functions and reason == "tool_calls" else reason
+
+
+def usage_of(responses: Sequence[Response]) -> TokenCounts:
+    """Return the tokens of the answers, also where others paid for them."""
+    usage: Usage = reduce(add, (paid_usage(response) for response in responses))
+    return {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def paid_usage(response: Response) -> Usage:
+    """Return the usage of the answer when it was paid for."""
+    return response.original_usage or response.usage
+
+
+def _message(response: Response, has_functions: bool) -> AssistantMessage:
+    text, calls = text_of(response.output), response.tool_calls
+    message: AssistantMessage = {
+        "role": "assistant",
+        "content": None if calls and not text else text,
+        "refusal": None,
+    }
+    if calls and has_functions:
+        message["function_call"] = calls[0]["function"]
+    elif calls:
+        message["tool_calls"] = [_wanted(call) for call in calls]
+    return message
+
+
+def _wanted(call: Mapping[str, Any]) -> WantedCall:
+    return {"id": call["id"], "type": "function", "function": call["function"]}
+
+
+def _call_deltas(calls: Sequence[Mapping[str, Any]], has_functions: bool) -> list[dict[str, Any]]:
+    """Return the calls as OpenAI streams them: what is called, then its arguments."""
+    deltas: list[dict[str, Any]] = []
+    for index, call in enumerate(calls):
+        function = call["function"]
+        name, arguments = {"name": function["name"], "arguments": ""}, function["arguments"]
+        if has_functions:
+            deltas += [{"function_call": name}, {"function_call": {"arguments": arguments}}]
+            break
+        head = {"index": index, "id": call["id"], "type": "function", "function": name}
+        deltas.append({"tool_calls": [head]})
+        if arguments:
+            part = {"index": index, "function": {"arguments": arguments}}
+            deltas.append({"tool_calls": [part]})
+    return deltas

@@ -1,0 +1,309 @@
+"""Chat completions as clients send them: what is passed on, what is dropped, what is refused."""
+
+from typing import Any
+
+import pytest
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsNonStreaming,
+    CompletionCreateParamsStreaming,
+)
+
+from streamapp import errors
+from streamapp.processors.chat import Chat
+from streamapp.settings import ModelSettings, ProviderSettings
+from streamapp.web.openai.fields import CHAT as FIELDS
+
+from .conftest import FakeRequestHandler, Serve, Site
+from .test_openai import CHAT, PATH, chunks
+
+TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+}
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"a":1}'}}
+
+
+@pytest.fixture
+async def site(serve: Serve) -> Site:
+    """A worker with one route, whose provider takes a field of its own."""
+    return await serve(
+        providers={"p": ProviderSettings(kind="offline", pass_through=["top_k"])},
+        models={"default": ModelSettings(targets=["p/m"])},
+    )
+
+
+def asked(handler: FakeRequestHandler, place: int = -1) -> Chat:
+    record = handler.asked[place][0]
+    assert isinstance(record, Chat)
+    return record
+
+
+@pytest.mark.parametrize("field", sorted(FIELDS.keys() - {"model", "messages"}))
+async def test_null_is_absent(site: Site, handler: FakeRequestHandler, field: str) -> None:
+    """Each field that OpenAI documents may be null, and then means nothing."""
+    status, body, _ = await site("POST", PATH, json=CHAT | {field: None})
+
+    assert status == 200, body
+    assert asked(handler).parameters() == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "empty"),
+    [
+        ("logit_bias", {}),
+        ("stop", []),
+        ("stop", ""),
+        ("tools", []),
+        ("functions", []),
+        ("user", ""),
+        ("prompt_cache_key", ""),
+        ("safety_identifier", ""),
+        ("service_tier", ""),
+        ("metadata", {}),
+        ("modalities", []),
+        ("audio", {}),
+        ("web_search_options", {}),
+    ],
+)
+async def test_empty_is_absent(
+    site: Site, handler: FakeRequestHandler, field: str, empty: Any
+) -> None:
+    """Clients that fill a field with nothing mean nothing by it."""
+    status, body, _ = await site("POST", PATH, json=CHAT | {field: empty})
+
+    assert status == 200, body
+    assert asked(handler).parameters() == {}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": False},
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "weather"}}},
+        {"logprobs": True, "top_logprobs": 5},
+        {"logit_bias": {"42": -100}},
+        {"max_completion_tokens": 7},
+        {"verbosity": "low", "reasoning_effort": "none"},
+        {"service_tier": "flex"},
+        {"prompt_cache_key": "k", "prompt_cache_retention": "24h", "safety_identifier": "s"},
+        {"prediction": {"type": "content", "content": "text"}},
+        {"response_format": {"type": "json_object"}},
+        {"top_k": 3},
+    ],
+    ids=lambda fields: "-".join(fields),
+)
+async def test_field_is_passed_on(
+    site: Site, handler: FakeRequestHandler, fields: dict[str, Any]
+) -> None:
+    """What changes an answer reaches the provider as it was sent."""
+    status, body, _ = await site("POST", PATH, json=CHAT | fields)
+
+    assert status == 200, body
+    assert asked(handler).parameters() == fields
+
+
+async def test_turns_of_tools_are_passed_on(site: Site, handler: FakeRequestHandler) -> None:
+    """A call, with content null, and what the tool returned come to the model as they are."""
+    assistant = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [CALL],
+        "refusal": None,
+        "annotations": [],
+        "audio": None,
+        "function_call": None,
+        "name": None,
+    }
+    tool = {"role": "tool", "tool_call_id": "c1", "content": "sunny"}
+    messages = [*CHAT["messages"], assistant, tool]  # type: ignore[misc]
+
+    status, body, _ = await site("POST", PATH, json=CHAT | {"messages": messages})
+
+    assert status == 200, body
+    assert asked(handler).messages[1:] == [
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        tool,
+    ]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
+        *(
+            {"type": "image_url", "image_url": {"url": "https://a/b.png", "detail": detail}}
+            for detail in ("auto", "low", "high", "original")
+        ),
+        {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+        {
+            "type": "file",
+            "file": {"file_data": "data:application/pdf;base64,AA==", "filename": "a"},
+        },
+        {"type": "file", "file": {"file_id": "file-1"}},
+    ],
+    ids=lambda part: part["type"],
+)
+async def test_part_is_passed_on(
+    site: Site, handler: FakeRequestHandler, part: dict[str, Any]
+) -> None:
+    """Each kind of part of a message reaches the model."""
+    messages = [{"role": "user", "content": [part]}]
+
+    status, body, _ = await site("POST", PATH, json=CHAT | {"messages": messages})
+
+    assert status == 200, body
+    assert asked(handler).messages == messages
+
+
+async def test_calls_are_answered_in_openais_shape(site: Site, handler: FakeRequestHandler) -> None:
+    """A wanted call is the message, without content, and the reason why it ended."""
+    handler.output, handler.tool_calls = "", [CALL]
+
+    _, body, _ = await site("POST", PATH, json=CHAT | {"tools": [TOOL]})
+
+    choice = body["choices"][0]
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "tool_calls": [CALL],
+    }
+    assert choice["finish_reason"] == "tool_calls"
+
+
+async def test_calls_are_streamed(site: Site, handler: FakeRequestHandler) -> None:
+    """A streamed call is its name and then its arguments, before the end."""
+    handler.output, handler.tool_calls = "", [CALL]
+
+    got = await chunks(site, CHAT | {"tools": [TOOL], "stream": True})
+
+    deltas = [chunk["choices"][0]["delta"] for chunk in got]
+    head, arguments = (delta["tool_calls"][0] for delta in deltas[1:3])
+    assert deltas[0]["role"] == "assistant"
+    assert (head["id"], head["function"]["name"]) == ("c1", "weather")
+    assert arguments == {"index": 0, "function": {"arguments": '{"a":1}'}}
+    assert got[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+async def test_functions_of_the_older_shape_are_tools(
+    site: Site, handler: FakeRequestHandler
+) -> None:
+    """Functions are asked for as tools, turns included, and answered by their own shape."""
+    handler.output, handler.tool_calls = "", [CALL]
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "function_call": CALL["function"]},
+        {"role": "function", "name": "weather", "content": "sunny"},
+    ]
+    fields = {"functions": [TOOL["function"]], "function_call": {"name": "weather"}}
+
+    _, body, _ = await site("POST", PATH, json={"messages": messages} | fields)
+
+    record = asked(handler)
+    call, turn = record.messages[1:]
+    assert record.parameters() == {
+        "tools": [TOOL],
+        "tool_choice": {"type": "function", "function": {"name": "weather"}},
+    }
+    assert call["tool_calls"][0]["id"] == turn["tool_call_id"]  # type: ignore[typeddict-item]
+    assert body["choices"][0]["message"]["function_call"] == CALL["function"]
+    assert body["choices"][0]["finish_reason"] == "function_call"
+
+
+async def test_samples_are_calls_of_their_own(site: Site, handler: FakeRequestHandler) -> None:
+    """`n` is so many calls that share no answer; their usage is summed up."""
+    _, body, _ = await site("POST", PATH, json=CHAT | {"n": 3, "seed": 5})
+
+    records = [asked(handler, place) for place in range(3)]
+    assert sorted(record.sample for record in records) == [0, 1, 2]
+    assert sorted(record.seed or 0 for record in records) == [5, 6, 7]
+    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]
+    assert body["usage"]["total_tokens"] == 15
+
+
+async def test_samples_are_streamed_side_by_side(site: Site, handler: FakeRequestHandler) -> None:
+    """Each choice of a stream has its role, its text and its end."""
+    handler.chunks = ["hel", "lo"]
+
+    got = await chunks(site, CHAT | {"n": 2, "stream": True})
+
+    for index in (0, 1):
+        own = [c["choices"][0] for c in got if c["choices"][0]["index"] == index]
+        assert "".join(choice["delta"].get("content", "") for choice in own) == "hello"
+        assert own[-1]["finish_reason"] == "stop"
+
+
+async def test_one_failed_sample_fails_the_request(site: Site, handler: FakeRequestHandler) -> None:
+    """The client gets the failure, not some of its answers."""
+    handler.failure = errors.RetriesExhausted("why")
+
+    status, body, _ = await site("POST", PATH, json=CHAT | {"n": 2})
+
+    assert (status, body["error"]["code"]) == (503, "retries_exhausted")
+
+
+@pytest.mark.parametrize(
+    ("fields", "header", "is_shared"),
+    [
+        ({}, None, False),
+        ({"temperature": 1}, None, False),
+        ({"temperature": 0}, None, True),
+        ({"seed": 0}, None, True),
+        ({"cache": True}, None, True),
+        ({"temperature": 0, "cache": False}, None, False),
+        ({}, "max-age=60", True),
+        ({"temperature": 0}, "no-cache", False),
+        ({"cache": True}, "no-store", False),
+        ({"cache": True}, "max-age=0", False),
+    ],
+)
+async def test_cache_is_for_those_who_ask_or_repeat(
+    site: Site,
+    handler: FakeRequestHandler,
+    fields: dict[str, Any],
+    header: str | None,
+    is_shared: bool,
+) -> None:
+    """Answers are shared where the caller wants that, or means the same answer again."""
+    headers = {"Cache-Control": header} if header else {}
+
+    await site("POST", PATH, json=CHAT | fields, headers=headers)
+
+    record = asked(handler)
+    assert record.cache is is_shared
+    assert record.cache_ttl_s == (60 if header == "max-age=60" else None)
+
+
+async def test_cached_answer_tells_its_original_usage(
+    site: Site, handler: FakeRequestHandler
+) -> None:
+    """Nobody paid again: a header says so, and the usage is that of the answer."""
+    _, _, first = await site("POST", PATH, json=CHAT)
+    handler.is_cached = True
+
+    _, body, headers = await site("POST", PATH, json=CHAT)
+
+    assert "X-Streamapp-Cache" not in first
+    assert headers["X-Streamapp-Cache"] == "hit"
+    assert body["usage"]["total_tokens"] == 5
+
+
+async def test_field_of_no_provider_is_refused(serve: Serve) -> None:
+    """A field that no target of the route takes is named, not dropped."""
+    plain = await serve(
+        providers={"p": ProviderSettings(kind="offline")},
+        models={"default": ModelSettings(targets=["p/m"])},
+    )
+
+    status, body, _ = await plain("POST", PATH, json=CHAT | {"top_k": 3})
+
+    assert (status, body["error"]["param"]) == (422, "top_k")
+
+
+def test_every_field_of_openai_is_known() -> None:
+    """What OpenAI's own client can send is in the table."""
+    known = (
+        CompletionCreateParamsNonStreaming.__annotations__
+        | CompletionCreateParamsStreaming.__annotations__
+    )
+    assert known.keys() == FIELDS.keys()
