@@ -1,5 +1,6 @@
 """The reference of records: what may be written, what comes back, and why something did not."""
 
+import inspect
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -73,7 +74,7 @@ def _common() -> str:
 
 
 def _about(processor: Processor) -> str:
-    text = processor.record.__doc__ or ""
+    text = inspect.cleandoc(processor.record.__doc__ or "").partition("\n\nAttributes:")[0]
     prompt = f" Its prompt is {code(processor.prompt)}." if processor.prompt else ""
     if processor.type not in OUTPUTS:
         raise LookupError(f"{processor.type}: say what its output is in reference/records.py")
@@ -88,7 +89,8 @@ def _fields(record: type[Request]) -> str:
 
 
 def _model(model: type[BaseModel]) -> str:
-    return _table(model, model.model_fields)
+    written = [name for name, field in model.model_fields.items() if not field.exclude]
+    return _table(model, written)
 
 
 def _table(model: type[BaseModel], names: Iterable[str]) -> str:

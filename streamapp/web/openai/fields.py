@@ -127,8 +127,6 @@ RESPONSES: Mapping[str, Treatment] = {
 FIELDS: Mapping[str, Mapping[str, Treatment]] = {
     "/v1/chat/completions": CHAT,
     "/v1/embeddings": EMBEDDINGS,
-    "/v1/completions": COMPLETIONS,
-    "/v1/responses": RESPONSES,
 }
 
 #: What a refused field may hold.

@@ -3,10 +3,6 @@
 from typing import Any
 
 import pytest
-from openai.types.chat.completion_create_params import (
-    CompletionCreateParamsNonStreaming,
-    CompletionCreateParamsStreaming,
-)
 
 from streamapp import errors
 from streamapp.processors.chat import Chat
@@ -298,12 +294,3 @@ async def test_field_of_no_provider_is_refused(serve: Serve) -> None:
     status, body, _ = await plain("POST", PATH, json=CHAT | {"top_k": 3})
 
     assert (status, body["error"]["param"]) == (422, "top_k")
-
-
-def test_every_field_of_openai_is_known() -> None:
-    """What OpenAI's own client can send is in the table."""
-    known = (
-        CompletionCreateParamsNonStreaming.__annotations__
-        | CompletionCreateParamsStreaming.__annotations__
-    )
-    assert known.keys() == FIELDS.keys()
