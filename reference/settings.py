@@ -9,6 +9,7 @@ from reference.markdown import code, page, section, table
 from streamapp.settings import (
     PREFIX,
     BudgetSettings,
+    KeySettings,
     ModelSettings,
     ProviderModelSettings,
     ProviderSettings,
@@ -47,6 +48,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "providers.NAME.models": ProviderModelSettings,
     "models": ModelSettings,
     "budgets": BudgetSettings,
+    "keys": KeySettings,
 }
 
 

@@ -94,3 +94,10 @@ def _spent(metrics: Metrics, bill: Bill) -> None:
         output_tokens=bill.usage.output_tokens,
         usd=float(bill.cost_usd or 0),
     )
+    if bill.caller:
+        metrics.spent_by_key(
+            bill.caller,
+            input_tokens=bill.usage.input_tokens,
+            output_tokens=bill.usage.output_tokens,
+            usd=float(bill.cost_usd or 0),
+        )

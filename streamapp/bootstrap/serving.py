@@ -26,7 +26,7 @@ def build_peers(app: StreamApp, settings: Settings) -> Peers:
     """Return the other workers of the group; whoever asks for it closes it."""
     return Peers(
         app.peer_urls,
-        key=settings.keys[0] if settings.keys else None,
+        key=settings.peer_token,
         ssl=peer_tls_context(settings),
     )
 

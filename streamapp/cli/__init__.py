@@ -9,6 +9,7 @@ from streamapp.cli.demo import demo
 from streamapp.cli.examples import examples
 from streamapp.cli.explain import explain
 from streamapp.cli.group import Commands
+from streamapp.cli.keys import keys
 from streamapp.cli.prompts import prompts
 from streamapp.cli.send import send
 from streamapp.cli.tail import tail
@@ -28,5 +29,17 @@ def main() -> None:
     """
 
 
-for command in (broker, check, dead_letters, demo, examples, explain, prompts, send, tail, worker):
+for command in (
+    broker,
+    check,
+    dead_letters,
+    demo,
+    examples,
+    explain,
+    keys,
+    prompts,
+    send,
+    tail,
+    worker,
+):
     main.add_command(command)

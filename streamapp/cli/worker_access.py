@@ -24,7 +24,8 @@ class WorkerAccess:
         host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
         own = settings.web_url or f"http://{host}:{settings.web_port}"
         self.base = (url or own).rstrip("/")
-        self._headers = {"Authorization": f"Bearer {settings.keys[0]}"} if settings.keys else {}
+        token = settings.peer_token
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)

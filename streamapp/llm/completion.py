@@ -44,6 +44,7 @@ class Call(_Value):
         deadline: The record's one deadline.
         chunks: Takes the answer's text as it comes, where it is streamed.
         tenant: Whose call it is, for the cache, the budgets and the usage records.
+        caller: Name of the HTTP key behind it, for the usage; empty without one.
         prompt: The prompt's version, as ``name:version``; empty without one.
         cache: Whether the answer may come from, or be given to, another record.
         cache_ttl_s: How long the answer may be given to others, seconds; None for the default.
@@ -63,6 +64,7 @@ class Call(_Value):
     deadline: Deadline
     chunks: ChunkSink | None = None
     tenant: str = ""
+    caller: str = ""
     prompt: str = ""
     cache: bool = True
     cache_ttl_s: float | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from streamapp.errors import Expired, Failure, InternalError, InvalidRecord
+from streamapp.llm.caller import CALLER
 from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
@@ -115,6 +116,7 @@ class Router:
             deadline=deadline,
             chunks=chunks,
             tenant=_tenant(request),
+            caller=CALLER.get(),
             prompt=f"{prompt.name}:{prompt.version}" if prompt else "",
             cache=request.cache and (prompt is None or prompt.settings.cache),
             cache_ttl_s=_cache_ttl_s(request, prompt),

@@ -16,6 +16,8 @@ class UsageRecord(BaseModel):
         provider: As in ``[providers.NAME]``.
         model: The one that answered; the record's key.
         tenant: ``metadata.tenant`` of the records; empty without one.
+        api_key: Name of the HTTP key behind them; empty for records of the topic, and for keys
+            without a name.
         calls: Provider attempts that generated something, of no use or re-asks included; never
             those from a cache.
         input_tokens: As the provider counted them.
@@ -30,6 +32,7 @@ class UsageRecord(BaseModel):
     provider: str
     model: str
     tenant: str = ""
+    api_key: str = ""
     calls: int
     input_tokens: int
     output_tokens: int

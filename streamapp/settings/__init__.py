@@ -24,6 +24,8 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings.checks import LOOPBACK as LOOPBACK
 from streamapp.settings.checks import is_broker, keys_of
 from streamapp.settings.checks import refuse_public as refuse_public
+from streamapp.settings.keys import KeySettings as KeySettings
+from streamapp.settings.keys import with_values
 from streamapp.settings.problems import Names
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
@@ -126,6 +128,7 @@ class Settings(BaseSettings):
     """Certificate, PEM: HTTP speaks TLS alone. Goes with the key file."""
     web_key_file: Path | None = None
     """Key of that certificate, PEM."""
+    keys: dict[str, KeySettings] = Field(default_factory=dict)
     api_keys: SecretStr = SecretStr("")
     """Bearer tokens of HTTP, comma-separated; workers use the first one between them."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -191,8 +194,8 @@ class Settings(BaseSettings):
     @classmethod
     def _closed_to_the_public(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         host = info.data.get("web_host", "127.0.0.1")
-        if host not in LOOPBACK and not keys_of(value):
-            raise ValueError(f"web_host {host} is public: set {PREFIX}API_KEYS")
+        if host not in LOOPBACK and not keys_of(value) and not info.data.get("keys"):
+            raise ValueError(f"web_host {host} is public: set {PREFIX}API_KEYS or [keys.NAME]")
         return value
 
     @field_validator("web_key_file")
@@ -232,9 +235,25 @@ class Settings(BaseSettings):
         return models
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """The bearer tokens, in order; the first one is used between workers."""
+    def api_tokens(self) -> tuple[str, ...]:
+        """The keys without a name, in order."""
         return keys_of(self.api_keys)
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether HTTP asks for keys."""
+        return bool(self.api_tokens or self.keys)
+
+    @property
+    def peer_token(self) -> str | None:
+        """What workers show one another: the first key that may read everything; or None."""
+        named = (
+            value.get_secret_value()
+            for key in self.keys.values()
+            if "read" in key.scopes and "infer" in key.scopes and key.tenant is None
+            for value in key.key_values
+        )
+        return next(iter((*self.api_tokens, *named)), None)
 
     @property
     def brokers(self) -> list[str]:
@@ -279,6 +298,10 @@ def load_settings(**overrides: Any) -> Settings:
     providers, models, more = implied(
         settings.providers, settings.models, model=settings.model, environment=environment
     )
+    keys, wrong = with_values(
+        settings.keys, environment, models=models, api_keys=settings.api_tokens
+    )
+    more += wrong
     if problems or more:
         raise ConfigurationError("\n".join([*problems, *more]))
     providers = {
@@ -290,11 +313,16 @@ def load_settings(**overrides: Any) -> Settings:
         )
         for name, provider in providers.items()
     }
-    return settings.model_copy(update={"providers": providers, "models": models})
+    return settings.model_copy(update={"providers": providers, "models": models, "keys": keys})
 
 
 _NAMES = Names(
     PREFIX,
     Settings.model_fields,
-    sections={"providers": ProviderSettings, "models": ModelSettings, "budgets": BudgetSettings},
+    sections={
+        "providers": ProviderSettings,
+        "models": ModelSettings,
+        "budgets": BudgetSettings,
+        "keys": KeySettings,
+    },
 )

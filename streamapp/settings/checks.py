@@ -13,7 +13,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 def refuse_public(host: str, *, has_keys: bool) -> None:
     """Raise ``ConfigurationError`` for a host that others reach while no key is asked for."""
     if host not in LOOPBACK and not has_keys:
-        raise ConfigurationError(f"the web host {host} is public: set {PREFIX}API_KEYS")
+        raise ConfigurationError(
+            f"the web host {host} is public: set {PREFIX}API_KEYS or [keys.NAME]"
+        )
 
 
 def keys_of(value: SecretStr) -> tuple[str, ...]:

@@ -89,9 +89,11 @@ def configure_logging(
 def known_secrets(settings: Settings) -> tuple[str, ...]:
     """Return the secrets that the settings hold, for redaction."""
     cache_url = settings.cache_url.get_secret_value()
-    values = [*settings.keys, settings.kafka_sasl_password.get_secret_value(), cache_url]
+    named = [one for key in settings.keys.values() for one in key.key_values]
+    values = [*settings.api_tokens, settings.kafka_sasl_password.get_secret_value(), cache_url]
     values.append(cache_url.partition("://")[2].rpartition("@")[0].partition(":")[2])
     values += [p.api_key.get_secret_value() for p in settings.providers.values() if p.api_key]
+    values += [value.get_secret_value() for value in named]
     values += tracing_settings().secrets
     return tuple(value for value in values if value)
 

@@ -46,6 +46,10 @@ class Metrics:
             "tokens", "Tokens that providers counted.", "provider", "model", "direction"
         )
         self._cost = self._counter("cost_usd", "US dollars by known prices.", "provider", "model")
+        self._key_cost = self._counter("key_cost_usd", "US dollars of a named HTTP key.", "key")
+        self._key_tokens = self._counter(
+            "key_tokens", "Tokens of a named HTTP key.", "key", "direction"
+        )
         self._lookups = self._counter("cache_lookups", "Cache look-ups.", "tier", "result")
         self._rate_limit_wait = self._histogram(
             "rate_limit_wait", "Time that calls waited for a limit.", "provider"
@@ -119,6 +123,12 @@ class Metrics:
         self._tokens[provider, model, "input"].inc(input_tokens)
         self._tokens[provider, model, "output"].inc(output_tokens)
         self._cost[provider, model].inc(usd)
+
+    def spent_by_key(self, key: str, *, input_tokens: int, output_tokens: int, usd: float) -> None:
+        """An attempt for a named key was billed; the names are those of the settings."""
+        self._key_tokens[key, "input"].inc(input_tokens)
+        self._key_tokens[key, "output"].inc(output_tokens)
+        self._key_cost[key,].inc(usd)
 
     def looked_up(self, tier: str, *, hit: bool) -> None:
         """A cache was asked."""

@@ -15,6 +15,7 @@ from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
 from streamapp.web.errors import Refusal
+from streamapp.web.keys import key_of
 from streamapp.web.responses import json_response
 
 #: Dead letters listed, and sent again, at once.
@@ -106,7 +107,7 @@ def dead_letters(
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
-            query = request.query
+            query, tenant = request.query, key_of(request).tenant
             wanted = Filter(
                 kinds=[kind for kind in query.getall("kind", []) if kind],
                 types=[type for type in query.getall("type", []) if type],
@@ -114,6 +115,7 @@ def dead_letters(
                 text=query.get("q", ""),
                 since=_time(request, "since", now()),
                 until=_time(request, "until", now()),
+                tenant=tenant,
             )
             limit = _limit(request)
             async with admission.looking():
@@ -121,8 +123,9 @@ def dead_letters(
             return json_response(
                 {
                     "dead_letters": found.dead_letters,
-                    "looked_at": found.seen.records,
-                    "foreign": found.seen.foreign,
+                    # How many others have is not for a key of one tenant.
+                    "looked_at": len(found.dead_letters) if tenant else found.seen.records,
+                    "foreign": 0 if tenant else found.seen.foreign,
                     "complete": found.seen.is_whole,
                 }
             )
@@ -139,7 +142,9 @@ def dead_letters(
                 message = f"takes longer than {longest_s:g} s: send fewer at once, or faster"
                 raise Refusal(422, message, code="invalid", param="rate_per_s")
             async with admission.looking():
-                results = await source.replay(places, rate_per_s=body.rate_per_s)
+                results = await source.replay(
+                    places, rate_per_s=body.rate_per_s, tenant=key_of(request).tenant
+                )
             return json_response(
                 {
                     "results": [

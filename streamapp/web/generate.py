@@ -13,6 +13,8 @@ from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.request import Request
 from streamapp.web.admission import Admission
 from streamapp.web.events import ChunksSent, EventStream
+from streamapp.web.keys import key_of
+from streamapp.web.tenancy import owned
 
 
 def generate(*, handler: RequestHandler, admission: Admission) -> Blueprint:
@@ -29,7 +31,7 @@ def generate(*, handler: RequestHandler, admission: Admission) -> Blueprint:
 
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             async with EventStream(request) as stream, admission.admitted(request) as body:
-                record = handler.decode(with_type(body))
+                record = owned(handler.decode(with_type(body)), key_of(request))
                 admission.check(record)
                 id = record.id or f"http-{uuid4().hex}"
                 if not record.stream:

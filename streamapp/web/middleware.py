@@ -1,9 +1,7 @@
 """The middlewares of every request: authentication, and errors as the contract's bodies."""
 
-import hashlib
-import hmac
 import re
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +10,8 @@ from aiohttp import web
 
 from streamapp.errors import Failure, Kind
 from streamapp.web.errors import Refusal, error_response, failure_response, http_error_response
+from streamapp.web.keys import Keys, remember
+from streamapp.web.operations.operation import INFER, NOBODY, Access
 
 log = structlog.get_logger(__name__)
 
@@ -68,29 +68,37 @@ def refuse_foreign_pages(own_hosts: Collection[str], *, web_url: str = "") -> Mi
     return check_origin
 
 
-def require_key(keys: Sequence[str]) -> Middleware:
-    """Return the middleware that lets requests with one of the bearer ``keys`` pass.
+def require_key(keys: Keys, wanted: Mapping[tuple[str, str], Access]) -> Middleware:
+    """Return the middleware that lets requests pass whose key may do what they ask.
 
-    All keys are compared, each in constant time, so that the time tells nothing.
+    Args:
+        keys: All of them.
+        wanted: What each operation needs, by method and path; any other is for no key.
     """
-    digests = [_digest(key.encode()) for key in keys]
 
     @web.middleware
     async def check_key(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path not in OPEN_PATHS and not is_known(request):
+        if request.path in OPEN_PATHS:
+            return await handler(request)
+        key = keys.find(request.headers.get("Authorization", ""))
+        if key is None:
             return error_response(
                 401,
                 "send one of the API keys: Authorization: Bearer KEY",
                 code="invalid_api_key",
                 headers={"WWW-Authenticate": "Bearer"},
             )
+        remember(request, key)
+        resource = request.match_info.route.resource
+        if resource is not None:  # else there is no such path, or no such method
+            method = "GET" if request.method == "HEAD" else request.method
+            access = wanted.get((method, resource.canonical), NOBODY)
+            key.check_scope(access.scopes)
+            if access.is_of_group:
+                key.check_whole_group()
+            if key.rate and access is INFER:
+                key.rate.take()
         return await handler(request)
-
-    def is_known(request: web.Request) -> bool:
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        given = _digest(key.strip().encode(errors="surrogateescape"))
-        matches = sum([hmac.compare_digest(given, digest) for digest in digests])
-        return scheme.lower() == "bearer" and matches > 0
 
     return check_key
 
@@ -99,11 +107,6 @@ def _place(origin: str) -> str:
     """Return host and port; of ``null`` and other opaque origins, what no host is."""
     scheme, _, place = origin.partition("://")
     return place if scheme in ("http", "https") and place else "null"
-
-
-def _digest(key: bytes) -> bytes:
-    """Return bytes of one length, so that a comparison does not tell the key's length."""
-    return hashlib.sha256(key).digest()
 
 
 def _origin(error: BaseException) -> str:

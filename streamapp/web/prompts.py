@@ -25,6 +25,7 @@ from streamapp.records.problems import describe
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import flag
 from streamapp.web.errors import Refusal
+from streamapp.web.keys import key_of
 
 #: Longest wait until a change is in this worker's table, seconds.
 VISIBLE_S = 5.0
@@ -110,7 +111,7 @@ def prompts(
                     body=given.body,
                     settings=given.settings.content(),
                     label=given.label,
-                    author=given.author,
+                    author=author_of(request, given.author),
                     message=given.message,
                     created_at=clock(),
                 )
@@ -124,6 +125,7 @@ def prompts(
         async def put(self, request: web.Request, **kwargs: Any) -> Any:
             def event(body: bytes) -> Event:
                 fields = _parsed(Move, body).model_dump()
+                fields["author"] = author_of(request, fields["author"])
                 return _built(Labelled, label=request.match_info["label"], **fields)
 
             return await changed(request, event)
@@ -136,7 +138,9 @@ def prompts(
             def event(body: bytes) -> Event:
                 shares = _parsed(Shares, body).root or None
                 force = flag(request, "force")
-                return Split(shares=shares, force=force, author=AUTHOR, created_at=clock())
+                return Split(
+                    shares=shares, force=force, author=author_of(request), created_at=clock()
+                )
 
             return await changed(request, event)
 
@@ -177,6 +181,11 @@ def prompts(
         raise InvalidRecord(problem)
 
     return blueprint
+
+
+def author_of(request: web.Request, given: str = AUTHOR) -> str:
+    """Return the name of the key that changes something; without one, what the body says."""
+    return key_of(request).name or given
 
 
 def _name(request: web.Request) -> str:

@@ -20,8 +20,10 @@ from streamapp.web.admission import Admission
 from streamapp.web.bodies import LINES
 from streamapp.web.errors import Refusal
 from streamapp.web.generate import with_type
+from streamapp.web.keys import Key, key_of
 from streamapp.web.peers import HOP, Peers
 from streamapp.web.responses import json_response
+from streamapp.web.tenancy import own_id, owned, owned_bytes
 
 #: Pauses between two looks while a caller waits, seconds: at this worker, and at the others.
 POLL_INTERVAL_S, ASK_S = 0.02, 0.5
@@ -56,15 +58,16 @@ def requests(
             admission.check_ready()
             wait_s = _wait_s(request, longest_wait_s)
             given_id, key = request.headers.get("Idempotency-Key"), _key(request)
+            caller = key_of(request)
             body = await admission.read(request)
             if request.content_type in LINES:
                 if wait_s:
                     raise InvalidRecord("wait: is for one record; ask for each id of a batch")
-                records = batch(body, given_id)
+                records = batch(body, given_id, caller)
                 await asyncio.gather(*(written(value, id, key) for id, value in records))
                 ids = [id for id, _ in records]
                 return json_response({"ids": ids, "status": "pending"}, status=202)
-            id, value = prepared(body, given_id)
+            id, value = prepared(body, given_id, caller)
             digest = await written(value, id, key)
             word = await found(id, wait_s) if wait_s else RequestStatus(status=Status.PENDING)
             if word.status is Status.OK and word.digest != digest:
@@ -76,37 +79,40 @@ def requests(
         """Tell what became of a record, whichever worker has it."""
 
         async def get(self, request: web.Request, id: str, **kwargs: Any) -> Any:
+            id = own_id(id, key_of(request))
             if HOP in request.headers:
                 word = producer.known(id)
                 return _answer(id, word, pending=200, headers=word.headers())
             return _answer(id, await found(id, _wait_s(request, longest_wait_s)), pending=200)
 
-    def prepared(body: bytes, given_id: str | None) -> tuple[str, bytes]:
+    def prepared(body: bytes, given_id: str | None, caller: Key) -> tuple[str, bytes]:
         """Return the id of a record and its bytes, the id among them.
 
         Raises:
             Failure: It is none that a worker could answer.
         """
         value = with_type(body)
-        record = handler.decode(value)
+        record = owned(handler.decode(value), caller)
+        value = owned_bytes(value, caller)
+        given_id = None if given_id is None else own_id(given_id, caller)
         admission.check(record)
         if record.id is not None:
             if given_id not in (None, record.id):
                 raise InvalidRecord("field 'id' and Idempotency-Key differ: send one of them")
             return record.id, value
-        id = given_id if given_id is not None else f"http-{uuid4().hex}"
+        id = given_id if given_id is not None else own_id(f"http-{uuid4().hex}", caller)
         if not 1 <= len(id) <= ID_LIMIT:
             raise InvalidRecord(f"Idempotency-Key: must have 1 to {ID_LIMIT} characters")
         return id, b'{"id":%b,%b' % (orjson.dumps(id), value.lstrip()[1:])
 
-    def batch(body: bytes, given_id: str | None) -> Sequence[tuple[str, bytes]]:
+    def batch(body: bytes, given_id: str | None, caller: Key) -> Sequence[tuple[str, bytes]]:
         """Return id and bytes of each line; nothing is written where one is wrong."""
         records = []
         for number, line in enumerate(body.splitlines(), start=1):
             if not line.strip():
                 continue
             try:
-                records.append(prepared(line, f"{given_id}-{number}" if given_id else None))
+                records.append(prepared(line, f"{given_id}-{number}" if given_id else None, caller))
             except Failure as failure:
                 raise type(failure)(f"line {number}: {failure}") from None
         if not records:

@@ -26,6 +26,7 @@ from streamapp.web.live import live
 from streamapp.web.openai.views import openai
 from streamapp.web.openapi import openapi
 from streamapp.web.operations import OPERATIONS
+from streamapp.web.own_key import own_key
 from streamapp.web.peers import Peers
 from streamapp.web.probes import probes
 from streamapp.web.prompt_stats import stats
@@ -87,9 +88,10 @@ def install(
         stats(variants=variants, peers=peers, admission=admission),
         cache_lookup(tiers=tiers, peers=peers, admission=admission),
         dead_letters(source=dead_letter_source, admission=admission, longest_s=settings.deadline_s),
+        own_key(),
         live(group=Group(snapshots, peers), metrics=metrics),
         documents(
-            openapi=openapi(OPERATIONS, records=records, has_keys=bool(settings.keys)),
+            openapi=openapi(OPERATIONS, records=records, has_keys=settings.has_keys),
             asyncapi=asyncapi(settings, topics=topics, records=records),
         ),
     ]

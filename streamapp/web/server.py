@@ -13,12 +13,14 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings import LOOPBACK, PREFIX, Settings, refuse_public
 from streamapp.web.connections import CappedRunner, connection_limit
 from streamapp.web.headers import add_headers
+from streamapp.web.keys import Keys
 from streamapp.web.middleware import (
     Middleware,
     map_errors,
     refuse_foreign_pages,
     require_key,
 )
+from streamapp.web.operations import ACCESS
 
 #: Longest body of a request, bytes.
 BODY_LIMIT = 2 * 1024 * 1024
@@ -54,7 +56,7 @@ def web_options(settings: Settings, *, outermost: Sequence[Middleware] = ()) -> 
                 *outermost,
                 map_errors,
                 refuse_foreign_pages(_own_hosts(settings), web_url=settings.web_url),
-                *([require_key(settings.keys)] if settings.keys else []),
+                *([require_key(Keys.of(settings), ACCESS)] if settings.has_keys else []),
             ],
         },
     }
@@ -69,7 +71,7 @@ class Web(driver.Web):
 
     def __init__(self, app: AppT, *, settings: Settings) -> None:
         super().__init__(app)
-        self._has_keys = bool(settings.keys)
+        self._has_keys = settings.has_keys
         self.web_app.on_response_prepare.append(add_headers)
         self._runner = CappedRunner(
             self.web_app,
@@ -136,7 +138,7 @@ def peer_tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 def _own_hosts(settings: Settings) -> frozenset[str]:
     """Return the only names under which a worker without keys answers."""
-    if settings.keys:
+    if settings.has_keys:
         return frozenset()
     named = urlsplit(settings.web_url).hostname
     return LOOPBACK | ({named} if named else set())

@@ -28,6 +28,7 @@ class Bill:
         usage: ``estimated`` where the provider did not say.
         cost_usd: None where the price is unknown, or the usage estimated.
         guess_usd: What an estimated usage would cost, for budgets; None where it is known.
+        caller: Name of the HTTP key behind the call; empty without one.
     """
 
     provider: str
@@ -36,6 +37,7 @@ class Bill:
     usage: Usage
     cost_usd: Decimal | None
     guess_usd: Decimal | None = None
+    caller: str = ""
 
 
 class Billed:
@@ -98,9 +100,11 @@ class Billed:
                 estimated=True,
             )
         cost_usd = self._prices.cost_usd(usage, provider=provider, asked=call.model, answered=model)
-        bill = Bill(provider, model, call.tenant, usage, cost_usd)
+        bill = Bill(provider, model, call.tenant, usage, cost_usd, caller=call.caller)
         if usage.estimated:
-            bill = Bill(provider, model, call.tenant, usage, None, guess_usd=cost_usd)
+            bill = Bill(
+                provider, model, call.tenant, usage, None, guess_usd=cost_usd, caller=call.caller
+            )
         for pay in self._payers:
             pay(bill)
         return bill
@@ -123,7 +127,7 @@ class UsageMeter:
 
     def __init__(self, *, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        self._sums: dict[tuple[int, str, str, str, bool], _Sum] = {}
+        self._sums: dict[tuple[int, str, str, str, bool, str], _Sum] = {}
 
     def __call__(self, bill: Bill) -> None:
         """Add a bill."""
@@ -134,6 +138,7 @@ class UsageMeter:
             bill.model[:NAME_LIMIT],
             bill.tenant[:NAME_LIMIT],
             bill.usage.estimated,
+            bill.caller,
         )
         total = self._sums.get(key)
         if total is None:
@@ -155,11 +160,12 @@ class UsageMeter:
                 provider=provider,
                 model=model,
                 tenant=tenant,
+                api_key=caller,
                 calls=total.calls,
                 input_tokens=total.input_tokens,
                 output_tokens=total.output_tokens,
                 cost_usd=total.cost_usd,
                 estimated=estimated,
             )
-            for (second, provider, model, tenant, estimated), total in sums.items()
+            for (second, provider, model, tenant, estimated, caller), total in sums.items()
         ]

@@ -37,7 +37,7 @@ class Worker(faust.Worker):
         super().__init__(app, *services, **kwargs)
         self.spinner = None
         try:  # again, since --web-bind may have changed it
-            refuse_public(app.conf.web_bind, has_keys=bool(app.settings.keys))
+            refuse_public(app.conf.web_bind, has_keys=app.settings.has_keys)
         except ConfigurationError as error:
             self._refuse(error)
 

@@ -70,14 +70,24 @@ class DeadLetterService:
         return Found(summaries, seen)
 
     async def replay(
-        self, places: Sequence[tuple[int, int]], *, rate_per_s: float
+        self,
+        places: Sequence[tuple[int, int]],
+        *,
+        rate_per_s: float,
+        tenant: str | None = None,
     ) -> dict[tuple[int, int], Result | str]:
         """Send records again; return what became of each place, ``missing`` where none stands.
+
+        Args:
+            places: Partition and offset of each.
+            rate_per_s: How many a second at most.
+            tenant: Whose alone: what stands at another place is ``missing``; None for all.
 
         Raises:
             KafkaError: No broker answered.
             TimeoutError: Finding them took longer than `POLL_INTERVAL_S`.
         """
+        wanted = Filter(tenant=tenant)
         results: dict[tuple[int, int], Result | str] = dict.fromkeys(places, "missing")
         oldest = math.inf
 
@@ -91,9 +101,9 @@ class DeadLetterService:
         ):
             async for record in log.at(places):
                 dead_letter = StoredDeadLetter.of(record)
-                if dead_letter:
+                if dead_letter and wanted.fits(dead_letter):
                     oldest = min(oldest, dead_letter.at)
-                else:
+                elif dead_letter is None and tenant is None:
                     results[record.partition, record.offset] = "foreign"
             if oldest < math.inf:
                 replayed = await log.replayed(since=oldest)
@@ -102,7 +112,7 @@ class DeadLetterService:
                 dead_letters = (
                     dead_letter
                     async for r in log.at(places)
-                    if (dead_letter := StoredDeadLetter.of(r))
+                    if (dead_letter := StoredDeadLetter.of(r)) and wanted.fits(dead_letter)
                 )
                 await self._replay(dead_letters, replayed, rate_per_s=rate_per_s, on_result=note)
         return results

@@ -89,6 +89,17 @@ class StoredDeadLetter:
         found = fields.get("type") if isinstance(fields, dict) else None
         return found if isinstance(found, str) else None
 
+    @property
+    def tenant(self) -> str | None:
+        """``metadata.tenant`` of the record, where it can be read; None without one."""
+        try:
+            fields = from_json(self.value or b"")
+        except ValueError:
+            return None
+        metadata = fields.get("metadata") if isinstance(fields, dict) else None
+        found = metadata.get("tenant") if isinstance(metadata, dict) else None
+        return found if isinstance(found, str) else None
+
     def summary(self) -> dict[str, Any]:
         """Return its place, its reason, and what there is of the record."""
         return {
@@ -126,6 +137,7 @@ class Filter:
         text: Stands somewhere in id, type, kind, message or the record's first characters.
         since: Written then or later, seconds since the epoch.
         until: Written before.
+        tenant: The record's own; what tells none is nobody's.
     """
 
     kinds: Collection[str] = ()
@@ -134,6 +146,7 @@ class Filter:
     text: str = ""
     since: float | None = None
     until: float | None = None
+    tenant: str | None = None
 
     def fits(self, dead_letter: StoredDeadLetter) -> bool:
         """Whether the dead letter is meant."""
@@ -143,6 +156,7 @@ class Filter:
             and (not self.ids or headers.get("streamapp.request.id") in self.ids)
             and (self.since is None or dead_letter.at >= self.since)
             and (self.until is None or dead_letter.at < self.until)
+            and (self.tenant is None or dead_letter.tenant == self.tenant)
             and (not self.types or dead_letter.type in self.types)
             and (not self.text or self.text.lower() in _searched(dead_letter))
         )

@@ -15,6 +15,7 @@ from streamapp.records.codec import parse
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
 from streamapp.web.events import ChunksSent, EventStream
+from streamapp.web.keys import key_of
 from streamapp.web.openai.answers import Answers, answered
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.chat_answer import CompletionChunks, chat_completion, text_of
@@ -22,6 +23,7 @@ from streamapp.web.openai.chat_request import ChatCompletionRequest
 from streamapp.web.openai.embeddings import EmbeddingsRequest, embeddings
 from streamapp.web.openai.models import model as model_card
 from streamapp.web.responses import json_response
+from streamapp.web.tenancy import owned
 
 DONE = b"[DONE]"
 
@@ -57,8 +59,11 @@ def openai(
             async with EventStream(request) as stream, admission.admitted(request) as raw:
                 raw, extra = without_extra(raw, passed)
                 body = read(ChatCompletionRequest, raw)
+                key = key_of(request)
+                key.check_model(body.model)
                 admission.check_model(body.model)
-                records = body.records(CacheWish.of(request), extra=extra)
+                made = body.records(CacheWish.of(request), extra=extra)
+                records = [owned(record, key) for record in made]
                 if not body.stream:
                     responses = await answers.of(records, id=id)
                     found = chat_completion(responses, id=id, has_functions=body.has_functions)
@@ -80,8 +85,8 @@ def openai(
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             async with admission.admitted(request) as raw:
                 body = read(EmbeddingsRequest, raw)
+                record = owned(body.record(CacheWish.of(request)), key_of(request))
                 admission.check_model(body.model)
-                record = body.record(CacheWish.of(request))
                 responses = await answers.of([record], id=f"embd-{uuid4().hex}")
                 as_base64 = body.encoding_format == "base64"
                 return answered(embeddings(responses[0], as_base64=as_base64), responses)
@@ -91,7 +96,9 @@ def openai(
         """List the configured routes."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
-            data = [model_card(name, created=started_at) for name in models]
+            allowed = key_of(request).models
+            names = [name for name in models if allowed is None or name in allowed]
+            data = [model_card(name, created=started_at) for name in names]
             return json_response({"object": "list", "data": data})
 
     @blueprint.route("/v1/models/{model}", name="model")
@@ -99,6 +106,7 @@ def openai(
         """Tell of one configured route."""
 
         async def get(self, request: web.Request, model: str, **kwargs: Any) -> Any:
+            key_of(request).check_model(model)
             admission.check_model(model)
             return json_response(model_card(model, created=started_at))
 

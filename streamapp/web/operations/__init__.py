@@ -6,7 +6,7 @@ A view without an entry here, or an entry without a view, fails a test.
 from collections.abc import Mapping, Sequence
 
 from streamapp.web.operations import dead_letters, openai, operating, prompts, records
-from streamapp.web.operations.operation import Operation
+from streamapp.web.operations.operation import Access, Operation
 
 #: By the heading under which they are listed.
 OPERATIONS: Mapping[str, Sequence[Operation]] = {
@@ -16,4 +16,11 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
     "Dead letters": dead_letters.OPERATIONS,
     "Operation": operating.OPERATIONS,
     "Documents": operating.DOCUMENTS,
+}
+
+#: What a key needs, by method and path.
+ACCESS: Mapping[tuple[str, str], Access] = {
+    (operation.method, operation.path): operation.access
+    for operations in OPERATIONS.values()
+    for operation in operations
 }

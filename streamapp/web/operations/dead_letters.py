@@ -2,7 +2,7 @@
 
 from streamapp.streaming.dead_letters.service import NEWEST
 from streamapp.web import dead_letters
-from streamapp.web.operations.operation import Operation
+from streamapp.web.operations.operation import READ, REPLAY, Operation
 
 _TIME = "an age like 30m, 2h or 7d, a time of ISO 8601, or seconds since the epoch"
 
@@ -22,6 +22,7 @@ OPERATIONS = (
             "q": {"type": "string", "description": "Only what holds this text."},
             "limit": {"type": "integer", "minimum": 1, "maximum": dead_letters.LISTED},
         },
+        access=READ,
     ),
     Operation(
         "POST",
@@ -30,5 +31,6 @@ OPERATIONS = (
         dead_letters.ReplayResults,
         body=dead_letters.ReplayBody,
         errors=(503, 504),
+        access=REPLAY,
     ),
 )

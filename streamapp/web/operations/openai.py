@@ -4,7 +4,7 @@ from streamapp.web.openai.chat_answer import ChatCompletion
 from streamapp.web.openai.chat_request import ChatCompletionRequest
 from streamapp.web.openai.embeddings import Embeddings, EmbeddingsRequest
 from streamapp.web.openai.models import ModelCard, ModelList
-from streamapp.web.operations.operation import ANSWERING, Operation
+from streamapp.web.operations.operation import ANSWERING, INFER, Operation
 
 OPERATIONS = (
     Operation(
@@ -15,6 +15,7 @@ OPERATIONS = (
         body=ChatCompletionRequest,
         streams=True,
         errors=ANSWERING,
+        access=INFER,
     ),
     Operation(
         "POST",
@@ -23,6 +24,7 @@ OPERATIONS = (
         Embeddings,
         body=EmbeddingsRequest,
         errors=ANSWERING,
+        access=INFER,
     ),
     Operation("GET", "/v1/models", "List the configured routes", ModelList),
     Operation(

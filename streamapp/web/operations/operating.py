@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from streamapp.web.operations.operation import EVENTS, HTML, TEXT, Operation
+from streamapp.web.operations.operation import EVENTS, GROUP, HTML, TEXT, Operation
 
 
 class CheckBody(TypedDict):
@@ -34,6 +34,15 @@ class VersionBody(TypedDict):
 
     name: Literal["streamapp"]
     version: str
+
+
+class KeyBody(TypedDict):
+    """What the key that asks may do; null means everything there is."""
+
+    name: str
+    scopes: list[Literal["infer", "read", "prompts", "replay"]]
+    tenant: str | None
+    models: list[str] | None
 
 
 class CacheEntryBody(TypedDict):
@@ -128,19 +137,34 @@ OPERATIONS = (
         streams=True,
         errors=(422, 503),
         query={"count": {"type": "integer", "minimum": 0, "maximum": 86_400}},
+        access=GROUP,
     ),
-    Operation("GET", "/v1/workers", "Tell what every worker of the group does", Workers),
-    Operation("GET", "/metrics", "Everything that is counted, for Prometheus", TEXT),
+    Operation(
+        "GET",
+        "/v1/workers",
+        "Tell what every worker of the group does",
+        Workers,
+        access=GROUP,
+    ),
+    Operation(
+        "GET",
+        "/metrics",
+        "Everything that is counted, for Prometheus",
+        TEXT,
+        access=GROUP,
+    ),
     _probe("/livez", "Whether the process should be left alone", Liveness),
     _probe("/healthz", "The older name of /livez", Liveness),
     _probe("/readyz", "Whether the worker does its work", Readiness),
     Operation("GET", "/version", "What runs here", VersionBody),
+    Operation("GET", "/v1/key", "Tell what the key that asks may do", KeyBody),
     Operation(
         "GET",
         "/v1/cache/{fingerprint}",
         "Tell whether any worker keeps the answer of a call, without the answer",
         CacheEntryBody,
         errors=(404, 503),
+        access=GROUP,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from typing_extensions import TypedDict
 
@@ -34,6 +34,27 @@ class ErrorBody(TypedDict):
     error: Problem
 
 
+class Access(NamedTuple):
+    """What a key needs for an operation.
+
+    Attributes:
+        scopes: One of these; none where any key will do.
+        is_of_group: Whether it shows the whole group: not for a key of one tenant.
+    """
+
+    scopes: tuple[str, ...] = ()
+    is_of_group: bool = False
+
+
+ANY_KEY = Access()
+INFER, READ = Access(("infer",)), Access(("read",))
+OUTCOME = Access(("infer", "read"))
+GROUP = Access(("read",), is_of_group=True)
+PROMPTS, REPLAY = Access(("prompts",)), Access(("replay",))
+#: What no operation describes is for no key.
+NOBODY = Access(("nobody",))
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One method of one path.
@@ -49,6 +70,7 @@ class Operation:
         headers: Request headers, as JSON Schemas.
         query: Query parameters, likewise.
         is_open: Whether no key is needed.
+        access: What a key needs.
     """
 
     method: str
@@ -63,6 +85,7 @@ class Operation:
     headers: JSONSchemas = field(default_factory=dict, kw_only=True)
     query: JSONSchemas = field(default_factory=dict, kw_only=True)
     is_open: bool = field(default=False, kw_only=True)
+    access: Access = field(default=ANY_KEY, kw_only=True)
 
     @property
     def answers(self) -> Mapping[int, Any]:

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from streamapp.prompts.settings import PromptSettings
 from streamapp.web import prompts
-from streamapp.web.operations.operation import Operation
+from streamapp.web.operations.operation import GROUP, PROMPTS, READ, Operation
 
 
 class PromptVersionBody(TypedDict):
@@ -82,7 +82,12 @@ _CHANGING = (404, 409, 500, 503)
 
 OPERATIONS = (
     Operation(
-        "GET", "/v1/prompts", "List the prompts, without their texts", PromptList, errors=(503,)
+        "GET",
+        "/v1/prompts",
+        "List the prompts, without their texts",
+        PromptList,
+        errors=(503,),
+        access=READ,
     ),
     Operation(
         "GET",
@@ -90,6 +95,7 @@ OPERATIONS = (
         "Show a prompt with all its versions",
         PromptBody,
         errors=(404, 422, 503),
+        access=READ,
     ),
     Operation(
         "GET",
@@ -97,6 +103,7 @@ OPERATIONS = (
         "Tell what the versions of a prompt came to, over all workers",
         PromptStats,
         errors=(503,),
+        access=GROUP,
     ),
     Operation(
         "POST",
@@ -106,6 +113,7 @@ OPERATIONS = (
         others={201: ChangedPrompt},
         body=prompts.Publish,
         errors=_CHANGING,
+        access=PROMPTS,
     ),
     Operation(
         "PUT",
@@ -114,6 +122,7 @@ OPERATIONS = (
         ChangedPrompt,
         body=prompts.Move,
         errors=_CHANGING,
+        access=PROMPTS,
     ),
     Operation(
         "PUT",
@@ -123,5 +132,6 @@ OPERATIONS = (
         body=prompts.Shares,
         errors=_CHANGING,
         query={"force": {"type": "boolean", "description": "Also where it is protected."}},
+        access=PROMPTS,
     ),
 )

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from streamapp.records.request import ID_LIMIT
 from streamapp.records.response import Response
-from streamapp.web.operations.operation import ANSWERING, RECORD, Operation
+from streamapp.web.operations.operation import ANSWERING, INFER, OUTCOME, RECORD, Operation
 
 
 class Pending(TypedDict):
@@ -42,6 +42,7 @@ OPERATIONS = (
         body=RECORD,
         streams=True,
         errors=ANSWERING,
+        access=INFER,
     ),
     Operation(
         "POST",
@@ -65,6 +66,7 @@ OPERATIONS = (
             },
         },
         query=_WAIT,
+        access=INFER,
     ),
     Operation(
         "GET",
@@ -73,5 +75,6 @@ OPERATIONS = (
         Response | Pending | Dead,
         errors=(404, 422),
         query=_WAIT,
+        access=OUTCOME,
     ),
 )

@@ -136,6 +136,7 @@ class FakeDeadLetters(DeadLetterService):
     def __init__(self) -> None:
         self.dead_letters: list[dict[str, Any]] = []
         self.asked: list[Filter] = []
+        self.tenants: list[str | None] = []
         self.replayed: list[tuple[tuple[int, int], float]] = []
         self.failure: Exception | None = None
 
@@ -146,8 +147,13 @@ class FakeDeadLetters(DeadLetterService):
         return Found(self.dead_letters[:limit], Seen(records=7, foreign=2, is_whole=False))
 
     async def replay(
-        self, places: Sequence[tuple[int, int]], *, rate_per_s: float
+        self,
+        places: Sequence[tuple[int, int]],
+        *,
+        rate_per_s: float,
+        tenant: str | None = None,
     ) -> dict[tuple[int, int], str]:
+        self.tenants.append(tenant)
         self.replayed += [(place, rate_per_s) for place in places]
         return dict.fromkeys(places, "sent")
 
@@ -266,7 +272,7 @@ async def serve(
         options = web_options(settings) | ({"web_bind": bind} if bind else {})
         registry = Registry.load()
         app = App("web-test", broker="kafka://127.0.0.1:1", env={}, **options)
-        peers = Peers(lambda: others, key=settings.keys[0] if settings.keys else None)
+        peers = Peers(lambda: others, key=settings.peer_token)
         install(
             app,
             handler=cast(Any, handler),

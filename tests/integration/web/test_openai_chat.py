@@ -1,6 +1,6 @@
 """Chat completions as clients send them: what is passed on, what is dropped, what is refused."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -111,7 +111,7 @@ async def test_turns_of_tools_are_passed_on(site: Site, handler: FakeRequestHand
         "name": None,
     }
     tool = {"role": "tool", "tool_call_id": "c1", "content": "sunny"}
-    messages = [*CHAT["messages"], assistant, tool]  # type: ignore[misc]
+    messages = [*CHAT["messages"], assistant, tool]
 
     status, body, _ = await site("POST", PATH, json=CHAT | {"messages": messages})
 
@@ -196,12 +196,12 @@ async def test_functions_of_the_older_shape_are_tools(
     _, body, _ = await site("POST", PATH, json={"messages": messages} | fields)
 
     record = asked(handler)
-    call, turn = record.messages[1:]
+    call, turn = cast("list[dict[str, Any]]", record.messages[1:])
     assert record.parameters() == {
         "tools": [TOOL],
         "tool_choice": {"type": "function", "function": {"name": "weather"}},
     }
-    assert call["tool_calls"][0]["id"] == turn["tool_call_id"]  # type: ignore[typeddict-item]
+    assert call["tool_calls"][0]["id"] == turn["tool_call_id"]
     assert body["choices"][0]["message"]["function_call"] == CALL["function"]
     assert body["choices"][0]["finish_reason"] == "function_call"
 

@@ -99,7 +99,7 @@ def test_worker_starts_with_this_environment(
     settings = load_settings()
 
     assert settings.web_url == f"http://{name}:6066"
-    assert settings.keys == ("CANARY-key",)
+    assert settings.api_tokens == ("CANARY-key",)
     assert float(services[name]["stop_grace_period"].removesuffix("s")) > settings.drain_s + 5
 
 

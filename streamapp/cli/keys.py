@@ -1,0 +1,30 @@
+"""`streamapp keys`: digests of HTTP keys, for the file."""
+
+import secrets
+import sys
+
+import click
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings.keys import SHORTEST, digest_of
+
+
+@click.group()
+def keys() -> None:
+    """Keys of HTTP, as [keys.NAME] of the file knows them."""
+
+
+@keys.command("hash")
+@click.option("--new", is_flag=True, help="Make a new key; it is printed once, to stderr.")
+def hash_key(new: bool) -> None:
+    """Print the digest of a key for key_sha256; the key comes on stdin, never as an argument."""
+    if new:
+        key = f"sk-{secrets.token_urlsafe(32)}"
+        click.echo(f"the key, shown only here: {key}", err=True)
+    else:
+        if sys.stdin.isatty():
+            click.echo("type or paste the key, then Enter:", err=True)
+        key = sys.stdin.readline().strip()
+    if len(key) < SHORTEST:
+        raise ConfigurationError(f"a key has {SHORTEST} characters or more: send it on stdin")
+    click.echo(digest_of(key).hex())

@@ -1,0 +1,31 @@
+"""`/v1/key`: what the key that asks may do, for the dashboard and for whoever was given one."""
+
+from typing import Any
+
+from aiohttp import web
+from faust.web import Blueprint, View
+
+from streamapp.web.keys import key_of
+from streamapp.web.responses import json_response
+
+
+def own_key() -> Blueprint:
+    """Return the view."""
+    blueprint = Blueprint("own_key")
+
+    @blueprint.route("/v1/key", name="own_key")
+    class OwnKey(View):
+        """Tell what this key may do; never the key."""
+
+        async def get(self, request: web.Request, **kwargs: Any) -> Any:
+            key = key_of(request)
+            return json_response(
+                {
+                    "name": key.name,
+                    "scopes": sorted(key.scopes),
+                    "tenant": key.tenant,
+                    "models": None if key.models is None else sorted(key.models),
+                }
+            )
+
+    return blueprint

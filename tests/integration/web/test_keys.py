@@ -1,0 +1,244 @@
+"""Named keys: what each may do, whose records it sees, and how it is told."""
+
+import json
+import re
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from streamapp.settings import KeySettings, ModelSettings, ProviderSettings
+from streamapp.settings.keys import SCOPES, digest_of
+from streamapp.streaming.delivery.request_status import RequestStatus, Status
+from streamapp.web.middleware import OPEN_PATHS
+from streamapp.web.operations import OPERATIONS
+
+from .conftest import FakeDeadLetters, FakeRequestHandler, FakeRequestProducer, Serve, Site
+
+CHAT: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+def key(value: str, *scopes: str, **fields: Any) -> KeySettings:
+    return KeySettings.model_validate(
+        {"key_sha256": digest_of(value).hex(), "scopes": list(scopes or SCOPES), **fields}
+    )
+
+
+def bearer(value: str, **more: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {value}", **more}
+
+
+@pytest.fixture
+async def site(serve: Serve) -> Site:
+    """A worker with a key of each scope, of two tenants, and one that has all scopes."""
+    return await serve(
+        providers={"p": ProviderSettings(kind="offline")},
+        models={name: ModelSettings(targets=["p/m"]) for name in ("default", "other")},
+        api_keys=SecretStr("everything"),
+        keys={
+            **{scope: key(f"only-{scope}", scope) for scope in SCOPES},
+            "shop": key("shop-key", tenant="a"),
+            "desk": key("desk-key", tenant="b"),
+            "small": key("small-key", models=["other"]),
+            "slow": key("slow-key", requests_per_minute=1),
+            "turned": KeySettings(
+                key_sha256=[digest_of("old-key").hex(), digest_of("new-key").hex()],
+                scopes=["read"],
+            ),
+        },
+    )
+
+
+MATRIX = {
+    ("POST", "/v1/generate"): {"infer"},
+    ("POST", "/v1/requests"): {"infer"},
+    ("GET", "/v1/requests/{id}"): {"infer", "read"},
+    ("POST", "/v1/chat/completions"): {"infer"},
+    ("POST", "/v1/embeddings"): {"infer"},
+    ("GET", "/v1/models"): set(SCOPES),
+    ("GET", "/v1/models/{model}"): set(SCOPES),
+    ("GET", "/v1/prompts"): {"read"},
+    ("GET", "/v1/prompts/{name}"): {"read"},
+    ("GET", "/v1/prompts/{name}/stats"): {"read"},
+    ("POST", "/v1/prompts/{name}/versions"): {"prompts"},
+    ("PUT", "/v1/prompts/{name}/labels/{label}"): {"prompts"},
+    ("PUT", "/v1/prompts/{name}/split"): {"prompts"},
+    ("GET", "/v1/dead-letters"): {"read"},
+    ("POST", "/v1/dead-letters/replay"): {"replay"},
+    ("GET", "/v1/live"): {"read"},
+    ("GET", "/v1/workers"): {"read"},
+    ("GET", "/metrics"): {"read"},
+    ("GET", "/v1/cache/{fingerprint}"): {"read"},
+    ("GET", "/version"): set(SCOPES),
+    ("GET", "/v1/key"): set(SCOPES),
+    ("GET", "/openapi.json"): set(SCOPES),
+    ("GET", "/asyncapi.json"): set(SCOPES),
+}
+
+
+async def test_every_route_by_scope(site: Site) -> None:
+    """Each route lets the keys of its scopes in and answers 403 to the others."""
+    routes = [
+        (route.method, route.resource.canonical)
+        for route in cast(Any, site.app.web).web_app.router.routes()
+        if route.resource and route.resource.canonical not in OPEN_PATHS
+    ]
+    found: dict[tuple[str, str], set[str]] = {}
+    for method, path in routes:
+        query = {"count": "1"} if path == "/v1/live" else {}
+        for scope in SCOPES:
+            headers = bearer(f"only-{scope}")
+            real = re.sub(r"{\w+}", "x", path)
+            status, _, _ = await site(method, real, headers=headers, params=query)
+            if status != 403:
+                found.setdefault((method, path), set()).add(scope)
+
+    heads = {(m, p): s for (m, p), s in found.items() if m == "HEAD"}
+    assert {k: s for k, s in found.items() if k not in heads} == MATRIX
+    assert all(scopes == MATRIX["GET", path] for (_, path), scopes in heads.items())
+
+
+def test_every_operation_is_in_the_matrix() -> None:
+    """What is documented is checked."""
+    documented = {(o.method, o.path) for under in OPERATIONS.values() for o in under}
+    assert {(m, p) for m, p in documented if p not in OPEN_PATHS} == MATRIX.keys()
+
+
+async def test_refused_scope_is_named(site: Site) -> None:
+    """The body says which scope is needed."""
+    status, body, _ = await site("GET", "/v1/prompts", headers=bearer("only-infer"))
+
+    assert (status, body["error"]["code"]) == (403, "forbidden")
+    assert "read" in body["error"]["message"]
+
+
+async def test_key_without_a_name_may_do_everything(site: Site) -> None:
+    """API_KEYS keep all scopes beside named keys."""
+    status, body, _ = await site("GET", "/v1/key", headers=bearer("everything"))
+
+    assert (status, set(body["scopes"]), body["tenant"]) == (200, set(SCOPES), None)
+
+
+@pytest.mark.parametrize("value", ["old-key", "new-key"])
+async def test_each_value_of_a_key_opens(site: Site, value: str) -> None:
+    """While a key is changed, both values are the same caller."""
+    status, body, _ = await site("GET", "/v1/key", headers=bearer(value))
+
+    assert (status, body["name"]) == (200, "turned")
+
+
+async def test_tenant_of_a_key_is_fixed(site: Site, handler: FakeRequestHandler) -> None:
+    """A record is of the key's tenant, whatever path it comes by; another one is refused."""
+    bodies: dict[str, dict[str, Any]] = {
+        "/v1/chat/completions": CHAT,
+        "/v1/generate": {"type": "echo"},
+    }
+    for path, body in bodies.items():
+        status, _, _ = await site("POST", path, json=body, headers=bearer("shop-key"))
+        assert status == 200
+        assert handler.asked[-1][0].metadata == {"tenant": "a"}
+
+        named = body | {"metadata": {"tenant": "b"}}
+        status, answer, _ = await site("POST", path, json=named, headers=bearer("shop-key"))
+        assert (status, answer["error"]["code"]) == (403, "forbidden")
+    assert len(handler.asked) == 2
+
+
+async def test_posted_record_is_of_its_tenant(site: Site, producer: FakeRequestProducer) -> None:
+    """The bytes on the topic name the tenant, and an id within its own."""
+    headers = bearer("shop-key", **{"Idempotency-Key": "r1"})
+    record = {"type": "echo", "text": "x", "metadata": {"more": 1}}
+
+    status, body, _ = await site("POST", "/v1/requests", json=record, headers=headers)
+
+    id, _, value = producer.posted[0]
+    assert (status, body["id"], id) == (202, "a:r1", "a:r1")
+    assert json.loads(value) == record | {"id": "a:r1", "metadata": {"more": 1, "tenant": "a"}}
+
+
+async def test_other_tenants_ids_are_unknown(site: Site, producer: FakeRequestProducer) -> None:
+    """An id of another tenant reads as one that nobody knows, by status and text."""
+    producer.words["a:r1"] = RequestStatus(status=Status.DEAD, kind="invalid")
+
+    own = await site("GET", "/v1/requests/r1", headers=bearer("shop-key"))
+    foreign = await site("GET", "/v1/requests/a:r1", headers=bearer("desk-key"))
+    unknown = await site("GET", "/v1/requests/nothing", headers=bearer("desk-key"))
+
+    assert own[:2] == (200, {"id": "a:r1", "status": "dead", "kind": "invalid"})
+    assert foreign[:2] == unknown[:2]
+    assert foreign[0] == 404
+
+
+async def test_dead_letters_are_those_of_the_tenant(
+    site: Site, dead_letters: FakeDeadLetters
+) -> None:
+    """A key of one tenant lists and replays its own, and does not learn how many others have."""
+    _, body, _ = await site("GET", "/v1/dead-letters", headers=bearer("shop-key"))
+    places = {"places": [{"partition": 0, "offset": 1}]}
+    await site("POST", "/v1/dead-letters/replay", json=places, headers=bearer("shop-key"))
+
+    assert dead_letters.asked[0].tenant == "a"
+    assert dead_letters.tenants == ["a"]
+    assert (body["looked_at"], body["foreign"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/live", "/v1/workers", "/metrics", "/v1/prompts/x/stats", "/v1/cache/" + "0" * 32]
+)
+async def test_whole_group_is_not_for_one_tenant(site: Site, path: str) -> None:
+    """What shows the numbers of everybody is refused to a key of one tenant."""
+    status, body, _ = await site("GET", path, headers=bearer("shop-key"))
+
+    assert (status, body["error"]["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", CHAT),
+        ("/v1/embeddings", {"input": "a"}),
+        ("/v1/generate", {"type": "echo"}),
+        ("/v1/requests", {"type": "echo"}),
+    ],
+)
+async def test_models_of_a_key_are_fixed(
+    site: Site, handler: FakeRequestHandler, path: str, body: dict[str, Any]
+) -> None:
+    """A key with models of its own uses those alone, and lists no others."""
+    headers = bearer("small-key")
+    allowed, _, _ = await site("POST", path, json=body | {"model": "other"}, headers=headers)
+    asked = len(handler.asked)
+    named, _, _ = await site("POST", path, json=body | {"model": "default"}, headers=headers)
+    default, _, _ = await site("POST", path, json=body, headers=headers)
+    _, models, _ = await site("GET", "/v1/models", headers=headers)
+
+    assert allowed in (200, 202)
+    assert (named, default, len(handler.asked)) == (403, 403, asked)
+    assert [model["id"] for model in models["data"]] == ["other"]
+
+
+async def test_own_rate_of_a_key(site: Site) -> None:
+    """Past its rate a key waits, others do not; reading costs nothing."""
+    first, _, _ = await site("POST", "/v1/chat/completions", json=CHAT, headers=bearer("slow-key"))
+    status, body, headers = await site(
+        "POST", "/v1/chat/completions", json=CHAT, headers=bearer("slow-key")
+    )
+    other, _, _ = await site("POST", "/v1/chat/completions", json=CHAT, headers=bearer("shop-key"))
+    reading, _, _ = await site("GET", "/v1/key", headers=bearer("slow-key"))
+
+    assert (first, status, other, reading) == (200, 429, 200, 200)
+    assert body["error"]["code"] == "rate_limited"
+    assert 1 <= int(headers["Retry-After"]) <= 60
+
+
+async def test_author_is_the_key(site: Site) -> None:
+    """Whoever changes a prompt by a named key cannot sign as somebody else."""
+    body = {"body": "text", "author": "somebody else"}
+    path = "/v1/prompts/fresh/versions"
+
+    _, named, _ = await site("POST", path, json=body, headers=bearer("only-prompts"))
+    body["body"] = "another text"
+    _, unnamed, _ = await site("POST", path, json=body, headers=bearer("everything"))
+
+    assert named["versions"][-1]["author"] == "prompts"
+    assert unnamed["versions"][-1]["author"] == "somebody else"
