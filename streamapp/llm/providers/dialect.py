@@ -9,6 +9,7 @@ import structlog
 
 from streamapp.errors import ParameterRefused
 from streamapp.llm.completion import Call
+from streamapp.llm.providers.shapes.beside_openai import of_openai
 from streamapp.llm.providers.shapes.chat_request import (
     MODES,
     PARAMETERS,
@@ -71,7 +72,7 @@ class Dialect:
             body = embeddings_body(call)
         else:
             mode, is_strict = self._way(call)
-            body = chat_body(call, mode=mode, is_strict=is_strict)
+            body = of_openai(chat_body(call, mode=mode, is_strict=is_strict), self._taken)
         if self._extra:
             body = {**self._extra, **body}
         for name in self._dropped.intersection(body):

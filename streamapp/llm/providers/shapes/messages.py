@@ -11,7 +11,9 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode, encode, garbled
 from streamapp.llm.providers.refusals.reading import error_within
 from streamapp.llm.providers.shapes.chat_request import StructuredMode
+from streamapp.llm.providers.shapes.message_tools import call_of, tools_of, turns_of
 from streamapp.llm.providers.shapes.strict_schema import fits_output_config
+from streamapp.llm.providers.shapes.tool_calls import ToolCall
 from streamapp.llm.providers.shapes.usage import count
 from streamapp.records.response import Usage
 
@@ -26,6 +28,7 @@ _FINISH_REASONS = {
     "stop_sequence": "stop",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
 }
 
 
@@ -65,11 +68,8 @@ def messages_request(
         "max_tokens": wanted.get("max_completion_tokens")
         or wanted.get("max_tokens")
         or DEFAULT_MAX_TOKENS,
-        "messages": [
-            {"role": message["role"], "content": _content(message.get("content"))}
-            for message in call.messages
-            if message.get("role") in ("user", "assistant")
-        ],
+        "messages": turns_of(call.messages),
+        **tools_of(wanted),
     }
     if version < LATEST_VERSION:
         body |= {name: wanted[name] for name in _SAMPLING if name in wanted}
@@ -112,7 +112,8 @@ def message_completion(body: bytes, call: Call, *, provider: str) -> Completion:
     blocks = answer.get("content")
     if not isinstance(blocks, list):
         raise garbled("no content", provider)
-    return _completion(_joined(blocks, provider), answer, call, provider)
+    calls = _calls(blocks, provider)
+    return _completion(_joined(blocks, provider), calls, answer, call, provider)
 
 
 class MessageStream:
@@ -122,6 +123,8 @@ class MessageStream:
         self._call = call
         self._provider = provider
         self._texts: list[str] = []
+        self._uses: dict[Any, dict[str, Any]] = {}
+        self._inputs: dict[Any, list[str]] = {}
         self._answer: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._has_ended = self._has_begun = False
@@ -146,9 +149,14 @@ class MessageStream:
                     self._usage |= self._answer.get("usage") or {}
                 case "content_block_start":
                     self._has_begun = True
+                    if data["content_block"].get("type") == "tool_use":
+                        self._uses[data["index"]] = data["content_block"]
+                        self._inputs[data["index"]] = []
                 case "content_block_delta" if data["delta"].get("type") == "text_delta":
                     self._texts.append("" + data["delta"]["text"])
                     return self._texts[-1]
+                case "content_block_delta" if data["delta"].get("type") == "input_json_delta":
+                    self._inputs[data["index"]].append("" + data["delta"]["partial_json"])
                 case "message_delta":
                     self._answer |= data["delta"]
                     counts = data.get("usage") or {}
@@ -188,10 +196,18 @@ class MessageStream:
     def completion(self) -> Completion:
         """Return the whole answer, after `end`; raises as `message_completion`."""
         answer = {**self._answer, "usage": self._usage}
-        return _completion("".join(self._texts), answer, self._call, self._provider)
+        try:
+            calls = [
+                call_of(self._uses[index], "".join(self._inputs[index])) for index in self._uses
+            ]
+        except (LookupError, TypeError) as error:
+            raise garbled("no tool use", self._provider) from error
+        return _completion("".join(self._texts), calls, answer, self._call, self._provider)
 
 
-def _completion(text: str, answer: Mapping[str, Any], call: Call, provider: str) -> Completion:
+def _completion(
+    text: str, calls: list[ToolCall], answer: Mapping[str, Any], call: Call, provider: str
+) -> Completion:
     usage = counted(_usage(answer.get("usage")))
     reason, model = answer.get("stop_reason"), answer.get("model")
     if reason == "refusal":
@@ -200,6 +216,7 @@ def _completion(text: str, answer: Mapping[str, Any], call: Call, provider: str)
         raise garbled("no stop reason", provider)
     return Completion(
         output=text,
+        tool_calls=calls,
         model=model if isinstance(model, str) and model else call.model,
         provider=provider,
         usage=usage,
@@ -219,6 +236,14 @@ def _usage(usage: Any) -> Usage:
     )
 
 
+def _calls(blocks: Iterable[Any], provider: str) -> list[ToolCall]:
+    """Return what the model wants called, in order."""
+    try:
+        return [call_of(block) for block in blocks if block["type"] == "tool_use"]
+    except (LookupError, TypeError) as error:
+        raise garbled("no content blocks", provider) from error
+
+
 def _joined(blocks: Iterable[Any], provider: str) -> str:
     """Return the text of all text blocks; others, such as thinking, are not the answer."""
     try:
@@ -236,21 +261,6 @@ def _schema(call: Call) -> Mapping[str, Any] | None:
         return {"type": "object"}
     schema = (shape.get("json_schema") or {}).get("schema")
     return schema if isinstance(schema, Mapping) else None
-
-
-def _content(content: Any) -> Any:
-    """Return a message's content with images as Anthropic writes them."""
-    if not isinstance(content, list):
-        return content
-    return [_image(part["image_url"]["url"]) if "image_url" in part else part for part in content]
-
-
-def _image(url: str) -> dict[str, Any]:
-    if not url.startswith("data:"):
-        return {"type": "image", "source": {"type": "url", "url": url}}
-    media_type, _, data = url.removeprefix("data:").partition(";base64,")
-    source = {"type": "base64", "media_type": media_type, "data": data}
-    return {"type": "image", "source": source}
 
 
 def _text(content: Any) -> str:

@@ -366,3 +366,77 @@ async def test_number_above_64_bits_is_an_invalid_record() -> None:
     """A parameter that JSON cannot carry fails before anything is sent."""
     with pytest.raises(InvalidRecord):
         await AnthropicProvider("mine").complete(chat(parameters={"max_tokens": 10**30}))
+
+
+TOOL = {
+    "type": "function",
+    "function": {"name": "weather", "description": "It.", "parameters": {"type": "object"}},
+}
+CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"a":1}'}}
+
+
+async def test_tools_and_their_turns_are_anthropics() -> None:
+    """Tools, calls and results are sent as Anthropic writes them, results of one turn together."""
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL, {**CALL, "id": "c2"}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        {"role": "tool", "tool_call_id": "c2", "content": "dry"},
+        {"role": "assistant", "content": "fine"},
+    ]
+    parameters = {"tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": False}
+
+    _, _, body = await sent(chat("hi").but(messages=messages, parameters=parameters))
+
+    assert body["tools"] == [
+        {"name": "weather", "description": "It.", "input_schema": {"type": "object"}}
+    ]
+    assert body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
+    use = {"type": "tool_use", "name": "weather", "input": {"a": 1}}
+    assert body["messages"][1:] == [
+        {"role": "assistant", "content": [{**use, "id": "c1"}, {**use, "id": "c2"}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "c1", "content": "sunny"},
+                {"type": "tool_result", "tool_use_id": "c2", "content": "dry"},
+            ],
+        },
+        {"role": "assistant", "content": "fine"},
+    ]
+
+
+async def test_wanted_call_is_read() -> None:
+    """A block of tool use is a call by OpenAI's shape."""
+    use = {"type": "tool_use", "id": "c1", "name": "weather", "input": {"a": 1}}
+
+    completion = await answered({**ANSWER, "content": [use], "stop_reason": "tool_use"})
+
+    assert completion.tool_calls == [CALL]
+    assert (completion.output, completion.finish_reason) == ("", "tool_calls")
+
+
+def test_streamed_call_is_put_together() -> None:
+    """The input of a streamed call comes in parts of its JSON."""
+    use = {"type": "tool_use", "id": "c1", "name": "weather", "input": {}}
+    parts = ('{"a"', ":1}")
+    stream = MessageStream(chat(), provider="mine")
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"model": "m", "usage": {"input_tokens": 1}}},
+        {"type": "content_block_start", "index": 0, "content_block": use},
+        *(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "input_json_delta", "partial_json": part},
+            }
+            for part in parts
+        ),
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+        {"type": "message_stop"},
+    ]
+    for event in events:
+        stream.feed(orjson.dumps(event))
+    stream.end()
+
+    assert stream.completion().tool_calls == [CALL]

@@ -1,0 +1,37 @@
+"""Fields of turns, parts and tools that are not OpenAI's, left out for who does not take them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: Providers that name one in ``pass_through`` get it.
+OTHERS = frozenset({"cache_control", "reasoning_content"})
+
+
+def of_openai(body: dict[str, Any], taken: frozenset[str]) -> dict[str, Any]:
+    """Return a request without the fields of `OTHERS` that are not ``taken``."""
+    dropped = OTHERS - taken
+    if not dropped:
+        return body
+    messages = body["messages"]
+    if any(_has(message, dropped) for message in messages):
+        body = {**body, "messages": [_turn(message, dropped) for message in messages]}
+    if any(dropped & tool.keys() for tool in body.get("tools") or ()):
+        body = {**body, "tools": [_without(tool, dropped) for tool in body["tools"]]}
+    return body
+
+
+def _has(message: Mapping[str, Any], dropped: frozenset[str]) -> bool:
+    content = message.get("content")
+    parts: Sequence[Any] = content if isinstance(content, list) else ()
+    return bool(dropped & message.keys()) or any(dropped & part.keys() for part in parts)
+
+
+def _turn(message: Mapping[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
+    turn = _without(message, dropped)
+    if isinstance(turn.get("content"), list):
+        turn["content"] = [_without(part, dropped) for part in turn["content"]]
+    return turn
+
+
+def _without(fields: Mapping[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in dropped}
