@@ -192,13 +192,13 @@ async def test_embed_answers_with_a_vector_per_text(
         ),
         pytest.param({"type": "chat", "messages": []}, "'messages'", id="no messages"),
         pytest.param(
-            {"type": "chat", "messages": [{"role": "tool", "content": "x"}]},
-            "'messages.0.role'",
+            {"type": "chat", "messages": [{"role": "nobody", "content": "x"}]},
+            "'messages.0' is of none",
             id="role",
         ),
         pytest.param(
-            {"type": "chat", "messages": [{"role": "user", "content": [{"type": "file"}]}]},
-            "'messages.0.content.parts.0' is of none",
+            {"type": "chat", "messages": [{"role": "user", "content": [{"type": "video"}]}]},
+            "'messages.0.said.content.parts.0' is of none",
             id="content part",
         ),
         pytest.param(
@@ -212,7 +212,9 @@ async def test_embed_answers_with_a_vector_per_text(
             id="base url",
         ),
         pytest.param({"type": "embed", "input": []}, "'input'", id="embed nothing"),
-        pytest.param({"type": "embed", "input": ["a", ""]}, "'input.1'", id="embed empty text"),
+        pytest.param(
+            {"type": "embed", "input": ["a", ""]}, "'input.1.text'", id="embed empty text"
+        ),
         pytest.param(
             {"type": "embed", "input": "a", "prompt": "answer"}, "'prompt'", id="embed with prompt"
         ),
