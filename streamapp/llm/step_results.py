@@ -27,8 +27,10 @@ def decode_completion(value: bytes) -> Completion:
     fields: dict[str, Any] = from_json(value)
     usage, cost_usd = fields.pop("usage"), fields.pop("cost_usd")
     original = fields.pop("original_usage", None)
+    calls = tuple(fields.pop("tool_calls", ()))
     return Completion(
         **fields,
+        tool_calls=calls,
         usage=Usage.model_validate(usage),
         original_usage=None if original is None else Usage.model_validate(original),
         cost_usd=None if cost_usd is None else Decimal(cost_usd),
