@@ -34,6 +34,11 @@ OTHERS = section(
                 "They may stand in `.env`, as may every key that `api_key_env` names.",
             ),
             (
+                "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`",
+                "Through which proxy providers are called: `http://[USER:PASSWORD@]HOST:PORT`; "
+                "`NO_PROXY` names hosts that are called directly. Read at the first call.",
+            ),
+            (
                 "`OTEL_EXPORTER_OTLP_ENDPOINT` and others of OpenTelemetry",
                 "Turn traces on; needs the extra `otel`.",
             ),

@@ -8,6 +8,7 @@ from yarl import URL
 
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
+from streamapp.web.server import peer_tls_context, web_url
 
 TIMEOUT_S = 10.0
 
@@ -21,8 +22,9 @@ class WorkerAccess:
     """
 
     def __init__(self, settings: Settings, url: str | None = None) -> None:
-        host = f"[{settings.web_host}]" if ":" in settings.web_host else settings.web_host
-        own = settings.web_url or f"http://{host}:{settings.web_port}"
+        self._ssl = peer_tls_context(settings)
+        scheme = "https" if self._ssl else "http"
+        own = settings.web_url or web_url(settings.web_host, settings.web_port, scheme=scheme)
         self.base = (url or own).rstrip("/")
         token = settings.peer_token
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -48,7 +50,9 @@ class WorkerAccess:
         """
         address = URL(f"{self.base}{path}", encoded=True)
         try:
-            async with self._session.get(address, allow_redirects=False) as response:
+            async with self._session.get(
+                address, ssl=self._ssl or True, allow_redirects=False
+            ) as response:
                 if response.status == 404:
                     return None
                 if response.status != 200:

@@ -22,6 +22,7 @@ from streamapp.llm.attempt import heard
 from streamapp.llm.chunks import ChunkSink, give
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.event_stream import EventReader
+from streamapp.llm.providers.proxies import Proxies
 from streamapp.llm.providers.rate_hints import rate_hints
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
@@ -112,6 +113,7 @@ class Http:
         self._hints_of = hints_of
         self._max_answer_bytes = max_answer_bytes
         self._wall_clock = wall_clock
+        self._proxies = Proxies()
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: URL, body: bytes) -> tuple[bytes, RateHints | None]:
@@ -163,7 +165,9 @@ class Http:
             ProviderError: The status is not 200, or there is no answer.
         """
         try:
-            async with self._opened().get(url, allow_redirects=False) as response:
+            async with self._opened().get(
+                url, allow_redirects=False, **self._proxies.of(url)
+            ) as response:
                 answer = decode_any(await self._body(response), self._name)
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from error
@@ -176,7 +180,9 @@ class Http:
     async def exists(self, url: URL) -> bool:
         """Whether ``url`` answers 200."""
         try:
-            async with self._opened().get(url, allow_redirects=False) as response:
+            async with self._opened().get(
+                url, allow_redirects=False, **self._proxies.of(url)
+            ) as response:
                 return response.status == 200
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from error
@@ -253,10 +259,13 @@ class Http:
             )
         return size
 
+    def _get(self, url: URL) -> "aiohttp.client._RequestContextManager":
+        return self._opened().get(url, allow_redirects=False, **self._proxies.of(url))
+
     def _request(self, url: URL, body: bytes) -> "aiohttp.client._RequestContextManager":
         # aiohttp warns about long bytes; a file it sends in pieces.
         data = body if len(body) < _ALL_AT_ONCE_BYTES else io.BytesIO(body)
-        return self._opened().post(url, data=data, allow_redirects=False)
+        return self._opened().post(url, data=data, allow_redirects=False, **self._proxies.of(url))
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session:
