@@ -73,56 +73,6 @@ EMBEDDINGS: Mapping[str, Treatment] = {
     "user": PASSED,
 }
 
-COMPLETIONS: Mapping[str, Treatment] = {
-    "prompt": Treatment("honoured", "a text or several, each as a user's turn; tokens are refused"),
-    "model": Treatment("honoured", "a configured route"),
-    **_SAMPLING,
-    "n": Treatment("honoured", "as so many calls for each prompt"),
-    "stream": PASSED,
-    "stream_options": _STREAM_OPTIONS,
-    "best_of": Treatment("honoured", "1 alone: answers are not compared"),
-    "echo": Treatment("honoured", "`false` alone"),
-    "logprobs": Treatment("refused", "models of today have no such shape; use chat completions"),
-    "suffix": Treatment("refused", "a chat model does not fill in"),
-}
-
-RESPONSES: Mapping[str, Treatment] = {
-    "input": Treatment("honoured", "a text or items: messages, function calls and their outputs"),
-    "instructions": PASSED,
-    "model": Treatment("honoured", "a configured route"),
-    "temperature": PASSED,
-    "top_p": PASSED,
-    "top_logprobs": Treatment("refused", "log probabilities are not told here"),
-    "max_output_tokens": PASSED,
-    "tools": Treatment("honoured", "functions; others are refused: they run at OpenAI"),
-    "tool_choice": Treatment("honoured", "`none`, `auto`, `required` or one function"),
-    "parallel_tool_calls": PASSED,
-    "text": Treatment("honoured", "`format` and `verbosity`"),
-    "reasoning": Treatment("honoured", "`effort`; `summary` is dropped: no reasoning is shown"),
-    "metadata": Treatment("honoured", "comes back; `tenant` in it names the tenant"),
-    "prompt_cache_key": PASSED,
-    "prompt_cache_retention": PASSED,
-    "safety_identifier": PASSED,
-    "service_tier": PASSED,
-    "user": PASSED,
-    "stream": PASSED,
-    "stream_options": Treatment("dropped", "no stream is padded"),
-    "store": Treatment("honoured", "`false` alone, as where it is left out: nothing is stored"),
-    "truncation": Treatment("honoured", "`disabled` alone: no turn is left out"),
-    "include": Treatment("dropped", "there is no reasoning to include"),
-    "access_programs": Treatment("refused", "it is of OpenAI's accounts"),
-    "background": Treatment("honoured", "`false` alone: nothing is stored"),
-    "background_options": Treatment("refused", "nothing is stored here"),
-    "context_management": Treatment("refused", "nothing is stored here"),
-    "conversation": Treatment("refused", "nothing is stored here: send the turns"),
-    "image": Treatment("refused", "answers are text"),
-    "max_tool_calls": Treatment("refused", "tools run at the client"),
-    "moderation": Treatment("refused", "nothing is moderated here"),
-    "previous_response_id": Treatment("refused", "nothing is stored here: send the turns"),
-    "prompt": Treatment("refused", "prompts are those of this registry: see `POST /v1/generate`"),
-    "prompt_cache_options": Treatment("refused", "no provider but one knows it"),
-}
-
 #: By path; the order of the documentation.
 FIELDS: Mapping[str, Mapping[str, Treatment]] = {
     "/v1/chat/completions": CHAT,

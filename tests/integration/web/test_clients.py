@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import openai
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from streamapp import errors
 from streamapp.processors.chat import Chat
@@ -100,6 +100,50 @@ async def test_openai_for_python_goes_on_with_an_answer(
 
     said = cast(Chat, handler.asked[-1][0]).messages
     assert said == [*MESSAGES, {"role": "assistant", "content": "hello"}]
+
+
+class Weather(BaseModel):
+    """What `parse` reads."""
+
+    sky: str
+
+
+async def test_openai_for_python_calls_tools_and_parses(
+    site: Site, handler: FakeRequestHandler
+) -> None:
+    """Tools, whole and streamed, and structured output are the client's own types."""
+    function = {"name": "weather", "arguments": '{"place":"here"}'}
+    call = {"id": "c1", "type": "function", "function": function}
+    tools: Any = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+    handler.chunks, handler.output, handler.tool_calls = [], "", [call]
+
+    async with client_of(site) as client:
+        whole = await client.chat.completions.create(
+            model="default", messages=MESSAGES, tools=tools
+        )
+        async with client.chat.completions.stream(
+            model="default", messages=MESSAGES, tools=tools
+        ) as stream:
+            streamed = await stream.get_final_completion()
+        answer: Any = whole.choices[0].message
+        result: Any = {"role": "tool", "tool_call_id": "c1", "content": "fine"}
+        handler.output, handler.tool_calls = '{"sky":"blue"}', None
+        parsed = await client.chat.completions.parse(
+            model="default",
+            messages=[*MESSAGES, answer, result],
+            tools=openai.omit,
+            response_format=Weather,
+        )
+
+    for completion in (whole, streamed):
+        (wanted,) = completion.choices[0].message.tool_calls or []
+        assert wanted.to_dict()["function"]["arguments"] == '{"place":"here"}'  # type: ignore[index]
+        assert completion.choices[0].finish_reason == "tool_calls"
+    assert parsed.choices[0].message.parsed == Weather(sky="blue")
+    assert cast(Chat, handler.asked[-1][0]).messages[1:] == [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        result,
+    ]
 
 
 @pytest.mark.parametrize(
