@@ -22,7 +22,8 @@ from streamapp.records.response import Response
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import RecordEmitter
-from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Ledger, LedgerEntry, digest
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry, digest
 from streamapp.streaming.delivery.record_size import fitted_dead_letter, is_oversize
 from streamapp.streaming.delivery.step_store import LedgerSteps
 from streamapp.streaming.window.lease import Lease

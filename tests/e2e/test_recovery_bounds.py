@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streamapp.streaming.delivery.ledger import LedgerEntry
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.worker import WorkerProcess

@@ -13,7 +13,8 @@ from streamapp.errors import DeliveryFailed, TooLarge
 from streamapp.records.codec import recover_id
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.emitter import Send
-from streamapp.streaming.delivery.ledger import Ledger, LedgerEntry, digest
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
 from streamapp.streaming.delivery.request_status import (
     PartitionOffset,
     RequestStatus,

@@ -2,7 +2,8 @@
 
 from streamapp.errors import TooLarge
 from streamapp.llm.steps import StoredStep
-from streamapp.streaming.delivery.ledger import ENVELOPE_BYTES, Ledger, LedgerEntry
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry
 from streamapp.streaming.delivery.record_size import is_oversize
 from streamapp.streaming.window.lease import Lease
 
@@ -61,6 +62,7 @@ class LedgerSteps:
             offset=self._offset,
             expires_at=self._ledger.expires_at(),
             step=value,
+            generation=self._lease.generation,
         )
         await self._ledger.write(key, entry, self._lease)
         self._kept = max(self._kept, number)

@@ -28,7 +28,7 @@ from streamapp.streaming.broker.topics import topic_specs
 from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.service import DeadLetterService, Found
 from streamapp.streaming.dead_letters.stored import Filter
-from streamapp.streaming.delivery.ledger import digest
+from streamapp.streaming.delivery.ledger_entry import digest
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus
 from streamapp.web.peers import Peers

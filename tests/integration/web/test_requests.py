@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from streamapp.errors import DeliveryFailed
 from streamapp.streaming.app.health import Check
 from streamapp.streaming.broker.embedded import free_port
-from streamapp.streaming.delivery.ledger import digest
+from streamapp.streaming.delivery.ledger_entry import digest
 from streamapp.streaming.delivery.request_status import RequestStatus, Status
 from tests.support.waiting import until
 

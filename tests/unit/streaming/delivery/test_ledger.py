@@ -1,6 +1,7 @@
 import pytest
 
-from streamapp.streaming.delivery.ledger import ENTRY_BYTES, Ledger, LedgerEntry, digest
+from streamapp.streaming.delivery.ledger import ENTRY_BYTES, Ledger
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
 

@@ -10,7 +10,8 @@ from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP, RecordMetadata
 
 from streamapp.errors import DeliveryFailed, TooLarge
-from streamapp.streaming.delivery.ledger import Ledger, LedgerEntry
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import PartitionOffset, Status
 from streamapp.streaming.window.window import Window

@@ -1,0 +1,90 @@
+"""An entry of the ledger, as its changelog carries it."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+#: What the envelope of an entry adds to an answer at most, bytes.
+ENVELOPE_BYTES = 400
+
+
+def digest(value: bytes | None) -> str:
+    """Return the hash by which equal records are known, 32 hexadecimal digits."""
+    return blake2b(value or b"", digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One finished record, or one finished step of a record in progress.
+
+    Attributes:
+        digest: Hash of the record's bytes.
+        expires_at: Seconds since the epoch.
+        generation: Of the group, in which it was written; 0 where an older version wrote it.
+        answer: The response record's bytes; None for a dead-lettered record.
+        fingerprint: Of the one call that ``answer`` answers as it is, where equal calls may have
+            it; None elsewhere.
+        dead_letter: The dead letter's headers; None for an answered record.
+        step: A finished step, as `StoredStep.encode` writes it; None for a finished record.
+    """
+
+    digest: str
+    partition: int
+    offset: int
+    expires_at: float
+    answer: bytes | None = None
+    fingerprint: str | None = None
+    dead_letter: dict[str, str] | None = None
+    step: bytes | None = None
+    generation: int = 0
+
+    def encode(self) -> bytes:
+        """Return the entry as JSON; the answer stands in it as it was emitted."""
+        head = (
+            f'{{"digest":"{self.digest}","partition":{self.partition},'
+            f'"offset":{self.offset},"expires_at":{self.expires_at:.3f},'
+            f'"generation":{self.generation},'
+        )
+        if self.fingerprint is not None:
+            head += f'"fingerprint":"{self.fingerprint}",'
+        if self.answer is not None:
+            return b'%b"answer":%b}' % (head.encode(), self.answer)
+        if self.step is not None:
+            return b'%b"step":%b}' % (head.encode(), self.step)
+        return b'%b"dead_letter":%b}' % (head.encode(), to_json(self.dead_letter))
+
+    @classmethod
+    def decode(cls, value: bytes) -> "LedgerEntry":
+        """Return the entry that ``encode`` wrote; fields of a newer version are passed over.
+
+        Raises:
+            ValueError: It is no entry.
+        """
+        fields: dict[str, Any] = from_json(value)
+        answer = _rest(value, fields, "answer") if "answer" in fields else None
+        step = _rest(value, fields, "step") if "step" in fields and answer is None else None
+        return cls(
+            digest=fields["digest"],
+            partition=fields["partition"],
+            offset=fields["offset"],
+            expires_at=fields["expires_at"],
+            answer=answer,
+            fingerprint=fields.get("fingerprint"),
+            dead_letter=fields.get("dead_letter"),
+            step=step,
+            generation=fields.get("generation", 0),
+        )
+
+    def is_of(self, partition: int, offset: int) -> bool:
+        """Whether the entry was written for the record at that position."""
+        return (self.partition, self.offset) == (partition, offset)
+
+
+def _rest(value: bytes, fields: dict[str, Any], name: str) -> bytes:
+    """Return the bytes of a field: what stands behind its name, where it is the last one."""
+    if next(reversed(fields)) == name:
+        mark = b'"%b":' % name.encode()
+        return value[value.index(mark) + len(mark) : -1]
+    return to_json(fields[name])  # of a newer version, with fields behind it
