@@ -10,6 +10,7 @@ from streamapp.settings import (
     PREFIX,
     BudgetSettings,
     KeySettings,
+    FlowSettings,
     ModelSettings,
     ProviderModelSettings,
     ProviderSettings,
@@ -54,6 +55,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "models": ModelSettings,
     "budgets": BudgetSettings,
     "keys": KeySettings,
+    "flows": FlowSettings,
 }
 
 
@@ -76,10 +78,11 @@ def _table(model: type[BaseModel], prefix: str = "") -> str:
             continue
         if name not in texts:
             raise LookupError(f"{model.__name__}.{name}: say what it means in a line under it")
+        text, name = texts[name], field.alias or name
         takes = in_words(schema["properties"][name], schema.get("$defs", {}))
         default = "required" if field.is_required() else code(_shown(field.default))
         named = f"{prefix}{name.upper()}" if prefix else name
-        rows.append((code(named), takes, default, texts[name]))
+        rows.append((code(named), takes, default, text))
     return table(("name", "takes", "default", "meaning"), rows)
 
 

@@ -27,10 +27,19 @@ def parse(value: bytes | None) -> dict[str, Any]:
     """
     if not value:
         raise Undecodable("the value is empty: send a JSON object")
-    fields = _json(without_mark(value))
+    fields = parse_value(value)
     if type(fields) is not dict:
         raise InvalidRecord("the record is JSON, but no object: send {...}")
     return fields
+
+
+def parse_value(value: bytes) -> Any:
+    """Return what strict JSON holds, an object or not.
+
+    Raises:
+        Undecodable: It is not strict JSON.
+    """
+    return _json(without_mark(value))
 
 
 def validate(record: type[R], value: bytes) -> R:

@@ -26,6 +26,8 @@ from streamapp.settings.checks import is_broker, keys_of
 from streamapp.settings.checks import refuse_public as refuse_public
 from streamapp.settings.keys import KeySettings as KeySettings
 from streamapp.settings.keys import with_values
+from streamapp.settings.flows import FlowName
+from streamapp.settings.flows import FlowSettings as FlowSettings
 from streamapp.settings.problems import Names
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
@@ -156,6 +158,7 @@ class Settings(BaseSettings):
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     budgets: dict[str, BudgetSettings] = Field(default_factory=dict)
+    flows: dict[FlowName, FlowSettings] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -324,5 +327,6 @@ _NAMES = Names(
         "models": ModelSettings,
         "budgets": BudgetSettings,
         "keys": KeySettings,
+        "flows": FlowSettings,
     },
 )

@@ -1,0 +1,90 @@
+"""All flows of an app, looked at together: names, inputs, outputs, and no circle."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from streamapp.errors import ConfigurationError
+from streamapp.flows.file_flow import FileFlow
+from streamapp.flows.flow import Flow
+from streamapp.processors.registry import Registry
+from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
+
+
+def load_flows(settings: Settings, registry: Registry) -> list[Flow]:
+    """Return the flows, each after those that it reads from.
+
+    Raises:
+        ConfigurationError: A flow is wrong, or two do not go together; a line for each.
+    """
+    flows: list[Flow] = []
+    problems = []
+    for name, table in settings.flows.items():
+        try:
+            flows.append(FileFlow(name, table, registry))
+        except ConfigurationError as error:
+            problems.append(str(error))
+    own = [settings.topic(n) for n in ("responses", "usage", "chunks", "prompts", "spend")]
+    problems += problems_of(flows, requests=settings.topic("requests"), own=own)
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return in_order(flows)
+
+
+def problems_of(flows: Sequence[Flow], *, requests: str, own: Iterable[str] = ()) -> Iterator[str]:
+    """Yield what keeps flows from going together, a line for each.
+
+    Args:
+        flows: Of the app.
+        requests: The topic of the built-in flow.
+        own: Topics that the app writes for itself.
+    """
+    reader, writer = {requests: REQUESTS}, dict.fromkeys(own, "streamapp itself")
+    for flow in flows:
+        place = f"[flows.{flow.name}]"
+        if flow.name == REQUESTS:
+            yield f"{place}: the name is that of the built-in flow: take another one"
+        if (other := reader.setdefault(flow.input, flow.name)) != flow.name:
+            yield f"{place} input: the flow '{other}' reads {flow.input} already"
+        for output in flow.outputs:
+            if (other := writer.setdefault(output, flow.name)) != flow.name:
+                yield f"{place} output: {output} is written by {_named(other)} already"
+    for flow in flows:
+        if flow.dead_letters in reader or flow.dead_letters in writer:
+            yield (
+                f"[flows.{flow.name}] dead_letters: {flow.dead_letters} is an input or output"
+                " of a flow: take another topic"
+            )
+    if circle := _circle({flow.input: flow.outputs for flow in flows}):
+        yield f"flows go in a circle: {' -> '.join(circle)}; a record would never end"
+
+
+def in_order(flows: Sequence[Flow]) -> list[Flow]:
+    """Return the flows, each after those that write what it reads."""
+    ordered: list[Flow] = []
+    left = list(flows)
+    while left:
+        written = {output for flow in left for output in flow.outputs}
+        ready = [flow for flow in left if flow.input not in written] or left
+        ordered += ready
+        left = [flow for flow in left if flow not in ready]
+    return ordered
+
+
+def _named(writer: str) -> str:
+    return writer if " " in writer else f"the flow '{writer}'"
+
+
+def _circle(outputs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the topics of a circle, the first one again at its end; empty where there is none."""
+    done: set[str] = set()
+
+    def walk(topic: str, way: tuple[str, ...]) -> list[str]:
+        if topic in way:
+            return [*way[way.index(topic) :], topic]
+        if topic in done:
+            return []
+        done.add(topic)
+        found = (walk(output, (*way, topic)) for output in outputs.get(topic, ()))
+        return next(filter(None, found), [])
+
+    return next(filter(None, (walk(topic, ()) for topic in outputs)), [])

@@ -1,0 +1,225 @@
+"""A flow of the file: templates make the request, and a shape is given to the answer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from streamapp.errors import (
+    ConfigurationError,
+    Failure,
+    InvalidRecord,
+    OutputInvalid,
+    UnknownType,
+)
+from streamapp.flows.expression import NAMES, Expression, compiled, undefined
+from streamapp.flows.flow import Emission, Start
+from streamapp.flows.formats import decode, encode
+from streamapp.flows.headers import headers_of
+from streamapp.flows.merge import merge
+from streamapp.flows.source_record import SourceRecord
+from streamapp.processors.registry import Registry
+from streamapp.records.codec import validate
+from streamapp.records.request import ID_LIMIT, Request
+from streamapp.records.response import Response
+from streamapp.settings.flows import FlowSettings
+
+#: Fields of every request that a flow has settings of its own for, or no use of.
+_RESERVED = frozenset({"type", "id", "model", "prompt", "cache", "stream"})
+
+
+class FileFlow:
+    """One ``[flows.NAME]``.
+
+    Args:
+        name: Of the table.
+        settings: What stands in it.
+        registry: Knows the record types.
+
+    Raises:
+        ConfigurationError: A template, the type or a field is wrong; a line for each.
+    """
+
+    def __init__(self, name: str, settings: FlowSettings, registry: Registry) -> None:
+        self.name = name
+        self.input = settings.input
+        self.outputs: tuple[str, ...] = (settings.output,)
+        self.dead_letters = settings.dead_letter_topic
+        self.start: Start = settings.from_
+        self._settings = settings
+        self._problems: list[str] = []
+        self._record = self._record_of(registry)
+        self._when = self._expression("when", settings.when)
+        self._id = self._expression("id", settings.id)
+        self._tenant = self._expression("tenant", settings.tenant)
+        self._fields = self._compiled_fields()
+        if self._when is not None and not self._when.is_value:
+            self._problems.append(
+                f"{self._place('when')}: write one {{{{ ... }}}} and nothing else"
+            )
+        if self._problems:
+            raise ConfigurationError("\n".join(self._problems))
+
+    def read(self, record: SourceRecord) -> Request | None:
+        """Return the request of a record; None for one without a value, or that is filtered."""
+        settings = self._settings
+        with _InFlow(self.name):
+            value = decode(settings.format, record.value)
+            if value is None and settings.nulls == "skip":
+                return None
+            if value is None:
+                raise InvalidRecord("the value is null")
+        scope = _scope(record, value)
+        if self._when is not None and not self._is_wanted(scope):
+            return None
+        fields: dict[str, Any] = {"type": settings.type, **self._given(scope)}
+        for name in ("model", "prompt"):
+            if (said := getattr(settings, name)) is not None:
+                fields[name] = said
+        if not settings.cache:
+            fields["cache"] = False
+        if self._id is not None:
+            fields["id"] = self._text("id", self._id(scope))
+        if self._tenant is not None and (tenant := self._tenant(scope)) is not None:
+            metadata = fields.get("metadata") or {}
+            fields["metadata"] = {**metadata, "tenant": self._text("tenant", tenant)}
+        with _InFlow(self.name):
+            return validate(self._record, _json(fields))
+
+    def write(self, record: SourceRecord, response: Response) -> list[Emission]:
+        """Return the one record of an answer."""
+        with _InFlow(self.name):
+            value = self._shaped(record, response)
+        headers = headers_of(record, response)
+        return [Emission(self.outputs[0], value, record.key, headers)]
+
+    def _shaped(self, record: SourceRecord, response: Response) -> bytes:
+        settings, output = self._settings, response.output
+        if settings.shape == "response":
+            return response.encode()
+        if settings.shape == "output":
+            return encode(settings.output_format, output)
+        if settings.merge_into is not None:
+            members = {settings.merge_into: output}
+        elif isinstance(output, Mapping):
+            members = dict(output)
+        else:
+            raise OutputInvalid(
+                "the output is no object: set merge_into to the field that takes it"
+            )
+        try:
+            return merge(record.value or b"", {n: encode("json", v) for n, v in members.items()})
+        except ValueError:
+            problem = "the source is no JSON object: nothing can be merged into it"
+        raise InvalidRecord(problem)
+
+    def _is_wanted(self, scope: Mapping[str, Any]) -> bool:
+        assert self._when is not None
+        wanted = self._when(scope)
+        if isinstance(wanted, bool):
+            return wanted
+        kind = type(wanted).__name__
+        raise InvalidRecord(f"{self._place('when')}: it gives {kind}, not true or false")
+
+    def _text(self, field: str, value: Any) -> str:
+        text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(text, str) or not text:
+            raise InvalidRecord(f"{self._place(field)}: it gives no text")
+        if field == "id" and len(text) > ID_LIMIT:
+            raise InvalidRecord(f"{self._place(field)}: it is longer than {ID_LIMIT} characters")
+        return text
+
+    # -- at start
+
+    def _place(self, field: str) -> str:
+        return f"[flows.{self.name}] {field}"
+
+    def _record_of(self, registry: Registry) -> type[Request]:
+        try:
+            return registry.processor_for(self._settings.type).record
+        except UnknownType as error:
+            known = str(error).partition("; ")[2]
+            problem = f"there is no record type '{self._settings.type}'; {known}"
+            self._problems.append(f"{self._place('type')}: {problem}")
+            return Request
+
+    def _expression(self, field: str, text: str | None) -> Expression | None:
+        if text is None:
+            return None
+        try:
+            return Expression(text, place=self._place(field))
+        except ConfigurationError as error:
+            self._problems.append(str(error))
+            return None
+
+    def _compiled_fields(self) -> dict[str, tuple[Any, Callable[[Mapping[str, Any]], Any] | None]]:
+        found = {}
+        known = {f.alias or n: f for n, f in self._record.model_fields.items()}
+        for name, value in self._settings.fields.items():
+            place = self._place(f"fields.{name}")
+            if name in _RESERVED:
+                has = "is a setting of the flow itself" if name != "stream" else "has no use here"
+                self._problems.append(f"{place}: '{name}' {has}")
+            elif self._record is not Request and name not in known:
+                names = ", ".join(name for name in known if name not in _RESERVED)
+                self._problems.append(
+                    f"{place}: '{self._settings.type}' has no such field: {names}"
+                )
+            try:
+                found[name] = (value, compiled(value, place=place))
+            except ConfigurationError as error:
+                self._problems.append(str(error))
+        for name, field in known.items():
+            is_given = name in self._settings.fields or getattr(self._settings, name, None)
+            if self._record is not Request and field.is_required() and not is_given:
+                self._problems.append(
+                    f"{self._place('fields')}: '{self._settings.type}' needs the field '{name}'"
+                )
+        return found
+
+    def _given(self, scope: Mapping[str, Any]) -> dict[str, Any]:
+        return {n: fill(scope) if fill else value for n, (value, fill) in self._fields.items()}
+
+
+class _InFlow:
+    """Names the flow in what fails inside."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Failure):
+            error.args = (f"[flows.{self._name}] {error}",)
+
+
+def _scope(record: SourceRecord, value: Any) -> dict[str, Any]:
+    try:
+        key: Any = None if record.key is None else record.key.decode()
+    except UnicodeDecodeError:
+        key = undefined("key")
+    return dict(
+        zip(
+            NAMES,
+            (
+                value,
+                key,
+                record.header_texts,
+                record.topic,
+                record.partition,
+                record.offset,
+                record.timestamp,
+            ),
+            strict=True,
+        )
+    )
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(fields)
+    except PydanticSerializationError:
+        problem = "a field of the request is not JSON"
+    raise InvalidRecord(problem)

@@ -1,0 +1,65 @@
+"""A flow: what turns the records of one topic into requests, and answers into records."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from streamapp.flows.source_record import SourceRecord
+from streamapp.records.request import Request
+from streamapp.records.response import Response
+
+Start = Literal["latest", "earliest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """One record to write for an answer.
+
+    Attributes:
+        keeps_key: Whether it has the key of its source, and so belongs into its partition.
+    """
+
+    topic: str
+    value: bytes | None
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    keeps_key: bool = True
+
+
+class Flow(Protocol):
+    """One subscription, of the file or in Python.
+
+    Attributes:
+        name: Unique in the app.
+        input: The topic that it reads.
+        outputs: The topics that it may write to.
+        dead_letters: The topic of what it cannot answer.
+        start: Where it begins on a partition that it never read.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def input(self) -> str: ...  # noqa: D102
+    @property
+    def outputs(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def dead_letters(self) -> str: ...  # noqa: D102
+    @property
+    def start(self) -> Start: ...  # noqa: D102
+
+    def read(self, record: SourceRecord) -> Request | None:
+        """Return the request that the record is, or None where the flow skips it.
+
+        Raises:
+            Failure: It is none; names flow and field, and no value.
+        """
+        ...
+
+    def write(self, record: SourceRecord, response: Response) -> list[Emission]:
+        """Return what is written for the answer, in order; equal for equal arguments.
+
+        Raises:
+            Failure: The answer cannot be written in the flow's shape.
+        """
+        ...

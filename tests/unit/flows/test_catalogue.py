@@ -1,0 +1,98 @@
+from typing import Any
+
+import pytest
+
+from streamapp.errors import ConfigurationError
+from streamapp.flows.catalogue import in_order, load_flows
+from streamapp.flows.file_flow import FileFlow
+from streamapp.processors.registry import Registry
+from streamapp.settings import FlowSettings, Settings
+
+REGISTRY = Registry.load()
+
+
+def _table(input: str, output: str, **others: Any) -> dict[str, Any]:
+    fields = {"text": "{{ value }}"}
+    return {"input": input, "output": output, "type": "summarize", "fields": fields, **others}
+
+
+def _load(**tables: dict[str, Any]) -> list[str]:
+    return [flow.name for flow in load_flows(Settings(flows=tables), REGISTRY)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("tables", "problem"),
+    [
+        (
+            {"a": _table("x", "y"), "b": _table("y", "x")},
+            "flows go in a circle: x -> y -> x",
+        ),
+        ({"a": _table("x", "x")}, "flows go in a circle: x -> x"),
+        (
+            {
+                "a": _table("w", "x"),
+                "b": _table("x", "y"),
+                "c": _table("y", "z"),
+                "d": _table("z", "x2"),
+            }
+            | {"e": _table("x2", "y2"), "f": _table("y2", "x3"), "g": _table("x3", "w")},
+            "flows go in a circle: w -> x -> y -> z -> x2 -> y2 -> x3 -> w",
+        ),
+        (
+            {"a": _table("x", "z"), "b": _table("y", "z")},
+            "[flows.b] output: z is written by the flow 'a' already",
+        ),
+        (
+            {"a": _table("x", "y"), "b": _table("x", "z")},
+            "[flows.b] input: the flow 'a' reads x already",
+        ),
+        (
+            {"a": _table("llm.requests", "y")},
+            "[flows.a] input: the flow 'requests' reads llm.requests already",
+        ),
+        (
+            {"a": _table("x", "llm.responses")},
+            "[flows.a] output: llm.responses is written by streamapp itself already",
+        ),
+        ({"requests": _table("x", "y")}, "the name is that of the built-in flow"),
+        (
+            {"a": _table("x", "y", dead_letters="y")},
+            "[flows.a] dead_letters: y is an input or output of a flow",
+        ),
+    ],
+)
+def test_flows_that_do_not_go_together_end_the_start(
+    tables: dict[str, dict[str, Any]], problem: str
+) -> None:
+    """Circles, and topics with two readers or two writers, are refused with their names."""
+    with pytest.raises(ConfigurationError) as raised:
+        _load(**tables)
+
+    assert problem in str(raised.value)
+
+
+def test_flows_stand_after_those_that_they_read_from() -> None:
+    """A chain is in its order, so that the topics of one exist before the next is looked at."""
+    assert _load(c=_table("y", "z"), b=_table("x", "y"), a=_table("w", "x")) == ["a", "b", "c"]
+
+
+def test_a_flow_may_write_requests_for_the_built_in_one() -> None:
+    """The requests' own topic is a topic to write to as any other."""
+    assert _load(a=_table("x", "llm.requests")) == ["a"]
+
+
+def test_every_wrong_flow_is_told() -> None:
+    """Mistakes of several tables come in one message."""
+    wrong = {"type": "nope"}
+    with pytest.raises(ConfigurationError) as raised:
+        _load(a=_table("x", "y") | wrong, b=_table("y", "z") | wrong)
+
+    assert "[flows.a]" in str(raised.value)
+    assert "[flows.b]" in str(raised.value)
+
+
+def test_order_of_nothing() -> None:
+    """Without flows there is nothing to order."""
+    assert in_order([]) == []
+    assert FlowSettings(**_table("x", "y")).dead_letter_topic == "x-dlt"
+    assert FileFlow("a", FlowSettings(**_table("x", "y")), REGISTRY).start == "latest"
