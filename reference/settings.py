@@ -9,8 +9,8 @@ from reference.markdown import code, page, section, table
 from streamapp.settings import (
     PREFIX,
     BudgetSettings,
-    KeySettings,
     FlowSettings,
+    KeySettings,
     ModelSettings,
     ProviderModelSettings,
     ProviderSettings,

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from streamapp.bootstrap.calls import build_routes
 from streamapp.bootstrap.costs import Costs
 from streamapp.bootstrap.faust_app import faust_app
+from streamapp.bootstrap.flows import Flows
 from streamapp.bootstrap.limits import SharedLimits
 from streamapp.bootstrap.prompting import Prompts
-from streamapp.bootstrap.records import Answers, build_window, subscribe
+from streamapp.bootstrap.records import build_window, subscribe
 from streamapp.bootstrap.serving import build_peers, serve
 from streamapp.bootstrap.tracing import traces
 from streamapp.errors import ConfigurationError
@@ -57,8 +58,8 @@ def create_app(
     app = faust_app(settings, middlewares=traced.middlewares)
     watch_faust(app, metrics.registry)
 
-    answers = Answers(app, settings, metrics)
-    costs = Costs(app, settings, metrics=metrics, ledger=answers.ledger)
+    flows = Flows(app, settings, registry, metrics)
+    costs = Costs(app, settings, metrics=metrics, ledgers=flows.ledgers)
     routes = build_routes(settings, providers, costs=costs, metrics=metrics, traced=traced)
     limits = SharedLimits(app, settings, routes)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
@@ -70,7 +71,7 @@ def create_app(
         app,
         settings,
         handler=handler,
-        answers=answers,
+        outlets=flows.outlets(handler),
         outcomes=outcomes,
         metrics=metrics,
         traced=traced,
@@ -79,10 +80,13 @@ def create_app(
     app.bind(
         settings=settings,
         window=window,
-        ledger=answers.ledger,
+        ledger=flows.requests.ledger,
         watchdog=_watchdog(settings),
         http_calls=http_calls.drain,
+        inputs=flows.inputs,
+        from_latest=flows.from_latest,
         preparing=(
+            flows.prepare,
             prompts.publish_files,
             prompts.refresh_examples,
             lambda: costs.look_up(routes.targets),
@@ -96,7 +100,8 @@ def create_app(
             traced.aclose,
         ),
     )
-    subscribe(app, settings, window=window, routes=routes)
+    subscribe(app, flows.sources(), window=window)
+    flows.share_limits(routes)
     prompts.watch(window)
     app.add_future(log_summaries(app, metrics.take))
     metrics.watch(
@@ -105,7 +110,7 @@ def create_app(
         lambda: len(app.unreadable()),
     )
 
-    parts = (routes, costs, prompts, answers)
+    parts = (routes, costs, prompts, flows)
     health = AppHealth(
         app,
         impaired=lambda: [*(name for part in parts for name in part.impaired()), *app.unreadable()],
@@ -117,7 +122,7 @@ def create_app(
         http_calls=http_calls,
         outcomes=outcomes,
         prompts=prompts,
-        ledger=answers.ledger,
+        ledger=flows.requests.ledger,
         window=window,
         routes=routes,
         costs=costs,

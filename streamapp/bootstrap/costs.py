@@ -36,11 +36,11 @@ class Costs:
     """
 
     def __init__(
-        self, app: StreamApp, settings: Settings, *, metrics: Metrics, ledger: Ledger
+        self, app: StreamApp, settings: Settings, *, metrics: Metrics, ledgers: Sequence[Ledger]
     ) -> None:
         meter = UsageMeter()
         self._reports = UsageReports(meter, app.produce, topic=settings.topic("usage"))
-        self._tiers = _tiers(settings, ledger)
+        self._tiers = _tiers(settings, ledgers)
         self._prices = prices_of(settings)
         # Under a new name with each start, so that its earlier sums are those of another worker.
         spend = Spend(uuid4().hex)
@@ -78,10 +78,10 @@ class Costs:
                 await self._spent.tell()
 
 
-def _tiers(settings: Settings, ledger: Ledger) -> tuple[CacheTier, ...]:
+def _tiers(settings: Settings, ledgers: Sequence[Ledger]) -> tuple[CacheTier, ...]:
     """Return where answers are kept, nearest first."""
     memory = MemoryTier(max_bytes=settings.cache_max_mb * 1_000_000)
-    table = TableTier(ledger.answer_to)
+    table = TableTier(lambda fingerprint: _answer_to(ledgers, fingerprint))
     url = settings.cache_url.get_secret_value()
     return (memory, table, RedisTier(url)) if url else (memory, table)
 
@@ -101,3 +101,8 @@ def _spent(metrics: Metrics, bill: Bill) -> None:
             output_tokens=bill.usage.output_tokens,
             usd=float(bill.cost_usd or 0),
         )
+
+
+def _answer_to(ledgers: Sequence[Ledger], fingerprint: str) -> bytes | None:
+    answers = (ledger.answer_to(fingerprint) for ledger in ledgers)
+    return next((answer for answer in answers if answer is not None), None)

@@ -1,6 +1,7 @@
-"""The stream of request records: the ledger, the window over it, and the agent that feeds it."""
+"""The streams of records: their ledgers, the window over them, and the agents that feed it."""
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faust.types import TP
@@ -8,9 +9,9 @@ from faust.types import TP
 from streamapp.bootstrap.faust_app import membership
 from streamapp.bootstrap.tracing import Untraced
 from streamapp.llm.deadline import only_waits
-from streamapp.llm.routing.routes import Routes
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.app.consumer import events
 from streamapp.streaming.app.fetched_records import unreadable_lines
 from streamapp.streaming.app.lifecycle import StreamApp
@@ -20,7 +21,8 @@ from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
-from streamapp.streaming.record_handler import RecordHandler
+from streamapp.streaming.flows.outlet import Outlet
+from streamapp.streaming.record_handler import RecordHandler, RecordHandlers
 from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.tables.changelog_reader import ChangelogReader
 from streamapp.streaming.tables.ledger_recovery import LedgerRecovery
@@ -34,7 +36,13 @@ PENDING_FACTOR = 8
 
 
 class Answers:
-    """The ledger and its table.
+    """The ledger of a flow and its table.
+
+    Args:
+        app: The worker's.
+        settings: Bound the ledger.
+        input: The topic whose records it remembers.
+        flow: That reads it.
 
     Attributes:
         emitter: Delivers what is written for a record.
@@ -42,33 +50,30 @@ class Answers:
         ledger: What was answered.
     """
 
-    def __init__(self, app: StreamApp, settings: Settings, metrics: Metrics) -> None:
-        requests = settings.topic("requests")
+    def __init__(
+        self, app: StreamApp, settings: Settings, input: str, *, flow: str = REQUESTS
+    ) -> None:
         self.emitter = Emitter(app.produce)
         # The changelog topic exists before Faust looks for it: see streaming/broker/topics.py.
         self.table = AnswersTable(
             app,
             self.emitter,
-            partitions=settings.partitions,
+            flow=flow,
+            partitions=settings.partitions if flow == REQUESTS else None,
             recover=lambda partitions: self._recover(partitions),
         )
         app.tables.add(self.table)
         self.ledger = Ledger(
             lambda: self.table.data,
             self.table.append,
-            committed=lambda partition: app.committed(TP(requests, partition)),
+            committed=lambda partition: app.committed(TP(input, partition)),
             now=time.time,
             ttl_s=settings.ledger_ttl_s,
             max_bytes=settings.ledger_max_mb * 1_000_000,
         )
-        self._changelog = ChangelogReader(settings, answers_changelog(settings))
+        self._changelog = ChangelogReader(settings, answers_changelog(settings, flow))
         self._recover = LedgerRecovery(
             self.ledger, self.table, self._changelog, look_up_committed=app.look_up_committed
-        )
-        metrics.watch(
-            "ledger_unreadable_entries",
-            "Entries of the ledger that could not be read, since the start.",
-            lambda: self.ledger.unreadable,
         )
 
     def impaired(self) -> list[str]:
@@ -81,25 +86,39 @@ def build_window(
     settings: Settings,
     *,
     handler: RequestHandler,
-    answers: Answers,
+    outlets: Mapping[str, tuple[Outlet, Answers]],
     outcomes: OutcomeRecorder,
     metrics: Metrics,
     traced: Untraced,
 ) -> Window:
-    """Return the window that brings request records to their outcomes."""
-    handle = RecordHandler(
-        router=handler,
-        ledger=answers.ledger,
-        emitter=traced.emitter(answers.emitter),
-        chunks=ChunkStreams(app.produce, topic=settings.topic("chunks"), clock=time.monotonic),
-        responses=raw_topic(app, settings, "responses"),
-        dead_letters=raw_topic(app, settings, "requests-dlt"),
-        outcomes=outcomes,
-        now=time.time,
-        refusal=app.blocking.refusal,
-    )
+    """Return the window that brings records to their outcomes.
+
+    Args:
+        app: The worker's.
+        settings: Bound the window.
+        handler: Answers requests.
+        outlets: Each flow and its ledger, by input.
+        outcomes: Hear how records end.
+        metrics: Count gaps.
+        traced: Puts spans around each record.
+    """
+    chunks = ChunkStreams(app.produce, topic=settings.topic("chunks"), clock=time.monotonic)
+    dead_letters = {outlet.dead_letters.get_topic_name() for outlet, _ in outlets.values()}
+    handlers = {
+        input: RecordHandler(
+            router=handler,
+            ledger=answers.ledger,
+            emitter=traced.emitter(answers.emitter, dead_letters=dead_letters),
+            chunks=chunks,
+            outlet=outlet,
+            outcomes=outcomes.of(outlet.name),
+            now=time.time,
+            refusal=app.blocking.refusal,
+        )
+        for input, (outlet, answers) in outlets.items()
+    }
     return Window(
-        app.blocking.watched(traced.run(handle)),
+        app.blocking.watched(traced.run(RecordHandlers(handlers))),
         seek=lambda tp, offset: app.consumer.seek(tp, offset),
         first_from=LogProbe(settings).first_from,
         on_fatal=app.fail,
@@ -115,31 +134,29 @@ def build_window(
     )
 
 
-def subscribe(app: StreamApp, settings: Settings, *, window: Window, routes: Routes) -> None:
-    """Register the agent that hands records to the window, and what each assignment changes."""
-    requests = settings.topic("requests")
+def subscribe(app: StreamApp, topics: Sequence[tuple[str, Any]], *, window: Window) -> None:
+    """Register an agent for each input, by its name, that hands its records to the window.
 
-    @app.agent(raw_topic(app, settings, "requests"), name="generate", concurrency=1)
-    async def generate(stream: Any) -> None:
-        """Hand every request record to the window."""
-        async for event in events(stream.noack()):
-            await window.take(event)
+    Each has its own stream: Faust pauses the partitions of one whose queue is full, and of no
+    other.
+    """
+    for name, topic in topics:
 
-    @app.on_partitions_assigned.connect
-    async def share_limits(sender: object, /, *args: Any, signal: Any, **kwargs: Any) -> None:
-        """Keep this worker's part of every limit."""
-        assigned: set[TP] = args[0]
-        routes.set_share(sum(tp.topic == requests for tp in assigned) / settings.partitions)
+        @app.agent(topic, name=name, concurrency=1)
+        async def take(stream: Any) -> None:
+            """Hand every record to the window."""
+            async for event in events(stream.noack()):
+                await window.take(event)
 
 
-def raw_topic(app: StreamApp, settings: Settings, name: str) -> Any:
+def raw_topic(app: StreamApp, name: str, *, partitions: int | None = None) -> Any:
     """Return a topic that carries bytes: decoding happens in the window, never in Faust."""
     return app.topic(
-        settings.topic(name),
+        name,
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",
         value_serializer="raw",
         allow_empty=True,
-        partitions=settings.partitions,
+        partitions=partitions,
     )

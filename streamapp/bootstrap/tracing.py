@@ -3,7 +3,7 @@
 Off is the default and costs a record nothing: `Untraced` gives back what it is given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from streamapp.errors import ConfigurationError
@@ -57,7 +57,7 @@ class Untraced:
         """Return what answers requests."""
         return router
 
-    def emitter(self, emitter: RecordEmitter) -> RecordEmitter:
+    def emitter(self, emitter: RecordEmitter, *, dead_letters: Collection[str]) -> RecordEmitter:
         """Return what delivers outcomes."""
         return emitter
 
@@ -98,9 +98,8 @@ class Traced(Untraced):
         """Put each processor's run into a span."""
         return TracedRouter(router, self._tracing)
 
-    def emitter(self, emitter: RecordEmitter) -> RecordEmitter:
+    def emitter(self, emitter: RecordEmitter, *, dead_letters: Collection[str]) -> RecordEmitter:
         """Put each delivery into a span, and name it in the answer's headers."""
-        dead_letters = self._settings.topic("requests-dlt")
         return TracedEmitter(emitter, self._tracing, dead_letters=dead_letters)
 
     def run(self, run: Run) -> Run:

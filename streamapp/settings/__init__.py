@@ -24,10 +24,10 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings.checks import LOOPBACK as LOOPBACK
 from streamapp.settings.checks import is_broker, keys_of
 from streamapp.settings.checks import refuse_public as refuse_public
-from streamapp.settings.keys import KeySettings as KeySettings
-from streamapp.settings.keys import with_values
 from streamapp.settings.flows import FlowName
 from streamapp.settings.flows import FlowSettings as FlowSettings
+from streamapp.settings.keys import KeySettings as KeySettings
+from streamapp.settings.keys import with_values
 from streamapp.settings.problems import Names
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S

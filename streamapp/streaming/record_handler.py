@@ -5,13 +5,12 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Protocol
 
 import structlog
-from faust.types import TopicT
 
 from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
 from streamapp.processors.request_handler import RequestHandler
@@ -19,6 +18,7 @@ from streamapp.records.codec import recover_id
 from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.records.request import Request
 from streamapp.records.response import Response
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import RecordEmitter
@@ -26,11 +26,11 @@ from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry, digest
 from streamapp.streaming.delivery.record_size import fitted_dead_letter, is_oversize
 from streamapp.streaming.delivery.step_store import LedgerSteps
+from streamapp.streaming.flows.outlet import OutgoingRecord, Outlet
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Event, Message
 from streamapp.telemetry.frames import frames
 from streamapp.telemetry.subject import SUBJECT, Subject
-from streamapp.telemetry.trace_headers import carried
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +44,10 @@ class Outcomes(Protocol):
         """A response was delivered."""
         ...
 
+    def skipped(self) -> None:
+        """A flow had nothing to ask for a record."""
+        ...
+
     def replayed(self, *, type: str) -> None:
         """A stored outcome was delivered again."""
         ...
@@ -53,13 +57,27 @@ class Outcomes(Protocol):
         ...
 
 
+class RecordHandlers:
+    """The handlers of all flows; each record goes to that of its topic.
+
+    Args:
+        handlers: By input.
+    """
+
+    def __init__(self, handlers: "Mapping[str, RecordHandler]") -> None:
+        self._handlers = handlers
+
+    def __call__(self, event: Event, lease: Lease) -> Coroutine[Any, Any, None]:
+        """Bring the record to its outcome; raises as the handler."""
+        return self._handlers[event.message.tp.topic](event, lease)
+
+
 class RecordHandler:
     """Brings each record of the window to its outcome.
 
     Args:
         chunks: For records that are streamed.
-        responses: Topic of the answers; has as many partitions as the requests.
-        dead_letters: Topic of the dead letters; likewise.
+        outlet: Of the flow whose records these are: what they are read as, where answers go.
         now: Wall clock, seconds since the epoch.
         refusal: Returns why a record is not run at all; None where it is.
     """
@@ -71,8 +89,7 @@ class RecordHandler:
         ledger: Ledger,
         emitter: RecordEmitter,
         chunks: ChunkStreams,
-        responses: TopicT,
-        dead_letters: TopicT,
+        outlet: Outlet,
         outcomes: Outcomes,
         now: Callable[[], float],
         refusal: Callable[[Message], Failure | None] = lambda message: None,
@@ -81,8 +98,7 @@ class RecordHandler:
         self._ledger = ledger
         self._emitter = emitter
         self._chunks = chunks
-        self._responses = responses
-        self._dead_letters = dead_letters
+        self._outlet = outlet
         self._outcomes = outcomes
         self._now = now
         self._refusal = refusal
@@ -101,12 +117,16 @@ class RecordHandler:
         try:
             if refused is not None:
                 raise refused
-            request = self._router.decode(message.value)
+            request = self._outlet.decode(message)
         except Failure as failure:
-            id = recover_id(message.value) or id
+            if self._outlet.name == REQUESTS:
+                id = recover_id(message.value) or id
             SUBJECT.set(Subject(id, message))
             stage = "decode" if refused is None else "process"
             await self._dead_letter(message, lease, failure, stage=stage, id=id, type=None)
+            return
+        if request is None:
+            self._outcomes.skipped()
             return
         id = request.id or id
         SUBJECT.set(Subject(id, message))
@@ -133,8 +153,7 @@ class RecordHandler:
             known = None  # a step of a record whose id is the first part of this one
         if known is not None and known.answer is not None:
             if known.digest == fingerprint:
-                await self._emit(message, lease, known.answer)
-                self._outcomes.replayed(type=request.type)
+                await self._emit_again(message, lease, known.answer, id=id, type=request.type)
             else:
                 failure = InvalidRecord(ID_REUSED)
                 await self._dead_letter(
@@ -162,6 +181,7 @@ class RecordHandler:
             response = answered.response
             answer = response.encode()
             _check_size(message.key, len(answer))
+            records = self._outlet.records(message, answer)
         except Failure as failure:
             if stream is not None:
                 await stream.fail(failure)
@@ -183,7 +203,7 @@ class RecordHandler:
         steps.forget()
         if stream is not None:
             await stream.end(response.output)
-        await self._emit(message, lease, answer)
+        await self._emit(records, lease)
         self._outcomes.answered(response)
         self._log.debug(
             "record.answered",
@@ -195,15 +215,27 @@ class RecordHandler:
             duration_s=round(response.duration_s, 2),
         )
 
-    async def _emit(self, message: Message, lease: Lease, answer: bytes) -> None:
-        await self._emitter.emit(
-            self._responses,
-            lease,
-            key=message.key,
-            value=answer,
-            partition=message.tp.partition,
-            headers=carried(message.headers),
-        )
+    async def _emit_again(
+        self, message: Message, lease: Lease, answer: bytes, *, id: str, type: str
+    ) -> None:
+        try:
+            records = self._outlet.records(message, answer)
+        except Failure as failure:  # the flow was changed meanwhile
+            await self._dead_letter(message, lease, failure, stage="emit", id=id, type=type)
+            return
+        await self._emit(records, lease)
+        self._outcomes.replayed(type=type)
+
+    async def _emit(self, records: Sequence[OutgoingRecord], lease: Lease) -> None:
+        for record in records:
+            await self._emitter.emit(
+                record.topic,
+                lease,
+                key=record.key,
+                value=record.value,
+                partition=record.partition,
+                headers=record.headers,
+            )
 
     async def _dead_letter(
         self,
@@ -259,11 +291,11 @@ class RecordHandler:
             message.key, message.value, own=own_headers(message.headers), headers=headers
         )
         await self._emitter.emit(
-            self._dead_letters,
+            self._outlet.dead_letters,
             lease,
             key=key,
             value=value,
-            partition=message.tp.partition,
+            partition=self._outlet.dead_letter_partition(message.tp.partition),
             headers=fitted,
         )
 

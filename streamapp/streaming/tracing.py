@@ -1,7 +1,7 @@
 """Spans of a record between two topics: from the window to the headers of its outcome."""
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
 from faust.types import RecordMetadata, TopicT
@@ -10,7 +10,7 @@ from streamapp.streaming.delivery.emitter import RecordEmitter, Send
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Event
 from streamapp.telemetry.subject import TRACE_ID
-from streamapp.telemetry.trace_headers import BAGGAGE, as_text
+from streamapp.telemetry.trace_headers import PARENT, STATE, as_text
 
 if TYPE_CHECKING:  # an extra
     from streamapp.telemetry.tracing import Tracing
@@ -61,7 +61,9 @@ class TracedEmitter:
     Dead letters keep the headers of their record, so that a replay goes on with its trace.
     """
 
-    def __init__(self, emitter: RecordEmitter, tracing: "Tracing", *, dead_letters: str) -> None:
+    def __init__(
+        self, emitter: RecordEmitter, tracing: "Tracing", *, dead_letters: Collection[str]
+    ) -> None:
         self._emitter = emitter
         self._tracing = tracing
         self._dead_letters = dead_letters
@@ -71,13 +73,13 @@ class TracedEmitter:
     ) -> RecordMetadata:
         """Deliver the record; raises as the emitter."""
         tracing, name = self._tracing, topic.get_topic_name()
-        is_dead = name == self._dead_letters
+        is_dead = name in self._dead_letters
         above = tracing.current.get()
         if is_dead and above is not None:
             above.fail("dead_letter")
         with tracing.span(f"send {name}", "producer") as span:
             if not is_dead:
-                kept = [pair for pair in headers or () if pair[0] == BAGGAGE]
+                kept = [pair for pair in headers or () if pair[0] not in (PARENT, STATE)]
                 headers = [*kept, *_encoded(tracing.headers())]
             place = await self._emitter.emit(topic, lease, headers=headers, **record)
             if span.is_sampled:

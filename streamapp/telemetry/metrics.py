@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamapp.settings.flows import REQUESTS
+
 #: Seconds: a cached answer takes milliseconds, a long one minutes.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
 
@@ -34,8 +36,10 @@ class Metrics:
         self._clock = clock
         self._since: Counts[str] = Counts()
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
-        self._records = self._counter("records", "Records by their end.", "type", "outcome")
-        self._duration = self._histogram("record_duration", "Active time of a record.", "type")
+        self._records = self._counter("records", "Records by their end.", "type", "outcome", "flow")
+        self._duration = self._histogram(
+            "record_duration", "Active time of a record.", "type", "flow"
+        )
         self._calls = self._counter(
             "provider_calls", "Attempts at providers.", "provider", "model", "outcome"
         )
@@ -55,7 +59,7 @@ class Metrics:
             "rate_limit_wait", "Time that calls waited for a limit.", "provider"
         )
         self._retries = self._counter("retries", "Further attempts.", "provider", "reason")
-        self._dead_letters = self._counter("dead_letters", "Dead letters.", "kind")
+        self._dead_letters = self._counter("dead_letters", "Dead letters.", "kind", "flow")
         self._steps = self._counter("steps", "Finished steps of records.", "kind", "outcome")
         self._steps_diverged = Counter(
             "streamapp_steps_diverged",
@@ -68,28 +72,33 @@ class Metrics:
 
     # -- records
 
-    def answered(self, *, type: str, duration_s: float) -> None:
+    def answered(self, *, type: str, duration_s: float, flow: str = REQUESTS) -> None:
         """A response was delivered."""
         self._since["answered"] += 1
-        self._records[type, "answered"].inc()
-        self._duration[(type,)].observe(duration_s)
+        self._records[type, "answered", flow].inc()
+        self._duration[type, flow].observe(duration_s)
         self._recent.append((self._clock(), duration_s))
 
-    def replayed(self, *, type: str) -> None:
+    def skipped(self, *, flow: str) -> None:
+        """A flow had nothing to ask for a record."""
+        self._since["skipped"] += 1
+        self._records["none", "skipped", flow].inc()
+
+    def replayed(self, *, type: str, flow: str = REQUESTS) -> None:
         """A stored outcome was delivered again."""
         self._since["replayed"] += 1
-        self._records[type, "replayed"].inc()
+        self._records[type, "replayed", flow].inc()
 
-    def dead_lettered(self, *, type: str | None, kind: str) -> None:
+    def dead_lettered(self, *, type: str | None, kind: str, flow: str = REQUESTS) -> None:
         """A dead letter was delivered."""
         self._since["dead_letters"] += 1
-        self._records[type or "unknown", "dead_letter"].inc()
-        self._dead_letters[(kind,)].inc()
+        self._records[type or "unknown", "dead_letter", flow].inc()
+        self._dead_letters[kind, flow].inc()
 
     def failed(self, *, type: str) -> None:
         """A record over HTTP ended as an error."""
         self._since["failed"] += 1
-        self._records[type, "failed"].inc()
+        self._records[type, "failed", REQUESTS].inc()
 
     def stepped(self, kind: str, outcome: str) -> None:
         """A step of a record is ``done`` or ``replayed``."""

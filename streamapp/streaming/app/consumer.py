@@ -22,6 +22,7 @@ from mode.services import WaitArgT, WaitResults
 from streamapp.streaming.app.fetched_records import FetchedRecords
 from streamapp.streaming.app.group_member import GroupMemberThread
 from streamapp.streaming.app.ordered_commits import OrderedCommits
+from streamapp.streaming.flows.first_offsets import FirstOffsets
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.
 AT_ONCE = 100
@@ -80,7 +81,7 @@ class FastHandOver(Service):
         return await super().wait_first(_Started(first, awaited), *others, timeout=timeout)
 
 
-class Consumer(FastHandOver, OrderedCommits):
+class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
     """Faust's consumer, fed that way."""
 
     async def _seek(self, partition: TP, offset: int) -> None:

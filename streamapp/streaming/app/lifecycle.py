@@ -65,6 +65,8 @@ class StreamApp(faust.App):
         ledger: Ledger,
         watchdog: Watchdog,
         http_calls: Callable[[float], Awaitable[None]],
+        inputs: Sequence[str] = (),
+        from_latest: Sequence[str] = (),
         preparing: Sequence[Callable[[], Awaitable[None]]] = (),
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
         clock: Callable[[], float] = time.monotonic,
@@ -77,6 +79,8 @@ class StreamApp(faust.App):
             ledger: Remembers what was answered.
             watchdog: Not started yet.
             http_calls: Ends what is answered over HTTP, within the given seconds.
+            inputs: Topics of the flows, beside the requests.
+            from_latest: Those of them that a new group reads from their end.
             preparing: Called at the start, in order, when the topics exist and before the group
                 is joined; again from the first one where no broker answers.
             closing: Called after the drain, in order; closes providers.
@@ -92,6 +96,8 @@ class StreamApp(faust.App):
         self._closing = closing
         self.is_draining = False
         self._requests_topic = settings.topic("requests")
+        self._inputs = frozenset((self._requests_topic, *inputs))
+        self.from_latest = frozenset(from_latest)
         self.flow = PartitionFlow(window, lambda: self._kafka, clock)
         self._commit_age = CommitAge(clock)
         self._draining: asyncio.Future[bool] | None = None
@@ -156,7 +162,8 @@ class StreamApp(faust.App):
 
     def committed_here(self) -> dict[int, int]:
         """Return the committed offsets of this worker's partitions of the requests."""
-        offsets = {tp.partition: self.committed(tp) for tp in self.window.partitions}
+        mine = (tp for tp in self.window.partitions if tp.topic == self._requests_topic)
+        offsets = {tp.partition: self.committed(tp) for tp in mine}
         return {partition: offset for partition, offset in offsets.items() if offset is not None}
 
     def unreadable(self) -> list[str]:
@@ -190,7 +197,7 @@ class StreamApp(faust.App):
     def _open_window(self) -> None:
         if self.is_draining or self.should_stop:
             return
-        assigned = [tp for tp in self.consumer.assignment() if tp.topic == self._requests_topic]
+        assigned = [tp for tp in self.consumer.assignment() if tp.topic in self._inputs]
         # With nothing committed from the log's beginning; where that is not 0, the missing
         # start is a hole as any other.
         positions = {tp: self.committed(tp) or 0 for tp in assigned}

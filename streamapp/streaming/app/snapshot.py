@@ -126,9 +126,11 @@ class WorkerSnapshots:
         return found
 
     def _partitions(self) -> list[dict[str, Any]]:
-        """Return each of this worker's partitions with its lag, where that is known."""
+        """Return each of this worker's partitions of the requests with its lag, if known."""
         found = []
         for tp, partition in sorted(self._app.window.partitions.items()):
+            if tp.topic != self._requests:
+                continue
             committed = self._app.committed(tp)
             end = self._end(tp)
             behind = committed if committed is not None else 0

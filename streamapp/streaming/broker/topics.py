@@ -9,8 +9,9 @@ from aiokafka.errors import for_code
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.broker.security import kafka_client_options
-from streamapp.streaming.tables.answers import TABLE_ANSWERS
+from streamapp.streaming.tables.answers import answers_table
 
 log = structlog.get_logger(__name__)
 
@@ -43,18 +44,28 @@ class TopicSpec:
     is_fixed: bool = False
 
 
-def answers_changelog(settings: Settings) -> str:
-    """Return the name of the changelog topic of the ``answers`` table, as Faust forms it."""
-    return f"{settings.app_id}-{TABLE_ANSWERS}-changelog"
+def answers_changelog(settings: Settings, flow: str = REQUESTS) -> str:
+    """Return the name of the changelog topic of a flow's answers, as Faust forms it."""
+    return f"{settings.app_id}-{answers_table(flow)}-changelog"
+
+
+def answers_config(settings: Settings) -> dict[str, str]:
+    """Return the settings of such a topic."""
+    retention_ms = int(settings.ledger_ttl_s * 1000)
+    # The active segment is neither compacted nor deleted: small ones keep the changelog, and
+    # with it the time to recover, flat whatever has flowed.
+    segment_ms = min(TABLE_SEGMENT_MS, max(10_000, retention_ms // 2))
+    return {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str(retention_ms),
+        "segment.ms": str(segment_ms),
+        "min.cleanable.dirty.ratio": "0.1",
+    }
 
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Return every topic that must exist before a record is taken."""
     count = settings.partitions
-    retention_ms = int(settings.ledger_ttl_s * 1000)
-    # The active segment is neither compacted nor deleted: small ones keep the changelog, and
-    # with it the time to recover, flat whatever has flowed.
-    segment_ms = min(TABLE_SEGMENT_MS, max(10_000, retention_ms // 2))
     return [
         TopicSpec(settings.topic("requests"), count),
         TopicSpec(settings.topic("responses"), count),
@@ -63,16 +74,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         TopicSpec(settings.topic("requests-dlt-replays"), count),
         TopicSpec(settings.topic("usage"), count),
         TopicSpec(settings.topic("chunks"), count, {"retention.ms": str(CHUNKS_RETENTION_MS)}),
-        TopicSpec(
-            answers_changelog(settings),
-            count,
-            {
-                "cleanup.policy": "compact,delete",
-                "retention.ms": str(retention_ms),
-                "segment.ms": str(segment_ms),
-                "min.cleanable.dirty.ratio": "0.1",
-            },
-        ),
+        TopicSpec(answers_changelog(settings), count, answers_config(settings)),
         # The history of all prompts: ordered by its one partition, never shortened.
         TopicSpec(
             settings.topic("prompts"),
@@ -111,7 +113,7 @@ async def partition_counts(settings: Settings, names: Sequence[str]) -> dict[str
     Raises:
         KafkaError: No broker answered.
     """
-    admin = _admin(settings)
+    admin = admin_client(settings)
     try:
         await admin.start()
         # All topics: a broker creates those that a metadata request names.
@@ -147,9 +149,18 @@ async def ensure_topics(settings: Settings) -> None:
     if wrong:
         raise ConfigurationError("; ".join(wrong))
     missing = [spec for spec in specs if spec.name not in counts]
-    if not missing:
-        return
-    admin = _admin(settings)
+    if missing:
+        await create_topics(settings, missing)
+
+
+async def create_topics(settings: Settings, specs: Sequence[TopicSpec]) -> None:
+    """Create topics; one that another worker creates at the same time is as well.
+
+    Raises:
+        ConfigurationError: The broker refuses to create one.
+        KafkaError: No broker answered.
+    """
+    admin = admin_client(settings)
     try:
         await admin.start()
         answer = await admin.create_topics(
@@ -160,7 +171,7 @@ async def ensure_topics(settings: Settings) -> None:
                     replication_factor=settings.replication_factor,
                     topic_configs=dict(spec.config),
                 )
-                for spec in missing
+                for spec in specs
             ]
         )
     finally:
@@ -174,7 +185,8 @@ async def ensure_topics(settings: Settings) -> None:
         log.info("topics.created", topic=name)
 
 
-def _admin(settings: Settings) -> AIOKafkaAdminClient:
+def admin_client(settings: Settings) -> AIOKafkaAdminClient:
+    """Return a client that is not started yet; whoever asks for it closes it."""
     return AIOKafkaAdminClient(
         client_id=f"{settings.app_id}-admin", **kafka_client_options(settings)
     )

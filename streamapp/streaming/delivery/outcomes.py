@@ -15,6 +15,7 @@ from streamapp.processors.router import Answer
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
+from streamapp.settings.flows import REQUESTS
 from streamapp.telemetry.metrics import Metrics
 
 #: Outcomes kept, and characters of an answer kept with each.
@@ -42,10 +43,14 @@ class OutcomeRecorder:
         self._numbers = count(1)
         self.tail: deque[RecordOutcome] = deque(maxlen=KEPT)
 
-    def answered(self, response: Response, *, source: str = "topic") -> None:
+    def of(self, flow: str) -> "FlowOutcomes":
+        """Return what hears of the records of one flow."""
+        return FlowOutcomes(self, flow)
+
+    def answered(self, response: Response, *, source: str = "topic", flow: str = REQUESTS) -> None:
         """A response was delivered."""
         usage, cost_usd = response.usage, response.cost_usd
-        self._metrics.answered(type=response.type, duration_s=response.duration_s)
+        self._metrics.answered(type=response.type, duration_s=response.duration_s, flow=flow)
         output = response.output
         text = output if isinstance(output, str) else to_json(output).decode()
         self._keep(
@@ -53,6 +58,7 @@ class OutcomeRecorder:
             type=response.type,
             status="ok",
             source=source,
+            flow=flow,
             provider=response.provider,
             model=response.model,
             prompt=_prompt(response),
@@ -64,18 +70,25 @@ class OutcomeRecorder:
             text=text[:PREVIEW],
         )
 
-    def replayed(self, *, type: str) -> None:
-        """A stored outcome was delivered again."""
-        self._metrics.replayed(type=type)
+    def skipped(self, *, flow: str) -> None:
+        """A flow had nothing to ask for a record."""
+        self._metrics.skipped(flow=flow)
 
-    def dead_lettered(self, dead_letter: DeadLetter, *, type: str | None) -> None:
+    def replayed(self, *, type: str, flow: str = REQUESTS) -> None:
+        """A stored outcome was delivered again."""
+        self._metrics.replayed(type=type, flow=flow)
+
+    def dead_lettered(
+        self, dead_letter: DeadLetter, *, type: str | None, flow: str = REQUESTS
+    ) -> None:
         """A dead letter was delivered."""
-        self._metrics.dead_lettered(type=type, kind=dead_letter.kind.value)
+        self._metrics.dead_lettered(type=type, kind=dead_letter.kind.value, flow=flow)
         self._keep(
             id=dead_letter.request_id,
             type=type,
             status="dead",
             source="topic",
+            flow=flow,
             kind=dead_letter.kind.value,
             partition=dead_letter.partition,
             offset=dead_letter.offset,
@@ -91,6 +104,30 @@ class OutcomeRecorder:
     def _keep(self, **fields: Any) -> None:
         at = round(self._now(), 3)
         self.tail.append(RecordOutcome(next(self._numbers), {"at": at, **fields}))
+
+
+class FlowOutcomes:
+    """Hears of the outcomes of one flow."""
+
+    def __init__(self, recorder: OutcomeRecorder, flow: str) -> None:
+        self._recorder = recorder
+        self._flow = flow
+
+    def answered(self, response: Response) -> None:
+        """A response was delivered."""
+        self._recorder.answered(response, flow=self._flow)
+
+    def skipped(self) -> None:
+        """The flow had nothing to ask for a record."""
+        self._recorder.skipped(flow=self._flow)
+
+    def replayed(self, *, type: str) -> None:
+        """A stored outcome was delivered again."""
+        self._recorder.replayed(type=type, flow=self._flow)
+
+    def dead_lettered(self, dead_letter: DeadLetter, *, type: str | None) -> None:
+        """A dead letter was delivered."""
+        self._recorder.dead_lettered(dead_letter, type=type, flow=self._flow)
 
 
 class RecordingRouter:

@@ -106,7 +106,10 @@ class RequestProducer:
 
     def _is_taken(self, id: str) -> bool:
         text = orjson.dumps(id)
-        return any(_has_id(message, id, text) for message in self._window.messages())
+        return any(
+            message.tp.topic == self._topic and _has_id(message, id, text)
+            for message in self._window.messages()
+        )
 
 
 def _dead(entry: LedgerEntry) -> RequestStatus:

@@ -17,11 +17,17 @@ from faust.types import TP
 from faust.types.stores import StoreT
 from yarl import URL
 
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.tables.disk_fallback_store import DiskFallbackStore
 from streamapp.streaming.window.lease import Lease
 
 TABLE_ANSWERS = "answers"
+
+
+def answers_table(flow: str) -> str:
+    """Return the name of a flow's table; that of the built-in flow has no more than its own."""
+    return TABLE_ANSWERS if flow == REQUESTS else f"{TABLE_ANSWERS}-{flow}"
 
 
 class AnswersTable(Table[bytes, bytes]):
@@ -30,7 +36,8 @@ class AnswersTable(Table[bytes, bytes]):
     Args:
         app: The worker's.
         emitter: Delivers entries.
-        partitions: As many as the requests have.
+        flow: Whose records it remembers.
+        partitions: As many as the flow's input has, where that is known; its topic exists.
         recover: Called at each recovery with this worker's partitions: reads what is missing.
     """
 
@@ -39,12 +46,13 @@ class AnswersTable(Table[bytes, bytes]):
         app: faust.App,
         emitter: Emitter,
         *,
-        partitions: int,
+        flow: str = REQUESTS,
+        partitions: int | None,
         recover: Callable[[set[int]], Awaitable[None]],
     ) -> None:
         super().__init__(
             app,
-            name=TABLE_ANSWERS,
+            name=answers_table(flow),
             key_type=bytes,
             value_type=bytes,
             partitions=partitions,

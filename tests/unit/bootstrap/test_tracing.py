@@ -25,6 +25,7 @@ from streamapp.settings import Settings, load_settings
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.flows.outlet import RequestsOutlet
 from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.window.lease import Lease
 from streamapp.telemetry.subject import TRACE_ID
@@ -64,6 +65,9 @@ class Metrics:
 
 class Outcomes:
     def answered(self, response: Any) -> None: ...
+
+    def skipped(self) -> None:
+        pass
 
     def replayed(self, *, type: str) -> None: ...
 
@@ -120,10 +124,11 @@ class Worker:
                 ledger=Ledger(
                     dict, append, committed=lambda _: None, now=clock, ttl_s=60, max_bytes=1e6
                 ),
-                emitter=self.traced.emitter(Emitter(send)),
+                emitter=self.traced.emitter(Emitter(send), dead_letters={"llm.requests-dlt"}),
                 chunks=ChunkStreams(send, topic="llm.chunks", clock=clock),
-                responses=topics["responses"],
-                dead_letters=topics["requests-dlt"],
+                outlet=RequestsOutlet(
+                    router, responses=topics["responses"], dead_letters=topics["requests-dlt"]
+                ),
                 outcomes=Outcomes(),
                 now=clock,
             )
@@ -347,7 +352,7 @@ def test_off_gives_everything_back() -> None:
     things: list[Any] = [object() for _ in range(4)]
     assert off.provider("p", things[0]) is things[0]
     assert off.router(things[1]) is things[1]
-    assert off.emitter(things[2]) is things[2]
+    assert off.emitter(things[2], dead_letters=()) is things[2]
     assert off.run(things[3]) is things[3]
 
 

@@ -16,6 +16,7 @@ from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.flows.outlet import RequestsOutlet
 from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.window.lease import Lease
 from streamapp.telemetry.subject import SUBJECT, Subject
@@ -96,6 +97,9 @@ class Outcomes:
     def answered(self, response: Response) -> None:
         self.seen.append("answered")
 
+    def skipped(self) -> None:
+        self.seen.append("skipped")
+
     def replayed(self, *, type: str) -> None:
         self.seen.append("replayed")
 
@@ -131,8 +135,11 @@ class Fixture:
             ),
             emitter=self.emitter,
             chunks=ChunkStreams(self.send, topic="chunks", clock=clock),
-            responses=responses,
-            dead_letters=dead_letters,
+            outlet=RequestsOutlet(
+                self.router,  # type: ignore[arg-type]
+                responses=responses,
+                dead_letters=dead_letters,
+            ),
             outcomes=self.outcomes,
             now=clock,
         )

@@ -48,7 +48,9 @@ def test_every_name_of_the_contract_is_there(metrics: Metrics) -> None:
     text = metrics.text().decode()
 
     assert [name for name in NAMES if f"\nstreamapp_{name}" not in f"\n{text}"] == []
-    assert 'streamapp_records_total{outcome="dead_letter",type="unknown"} 1.0' in text
+    assert (
+        'streamapp_records_total{flow="requests",outcome="dead_letter",type="unknown"} 1.0' in text
+    )
     assert 'streamapp_breaker_state{provider="p"} 2.0' in text
     assert 'streamapp_tokens_total{direction="output",model="m",provider="p"} 2.0' in text
 

@@ -79,8 +79,11 @@ def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> Non
 
     now = snapshots.now()
 
-    assert now["records"] == [[["chat", "answered"], 1], [["chat", "dead_letter"], 1]]
-    assert now["dead_letters"] == [[["expired"], 1]]
+    assert now["records"] == [
+        [["chat", "answered", "requests"], 1],
+        [["chat", "dead_letter", "requests"], 1],
+    ]
+    assert now["dead_letters"] == [[["expired", "requests"], 1]]
     assert now["calls"] == [[["p", "m", "ok"], 1]]
     assert now["tokens"] == [[["p", "m", "input"], 1], [["p", "m", "output"], 2]]
     assert now["cost_usd"] == [[["p", "m"], 0.5]]

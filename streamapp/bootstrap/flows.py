@@ -1,0 +1,111 @@
+"""The flows of an app: the built-in one and the user's, each with its topics and ledger."""
+
+from typing import Any
+
+from faust.types import TP
+
+from streamapp.bootstrap.records import Answers, raw_topic
+from streamapp.flows.catalogue import load_flows
+from streamapp.llm.routing.routes import Routes
+from streamapp.processors.registry import Registry
+from streamapp.processors.request_handler import RequestHandler
+from streamapp.settings import Settings
+from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.flows.outlet import FlowOutlet, Outlet, RequestsOutlet
+from streamapp.streaming.flows.partition_counts import PartitionCounts
+from streamapp.streaming.flows.topics import ensure_flow_topics
+from streamapp.telemetry.metrics import Metrics
+
+
+class Flows:
+    """Every flow of the app.
+
+    Attributes:
+        requests: What the built-in flow remembers.
+        own: The user's flows, each after those that it reads from.
+        counts: Partitions of the user's topics; known after `prepare`.
+
+    Raises:
+        ConfigurationError: A flow is wrong.
+    """
+
+    def __init__(
+        self, app: StreamApp, settings: Settings, registry: Registry, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._settings = settings
+        self._requests_topic = settings.topic("requests")
+        self.requests = Answers(app, settings, self._requests_topic)
+        self.own = load_flows(settings, registry)
+        self._answers = {
+            flow.name: Answers(app, settings, flow.input, flow=flow.name) for flow in self.own
+        }
+        self.counts = PartitionCounts()
+        metrics.watch(
+            "ledger_unreadable_entries",
+            "Entries of the ledgers that could not be read, since the start.",
+            lambda: sum(ledger.unreadable for ledger in self.ledgers),
+        )
+
+    @property
+    def inputs(self) -> list[str]:
+        """The topics that the user's flows read."""
+        return [flow.input for flow in self.own]
+
+    @property
+    def from_latest(self) -> list[str]:
+        """Those of them that begin at their end."""
+        return [flow.input for flow in self.own if flow.start == "latest"]
+
+    @property
+    def ledgers(self) -> list[Ledger]:
+        """The ledgers of all flows."""
+        return [answers.ledger for answers in (self.requests, *self._answers.values())]
+
+    def impaired(self) -> list[str]:
+        """Return what the tables do without, and what of them cannot be read."""
+        all = (self.requests, *self._answers.values())
+        return [name for answers in all for name in answers.impaired()]
+
+    async def prepare(self) -> None:
+        """Create what is missing beside the inputs; raises as `ensure_flow_topics`."""
+        if self.own:
+            self.counts.update(await ensure_flow_topics(self._settings, self.own))
+
+    def outlets(self, handler: RequestHandler) -> dict[str, tuple[Outlet, Answers]]:
+        """Return each flow with its ledger, by input."""
+        found: dict[str, tuple[Outlet, Answers]] = {
+            self._requests_topic: (
+                RequestsOutlet(
+                    handler,
+                    responses=self._topic("responses"),
+                    dead_letters=self._topic("requests-dlt"),
+                ),
+                self.requests,
+            )
+        }
+        for flow in self.own:
+            topics = {n: raw_topic(self._app, n) for n in (*flow.outputs, flow.dead_letters)}
+            outlet = FlowOutlet(flow, topics=topics, counts=self.counts)
+            found[flow.input] = (outlet, self._answers[flow.name])
+        return found
+
+    def sources(self) -> list[tuple[str, Any]]:
+        """Return the name of each agent, and the topic that it reads."""
+        own = ((f"flow-{flow.name}", raw_topic(self._app, flow.input)) for flow in self.own)
+        return [("generate", self._topic("requests")), *own]
+
+    def share_limits(self, routes: Routes) -> None:
+        """Keep this worker's part of every limit: that of its partitions of all inputs."""
+        inputs = frozenset((self._requests_topic, *self.inputs))
+
+        @self._app.on_partitions_assigned.connect
+        async def share(sender: object, /, *args: Any, signal: Any, **kwargs: Any) -> None:
+            assigned: set[TP] = args[0]
+            total = self._settings.partitions + sum(self.counts[name] for name in self.inputs)
+            routes.set_share(min(1.0, sum(tp.topic in inputs for tp in assigned) / total))
+
+    def _topic(self, name: str) -> Any:
+        settings = self._settings
+        return raw_topic(self._app, settings.topic(name), partitions=settings.partitions)

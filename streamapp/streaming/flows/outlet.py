@@ -1,0 +1,142 @@
+"""What a record of one topic is read as, and where its answer goes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from faust.types import TopicT
+
+from streamapp.errors import TooLarge
+from streamapp.flows.flow import Flow
+from streamapp.flows.source_record import SourceRecord
+from streamapp.processors.request_handler import RequestHandler
+from streamapp.records.dead_letter import Headers
+from streamapp.records.request import Request
+from streamapp.records.response import Response
+from streamapp.streaming.broker.topics import RECORD_LIMIT
+from streamapp.streaming.delivery.record_size import is_oversize, size_of
+from streamapp.streaming.flows.partition_counts import PartitionCounts
+from streamapp.streaming.window.taken_record import Message
+from streamapp.telemetry.trace_headers import carried
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """A record to deliver; without a partition the key decides."""
+
+    topic: TopicT
+    key: bytes | None
+    value: bytes | None
+    partition: int | None
+    headers: Headers
+
+
+class Outlet(Protocol):
+    """One flow, between its topics."""
+
+    @property
+    def name(self) -> str:
+        """The flow's name."""
+        ...
+
+    @property
+    def dead_letters(self) -> TopicT:
+        """The topic of its dead letters."""
+        ...
+
+    def decode(self, message: Message) -> Request | None:
+        """Return the request of a record, or None where it is skipped; raises a `Failure`."""
+        ...
+
+    def records(self, message: Message, answer: bytes) -> list[OutgoingRecord]:
+        """Return what is delivered for an encoded response, in order; raises a `Failure`."""
+        ...
+
+    def dead_letter_partition(self, partition: int) -> int | None:
+        """Return the partition of the dead letter of a record."""
+        ...
+
+
+class RequestsOutlet:
+    """The built-in flow: request records, answered as they are."""
+
+    name = "requests"
+
+    def __init__(self, router: RequestHandler, *, responses: TopicT, dead_letters: TopicT) -> None:
+        self._router = router
+        self._responses = responses
+        self.dead_letters = dead_letters
+
+    def decode(self, message: Message) -> Request:
+        """Return the request that the record holds."""
+        return self._router.decode(message.value)
+
+    def records(self, message: Message, answer: bytes) -> list[OutgoingRecord]:
+        """Return the response record."""
+        partition, headers = message.tp.partition, carried(message.headers)
+        return [OutgoingRecord(self._responses, message.key, answer, partition, headers)]
+
+    def dead_letter_partition(self, partition: int) -> int:
+        """Return the same one: both topics have as many."""
+        return partition
+
+
+class FlowOutlet:
+    """A flow of the user's.
+
+    Args:
+        flow: Reads records and shapes answers.
+        topics: Its outputs and dead letters, by name.
+        counts: Known when records are taken.
+    """
+
+    def __init__(
+        self, flow: Flow, *, topics: Mapping[str, TopicT], counts: PartitionCounts
+    ) -> None:
+        self.name = flow.name
+        self.dead_letters = topics[flow.dead_letters]
+        self._flow = flow
+        self._topics = topics
+        self._counts = counts
+
+    def decode(self, message: Message) -> Request | None:
+        """Return what the flow makes of the record."""
+        return self._flow.read(_source(message))
+
+    def records(self, message: Message, answer: bytes) -> list[OutgoingRecord]:
+        """Return the flow's records for the answer; equal ones however often it is asked."""
+        response = Response.model_validate_json(answer)
+        tp, found = message.tp, []
+        for emission in self._flow.write(_source(message), response):
+            size = len(emission.value or b"") + size_of(emission.headers)
+            if is_oversize(emission.key, size):
+                raise TooLarge(
+                    f"[flows.{self.name}] the record for {emission.topic} has {size:,} bytes,"
+                    f" more than a record of {RECORD_LIMIT:,} bytes can carry"
+                )
+            partition = None
+            if emission.keeps_key:
+                partition = self._counts.same(tp.topic, emission.topic, tp.partition)
+            topic = self._topics[emission.topic]
+            found.append(
+                OutgoingRecord(topic, emission.key, emission.value, partition, emission.headers)
+            )
+        return found
+
+    def dead_letter_partition(self, partition: int) -> int | None:
+        """Return the same one, as long as the input has not grown past it."""
+        name = self._flow.dead_letters
+        return self._counts.same(self._flow.input, name, partition)
+
+
+def _source(message: Message) -> SourceRecord:
+    tp = message.tp
+    return SourceRecord(
+        tp.topic,
+        tp.partition,
+        message.offset,
+        message.key,
+        message.value,
+        message.headers,
+        getattr(message, "timestamp", None),
+    )

@@ -1,0 +1,100 @@
+"""The topics of flows: inputs that exist already, and what is created beside them."""
+
+from collections.abc import Iterable, Sequence
+
+from aiokafka.admin import NewPartitions
+
+from streamapp.errors import ConfigurationError
+from streamapp.flows.flow import Flow
+from streamapp.settings import Settings
+from streamapp.streaming.broker.topics import (
+    TopicSpec,
+    admin_client,
+    answers_changelog,
+    answers_config,
+    create_topics,
+    partition_counts,
+)
+
+
+def flow_topic_names(settings: Settings, flows: Iterable[Flow]) -> list[str]:
+    """Return every topic that flows read or write, each once."""
+    names = [
+        name
+        for flow in flows
+        for name in (
+            flow.input,
+            *flow.outputs,
+            flow.dead_letters,
+            answers_changelog(settings, flow.name),
+        )
+    ]
+    return list(dict.fromkeys(names))
+
+
+def missing_inputs(flows: Sequence[Flow], existing: Iterable[str]) -> list[str]:
+    """Return a line for each input that neither exists nor is another flow's output."""
+    known = {*existing, *(output for flow in flows for output in flow.outputs)}
+    return [
+        f"[flows.{flow.name}] input: there is no topic {flow.input}: create it, or mend the name"
+        for flow in flows
+        if flow.input not in known
+    ]
+
+
+async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[str, int]:
+    """Create what is missing beside the inputs, and let changelogs grow with them.
+
+    Args:
+        settings: Say how topics are created.
+        flows: Each after those that it reads from.
+
+    Returns:
+        The partition count of every topic of the flows.
+
+    Raises:
+        ConfigurationError: An input does not exist, or a changelog has too many partitions.
+        KafkaError: No broker answered.
+    """
+    names = flow_topic_names(settings, flows)
+    counts = await partition_counts(settings, names)
+    if problems := missing_inputs(flows, counts):
+        raise ConfigurationError("\n".join(problems))
+    missing, short = [], {}
+    for flow in flows:
+        count = counts[flow.input]
+        changelog = answers_changelog(settings, flow.name)
+        if counts.get(changelog, 0) > count:
+            raise ConfigurationError(
+                f"[flows.{flow.name}] input: {flow.input} has {count} partitions, fewer than the"
+                f" flow's changelog {changelog} with {counts[changelog]}: delete the changelog"
+                " where the input was created anew, or give the flow another name"
+            )
+        if 0 < counts.get(changelog, 0) < count:
+            short[changelog] = count
+        specs = [
+            *(TopicSpec(output, count) for output in flow.outputs),
+            TopicSpec(flow.dead_letters, count),
+            TopicSpec(changelog, count, answers_config(settings)),
+        ]
+        for spec in specs:
+            if spec.name not in counts:
+                missing.append(spec)
+                counts[spec.name] = count
+    if missing:
+        await create_topics(settings, missing)
+    if short:
+        await _grow(settings, short)
+        counts |= short
+    return counts
+
+
+async def _grow(settings: Settings, counts: dict[str, int]) -> None:
+    admin = admin_client(settings)
+    try:
+        await admin.start()
+        await admin.create_partitions(
+            {name: NewPartitions(total_count=count) for name, count in counts.items()}
+        )
+    finally:
+        await admin.close()

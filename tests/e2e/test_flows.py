@@ -1,0 +1,214 @@
+"""Flows over users' topics on a real broker: guarantees as those of request records."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.e2e.stage import Stage, ask
+from tests.support.judgement import Call, Crash, Report, judge
+from tests.support.kafka import KafkaBroker
+from tests.support.verifier import Verifier
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+RECORDS, KEYS = 300, 20
+
+
+def _merged(stage: Stage, input: str, output: str, *, step: str, **others: Any) -> dict[str, Any]:
+    """Return a flow that asks for each record by its id and puts the answer into it."""
+    message = {"role": "user", "content": f"{{{{ value.id }}}} {step}"}
+    return {
+        "input": f"{stage.prefix}.{input}",
+        "output": f"{stage.prefix}.{output}",
+        "from": "earliest",
+        "type": "chat",
+        "id": "{{ value.id }}",
+        "shape": "merge",
+        "merge_into": step,
+        "fields": {"messages": [message]},
+        **others,
+    }
+
+
+async def _create(stage: Stage, name: str, partitions: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(f"{stage.prefix}.{name}", partitions, 1)])
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def _watched(stage: Stage, input: str, output: str) -> AsyncIterator[Verifier]:
+    """Judge a flow as if its input were the requests."""
+    async with Verifier(
+        stage.broker.bootstrap,
+        group=stage.prefix,
+        requests=f"{stage.prefix}.{input}",
+        responses=f"{stage.prefix}.{output}",
+        dead_letters=f"{stage.prefix}.{input}-dlt",
+    ) as verifier:
+        yield verifier
+
+
+def _calls(stage: Stage, step: str) -> list[Call]:
+    words = [(call.message.split(" "), call.at_s) for call in stage.provider.calls]
+    return [Call(word[0], at_s) for word, at_s in words if word[1:2] == [step]]
+
+
+def _report_of_second(verifier: Verifier, calls: list[Call], crashes: list[Crash]) -> Report:
+    """Judge a flow whose input may hold a record twice, since the flow before it was killed.
+
+    What is due to it is one result per id, in the order in which ids come for the first time.
+    """
+    first = {record.id: record for record in reversed(verifier.inputs)}
+    inputs = sorted(first.values(), key=lambda record: (record.partition, record.offset))
+    return judge(inputs, verifier.outcomes, verifier.samples, calls=calls, crashes=crashes)
+
+
+async def _produce(stage: Stage, topic: str, values: list[dict[str, Any]]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap) as producer:
+        sent = [
+            await producer.send(
+                f"{stage.prefix}.{topic}",
+                json.dumps(value).encode(),
+                key=value["key"].encode(),
+                headers=[("origin", b"shop")],
+            )
+            for value in values
+        ]
+        await asyncio.gather(*sent)
+
+
+async def test_a_chain_of_flows_beside_the_requests_survives_a_kill(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """One result per source record, in order per key, and no finished call is paid twice."""
+    async with Stage(kafka, tmp_path, partitions=8) as stage:
+        await stage.open()
+        await _create(stage, "reviews", 3)
+        flows = {
+            "translate": _merged(stage, "reviews", "translated", step="english"),
+            "reply": _merged(stage, "translated", "replies", step="reply"),
+        }
+        settings = {"flows": json.dumps(flows), "max_in_flight": 32}
+        stage.provider.default(latency_s=0.02)
+        first = await stage.ready_worker(**settings)
+        await stage.ready_worker(**settings)
+        async with (
+            _watched(stage, "reviews", "translated") as translated,
+            _watched(stage, "translated", "replies") as replied,
+        ):
+            await _produce(
+                stage,
+                "reviews",
+                [
+                    {"id": f"r-{n}", "key": f"k-{n % KEYS}", "price": 1.10, "n": n}
+                    for n in range(RECORDS)
+                ],
+            )
+            await stage.produce([ask(f"q-{n}") for n in range(50)])
+            await replied.until(lambda: len(replied.outcomes) > RECORDS // 5, 120)
+
+            stage.kill9(first)
+
+            await translated.all_answered(RECORDS, 120)
+            await replied.all_answered(RECORDS, 120)
+            await stage.verifier.all_answered(50, 60)
+            await translated.all_committed(60)
+            await replied.all_committed(60)
+            reports = {
+                "translate": translated.report(_calls(stage, "english"), stage.crashes),
+                "reply": _report_of_second(replied, _calls(stage, "reply"), stage.crashes),
+            }
+            outcome = replied.outcomes["r-7"]
+        partitions = await _partitions(stage, "translated", "replies", "reviews-dlt")
+
+    for name, report in reports.items():
+        assert not report.faults, (name, report)
+    assert partitions == [3, 3, 3]
+    [*_, last] = outcome if isinstance(outcome, list) else [outcome]
+    value = json.loads(last.value or b"")
+    assert list(value) == ["id", "key", "price", "n", "english", "reply"]
+    assert b'"price":1.1,' in (last.value or b"")
+    headers = dict(last.headers)
+    assert headers["origin"] == b"shop"
+    assert headers["streamapp-id"] == b"r-7"
+    assert headers["streamapp-model"] == b"fake-model"
+
+
+async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """What is there already is passed over; what comes while no worker runs is answered."""
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        await _create(stage, "reviews", 3)
+        old = [{"id": f"old-{n}", "key": f"k-{n}"} for n in range(6)]
+        await _produce(stage, "reviews", old)
+        flow = _merged(stage, "reviews", "replies", step="reply", **{"from": "latest"})
+        flow["when"] = "{{ value.n != 1 }}"
+        worker = await stage.ready_worker(flows=json.dumps({"reply": flow}))
+
+        stage.kill9(worker)
+        new = [{"id": f"new-{n}", "key": f"k-{n}", "n": n} for n in range(6)]
+        await _produce(stage, "reviews", new)
+        await _produce(stage, "reviews", [{"key": "k", "n": 0}])
+        worker.start()
+
+        async with _watched(stage, "reviews", "replies") as verifier:
+            wanted = {f"new-{n}" for n in range(6) if n != 1}
+            await verifier.until(lambda: len(verifier.outcomes) >= 6, 90)
+            await verifier.all_committed(30)
+            answered = {id for id in verifier.outcomes if id.startswith(("new", "old"))}
+            dead = await _read(stage, "reviews-dlt")
+
+    assert answered == wanted
+    assert {call.message.split(" ")[0] for call in stage.provider.calls} == wanted
+    [letter] = dead
+    assert letter["streamapp.error.kind"] == "invalid"
+    assert letter["__streams.errors.message"] == "[flows.reply] id: value.id is missing"
+    assert letter["__streams.errors.topic"] == f"{stage.prefix}.reviews"
+
+
+async def test_a_flow_without_its_topic_does_not_start(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """An input that does not exist ends the start with its name, and creates nothing."""
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        flow = _merged(stage, "nowhere", "replies", step="reply")
+        worker = stage.start_worker(flows=json.dumps({"reply": flow}))
+
+        code = await worker.wait(60)
+
+        assert code == 2
+        assert f"[flows.reply] input: there is no topic {stage.prefix}.nowhere" in worker.tail()
+
+
+async def _partitions(stage: Stage, *names: str) -> list[int]:
+    async with AIOKafkaConsumer(bootstrap_servers=stage.broker.bootstrap) as reader:
+        await reader.topics()
+        return [len(reader.partitions_for_topic(f"{stage.prefix}.{name}") or ()) for name in names]
+
+
+async def _read(stage: Stage, name: str) -> list[dict[str, str]]:
+    """Return the headers of all records of a topic."""
+    topic = f"{stage.prefix}.{name}"
+    async with AIOKafkaConsumer(
+        bootstrap_servers=stage.broker.bootstrap, auto_offset_reset="earliest"
+    ) as reader:
+        await reader.topics()
+        places = [TopicPartition(topic, p) for p in reader.partitions_for_topic(topic) or ()]
+        reader.assign(places)
+        ends = await reader.end_offsets(places)
+        found: list[dict[str, str]] = []
+        while len(found) < sum(ends.values()):
+            record = await reader.getone()
+            found.append({key: value.decode() for key, value in record.headers})
+        return found

@@ -1,0 +1,93 @@
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from streamapp.errors import TooLarge
+from streamapp.flows.file_flow import FileFlow
+from streamapp.processors.registry import Registry
+from streamapp.records.response import Response
+from streamapp.settings import FlowSettings
+from streamapp.streaming.flows.outlet import FlowOutlet
+from streamapp.streaming.flows.partition_counts import PartitionCounts
+
+PLACE = TP("in", 2)
+
+
+@dataclass
+class FakeTopic:
+    name: str
+
+    def get_topic_name(self) -> str:
+        return self.name
+
+
+@dataclass
+class FakeMessage:
+    value: bytes | None
+    tp: TP = PLACE
+    offset: int = 7
+    key: bytes | None = b"k"
+    generation_id: int = 1
+    headers: Any = None
+    timestamp: float = 1_700_000_000.0
+
+
+def _outlet(counts: dict[str, int], **settings: Any) -> FlowOutlet:
+    table: dict[str, Any] = {"input": "in", "output": "out", "type": "summarize"}
+    table |= {"fields": {"text": "{{ value.t }} at {{ timestamp }}"}, "shape": "merge"}
+    table |= {"merge_into": "short"} | settings
+    flow = FileFlow("f", FlowSettings(**table), Registry.load())
+    topics: Any = {name: FakeTopic(name) for name in ("out", "in-dlt")}
+    return FlowOutlet(flow, topics=topics, counts=PartitionCounts(counts))
+
+
+def _answer(output: Any) -> bytes:
+    return Response(
+        id="in-2-7",
+        type="summarize",
+        output=output,
+        model="m",
+        provider="p",
+        created_at=datetime.now(UTC),
+    ).encode()
+
+
+def test_a_record_becomes_a_request() -> None:
+    """The flow sees value, place and time of the record as Kafka has them."""
+    request = _outlet({}).decode(FakeMessage(b'{"t": "a"}'))
+
+    assert request is not None
+    assert request.model_dump()["text"] == "a at 2023-11-14 22:13:20+00:00"
+
+
+@pytest.mark.parametrize(("count", "partition"), [(3, 2), (5, None)])
+def test_an_answer_stays_in_its_partition_where_there_are_as_many(
+    count: int, partition: int | None
+) -> None:
+    """With equal counts the output keeps the partition, else its key decides."""
+    outlet = _outlet({"in": 3, "out": count, "in-dlt": count})
+
+    [record] = outlet.records(FakeMessage(b'{"t": "a"}'), _answer("b"))
+
+    assert json.loads(record.value or b"") == {"t": "a", "short": "b"}
+    assert (record.key, record.partition) == (b"k", partition)
+    assert outlet.dead_letter_partition(2) == partition
+
+
+def test_the_same_answer_gives_the_same_records() -> None:
+    """What is emitted again after a crash is equal to the byte, headers included."""
+    outlet, message, answer = _outlet({}), FakeMessage(b'{"t": 1.10}'), _answer("b")
+
+    assert outlet.records(message, answer) == outlet.records(message, answer)
+
+
+def test_a_record_that_no_topic_takes_is_too_large() -> None:
+    """A source just below the limit and an answer together end as a dead letter, not the worker."""
+    source = b'{"t": "%b"}' % (b"x" * 900_000)
+
+    with pytest.raises(TooLarge, match=r"^\[flows\.f\] the record for out has"):
+        _outlet({}).records(FakeMessage(source), _answer("y" * 200_000))

@@ -1,0 +1,39 @@
+from streamapp.flows.catalogue import load_flows
+from streamapp.flows.flow import Flow
+from streamapp.processors.registry import Registry
+from streamapp.settings import FlowSettings, Settings
+from streamapp.streaming.flows.topics import flow_topic_names, missing_inputs
+
+
+def _flows() -> tuple[Settings, list[Flow]]:
+    def table(input: str, output: str) -> FlowSettings:
+        fields = {"text": "{{ value }}"}
+        return FlowSettings(input=input, output=output, type="summarize", fields=fields)
+
+    settings = Settings(flows={"b": table("y", "z"), "a": table("x", "y")})
+    return settings, load_flows(settings, Registry.load())
+
+
+def test_the_topics_of_a_chain() -> None:
+    """Every input, output, dead letter topic and changelog, each once, in the chain's order."""
+    settings, flows = _flows()
+
+    assert flow_topic_names(settings, flows) == [
+        "x",
+        "y",
+        "x-dlt",
+        "streamapp-answers-a-changelog",
+        "z",
+        "y-dlt",
+        "streamapp-answers-b-changelog",
+    ]
+
+
+def test_an_input_must_exist_unless_a_flow_writes_it() -> None:
+    """Only the first topic of a chain is asked for."""
+    _, flows = _flows()
+
+    [problem] = missing_inputs(flows, existing=["unrelated"])
+
+    assert problem == "[flows.a] input: there is no topic x: create it, or mend the name"
+    assert missing_inputs(flows, existing=["x"]) == []
