@@ -21,8 +21,9 @@ from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
+from streamapp.streaming.flows.handlers import RecordHandlers
 from streamapp.streaming.flows.outlet import Outlet
-from streamapp.streaming.record_handler import RecordHandler, RecordHandlers
+from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.tables.changelog_reader import ChangelogReader
 from streamapp.streaming.tables.ledger_recovery import LedgerRecovery

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from streamapp.errors import ConfigurationError
 from streamapp.flows.file_flow import FileFlow
 from streamapp.flows.flow import Flow
+from streamapp.flows.python_flow import PythonFlow
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
@@ -16,8 +17,12 @@ def load_flows(settings: Settings, registry: Registry) -> list[Flow]:
     Raises:
         ConfigurationError: A flow is wrong, or two do not go together; a line for each.
     """
-    flows: list[Flow] = []
-    problems = []
+    flows: list[Flow] = [one for one in registry.processors if isinstance(one, PythonFlow)]
+    problems = [
+        f"[flows.{flow.name}]: a flow in Python has that name already"
+        for flow in flows
+        if flow.name in settings.flows
+    ]
     for name, table in settings.flows.items():
         try:
             flows.append(FileFlow(name, table, registry))

@@ -22,6 +22,9 @@ from streamapp.records.request import Request
 
 R = TypeVar("R", bound=Request)
 
+#: How the types of requests begin that flows in Python make: nobody else can send one.
+FLOW_TYPE = "flow:"
+
 _BUILTIN = "streamapp.processors"
 _SETTING = "STREAMAPP_PROCESSORS"
 
@@ -129,14 +132,21 @@ class Registry:
         for name in modules:
             own = _processors_in(_imported(name))
             if not own:
-                raise ConfigurationError(f"{_SETTING}: module '{name}' has no @processor")
+                raise ConfigurationError(
+                    f"{_SETTING}: module '{name}' has no @processor and no @flow"
+                )
             found += own
         return cls(found)
 
     @property
     def types(self) -> tuple[str, ...]:
-        """The record types, sorted."""
-        return tuple(sorted(self._processors))
+        """The record types, sorted, without those that flows in Python make for themselves."""
+        return tuple(sorted(type for type in self._processors if not type.startswith(FLOW_TYPE)))
+
+    @property
+    def processors(self) -> tuple[Processor, ...]:
+        """All processors, those of flows in Python included."""
+        return tuple(self._processors.values())
 
     def processor_for(self, type: str) -> Processor:
         """Return the processor of a record type.
@@ -144,11 +154,14 @@ class Registry:
         Raises:
             UnknownType: There is none.
         """
-        try:
+        if type in self._processors:
             return self._processors[type]
-        except KeyError:
-            known = ", ".join(self.types)
+        known = ", ".join(self.types)
         raise UnknownType(f"field 'type': there is no such record type; there are {known}")
+
+    def _sendable(self, type: str) -> Processor:
+        """Return the processor of a type that records can name; raises `UnknownType`."""
+        return self.processor_for("" if type.startswith(FLOW_TYPE) else type)
 
     def decode(self, value: bytes | None) -> Request:
         """Return the request that a record's bytes hold.
@@ -161,7 +174,7 @@ class Registry:
         """
         fields = parse(value)
         try:
-            record = self.processor_for(_type_of(fields)).record
+            record = self._sendable(_type_of(fields)).record
         except Failure as failure:
             if envelope := envelope_of(fields):
                 raise type(failure)(envelope) from None

@@ -184,14 +184,14 @@ class Router:
         """
         prompts = prompts or self._prompts
         found, schemas = [], Schemas()
-        for type in self._registry.types:
-            name = self._registry.processor_for(type).prompt
+        for processor in self._registry.processors:
+            type, name = processor.type, processor.prompt
             if name and name not in prompts.names:
                 found.append(
                     f"record type '{type}' needs the prompt '{name}': add {name}.md to the prompts"
                 )
             elif name:
-                found += self._unfilled(prompts, self._registry.processor_for(type))
+                found += self._unfilled(prompts, processor)
         for name in prompts.names:
             prompt = prompts.resolve(name, sticky=b"")
             if prompt.model and prompt.model not in self._routes.names:

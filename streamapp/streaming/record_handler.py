@@ -5,7 +5,7 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Protocol
@@ -55,21 +55,6 @@ class Outcomes(Protocol):
     def dead_lettered(self, dead_letter: DeadLetter, *, type: str | None) -> None:
         """A dead letter was delivered."""
         ...
-
-
-class RecordHandlers:
-    """The handlers of all flows; each record goes to that of its topic.
-
-    Args:
-        handlers: By input.
-    """
-
-    def __init__(self, handlers: "Mapping[str, RecordHandler]") -> None:
-        self._handlers = handlers
-
-    def __call__(self, event: Event, lease: Lease) -> Coroutine[Any, Any, None]:
-        """Bring the record to its outcome; raises as the handler."""
-        return self._handlers[event.message.tp.topic](event, lease)
 
 
 class RecordHandler:

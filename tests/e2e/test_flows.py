@@ -192,19 +192,26 @@ async def test_a_flow_without_its_topic_does_not_start(kafka: KafkaBroker, tmp_p
 
 
 async def _partitions(stage: Stage, *names: str) -> list[int]:
-    async with AIOKafkaConsumer(bootstrap_servers=stage.broker.bootstrap) as reader:
-        await reader.topics()
-        return [len(reader.partitions_for_topic(f"{stage.prefix}.{name}") or ()) for name in names]
+    return [len(await _places(stage, name)) for name in names]
+
+
+async def _places(stage: Stage, name: str) -> list[TopicPartition]:
+    topic = f"{stage.prefix}.{name}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
+    await admin.start()
+    try:
+        [found] = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    return [TopicPartition(topic, partition["partition"]) for partition in found["partitions"]]
 
 
 async def _read(stage: Stage, name: str) -> list[dict[str, str]]:
     """Return the headers of all records of a topic."""
-    topic = f"{stage.prefix}.{name}"
+    places = await _places(stage, name)
     async with AIOKafkaConsumer(
         bootstrap_servers=stage.broker.bootstrap, auto_offset_reset="earliest"
     ) as reader:
-        await reader.topics()
-        places = [TopicPartition(topic, p) for p in reader.partitions_for_topic(topic) or ()]
         reader.assign(places)
         ends = await reader.end_offsets(places)
         found: list[dict[str, str]] = []

@@ -36,9 +36,9 @@ class FirstOffsets(AIOKafkaConsumer):
         if not fresh:
             return found
         ends = {TP(*tp): end for tp, end in (await self.highwaters(*fresh)).items()}
-        if not await self._commit(ends):
+        if not await self._thread.commit(ends):
             raise KafkaError("the first offsets of a new flow were not committed")
         for tp, end in ends.items():
-            await self._seek(tp, end)
+            await self.seek(tp, end)
             log.info("flows.begins", topic=tp.topic, partition=tp.partition, offset=end)
         return found | ends

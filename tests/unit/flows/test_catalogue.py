@@ -17,7 +17,7 @@ def _table(input: str, output: str, **others: Any) -> dict[str, Any]:
 
 
 def _load(**tables: dict[str, Any]) -> list[str]:
-    return [flow.name for flow in load_flows(Settings(flows=tables), REGISTRY)]  # type: ignore[arg-type]
+    return [flow.name for flow in load_flows(Settings(flows=tables), REGISTRY)]
 
 
 @pytest.mark.parametrize(

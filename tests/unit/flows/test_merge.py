@@ -7,19 +7,17 @@ from hypothesis import strategies as st
 
 from streamapp.flows.merge import members_of, merge
 
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=("Cs",))),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), inner, max_size=4)
-    ),
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
-OBJECTS = st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), VALUES, max_size=6)
+OBJECTS = st.dictionaries(TEXT, VALUES, max_size=6)
 
 
 @given(OBJECTS, OBJECTS, st.sampled_from([None, 2]), st.booleans())

@@ -12,32 +12,33 @@ NEW, READ, EMPTY, OTHER = TP("new", 0), TP("new", 1), TP("new", 2), TP("other", 
 
 
 class FakeThread:
-    def __init__(self, committed: Mapping[TP, int | None]) -> None:
+    def __init__(self, committed: Mapping[TP, int | None], *, refuses: bool) -> None:
         self.found = dict(committed)
+        self.refuses = refuses
+        self.written: dict[TP, int] = {}
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         return self.found
+
+    async def commit(self, offsets: Mapping[TP, int]) -> bool:
+        self.written.update({} if self.refuses else offsets)
+        return not self.refuses
 
 
 class FakeConsumer(FirstOffsets):
     """Faust's consumer without a client: what is committed and sought is kept."""
 
     def __init__(self, committed: Mapping[TP, int | None], *, refuses: bool = False) -> None:
-        self._thread: Any = FakeThread(committed)
+        self._thread: Any = FakeThread(committed, refuses=refuses)
         self.app: Any = SimpleNamespace(from_latest={"new"})
-        self.written: dict[TP, int] = {}
+        self.written: dict[TP, int] = self._thread.written
         self.sought: dict[TP, int] = {}
-        self._refuses = refuses
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         ends = {NEW: 40, READ: 50, EMPTY: 0, OTHER: 60}
         return {tp: ends[tp] for tp in partitions}
 
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        self.written.update({} if self._refuses else offsets)
-        return not self._refuses
-
-    async def _seek(self, partition: TP, offset: int) -> None:
+    async def seek(self, partition: TP, offset: int) -> None:
         assert partition in self.written, "sought before it was committed"
         self.sought[partition] = offset
 

@@ -1,0 +1,130 @@
+"""The types of a Python flow's topics, read from the annotations of its coroutine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
+
+from streamapp.errors import ConfigurationError, InvalidRecord, Undecodable
+from streamapp.flows.emit import Emit, Incoming
+from streamapp.records.framing import frame_of
+from streamapp.records.problems import describe
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What a flow reads and what it emits.
+
+    Attributes:
+        value: Of the input.
+        emitted: Of one emitted value.
+        is_incoming: Whether the coroutine takes an `Incoming`.
+        takes_none: Whether a record without a value is one for it.
+        is_text: Whether values of the input are text, and no JSON.
+        emits_text: Whether emitted values are text, and no JSON.
+    """
+
+    value: TypeAdapter[Any]
+    emitted: TypeAdapter[Any]
+    is_incoming: bool
+    takes_none: bool
+    is_text: bool
+    emits_text: bool
+    model: type[BaseModel]
+
+    def decode(self, value: bytes | None, *, flow: str) -> Any:
+        """Return the value of a record.
+
+        Raises:
+            Undecodable: It is not JSON, or no UTF-8.
+            InvalidRecord: It is not of the annotated type; names fields and no value.
+        """
+        if value is None:
+            return None
+        if self.is_text:
+            try:
+                return value.decode()
+            except UnicodeDecodeError:
+                problem = "the value is not UTF-8 text"
+            raise Undecodable(f"flow '{flow}': {problem}")
+        try:
+            return self.value.validate_json(value)
+        except ValidationError as error:
+            is_json = error.errors(include_input=False, include_url=False)[0]["type"]
+            failure = Undecodable if is_json == "json_invalid" else InvalidRecord
+            problem = describe(error, self.model)
+        if failure is Undecodable:
+            problem = frame_of(value) or "the value is not JSON in UTF-8"
+        # Outside of the block: pydantic's error holds the record's values.
+        raise failure(f"flow '{flow}': {problem}")
+
+    def encode(self, value: Any) -> str:
+        """Return an emitted value as it is written.
+
+        Raises:
+            ValidationError, PydanticSerializationError: It is not of the annotated type.
+        """
+        checked = self.emitted.validate_python(value)
+        if self.emits_text:
+            return str(checked)
+        return self.emitted.dump_json(checked, warnings="error").decode()
+
+
+def annotations_of(run: Callable[..., Any], *, origin: str) -> Annotations:
+    """Return the types that a coroutine function is annotated with.
+
+    Raises:
+        ConfigurationError: An annotation is missing, or none that can be read.
+    """
+    try:
+        hints = get_type_hints(run, include_extras=True)
+    except (NameError, TypeError) as error:
+        raise ConfigurationError(
+            f"flow {origin}: its annotations cannot be read: {error}"
+        ) from None
+    names = [name for name in hints if name != "return"]
+    if not names or "return" not in hints:
+        raise ConfigurationError(
+            f"flow {origin}: annotate it, as (review: Review, llm: LLMClient) -> Labelled | None"
+        )
+    given, is_incoming = hints[names[0]], False
+    if get_origin(given) is Incoming:
+        (given,), is_incoming = get_args(given), True
+    emitted = _emitted(hints["return"])
+    if not emitted:
+        raise ConfigurationError(f"flow {origin}: it returns None alone: annotate what it emits")
+    union: Any = Union[tuple(emitted)]  # noqa: UP007  # of types that are known at run time
+    try:
+        value, output = TypeAdapter(given), TypeAdapter(union)
+    except PydanticUserError as error:
+        raise ConfigurationError(f"flow {origin}: {error.message.splitlines()[0]}") from None
+    is_model = isinstance(given, type) and issubclass(given, BaseModel)
+    return Annotations(
+        value,
+        output,
+        is_incoming=is_incoming,
+        takes_none=NoneType in _members(given),
+        is_text=given is str,
+        emits_text=emitted == [str],
+        model=given if is_model else BaseModel,
+    )
+
+
+def _emitted(annotation: Any) -> list[Any]:
+    """Return the types of values that a return annotation allows, out of lists and `Emit`."""
+    found: list[Any] = []
+    for member in _members(annotation):
+        if member is NoneType:
+            continue
+        if get_origin(member) in (list, Emit):
+            found += _emitted(get_args(member)[0])
+        else:
+            found.append(member)
+    return list(dict.fromkeys(found))
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return get_args(annotation) if is_union else (annotation,)

@@ -1,0 +1,231 @@
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel
+
+from streamapp.errors import ConfigurationError, Failure, InternalError, InvalidRecord, Undecodable
+from streamapp.flows.catalogue import load_flows
+from streamapp.flows.emit import Emit, Incoming
+from streamapp.flows.python_flow import PythonFlow, flow
+from streamapp.flows.source_record import SourceRecord
+from streamapp.llm.client import LLMClient
+from streamapp.processors.registry import Registry
+from streamapp.records.response import Response
+from streamapp.settings import Settings
+
+CANARY = "canary-7f3a"
+LLM: Any = None
+
+
+class Review(BaseModel):
+    body: str
+    stars: int
+
+
+class Labelled(BaseModel):
+    body: str
+    label: Literal["praise", "complaint"]
+
+
+def _record(value: bytes | None, **others: Any) -> SourceRecord:
+    place: dict[str, Any] = {"topic": "reviews", "partition": 2, "offset": 7, "key": b"k"}
+    return SourceRecord(value=value, **(place | others))
+
+
+def _labelling(returned: Any, **settings: Any) -> PythonFlow:
+    @flow("reviews", **({"to": "labelled"} | settings))
+    async def label_reviews(
+        review: Review, llm: LLMClient
+    ) -> Labelled | list[Labelled] | Emit[Labelled] | None:
+        return returned(review)
+
+    return label_reviews
+
+
+async def _written(flow: PythonFlow, record: SourceRecord) -> list[tuple[Any, ...]]:
+    request = flow.read(record)
+    assert request is not None
+    output = await flow.run(request, LLM)
+    response = Response(
+        id="i", type=flow.type, output=output, model="m", provider="p", created_at=datetime.now(UTC)
+    )
+    again = Response.model_validate_json(response.encode())
+    assert flow.write(record, again) == flow.write(record, response)
+    return [
+        (one.topic, one.key, one.value, one.keeps_key, dict(one.headers))
+        for one in flow.write(record, again)
+    ]
+
+
+GOOD = b'{"body": "b", "stars": 4}'
+OURS = {"streamapp-id": b"i", "streamapp-model": b"m"}
+
+
+async def test_a_value_becomes_a_value() -> None:
+    """The coroutine gets the annotated type, and what it returns is written as JSON."""
+    flow = _labelling(lambda review: Labelled(body=review.body, label="praise"))
+
+    written = await _written(flow, _record(GOOD))
+
+    value = b'{"body":"b","label":"praise"}'
+    assert written == [("labelled", b"k", value, True, OURS)]
+    assert (flow.name, flow.input, flow.dead_letters) == ("label-reviews", "reviews", "reviews-dlt")
+    assert flow.start == "latest"
+
+
+async def test_nothing_and_several() -> None:
+    """None emits nothing, a list a record each, in order."""
+    labels: tuple[Literal["praise", "complaint"], ...] = ("praise", "complaint")
+
+    assert await _written(_labelling(lambda review: None), _record(GOOD)) == []
+    several = _labelling(lambda review: [Labelled(body=label, label=label) for label in labels])
+    written = await _written(several, _record(GOOD))
+    assert [value for _, _, value, *_ in written] == [
+        b'{"body":"praise","label":"praise"}',
+        b'{"body":"complaint","label":"complaint"}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected", "keeps_key"),
+    [("other", b"other", False), (b"\xff\x00", b"\xff\x00", False), (None, None, False)],
+    ids=["text", "bytes", "none"],
+)
+async def test_emit_says_key_headers_and_topic(
+    key: Any, expected: bytes | None, keeps_key: bool
+) -> None:
+    """With `Emit` a record has another key, more headers, another of the flow's topics."""
+    value = Labelled(body="b", label="praise")
+    flow = _labelling(
+        lambda review: Emit(value, key=key, headers={"origin": "flow", "more": "x"}, to="second"),
+        to=["labelled", "second"],
+    )
+
+    [written] = await _written(flow, _record(GOOD, headers=[("origin", b"shop"), ("a", b"b")]))
+
+    topic, given, _, keeps, headers = written
+    assert (topic, given, keeps) == ("second", expected, keeps_key)
+    assert headers == OURS | {"origin": b"flow", "more": b"x", "a": b"b"}
+
+
+async def test_emit_keeps_what_it_does_not_say() -> None:
+    """Without key and topic it is the source's key and the first topic."""
+    flow = _labelling(lambda review: Emit(Labelled(body="b", label="praise")), to=["x", "y"])
+
+    [written] = await _written(flow, _record(GOOD))
+
+    assert written[:2] == ("x", b"k")
+    assert written[3] is True
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        Emit(Labelled(body="b", label="praise"), to="elsewhere"),
+        {"body": CANARY, "label": CANARY},
+        CANARY,
+    ],
+    ids=["undeclared topic", "wrong field", "another type"],
+)
+async def test_what_a_flow_must_not_emit_is_a_bug_of_the_flow(returned: Any) -> None:
+    """An undeclared topic or another type ends the record as `internal`, without its values."""
+    flow = _labelling(lambda review: returned)
+
+    with pytest.raises(InternalError, match="flow 'label-reviews'") as raised:
+        await _written(flow, _record(GOOD))
+
+    assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "problem"),
+    [
+        (b"{" + CANARY.encode(), Undecodable, "not JSON"),
+        (b"\xff", Undecodable, "not JSON"),
+        (b'{"body": "b"}', InvalidRecord, "field 'stars' is missing"),
+        (b'{"body": "b", "stars": "%b"}' % CANARY.encode(), InvalidRecord, "field 'stars'"),
+        (b"[]", InvalidRecord, ""),
+        (b"\x00\x00\x00\x00\x07abc", Undecodable, "framed by a schema registry"),
+    ],
+)
+def test_a_record_of_another_type_is_told_by_its_fields(
+    value: bytes, kind: type[Failure], problem: str
+) -> None:
+    """What is no review is a dead letter of its kind that names fields and no value."""
+    with pytest.raises(kind, match=r"^flow 'label-reviews': ") as raised:
+        _labelling(lambda review: None).read(_record(value))
+
+    assert problem in str(raised.value)
+    assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [None, b"null"], ids=["tombstone", "null"])
+def test_nothing_is_skipped_unless_the_annotation_takes_it(value: bytes | None) -> None:
+    """A tombstone and null are skipped; a type that may be None gets None."""
+
+    @flow("reviews", to="labelled")
+    async def both(review: Review | None, llm: LLMClient) -> str:
+        return ""
+
+    request: Any = both.read(_record(value))
+    assert request.record is None
+    assert _labelling(lambda review: None).read(_record(value)) is None
+
+
+async def test_incoming_has_all_of_the_record() -> None:
+    """`Incoming` gives key, headers, place and time beside the value; text stays text."""
+    seen: list[Incoming[str]] = []
+
+    @flow("notes", to="out", name="n", id=lambda text: f"id-{text}", model="small")
+    async def notes(record: Incoming[str], llm: LLMClient) -> str:
+        seen.append(record)
+        return record.value.upper()
+
+    record = _record(b"123", headers=[("a", b"b")], timestamp_s=0.0)
+    request = notes.read(record)
+    [written] = await _written(notes, record)
+
+    assert request is not None
+    assert (request.id, request.model) == ("id-123", "small")
+    assert written[2] == b"123"
+    assert seen == [
+        Incoming("123", b"k", {"a": "b"}, "reviews", 2, 7, datetime(1970, 1, 1, tzinfo=UTC))
+    ]
+
+
+def test_what_cannot_be_a_flow_ends_the_start() -> None:
+    """No coroutine, no annotations, nothing to emit, no topic: each is told with its origin."""
+    labelled = Labelled(body="b", label="praise")
+
+    def plain(review: Review, llm: LLMClient) -> Labelled:
+        return labelled
+
+    async def bare(review, llm): ...  # type: ignore[no-untyped-def]
+
+    async def mute(review: Review, llm: LLMClient) -> None: ...
+
+    async def good(review: Review, llm: LLMClient) -> Labelled:
+        return labelled
+
+    wrong: list[tuple[Any, Any, str]] = [
+        (plain, "out", "must be an 'async def'"),
+        (bare, "out", "annotate it, as"),
+        (mute, "out", "it returns None alone"),
+        (good, [], "to: name a topic at least"),
+        (good, "no topic", "'no topic'"),
+    ]
+    for run, to, problem in wrong:
+        with pytest.raises(ConfigurationError, match=r"^flow tests\.unit\.flows") as raised:
+            flow("reviews", to=to)(run)
+        assert problem in str(raised.value)
+
+
+def test_flows_are_found_beside_those_of_the_file() -> None:
+    """A flow in Python is in the catalogue, with a type of request that nobody can send."""
+    registry = Registry([*Registry.load().processors, _labelling(lambda review: None)])
+
+    assert [found.name for found in load_flows(Settings(), registry)] == ["label-reviews"]
+    assert "flow:label-reviews" not in registry.types
+    with pytest.raises(Failure, match="there is no such record type"):
+        registry.decode(b'{"type": "flow:label-reviews", "record": 1}')
