@@ -175,7 +175,8 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
     assert {call.message.split(" ")[0] for call in stage.provider.calls} == wanted
     [letter] = dead
     assert letter["streamapp.error.kind"] == "invalid"
-    assert letter["__streams.errors.message"] == "[flows.reply] id: value.id is missing"
+    missing = "[flows.reply] fields.messages[0].content: value.id is missing"
+    assert letter["__streams.errors.message"] == missing
     assert letter["__streams.errors.topic"] == f"{stage.prefix}.reviews"
 
 
