@@ -52,6 +52,7 @@ class Call(_Value):
         fingerprint: By which equal calls are known; empty where they are not to be.
         reserved_s: Of the deadline, kept for the targets that are left after this one.
         moves_on: Whether one of those is asked after the first timeout or 429.
+        is_probe: Whether it asks if a target that is taken for down is back.
     """
 
     operation: Operation = "chat"
@@ -72,6 +73,7 @@ class Call(_Value):
     fingerprint: str = ""
     reserved_s: float = 0.0
     moves_on: bool = False
+    is_probe: bool = False
 
     def remaining_s(self) -> float:
         """Return the active seconds that this target may use; negative once past."""

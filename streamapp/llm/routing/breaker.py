@@ -216,7 +216,7 @@ class Guarded:
             provider, _, _ = breaker.name.partition("/")
             raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
         try:
-            completion = await self._provider.complete(call)
+            completion = await self._provider.complete(call.but(is_probe=True))
         except TargetBusy:
             raise
         except Failure as failure:
@@ -227,6 +227,26 @@ class Guarded:
         breaker.answers += 1
         breaker.succeeded()
         return completion
+
+
+class StillClosed:
+    """Stops calls whose breaker has opened while they waited for a limit."""
+
+    def __init__(self, provider: Completer, *, breaker: Breaker) -> None:
+        self._provider = provider
+        self._breaker = breaker
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call``.
+
+        Raises:
+            TargetOpen: The breaker is open, and this is no probe; no attempt was made.
+            Failure: As of the provider.
+        """
+        if self._breaker.is_open and not call.is_probe:
+            provider, _, _ = self._breaker.name.partition("/")
+            raise TargetOpen(f"{self._breaker.name}: taken for down", provider=provider)
+        return await self._provider.complete(call)
 
 
 def _is_outage(error: Failure) -> bool:

@@ -13,7 +13,7 @@ from streamapp.llm.costs.budget import Budgeted
 from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import Completer
-from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded, StillClosed
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.fallback import Candidate, Fallback
 from streamapp.llm.routing.retry import Retrying, RetryLimits
@@ -98,8 +98,9 @@ class Policies:
         """Return what answers the calls of a route: its targets, with every policy around them.
 
         From the outside in, a call goes through: single flight, cache, budget, structured
-        output, fallback, and for each target retry, breaker, limiter, billing, metrics and
-        traces, timeout. Without an economy nothing is shared, cached, budgeted or billed.
+        output, fallback, and for each target retry, breaker, limiter, breaker again,
+        billing, metrics and traces, timeout. Without an economy nothing is shared, cached,
+        budgeted or billed.
 
         Args:
             name: Of the route; a budget that is spent may name it as its substitute.
@@ -143,8 +144,9 @@ class Policies:
                 attempt = Billed(
                     attempt, name=name, prices=self._economy.prices, payers=self._economy.all_payers
                 )
-            limited = self._limits[name].around(Target(attempt, model), model)
             breaker = Breaker(target, limits=self._breakers, clock=self._clock)
+            guarded = StillClosed(Target(attempt, model), breaker=breaker)
+            limited = self._limits[name].around(guarded, model)
             attempts = Retrying(
                 Guarded(limited, breaker=breaker),
                 limits=self._retries,

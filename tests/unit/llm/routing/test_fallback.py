@@ -505,3 +505,19 @@ async def test_target_that_never_answered_is_closed_to_all(fakes: dict[str, Fake
 
     assert completion.provider == "two"
     assert routed.impaired() == ["one/a"]
+
+
+def test_calls_that_wait_for_a_target_leave_it_when_it_is_down() -> None:
+    """More calls than a hanging target takes at once: each costs one timeout at most."""
+
+    async def main() -> tuple[int, float]:
+        first = Slow(1e6)
+        providers: dict[str, Any] = {name: Slow(0.5) for name in NAMES} | {"one": first}
+        routed = virtual_routes(providers, timeout_s=2.0)
+        calls = [ask(routed, chat(deadline=Deadline(90, virtual_clock))) for _ in range(100)]
+        await asyncio.gather(*calls)
+        return first.begun, virtual_clock()
+
+    begun, passed_s = run_virtually(main())
+    assert begun <= 64
+    assert passed_s <= 2.0 + 2 * 0.5

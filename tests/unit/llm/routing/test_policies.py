@@ -33,6 +33,7 @@ NAMES = {
     "Retrying": "retry",
     "Guarded": "breaker",
     "Limited": "limiter",
+    "StillClosed": "breaker again",
     "Billed": "billing",
     "Metered": "metrics and traces",
     "TimeLimited": "timeout",
