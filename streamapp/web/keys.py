@@ -13,8 +13,6 @@ from streamapp.settings import Settings
 from streamapp.settings.keys import SCOPES, digest_of
 from streamapp.web.errors import Refusal
 
-_REQUEST = "streamapp.key"
-
 #: Seconds' worth of a key's rate that may come at once, at least one request.
 BURST_S = 1.0
 
@@ -128,10 +126,13 @@ class Keys:
         return found if scheme.lower() == "bearer" else None
 
 
+_REQUEST = web.RequestKey("streamapp.key", Key)
+
+
 def key_of(request: web.Request) -> Key:
     """Return whose request it is."""
-    key = request.get(_REQUEST)
-    return key if isinstance(key, Key) else EVERYBODY
+    key: Key = request.get(_REQUEST, EVERYBODY)
+    return key
 
 
 def remember(request: web.Request, key: Key) -> None:

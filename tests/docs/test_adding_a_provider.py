@@ -69,7 +69,9 @@ async def router(module: Any, house: House) -> AsyncIterator[Router]:
     """What answers records by the page's provider, built by the page's line."""
     line = blocks(PAGE, "python")[1].text
     build = eval(f"{{{line}}}", vars(module))["house"]
-    provider: LLMProvider = build("house", ProviderSettings(kind="openai", base_url=house.base_url))
+    provider: LLMProvider = build(
+        "house", ProviderSettings(kind="openai", base_url=house.base_url), {}
+    )
     settings = Settings(
         providers={"house": ProviderSettings(kind="openai")},
         models={"default": ModelSettings(targets=["house/poet-2"])},

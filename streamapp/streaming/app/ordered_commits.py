@@ -49,6 +49,8 @@ class OrderedCommits(AIOKafkaConsumer):
 
     async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
         """Commit of assigned partitions what is not committed yet; return whether it was taken."""
+        if not progress:  # perhaps of a client that never started: a stop commits, too
+            return False
         thread, assigned = self._member, self.assignment()
         due = {
             tp: each

@@ -159,7 +159,9 @@ async def test_public_host_without_keys_is_refused(tmp_path: Path, worker: Seque
     code, output = await ended(command(tmp_path, *worker, "--web-bind", "0.0.0.0"))
 
     assert code == 2
-    assert output.endswith("streamapp: the web host 0.0.0.0 is public: set STREAMAPP_API_KEYS\n")
+    assert output.endswith(
+        "streamapp: the web host 0.0.0.0 is public: set STREAMAPP_API_KEYS or [keys.NAME]\n"
+    )
 
 
 @pytest.fixture
