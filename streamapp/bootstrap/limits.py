@@ -1,4 +1,4 @@
-"""What an app's workers tell each other of the limits they have learned."""
+"""The learned limits of an app's workers, shared on `llm.limits`."""
 
 import asyncio
 import time

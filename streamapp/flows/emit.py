@@ -1,4 +1,4 @@
-"""What a flow in Python sees of a record, and what it can say of one that it emits."""
+"""The records of a flow in Python: `Incoming`, as it reads them, and `Emit`, as it writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the workers have learned of providers' limits, told to each other and to those that start.
+"""The limits of providers as workers have learned them, shared with each other and at a start.
 
 Each worker tells what it has found of each model of each provider, as that of all workers
 together; of several the last one counts. The transport is a compacted topic of one partition

@@ -1,1 +1,1 @@
-"""What is written to Kafka for a record: ledger entry, chunks, outcome, usage."""
+"""The writes to Kafka for a record: ledger entry, chunks, outcome, usage."""

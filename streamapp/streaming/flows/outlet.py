@@ -1,4 +1,4 @@
-"""What a record of one topic is read as, and where its answer goes."""
+"""The outlet of an input topic: how its records are read, and where their answers go."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How many partitions the topics of flows have, as far as that was asked."""
+"""The partition counts of the topics of flows, as the broker told them."""
 
 
 class PartitionCounts(dict[str, int]):

@@ -1,4 +1,4 @@
-"""What a request says of the cache, by its header ``Cache-Control``."""
+"""The cache wish of a request, read from its header ``Cache-Control``."""
 
 import re
 from dataclasses import dataclass
