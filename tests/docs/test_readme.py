@@ -14,6 +14,8 @@ from tests.support.fakellm import FakeLLM
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(600)]
 
+#: The model that the pages name; `streamapp check` looks for it at the provider.
+MODEL = "gpt-4o-mini"
 README, QUICK_START = "README.md", "docs/quick-start.md"
 TYPES = ("generate", "chat", "summarize", "classify", "extract", "translate", "embed")
 
@@ -82,7 +84,11 @@ async def test_what_is_typed_shows_what_the_page_shows(
 ) -> None:
     """Files are written, commands typed, and JSON that is shown is in what the last one showed."""
     output, checked = "", 0
-    async with FakeLLM() as provider, opened(clone, home) as other, opened(clone, home) as terminal:
+    async with (
+        FakeLLM(models=[MODEL]) as provider,
+        opened(clone, home) as other,
+        opened(clone, home) as terminal,
+    ):
         for block in after_the_demo(clone / page):
             if block.is_file:
                 (clone / block.title).write_text(with_port(block.text, home))

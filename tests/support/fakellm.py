@@ -121,7 +121,14 @@ class Rate:
 class FakeLLM:
     """The server; an async context manager that runs it in the current loop."""
 
-    def __init__(self, *, port: int = 0, default: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        default: Mapping[str, Any] | None = None,
+        models: Sequence[str] = ("fake-model",),
+    ) -> None:
+        self._models = models
         self._port = port
         self._first_default = Outcome(**(default or {}))
         self._runner: web.ServerRunner | None = None
@@ -261,7 +268,10 @@ class FakeLLM:
     async def _control(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         match (request.method, path):
             case ("GET", "/v1/models"):
-                models = [{"id": "fake-model", "object": "model", "created": 0, "owned_by": "fake"}]
+                models = [
+                    {"id": name, "object": "model", "created": 0, "owned_by": "fake"}
+                    for name in self._models
+                ]
                 return _json({"object": "list", "data": models})
             case ("GET", "/_calls"):
                 since = int(request.rel_url.query.get("since", "0"))
