@@ -71,10 +71,15 @@ class Answers:
             now=time.time,
             ttl_s=settings.ledger_ttl_s,
             max_bytes=settings.ledger_max_mb * 1_000_000,
+            restore=self.table.restore,
         )
         self._changelog = ChangelogReader(settings, answers_changelog(settings, flow))
         self._recover = LedgerRecovery(
-            self.ledger, self.table, self._changelog, look_up_committed=app.look_up_committed
+            self.ledger,
+            self.table,
+            self._changelog,
+            look_up_committed=app.look_up_committed,
+            on_fatal=app.fail,
         )
 
     def impaired(self) -> list[str]:

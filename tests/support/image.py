@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.machine import ENVIRONMENT
+
 ROOT = Path(__file__).resolve().parents[2]
 
 Instruction = tuple[str, str]
@@ -65,7 +67,7 @@ class Image:
                 subprocess.run(
                     [uv, *shlex.split(value)[1:]],
                     cwd=app,
-                    env=_environment("ENV", instructions()) | dict(os.environ) | variables,
+                    env=_environment("ENV", instructions()) | dict(ENVIRONMENT) | variables,
                     capture_output=True,
                     check=True,
                 )

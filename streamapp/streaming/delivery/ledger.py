@@ -69,6 +69,8 @@ class Ledger:
         now: Wall clock, seconds since the epoch.
         ttl_s: How long a finished id is remembered, seconds.
         max_bytes: Upper bound of what all entries cost, but for those not committed yet.
+        restore: Puts an entry of a partition into the local data outside of any record: a store
+            that keeps partitions apart cannot tell it there. Where None, as any other.
 
     Attributes:
         unreadable: How many entries of the changelog could not be read.
@@ -83,6 +85,7 @@ class Ledger:
         now: Callable[[], float],
         ttl_s: float,
         max_bytes: float,
+        restore: Callable[[bytes, bytes, int], None] | None = None,
     ) -> None:
         self._store = store
         self._append = append
@@ -90,6 +93,7 @@ class Ledger:
         self._now = now
         self._ttl_s = ttl_s
         self._max_bytes = max_bytes
+        self._restore = restore
         self._lines: dict[bytes, _Line] = {}
         self._by_fingerprint: dict[str, bytes] = {}
         self._bytes = 0
@@ -184,7 +188,10 @@ class Ledger:
         known, written_at = self._lines.get(key), line.expires_at - self._ttl_s
         if known and known.generation > line.generation and known.expires_at > written_at:
             return
-        self._store()[key] = value
+        if self._restore is None:
+            self._store()[key] = value
+        else:
+            self._restore(key, value, line.partition)
         self._add(key, line)
         self.evict()
 

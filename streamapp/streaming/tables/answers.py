@@ -100,6 +100,17 @@ class AnswersTable(Table[bytes, bytes]):
         if self._read_to.get(partition) == place.offset:
             self._read_to[partition] = place.offset + 1
 
+    def restore(self, key: bytes, value: bytes, partition: int) -> None:
+        """Put an entry into the local data while no record is handled.
+
+        Faust's store on a disk takes the partition from the record that is handled, and fails
+        where there is none.
+        """
+        if isinstance(self.data, DiskFallbackStore):
+            self.data.restore(key, value, partition)
+        else:
+            self.data[key] = value
+
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Read what is missing of this worker's partitions; its window opens afterwards.
 

@@ -34,6 +34,10 @@ class DiskFallbackStore(rocksdb.Store):
             spare.do_without(error)
         return spare
 
+    def restore(self, key: bytes, value: bytes, partition: int) -> None:
+        """Put an entry of that partition, whatever record is handled."""
+        self._db_for_partition(partition).put(key, value)
+
     def apply_changelog_batch(
         self,
         batch: Iterable[EventT[Any]],

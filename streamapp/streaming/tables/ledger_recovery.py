@@ -21,6 +21,7 @@ class LedgerRecovery:
         table: Knows how far each partition was read.
         changelog: Of the table.
         look_up_committed: Learns what is committed: entries below may be forgotten.
+        on_fatal: Ends the worker. Faust would go on without the entries, and pay for them again.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class LedgerRecovery:
         changelog: ChangelogReader,
         *,
         look_up_committed: Callable[[], Awaitable[None]],
+        on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._ledger = ledger
         self._table = table
         self._changelog = changelog
         self._look_up_committed = look_up_committed
+        self._on_fatal = on_fatal
 
     async def __call__(self, partitions: set[int]) -> None:
         """Read what is missing; returns when nothing is."""
@@ -52,7 +55,11 @@ class LedgerRecovery:
             taken += 1
             self._ledger.absorb(key, value)
 
-        self._table.was_read(await self._changelog.read(starts, take))
+        try:
+            self._table.was_read(await self._changelog.read(starts, take))
+        except Exception as error:
+            self._on_fatal(error)
+            raise
         log.info(
             "ledger.recovered",
             ids=len(self._ledger),
