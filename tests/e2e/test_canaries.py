@@ -95,7 +95,7 @@ WAYS: Mapping[str, list[Any]] = {
         about("generate", prompt=PERSON, variables={"name": PERSON}),
         about("generate", prompt="translate", variables={NAME: PERSON}),
     ],
-    "rejected": [refused(400), refused(404), refused(422)],
+    "rejected": [refused(400), refused(422)],
     "content_filtered": [
         chat(shape="content_filter", text=PERSON),
         chat(status=400, code="content_filter"),

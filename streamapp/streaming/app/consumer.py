@@ -18,6 +18,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP, ConsumerMessage, TopicT
 from mode import Service
 from mode.services import WaitArgT, WaitResults
+from mode.threads import ServiceThread, WorkerThread
 
 from streamapp.streaming.app.fetched_records import FetchedRecords
 from streamapp.streaming.app.group_member import GroupMemberThread
@@ -116,8 +117,22 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         await super().on_partitions_assigned(assigned, generation_id)
 
 
+class _DaemonThread(WorkerThread):
+    """A thread that does not outlive the worker.
+
+    In a rebalance the client waits for an answer of the main loop. Once that has ended, the
+    thread would wait for ever, and Python for the thread.
+    """
+
+    def __init__(self, service: ServiceThread, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
 class _ConsumerThread(GroupMemberThread):
     """Faust's thread of the client: a shorter wait, an isolation level, and a reader of our own."""
+
+    Worker = _DaemonThread
 
     def __post_init__(self) -> None:
         super().__post_init__()
