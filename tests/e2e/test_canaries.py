@@ -28,9 +28,7 @@ WRONG_KEY = "guess-canary-4"
 SECRETS = (API_KEY, WEB_KEY, CACHE_PASSWORD, OTLP_KEY, WRONG_KEY)
 
 #: What a careless provider says of a call.
-ECHO = json.dumps(
-    {"error": {"message": f"Incorrect API key provided: {API_KEY}. You asked: {PERSON}"}}
-)
+ECHO = json.dumps({"error": {"message": f"No such parameter for {API_KEY}. You asked: {PERSON}"}})
 #: A user's processor that quotes its record when it fails.
 PROCESSOR = """
 from streamapp.llm.client import LLMClient
