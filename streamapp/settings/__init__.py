@@ -28,6 +28,7 @@ from streamapp.settings.flows import FlowName
 from streamapp.settings.flows import FlowSettings as FlowSettings
 from streamapp.settings.keys import KeySettings as KeySettings
 from streamapp.settings.keys import with_values
+from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import Names
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
@@ -291,11 +292,13 @@ def load_settings(**overrides: Any) -> Settings:
     if f"{PREFIX}CONFIG" in os.environ and not file.is_file():
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
     environment = {**dotenv_values(ENV_FILE), **os.environ}
-    problems = _NAMES.unknown(environment)
+    places = FilePlaces.of(file)
+    problems = [*_NAMES.unknown(environment), *_NAMES.secrets_in(places)]
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        raise ConfigurationError("\n".join([*problems, *_NAMES.wrong(error)])) from None
+        wrong = _NAMES.wrong(error, file=places, environment=environment)
+        raise ConfigurationError("\n".join([*problems, *wrong])) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
     providers, models, more = implied(

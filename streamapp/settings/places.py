@@ -1,0 +1,93 @@
+"""Places in the configuration file: its name, the line, the table and the key."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_HEADER = re.compile(r"\s*\[(?!\[)(?P<name>.+?)\]\s*(#.*)?$")
+_KEY = re.compile(r"""\s*(?P<name>("[^"]*"|'[^']*'|[A-Za-z0-9_.-]|\s*\.\s*)+?)\s*=""")
+
+
+class FilePlaces:
+    """Says where in a file of settings something stands.
+
+    Args:
+        name: Of the file.
+        text: What is in it; what is no TOML holds nothing.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name = name
+        try:
+            self.data: Mapping[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError:
+            self.data, text = {}, ""
+        #: The first line that names a path, or leads to it.
+        self._lines: dict[tuple[str, ...], int] = {}
+        for number, path in _paths(text):
+            for depth in range(1, len(path) + 1):
+                self._lines.setdefault(path[:depth], number)
+
+    @classmethod
+    def of(cls, file: Path) -> "FilePlaces":
+        """Read ``file``; one that is missing, or cannot be read, holds nothing."""
+        try:
+            return cls(str(file), file.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return cls(str(file), "")
+
+    def place(self, path: Sequence[str]) -> str | None:
+        """Return where ``path`` stands, as ``streamapp.toml:3: [providers.a] timeout_s``.
+
+        A key that is missing stands in its table, whose line is given. None where the file does
+        not hold the table either.
+        """
+        tables: list[str] = []
+        found: Any = self.data
+        for part in path:
+            if not isinstance(found, Mapping):
+                break
+            tables.append(part)
+            found = found.get(part)
+        if not tables or tables[0] not in self.data:
+            return None
+        lines = (self._lines.get(tuple(tables[:n])) for n in range(len(tables), 0, -1))
+        line = next((line for line in lines if line), None)
+        where = f"{self._name}:{line}" if line else self._name
+        *parents, key = tables
+        table = f"[{'.'.join(map(_written, parents))}] " if parents else ""
+        return f"{where}: {table}{_written(key)}"
+
+
+def _paths(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Give line and path of each table and key, from the top."""
+    table: tuple[str, ...] = ()
+    is_within = False  # a text of several lines
+    for number, line in enumerate(text.splitlines(), start=1):
+        if is_within:
+            pass
+        elif header := _HEADER.match(line):
+            table = _parts(header["name"])
+            yield number, table
+        elif key := _KEY.match(line):
+            yield number, (*table, *_parts(key["name"]))
+        is_within ^= (line.count('"""') + line.count("'''")) % 2 == 1
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the parts of a dotted key; none where it is no key, as within a long text."""
+    try:
+        found: Any = tomllib.loads(f"{name} = 0")
+    except tomllib.TOMLDecodeError:
+        return ()
+    parts = []
+    while isinstance(found, dict):
+        [(part, found)] = found.items()
+        parts.append(part)
+    return tuple(parts)
+
+
+def _written(part: str) -> str:
+    return part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'
