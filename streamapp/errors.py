@@ -28,7 +28,7 @@ StreamappError
         │   └── AnswerBroken    it began, and did not end
         ├── ProviderDenied      401, exhausted quota: nothing the record can help
         │   ├── ModelUnavailable    retired, or never there
-        │   └── ProviderForbidden   403 without a reason: of the account, or of this record
+        │   └── ProviderForbidden   403 without a reason, or a quote: it, or this record
         ├── TargetOpen          its breaker is open: no attempt was made
         ├── TargetBusy          it takes no more now, and another may: no attempt was made
         └── ProviderRejected    400, 404, 422
@@ -254,7 +254,7 @@ class ModelUnavailable(ProviderDenied):
 
 
 class ProviderForbidden(ProviderDenied):
-    """403 without a reason that is known: the account may not call, or this record is refused."""
+    """403 without a known reason, or words that may be the record's own: it or the account."""
 
 
 class TargetOpen(ProviderError):

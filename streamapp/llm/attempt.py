@@ -1,7 +1,8 @@
 """One attempt at a provider while it runs: whether it is answered, and how much was written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from typing import Any
 
 from streamapp.records.response import Usage
 
@@ -17,15 +18,17 @@ class Attempt:
         is_answered: Whether a success was promised: from then on it is paid for.
         chars: Of the text that came of a streamed answer.
         usage: What the provider said of its tokens, also in an answer that is of no use.
+        asked: What its request says, for whoever has to know an error's words from those.
         on_sign: Called at each sign of life.
     """
 
-    __slots__ = ("chars", "is_answered", "on_sign", "usage")
+    __slots__ = ("asked", "chars", "is_answered", "on_sign", "usage")
 
     def __init__(self) -> None:
         self.is_answered = False
         self.chars = 0
         self.usage: Usage | None = None
+        self.asked: Sequence[Any] = ()
         self.on_sign: Callable[[], None] = _nothing
 
 
@@ -63,3 +66,9 @@ def counted(usage: Usage) -> Usage:
     if attempt is not None:
         attempt.usage = usage
     return usage
+
+
+def asked() -> Sequence[Any]:
+    """Return what the request of the attempt says; nothing outside one."""
+    attempt = ATTEMPT.get()
+    return () if attempt is None else attempt.asked

@@ -60,6 +60,7 @@ class TimeLimited:
         left_s = call.remaining_s()
         limit_s = min(most_s, left_s)
         attempt = ATTEMPT.get() or Attempt()
+        attempt.asked = (call.messages, call.inputs, call.parameters, call.output_schema)
         token = ATTEMPT.set(attempt)
         try:
             if limit_s <= 0:

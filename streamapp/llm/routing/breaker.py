@@ -21,6 +21,8 @@ from streamapp.llm.provider import Completer
 
 log = structlog.get_logger(__name__)
 
+_FORBIDDEN = 403
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerLimits:
@@ -64,7 +66,7 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._refusals = 0
-        self._forbidden = 0
+        self._forbidden: list[object] = []
         self._forbidden_after = 0
         self._refused_at: float | None = None
         self._opened_at = 0.0
@@ -123,11 +125,12 @@ class Breaker:
             open_s = round(self._clock() - self._opened_at, 2)
             log.warning("llm.breaker_closed", target=self.name, open_s=open_s)
 
-    def failed(self, error: Failure, *, is_probe: bool = False) -> None:
+    def failed(self, error: Failure, *, of: object = None, is_probe: bool = False) -> None:
         """Take note of a failure.
 
         Args:
             error: What the call ended with.
+            of: The record whose call it was.
             is_probe: Whether it was let through although the breaker was open.
         """
         if is_probe and self.is_open:
@@ -136,7 +139,9 @@ class Breaker:
                 return
             self._probe_every_s = min(self._probe_every_s * 2, self._limits.probe_cap_s)
             self._probe_at = self._clock() + self._probe_every_s
-        elif self.is_open or (isinstance(error, ProviderForbidden) and self._may_be_the_records()):
+        elif self.is_open or (
+            isinstance(error, ProviderForbidden) and self._may_be_the_records(error, of)
+        ):
             return
         elif isinstance(error, ProviderDenied):
             self._open(error)
@@ -156,15 +161,18 @@ class Breaker:
         elif not isinstance(error, GarbledAnswer):
             self.succeeded()
 
-    def _may_be_the_records(self) -> bool:
-        """Whether a 403 without a reason may be of one record: the target has answered others.
+    def _may_be_the_records(self, error: ProviderForbidden, of: object) -> bool:
+        """Whether what is refused may be one record: the target has answered others.
 
-        Several in a row without an answer in between are of the account.
+        Several in a row without an answer in between are of the account. Words that a record may
+        have said itself are so only where several records are refused with them.
         """
         if self.answers != self._forbidden_after:
-            self._forbidden, self._forbidden_after = 0, self.answers
-        self._forbidden += 1
-        return self.answers > 0 and self._forbidden < self._limits.failures
+            self._forbidden, self._forbidden_after = [], self.answers
+        is_quote = error.status != _FORBIDDEN
+        if not is_quote or not any(other is of for other in self._forbidden):
+            self._forbidden.append(of)
+        return (is_quote or self.answers > 0) and len(self._forbidden) < self._limits.failures
 
     def _open(self, error: Failure) -> None:
         self.is_open = self.is_shaken = True
@@ -201,7 +209,7 @@ class Guarded:
             raise
         except Failure as failure:
             if has_time:
-                breaker.failed(failure)
+                breaker.failed(failure, of=call.deadline)
             raise
         breaker.answers += 1
         # An answer from before it opened says nothing about now.

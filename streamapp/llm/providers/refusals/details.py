@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from streamapp.llm.providers.refusals.own_words import OwnWords
+
 _DEPTH = 6
 _TEXT_CHARS = 4_000
 _TEXTS = 24
@@ -23,36 +25,58 @@ class Details:
 
     Attributes:
         codes: In lower case; numbers as text.
+        quoted_codes: Those within texts: a proxy quotes its vendor's, or anybody the request's.
         texts: Messages as they are, each cut.
         fields: Names of what the error is about: ``param``, or where a validator found it.
         retry_delay: Google's ``retryDelay``, such as ``34s``.
+        own: The words of the request.
     """
 
     codes: list[str] = field(default_factory=list)
+    quoted_codes: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     fields: list[str] = field(default_factory=list)
     retry_delay: str = ""
+    own: OwnWords = field(default_factory=OwnWords)
 
     @property
     def text(self) -> str:
         """All messages in lower case."""
         return "\n".join(self.texts).lower()
 
+    def has_code(self, code: str) -> bool:
+        """Whether it has ``code``, in its own fields or quoted."""
+        return code in self.codes or code in self.quoted_codes
+
+    def is_own_code(self, code: str) -> bool:
+        """Whether ``code`` is quoted alone, and the request says it too."""
+        return code not in self.codes and self.own.hold(code)
+
+    @property
+    def known_codes(self) -> Iterator[str]:
+        """The codes that are not the request's own words, outermost first."""
+        yield from self.codes
+        yield from (code for code in self.quoted_codes if not self.own.hold(code))
+
     @property
     def status(self) -> int | None:
         """The HTTP status among the codes, or None."""
-        for code in self.codes:
+        for code in self.known_codes:
             if len(code) == 3 and code[0] in "45" and code.isdigit():
                 return int(code)
         return None
 
 
-def details_of(body: bytes | Any) -> Details:
+def details_of(body: bytes | Any, own: OwnWords | None = None) -> Details:
     """Read a body, JSON or not; what is no error has no details.
 
     What a validator quotes of the request (``input``) is left out: it is the caller's text.
+
+    Args:
+        body: Bytes, or parsed JSON.
+        own: The words of the request.
     """
-    found = Details()
+    found = Details(own=own or OwnWords())
     if isinstance(body, bytes):
         body = _parsed(body[:_BODY_BYTES])
     if body == {"detail": "Not Found"}:
@@ -103,7 +127,13 @@ def _read_object(value: Mapping[str, Any], found: Details, depth: int) -> None:
 def _read_quoted(text: str, found: Details, depth: int) -> None:
     """Read the error that a proxy quotes in its own, as JSON within the text."""
     for quoted in _quoted(text):
-        _read(quoted, found, depth - 1)
+        inner = Details(own=found.own)
+        _read(quoted, inner, depth - 1)
+        found.quoted_codes += [*inner.codes, *inner.quoted_codes]
+        found.texts += inner.texts[: _TEXTS - len(found.texts)]
+        found.fields += inner.fields
+        if not found.own.hold(inner.retry_delay):
+            found.retry_delay = found.retry_delay or inner.retry_delay
         return
 
 

@@ -4,6 +4,7 @@ Each pattern has its source and date; a vendor's new words are one more line.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from streamapp.llm.providers.refusals.details import Details
@@ -167,24 +168,31 @@ _QUOTES = re.compile(r"['\" ]")
 def refused_parameters(details: Details) -> list[str]:
     """Return the names of the parameters that an error refuses, as OpenAI writes them.
 
-    Names within ``messages`` are left out: they are the record's. A way of asking for JSON that
+    Names within ``messages`` are left out, and words that the request says too: they are the
+    record's, and what is refused is remembered for all others. A way of asking for JSON that
     is not taken is named ``response_format``, a schema that is not taken ``json_schema``.
     """
-    if any(sign.pattern.search(text) for sign in SCHEMA_SIGNS for text in details.texts):
+    if any(_matches(SCHEMA_SIGNS, details)):
         return ["json_schema"]
-    if any(sign.pattern.search(text) for sign in RESPONSE_FORMAT_SIGNS for text in details.texts):
+    if any(_matches(RESPONSE_FORMAT_SIGNS, details)):
         return ["response_format"]
     found: dict[str, None] = {}
-    for sign in PARAMETER_SIGNS:
-        for text in details.texts:
-            for match in sign.pattern.finditer(text):
-                for name in _QUOTES.sub("", match.group(1)).split(","):
-                    found[_root(name)] = None
+    for match in _matches(PARAMETER_SIGNS, details):
+        for name in _QUOTES.sub("", match.group(1)).split(","):
+            found[_root(name)] = None
     refusing = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
     refusing |= {"extra_forbidden", "unknown_field"}
-    if refusing.intersection(details.codes):
+    if refusing.intersection(details.known_codes):
         found |= dict.fromkeys(_root(name) for name in details.fields)
     return [name for name in found if name not in ("", "messages", "model", "input")]
+
+
+def _matches(signs: Iterable[ParameterSign], details: Details) -> Iterator[re.Match[str]]:
+    for sign in signs:
+        for text in details.texts:
+            for match in sign.pattern.finditer(text):
+                if not details.own.hold(match.group()):
+                    yield match
 
 
 def _root(name: str) -> str:

@@ -18,10 +18,12 @@ from streamapp.errors import (
     ProviderUnavailable,
     RateLimited,
 )
+from streamapp.llm.attempt import asked
 from streamapp.llm.providers.refusals.details import Details, details_of
+from streamapp.llm.providers.refusals.own_words import OwnWords
 from streamapp.llm.providers.refusals.parameters import refused_parameters
 from streamapp.llm.providers.refusals.retry_after import retry_after_s, told_retry_after_s
-from streamapp.llm.providers.refusals.sign import OPERATORS, Meaning, Sign
+from streamapp.llm.providers.refusals.sign import OPERATORS, SHARED, Meaning, Sign
 from streamapp.llm.providers.refusals.signs_of_operators import (
     ADDRESS,
     KEY,
@@ -78,7 +80,7 @@ def error_for(
         provider: The configured provider's name.
         now: Unix seconds.
     """
-    return _error(status, headers, details_of(body), provider, now)
+    return _error(status, headers, details_of(body, OwnWords(asked())), provider, now)
 
 
 def error_within(answer: Any, *, provider: str) -> ProviderError:
@@ -86,32 +88,46 @@ def error_within(answer: Any, *, provider: str) -> ProviderError:
 
     It is the error that it would be by a status of its own; retryable where nothing is known.
     """
-    details = details_of(answer)
-    named = (_NAMED[code] for code in details.codes if code in _NAMED)
+    details = details_of(answer, OwnWords(asked()))
+    named = (_NAMED[code] for code in details.known_codes if code in _NAMED)
     status = details.status or next(named, None)
     if status is None:
-        meaning = meaning_of(400, details)
-        status = 500 if meaning is None else 400
+        meaning, is_doubtful = meaning_of(400, details)
+        status = 500 if meaning is None and not is_doubtful else 400
     return _error(status, {}, details, provider, 0.0)
 
 
-def meaning_of(status: int, details: Details) -> Meaning | None:
-    """Return what an error means by the table of signs; None where no sign fits."""
+def meaning_of(status: int, details: Details) -> tuple[Meaning | None, bool]:
+    """Return what an error means by the table of signs, and whether that is in doubt.
+
+    The meaning is None where no sign fits. It is in doubt where one fits that would punish other
+    records as well, and the request says the same words: then the error may quote them.
+    """
     text = details.text
     head = "\n".join(one[:_HEAD_CHARS] for one in details.texts).lower()
+    is_doubtful = False
     for sign in SIGNS:
-        if status not in sign.statuses or (sign.code and sign.code not in details.codes):
+        if status not in sign.statuses or (sign.code and not details.has_code(sign.code)):
             continue
         words = head if sign.meaning in OPERATORS else text
-        if not sign.phrase or _follows(words, sign.phrase):
-            return sign.meaning
-    return None
+        if sign.phrase and not _follows(words, sign.phrase):
+            continue
+        if sign.meaning not in SHARED or not _may_be_own(sign, details):
+            return sign.meaning, False
+        is_doubtful = True
+    return None, is_doubtful
 
 
 def _follows(text: str, phrase: str) -> bool:
     if "..." not in phrase:
         return phrase in text
     return _compiled(phrase).search(text) is not None
+
+
+def _may_be_own(sign: Sign, details: Details) -> bool:
+    if sign.code and details.is_own_code(sign.code):
+        return True
+    return any(map(details.own.hold, sign.phrase.split("...")))
 
 
 @cache
@@ -122,7 +138,7 @@ def _compiled(phrase: str) -> re.Pattern[str]:
 def _error(
     status: int, headers: Mapping[str, str], details: Details, provider: str, now: float
 ) -> ProviderError:
-    code = next((code for code in details.codes if _shows(code)), "")
+    code = next((code for code in details.known_codes if _shows(code)), "")
     message = f"{provider}: HTTP {status} {code}".rstrip()
     wait_s = retry_after_s(headers, now=now)
     leaf, parameters = _leaf(status, details)
@@ -141,10 +157,14 @@ def _error(
 
 
 def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Iterable[str]]:
-    meaning = meaning_of(status, details)
+    meaning, is_doubtful = meaning_of(status, details)
     if meaning is not None:
         return _LEAVES[meaning], ()
-    if status in (400, 404, 422) and (parameters := refused_parameters(details)):
+    if (
+        status in (400, 404, 422)
+        and not is_doubtful
+        and (parameters := refused_parameters(details))
+    ):
         return ParameterRefused, parameters
     if status == 413:
         return ContextLengthExceeded, ()
@@ -156,6 +176,8 @@ def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Iterable[
         return RateLimited, ()
     if status in (408, 409) or status >= 500:
         return ProviderUnavailable, ()
+    if is_doubtful:
+        return ProviderForbidden, ()
     # A redirect is not followed: the operator has to write the final address.
     return (ProviderRejected if status >= 400 else ProviderDenied), ()
 

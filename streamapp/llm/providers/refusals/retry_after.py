@@ -46,6 +46,8 @@ def told_retry_after_s(details: Details) -> float | None:
         return duration_s(details.retry_delay)
     for match in _TOLD.finditer(details.text):
         duration, seconds = match.groups()
+        if details.own.hold(match.group()):
+            continue  # a record's wish would hold up all others
         if duration:
             return duration_s(duration)
         if seconds:

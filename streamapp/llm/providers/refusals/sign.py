@@ -28,6 +28,9 @@ class Meaning(StrEnum):
 #: Meanings that the operator must act on, whatever the record holds.
 OPERATORS = frozenset({Meaning.QUOTA, Meaning.KEY, Meaning.MODEL, Meaning.ADDRESS})
 
+#: Meanings that punish more records than the refused one.
+SHARED = OPERATORS | {Meaning.BUSY}
+
 #: Where a sign counts that names no statuses of its own.
 CLIENT_ERRORS = frozenset(range(400, 500))
 #: Where a sign counts that servers and proxies also give with an error of their own.

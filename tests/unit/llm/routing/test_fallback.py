@@ -407,17 +407,21 @@ def test_model_slower_than_its_timeout_ends() -> None:
 
 
 class Choosy(FakeProvider):
-    """A provider that refuses some questions with a 403, and all of them once its key is gone."""
+    """A provider that refuses some questions with a 403, and all of them once its key is gone.
 
-    def __init__(self, name: str) -> None:
+    With another status the refusal is one that may quote the record.
+    """
+
+    def __init__(self, name: str, *, status: int = 403) -> None:
         super().__init__(name)
         self.has_key = True
+        self.status = status
 
     async def complete(self, call: Call) -> Completion:
         await asyncio.sleep(0.2)
         if not self.has_key or call.messages[0]["content"] == "refused":
             self.history.append(call)
-            raise ProviderForbidden("one: HTTP 403", provider="one", status=403)
+            raise ProviderForbidden("one: refused", provider="one", status=self.status)
         return await super().complete(call)
 
 
@@ -475,11 +479,44 @@ def test_record_that_is_refused_by_itself_is_filtered() -> None:
     assert took_s <= 1.1 * without_s
 
 
-def test_key_that_is_gone_is_no_policy() -> None:
+def test_record_that_an_error_quotes_is_rejected_by_itself() -> None:
+    """A 400 in words that the record holds too opens nothing, and ends that record."""
+
+    async def main() -> tuple[list[Any], list[str]]:
+        routed = choosy_routes(Choosy("one", status=400))
+        texts = ["refused", *["fine"] * 40, "refused", *["fine"] * 40]
+        ends, _ = await timed(routed, texts, at_once=4)
+        return ends, list(routed.impaired())
+
+    ends, impaired = run_virtually(main())
+
+    assert impaired == []
+    assert [type(end) for end in ends].count(ProviderRejected) == 2
+    assert [type(end) for end in ends].count(Completion) == 80
+
+
+def test_record_that_an_error_quotes_opens_nothing_alone() -> None:
+    """Before anybody was answered, one record's own words are no evidence either."""
+
+    async def main() -> tuple[list[Any], list[str], int]:
+        provider = Choosy("one", status=400)
+        routed = choosy_routes(provider)
+        ends, _ = await timed(routed, ["refused"], at_once=1)
+        return ends, list(routed.impaired()), len(provider.history)
+
+    ends, impaired, asked = run_virtually(main())
+
+    assert impaired == []
+    assert [type(end) for end in ends] == [ProviderRejected]
+    assert asked == 5
+
+
+@pytest.mark.parametrize("status", [403, 400], ids=["forbidden", "quoted"])
+def test_key_that_is_gone_is_no_policy(status: int) -> None:
     """Where nobody is answered any more, records are held, and none is given up."""
 
     async def main() -> tuple[list[Any], list[str], int]:
-        provider = Choosy("one")
+        provider = Choosy("one", status=status)
         routed = choosy_routes(provider)
         await timed(routed, ["fine"] * 10, at_once=2)
         provider.has_key = False
