@@ -21,7 +21,8 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.files import PromptFile, load_files
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.settings import Settings, load_settings
+from streamapp.settings import Settings
+from streamapp.settings.loading import load_settings
 from streamapp.streaming.app.faust_metrics import watch_faust
 from streamapp.streaming.app.health import AppHealth
 from streamapp.streaming.app.lifecycle import StreamApp

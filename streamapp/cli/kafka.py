@@ -10,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownError
 
 from streamapp.errors import StreamappError
-from streamapp.settings import Settings, load_settings
+from streamapp.settings import Settings
+from streamapp.settings.loading import load_settings
 from streamapp.streaming.broker.diagnosis import refusal
 from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.broker.topics import partition_counts

@@ -1,15 +1,12 @@
-"""Settings: environment over file over defaults; the one place that reads the environment."""
+"""The settings, their defaults, and the order of their sources: environment, file, defaults."""
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from dotenv import dotenv_values
 from pydantic import (
     Field,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
@@ -20,16 +17,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from streamapp.errors import ConfigurationError
 from streamapp.settings.checks import LOOPBACK as LOOPBACK
 from streamapp.settings.checks import is_broker, keys_of
 from streamapp.settings.checks import refuse_public as refuse_public
 from streamapp.settings.flows import FlowName
 from streamapp.settings.flows import FlowSettings as FlowSettings
 from streamapp.settings.keys import KeySettings as KeySettings
-from streamapp.settings.keys import with_values
-from streamapp.settings.places import FilePlaces
-from streamapp.settings.problems import Names
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from streamapp.settings.tables import PREFIX as PREFIX
@@ -38,7 +31,6 @@ from streamapp.settings.tables import ModelSettings as ModelSettings
 from streamapp.settings.tables import ProviderKind as ProviderKind
 from streamapp.settings.tables import ProviderModelSettings as ProviderModelSettings
 from streamapp.settings.tables import ProviderSettings as ProviderSettings
-from streamapp.settings.tables import implied
 
 ENV_FILE = ".env"
 
@@ -277,59 +269,3 @@ class Settings(BaseSettings):
     def topic(self, name: str) -> str:
         """Return the full name of one of our topics, e.g. ``requests`` -> ``llm.requests``."""
         return f"{self.topic_prefix}.{name}"
-
-
-def load_settings(**overrides: Any) -> Settings:
-    """Read the settings, the providers' keys included.
-
-    Args:
-        overrides: Values that win over every source, by field name.
-
-    Raises:
-        ConfigurationError: Values are wrong; a line for each that names it and what to change.
-    """
-    file = Path(os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml"))
-    if f"{PREFIX}CONFIG" in os.environ and not file.is_file():
-        raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
-    environment = {**dotenv_values(ENV_FILE), **os.environ}
-    places = FilePlaces.of(file)
-    problems = [*_NAMES.unknown(environment), *_NAMES.secrets_in(places)]
-    try:
-        settings = Settings(**overrides)
-    except ValidationError as error:
-        wrong = _NAMES.wrong(error, file=places, environment=environment)
-        raise ConfigurationError("\n".join([*problems, *wrong])) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
-    providers, models, more = implied(
-        settings.providers, settings.models, model=settings.model, environment=environment
-    )
-    keys, wrong = with_values(
-        settings.keys, environment, models=models, api_keys=settings.api_tokens
-    )
-    more += wrong
-    if problems or more:
-        raise ConfigurationError("\n".join([*problems, *more]))
-    providers = {
-        name: provider.model_copy(
-            update={
-                "timeout_s": provider.timeout_s or settings.timeout_s,
-                "stream_idle_s": provider.stream_idle_s or settings.stream_idle_s,
-            }
-        )
-        for name, provider in providers.items()
-    }
-    return settings.model_copy(update={"providers": providers, "models": models, "keys": keys})
-
-
-_NAMES = Names(
-    PREFIX,
-    Settings.model_fields,
-    sections={
-        "providers": ProviderSettings,
-        "models": ModelSettings,
-        "budgets": BudgetSettings,
-        "keys": KeySettings,
-        "flows": FlowSettings,
-    },
-)

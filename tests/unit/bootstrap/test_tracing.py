@@ -21,7 +21,8 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.settings import Settings, load_settings
+from streamapp.settings import Settings
+from streamapp.settings.loading import load_settings
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger

@@ -12,7 +12,7 @@ from streamapp.cli import main
 from streamapp.cli.dry_run import DryRun, Explanation
 from streamapp.cli.lines import Line
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.settings import load_settings
+from streamapp.settings.loading import load_settings
 from tests.support.process import free_port
 
 NOBODY = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1", "STREAMAPP_WEB_PORT": str(free_port())}

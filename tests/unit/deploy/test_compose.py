@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from streamapp.settings import load_settings
+from streamapp.settings.loading import load_settings
 from tests.support.compose import FILE, ROOT, config
 
 SECRETS = {"STREAMAPP_API_KEYS": "CANARY-key", "GRAFANA_PASSWORD": "CANARY-password"}

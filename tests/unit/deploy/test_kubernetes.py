@@ -9,7 +9,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from streamapp.settings import Settings, load_settings
+from streamapp.settings import Settings
+from streamapp.settings.loading import load_settings
 from streamapp.streaming.app.lifecycle import STOP_MARGIN_S
 from tests.support.queries import alert_rules
 

@@ -10,7 +10,7 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.settings import load_settings
+from streamapp.settings.loading import load_settings
 from tests.fakes import FakeClock, FakeProvider
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.settings import load_settings
+from streamapp.settings.loading import load_settings
 
 PAGE = Path(__file__).parents[3] / "docs" / "adding-a-record-type.md"
 

@@ -14,7 +14,7 @@ from streamapp.llm.steps import StoredStep
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
-from streamapp.settings import load_settings
+from streamapp.settings.loading import load_settings
 from tests.docs.pages import DOCS, blocks
 from tests.fakes import FakeProvider
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings import load_settings
+from streamapp.settings.loading import load_settings
 
 
 def _wrong(**flow: Any) -> str:

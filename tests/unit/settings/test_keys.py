@@ -7,8 +7,9 @@ from click.testing import CliRunner
 
 from streamapp.cli import main
 from streamapp.errors import ConfigurationError
-from streamapp.settings import Settings, load_settings
+from streamapp.settings import Settings
 from streamapp.settings.keys import digest_of
+from streamapp.settings.loading import load_settings
 
 
 def loaded(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str, **values: str) -> Settings:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings import load_settings
+from streamapp.settings.loading import load_settings
 
 CANARY = "canary-7f3a"
 PROVIDER = '[providers.a]\nkind = "offline"\n'

@@ -6,7 +6,7 @@ import pytest
 
 from streamapp.bootstrap import create_app
 from streamapp.errors import ConfigurationError
-from streamapp.settings import load_settings
+from streamapp.settings.loading import load_settings
 
 CANARY = "canary-7f3a"
 SASL = {"STREAMAPP_KAFKA_SASL_USERNAME": "u", "STREAMAPP_KAFKA_SASL_PASSWORD": CANARY}

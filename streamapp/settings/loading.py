@@ -1,0 +1,79 @@
+"""Loading of the settings: every source read, every wrong value named in one error."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings import ENV_FILE, Settings
+from streamapp.settings.flows import FlowSettings
+from streamapp.settings.keys import KeySettings, with_values
+from streamapp.settings.places import FilePlaces
+from streamapp.settings.problems import Names
+from streamapp.settings.tables import (
+    PREFIX,
+    BudgetSettings,
+    ModelSettings,
+    ProviderSettings,
+    implied,
+)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings, the providers' keys included.
+
+    Args:
+        overrides: Values that win over every source, by field name.
+
+    Raises:
+        ConfigurationError: Values are wrong; a line for each that names it and what to change.
+    """
+    file = Path(os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml"))
+    if f"{PREFIX}CONFIG" in os.environ and not file.is_file():
+        raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
+    environment = {**dotenv_values(ENV_FILE), **os.environ}
+    places = FilePlaces.of(file)
+    problems = [*_NAMES.unknown(environment), *_NAMES.secrets_in(places)]
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        wrong = _NAMES.wrong(error, file=places, environment=environment)
+        raise ConfigurationError("\n".join([*problems, *wrong])) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
+    providers, models, more = implied(
+        settings.providers, settings.models, model=settings.model, environment=environment
+    )
+    keys, wrong = with_values(
+        settings.keys, environment, models=models, api_keys=settings.api_tokens
+    )
+    more += wrong
+    if problems or more:
+        raise ConfigurationError("\n".join([*problems, *more]))
+    providers = {
+        name: provider.model_copy(
+            update={
+                "timeout_s": provider.timeout_s or settings.timeout_s,
+                "stream_idle_s": provider.stream_idle_s or settings.stream_idle_s,
+            }
+        )
+        for name, provider in providers.items()
+    }
+    return settings.model_copy(update={"providers": providers, "models": models, "keys": keys})
+
+
+_NAMES = Names(
+    PREFIX,
+    Settings.model_fields,
+    sections={
+        "providers": ProviderSettings,
+        "models": ModelSettings,
+        "budgets": BudgetSettings,
+        "keys": KeySettings,
+        "flows": FlowSettings,
+    },
+)
