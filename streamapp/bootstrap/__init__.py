@@ -83,6 +83,7 @@ def create_app(
         window=window,
         ledger=flows.requests.ledger,
         watchdog=_watchdog(settings),
+        on_log_change=metrics.log_changed,
         http_calls=http_calls.drain,
         inputs=flows.inputs,
         from_latest=flows.from_latest,
@@ -114,6 +115,7 @@ def create_app(
     parts = (routes, costs, prompts, flows)
     health = AppHealth(
         app,
+        refused=flows.refused,
         impaired=lambda: [*(name for part in parts for name in part.impaired()), *app.unreadable()],
     )
     serve(

@@ -11,6 +11,9 @@ from streamapp.streaming.window.membership import Membership
 from streamapp.web.middleware import Middleware
 from streamapp.web.server import Web, web_options
 
+#: Longest time until the client looks at its topics again, milliseconds.
+METADATA_MAX_AGE_MS = 15_000
+
 
 def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> StreamApp:
     """Return the app, without anything in it; ``middlewares`` see every request first."""
@@ -50,6 +53,8 @@ def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> 
         broker_max_poll_interval=1_000_000.0,
         # What the client still sends after the session would be a stranger's.
         producer_request_timeout=write_limit_s(settings),
+        # How late it is seen that a topic has more partitions, or was made anew; Faust says 5 min.
+        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         # Per partition, several times over: what is fetched ahead stands in memory more than once.
         # A larger record is fetched all the same.
         consumer_max_fetch_size=262_144,

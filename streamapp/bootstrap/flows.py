@@ -68,6 +68,11 @@ class Flows:
         all = (self.requests, *self._answers.values())
         return [name for answers in all for name in answers.impaired()]
 
+    def refused(self) -> list[str]:
+        """Return what to change where a topic takes no record of ours."""
+        all = (self.requests, *self._answers.values())
+        return [what for answers in all for what in answers.emitter.refused.values()]
+
     async def prepare(self) -> None:
         """Create what is missing beside the inputs; raises as `ensure_flow_topics`."""
         if self.own:

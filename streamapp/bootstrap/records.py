@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from faust.transport.drivers.aiokafka import Producer
 from faust.types import TP
 
 from streamapp.bootstrap.faust_app import membership
@@ -21,6 +22,7 @@ from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
+from streamapp.streaming.delivery.own_batch import send_in_own_batch
 from streamapp.streaming.flows.handlers import RecordHandlers
 from streamapp.streaming.flows.outlet import Outlet
 from streamapp.streaming.record_handler import RecordHandler
@@ -54,7 +56,10 @@ class Answers:
     def __init__(
         self, app: StreamApp, settings: Settings, input: str, *, flow: str = REQUESTS
     ) -> None:
-        self.emitter = Emitter(app.produce)
+        self.emitter = Emitter(
+            app.produce,
+            send_alone=lambda *record: send_in_own_batch(cast(Producer, app.producer), *record),
+        )
         # The changelog topic exists before Faust looks for it: see streaming/broker/topics.py.
         self.table = AnswersTable(
             app,
@@ -118,6 +123,7 @@ def build_window(
             chunks=chunks,
             outlet=outlet,
             outcomes=outcomes.of(outlet.name),
+            accepting=answers.emitter.accepting,
             now=time.time,
             refusal=app.blocking.refusal,
         )

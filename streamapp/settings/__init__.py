@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -134,12 +135,24 @@ class Settings(BaseSettings):
     """How brokers are spoken to."""
     kafka_isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"
     """Which records of transactional producers are read: those of finished transactions, or all."""
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = (
+        "PLAIN"
+    )
     """How the worker proves who it is."""
     kafka_sasl_username: str = ""
     """User of SASL."""
     kafka_sasl_password: SecretStr = SecretStr("")
     """Password of SASL."""
+    kafka_oauth_token_url: str = ""
+    """Endpoint that gives tokens for `OAUTHBEARER` by client credentials."""
+    kafka_oauth_client_id: str = ""
+    """Client id for that endpoint."""
+    kafka_oauth_client_secret: SecretStr = SecretStr("")
+    """Client secret for that endpoint."""
+    kafka_oauth_scope: str = ""
+    """Scope that is asked for, where the endpoint wants one."""
+    kafka_oauth_provider: str = ""
+    """`module:callable` that returns a token and when it expires, in place of the endpoint."""
     kafka_ca_file: Path | None = None
     """PEM file of the brokers' authority, where the system does not know it."""
     kafka_cert_file: Path | None = None
@@ -199,6 +212,16 @@ class Settings(BaseSettings):
     def _both_or_none(cls, value: Path | None, info: ValidationInfo) -> Path | None:
         if "web_cert_file" in info.data and (value is None) != (info.data["web_cert_file"] is None):
             raise ValueError(f"{PREFIX}WEB_CERT_FILE and {PREFIX}WEB_KEY_FILE: set both or none")
+        return value
+
+    @field_validator("kafka_oauth_token_url")
+    @classmethod
+    def _secret_over_tls(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (
+            parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+        ):
+            raise ValueError("must be https://HOST/PATH: the client secret is sent there")
         return value
 
     @field_validator("kafka_allow_plaintext_sasl")

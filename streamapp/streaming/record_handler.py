@@ -5,7 +5,7 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Protocol
@@ -63,6 +63,7 @@ class RecordHandler:
     Args:
         chunks: For records that are streamed.
         outlet: Of the flow whose records these are: what they are read as, where answers go.
+        accepting: Waits while a topic refuses what would be written: nothing is paid meanwhile.
         now: Wall clock, seconds since the epoch.
         refusal: Returns why a record is not run at all; None where it is.
     """
@@ -76,6 +77,7 @@ class RecordHandler:
         chunks: ChunkStreams,
         outlet: Outlet,
         outcomes: Outcomes,
+        accepting: Callable[[], Awaitable[None]],
         now: Callable[[], float],
         refusal: Callable[[Message], Failure | None] = lambda message: None,
     ) -> None:
@@ -85,6 +87,7 @@ class RecordHandler:
         self._chunks = chunks
         self._outlet = outlet
         self._outcomes = outcomes
+        self._accepting = accepting
         self._now = now
         self._refusal = refusal
         self._busy: dict[str, asyncio.Future[None] | None] = {}
@@ -136,6 +139,9 @@ class RecordHandler:
         known = self._ledger.lookup(id)
         if known is not None and known.step is not None:
             known = None  # a step of a record whose id is the first part of this one
+        if known is not None and known.digest != fingerprint and request.id is None:
+            # An id made of the place: the topic holds another record there than it did.
+            known = None
         if known is not None and known.answer is not None:
             if known.digest == fingerprint:
                 await self._emit_again(message, lease, known.answer, id=id, type=request.type)
@@ -150,6 +156,7 @@ class RecordHandler:
             await self._emit_dead_letter(message, lease, known.dead_letter or {})
             self._outcomes.replayed(type=request.type)
             return
+        await self._accepting()
         stream = self._chunks.open(message, id, lease) if request.stream else None
         steps = LedgerSteps(
             self._ledger,
@@ -184,11 +191,17 @@ class RecordHandler:
             fingerprint=answered.fingerprint,
             generation=lease.generation,
         )
-        await self._ledger.write(id, entry, lease)
-        steps.forget()
-        if stream is not None:
-            await stream.end(response.output)
-        await self._emit(records, lease)
+        try:
+            await self._ledger.write(id, entry, lease)
+            steps.forget()
+            if stream is not None:
+                await stream.end(response.output)
+            await self._emit(records, lease)
+        except TooLarge as failure:  # for the topic, whose limit is below ours
+            await self._dead_letter(
+                message, lease, failure, stage="emit", id=id, type=request.type, remember=True
+            )
+            return
         self._outcomes.answered(response)
         self._log.debug(
             "record.answered",
@@ -204,11 +217,10 @@ class RecordHandler:
         self, message: Message, lease: Lease, answer: bytes, *, id: str, type: str
     ) -> None:
         try:
-            records = self._outlet.records(message, answer)
-        except Failure as failure:  # the flow was changed meanwhile
+            await self._emit(self._outlet.records(message, answer), lease)
+        except Failure as failure:  # the flow was changed meanwhile, or the topic takes less
             await self._dead_letter(message, lease, failure, stage="emit", id=id, type=type)
             return
-        await self._emit(records, lease)
         self._outcomes.replayed(type=type)
 
     async def _emit(self, records: Sequence[OutgoingRecord], lease: Lease) -> None:
@@ -275,13 +287,29 @@ class RecordHandler:
         key, value, fitted = fitted_dead_letter(
             message.key, message.value, own=own_headers(message.headers), headers=headers
         )
+        try:
+            await self._emit_letter(message, lease, key, value, fitted)
+        except TooLarge:
+            # The topic takes less than we do: the place of the original is what must be told.
+            omitted = {"streamapp.headers": "omitted", "streamapp.value": "omitted"}
+            fitted = [(name, text.encode()) for name, text in {**headers, **omitted}.items()]
+            await self._emit_letter(message, lease, key, b"" if key is None else None, fitted)
+
+    async def _emit_letter(
+        self,
+        message: Message,
+        lease: Lease,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+    ) -> None:
         await self._emitter.emit(
             self._outlet.dead_letters,
             lease,
             key=key,
             value=value,
             partition=self._outlet.dead_letter_partition(message.tp.partition),
-            headers=fitted,
+            headers=headers,
         )
 
 

@@ -91,6 +91,7 @@ def known_secrets(settings: Settings) -> tuple[str, ...]:
     cache_url = settings.cache_url.get_secret_value()
     named = [one for key in settings.keys.values() for one in key.key_values]
     values = [*settings.api_tokens, settings.kafka_sasl_password.get_secret_value(), cache_url]
+    values.append(settings.kafka_oauth_client_secret.get_secret_value())
     values.append(cache_url.partition("://")[2].rpartition("@")[0].partition(":")[2])
     values += [p.api_key.get_secret_value() for p in settings.providers.values() if p.api_key]
     values += [value.get_secret_value() for value in named]

@@ -60,6 +60,9 @@ class Metrics:
         )
         self._retries = self._counter("retries", "Further attempts.", "provider", "reason")
         self._dead_letters = self._counter("dead_letters", "Dead letters.", "kind", "flow")
+        self._log_changes = self._counter(
+            "log_changes", "Partitions begun anew, since their log changed.", "reason"
+        )
         self._steps = self._counter("steps", "Finished steps of records.", "kind", "outcome")
         self._steps_diverged = Counter(
             "streamapp_steps_diverged",
@@ -112,6 +115,10 @@ class Metrics:
         """A gap in a partition's offsets was seen."""
         self._since["offset_gaps"] += 1
         self._gaps.inc()
+
+    def log_changed(self, reason: str) -> None:
+        """A partition's log does not hold what was committed: it is begun anew."""
+        self._log_changes[(reason,)].inc()
 
     def take(self) -> dict[str, Any]:
         """Return the counts since the last call, for the log."""

@@ -111,6 +111,12 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         begin, end = self.fetched.tail.get(tp, (0, 0))
         return end if begin <= offset < end else None
 
+    async def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
+        """Fetch a partition from ``offset`` on; what lies from ``behind`` to there is gone."""
+        thread = cast(_ConsumerThread, self._thread)
+        await thread.call_thread(thread.go_on_at, tp, offset, behind)
+        self._read_offset[tp] = offset or None
+
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget what is known of other partitions' logs."""
         self.fetched.forget_others(assigned)
@@ -143,6 +149,8 @@ class _ConsumerThread(GroupMemberThread):
         # Read when it starts; Faust has no setting for either.
         client._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         client._isolation_level = cast(Any, self.app).settings.kafka_isolation
+        # A position that the broker does not have is told, and not replaced in silence.
+        client._auto_offset_reset = "none"
         return client
 
     async def _fetch_records(
@@ -165,6 +173,10 @@ class _ConsumerThread(GroupMemberThread):
                 timeout_s=min(timeout or 0.0, FETCH_MAX_WAIT_MS / 1000),
                 limit=max_records,
             )
+
+    async def go_on_at(self, tp: TP, offset: int, behind: int | None) -> None:
+        """Do so in the client's own thread."""
+        self.fetched.go_on_at(self._ensure_consumer(), tp, offset, behind)
 
     def highwater(self, tp: TP) -> int:
         """Return the partition's end for this reader: an open transaction lies behind it."""

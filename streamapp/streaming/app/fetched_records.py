@@ -14,6 +14,7 @@ All of it runs in the client's thread; other threads only read ``unreadable`` an
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult
-from aiokafka.errors import KafkaError
+from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, OffsetResetStrategy
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.types import TP
 
 log = structlog.get_logger(__name__)
@@ -66,12 +67,16 @@ class FetchedRecords:
         unreadable: Partitions that stand still, by what cannot be read of them.
         tail: Of each partition the hole at the end of what was handed out: first offset without
             a record, and the offset from which on the client reads next.
+        out_of_range: Partitions whose position the broker does not have, by that; they stand
+            still until `go_on_at`.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.unreadable: dict[TP, Unreadable] = {}
         self.tail: dict[TP, tuple[int, int]] = {}
+        self.out_of_range: dict[TP, int] = {}
+        self._gone_from: dict[TP, int] = {}
 
     async def take(
         self,
@@ -126,10 +131,32 @@ class FetchedRecords:
                     taken[tp] = records
                     left = None if left is None else left - len(records)
             elif type(result) is FetchError:
-                self._hold(fetcher, tp, _position(fetcher, tp), result._error)
+                self._take_error(fetcher, tp, result._error)
             elif result.until <= self._clock():
                 _let_go(fetcher, tp)
         return taken
+
+    def _take_error(self, fetcher: Fetcher, tp: TP, error: Exception) -> None:
+        """Hold the partition; where only its position is wrong, until somebody says a better one.
+
+        Kafka's clients take the log's start then, and nobody learns that records are gone.
+        """
+        if isinstance(error, NoOffsetForPartitionError):
+            _state(fetcher, tp).await_reset(OffsetResetStrategy.EARLIEST)
+            _let_go(fetcher, tp)
+        elif isinstance(error, OffsetOutOfRangeError):
+            self.out_of_range[tp] = _position(fetcher, tp)
+            fetcher._records[tp] = _Held(math.inf)
+        else:
+            self._hold(fetcher, tp, _position(fetcher, tp), error)
+
+    def go_on_at(self, client: AIOKafkaConsumer, tp: TP, offset: int, behind: int | None) -> None:
+        """Fetch from ``offset`` on; what lies from ``behind`` to there is gone."""
+        self.out_of_range.pop(tp, None)
+        self.tail.pop(tp, None)
+        if behind is not None:
+            self._gone_from[tp] = behind
+        client.seek(tp, offset)
 
     def _take_of(
         self, fetcher: Fetcher, tp: TP, result: FetchResult, limit: int | None
@@ -138,7 +165,7 @@ class FetchedRecords:
             _let_go(fetcher, tp)
             return []
         batches = result._partition_records
-        start = batches.next_fetch_offset
+        start = self._gone_from.pop(tp, batches.next_fetch_offset)
         records: list[Any] = []
         error: Exception | None = None
         try:
@@ -189,9 +216,15 @@ class FetchedRecords:
 
     def forget_others(self, assigned: set[TP]) -> None:
         """Forget what was noted of partitions that are not assigned any more."""
-        for tp in {*self.unreadable, *self.tail} - assigned:
-            self.unreadable.pop(tp, None)
-            self.tail.pop(tp, None)
+        noted: tuple[dict[TP, Any], ...] = (
+            self.unreadable,
+            self.tail,
+            self.out_of_range,
+            self._gone_from,
+        )
+        for one in noted:
+            for tp in one.keys() - assigned:
+                del one[tp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +244,12 @@ def _let_go(fetcher: Fetcher, tp: TP) -> None:
     fetcher._notify(fetcher._wait_consume_future)
 
 
+def _state(fetcher: Fetcher, tp: TP) -> Any:
+    return fetcher._subscriptions.subscription.assignment.state_value(tp)
+
+
 def _position(fetcher: Fetcher, tp: TP) -> int:
-    state = fetcher._subscriptions.subscription.assignment.state_value(tp)
+    state = _state(fetcher, tp)
     return state.position if state.has_valid_position else -1
 
 

@@ -30,10 +30,18 @@ class AppHealth:
 
     Args:
         impaired: What is impaired without making the worker unready.
+        refused: What to change where a topic takes no record of ours.
     """
 
-    def __init__(self, app: StreamApp, *, impaired: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(
+        self,
+        app: StreamApp,
+        *,
+        impaired: Callable[[], Sequence[str]] = tuple,
+        refused: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._app = app
+        self._refused = refused
         self._impaired = impaired
 
     def liveness(self) -> Mapping[str, Check]:
@@ -47,6 +55,7 @@ class AppHealth:
         # Not by the generation: the first one of a group can be 0.
         is_assigned = app.rebalancing_count > 0 and not app.rebalancing
         member = app.membership
+        refused = self._refused()
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
         return {
             "assigned": Check(is_assigned, "" if is_assigned else "waiting for the group"),
@@ -60,6 +69,7 @@ class AppHealth:
             "committing": Check(
                 commit_age_s < COMMIT_AGE_S, f"oldest uncommitted {commit_age_s:.1f} s"
             ),
+            "delivering": Check(not refused, "; ".join(refused)),
             "loop": self._loop(),
             "draining": Check(not app.is_draining, "stopping" if app.is_draining else ""),
         }

@@ -23,6 +23,7 @@ from streamapp.streaming.app.blocking import BlockingWatch
 from streamapp.streaming.app.commit_age import CommitAge
 from streamapp.streaming.app.consumer import Consumer
 from streamapp.streaming.app.fetched_records import unreadable_lines
+from streamapp.streaming.app.log_changes import LogChanges
 from streamapp.streaming.app.partition_flow import PartitionFlow
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.broker.acls import require_rights
@@ -30,6 +31,7 @@ from streamapp.streaming.broker.topics import ensure_topics, topic_specs
 from streamapp.streaming.broker.wait import wait_for_broker
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.window.membership import Membership
+from streamapp.streaming.window.partition_state import Progress
 from streamapp.streaming.window.window import Window
 
 log = structlog.get_logger(__name__)
@@ -69,6 +71,7 @@ class StreamApp(faust.App):
         from_latest: Sequence[str] = (),
         preparing: Sequence[Callable[[], Awaitable[None]]] = (),
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
+        on_log_change: Callable[[str], None] = lambda reason: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Hand over what the hooks drive.
@@ -84,6 +87,7 @@ class StreamApp(faust.App):
             preparing: Called at the start, in order, when the topics exist and before the group
                 is joined; again from the first one where no broker answers.
             closing: Called after the drain, in order; closes providers.
+            on_log_change: Called with the reason where a partition is begun anew.
             clock: Monotonic seconds.
         """
         self.settings = settings
@@ -99,6 +103,9 @@ class StreamApp(faust.App):
         self._inputs = frozenset((self._requests_topic, *inputs))
         self.from_latest = frozenset(from_latest)
         self.flow = PartitionFlow(window, lambda: self._kafka, clock)
+        self._log_changes = LogChanges(
+            self._inputs, begin_anew=self._begin_anew, on_change=on_log_change
+        )
         self._commit_age = CommitAge(clock)
         self._draining: asyncio.Future[bool] | None = None
         self.on_partitions_revoked.connect(self._close_window)
@@ -276,6 +283,7 @@ class StreamApp(faust.App):
                 self._commit_age.look(self.window.partitions, self.committed)
                 if self.window.is_open and not self.rebalancing:
                     await self.flow.look(is_moving=not self.window.is_full)
+                    self._log_changes.look(self._kafka, self._kafka.fetched.out_of_range)
                 else:
                     self.flow.clear()
             except (KafkaError, ConsumerNotStarted) as error:
@@ -292,6 +300,16 @@ class StreamApp(faust.App):
     def oldest_uncommitted_s(self) -> float:
         """Seconds since the oldest record was taken that is not finished, or not committed."""
         return max(self.window.oldest_age_s, self.commit_age_s)
+
+    async def _begin_anew(self, tp: TP, offset: int) -> None:
+        """Take a partition from ``offset`` on, whatever was committed of it."""
+        await self._drain(self.settings.revoke_drain_s)
+        generation = self.consumer_generation_id
+        await self._kafka.commit_progress({tp: Progress(offset)})
+        await self.consumer.perform_seek()
+        await self._kafka.go_on_at(tp, offset)
+        if generation == self.consumer_generation_id and not self.rebalancing:
+            self._open_window()
 
     # -- end
 

@@ -4,7 +4,8 @@ The broker says so when the position is fetched (`OffsetOutOfRange`). The client
 the log's start without a word, and the window would drop what comes from there as redelivered.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Protocol
 
 import structlog
@@ -20,7 +21,7 @@ class Logs(Protocol):
         """Return the first offset that each log still holds."""
         ...
 
-    def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
+    async def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
         """Fetch from ``offset`` on; what lies from ``behind`` to there is gone."""
         ...
 
@@ -29,21 +30,28 @@ class LogChanges:
     """Goes on where a log changed, and says what that means.
 
     Args:
-        requests: Name of the topic whose records are answered.
+        inputs: Names of the topics whose records are answered.
         begin_anew: Has the window take a partition from an offset on, whatever was committed.
         on_change: Called with the reason, for metrics.
     """
 
     def __init__(
         self,
-        requests: str,
+        inputs: Collection[str],
         *,
         begin_anew: Callable[[TP, int], Awaitable[None]],
         on_change: Callable[[str], None],
     ) -> None:
-        self._requests = requests
+        self._inputs = inputs
         self._begin_anew = begin_anew
         self._on_change = on_change
+        self._following: asyncio.Future[None] | None = None
+
+    def look(self, logs: Logs, positions: Mapping[TP, int]) -> None:
+        """Follow what changed by a task of its own: the window is drained meanwhile."""
+        if positions and (self._following is None or self._following.done()):
+            self._following = asyncio.ensure_future(self.follow(logs, dict(positions)))
+            self._following.add_done_callback(_tell_failure)
 
     async def follow(self, logs: Logs, positions: Mapping[TP, int]) -> None:
         """Go on at the logs' starts.
@@ -58,9 +66,9 @@ class LogChanges:
         begins = await logs.earliest_offsets(*positions)
         for tp, position in positions.items():
             begin = begins[tp]
-            if tp.topic != self._requests:
+            if tp.topic not in self._inputs:
                 log.warning("log.begun_anew", topic=tp.topic, partition=tp.partition, offset=begin)
-                logs.go_on_at(tp, begin)
+                await logs.go_on_at(tp, begin)
             elif position < begin:
                 self._on_change("start_passed")
                 log.critical(
@@ -73,7 +81,7 @@ class LogChanges:
                     hint="the topic's retention deleted records before they were answered:"
                     " raise retention.ms",
                 )
-                logs.go_on_at(tp, begin, behind=position)
+                await logs.go_on_at(tp, begin, behind=position)
             else:
                 self._on_change("shorter")
                 log.critical(
@@ -86,3 +94,9 @@ class LogChanges:
                     " all that it holds is answered",
                 )
                 await self._begin_anew(tp, begin)
+
+
+def _tell_failure(following: "asyncio.Future[None]") -> None:
+    """Log why it failed: the next look tries again."""
+    if not following.cancelled() and (error := following.exception()):
+        log.warning("log.not_followed", error=type(error).__name__)

@@ -6,10 +6,11 @@ What a wrong one of them does is told in ``refusal``.
 import ssl
 from typing import Any
 
-from faust.auth import SASLCredentials, SSLCredentials
+from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
+from streamapp.streaming.broker.oauth import tokens
 
 
 def kafka_client_options(settings: Settings) -> dict[str, Any]:
@@ -24,7 +25,12 @@ def kafka_client_options(settings: Settings) -> dict[str, Any]:
         "security_protocol": settings.kafka_security_protocol,
         "ssl_context": _ssl_context(settings),
     }
-    if _uses_sasl(settings):
+    if _uses_tokens(settings):
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_oauth_token_provider": tokens(settings),
+        }
+    elif _uses_sasl(settings):
         options |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,
             "sasl_plain_username": settings.kafka_sasl_username,
@@ -47,7 +53,9 @@ def log_reader_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def broker_credentials(settings: Settings) -> SASLCredentials | SSLCredentials | None:
+def broker_credentials(
+    settings: Settings,
+) -> OAuthCredentials | SASLCredentials | SSLCredentials | None:
     """Return Faust's ``broker_credentials`` for the same settings; None for plain connections.
 
     Raises:
@@ -55,6 +63,8 @@ def broker_credentials(settings: Settings) -> SASLCredentials | SSLCredentials |
     """
     _check(settings)
     context = _ssl_context(settings)
+    if _uses_tokens(settings):
+        return OAuthCredentials(oauth_cb=tokens(settings), ssl_context=context)
     if _uses_sasl(settings):
         return SASLCredentials(
             username=settings.kafka_sasl_username,
@@ -69,7 +79,8 @@ def _check(settings: Settings) -> None:
     """Refuse what would be ignored: who sets a password or an authority means to use it."""
     protocol = f"{PREFIX}KAFKA_SECURITY_PROTOCOL"
     password = settings.kafka_sasl_password.get_secret_value()
-    if _uses_sasl(settings):
+    _check_tokens(settings)
+    if _uses_sasl(settings) and not _uses_tokens(settings):
         if not (settings.kafka_sasl_username and password):
             raise ConfigurationError(
                 f"{protocol}={settings.kafka_security_protocol}: set"
@@ -88,6 +99,20 @@ def _check(settings: Settings) -> None:
             )
     if settings.kafka_key_file and not settings.kafka_cert_file:
         raise ConfigurationError(f"{PREFIX}KAFKA_KEY_FILE: set {PREFIX}KAFKA_CERT_FILE as well")
+
+
+def _check_tokens(settings: Settings) -> None:
+    for name in ("token_url", "client_id", "client_secret", "scope", "provider"):
+        if getattr(settings, f"kafka_oauth_{name}") and not _uses_tokens(settings):
+            raise ConfigurationError(
+                f"{PREFIX}KAFKA_OAUTH_{name.upper()} is set and would not be used: set"
+                f" {PREFIX}KAFKA_SECURITY_PROTOCOL=SASL_SSL and"
+                f" {PREFIX}KAFKA_SASL_MECHANISM=OAUTHBEARER"
+            )
+
+
+def _uses_tokens(settings: Settings) -> bool:
+    return _uses_sasl(settings) and settings.kafka_sasl_mechanism == "OAUTHBEARER"
 
 
 def _uses_tls(settings: Settings) -> bool:

@@ -1,37 +1,50 @@
 """The emitter: writes to a topic and returns after the broker's delivery report."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import structlog
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
+    PolicyViolationError,
     ProducerClosed,
+    RecordListTooLargeError,
     RecordTooLargeError,
     TopicAuthorizationFailedError,
+    UnknownError,
 )
 from faust.exceptions import ProducerSendError
 from faust.types import RecordMetadata, TopicT
 
-from streamapp.errors import DeliveryFailed, LeaseLost
+from streamapp.errors import DeliveryFailed, LeaseLost, TooLarge
 from streamapp.records.dead_letter import Headers
 from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
 
-#: Errors that no waiting cures; everything else is an outage, and the record waits it out.
-REFUSALS = (
-    ClusterAuthorizationFailedError,
-    InvalidTopicError,
-    MessageSizeTooLargeError,
-    ProducerClosed,
-    RecordTooLargeError,
-    TopicAuthorizationFailedError,
-)
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeError)
+
+#: Refusals that last until somebody changes the cluster or this machine, and what to change.
+#: Everything else is an outage, and the record waits it out.
+REFUSALS: Mapping[type[KafkaError], str] = {
+    ClusterAuthorizationFailedError: "grant the right IdempotentWrite or Write on the cluster",
+    InvalidTimestampError: "the broker does not accept this machine's time: set its clock right,"
+    " or raise the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms",
+    InvalidTopicError: "the broker does not accept the topic's name",
+    PolicyViolationError: "the cluster's policy forbids it",
+    TopicAuthorizationFailedError: "grant the right Write on the topic",
+    # The client does not know the broker's code for a record that is not valid there.
+    UnknownError: "the broker takes no such record: is the topic compacted? A record without a"
+    " key needs cleanup.policy=delete",
+}
+
+#: Longest wait before a refused record is tried again, seconds.
+REFUSED_S = 10.0
 
 #: How often a record that waits to be sent looks whether this worker is a member, seconds.
 MEMBERSHIP_POLL_S = 0.1
@@ -80,14 +93,32 @@ class Emitter:
 
     Args:
         send: Of the running producer.
+        send_alone: The same in a batch of its own.
         sleep: Waits between attempts, seconds.
     """
 
     def __init__(
-        self, send: Send, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        send: Send,
+        *,
+        send_alone: Send | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._send = send
+        self._send_alone = send_alone or send
         self._sleep = sleep
+        self._refused: dict[str, str] = {}
+        self._accepted = asyncio.Event()
+        self._accepted.set()
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Topics that take no record of ours now, by what to change."""
+        return self._refused
+
+    async def accepting(self) -> None:
+        """Wait until no topic refuses records: nothing is to be paid that cannot be delivered."""
+        await self._accepted.wait()
 
     async def emit(
         self,
@@ -103,30 +134,59 @@ class Emitter:
 
         A record that timed out may have been written all the same: it can then stand twice.
         While it is not known whether this worker is still a member of its group, nothing is sent:
-        the record waits until that is known.
+        the record waits until that is known. One that is refused for a reason that somebody has
+        to cure waits for that, as does every `accepting`.
 
         Raises:
             LeaseLost: The lease ended before the record was delivered.
-            DeliveryFailed: The broker refused the record for good.
+            TooLarge: The topic takes no record of that size.
+            DeliveryFailed: The producer was closed.
         """
-        wait_s, name = 0.1, topic.get_topic_name()
+        wait_s, name, send = 0.1, topic.get_topic_name(), self._send
         while True:
             while not lease.is_valid:
                 if lease.is_ended:
                     raise LeaseLost(name)
                 await self._sleep(MEMBERSHIP_POLL_S)
+            longest_s = 2.0
             try:
-                delivery = await self._send(name, key, value, partition, None, headers)
-                return await delivery
+                delivery = await send(name, key, value, partition, None, headers)
+                place = await delivery
             except (KafkaError, ProducerSendError) as error:
                 cause = error.__cause__ if isinstance(error, ProducerSendError) else error
-                if isinstance(cause, REFUSALS):
+                if isinstance(cause, TOO_LARGE) and send is not self._send_alone:
+                    send = self._send_alone  # its batch was too large, not it
+                    continue
+                if isinstance(cause, TOO_LARGE):
+                    raise TooLarge(
+                        f"topic {name} takes no record of this size: raise its max.message.bytes"
+                    ) from error
+                if isinstance(cause, ProducerClosed):
                     raise DeliveryFailed(f"{name}: {type(cause).__name__}") from error
+                if hint := REFUSALS.get(type(cause)) if cause else None:
+                    self._refuse(name, type(cause).__name__, hint)
+                    longest_s = REFUSED_S
                 log.warning(
                     "emitter.retry_scheduled",
                     topic=name,
                     error=type(cause).__name__,
                     wait_s=wait_s,
                 )
+            else:
+                if self._refused:
+                    self._accept(name)
+                return place
             await self._sleep(wait_s)
-            wait_s = min(wait_s * 2, 2.0)
+            wait_s = min(wait_s * 2, longest_s)
+
+    def _refuse(self, topic: str, error: str, hint: str) -> None:
+        if topic not in self._refused:
+            log.critical("emitter.refused", topic=topic, error=error, hint=hint)
+        self._refused[topic] = f"topic {topic}: {error}: {hint}"
+        self._accepted.clear()
+
+    def _accept(self, topic: str) -> None:
+        if self._refused.pop(topic, None) is not None:
+            log.info("emitter.accepted_again", topic=topic)
+        if not self._refused:
+            self._accepted.set()

@@ -131,6 +131,7 @@ class Worker:
                     router, responses=topics["responses"], dead_letters=topics["requests-dlt"]
                 ),
                 outcomes=Outcomes(),
+                accepting=Emitter(send).accepting,
                 now=clock,
             )
         )

@@ -30,6 +30,7 @@ LIBRARIES = ("faust", "mode", "aiokafka", "aiohttp")
 PRIVATE = {
     "_add_gap": ("faust.transport.consumer:Consumer", "called"),
     "_assignment": ("aiokafka.consumer.fetcher:FetchResult", "set"),
+    "_auto_offset_reset": ("aiokafka:AIOKafkaConsumer", "set"),
     "_build_offsets": ("faust.tables.recovery:Recovery", "called"),
     "_changelog_topic_name": ("faust.tables.base:Collection", "called"),
     "_closed": ("aiokafka.consumer.fetcher:Fetcher", "set"),
@@ -49,6 +50,7 @@ PRIVATE = {
     "_dbs": ("faust.stores.rocksdb:Store", "set"),
     "_enabled_blueprints": ("faust.web.base:Web", "called"),
     "_ensure_consumer": ("faust.transport.drivers.aiokafka:AIOKafkaConsumerThread", "method"),
+    "_ensure_producer": ("faust.transport.drivers.aiokafka:Producer", "method"),
     "_error": ("aiokafka.consumer.fetcher:FetchError", "set"),
     "_fetch_max_wait_ms": ("aiokafka:AIOKafkaConsumer", "set"),
     "_fetch_records": ("faust.transport.drivers.aiokafka:AIOKafkaConsumerThread", "called"),
@@ -66,7 +68,9 @@ PRIVATE = {
     "_on_partitions_revoked": ("faust.app.base:App", "called"),
     "_on_rebalance_when_stopped": ("faust.app.base:App", "called"),
     "_open_for_partition": ("faust.stores.rocksdb:Store", "called"),
+    "_partition": ("aiokafka:AIOKafkaProducer", "method"),
     "_partition_records": ("aiokafka.consumer.fetcher:FetchResult", "set"),
+    "_read_offset": ("faust.transport.consumer:Consumer", "set"),
     "_records": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_recovery": ("faust.tables.manager:TableManager", "set"),
     "_redirect_stdouts": ("mode.worker:Worker", "method"),
@@ -85,6 +89,7 @@ PRIVATE = {
     "_to_message": ("faust.transport.drivers.aiokafka:Consumer", "called"),
     "_versions": ("aiokafka.conn:AIOKafkaConnection", "set"),
     "_wait_consume_future": ("aiokafka.consumer.fetcher:Fetcher", "set"),
+    "_wait_on_metadata": ("aiokafka.client:AIOKafkaClient", "method"),
 }
 #: Without an underscore, and in no documentation either.
 UNPROMISED = {

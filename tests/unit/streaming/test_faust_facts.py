@@ -124,3 +124,12 @@ def test_the_client_knows_the_next_offset_of_what_it_hands_out() -> None:
 
     assert source.count("self.next_fetch_offset = next_batch.next_offset") == 3
     assert "self.next_fetch_offset = record.offset + 1" in source
+
+
+def test_a_client_without_a_reset_policy_tells_a_position_out_of_range() -> None:
+    """With Faust's policy it goes on at the log's start, and nobody learns of it."""
+    source = inspect.getsource(Fetcher._proc_fetch_request)
+
+    assert "tp_state.await_reset(self._default_reset_strategy)" in source
+    assert "Errors.OffsetOutOfRangeError({tp: fetch_offset})" in source
+    assert "auto_offset_reset=self._auto_offset_reset" in inspect.getsource(AIOKafkaConsumer.start)

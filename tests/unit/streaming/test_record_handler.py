@@ -141,6 +141,7 @@ class Fixture:
                 dead_letters=dead_letters,
             ),
             outcomes=self.outcomes,
+            accepting=self.emitter.accepting,
             now=clock,
         )
 

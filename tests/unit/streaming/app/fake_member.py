@@ -9,6 +9,7 @@ from faust.types import TP
 
 from streamapp.errors import LeaseLost
 from streamapp.settings import Settings
+from streamapp.streaming.app.fetched_records import FetchedRecords
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.window.lease import Lease
@@ -29,6 +30,7 @@ class FakeConsumer:
         self.assigned: set[TP] = set()
         self.highwaters: dict[TP, int] = {}
         self.holes: dict[tuple[TP, int], int] = {}
+        self.fetched = FetchedRecords()
         self.calls: list[tuple[Any, ...]] = []
         self.errors: list[Exception] = []
         self.during_seek: Callable[[], None] = lambda: None

@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult
-from aiokafka.errors import CorruptRecordException, TopicAuthorizationFailedError
+from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, OffsetResetStrategy
+from aiokafka.errors import (
+    CorruptRecordException,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 from faust.types import TP
 
 from streamapp.streaming.app.fetched_records import HOLD_S, FetchedRecords
@@ -80,6 +85,10 @@ class Client:
         for waiter in list(self._fetcher._fetch_waiters):
             waiter.set_result(None)
 
+    def seek(self, tp: TP, offset: int) -> None:
+        self.states[tp].position = offset
+        self._fetcher._records.pop(tp, None)
+
     def failed(self, tp: TP, error: Exception) -> None:
         self._fetcher._records[tp] = FetchError(error=error, backoff=0)
 
@@ -89,9 +98,13 @@ class State:
         self.position = 0
         self.paused = False
         self.has_valid_position = True
+        self.reset = ""
 
     def consumed_to(self, offset: int) -> None:
         self.position = offset
+
+    def await_reset(self, strategy: int) -> None:
+        self.reset = OffsetResetStrategy.to_str(strategy)
 
 
 class Clock:
@@ -215,3 +228,31 @@ async def test_limit_leaves_the_rest_for_the_next_turn() -> None:
     assert await take(fetched, client, limit=2) == {T0: [0, 1]}
     assert client.held == {T0}
     assert await take(fetched, client, limit=2) == {T0: [2]}
+
+
+async def test_position_that_the_broker_does_not_have_waits_for_a_better_one() -> None:
+    """Nobody goes on in silence where the log was cut or made anew."""
+    fetched, client = FetchedRecords(), Client()
+    client.states[T0].position = 30
+    client.failed(T0, OffsetOutOfRangeError({T0: 30}))
+    await take(fetched, client)
+
+    assert fetched.out_of_range == {T0: 30}
+    assert client.held == {T0}
+    fetched.go_on_at(client, T0, 40, 30)
+    client.fetched(T0, 40, 41, start=40, end=42)
+    taken = await fetched.take(client, None, timeout_s=0, limit=None)
+
+    assert [getattr(record, "follows", None) for record in taken[T0]] == [30, None]
+    assert not fetched.out_of_range
+
+
+async def test_partition_without_a_commit_is_read_from_its_start() -> None:
+    """That is no change of a log."""
+    fetched, client = FetchedRecords(), Client()
+    client.failed(T0, NoOffsetForPartitionError(T0))
+    await take(fetched, client)
+
+    assert client.states[T0].reset == "earliest"
+    assert client.held == set()
+    assert not fetched.out_of_range

@@ -15,7 +15,7 @@ class FakeLogs:
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return {tp: self.starts[tp] for tp in partitions}
 
-    def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
+    async def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
         self.gone_on.append((tp, offset, behind))
 
 
@@ -23,7 +23,7 @@ class Anew:
     def __init__(self) -> None:
         self.begun: list[tuple[TP, int]] = []
         self.reasons: list[str] = []
-        self.changes = LogChanges(T0.topic, begin_anew=self._begin, on_change=self.reasons.append)
+        self.changes = LogChanges({T0.topic}, begin_anew=self._begin, on_change=self.reasons.append)
 
     async def _begin(self, tp: TP, offset: int) -> None:
         self.begun.append((tp, offset))

@@ -3,12 +3,19 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaTimeoutError, MessageSizeTooLargeError, NotEnoughReplicasError
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NotEnoughReplicasError,
+    ProducerClosed,
+    UnknownError,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 from faust.exceptions import ProducerSendError
 
-from streamapp.errors import DeliveryFailed, LeaseLost
-from streamapp.streaming.delivery.emitter import Emitter
+from streamapp.errors import DeliveryFailed, LeaseLost, TooLarge
+from streamapp.streaming.delivery.emitter import REFUSALS, Emitter
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 
@@ -81,14 +88,65 @@ async def test_outage_is_waited_out() -> None:
 
 
 @pytest.mark.parametrize("where", ["send", "delivery"])
-async def test_refusal_is_final(where: str) -> None:
-    """What no waiting cures ends in an error, so that the process stops and nothing is acked."""
+async def test_record_too_large_for_its_topic_is_a_dead_letter(where: str) -> None:
+    """No waiting makes a record smaller; the failure names the setting of the topic."""
     topic, waits = FakeTopic((where, MessageSizeTooLargeError())), Waits()
 
-    with pytest.raises(DeliveryFailed, match="MessageSizeTooLargeError"):
+    with pytest.raises(TooLarge, match=r"llm\.responses .* max\.message\.bytes"):
         await emit(topic, Lease(1), waits)
 
     assert waits.waited == []
+
+
+async def test_record_in_too_large_a_batch_is_sent_alone() -> None:
+    """A neighbour in a batch does not make a small record a dead letter."""
+    together, alone = FakeTopic(("delivery", MessageSizeTooLargeError())), FakeTopic()
+    emitter = Emitter(together.send, send_alone=alone.send)
+
+    await emitter.emit(together, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+
+    assert (len(together.delivered), len(alone.delivered)) == (0, 1)
+
+
+async def test_closed_producer_is_final() -> None:
+    """A process that ends delivers nothing more: nothing is acked."""
+    topic, waits = FakeTopic(("send", ProducerClosed())), Waits()
+
+    with pytest.raises(DeliveryFailed, match="ProducerClosed"):
+        await emit(topic, Lease(1), waits)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_refusal_is_waited_for_and_told(refusal: type[KafkaError]) -> None:
+    """What somebody has to cure is named with the cure until the record is delivered."""
+    topic, told = FakeTopic(("delivery", refusal())), []
+
+    async def look(wait_s: float) -> None:
+        told.append(dict(emitter.refused))
+
+    emitter = Emitter(topic.send, sleep=look)
+    await emitter.emit(topic, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+
+    assert refusal.__name__ in told[0]["llm.responses"]
+    assert REFUSALS[refusal] in told[0]["llm.responses"]
+    assert not emitter.refused
+
+
+async def test_nothing_is_begun_while_a_topic_refuses() -> None:
+    """`accepting` waits from the refusal to the delivery."""
+    topic = FakeTopic(("delivery", UnknownError()))
+    waiting: list[asyncio.Task[None]] = []
+
+    async def look(wait_s: float) -> None:
+        waiting.append(asyncio.create_task(emitter.accepting()))
+        await asyncio.sleep(0)
+        assert not waiting[0].done()
+
+    emitter = Emitter(topic.send, sleep=look)
+    await emitter.emit(topic, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+
+    async with asyncio.timeout(1):
+        await waiting[0]
 
 
 async def test_lost_lease_writes_nothing() -> None:

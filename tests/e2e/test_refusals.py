@@ -1,0 +1,77 @@
+"""Topics that take no record of ours: what is too large, and what somebody has to cure."""
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from tests.e2e.stage import Record, Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
+from tests.support.worker import WorkerProcess
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(150)]
+
+
+async def test_answer_too_large_for_its_topic_is_a_dead_letter(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A topic with a limit below ours costs a dead letter, no worker and no neighbour."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        for name in ("responses", "requests-dlt"):
+            await _configure(stage, name, "max.message.bytes", "2000")
+        worker = await stage.ready_worker()
+        large = ask("large", script={"size": 5_000}, partition=0)
+
+        await stage.produce([large, ask("small", partition=0)])
+        report = await stage.settle(2)
+
+        assert worker.alive
+        assert report.calls == 2
+        assert worker.log.read_text().count("kind=too_large") == 1
+
+
+async def test_compacted_answers_hold_what_has_no_key(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """The worker says why it is not ready, pays nothing more, and goes on once that is cured."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await _configure(stage, "responses", "cleanup.policy", "compact")
+        await stage.produce([_without_key("first")])
+        await until(lambda: worker.has_logged("emitter.refused"), 30, state=worker.tail)
+
+        await stage.produce([_without_key(f"more-{n}") for n in range(20)])
+        await worker.wait_unready(30)
+        assert "cleanup.policy=delete" in await _readyz(worker)
+        assert [call.id for call in stage.calls()] == ["first"]
+
+        await _configure(stage, "responses", "cleanup.policy", "delete")
+        report = await stage.settle(21, 60)
+        await worker.wait_ready(30)
+        assert not report.missing, report
+        assert report.calls == 21
+
+
+def _without_key(id_: str) -> Record:
+    return Record(ask(id_).value, None, 0)
+
+
+async def _configure(stage: Stage, topic: str, name: str, value: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
+    await admin.start()
+    try:
+        resource = ConfigResource(
+            ConfigResourceType.TOPIC, f"{stage.prefix}.{topic}", configs={name: value}
+        )
+        await admin.alter_configs([resource])
+    finally:
+        await admin.close()
+
+
+async def _readyz(worker: WorkerProcess) -> str:
+    url = f"http://127.0.0.1:{worker.port}/readyz"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        return await response.text()
