@@ -6,55 +6,32 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
-from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
+from streamapp.errors import Failure, InvalidRecord, TooLarge
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.codec import recover_id
-from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.records.request import Request
-from streamapp.records.response import Response
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.broker.topics import RECORD_LIMIT
+from streamapp.streaming.dead_letters.writer import DeadLetterWriter, Outcomes
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import RecordEmitter
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry, digest
-from streamapp.streaming.delivery.record_size import fitted_dead_letter, is_oversize
+from streamapp.streaming.delivery.record_size import is_oversize
 from streamapp.streaming.delivery.step_store import LedgerSteps
 from streamapp.streaming.flows.outlet import OutgoingRecord, Outlet
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Event, Message
-from streamapp.telemetry.frames import frames
 from streamapp.telemetry.subject import SUBJECT, Subject
 
 log = structlog.get_logger(__name__)
 
 ID_REUSED = "id: was answered before for a record with other content; use a new id"
-
-
-class Outcomes(Protocol):
-    """Hears how records ended; the door of metrics."""
-
-    def answered(self, response: Response) -> None:
-        """A response was delivered."""
-        ...
-
-    def skipped(self) -> None:
-        """A flow had nothing to ask for a record."""
-        ...
-
-    def replayed(self, *, type: str) -> None:
-        """A stored outcome was delivered again."""
-        ...
-
-    def dead_lettered(self, dead_letter: DeadLetter, *, type: str | None) -> None:
-        """A dead letter was delivered."""
-        ...
 
 
 class RecordHandler:
@@ -88,8 +65,10 @@ class RecordHandler:
         self._outlet = outlet
         self._outcomes = outcomes
         self._accepting = accepting
-        self._now = now
         self._refusal = refusal
+        self._dead_letters = DeadLetterWriter(
+            ledger=ledger, emitter=emitter, outlet=outlet, outcomes=outcomes, now=now
+        )
         self._busy: dict[str, asyncio.Future[None] | None] = {}
 
     async def __call__(self, event: Event, lease: Lease) -> None:
@@ -111,7 +90,7 @@ class RecordHandler:
                 id = recover_id(message.value) or id
             SUBJECT.set(Subject(id, message))
             stage = "decode" if refused is None else "process"
-            await self._dead_letter(message, lease, failure, stage=stage, id=id, type=None)
+            await self._dead_letters.write(message, lease, failure, stage=stage, id=id, type=None)
             return
         if request is None:
             self._outcomes.skipped()
@@ -147,13 +126,13 @@ class RecordHandler:
                 await self._emit_again(message, lease, known.answer, id=id, type=request.type)
             else:
                 failure = InvalidRecord(ID_REUSED)
-                await self._dead_letter(
+                await self._dead_letters.write(
                     message, lease, failure, stage="decode", id=id, type=request.type
                 )
             return
         tp = message.tp
         if known is not None and known.is_of(tp.partition, message.offset):
-            await self._emit_dead_letter(message, lease, known.dead_letter or {})
+            await self._dead_letters.emit(message, lease, known.dead_letter or {})
             self._outcomes.replayed(type=request.type)
             return
         await self._accepting()
@@ -177,7 +156,7 @@ class RecordHandler:
         except Failure as failure:
             if stream is not None:
                 await stream.fail(failure)
-            await self._dead_letter(
+            await self._dead_letters.write(
                 message, lease, failure, stage="process", id=id, type=request.type, remember=True
             )
             steps.forget()
@@ -198,7 +177,7 @@ class RecordHandler:
                 await stream.end(response.output)
             await self._emit(records, lease)
         except TooLarge as failure:  # for the topic, whose limit is below ours
-            await self._dead_letter(
+            await self._dead_letters.write(
                 message, lease, failure, stage="emit", id=id, type=request.type, remember=True
             )
             return
@@ -219,7 +198,7 @@ class RecordHandler:
         try:
             await self._emit(self._outlet.records(message, answer), lease)
         except Failure as failure:  # the flow was changed meanwhile, or the topic takes less
-            await self._dead_letter(message, lease, failure, stage="emit", id=id, type=type)
+            await self._dead_letters.write(message, lease, failure, stage="emit", id=id, type=type)
             return
         self._outcomes.replayed(type=type)
 
@@ -233,90 +212,6 @@ class RecordHandler:
                 partition=record.partition,
                 headers=record.headers,
             )
-
-    async def _dead_letter(
-        self,
-        message: Message,
-        lease: Lease,
-        failure: Failure,
-        *,
-        stage: str,
-        id: str,
-        type: str | None,
-        remember: bool = False,
-    ) -> None:
-        tp = message.tp
-        dead_letter = DeadLetter.of(
-            failure,
-            stage=stage,
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=message.offset,
-            request_id=id,
-            now=datetime.fromtimestamp(self._now(), UTC),
-            headers=message.headers,
-        )
-        headers = dead_letter.headers()
-        if remember:
-            entry = LedgerEntry(
-                digest=digest(message.value),
-                partition=tp.partition,
-                offset=message.offset,
-                expires_at=self._ledger.expires_at(),
-                dead_letter=headers,
-                generation=lease.generation,
-            )
-            await self._ledger.write(id, entry, lease)
-        await self._emit_dead_letter(message, lease, headers)
-        self._outcomes.dead_lettered(dead_letter, type=type)
-        log.error(
-            "record.dead_lettered",
-            kind=dead_letter.kind.value,
-            stage=stage,
-            error=dead_letter.exception,
-            reason=dead_letter.message,
-            topic=tp.topic,
-            partition=tp.partition,
-            offset=message.offset,
-            **_origin(failure),
-        )
-
-    async def _emit_dead_letter(
-        self, message: Message, lease: Lease, headers: dict[str, str]
-    ) -> None:
-        key, value, fitted = fitted_dead_letter(
-            message.key, message.value, own=own_headers(message.headers), headers=headers
-        )
-        try:
-            await self._emit_letter(message, lease, key, value, fitted)
-        except TooLarge:
-            # The topic takes less than we do: the place of the original is what must be told.
-            omitted = {"streamapp.headers": "omitted", "streamapp.value": "omitted"}
-            fitted = [(name, text.encode()) for name, text in {**headers, **omitted}.items()]
-            await self._emit_letter(message, lease, key, b"" if key is None else None, fitted)
-
-    async def _emit_letter(
-        self,
-        message: Message,
-        lease: Lease,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
-    ) -> None:
-        await self._emitter.emit(
-            self._outlet.dead_letters,
-            lease,
-            key=key,
-            value=value,
-            partition=self._outlet.dead_letter_partition(message.tp.partition),
-            headers=headers,
-        )
-
-
-def _origin(failure: Failure) -> dict[str, str]:
-    """Return where a bug is; a traceback would end in the error's text."""
-    cause = failure.__cause__
-    return {"origin": frames(cause)} if isinstance(failure, InternalError) and cause else {}
 
 
 def _check_size(key: bytes | None, size: int) -> None:
