@@ -26,6 +26,7 @@ from streamapp.streaming.delivery.record_size import is_oversize
 from streamapp.streaming.delivery.step_store import LedgerSteps
 from streamapp.streaming.flows.outlet import OutgoingRecord, Outlet
 from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.storing import STORING, Storing
 from streamapp.streaming.window.taken_record import Event, Message
 from streamapp.telemetry.subject import SUBJECT, Subject
 
@@ -137,6 +138,8 @@ class RecordHandler:
             return
         await self._accepting()
         stream = self._chunks.open(message, id, lease) if request.stream else None
+        storing = Storing()
+        STORING.set(storing)
         steps = LedgerSteps(
             self._ledger,
             lease,
@@ -144,6 +147,7 @@ class RecordHandler:
             digest=fingerprint,
             partition=tp.partition,
             offset=message.offset,
+            storing=storing,
         )
         try:
             answered = await self._router.answer(
@@ -154,11 +158,18 @@ class RecordHandler:
             _check_size(message.key, len(answer))
             records = self._outlet.records(message, answer)
         except Failure as failure:
-            if stream is not None:
-                await stream.fail(failure)
-            await self._dead_letters.write(
-                message, lease, failure, stage="process", id=id, type=request.type, remember=True
-            )
+            with storing:
+                if stream is not None:
+                    await stream.fail(failure)
+                await self._dead_letters.write(
+                    message,
+                    lease,
+                    failure,
+                    stage="process",
+                    id=id,
+                    type=request.type,
+                    remember=True,
+                )
             steps.forget()
             return
         entry = LedgerEntry(
@@ -170,17 +181,18 @@ class RecordHandler:
             fingerprint=answered.fingerprint,
             generation=lease.generation,
         )
-        try:
-            await self._ledger.write(id, entry, lease)
-            steps.forget()
-            if stream is not None:
-                await stream.end(response.output)
-            await self._emit(records, lease)
-        except TooLarge as failure:  # for the topic, whose limit is below ours
-            await self._dead_letters.write(
-                message, lease, failure, stage="emit", id=id, type=request.type, remember=True
-            )
-            return
+        with storing:
+            try:
+                await self._ledger.write(id, entry, lease)
+                steps.forget()
+                if stream is not None:
+                    await stream.end(response.output)
+                await self._emit(records, lease)
+            except TooLarge as failure:  # for the topic, whose limit is below ours
+                await self._dead_letters.write(
+                    message, lease, failure, stage="emit", id=id, type=request.type, remember=True
+                )
+                return
         self._outcomes.answered(response)
         self._log.debug(
             "record.answered",

@@ -6,6 +6,7 @@ from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry
 from streamapp.streaming.delivery.record_size import is_oversize
 from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.storing import Storing
 
 
 class LedgerSteps:
@@ -18,6 +19,7 @@ class LedgerSteps:
         digest: Hash of its bytes: another record with the id has steps of its own.
         partition: Where it stands.
         offset: Likewise.
+        storing: Told of each write.
     """
 
     def __init__(
@@ -29,7 +31,9 @@ class LedgerSteps:
         digest: str,
         partition: int,
         offset: int,
+        storing: Storing,
     ) -> None:
+        self._storing = storing
         self._ledger = ledger
         self._lease = lease
         self._id = id
@@ -64,7 +68,8 @@ class LedgerSteps:
             step=value,
             generation=self._lease.generation,
         )
-        await self._ledger.write(key, entry, self._lease)
+        with self._storing:
+            await self._ledger.write(key, entry, self._lease)
         self._kept = max(self._kept, number)
 
     def forget(self) -> None:

@@ -4,12 +4,19 @@ import asyncio
 from collections.abc import Callable
 from contextvars import Context
 
+from streamapp.streaming.window.storing import is_storing
 from streamapp.streaming.window.taken_record import TakenRecord
 
 #: How long a drain lets records wait for a limit, a budget or a provider that is down. Those
 #: that a limit lets through meanwhile need not be given back behind others that were answered.
 #: At most half of the drain.
 TURN_S = 5.0
+#: How long a drain that is over lets records end which were answered and are being written: what
+#: is cut off there was paid for, and would be again; seconds.
+STORE_S = 2.0
+#: Longest wait for cancelled records to end, seconds: a processor that does not let itself be
+#: cancelled must not hold up the group. It writes nothing any more, for its lease has ended.
+CANCEL_S = 3.0
 _POLL_INTERVAL_S = 0.25
 
 
@@ -37,25 +44,39 @@ class Drain:
         *,
         is_lost: Callable[[], bool],
         only_waits: Callable[[Context], bool],
-    ) -> list[asyncio.Task[None]]:
+    ) -> tuple[list[asyncio.Task[None]], list[asyncio.Task[None]]]:
         """Wait until no task is left, the time is over or the right to write is lost.
 
         Args:
-            tasks: What runs; who finishes leaves it. What only waits is cancelled and taken out.
+            tasks: What runs; who finishes leaves it. What is cancelled is taken out.
             is_lost: Whether nothing that finishes could be written any more.
             only_waits: Whether what runs in a context can be given back at no cost.
 
         Returns:
-            The tasks that were cancelled since they only waited.
+            The tasks that were cancelled since they only waited, and those that were since their
+            calls would not end in time.
         """
         loop = asyncio.get_running_loop()
         gone: list[asyncio.Task[None]] = []
+        cut: list[asyncio.Task[None]] = []
         while tasks and not is_lost() and (left_s := self._ends_at - loop.time()) > 0:
             await asyncio.wait(list(tasks), timeout=min(left_s, _POLL_INTERVAL_S))
             if loop.time() >= self._turns_end_at:
-                waiting = [task for task, record in tasks.items() if only_waits(record.context)]
-                for task in waiting:
-                    del tasks[task]
-                    task.cancel()
-                gone += waiting
-        return gone
+                gone += _cancel(tasks, lambda record: only_waits(record.context))
+        stored_at = loop.time() + STORE_S
+        while tasks and not is_lost() and loop.time() < stored_at:
+            cut += _cancel(tasks, lambda record: not is_storing(record.context))
+            if tasks:
+                await asyncio.wait(list(tasks), timeout=_POLL_INTERVAL_S)
+        return gone, cut
+
+
+def _cancel(
+    tasks: dict[asyncio.Task[None], TakenRecord], applies: Callable[[TakenRecord], bool]
+) -> list[asyncio.Task[None]]:
+    """Cancel what applies, take it out and return it."""
+    chosen = [task for task, record in tasks.items() if not task.done() and applies(record)]
+    for task in chosen:
+        del tasks[task]
+        task.cancel()
+    return chosen

@@ -16,7 +16,8 @@ by ``tests/unit/streaming/window/test_window.py``:
 5. A record is finished when ``run`` returns, which is only after the delivery report.
 6. An exception of ``run`` is reported to ``on_fatal``; that record is never finished.
 7. ``close`` drains for a bounded time what runs; it gives back what waits, after a moment also
-   what was begun and only waits to be let through, and cancels the rest.
+   what was begun and only waits to be let through, cancels the rest, and last of all what is
+   being written.
 8. Contiguity: a partition's records are taken at exactly the next expected offset. A lower one
    is a redelivery and dropped; a higher one is a gap and sought back, until the log itself
    says that it holds nothing there.
@@ -38,15 +39,11 @@ from typing import Any
 from faust.types import TP
 
 from streamapp.errors import LeaseLost
-from streamapp.streaming.window.drain import Drain
+from streamapp.streaming.window.drain import CANCEL_S, Drain
 from streamapp.streaming.window.gaps import Gaps
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
-from streamapp.streaming.window.partition_state import (
-    PartitionState,
-    Progress,
-    SpanBounds,
-)
+from streamapp.streaming.window.partition_state import PartitionState, Progress, SpanBounds
 from streamapp.streaming.window.schedule import Ordering, Schedule, order_of
 from streamapp.streaming.window.taken_record import Event, Message, TakenRecord
 
@@ -54,10 +51,6 @@ from streamapp.streaming.window.taken_record import Event, Message, TakenRecord
 #: that finishes costs as much as to take one. It looks so often, too, lest a long queue behind
 #: one slow key keep the other keys' records out; seconds.
 FULL_POLL_S = 0.05
-
-#: Longest wait for cancelled records to end, seconds: a processor that does not let itself be
-#: cancelled must not hold up the group. It writes nothing any more, for its lease has ended.
-CANCEL_S = 3.0
 
 
 class Window:
@@ -169,7 +162,7 @@ class Window:
             positions: The next offset of each assigned partition: the committed one, or 0.
             finished: Offsets above it that the commit says are finished: taken for done.
         """
-        self._discard()
+        self.fence()
         self._lease = Lease(generation, self.membership)
         self._partitions = {
             tp: PartitionState(tp, expected, finished=finished.get(tp, set()), bounds=self._bounds)
@@ -217,12 +210,12 @@ class Window:
         self._schedule.give_back()
         self._changed.set()
         self._drain = Drain(drain_s)
-        gone = await self._drain.wait(
+        gone, cut = await self._drain.wait(
             self._tasks, is_lost=lambda: self.is_lost, only_waits=self._only_waits
         )
         finished = self.progress()
-        cut = list(self._tasks)
-        self._discard()
+        cut += self._tasks
+        self.fence()
         if gone or cut:
             await asyncio.wait([*gone, *cut], timeout=CANCEL_S)
         return finished, len(cut)
@@ -233,8 +226,15 @@ class Window:
             self._drain.shorten(limit_s)
 
     def fence(self) -> None:
-        """Close at once and write nothing more: this worker may have lost its generation."""
-        self._discard()
+        """Close at once: no task of this generation writes or acks from here on."""
+        self._is_open = False
+        self._lease.end()
+        tasks, self._tasks = self._tasks, {}
+        for task in tasks:
+            task.cancel()
+        self._partitions = {}
+        self._schedule.clear()
+        self._changed.set()
 
     async def take(self, event: Event) -> bool:
         """Take the record once there is room, or drop it.
@@ -297,14 +297,3 @@ class Window:
             self._start(ready)
         if len(self._tasks) + self._schedule.waiting <= self._low_water:
             self._changed.set()
-
-    def _discard(self) -> None:
-        """End the generation: no task of it writes or acks from here on."""
-        self._is_open = False
-        self._lease.end()
-        tasks, self._tasks = self._tasks, {}
-        for task in tasks:
-            task.cancel()
-        self._partitions = {}
-        self._schedule.clear()
-        self._changed.set()

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,9 +20,11 @@ from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.flows.outlet import RequestsOutlet
 from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.storing import is_storing
 from streamapp.telemetry.subject import SUBJECT, Subject
 from streamapp.telemetry.trace_headers import CARRIED_BYTES
 from tests.fakes import FakeClock
+from tests.unit.streaming.fake_broker import settle
 
 T2 = TP("llm.requests", 2)
 CANARY = "canary-7f3a"
@@ -188,6 +191,29 @@ async def test_answer_is_remembered_before_it_is_emitted() -> None:
     assert fixture.topics() == ["changelog", "responses"]
     assert json.loads(fixture.last()["value"])["id"] == "r-1"
     assert (fixture.last()["key"], fixture.last()["partition"]) == (b"k", 2)
+
+
+async def test_answer_is_being_stored_until_kafka_has_it() -> None:
+    """From the call's end to the last delivery a drain does not cut the record off."""
+    fixture = Fixture()
+    fixture.router.gate = asyncio.Event()
+    seen: list[tuple[str, bool]] = []
+    send = fixture.emitter._send
+    context = copy_context()
+
+    async def watched(topic: str, *fields: Any) -> Any:
+        seen.append((topic, is_storing(context)))
+        return await send(topic, *fields)
+
+    fixture.emitter._send = watched
+    task = asyncio.get_running_loop().create_task(fixture.run(record(id="r-1")), context=context)
+    await settle()
+    assert not is_storing(context), "it only asks"
+    fixture.router.gate.set()
+    await task
+
+    assert seen == [("changelog", True), ("responses", True)]
+    assert not is_storing(context)
 
 
 async def test_record_without_id_is_named_by_its_place() -> None:

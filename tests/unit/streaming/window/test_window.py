@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
+from streamapp.streaming.window.drain import CANCEL_S
 from streamapp.streaming.window.finished_offsets import encode
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import SpanBounds
+from streamapp.streaming.window.storing import STORING, Storing
 from streamapp.streaming.window.taken_record import Event
-from streamapp.streaming.window.window import CANCEL_S
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.fake_broker import FakeBroker, FakeEvent, FakeMessage, settle
 
@@ -632,3 +633,31 @@ async def test_record_behind_what_was_skipped_is_no_hole() -> None:
     await broker.deliver(T0, follows=2)
 
     assert (broker.gaps, broker.position[T0]) == (1, 1)
+
+
+def test_drain_leaves_its_end_to_what_is_being_written() -> None:
+    """A record that was paid for is stored and finished where one that still asks is cut off."""
+
+    async def run(event: Event, lease: Lease) -> None:
+        storing = Storing()
+        STORING.set(storing)
+        if event.message.offset == 1:
+            await asyncio.Event().wait()
+        with storing:
+            await asyncio.sleep(7)  # the broker is slow
+        assert lease.is_valid
+
+    async def main() -> tuple[Any, int]:
+        broker = FakeBroker({T0: log(*"ab")})
+        broker._run = run  # type: ignore[method-assign]
+        broker.start()
+        broker.assign()
+        for _ in range(2):
+            await broker.deliver(T0)
+        closing = asyncio.ensure_future(broker.window.close(6))
+        await asyncio.sleep(6.5)
+        assert broker.window.in_flight == 1, "the other one was cancelled"
+        finished, cut = await closing
+        return {tp: progress.offset for tp, progress in finished.items()}, cut
+
+    assert run_virtually(main()) == ({T0: 1}, 1)
