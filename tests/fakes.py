@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from streamapp.llm.chunks import give_whole
+from streamapp.llm.chunks import CallDelta, give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.schemas.instance import instance_of
 from streamapp.records.response import Usage
@@ -80,13 +80,20 @@ class TakenChunks:
     def __init__(self, *, error: Exception | None = None) -> None:
         self.begun = 0
         self.texts: list[str] = []
+        self.calls: list[CallDelta] = []
+        self.is_cached = False
         self._error = error
 
-    async def begin(self) -> None:
+    async def begin(self, *, is_cached: bool = False) -> None:
         self.begun += 1
+        self.is_cached = is_cached
         self.texts.clear()
+        self.calls.clear()
 
     async def add(self, text: str) -> None:
         if self._error:
             raise self._error
         self.texts.append(text)
+
+    async def add_call(self, delta: CallDelta) -> None:
+        self.calls.append(delta)

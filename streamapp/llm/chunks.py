@@ -1,10 +1,28 @@
 """Chunks of a streamed answer, and the interface of whoever takes them."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from streamapp.llm.attempt import heard
 from streamapp.records import exact_json
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of a tool call.
+
+    Attributes:
+        index: The call's place among those of the answer, from 0.
+        id: Of the call, in its first piece alone; else empty.
+        name: Of the function that is called, likewise.
+        arguments: What is added to its arguments, JSON as the model writes it; may be empty.
+    """
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
 class ChunkSink(Protocol):
@@ -14,10 +32,13 @@ class ChunkSink(Protocol):
     a model does not write the same text twice, so nothing can be spliced. `begin` says so.
     """
 
-    async def begin(self) -> None:
+    async def begin(self, *, is_cached: bool = False) -> None:
         """Begin the text of an attempt; what came before it, if anything, is void.
 
         A taker that cannot take its chunks back raises a `Failure` that is not retryable.
+
+        Args:
+            is_cached: Whether another call paid for what follows.
         """
         ...
 
@@ -25,22 +46,31 @@ class ChunkSink(Protocol):
         """Take the next chunk, never empty."""
         ...
 
+    async def add_call(self, delta: CallDelta) -> None:
+        """Take the next piece of a tool call; one that takes text alone passes it over.
 
-async def give(chunks: ChunkSink, texts: AsyncIterator[str]) -> None:
-    """Give the texts of one attempt as they come; empty ones are none."""
+        The calls of an answer that is there already come with its completion alone.
+        """
+        ...
+
+
+async def give(chunks: ChunkSink, pieces: AsyncIterator[str | CallDelta]) -> None:
+    """Give the texts and calls of one attempt as they come; empty texts are none."""
     is_begun = False
-    async for text in texts:
-        heard(text)
-        if text and not is_begun:
+    async for piece in pieces:
+        heard(piece if isinstance(piece, str) else piece.arguments)
+        if piece and not is_begun:
             is_begun = True
             await chunks.begin()
-        if text:
-            await chunks.add(text)
+        if isinstance(piece, CallDelta):
+            await chunks.add_call(piece)
+        elif piece:
+            await chunks.add(piece)
 
 
-async def give_whole(chunks: ChunkSink, output: Any) -> None:
+async def give_whole(chunks: ChunkSink, output: Any, *, is_cached: bool = False) -> None:
     """Give an answer that is there already as one chunk; an object as its JSON."""
-    await chunks.begin()
+    await chunks.begin(is_cached=is_cached)
     text = output if isinstance(output, str) else exact_json.dumps(output).decode()
     if text:
         await chunks.add(text)

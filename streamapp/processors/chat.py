@@ -10,7 +10,7 @@ from streamapp.processors.registry import processor
 from streamapp.records.conversation import ChatMessage, Content
 from streamapp.records.request import Request
 from streamapp.records.sampling import Sampling, is_absent
-from streamapp.records.tools import ToolChoice, Tools, present_tools
+from streamapp.records.tools import ToolChoice, Tools, chosen, present_tools
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -50,7 +50,8 @@ class ChatOptions(BaseModel):
         values = self.__dict__
         found = {name: values[name] for name in _OPTIONS if not is_absent(values[name])}
         if "tools" in found:
-            found["tools"] = present_tools(found["tools"])
+            tools, choice = chosen(present_tools(found["tools"]), found.get("tool_choice"))
+            found |= {"tools": tools} | ({"tool_choice": choice} if choice else {})
         else:
             # Without tools these two say nothing, and providers refuse them.
             found.pop("parallel_tool_calls", None)

@@ -52,7 +52,7 @@ def validate(record: type[R], value: bytes) -> R:
         # Strict and from bytes: JSON's own types only ("50" is no number), yet dates are text.
         return record.__pydantic_validator__.validate_json(without_mark(value), strict=True)  # type: ignore[no-any-return]  # typed Any by pydantic
     except ValidationError as error:
-        problem = describe(error, record)
+        problem = describe(error, record, parse_value(value))
     # Raised outside of the block: pydantic's error holds the record's values.
     raise InvalidRecord(problem)
 

@@ -1,8 +1,10 @@
 """Problems of a record, in words that name fields and never a value."""
 
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
 #: Longest name of a field in a message, characters.
@@ -31,21 +33,47 @@ _CONSTANT = frozenset(
 )
 
 
-def describe(error: ValidationError, record: type[BaseModel]) -> str:
+def describe(error: ValidationError, record: type[BaseModel], value: Any = None) -> str:
     """Return what to change, in one line.
 
     Args:
         error: Why a value is no ``record``.
         record: Names the fields where too many are wrong to list them.
+        value: As parsed; with it places are those of the value alone, see `place_of`.
     """
     count = error.error_count()
     if count > COUNTED:
         known = ", ".join(field.alias or name for name, field in record.model_fields.items())
         return f"{count} fields or items are wrong; the record's fields are {known}"
     problems = error.errors(include_url=False, include_input=False)
-    lines = [_line(problem["type"], problem["loc"], problem["msg"]) for problem in problems]
-    rest = [f"and {count - LISTED} more"] if count > LISTED else []
+    lines = list(
+        dict.fromkeys(_line(problem, place_of(problem["loc"], value)) for problem in problems)
+    )
+    rest = [f"and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
     return "; ".join([*lines[:LISTED], *rest])
+
+
+def place_of(location: Sequence[str | int], value: Any) -> tuple[str | int, ...]:
+    """Return pydantic's location without the names of the kinds that it tried on the way.
+
+    Args:
+        location: As of an error; its last part may be missing in the value.
+        value: As parsed; None leaves the location as it is.
+    """
+    if value is None:
+        return tuple(location)
+    place: list[str | int] = []
+    for position, part in enumerate(location):
+        if isinstance(value, dict) and isinstance(part, str):
+            is_last = position == len(location) - 1
+            if part not in value and not is_last:
+                continue  # the kind of an object
+            place.append(part)
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            place.append(part)
+            value = value[part]
+    return tuple(place)
 
 
 def escape(name: str) -> str:
@@ -54,7 +82,8 @@ def escape(name: str) -> str:
     return "".join(escaped)[:NAME_LIMIT]
 
 
-def _line(kind: str, location: tuple[Any, ...], message: str) -> str:
+def _line(problem: ErrorDetails, location: Sequence[str | int]) -> str:
+    kind, message = problem["type"], problem["msg"]
     name = f"field '{'.'.join(escape(str(part)) for part in location)}'"
     if kind == "missing":
         return f"{name} is missing: add it"
@@ -65,7 +94,10 @@ def _line(kind: str, location: tuple[Any, ...], message: str) -> str:
     if kind.startswith(("datetime_", "timezone_")):
         return f"{name} must be a time with zone, such as 2030-01-01T00:00:00Z"
     if kind.startswith("union_tag_"):
-        return f"{name} is of none of the kinds that are possible here"
+        context = problem.get("ctx", {})
+        tag, known = context.get("discriminator", ""), context.get("expected_tags")
+        which = f": its {tag} is one of {known}" if known and tag.startswith("'") else ""
+        return f"{name} is of none of the kinds that are possible here{which}"
     is_constant = kind in _CONSTANT or (kind in _CORE and kind.endswith("_type"))
     if is_constant or kind not in _CORE:  # an unknown kind is a `PydanticCustomError` of a type
         return f"{name}: {message}"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 from typing_extensions import TypedDict
 
 _STRICT = ConfigDict(extra="forbid")
@@ -51,6 +51,24 @@ class NamedTool(TypedDict):
     function: NamedFunction
 
 
+class SomeTools(TypedDict):
+    """Those of the offered tools that the model may call now, and whether it must."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=TOOLS_LIMIT)]
+
+
+class AllowedTools(TypedDict):
+    """A choice among some of the tools: the others stay in the list, for the vendor's cache."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    type: Literal["allowed_tools"]
+    allowed_tools: SomeTools
+
+
 class FunctionCall(TypedDict):
     """A call with its arguments, JSON as the model wrote it."""
 
@@ -72,7 +90,34 @@ class ToolCall(TypedDict):
 
 
 Tools = Annotated[list[FunctionTool], Field(max_length=TOOLS_LIMIT)]
-ToolChoice = Literal["none", "auto", "required"] | NamedTool
+
+
+def _choice_kind(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return "named" if value.get("type") == "function" else value.get("type")
+    return "mode"
+
+
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag("mode")]
+    | Annotated[NamedTool, Tag("named")]
+    | Annotated[AllowedTools, Tag("allowed_tools")],
+    Discriminator(_choice_kind),
+]
+
+
+def chosen(tools: list[dict[str, Any]], choice: Any) -> tuple[list[dict[str, Any]], Any]:
+    """Return tools and choice as every vendor knows them: what is not allowed is not offered.
+
+    Where none of the allowed ones is offered both stay as they are, for the vendor to refuse.
+    """
+    if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
+        return tools, choice
+    allowed = {tool["function"]["name"] for tool in choice["allowed_tools"]["tools"]}
+    kept = [tool for tool in tools if tool["function"]["name"] in allowed]
+    if not kept:
+        return tools, choice
+    return kept, choice["allowed_tools"]["mode"]
 
 
 def present_tools(tools: list[FunctionTool]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from streamapp.errors import Kind
 from streamapp.records.codec import parse
 from streamapp.records.framing import without_mark
-from streamapp.records.problems import describe, escape
+from streamapp.records.problems import describe, escape, place_of
 from streamapp.web.errors import STATUS, Refusal
 
 M = TypeVar("M", bound=BaseModel)
@@ -81,12 +81,12 @@ def read(model: type[M], body: bytes) -> M:
         InvalidRecord: It is JSON, but no object.
         Refusal: A field is missing, unknown or wrong; ``param`` names the first one.
     """
-    parse(body)
+    value = parse(body)
     try:
         return model.model_validate_json(without_mark(body), strict=True)
     except ValidationError as error:
-        problem = describe(error, model)
-        first = error.errors(include_url=False, include_input=False)[0]["loc"]
+        problem = describe(error, model, value)
+        first = place_of(error.errors(include_url=False, include_input=False)[0]["loc"], value)
     param = ".".join(escape(str(part)) for part in first) or None
     kind = Kind.INVALID
     # Raised outside of the block: pydantic's error holds the values.

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from streamapp.errors import Failure, RetriesExhausted
+from streamapp.llm.chunks import CallDelta
 from streamapp.web.errors import failure_body
 
 
@@ -53,6 +54,10 @@ class EventStream:
         """Whether the status and a first event are sent."""
         return self._response.prepared
 
+    def add_header(self, name: str, value: str) -> None:
+        """Add a header; it has to come before the first event."""
+        self._response.headers[name] = value
+
     async def send(self, data: bytes, *, event: str | None = None) -> None:
         """Send one event; ``data`` is one line."""
         if not self.has_begun:
@@ -68,13 +73,27 @@ class EventStream:
 
 
 class ChunksSent:
-    """Sends a streamed answer chunk by chunk; what was sent cannot be taken back."""
+    """Sends a streamed answer chunk by chunk; what was sent cannot be taken back.
 
-    def __init__(self, send: Callable[[str], Awaitable[None]]) -> None:
+    Args:
+        send: Sends text.
+        send_call: Sends a piece of a tool call; None where calls are told at the end.
+        on_hit: Called before the first chunk of an answer that another call paid for.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[str], Awaitable[None]],
+        *,
+        send_call: Callable[[CallDelta], Awaitable[None]] | None = None,
+        on_hit: Callable[[], None] = lambda: None,
+    ) -> None:
         self._send = send
+        self._send_call = send_call
+        self._on_hit = on_hit
         self.any = False
 
-    async def begin(self) -> None:
+    async def begin(self, *, is_cached: bool = False) -> None:
         """Refuse a second attempt once a chunk of the first one is sent.
 
         Raises:
@@ -82,8 +101,16 @@ class ChunksSent:
         """
         if self.any:
             raise RetriesExhausted("the answer broke off after its first pieces were sent")
+        if is_cached:
+            self._on_hit()
 
     async def add(self, text: str) -> None:
         """Send the next chunk."""
         self.any = True
         await self._send(text)
+
+    async def add_call(self, delta: CallDelta) -> None:
+        """Send the next piece of a tool call."""
+        if self._send_call:
+            self.any = True
+            await self._send_call(delta)

@@ -15,6 +15,7 @@ import orjson
 
 from streamapp.llm.schemas.instance import instance_of
 from tests.support.fakeanthropic import PATH, as_message, message_events
+from tests.support.fakecalls import call_parts, calls_for
 
 DIMENSIONS = 8
 #: Stands in every error body, to prove that nothing of one reaches logs or dead letters.
@@ -43,6 +44,8 @@ class Outcome:
         close: ``headers`` or ``body``: cut the connection there.
         drip_s: Seconds between the bytes of the body; between the chunks of a stream.
         unique: The default answer's text differs from call to call, as a model's does.
+        calls: How many calls of the offered tools are the answer, until a result is sent back;
+            their arguments fit the tools' schemas.
     """
 
     latency_s: float = 0.0
@@ -58,6 +61,7 @@ class Outcome:
     close: str | None = None
     drip_s: float = 0.0
     unique: bool = False
+    calls: int = 0
 
     @property
     def logged_status(self) -> int:
@@ -129,6 +133,7 @@ def events(outcome: Outcome, path: str, body: Any) -> list[bytes]:
 
     chunks = [chunk({"role": "assistant", "content": ""})]
     chunks += [chunk({"content": text}) for text in texts]
+    chunks += [chunk({"tool_calls": [part]}) for part in call_parts(choice["message"])]
     chunks.append(chunk({}, choice["finish_reason"]))
     if (body.get("stream_options") or {}).get("include_usage"):
         chunks.append({**head, "choices": [], "usage": whole["usage"]})
@@ -164,6 +169,11 @@ def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
         text = f"answer {number}to: {question[:40]}"
     read = sum(len(t.split()) for t in texts_of(body))
     written = len(text.split())
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    finish_reason = outcome.finish_reason
+    if calls := calls_for(body, outcome.calls):
+        message |= {"content": None, "tool_calls": calls}
+        finish_reason = "tool_calls"
     return {
         "id": "chatcmpl-fake",
         "object": "chat.completion",
@@ -172,8 +182,8 @@ def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": text},
-                "finish_reason": outcome.finish_reason,
+                "message": message,
+                "finish_reason": finish_reason,
                 "logprobs": None,
             }
         ],

@@ -135,7 +135,7 @@ class Cached:
         found = await self._find(call)
         if found is not None:
             if call.chunks:
-                await give_whole(call.chunks, found.output)
+                await give_whole(call.chunks, found.output, is_cached=True)
             return found
         completion = await self._provider.complete(call)
         is_kept = not (completion.cached or completion.is_substitute)

@@ -1,14 +1,14 @@
 """Single flight: equal calls in flight share one call."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from streamapp.errors import Failure, RetriesExhausted
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.joint_deadline import JointDeadline
-from streamapp.llm.chunks import ChunkSink, give_whole
+from streamapp.llm.chunks import CallDelta, ChunkSink, give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import Completer
@@ -94,7 +94,7 @@ class _Flight:
         finally:
             self._leave(place)
         if call.chunks and not relay:
-            await give_whole(call.chunks, completion.output)
+            await give_whole(call.chunks, completion.output, is_cached=True)
         return completion
 
     def _leave(self, place: asyncio.Future[Completion]) -> None:
@@ -148,6 +148,11 @@ class _Flight:
         self._is_paid = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    is_cached: bool
+
+
 class _Relay:
     """Hands chunks over in the leader's own task: what its taker raises is not the others'.
 
@@ -155,19 +160,27 @@ class _Relay:
     """
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Begin | str | CallDelta] = asyncio.Queue()
 
-    async def begin(self) -> None:
-        self._queue.put_nowait(None)
+    async def begin(self, *, is_cached: bool = False) -> None:
+        self._queue.put_nowait(_Begin(is_cached))
 
     async def add(self, text: str) -> None:
         self._queue.put_nowait(text)
 
+    async def add_call(self, delta: CallDelta) -> None:
+        self._queue.put_nowait(delta)
+
     async def pump(self, chunks: ChunkSink, done: asyncio.Future[Completion]) -> None:
         """Give the chunks on until ``done``."""
         done.add_done_callback(lambda _: self._queue.put_nowait(_END))
-        while (text := await self._queue.get()) != _END:
-            await (chunks.begin() if text is None else chunks.add(text))
+        while (piece := await self._queue.get()) != _END:
+            if isinstance(piece, _Begin):
+                await chunks.begin(is_cached=piece.is_cached)
+            elif isinstance(piece, CallDelta):
+                await chunks.add_call(piece)
+            else:
+                await chunks.add(piece)
 
 
 def _shared(completion: Completion) -> Completion:

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +19,7 @@ from streamapp.errors import (
     TooLarge,
 )
 from streamapp.llm.attempt import heard
-from streamapp.llm.chunks import ChunkSink, give
+from streamapp.llm.chunks import CallDelta, ChunkSink, give
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.event_stream import EventReader
 from streamapp.llm.providers.proxies import Proxies
@@ -66,6 +66,10 @@ class StreamReader(Protocol):
 
     def feed(self, event: bytes) -> str:
         """Take the data of one event; return the text it adds."""
+        ...
+
+    def new_calls(self) -> Sequence[CallDelta]:
+        """Return what was added to tool calls since it was last asked for."""
         ...
 
     def end(self) -> str:
@@ -138,7 +142,7 @@ class Http:
             url: Where to post.
             body: JSON.
             reader: Takes the data of each event.
-            chunks: Gets what is no empty text; what it raises comes out as it is.
+            chunks: Gets what is no empty text, and calls; what it raises comes out as it is.
 
         Returns:
             The body, where it is a whole answer in place of a stream; and what the headers say
@@ -195,7 +199,7 @@ class Http:
 
     async def _texts(
         self, url: URL, body: bytes, reader: StreamReader, head: "_Head"
-    ) -> AsyncGenerator[str, None]:
+    ) -> AsyncGenerator[str | CallDelta, None]:
         try:
             async with self._request(url, body) as response:
                 if response.status != 200:
@@ -215,9 +219,13 @@ class Http:
                     for event in events.feed(chunk):
                         is_empty = False
                         yield reader.feed(event)
+                        for call in reader.new_calls():
+                            yield call
                 for event in events.end():
                     is_empty = False
                     yield reader.feed(event)
+                    for call in reader.new_calls():
+                        yield call
                 if is_empty:
                     raise garbled("no event", self._name)
                 yield reader.end()

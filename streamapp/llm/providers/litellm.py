@@ -26,7 +26,7 @@ from streamapp.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from streamapp.llm.chunks import give
+from streamapp.llm.chunks import CallDelta, give
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode, encode
 from streamapp.llm.providers.dialect import MAX_REQUESTS, Dialect
@@ -163,10 +163,14 @@ class LiteLLMProvider:
         except Exception as error:
             raise self._translated(error) from error
 
-    async def _texts(self, chunks: AsyncIterator[Any], stream: ChatStream) -> AsyncIterator[str]:
+    async def _texts(
+        self, chunks: AsyncIterator[Any], stream: ChatStream
+    ) -> AsyncIterator[str | CallDelta]:
         try:
             async for chunk in chunks:
                 yield stream.feed(_json(chunk))
+                for call in stream.new_calls():
+                    yield call
             yield stream.end()
         except Failure:
             raise

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import Failure
-from streamapp.llm.chunks import give_whole
+from streamapp.llm.chunks import CallDelta, give_whole
 from streamapp.streaming.delivery.emitter import Send
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Message
@@ -78,7 +78,7 @@ class ChunkStream:
         self._held = ""
         self._sent_at = float("-inf")
 
-    async def begin(self) -> None:
+    async def begin(self, *, is_cached: bool = False) -> None:
         """Begin the text of an attempt."""
         self._index, self._held = 0, ""
 
@@ -87,6 +87,9 @@ class ChunkStream:
         self._held += text
         if self._clock() - self._sent_at >= EVERY_S:
             await self._flush()
+
+    async def add_call(self, delta: CallDelta) -> None:
+        """Pass it over: calls are in the response record."""
 
     async def end(self, output: Any) -> None:
         """Send what is left, as the last one; the whole output where there were no chunks."""

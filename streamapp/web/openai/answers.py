@@ -10,6 +10,7 @@ from streamapp.llm.chunks import ChunkSink
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.request import Request
 from streamapp.records.response import Response
+from streamapp.web.events import EventStream
 from streamapp.web.responses import json_response
 
 #: Calls of one HTTP request at once: it has one place, whatever its ``n``.
@@ -63,6 +64,19 @@ class Answers:
 
     async def _one(self, record: Request, id: str, chunks: ChunkSink | None) -> Response:
         return (await self._handler.answer(record, id=id, key=None, chunks=chunks)).response
+
+
+def hit_header(stream: EventStream, records: Sequence[Request]) -> Callable[[], None]:
+    """Return what says in the head of a stream that its answer was cached.
+
+    Several records are one stream, whose head is sent before all of them are known.
+    """
+
+    def on_hit() -> None:
+        if len(records) == 1:
+            stream.add_header(CACHE_HEADER, "hit")
+
+    return on_hit
 
 
 def answered(body: Any, responses: Sequence[Response]) -> web.Response:

@@ -5,7 +5,6 @@ from functools import reduce
 from operator import add
 from typing import Any, Literal, NotRequired
 
-import orjson
 from typing_extensions import TypedDict
 
 from streamapp.records import exact_json
@@ -102,62 +101,6 @@ def chat_completion(
     }
 
 
-class CompletionChunks:
-    """The chunks of one streamed answer, each as one JSON line.
-
-    Args:
-        created: Seconds since the epoch, the same in all chunks.
-        with_usage: Whether the last chunk tells the usage and the others that it is to come.
-        has_functions: As of `chat_completion`.
-    """
-
-    def __init__(
-        self, *, id: str, model: str, created: float, with_usage: bool, has_functions: bool = False
-    ) -> None:
-        self._with_usage = with_usage
-        self._has_functions = has_functions
-        self._head = {
-            "id": id,
-            "object": "chat.completion.chunk",
-            "created": int(created),
-            "model": model,
-        }
-
-    def delta(
-        self,
-        delta: Mapping[str, Any],
-        *,
-        index: int = 0,
-        finish_reason: str | None = None,
-        logprobs: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Return a chunk of the message, or its end."""
-        choice = {
-            "index": index,
-            "delta": delta,
-            "logprobs": logprobs,
-            "finish_reason": finish_reason,
-        }
-        return self._chunk([choice], usage=None)
-
-    def end(self, response: Response, *, index: int = 0) -> list[bytes]:
-        """Return the calls that the message ends with, and its end."""
-        reason = finish_reason(response, has_functions=self._has_functions)
-        deltas = _call_deltas(response.tool_calls or (), self._has_functions)
-        return [
-            *(self.delta(delta, index=index) for delta in deltas),
-            self.delta({}, index=index, finish_reason=reason, logprobs=response.logprobs),
-        ]
-
-    def usage(self, responses: Sequence[Response]) -> list[bytes]:
-        """Return the chunk with the usage, where it was asked for."""
-        return [self._chunk([], usage=usage_of(responses))] if self._with_usage else []
-
-    def _chunk(self, choices: Sequence[Any], *, usage: TokenCounts | None) -> bytes:
-        chunk = {**self._head, "choices": choices}
-        return orjson.dumps({**chunk, "usage": usage} if self._with_usage else chunk)
-
-
 def text_of(output: Any) -> str:
     """Return an output as the text of a message."""
     return output if isinstance(output, str) else exact_json.dumps(output).decode()
@@ -202,20 +145,3 @@ def _message(response: Response, has_functions: bool) -> AssistantMessage:
 
 def _wanted(call: Mapping[str, Any]) -> WantedCall:
     return {"id": call["id"], "type": "function", "function": call["function"]}
-
-
-def _call_deltas(calls: Sequence[Mapping[str, Any]], has_functions: bool) -> list[dict[str, Any]]:
-    """Return the calls as OpenAI streams them: what is called, then its arguments."""
-    deltas: list[dict[str, Any]] = []
-    for index, call in enumerate(calls):
-        function = call["function"]
-        name, arguments = {"name": function["name"], "arguments": ""}, function["arguments"]
-        if has_functions:
-            deltas += [{"function_call": name}, {"function_call": {"arguments": arguments}}]
-            break
-        head = {"index": index, "id": call["id"], "type": "function", "function": name}
-        deltas.append({"tool_calls": [head]})
-        if arguments:
-            part = {"index": index, "function": {"arguments": arguments}}
-            deltas.append({"tool_calls": [part]})
-    return deltas

@@ -42,7 +42,11 @@ CHAT: Mapping[str, Treatment] = {
     "tools": Treatment(
         "honoured", "functions; `custom` tools are refused: not every vendor knows them"
     ),
-    "tool_choice": Treatment("honoured", "`none`, `auto`, `required` or one function"),
+    "tool_choice": Treatment(
+        "honoured",
+        "`none`, `auto`, `required`, one function, or `allowed_tools`: the others are not sent;"
+        " `custom` is refused as the tools are",
+    ),
     "parallel_tool_calls": PASSED,
     "functions": Treatment("honoured", "asked for as `tools`, answered as `function_call`"),
     "function_call": Treatment("honoured", "likewise"),

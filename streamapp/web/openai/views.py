@@ -8,24 +8,22 @@ from uuid import uuid4
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.llm.chunks import ChunkSink
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records import exact_json
 from streamapp.records.codec import parse
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import read
-from streamapp.web.events import ChunksSent, EventStream
+from streamapp.web.events import EventStream
 from streamapp.web.keys import key_of
 from streamapp.web.openai.answers import Answers, answered
 from streamapp.web.openai.cache_wish import CacheWish
-from streamapp.web.openai.chat_answer import CompletionChunks, chat_completion, text_of
+from streamapp.web.openai.chat_answer import chat_completion
 from streamapp.web.openai.chat_request import ChatCompletionRequest
+from streamapp.web.openai.chat_stream import CompletionChunks, send_chunks
 from streamapp.web.openai.embeddings import EmbeddingsRequest, embeddings
 from streamapp.web.openai.models import model as model_card
 from streamapp.web.responses import json_response
 from streamapp.web.tenancy import owned
-
-DONE = b"[DONE]"
 
 
 def openai(
@@ -111,48 +109,6 @@ def openai(
             return json_response(model_card(model, created=started_at))
 
     return blueprint
-
-
-async def send_chunks(
-    answers: Answers, stream: EventStream, chunks: CompletionChunks, records: Any, *, id: str
-) -> None:
-    """Send the answers to ``records`` as they are written, each as the choice of its place."""
-    sinks = {place: _Choice(stream, chunks, place) for place in range(len(records))}
-
-    def sink(place: int) -> ChunkSink:
-        return sinks[place].sent
-
-    responses = await answers.of(records, id=id, chunks=sink)
-    for place, response in enumerate(responses):
-        if not sinks[place].sent.any:
-            await sinks[place].send(text_of(response.output))
-        for chunk in chunks.end(response, index=place):
-            await stream.send(chunk)
-    for chunk in chunks.usage(responses):
-        await stream.send(chunk)
-    await stream.send(DONE)
-
-
-class _Choice:
-    """One choice of a stream: its role first, then its text."""
-
-    def __init__(self, stream: EventStream, chunks: CompletionChunks, index: int) -> None:
-        self._stream = stream
-        self._chunks = chunks
-        self._index = index
-        self._has_begun = False
-        self.sent = ChunksSent(self.send)
-
-    async def send(self, text: str) -> None:
-        """Send text, after the role."""
-        if not self._has_begun:
-            self._has_begun = True
-            await self._add({"role": "assistant", "content": ""})
-        if text:
-            await self._add({"content": text})
-
-    async def _add(self, delta: Mapping[str, str]) -> None:
-        await self._stream.send(self._chunks.delta(delta, index=self._index))
 
 
 def without_extra(raw: bytes, passed: Mapping[str, frozenset[str]]) -> tuple[bytes, dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 
 from streamapp.llm.caching.cache import CacheTier
-from streamapp.llm.chunks import ChunkSink
+from streamapp.llm.chunks import CallDelta, ChunkSink
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Answer
@@ -68,7 +68,7 @@ class FakeRequestHandler:
         self.output: Any = "hello"
         self.tool_calls: list[dict[str, Any]] | None = None
         self.is_cached = False
-        self.chunks: list[str] = []
+        self.chunks: list[str | CallDelta] = []
         self.failure: BaseException | None = None
         self.hold: asyncio.Event | None = None
         self.cancelled = asyncio.Event()
@@ -82,9 +82,12 @@ class FakeRequestHandler:
     ) -> Answer:
         self.asked.append((request, id, key))
         if chunks and self.chunks:
-            await chunks.begin()
+            await chunks.begin(is_cached=self.is_cached)
             for chunk in self.chunks:
-                await chunks.add(chunk)
+                if isinstance(chunk, CallDelta):
+                    await chunks.add_call(chunk)
+                else:
+                    await chunks.add(chunk)
         if self.failure:
             raise self.failure
         try:

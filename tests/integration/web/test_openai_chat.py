@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 
 from streamapp import errors
+from streamapp.llm.chunks import CallDelta
 from streamapp.processors.chat import Chat
 from streamapp.settings import ModelSettings, ProviderSettings
 from streamapp.web.openai.fields import CHAT as FIELDS
@@ -98,6 +99,38 @@ async def test_field_is_passed_on(
     assert asked(handler).parameters() == fields
 
 
+async def test_tools_that_are_not_allowed_are_not_sent(
+    site: Site, handler: FakeRequestHandler
+) -> None:
+    """A choice among some tools is these tools, as every vendor knows them."""
+    named = [{"type": "function", "function": {"name": "weather"}}]
+    choice = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": named}}
+    other = {"type": "function", "function": {"name": "other"}}
+
+    status, body, _ = await site(
+        "POST", PATH, json=CHAT | {"tools": [other, TOOL], "tool_choice": choice}
+    )
+
+    assert status == 200, body
+    assert asked(handler).parameters() == {"tools": [TOOL], "tool_choice": "required"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools.0.type"),
+        ({"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice"),
+    ],
+)
+async def test_custom_tools_are_refused_by_name(
+    site: Site, fields: dict[str, Any], param: str
+) -> None:
+    """A tool that most vendors do not know is not dropped."""
+    status, body, _ = await site("POST", PATH, json=CHAT | {"tools": [TOOL]} | fields)
+
+    assert (status, body["error"]["param"]) == (422, param)
+
+
 async def test_turns_of_tools_are_passed_on(site: Site, handler: FakeRequestHandler) -> None:
     """A call, with content null, and what the tool returned come to the model as they are."""
     assistant = {
@@ -179,6 +212,56 @@ async def test_calls_are_streamed(site: Site, handler: FakeRequestHandler) -> No
     assert (head["id"], head["function"]["name"]) == ("c1", "weather")
     assert arguments == {"index": 0, "function": {"arguments": '{"a":1}'}}
     assert got[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+async def test_call_is_streamed_piece_by_piece(site: Site, handler: FakeRequestHandler) -> None:
+    """Each piece is sent as it comes, and what is left of the calls before the end."""
+    handler.chunks = [
+        "I ask. ",
+        CallDelta(0, "c1", "weather"),
+        CallDelta(0, arguments='{"a"'),
+        CallDelta(0, arguments=":1"),
+    ]
+    handler.output, handler.tool_calls = "I ask. ", [CALL, CALL | {"id": "c2"}]
+
+    got = await chunks(site, CHAT | {"tools": [TOOL], "stream": True})
+
+    parts = [c["choices"][0]["delta"] for c in got][2:-1]
+    calls = [part["tool_calls"][0] for part in parts]
+    assert [(call["index"], call.get("id")) for call in calls] == [
+        *((0, id) for id in ("c1", None, None, None)),
+        *((1, id) for id in ("c2", None)),
+    ]
+    arguments = [call["function"]["arguments"] for call in calls]
+    assert arguments == ["", '{"a"', ":1", "}", "", '{"a":1}']
+
+
+async def test_streamed_function_of_the_older_shape(
+    site: Site, handler: FakeRequestHandler
+) -> None:
+    """The first call alone is streamed as the function call that was asked for."""
+    handler.chunks = [CallDelta(0, "c1", "weather", '{"a":1}'), CallDelta(1, "c2", "weather")]
+    handler.output, handler.tool_calls = "", [CALL]
+
+    got = await chunks(site, CHAT | {"functions": [TOOL["function"]], "stream": True})
+
+    deltas = [c["choices"][0]["delta"] for c in got][1:-1]
+    assert deltas == [
+        {"function_call": {"name": "weather", "arguments": ""}},
+        {"function_call": {"arguments": '{"a":1}'}},
+    ]
+
+
+@pytest.mark.parametrize("is_cached", [True, False])
+async def test_streamed_answer_tells_that_it_was_cached(
+    site: Site, handler: FakeRequestHandler, is_cached: bool
+) -> None:
+    """The head of a stream says so as that of a whole answer does."""
+    handler.chunks, handler.is_cached = ["hello"], is_cached
+
+    _, _, headers = await site("POST", PATH, json=CHAT | {"stream": True})
+
+    assert headers.get("X-Streamapp-Cache") == ("hit" if is_cached else None)
 
 
 async def test_functions_of_the_older_shape_are_tools(

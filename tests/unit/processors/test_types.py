@@ -198,7 +198,7 @@ async def test_embed_answers_with_a_vector_per_text(
         ),
         pytest.param(
             {"type": "chat", "messages": [{"role": "user", "content": [{"type": "video"}]}]},
-            "'messages.0.said.content.parts.0' is of none",
+            "'messages.0.content.0' is of none",
             id="content part",
         ),
         pytest.param(
@@ -212,9 +212,7 @@ async def test_embed_answers_with_a_vector_per_text(
             id="base url",
         ),
         pytest.param({"type": "embed", "input": []}, "'input'", id="embed nothing"),
-        pytest.param(
-            {"type": "embed", "input": ["a", ""]}, "'input.1.text'", id="embed empty text"
-        ),
+        pytest.param({"type": "embed", "input": ["a", ""]}, "'input.1'", id="embed empty text"),
         pytest.param(
             {"type": "embed", "input": "a", "prompt": "answer"}, "'prompt'", id="embed with prompt"
         ),

@@ -5,6 +5,7 @@ from typing import Any
 
 from streamapp.errors import AnswerBroken, ProviderUnavailable
 from streamapp.llm.attempt import refused
+from streamapp.llm.chunks import CallDelta
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.refusals.reading import error_within
@@ -71,6 +72,10 @@ class ChatStream:
             return self._take(chunk)
         except (LookupError, TypeError, AttributeError) as error:
             raise garbled("no choice with a delta", self._provider) from error
+
+    def new_calls(self) -> Sequence[CallDelta]:
+        """Return what was added to tool calls since it was last asked for."""
+        return self._calls.new() if self._has_calls else ()
 
     def _take(self, chunk: Any) -> str:
         for name in ("model", "usage", "x_groq"):

@@ -1,12 +1,13 @@
 """Anthropic's request and answer bodies, to and from ours; nothing here does I/O."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from streamapp.errors import AnswerBroken, ContentFiltered, ProviderUnavailable
 from streamapp.llm.attempt import counted, refused
+from streamapp.llm.chunks import CallDelta
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode, encode, garbled
 from streamapp.llm.providers.refusals.reading import error_within
@@ -125,6 +126,7 @@ class MessageStream:
         self._texts: list[str] = []
         self._uses: dict[Any, dict[str, Any]] = {}
         self._inputs: dict[Any, list[str]] = {}
+        self._new_calls: list[CallDelta] = []
         self._answer: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
         self._has_ended = self._has_begun = False
@@ -149,14 +151,20 @@ class MessageStream:
                     self._usage |= self._answer.get("usage") or {}
                 case "content_block_start":
                     self._has_begun = True
-                    if data["content_block"].get("type") == "tool_use":
-                        self._uses[data["index"]] = data["content_block"]
+                    if (block := data["content_block"]).get("type") == "tool_use":
+                        self._new_calls.append(
+                            CallDelta(len(self._uses), "" + block["id"], "" + block["name"])
+                        )
+                        self._uses[data["index"]] = block
                         self._inputs[data["index"]] = []
                 case "content_block_delta" if data["delta"].get("type") == "text_delta":
                     self._texts.append("" + data["delta"]["text"])
                     return self._texts[-1]
                 case "content_block_delta" if data["delta"].get("type") == "input_json_delta":
-                    self._inputs[data["index"]].append("" + data["delta"]["partial_json"])
+                    arguments, place = "" + data["delta"]["partial_json"], data["index"]
+                    self._inputs[place].append(arguments)
+                    index = list(self._uses).index(place)
+                    self._new_calls.append(CallDelta(index, arguments=arguments))
                 case "message_delta":
                     self._answer |= data["delta"]
                     counts = data.get("usage") or {}
@@ -168,6 +176,11 @@ class MessageStream:
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise garbled("no event of a message", self._provider) from error
         return ""
+
+    def new_calls(self) -> Sequence[CallDelta]:
+        """Return what was added to tool calls since it was last asked for."""
+        new, self._new_calls = self._new_calls, []
+        return new
 
     @property
     def has_begun(self) -> bool:

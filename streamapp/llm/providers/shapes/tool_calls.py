@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from streamapp.llm.chunks import CallDelta
+
 ToolCall = dict[str, Any]
 
 
@@ -24,6 +26,9 @@ class ToolCalls:
 
     def __init__(self) -> None:
         self._calls: dict[int, ToolCall] = {}
+        #: By index: the place in the answer, once it is known what is called.
+        self._places: dict[int, int] = {}
+        self._new: list[CallDelta] = []
 
     def add(self, part: Mapping[str, Any]) -> None:
         """Take the calls of a message or of a ``delta``.
@@ -47,7 +52,15 @@ class ToolCalls:
         """
         if not all(call["function"]["name"] for call in self._calls.values()):
             raise LookupError("a call without a name")
-        return [self._calls[index] for index in sorted(self._calls)]
+        return [self._calls[index] for index in self._places]
+
+    def new(self) -> list[CallDelta]:
+        """Return what was added since it was last asked for.
+
+        A call begins with its name: what came of it before is in its first piece.
+        """
+        new, self._new = self._new, []
+        return new
 
     def _place(self, call: Mapping[str, Any], place: int) -> int:
         """Return where a call belongs; some servers send each whole, all of them with index 0."""
@@ -68,13 +81,19 @@ class ToolCalls:
                 "function": {"name": "", "arguments": ""},
             },
         )
-        if isinstance(id, str) and id:
+        place = self._places.get(index)
+        if isinstance(id, str) and id and place is None:  # one that was told stays
             call["id"] = id
         whole = call["function"]
         whole["name"] = whole["name"] or "" + (function.get("name") or "")
         arguments = function.get("arguments")
         if arguments is None:
-            return
-        if not isinstance(arguments, str):  # an object, of servers that parse it
+            arguments = ""
+        elif not isinstance(arguments, str):  # an object, of servers that parse it
             arguments = orjson.dumps(arguments).decode()
         whole["arguments"] += arguments
+        if place is not None:
+            self._new += [CallDelta(place, arguments=arguments)] if arguments else []
+        elif whole["name"]:
+            place = self._places[index] = len(self._places)
+            self._new.append(CallDelta(place, call["id"], whole["name"], whole["arguments"]))

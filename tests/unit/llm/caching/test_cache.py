@@ -263,6 +263,7 @@ async def test_cached_answer_is_one_piece(cached: Cached, llm: FakeProvider) -> 
     await cached.complete(known(chat(output_schema=LABELS, chunks=value), "g"))
 
     assert text.texts == ["text"]
+    assert text.is_cached
     assert value.texts == ['{"label":"bad"}']
 
 

@@ -11,6 +11,7 @@ import pytest
 from streamapp.errors import Kind, ProviderRejected, RetriesExhausted
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.single_flight import SingleFlight
+from streamapp.llm.chunks import CallDelta
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.records.response import Usage
@@ -40,6 +41,7 @@ class Gated(FakeProvider):
             raise
         if call.chunks:
             await call.chunks.add("two")
+            await call.chunks.add_call(CallDelta(0, "c1", "f", "{}"))
         self.history.pop()
         return await super().complete(replace(call, chunks=None))
 
@@ -225,6 +227,8 @@ async def test_chunks_go_to_the_first_caller(gated: Gated, flights: SingleFlight
 
     assert first.texts == ["one ", "two"]
     assert second.texts == ["one two"]
+    assert first.calls == [CallDelta(0, "c1", "f", "{}")]
+    assert (first.is_cached, second.is_cached) == (False, True)
 
 
 async def test_broken_taker_fails_alone(gated: Gated, flights: SingleFlight) -> None:

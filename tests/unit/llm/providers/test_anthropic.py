@@ -17,6 +17,7 @@ from streamapp.errors import (
     RateLimited,
     TooLarge,
 )
+from streamapp.llm.chunks import CallDelta
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.anthropic import AnthropicProvider
 from streamapp.llm.providers.shapes.messages import MessageStream
@@ -435,8 +436,15 @@ def test_streamed_call_is_put_together() -> None:
         {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
         {"type": "message_stop"},
     ]
+    pieces: list[CallDelta] = []
     for event in events:
         stream.feed(orjson.dumps(event))
+        pieces += stream.new_calls()
     stream.end()
 
     assert stream.completion().tool_calls == [CALL]
+    assert pieces == [
+        CallDelta(0, "c1", "weather"),
+        CallDelta(0, arguments='{"a"'),
+        CallDelta(0, arguments=":1}"),
+    ]

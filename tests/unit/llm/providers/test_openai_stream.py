@@ -181,13 +181,38 @@ async def test_broken_stream_is_begun_anew(
     assert completion.attempts == 2
 
 
+async def test_calls_come_while_the_model_writes(
+    server: FakeLLM, provider: OpenAIProvider, chunks: TakenChunks
+) -> None:
+    """Pieces of calls are taken in their order, and are the calls of the answer together."""
+    function = {
+        "name": "f",
+        "parameters": {
+            "type": "object",
+            "properties": {"x": {"type": "string"}},
+            "required": ["x"],
+        },
+    }
+    server.script({"calls": 2})
+
+    call = chat(chunks=chunks, parameters={"tools": [{"type": "function", "function": function}]})
+    completion = await provider.complete(call)
+
+    heads = [(delta.index, delta.id, delta.name) for delta in chunks.calls if delta.name]
+    assert heads == [(0, "call_fake_0", "f"), (1, "call_fake_1", "f")]
+    for place, found in enumerate(completion.tool_calls):
+        pieces = [delta.arguments for delta in chunks.calls if delta.index == place]
+        assert len(pieces) > 2
+        assert "".join(pieces) == found["function"]["arguments"]
+
+
 async def test_taker_that_cannot_begin_anew_ends_the_call(
     server: FakeLLM, provider: OpenAIProvider, clock: FakeClock
 ) -> None:
     """Who has passed chunks on for good refuses the second attempt by raising."""
 
     class Final(TakenChunks):
-        async def begin(self) -> None:
+        async def begin(self, *, is_cached: bool = False) -> None:
             if self.begun:
                 raise RetriesExhausted("the stream broke off")
             await super().begin()

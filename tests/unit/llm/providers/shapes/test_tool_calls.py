@@ -2,6 +2,7 @@
 
 import pytest
 
+from streamapp.llm.chunks import CallDelta
 from streamapp.llm.providers.shapes.tool_calls import ToolCalls, tool_calls_of
 
 
@@ -38,6 +39,13 @@ def test_calls_side_by_side_are_told_apart() -> None:
         calls.add({"tool_calls": [{"index": index, "function": {"arguments": f"{index}"}}]})
 
     assert calls.all() == [call("a", "fa", "0"), call("b", "fb", "1")]
+    assert calls.new() == [
+        CallDelta(0, "a", "fa"),
+        CallDelta(1, "b", "fb"),
+        CallDelta(1, arguments="1"),
+        CallDelta(0, arguments="0"),
+    ]
+    assert calls.new() == []
 
 
 def test_whole_calls_that_all_have_index_0_are_told_apart() -> None:
@@ -60,3 +68,18 @@ def test_call_without_a_name_is_none() -> None:
     """What names no function cannot be called."""
     with pytest.raises(LookupError):
         tool_calls_of({"tool_calls": [{"id": "a", "function": {"arguments": "{}"}}]})
+
+
+def test_piece_of_a_call_that_has_no_name_yet_waits() -> None:
+    """What came before the name is in the first piece; an id that comes later is not another."""
+    calls = ToolCalls()
+    parts: list[dict[str, object]] = [
+        {"index": 3, "function": {"arguments": "{"}},
+        {"index": 3, "function": {"name": "f", "arguments": '"x"'}},
+        {"index": 3, "id": "late", "function": {"arguments": ":1}"}},
+    ]
+    for part in parts:
+        calls.add({"tool_calls": [part]})
+
+    assert calls.new() == [CallDelta(0, "call_3", "f", '{"x"'), CallDelta(0, arguments=":1}")]
+    assert calls.all() == [call("call_3", "f", '{"x":1}')]

@@ -1,0 +1,55 @@
+"""Problems of a record name places of the record, as whoever wrote it knows them."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from streamapp.processors.chat import Chat
+from streamapp.records.problems import describe, place_of
+
+
+def said(**fields: Any) -> str:
+    value = {"type": "chat", "messages": [{"role": "user", "content": "a"}], **fields}
+    with pytest.raises(ValidationError) as caught:
+        Chat.model_validate(value, strict=True)
+    return describe(caught.value, Chat, value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"messages": [{"role": "user", "content": "a", "more": 1}]}, "messages.0.more"),
+        ({"messages": [{"role": "user"}]}, "messages.0.content"),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages.0.content"),
+        ({"messages": [{"role": "tool", "content": "a"}]}, "messages.0.tool_call_id"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+            "messages.0.content.0.text",
+        ),
+        ({"tools": [{"type": "function", "function": {}}]}, "tools.0.function.name"),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": 1}}},
+            "tool_choice.function.name",
+        ),
+        ({"tool_choice": "never"}, "tool_choice"),
+        ({"stop": [1]}, "stop.0"),
+    ],
+)
+def test_place_is_one_of_the_record(fields: dict[str, Any], place: str) -> None:
+    """No kind that was tried on the way is in the name of a field."""
+    assert f"field '{place}'" in said(**fields)
+
+
+def test_kinds_that_are_possible_are_told() -> None:
+    """Where a field says of what kind an object is, its values are ours to tell."""
+    problem = said(messages=[{"role": "user", "content": [{"type": "video", "video": "secret"}]}])
+
+    assert "its 'type' is one of 'text', 'image_url'" in problem
+    assert "secret" not in problem
+    assert "video" not in problem
+
+
+def test_place_without_the_value_is_left_alone() -> None:
+    """Where nothing is known of the value, nothing is taken for a kind."""
+    assert place_of(("a", "kind", 0), None) == ("a", "kind", 0)
