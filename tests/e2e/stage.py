@@ -191,7 +191,7 @@ class Stage:
         await asyncio.gather(*sent)
         return len(sent)
 
-    async def in_flight(self, count: int, timeout_s: float = 30) -> None:
+    async def in_flight(self, count: int, timeout_s: float = 90) -> None:
         """Wait until the provider holds `count` calls at once."""
         await self.verifier.until(lambda: self.provider.counts["in_flight"] >= count, timeout_s)
 
@@ -203,7 +203,7 @@ class Stage:
         """The verifier's judgement so far."""
         return self.verifier.report(self.calls(), self.crashes)
 
-    async def settle(self, count: int, timeout_s: float = 60) -> Report:
+    async def settle(self, count: int, timeout_s: float = 180) -> Report:
         """Wait until `count` inputs are answered and committed; return the judgement."""
         await self.verifier.all_answered(count, timeout_s)
         await self.verifier.all_committed(timeout_s)

@@ -10,7 +10,7 @@ from tests.e2e.stage import API_KEY, Record, Stage, ask
 from tests.support.judgement import Outcome
 from tests.support.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 CANARY = "payload-canary"
 OK = "ok"

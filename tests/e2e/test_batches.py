@@ -13,7 +13,7 @@ from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 from tests.support.worker import ROOT, WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
 async def test_every_codec_of_kafka_is_read(kafka: KafkaBroker, tmp_path: Path) -> None:

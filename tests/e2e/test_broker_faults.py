@@ -9,7 +9,7 @@ from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(360)]
 
 OUTAGE_S = 30
 # An outage without a bound on repeated lines writes ten times as many.

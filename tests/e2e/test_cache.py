@@ -29,7 +29,7 @@ def answer(stage: Stage, id: str) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_cached_answers_survive_a_restart(kafka: KafkaBroker, tmp_path: Path) -> None:
     """The ledger's table is a tier of the cache: a new process answers from it."""
     async with Stage(kafka, tmp_path) as stage:
@@ -56,7 +56,7 @@ async def test_cached_answers_survive_a_restart(kafka: KafkaBroker, tmp_path: Pa
             assert 'cache_lookups_total{result="hit",tier="table"} 20.0' in await page.text()
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_streamed_records_can_be_read_along(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Chunks come in order before the answer and are its text; one equal to it comes whole."""
     async with Stage(kafka, tmp_path) as stage:

@@ -19,7 +19,7 @@ from tests.support.kafka import KafkaBroker
 from tests.support.otlp import Collector
 from tests.support.worker import ROOT, WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 NAME, MAIL = "Ada Canary", "ada.canary@example.com"
 PERSON = f"{NAME} <{MAIL}>"

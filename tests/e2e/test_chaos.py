@@ -92,7 +92,7 @@ async def _run(stage: Stage, seed: int, *, records: int, rate_per_s: float) -> R
     return report
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(360)
 async def test_nothing_is_lost_while_workers_come_and_go(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from tests.support.process import ChildProcess, free_port
 from tests.support.queries import offered, queries, unmet
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 KEY = "CANARY-compose-key"
 #: Settings of compose's broker that say where it is and who it is: the test's own are different.

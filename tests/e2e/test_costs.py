@@ -55,7 +55,7 @@ async def post(worker: WorkerProcess, text: str, *, tenant: str = "") -> tuple[i
         return response.status, await response.json()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_budget_of_a_day_stops_at_its_cap_over_workers_and_restarts(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -123,7 +123,7 @@ async def usage(stage: Stage) -> dict[tuple[str, str], list[dict[str, Any]]]:
     return found
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_spent_budget_of_a_tenant_is_answered_by_another_model(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -174,7 +174,7 @@ async def test_spent_budget_of_a_tenant_is_answered_by_another_model(
 
 
 @pytest.mark.chaos  # two starts of a worker for what the unit tests show chunk by chunk
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_held_records_wait_for_a_larger_budget(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Beyond the limit nothing is answered or dead; what was spent counts after a restart."""
     async with Stage(kafka, tmp_path) as stage:

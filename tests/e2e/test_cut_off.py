@@ -9,7 +9,7 @@ from tests.e2e.conftest import ProxiedKafka
 from tests.e2e.stage import Stage, ask
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 RECORDS = 100
 

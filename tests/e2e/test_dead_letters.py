@@ -17,7 +17,7 @@ from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 from tests.support.worker import ROOT
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 #: Of each kind.
 COUNT = 200

@@ -22,7 +22,7 @@ from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 #: Records of a phase. Some run at once and each call takes a while, so that the rate is not
 #: that of the machine, and a phase is longer than some refreshes.

@@ -19,7 +19,7 @@ from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 from tests.support.worker import ROOT, WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 KEYS = 10_000
 GUARD = {"guard": {"calls": 10, "error_rate": 0.2}}

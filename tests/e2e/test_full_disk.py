@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 SMALL_DISK = ("tests.support.small_disk",)
 COUNT = 200

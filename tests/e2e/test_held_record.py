@@ -12,7 +12,7 @@ from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(360)]
 
 HELD = {"latency_s": 50}
 #: Records that may be taken behind a held one, in one partition.

@@ -9,7 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
 
 async def test_records_between_transaction_markers_are_answered(

@@ -11,7 +11,7 @@ from bench.usage import UsageLog
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.embedded, pytest.mark.chaos, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.embedded, pytest.mark.chaos, pytest.mark.timeout(240)]
 
 WATCHED_S = 15
 #: Of the worker's one processor core.

@@ -11,7 +11,7 @@ from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
 async def test_replay_answers_what_is_cured_and_stops_what_is_not(

@@ -39,7 +39,7 @@ from tests.support.worker import ROOT, WorkerProcess
 
 pytestmark = [
     pytest.mark.kafka,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(240),
     # asyncio leaves the transport of a handshake that failed to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -9,7 +9,7 @@ from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.worker import STREAMAPP
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 PLAIN_FAUST = ("tests.support.plain_faust", "worker", "-l", "info", "--without-web")
 SLOW_ONCE = [{"latency_s": 100}, {}]

@@ -11,7 +11,7 @@ from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(360)]
 
 
 async def generate(worker: WorkerProcess, id_: str, latency_s: float) -> int:

@@ -75,7 +75,7 @@ def nothing_is_lost(stage: Stage) -> None:
     assert not report.dead, report.dead
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("is_told", [True, False], ids=["told", "not-told"])
 async def test_limit_of_the_provider_is_used_up(
     is_told: bool, kafka: KafkaBroker, tmp_path: Path
@@ -101,7 +101,7 @@ async def test_limit_of_the_provider_is_used_up(
     assert refused <= (6 if is_told else 120)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_restarted_worker_begins_where_the_first_was(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
@@ -136,7 +136,7 @@ async def test_restarted_worker_begins_where_the_first_was(
 
 
 @pytest.mark.chaos  # a limit of minutes takes minutes to see
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(360)
 async def test_two_workers_keep_one_limit(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Never more than the limit in a minute, before, during and after one worker is killed."""
     async with Stage(kafka, tmp_path) as stage:

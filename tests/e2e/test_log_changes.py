@@ -11,7 +11,7 @@ from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 
 def unnamed(text: str) -> Record:

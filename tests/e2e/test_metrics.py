@@ -11,7 +11,7 @@ from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
 async def scrape(http: aiohttp.ClientSession, worker: WorkerProcess) -> dict[str, float]:

@@ -11,7 +11,7 @@ from tests.support.token_server import CLIENT_ID, CLIENT_SECRET, TokenServer
 from tests.support.waiting import until
 from tests.support.worker import ROOT, WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 LOGIN = (
     "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required"

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
 COUNT = 50
 

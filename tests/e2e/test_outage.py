@@ -62,7 +62,7 @@ async def wait_out(stage: Stage, records: int, outage_s: float) -> None:
     assert worker.has_logged("llm.breaker_closed")
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 async def test_short_outage_is_waited_out(kafka: KafkaBroker, tmp_path: Path) -> None:
     """20 s without a provider: no dead letter, few calls, back at full speed within 10 s."""
     async with Stage(kafka, tmp_path) as stage:
@@ -70,7 +70,7 @@ async def test_short_outage_is_waited_out(kafka: KafkaBroker, tmp_path: Path) ->
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(360)
 async def test_long_outage_is_waited_out(kafka: KafkaBroker, tmp_path: Path) -> None:
     """The same for 60 s: the worker is still a member of its group."""
     async with Stage(kafka, tmp_path) as stage:

@@ -19,7 +19,7 @@ from tests.support.process import ChildProcess, free_port
 from tests.support.waiting import until
 from tests.support.worker import ROOT
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 WORKERS = 3
 RECORDS = 60

@@ -20,7 +20,7 @@ from tests.e2e.stage import Record, Stage
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 VISIBLE_S = 1.0
 

@@ -9,7 +9,7 @@ from tests.support.kafka import KafkaBroker
 
 BUSY = ("tests.support.slow_recovery", "worker")
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
 async def test_tables_are_recovered_however_busy_the_machine_is(

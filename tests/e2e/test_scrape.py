@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 COUNT = 300
 PATHS = {"/metrics": {200}, "/livez": {200}, "/readyz": {200, 503}}

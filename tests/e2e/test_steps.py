@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.stage import Record, Stage
 from tests.support.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 EACH = 6
 

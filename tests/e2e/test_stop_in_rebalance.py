@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
 async def test_newcomer_waits_for_the_drain_of_a_leaving_worker(

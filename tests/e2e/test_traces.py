@@ -15,7 +15,7 @@ from tests.support.otlp import Collector
 from tests.support.process import free_port
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
 def traced(record: Record, trace_id: str) -> Record:

@@ -25,7 +25,7 @@ def record(number: int) -> Record:
     return Record(json.dumps(fields).encode(), f"r-{number}".encode())
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_every_quirk_has_its_outcome(kafka: KafkaBroker, tmp_path: Path) -> None:
     """2,000 records: each its own answer or its own dead letter, and hardly a call too many."""
     async with FakeVendor() as vendor, Stage(kafka, tmp_path) as stage:

@@ -72,10 +72,10 @@ class WorkerProcess(ChildProcess):
         """Whether the text is in the log of any run so far."""
         return text in self.log.read_text(errors="replace")
 
-    async def wait_ready(self, timeout_s: float = 60) -> None:
+    async def wait_ready(self, timeout_s: float = 120) -> None:
         """Wait until the worker takes records."""
         await until(self.is_ready, timeout_s, state=self.tail)
 
-    async def wait_unready(self, timeout_s: float = 60) -> None:
+    async def wait_unready(self, timeout_s: float = 120) -> None:
         """Wait until the worker cannot work."""
         await until(self.is_unready, timeout_s, state=self.tail)
