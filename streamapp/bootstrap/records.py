@@ -13,11 +13,11 @@ from streamapp.llm.deadline import only_waits
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
-from streamapp.streaming.app.consumer import events
-from streamapp.streaming.app.fetched_records import unreadable_lines
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.broker.log_probe import LogProbe
 from streamapp.streaming.broker.topics import answers_changelog
+from streamapp.streaming.consumer.consumer import events
+from streamapp.streaming.consumer.fetched_records import unreadable_lines
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger

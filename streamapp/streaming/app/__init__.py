@@ -1,1 +1,1 @@
-"""The Faust app: life of the worker, consumer, commits, health."""
+"""The Faust app: life of the worker, its health, its metrics, and the watches over it."""

@@ -20,15 +20,16 @@ from faust.types import TP, RecordMetadata
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.app.blocking import BlockingWatch
-from streamapp.streaming.app.commit_age import CommitAge
-from streamapp.streaming.app.consumer import Consumer
-from streamapp.streaming.app.fetched_records import unreadable_lines
-from streamapp.streaming.app.log_changes import LogChanges
-from streamapp.streaming.app.partition_flow import PartitionFlow
 from streamapp.streaming.app.watchdog import Watchdog
+from streamapp.streaming.app.window_drain import WindowDrain
 from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs
 from streamapp.streaming.broker.wait import wait_for_broker
+from streamapp.streaming.consumer.commit_age import CommitAge
+from streamapp.streaming.consumer.consumer import Consumer
+from streamapp.streaming.consumer.fetched_records import unreadable_lines
+from streamapp.streaming.consumer.log_changes import LogChanges
+from streamapp.streaming.consumer.partition_flow import PartitionFlow
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
@@ -37,8 +38,6 @@ from streamapp.streaming.window.window import Window
 log = structlog.get_logger(__name__)
 
 PULSE_S = 0.25
-#: How long a stopping worker tries to leave its group, seconds.
-LEAVE_S = 3.0
 #: What stopping may take beyond the drain before the process is ended, seconds.
 STOP_MARGIN_S = 5.0
 
@@ -107,7 +106,7 @@ class StreamApp(faust.App):
             self._inputs, begin_anew=self._begin_anew, on_change=on_log_change
         )
         self._commit_age = CommitAge(clock)
-        self._draining: asyncio.Future[bool] | None = None
+        self._drain = WindowDrain(window, lambda: self._kafka)
         self.on_partitions_revoked.connect(self._close_window)
         self.add_future(self._pulse())
 
@@ -217,7 +216,7 @@ class StreamApp(faust.App):
         self, sender: object, /, *args: Any, signal: Any, **kwargs: Any
     ) -> None:
         """Drain what runs, and commit it before the group goes on without us."""
-        await self._drain(self.settings.revoke_drain_s)
+        await self._drain.drain(self.settings.revoke_drain_s)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Hold the group until the drain of a stop is over; else do as Faust does.
@@ -225,53 +224,12 @@ class StreamApp(faust.App):
         Faust lets a stopping worker's partitions go at once, while its records still run.
         """
         if self.should_stop:
-            await self._drain(self.settings.revoke_drain_s)
+            await self._drain.drain(self.settings.revoke_drain_s)
         else:
             await super()._on_partitions_revoked(revoked)
 
     def _on_rebalance_when_stopped(self) -> None:
         """Keep the client: Faust would close it under the drain, which could not commit then."""
-
-    async def _drain(self, limit_s: float) -> bool:
-        """Close the window, commit what finished; return whether nothing was cut off.
-
-        A stop in the middle of a rebalance cancels Faust's call of the revoke handler: the
-        drain goes on by itself, and the stop waits for it. A rebalance in the middle of a stop
-        shortens its drain: the whole group stands still meanwhile.
-        """
-        if self._draining is not None and not self._draining.done():
-            self.window.shorten_drain(limit_s)
-        if self._draining is None or self._draining.done():
-            if not self.window.is_open:
-                return True
-            if self.window.is_lost:
-                # Whatever it still wrote would stand beside the answers of the next owner.
-                log.warning("window.fenced", in_flight=self.window.in_flight)
-                self.window.fence()
-                return True
-            self._draining = asyncio.ensure_future(self._close_and_commit(limit_s))
-        return await asyncio.shield(self._draining)
-
-    async def _drain_and_leave(self, limit_s: float) -> bool:
-        """Drain for a stop, and give the partitions to others while HTTP calls still run."""
-        in_time = await self._drain(limit_s)
-        try:
-            async with asyncio.timeout(LEAVE_S):
-                await self._kafka.leave_group()
-        except (KafkaError, ConsumerNotStarted, TimeoutError) as error:
-            # The session's end tells the group instead.
-            log.warning("group.not_left", error=type(error).__name__)
-        return in_time
-
-    async def _close_and_commit(self, limit_s: float) -> bool:
-        running = self.window.in_flight
-        log.info("window.draining", in_flight=running, given_back=self.window.pending)
-        finished, cut = await self.window.close(limit_s)
-        if cut:
-            log.warning("window.drain_cut", records=cut, limit_s=limit_s)
-        if finished:
-            await self._kafka.commit_progress(finished)
-        return not cut
 
     # -- while it runs
 
@@ -303,7 +261,7 @@ class StreamApp(faust.App):
 
     async def _begin_anew(self, tp: TP, offset: int) -> None:
         """Take a partition from ``offset`` on, whatever was committed of it."""
-        await self._drain(self.settings.revoke_drain_s)
+        await self._drain.drain(self.settings.revoke_drain_s)
         generation = self.consumer_generation_id
         await self._kafka.commit_progress({tp: Progress(offset)})
         await self.consumer.perform_seek()
@@ -330,7 +288,7 @@ class StreamApp(faust.App):
         drain_s = self.settings.drain_s
         http_calls_s = 0.0 if self.crashed else drain_s
         in_time, _ = await asyncio.gather(
-            self._drain_and_leave(drain_s), self._drain_http_calls(http_calls_s)
+            self._drain.drain_and_leave(drain_s), self._drain_http_calls(http_calls_s)
         )
         for close in self._closing:
             await close()

@@ -22,7 +22,7 @@ from streamapp.errors import DeliveryFailed
 from streamapp.prompts.events import Event, encode
 from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
-from streamapp.streaming.app.consumer import Consumer
+from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.prompts.event_log import PARTITION
 from streamapp.streaming.tables.topic_table import TopicTable
 from streamapp.streaming.window.partition_state import PartitionState, Verdict

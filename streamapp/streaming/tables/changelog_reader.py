@@ -14,8 +14,8 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from streamapp.settings import Settings
-from streamapp.streaming.app.fetched_records import FetchedRecords, Unreadable
 from streamapp.streaming.broker.security import log_reader_options
+from streamapp.streaming.consumer.fetched_records import FetchedRecords, Unreadable
 
 log = structlog.get_logger(__name__)
 

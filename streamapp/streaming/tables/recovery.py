@@ -15,7 +15,7 @@ from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 
-from streamapp.streaming.app.consumer import Consumer
+from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.tables.answers import AnswersTable
 
 POLL_INTERVAL_S = 0.1

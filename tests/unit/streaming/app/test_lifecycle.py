@@ -10,9 +10,9 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from streamapp.streaming.app.lifecycle import STOP_MARGIN_S
-from streamapp.streaming.app.stalled_partitions import STALL_S
+from streamapp.streaming.consumer.stalled_partitions import STALL_S
 from tests.support.virtual_time import run_virtually, virtual_clock
-from tests.unit.streaming.app.fake_member import T0, T1, Member
+from tests.unit.streaming.consumer.fake_member import T0, T1, Member
 
 Scene = Callable[[Member], Awaitable[None]]
 Play = Callable[..., None]

@@ -20,9 +20,9 @@ from mode import Service
 from mode.services import WaitArgT, WaitResults
 from mode.threads import ServiceThread, WorkerThread
 
-from streamapp.streaming.app.fetched_records import FetchedRecords
-from streamapp.streaming.app.group_member import GroupMemberThread
-from streamapp.streaming.app.ordered_commits import OrderedCommits
+from streamapp.streaming.consumer.fetched_records import FetchedRecords
+from streamapp.streaming.consumer.group_member import GroupMemberThread
+from streamapp.streaming.consumer.ordered_commits import OrderedCommits
 from streamapp.streaming.flows.first_offsets import FirstOffsets
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.

@@ -1,7 +1,7 @@
 import pytest
 from faust.types import TP
 
-from streamapp.streaming.app.commit_age import CommitAge
+from streamapp.streaming.consumer.commit_age import CommitAge
 from streamapp.streaming.window.partition_state import PartitionState
 from tests.fakes import FakeClock
 

@@ -8,8 +8,8 @@ import pytest
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.types import TP
 
-from streamapp.streaming.app.consumer import Consumer
-from streamapp.streaming.app.ordered_commits import OrderedCommits
+from streamapp.streaming.consumer.consumer import Consumer
+from streamapp.streaming.consumer.ordered_commits import OrderedCommits
 from streamapp.streaming.window.finished_offsets import encode
 from streamapp.streaming.window.partition_state import Progress
 

@@ -9,9 +9,9 @@ from faust.types import TP
 
 from streamapp.errors import LeaseLost
 from streamapp.settings import Settings
-from streamapp.streaming.app.fetched_records import FetchedRecords
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
+from streamapp.streaming.consumer.fetched_records import FetchedRecords
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress, SpanBounds

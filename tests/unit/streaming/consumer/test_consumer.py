@@ -11,7 +11,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
 from streamapp.settings import Settings
-from streamapp.streaming.app.consumer import (
+from streamapp.streaming.consumer.consumer import (
     AT_ONCE,
     FETCH_MAX_WAIT_MS,
     Consumer,

@@ -2,7 +2,7 @@
 
 from faust.types import TP
 
-from streamapp.streaming.app.log_changes import LogChanges
+from streamapp.streaming.consumer.log_changes import LogChanges
 
 T0, OTHER = TP("llm.requests", 0), TP("llm.prompts", 0)
 

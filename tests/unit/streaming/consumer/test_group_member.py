@@ -20,7 +20,7 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
 
-from streamapp.streaming.app.group_member import GroupMemberThread, note_membership
+from streamapp.streaming.consumer.group_member import GroupMemberThread, note_membership
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 

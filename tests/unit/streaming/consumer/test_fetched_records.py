@@ -14,7 +14,7 @@ from aiokafka.errors import (
 )
 from faust.types import TP
 
-from streamapp.streaming.app.fetched_records import HOLD_S, FetchedRecords
+from streamapp.streaming.consumer.fetched_records import HOLD_S, FetchedRecords
 
 T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import structlog
 from faust.types import TP
 
-from streamapp.streaming.app.consumer import Consumer
-from streamapp.streaming.app.stalled_partitions import StalledPartitions
+from streamapp.streaming.consumer.consumer import Consumer
+from streamapp.streaming.consumer.stalled_partitions import StalledPartitions
 from streamapp.streaming.window.window import Window
 
 log = structlog.get_logger(__name__)

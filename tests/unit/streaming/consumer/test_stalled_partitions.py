@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from streamapp.streaming.app.stalled_partitions import (
+from streamapp.streaming.consumer.stalled_partitions import (
     LONGEST_STALL_S,
     STALL_S,
     StalledPartitions,

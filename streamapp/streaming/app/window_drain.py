@@ -1,0 +1,74 @@
+"""The drain of the window at a revoke or a stop: one at a time, and committed before it ends."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from aiokafka.errors import KafkaError
+from faust.exceptions import ConsumerNotStarted
+
+from streamapp.streaming.consumer.consumer import Consumer
+from streamapp.streaming.window.window import Window
+
+log = structlog.get_logger(__name__)
+
+#: How long a stopping worker tries to leave its group, seconds.
+LEAVE_S = 3.0
+
+
+class WindowDrain:
+    """Closes the window and commits what finished in it.
+
+    Args:
+        window: The window of the running generation.
+        consumer: Returns the consumer that commits, which exists after the app has started.
+    """
+
+    def __init__(self, window: Window, consumer: Callable[[], Consumer]) -> None:
+        self._window = window
+        self._consumer = consumer
+        self._running: asyncio.Future[bool] | None = None
+
+    async def drain(self, limit_s: float) -> bool:
+        """Close the window, commit what finished; return whether nothing was cut off.
+
+        A stop in the middle of a rebalance cancels Faust's call of the revoke handler: the
+        drain goes on by itself, and the stop waits for it. A rebalance in the middle of a stop
+        shortens its drain: the whole group stands still meanwhile.
+
+        Args:
+            limit_s: Longest wait for records to finish, seconds; what is left is cancelled.
+        """
+        if self._running is not None and not self._running.done():
+            self._window.shorten_drain(limit_s)
+        if self._running is None or self._running.done():
+            if not self._window.is_open:
+                return True
+            if self._window.is_lost:
+                # Whatever it still wrote would stand beside the answers of the next owner.
+                log.warning("window.fenced", in_flight=self._window.in_flight)
+                self._window.fence()
+                return True
+            self._running = asyncio.ensure_future(self._close_and_commit(limit_s))
+        return await asyncio.shield(self._running)
+
+    async def drain_and_leave(self, limit_s: float) -> bool:
+        """Drain for a stop, and give the partitions to others while HTTP calls still run."""
+        in_time = await self.drain(limit_s)
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await self._consumer().leave_group()
+        except (KafkaError, ConsumerNotStarted, TimeoutError) as error:
+            # The session's end tells the group instead.
+            log.warning("group.not_left", error=type(error).__name__)
+        return in_time
+
+    async def _close_and_commit(self, limit_s: float) -> bool:
+        running = self._window.in_flight
+        log.info("window.draining", in_flight=running, given_back=self._window.pending)
+        finished, cut = await self._window.close(limit_s)
+        if cut:
+            log.warning("window.drain_cut", records=cut, limit_s=limit_s)
+        if finished:
+            await self._consumer().commit_progress(finished)
+        return not cut

@@ -1,0 +1,43 @@
+"""The sizes of modules and folders stay as CONTRIBUTING.md says."""
+
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[3] / "streamapp"
+MOST_LINES = 300
+MOST_MODULES = 14
+CROWDED = ("streaming", "llm")
+
+
+def lines_of(module: Path) -> int:
+    return len(module.read_text().splitlines())
+
+
+def test_no_module_has_more_than_300_lines() -> None:
+    """A module is one concept, which fits in 300 lines."""
+    sizes = {str(m.relative_to(PACKAGE)): lines_of(m) for m in PACKAGE.rglob("*.py")}
+
+    assert len(sizes) > 100, "no package found"
+    assert {name: size for name, size in sizes.items() if size > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize("package", CROWDED)
+def test_no_folder_has_more_than_14_modules(package: str) -> None:
+    """A folder shows its modules at one look; `__init__.py` is its name, not one of them."""
+    modules: dict[str, int] = {}
+    for module in (PACKAGE / package).rglob("*.py"):
+        if module.name != "__init__.py":
+            folder = str(module.parent.relative_to(PACKAGE))
+            modules[folder] = modules.get(folder, 0) + 1
+
+    assert len(modules) > 3, "no folders found"
+    assert {name: count for name, count in modules.items() if count > MOST_MODULES} == {}
+
+
+def test_contributing_names_the_same_numbers() -> None:
+    """Who reads the rules and who runs the tests are told the same."""
+    rules = (PACKAGE.parent / "CONTRIBUTING.md").read_text()
+
+    assert f"never above {MOST_LINES}" in rules
+    assert f"above {MOST_MODULES} modules" in rules
