@@ -192,11 +192,14 @@ class ProviderError(Failure):
         status: HTTP status, or None where there was no answer.
         hints: What the provider said of its limits.
         is_paid: Whether something was generated, or may have been.
+        told: What the provider itself said, which may quote the request: it is shown where the
+            operator wants that, and nowhere else.
     """
 
     kind = Kind.RETRIES_EXHAUSTED
     retryable: bool = False
     is_paid: bool = False
+    told: str = ""
     hints: RateHints | None = None
 
     def __init__(

@@ -44,7 +44,7 @@ async def _findings(*, is_live: bool) -> list[Finding]:
     return [
         Finding("settings", True, source),
         *own_parts(settings),
-        *await providers(settings),
+        *await providers(settings, is_live=is_live),
         *(await live(settings) if is_live else ()),
         *await topics(settings),
     ]

@@ -21,7 +21,9 @@ from streamapp.llm.completion import Call
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
+from streamapp.llm.routing.shown_errors import quotation
 from streamapp.settings import ProviderSettings, Settings
+from streamapp.telemetry.redaction import Redactor
 
 #: Longest wait for a list of models, and for one answer, seconds.
 LIST_TIMEOUT_S = 5.0
@@ -46,11 +48,19 @@ class ListsModels(Protocol):
         ...
 
 
-async def providers(settings: Settings) -> list[Finding]:
-    """Ask each provider for its models: the cheapest call that shows address, key and models."""
+async def providers(settings: Settings, *, is_live: bool = False) -> list[Finding]:
+    """Ask each provider for its models: the cheapest call that shows address, key and models.
+
+    Args:
+        settings: Of the providers and routes.
+        is_live: Whether each target is asked for a token as well, by `live`.
+    """
     wanted = _models_by_provider(settings)
     found = await asyncio.gather(
-        *(_listed(name, one, wanted.get(name, [])) for name, one in settings.providers.items())
+        *(
+            _listed(name, one, wanted.get(name, []), is_live=is_live)
+            for name, one in settings.providers.items()
+        )
     )
     return [finding for findings in found for finding in findings]
 
@@ -76,7 +86,9 @@ def _models_by_provider(settings: Settings) -> Mapping[str, list[str]]:
     return wanted
 
 
-async def _listed(name: str, settings: ProviderSettings, models: Sequence[str]) -> list[Finding]:
+async def _listed(
+    name: str, settings: ProviderSettings, models: Sequence[str], *, is_live: bool
+) -> list[Finding]:
     title = f"provider {name}"
     if settings.kind == "offline":
         return [Finding(title, True, "built in, for trials without a model")]
@@ -97,9 +109,12 @@ async def _listed(name: str, settings: ProviderSettings, models: Sequence[str]) 
         return [_wrong(title, settings, adapter, error)]
     finally:
         await closing()
+    # Some list their models for anybody.
+    untested = "; only --live tests the key" if settings.api_key and not is_live else ""
     if listed is None:
-        return [Finding(title, True, f"{adapter.models_url} answers; it lists no targets")]
-    answers = Finding(title, True, f"{adapter.models_url} answers")
+        detail = f"{adapter.models_url} answers; it lists no targets{untested}"
+        return [Finding(title, True, detail)]
+    answers = Finding(title, True, f"{adapter.models_url} answers{untested}")
     return [answers, *(_unknown(name, model, listed) for model in unknown)]
 
 
@@ -150,14 +165,23 @@ async def _answered(
         return [Finding(f"provider {name}", False, str(error))]
     try:
         return [
-            await _one_token(adapter, name, model, is_embedding=embed_model == f"{name}/{model}")
+            await _one_token(
+                adapter, name, model, settings, is_embedding=embed_model == f"{name}/{model}"
+            )
             for model in models
         ]
     finally:
         await adapter.aclose()
 
 
-async def _one_token(adapter: LLMProvider, name: str, model: str, *, is_embedding: bool) -> Finding:
+async def _one_token(
+    adapter: LLMProvider,
+    name: str,
+    model: str,
+    settings: ProviderSettings,
+    *,
+    is_embedding: bool,
+) -> Finding:
     title = f"target {name}/{model}"
     call = Call(
         model=model,
@@ -170,8 +194,21 @@ async def _one_token(adapter: LLMProvider, name: str, model: str, *, is_embeddin
     try:
         async with asyncio.timeout(LIVE_TIMEOUT_S):
             completion = await adapter.complete(call)
+    except TimeoutError:
+        return Finding(title, False, f"no answer within {LIVE_TIMEOUT_S:.0f} s")
     except ModelUnavailable as error:
-        return Finding(title, False, f"{error}: the model does not exist")
-    except (Failure, TimeoutError) as error:
-        return Finding(title, False, str(error) or f"no answer within {LIVE_TIMEOUT_S:.0f} s")
+        return Finding(title, False, f"{error}: the model does not exist{_said(error, settings)}")
+    except ProviderDenied as error:
+        mend = ""
+        if error.status in (401, 403):
+            mend = f": it refuses the key, check {settings.api_key_env or 'api_key_env'}"
+        return Finding(title, False, f"{error}{mend}{_said(error, settings)}")
+    except Failure as error:
+        return Finding(title, False, f"{error}{_said(error, settings)}")
     return Finding(title, True, f"{completion.model} answers")
+
+
+def _said(error: Failure, settings: ProviderSettings) -> str:
+    """Return what the provider said of our own words, which hold nothing of anybody's."""
+    told = quotation(getattr(error, "told", ""), Redactor(settings.secrets))
+    return f"; the provider says: {told}" if told else ""

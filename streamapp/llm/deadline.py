@@ -12,15 +12,31 @@ class Deadline:
     count: Kafka is the queue, so waiting is free.
     """
 
-    __slots__ = ("_clock", "_is_invested", "_limit_s", "_spent_s", "_started_at", "_waits")
+    __slots__ = (
+        "_clock",
+        "_is_invested",
+        "_is_waited_for",
+        "_limit_s",
+        "_spent_s",
+        "_started_at",
+        "_waits",
+    )
 
-    def __init__(self, limit_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, limit_s: float, clock: Callable[[], float], *, is_waited_for: bool = False
+    ) -> None:
+        self._is_waited_for = is_waited_for
         self._limit_s = limit_s
         self._clock = clock
         self._spent_s = 0.0
         self._started_at: float | None = None
         self._waits = 0
         self._is_invested = False
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a caller waits who is better told at once that an operator has to act."""
+        return self._is_waited_for
 
     @property
     def is_only_waiting(self) -> bool:

@@ -43,7 +43,8 @@ class DrainableRouter:
             RetriesExhausted: The worker stops.
             Failure: As of the router.
         """
-        deadline, end = Deadline(self._deadline_s, self._clock), asyncio.timeout(None)
+        deadline = Deadline(self._deadline_s, self._clock, is_waited_for=True)
+        end = asyncio.timeout(None)
         self._inside[end] = deadline
         try:
             async with end:

@@ -71,6 +71,16 @@ class ProviderSettings(BaseModel):
     """Headers sent with each call; likewise."""
     pass_through: list[str] = Field(default_factory=list)
     """Fields of callers, besides OpenAI's own, that this provider takes."""
+    show_errors: bool = False
+    """Whether dead letters, HTTP errors and the log quote what the provider says of an error, cut
+    and without secrets; it may quote the request.
+    """
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may show: the key, and the values of headers."""
+        key = self.api_key.get_secret_value() if self.api_key else ""
+        return tuple(filter(None, (key, *self.extra_headers.values())))
 
 
 class ModelSettings(BaseModel):

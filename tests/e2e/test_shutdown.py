@@ -97,7 +97,7 @@ async def test_sigterm_gives_back_what_waits_for_a_provider(
 async def test_sigterm_lets_http_have_its_answer(kafka: KafkaBroker, tmp_path: Path) -> None:
     """A call in progress over HTTP is answered, and paid once; one that only waits gets 503."""
     async with Stage(kafka, tmp_path) as stage:
-        stage.provider.script({"latency_s": 4}, {"status": 401})
+        stage.provider.script({"latency_s": 4}, *[{"status": 503}] * 50)
         await stage.open()
         worker = await stage.ready_worker()
         url = f"http://127.0.0.1:{worker.port}/v1/generate"

@@ -18,6 +18,11 @@ class JointDeadline(Deadline):
         self._is_started = False
         self._suspensions = 0
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether callers alone wait: a record among the members is held."""
+        return all(member.is_waited_for for member in self._members.values())
+
     def add(self, key: Hashable, member: Deadline) -> None:
         """Let a deadline take part, until its key is removed."""
         self._members[key] = member

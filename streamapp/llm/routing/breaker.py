@@ -60,6 +60,8 @@ class Breaker:
         self.is_open = False
         #: Whether anything but success was seen lately: what a success has to tell.
         self.is_shaken = False
+        #: What the target refuses every call with, as a wrong key; empty where it may come back.
+        self.denial = ""
         #: How many calls were answered, ever.
         self.answers = 0
         self._limits = limits
@@ -118,6 +120,7 @@ class Breaker:
         self._failures = self._refusals = 0
         self._refused_at = None
         self.is_shaken = False
+        self.denial = ""
         if self.is_open:
             self.is_open = False
             self._probe_every_s = self._limits.first_probe_s
@@ -137,6 +140,7 @@ class Breaker:
             if not _is_outage(error) and not isinstance(error, (RateLimited, GarbledAnswer)):
                 self.succeeded()
                 return
+            self.denial = _denial(error)
             self._probe_every_s = min(self._probe_every_s * 2, self._limits.probe_cap_s)
             self._probe_at = self._clock() + self._probe_every_s
         elif self.is_open or (
@@ -176,12 +180,17 @@ class Breaker:
 
     def _open(self, error: Failure) -> None:
         self.is_open = self.is_shaken = True
+        self.denial = _denial(error)
         self._is_failing = not isinstance(error, (ProviderDenied, RateLimited))
         self._opened_at = self._clock()
         self._probe_at = self._opened_at + self._probe_every_s
         status = getattr(error, "status", None)
         log.warning(
-            "llm.breaker_opened", target=self.name, reason=type(error).__name__, status=status
+            "llm.breaker_opened",
+            target=self.name,
+            reason=type(error).__name__,
+            status=status,
+            error=str(error),
         )
 
 
@@ -255,6 +264,10 @@ class StillClosed:
             provider, _, _ = self._breaker.name.partition("/")
             raise TargetOpen(f"{self._breaker.name}: taken for down", provider=provider)
         return await self._provider.complete(call)
+
+
+def _denial(error: Failure) -> str:
+    return str(error) if isinstance(error, ProviderDenied) else ""
 
 
 def _is_outage(error: Failure) -> bool:

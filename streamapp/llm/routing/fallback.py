@@ -60,7 +60,8 @@ class Fallback:
     """Asks the targets in order until one answers; holds the call while all of them are down.
 
     A call that is held waits without a bound: Kafka is the queue. It is given its whole time
-    again, since an outage is no fault of the record. Who waits longest asks first. Only a call
+    again, since an outage is no fault of the record. Who waits longest asks first. A caller who
+    waits is told at once where all targets refuse every call, as by a wrong key. Only a call
     that opens breakers by itself, again and again while others are answered, is given up: it is
     what makes its targets fail. So is one that was paid for several times and is not answered.
 
@@ -135,6 +136,8 @@ class Fallback:
                 faults += is_at_fault
                 if faults == _FAULTS:
                     raise _poisonous(last)
+                if call.deadline.is_waited_for and all(c.breaker.denial for c in candidates):
+                    raise _denied(last, candidates)
                 await self._hold(call, candidates)
             elif moves_on and _was_left_early(failures):
                 moves_on = False  # no other answers: now each is waited for
@@ -196,6 +199,15 @@ def _final(last: Failure, targets: int) -> Failure:
     failed.attempts = last.attempts
     failed.__cause__ = last
     return failed
+
+
+def _denied(last: Failure, candidates: Sequence[Candidate]) -> Failure:
+    """Return the error of a call for whose targets an operator must act."""
+    breaker = candidates[-1].breaker
+    provider, _, _ = breaker.name.partition("/")
+    denied = ProviderDenied(breaker.denial, provider=provider)
+    denied.attempts = last.attempts
+    return _final(denied, len(candidates))
 
 
 def _in_vain(last: Failure) -> Failure:

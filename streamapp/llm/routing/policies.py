@@ -17,6 +17,7 @@ from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded, Still
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.fallback import Candidate, Fallback
 from streamapp.llm.routing.retry import Retrying, RetryLimits
+from streamapp.llm.routing.shown_errors import ShownErrors
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
 from streamapp.llm.timeout import TimeLimited, TimeLimits
@@ -139,6 +140,8 @@ class Policies:
             attempt: Completer = TimeLimited(
                 self._providers[name], name=name, limits=TimeLimits.of(self._settings[name], model)
             )
+            if self._settings[name].show_errors:
+                attempt = ShownErrors(attempt, secrets=self._settings[name].secrets)
             attempt = self._observed(name, attempt)
             if self._economy is not None:
                 attempt = Billed(

@@ -113,14 +113,17 @@ class Vendor:
 
     def __init__(self) -> None:
         self.status = 200
+        self.lists_for_anybody = False
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.models = ["m", "models/gemini", "llama:latest"]
 
     async def __call__(self, request: aiohttp.web.BaseRequest) -> aiohttp.web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.asked.append((request.path_qs, headers))
-        if "good" not in headers.get("authorization", "") + headers.get("api-key", ""):
-            return aiohttp.web.json_response({"error": {"message": "no"}}, status=401)
+        keys = headers.get("authorization", "") + headers.get("api-key", "")
+        is_listing = request.method == "GET"
+        if "good" not in keys and not (is_listing and self.lists_for_anybody):
+            return aiohttp.web.json_response({"error": {"message": f"no: {keys}"}}, status=401)
         if request.method == "POST":
             known = (await request.json())["model"] in self.models
             answer = completion() if known else {"error": {"code": "model_not_found"}}
@@ -230,6 +233,21 @@ async def test_live_asks_each_target(vendor: Any) -> None:
     assert (right.name, right.ok) == ("target p/m", True)
     assert (wrong.name, wrong.ok) == ("target p/gone", False)
     assert "does not exist" in wrong.detail
+
+
+async def test_live_finds_the_key_that_no_list_of_models_asks_for(vendor: Any) -> None:
+    """Where the list is open to anybody only a call finds a wrong key; no key is shown."""
+    vendor.lists_for_anybody = True
+    settings = wanting(f"{vendor.url}/v1", key="wrong-key")
+
+    [listed] = await providers(settings)
+    [asked] = await live(settings)
+
+    assert (listed.ok, asked.ok) == (True, False)
+    assert "only --live tests the key" in listed.detail
+    assert (
+        "refuses the key, check OPENAI_API_KEY; the provider says: no: Bearer ***" in asked.detail
+    )
 
 
 async def test_unreachable_provider_is_named() -> None:

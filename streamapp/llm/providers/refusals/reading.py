@@ -76,7 +76,8 @@ def error_for(
     Args:
         status: The HTTP status.
         headers: Of the answer, case-insensitive.
-        body: Of the answer, as bytes or as parsed JSON; only a short error code of it is kept.
+        body: Of the answer, as bytes or as parsed JSON; only a short error code of it is in the
+            message.
         provider: The configured provider's name.
         now: Unix seconds.
     """
@@ -153,6 +154,7 @@ def _error(
     )
     if isinstance(error, ParameterRefused):
         error.parameters = tuple(parameters)
+    error.told = next(iter(details.texts), "")
     return error
 
 

@@ -153,6 +153,36 @@ async def test_open_target_is_passed_over(fakes: dict[str, FakeProvider]) -> Non
     assert routed.impaired() == ["one/a"]
 
 
+@pytest.mark.parametrize("targets", [["one/a"], ["one/a", "two/b"]], ids=["one", "two"])
+async def test_caller_who_waits_is_told_at_once_of_a_refused_key(
+    fakes: dict[str, FakeProvider], targets: Sequence[str]
+) -> None:
+    """Nobody who waits is held while an operator has to act: also not while a breaker is open."""
+    for name in ("one", "two"):
+        fakes[name].enqueue(*[DENIED] * 9)
+    routed = routes(fakes, targets=targets)
+
+    for _ in range(3):
+        call = chat(deadline=Deadline(1e4, FakeClock(), is_waited_for=True))
+        with pytest.raises(Failure, match="HTTP 401") as caught:
+            await ask(routed, call)
+
+    assert caught.value.kind == "retries_exhausted"
+    assert len(fakes["one"].history) == 1
+
+
+async def test_caller_who_waits_is_held_over_an_outage(fakes: dict[str, FakeProvider]) -> None:
+    """What may come back by itself is waited for."""
+    fakes["one"].enqueue(*[unavailable()] * 6)
+
+    completion = await ask(
+        routes(fakes, targets=["one/a"], limits=RetryLimits(attempts=5)),
+        chat(deadline=Deadline(1e4, FakeClock(), is_waited_for=True)),
+    )
+
+    assert completion.provider == "one"
+
+
 class Outage:
     """A provider in virtual time that is down for a while: it refuses, or swallows calls."""
 
