@@ -16,8 +16,9 @@ from streamapp.cli.dead_letter_access import replay as replay_
 from streamapp.cli.dead_letter_options import PlaceParam, filters
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
-from streamapp.cli.terminal import one_line, printable, progress
+from streamapp.cli.terminal import counted, one_line, printable, progress
 from streamapp.errors import StreamappError
+from streamapp.settings import Settings
 from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
 from streamapp.streaming.dead_letters.service import Newest
@@ -129,11 +130,13 @@ async def _show(what: tuple[str, ...], as_json: bool) -> None:
     show_default=True,
     help="Records a second.",
 )
+@click.option("--all", "-y", "--yes", "is_all", is_flag=True, help="Send all, and do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
 @_json
 def replay(
     places: tuple[tuple[int, int], ...],
     rate: float,
+    is_all: bool,
     dry_run: bool,
     as_json: bool,
     **conditions: Any,
@@ -142,7 +145,7 @@ def replay(
 
     All that fit the options are sent, or those at the PLACEs. Each is sent once: a command that
     was interrupted can be given again. What fails again is a new dead letter, and is sent again
-    up to 5 times.
+    up to 5 times. Without PLACEs and options it asks first; --all does not.
 
     Exit codes: 0 all sent, or sent before; 1 some were not; 2 a usage error.
     """
@@ -150,6 +153,8 @@ def replay(
         raise Ended("replay: name PLACEs or give options, not both", EXIT_CONFIGURATION)
     started_at = time.monotonic()
     settings, wanted = client_settings(), places or Filter(**conditions)
+    if not (places or any(conditions.values()) or is_all or dry_run):
+        _ask(settings)
     tally = _Tally(is_shown=dry_run and not as_json)
     work = (
         would_replay(settings, wanted, on_result=tally.add)
@@ -159,7 +164,9 @@ def replay(
     try:
         seen = asyncio.run(work)
     except KeyboardInterrupt:
-        message = f"interrupted: sent {tally.sent:,} records again; the same command goes on"
+        message = (
+            f"interrupted: sent {counted(tally.sent, 'record')} again; the same command goes on"
+        )
         raise Ended(message, EXIT_FAILED) from None
     seconds = round(time.monotonic() - started_at, 2)
     sent, refused = tally.sent, tally.refused
@@ -168,12 +175,29 @@ def replay(
         summary |= {"foreign_records": seen.foreign, "duration_s": seconds}
         click.echo(json.dumps(summary))
     else:
-        told = f"{'would send' if dry_run else 'sent'} {sent:,} records again in {seconds:g} s"
+        done = "would send" if dry_run else "sent"
+        told = f"{done} {counted(sent, 'record')} again in {seconds:g} s"
         reasons = "".join(f"; not sent: {n:,} {_WHY[name]}" for name, n in refused.items())
         click.echo(f"{told}{reasons}{_foreign(seen)}", err=True)
     failed = sum(refused.values()) - refused["replayed"]
     if failed and not dry_run:
-        raise Ended(f"{failed:,} records were not sent again", EXIT_FAILED)
+        were = "was" if failed == 1 else "were"
+        raise Ended(f"{counted(failed, 'record')} {were} not sent again", EXIT_FAILED)
+
+
+def _ask(settings: Settings) -> None:
+    """Ask whether all dead letters are meant: each may be a paid call.
+
+    Raises:
+        Ended: Nobody can be asked.
+        click.Abort: They are not.
+    """
+    if not sys.stdin.isatty():
+        problem = "this would send every dead letter again: name PLACEs, give options, or --all"
+        raise Ended(f"replay: {problem}", EXIT_CONFIGURATION)
+    tally = _Tally(is_shown=False)
+    asyncio.run(would_replay(settings, Filter(), on_result=tally.add))
+    click.confirm(f"Send {counted(tally.sent, 'record')} again?", abort=True, err=True)
 
 
 class _Tally:
@@ -240,13 +264,16 @@ def _told(kinds: Mapping[str, int], seen: Seen, limit: int) -> str:
     total = sum(kinds.values())
     by_kind = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
     shown = f"; the newest {limit:,} are shown, --limit 0 shows all" if 0 < limit < total else ""
-    return f"{total:,} dead letters{': ' if by_kind else ''}{by_kind}{shown}{_foreign(seen)}"
+    return (
+        f"{counted(total, 'dead letter')}{': ' if by_kind else ''}{by_kind}{shown}{_foreign(seen)}"
+    )
 
 
 def _foreign(seen: Seen) -> str:
     if not seen.foreign:
         return ""
-    return f"; {seen.foreign:,} records are no dead letters of ours, first {seen.first_foreign}"
+    are = "is no dead letter" if seen.foreign == 1 else "are no dead letters"
+    return f"; {counted(seen.foreign, 'record')} {are} of ours, first {seen.first_foreign}"
 
 
 def _is_place(text: str) -> bool:

@@ -90,7 +90,10 @@ def version_of(log: PromptLog, text: str) -> Version:
     prompt = prompt_of(log, reference.name)
     if reference.version is None and reference.label is None:
         text = f"{text}@{PRODUCTION}"
-    found = PromptRegistry(log.history.prompts).resolve(text, sticky=b"")
+    try:
+        found = PromptRegistry(log.history.prompts).resolve(text, sticky=b"")
+    except PromptNotFound as error:
+        raise PromptNotFound(f"{text!r}: {error}") from None
     return prompt.versions[found.version]
 
 

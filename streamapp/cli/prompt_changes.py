@@ -1,4 +1,4 @@
-"""`streamapp prompts publish|label|rollback|split|protect`: events on the topic of prompts."""
+"""The commands of `streamapp prompts` that write events: publish, label, split and others."""
 
 import asyncio
 from pathlib import Path
@@ -8,16 +8,18 @@ import click
 from pydantic import ValidationError
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
+from streamapp.cli.kafka import client_settings
 from streamapp.cli.prompt_access import account, change, prompt_of, reading, write
 from streamapp.errors import StreamappError
 from streamapp.llm.schemas.schema import Schemas
-from streamapp.prompts.events import Labelled, Protected, Published, Split, now
+from streamapp.processors.registry import Registry
+from streamapp.prompts.events import Labelled, Protected, Published, Retired, Split, now
 from streamapp.prompts.files import parse_prompt
 from streamapp.prompts.prompt import PRODUCTION
 from streamapp.prompts.rollback import rollback
 from streamapp.records.problems import describe
 
-E = TypeVar("E", Labelled, Protected, Split)
+E = TypeVar("E", Labelled, Protected, Retired, Split)
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _force = click.option("--force", is_flag=True, help="Also where the label is protected.")
@@ -27,24 +29,33 @@ _author = click.option("--author", default="", help="Default: the name of this a
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--name", help="The prompt's name; default: the name of FILE without .md.")
 @click.option("--label", help="Point this label at the version where it is new.")
 @_message
 @_author
 @_json
-def publish(file: Path, label: str | None, message: str, author: str, as_json: bool) -> None:
+def publish(
+    file: Path,
+    name: str | None,
+    label: str | None,
+    message: str,
+    author: str,
+    as_json: bool,
+) -> None:
     """Publish FILE, Markdown with front matter, as the next version.
 
     A content that was published before stays the version it is. Only the label 'latest' moves,
     and 'production' with the first version, unless --label or the front matter says otherwise.
     """
     try:
-        read = parse_prompt(file.read_text("utf-8"), name=file.name.removesuffix(".md"))
+        read = parse_prompt(file.read_text("utf-8"), name=name or file.name.removesuffix(".md"))
         Schemas().check(read.settings.output_schema or {})
     except (UnicodeDecodeError, StreamappError) as error:
         raise Ended(f"{file}, {error}", EXIT_CONFIGURATION) from None
     event = read.event(created_at=now()).model_copy(
         update={"author": author or account(), "message": message, "label": label or read.label}
     )
+    click.echo(f"publishing {file} as the prompt '{read.name}'", err=True)
     asyncio.run(change(read.name, Published.model_validate(event.model_dump()), as_json=as_json))
 
 
@@ -135,6 +146,25 @@ def protect(name: str, label: str, off: bool, author: str, as_json: bool) -> Non
     asyncio.run(
         change(name, _event(Protected, label=label, on=not off, author=author), as_json=as_json)
     )
+
+
+@click.command()
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Let records name it again.")
+@_message
+@_author
+@_json
+def retire(name: str, off: bool, message: str, author: str, as_json: bool) -> None:
+    """Take the prompt NAME out of use: a record that names it is a dead letter, its history stays.
+
+    A new version brings it back into use.
+    """
+    for processor in Registry.load(client_settings().processor_modules).processors:
+        if processor.prompt == name and not off:
+            problem = f"records of type '{processor.type}' need the prompt '{name}'"
+            raise Ended(f"{problem}: publish another version of it instead", EXIT_CONFIGURATION)
+    event = _event(Retired, on=not off, message=message, author=author)
+    asyncio.run(change(name, event, as_json=as_json))
 
 
 def _event(kind: type[E], **fields: Any) -> E:

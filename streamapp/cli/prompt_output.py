@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamapp.cli.terminal import printable
-from streamapp.prompts.events import Event, Labelled, Protected, Published, Split
+from streamapp.prompts.events import Event, Labelled, Protected, Published, Retired, Split
 from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
 
@@ -24,6 +24,8 @@ def said(event: Event, outcome: EventOutcome, before: Prompt | None) -> str:
         return f"{event.label} is version {event.version}"
     if isinstance(event, Split):
         return f"split {shares(event.shares)}" if event.shares else "no split"
+    if isinstance(event, Retired):
+        return "retired: records may not name it" if event.on else "in use again"
     assert isinstance(event, Protected)
     return f"{event.label} is {'protected' if event.on else 'no longer protected'}"
 

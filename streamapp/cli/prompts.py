@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from streamapp.cli.prompt_access import prompt_of, reading, reference_of, version_of
-from streamapp.cli.prompt_changes import label, protect, publish, rollback_, split
+from streamapp.cli.prompt_changes import label, protect, publish, retire, rollback_, split
 from streamapp.cli.prompt_output import (
     description,
     labels,
@@ -31,17 +31,25 @@ def prompts() -> None:
 
 
 @prompts.command("list")
+@click.option("--all", "is_all", is_flag=True, help="Those that are retired, too.")
 @_json
-def list_(as_json: bool) -> None:
-    """List all prompts with their labels and split."""
+def list_(is_all: bool, as_json: bool) -> None:
+    """List the prompts with their labels and split."""
 
     async def run() -> None:
         async with reading() as log:
             found = [log.history.prompts[name] for name in sorted(log.history.prompts)]
+            found = [prompt for prompt in found if is_all or not prompt.is_retired]
         if as_json:
             return print_json([prompt.summary() for prompt in found])
         rows = (
-            (p.name, str(len(p.versions)), labels(p), shares(p.split), description(p))
+            (
+                p.name,
+                str(len(p.versions)),
+                "retired" if p.is_retired else labels(p),
+                shares(p.split),
+                description(p),
+            )
             for p in found
         )
         print_table(("prompt", "versions", "labels", "split", "description"), rows)
@@ -97,5 +105,5 @@ def diff_(old: str, new: str) -> None:
     asyncio.run(run())
 
 
-for _command in (label, protect, publish, rollback_, split, stats):
+for _command in (label, protect, publish, retire, rollback_, split, stats):
     prompts.add_command(_command)

@@ -13,6 +13,11 @@ def one_line(*fields: object) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return the number with its noun: ``1 record``, ``2,000 records``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def printable(text: str, *, keep: str = "\n\t") -> str:
     """Return the text without what a terminal would obey, but for the characters in ``keep``."""
     return "".join(c if c.isprintable() or c in keep else "·" for c in text)

@@ -87,6 +87,13 @@ class Protected(_Event):
     on: bool = True
 
 
+class Retired(_Event):
+    """Whether the prompt is out of use: nothing may name it; its history stays."""
+
+    type: Literal["retired"] = "retired"
+    on: bool = True
+
+
 class DeadLettered(_Event):
     """The event at that offset was refused, and a dead letter tells why."""
 
@@ -94,7 +101,7 @@ class DeadLettered(_Event):
     offset: int = Field(ge=0)
 
 
-Event = Published | Labelled | Split | Protected | DeadLettered
+Event = Published | Labelled | Split | Protected | Retired | DeadLettered
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
 
 

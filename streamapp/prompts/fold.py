@@ -12,7 +12,15 @@ from enum import StrEnum
 from pydantic import ValidationError
 
 from streamapp.errors import PromptConflict, PromptError, PromptNotFound
-from streamapp.prompts.events import DeadLettered, Event, Labelled, Protected, Published, Split
+from streamapp.prompts.events import (
+    DeadLettered,
+    Event,
+    Labelled,
+    Protected,
+    Published,
+    Retired,
+    Split,
+)
 from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
 from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.template import Template
@@ -68,6 +76,8 @@ def fold(prompt: Prompt | None, name: str, event: Event) -> tuple[Prompt | None,
         return _label(prompt, event)
     if isinstance(event, Split):
         return _split(prompt, event)
+    if isinstance(event, Retired):
+        return replace(prompt, is_retired=event.on), EventOutcome()
     return _protect(prompt, event)
 
 
@@ -107,7 +117,9 @@ def _publish(prompt: Prompt, event: Published) -> tuple[Prompt, EventOutcome]:
     version = Version(
         number, event.body, settings, template, event.author, event.message, event.created_at
     )
-    prompt = replace(prompt, versions={**prompt.versions, number: version})
+    # Who publishes a new text wants it used.
+    versions = {**prompt.versions, number: version}
+    prompt = replace(prompt, versions=versions, is_retired=False)
     if PRODUCTION not in prompt.labels:
         prompt = move(prompt, PRODUCTION, number)
     if event.label and event.label not in prompt.protected:
@@ -120,7 +132,7 @@ def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, EventOutcome]:
     if label == LATEST:
         return _refused(prompt, Why.INVALID, f"the label '{LATEST}' follows the newest version")
     if version not in prompt.versions:
-        return _refused(prompt, Why.UNKNOWN, f"there is no such version; {known(prompt)}")
+        return _refused(prompt, Why.UNKNOWN, f"there is no version {version}; {known(prompt)}")
     if event.expected is not None and prompt.labels.get(label) != event.expected:
         return _refused(prompt, Why.STALE, "the label was moved meanwhile: look again")
     if label in prompt.protected and not event.force and prompt.labels.get(label) != version:
@@ -132,8 +144,10 @@ def _split(prompt: Prompt, event: Split) -> tuple[Prompt, EventOutcome]:
     shares = event.shares or None
     if shares and sum(shares.values()) != 100:
         return _refused(prompt, Why.INVALID, "the shares of a split must sum up to 100")
-    if shares and not shares.keys() <= prompt.labels.keys():
-        return _refused(prompt, Why.UNKNOWN, f"a label does not exist; {known(prompt)}")
+    missing = sorted(shares.keys() - prompt.labels.keys()) if shares else ()
+    if missing:
+        names = ", ".join(f"'{label[:64]}'" for label in missing)
+        return _refused(prompt, Why.UNKNOWN, f"there is no label {names}; {known(prompt)}")
     if PRODUCTION in prompt.protected and not event.force and shares != prompt.split:
         problem = f"'{PRODUCTION}' is protected: split its records with force"
         return _refused(prompt, Why.PROTECTED, problem)
@@ -142,7 +156,8 @@ def _split(prompt: Prompt, event: Split) -> tuple[Prompt, EventOutcome]:
 
 def _protect(prompt: Prompt, event: Protected) -> tuple[Prompt, EventOutcome]:
     if event.label not in prompt.labels or event.label == LATEST:
-        return _refused(prompt, Why.UNKNOWN, f"no label to protect; {known(prompt)}")
+        problem = f"there is no label '{event.label[:64]}' to protect; {known(prompt)}"
+        return _refused(prompt, Why.UNKNOWN, problem)
     labels = {event.label}
     protected = prompt.protected | labels if event.on else prompt.protected - labels
     return replace(prompt, protected=protected), EventOutcome()

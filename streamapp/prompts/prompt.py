@@ -47,6 +47,7 @@ class Prompt:
         protected: Labels that move by force alone.
         numbers: The number of each content ever published, by its digest. A text that cannot
             be used has a number and no version.
+        is_retired: Whether records may not name it any more.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Prompt:
     split: Mapping[str, int] | None = None
     protected: frozenset[str] = frozenset()
     numbers: Mapping[str, int] = field(default_factory=dict)
+    is_retired: bool = False
 
     @property
     def newest(self) -> int | None:
@@ -70,6 +72,7 @@ class Prompt:
             "labels": dict(self.labels),
             "split": dict(self.split) if self.split else None,
             "protected": sorted(self.protected),
+            "retired": self.is_retired,
         }
 
     def summary(self) -> dict[str, Any]:

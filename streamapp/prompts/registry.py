@@ -112,8 +112,8 @@ class PromptRegistry:
 
     @property
     def names(self) -> list[str]:
-        """The names of all prompts, sorted."""
-        return sorted(self._prompts)
+        """The names of all prompts that are in use, sorted."""
+        return sorted(name for name, prompt in self._prompts.items() if not prompt.is_retired)
 
     def place(self, name: str, field: str = "") -> str:
         """Return where a prompt, or a field of its front matter, stands; for messages."""
@@ -138,6 +138,10 @@ class PromptRegistry:
         prompt = self._prompts.get(wanted.name)
         if prompt is None:
             raise PromptNotFound("field 'prompt': there is no prompt of that name")
+        if prompt.is_retired:
+            raise PromptNotFound(
+                f"prompt '{prompt.name}' is retired: name another, or publish a new version of it"
+            )
         label, version = wanted.label, wanted.version
         if version is None:
             if label is None:
@@ -146,8 +150,11 @@ class PromptRegistry:
             version = prompt.labels.get(label)
         found = prompt.versions.get(version) if version is not None else None
         if found is None:
-            problem = f"prompt '{prompt.name}': there is no such label or version; {known(prompt)}"
-            raise PromptNotFound(problem)
+            # Not named: a record's field is never quoted.
+            what = "label" if label else "version"
+            raise PromptNotFound(
+                f"prompt '{prompt.name}': there is no such {what}; {known(prompt)}"
+            )
         use = PromptVersion(prompt.name, found.version, label, found.settings, found.template)
         settings = found.settings.examples
         if settings is None or self._examples is None:

@@ -116,9 +116,9 @@ async def test_thousand_dead_letters_of_five_kinds_are_answered_once_cured(
         first = await streamapp(
             stage, "dead-letters", "replay", "--kind", "rejected", "--rate", "1000", "--json"
         )
-        rest = await streamapp(stage, "dead-letters", "replay", "--rate", "1000", "--json")
+        rest = await streamapp(stage, "dead-letters", "replay", "--all", "--rate", "1000", "--json")
         await stage.verifier.until(lambda: len(answered(stage)) == total, 60)
-        again = await streamapp(stage, "dead-letters", "replay", "--json")
+        again = await streamapp(stage, "dead-letters", "replay", "--all", "--json")
 
         assert (first.code, rest.code, again.code) == (0, 0, 0), first.err + rest.err
         assert first.objects[0]["sent"] == COUNT
@@ -152,7 +152,7 @@ async def test_what_can_never_work_comes_back_and_harms_nobody(
             await dead_letter(b"no event", [("tag", b"a"), *headers_of("e", topic=prompts)])
             await dead_letter(b"{}", headers_of("x", topic="__consumer_offsets"))
 
-        sent = await streamapp(stage, "dead-letters", "replay", "--json")
+        sent = await streamapp(stage, "dead-letters", "replay", "--all", "--json")
 
         assert sent.code == 1, sent.err
         assert sent.objects[0]["not_sent"] == {"foreign": 1}

@@ -97,7 +97,8 @@ async def test_sigterm_gives_back_what_waits_for_a_provider(
 async def test_sigterm_lets_http_have_its_answer(kafka: KafkaBroker, tmp_path: Path) -> None:
     """A call in progress over HTTP is answered, and paid once; one that only waits gets 503."""
     async with Stage(kafka, tmp_path) as stage:
-        stage.provider.script({"latency_s": 4}, *[{"status": 503}] * 50)
+        busy = {"status": 429, "headers": {"retry-after": "60"}}
+        stage.provider.script({"latency_s": 4}, busy)
         await stage.open()
         worker = await stage.ready_worker()
         url = f"http://127.0.0.1:{worker.port}/v1/generate"
@@ -110,7 +111,7 @@ async def test_sigterm_lets_http_have_its_answer(kafka: KafkaBroker, tmp_path: P
         running = asyncio.create_task(post("one"))
         await stage.in_flight(1)
         waiting = asyncio.create_task(post("two"))
-        await until(lambda: worker.has_logged("llm.breaker_opened"), 30, state=worker.tail)
+        await until(lambda: len(stage.provider.calls) == 2, 30, state=worker.tail)
 
         worker.sigterm()
 

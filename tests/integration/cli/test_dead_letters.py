@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,7 +126,7 @@ def test_dry_run_sends_nothing(settings: Settings) -> None:
 def test_replay_sends_each_record_once(settings: Settings) -> None:
     """Bytes, key, partition and headers are the record's; a second command finds the notes."""
     first = run(settings, "replay", "--kind", "invalid", "--rate", "5000", "--json")
-    second = run(settings, "replay", "--rate", "5000", "--json")
+    second = run(settings, "replay", "--all", "--rate", "5000", "--json")
 
     assert (first.exit_code, second.exit_code) == (0, 0), first.stderr + second.stderr
     assert objects(first)[0]["sent"] == 20
@@ -140,6 +143,34 @@ def test_replay_sends_each_record_once(settings: Settings) -> None:
     } == {True}
 
 
+def test_replay_of_all_asks_who_can_answer(settings: Settings) -> None:
+    """It says how many, and sends nothing before a yes; what nobody answers is refused."""
+    program = f"""
+import pty, os, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv({sys.executable!r}, [{sys.executable!r}, "-m", "streamapp", "dead-letters", "replay"])
+seen = b""
+while b"[y/N]" not in seen:
+    seen += os.read(terminal, 4096)
+os.write(terminal, b"n\\n")
+try:
+    while piece := os.read(terminal, 4096):
+        seen += piece
+except OSError:
+    pass
+print(seen.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    env = {**os.environ, "STREAMAPP_BROKER": settings.broker}
+    found = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=50
+    )
+
+    assert f"Send {COUNT} records again? [y/N]" in found.stdout, found
+    assert found.stdout.split()[-1] == "1"
+    assert sent(settings) == []
+
+
 def test_replay_names_what_it_refuses(settings: Settings) -> None:
     """A loop, a place without a dead letter: one line each, exit 1, and the rest is sent."""
     headers = headers_of("loop", offset=99, earlier=[(REPLAYS, b"%d" % MAX_REPLAYS)])
@@ -151,7 +182,7 @@ def test_replay_names_what_it_refuses(settings: Settings) -> None:
     assert "0@5 is not sent: failed again 5 times" in result.stderr
     assert "5@5 is not sent: there is no dead letter of ours" in result.stderr
     assert "70@0 is not sent: there is no dead letter of ours" in result.stderr
-    assert "sent 1 records again" in result.stderr
+    assert "sent 1 record again" in result.stderr
     assert [record.value for record in sent(settings)] == [request("r-8")]
 
 
@@ -161,6 +192,7 @@ def test_replay_names_what_it_refuses(settings: Settings) -> None:
         (["replay", "nope"], "write PARTITION@OFFSET"),
         (["replay", "1@2", "--kind", "invalid"], "not both"),
         (["replay", "--rate", "0"], "--rate"),
+        (["replay", "--rate", "10"], "would send every dead letter again: name PLACEs"),
         (["list", "--kind", "nope"], "--kind"),
         (["list", "--since", "nope"], "write an age like 30m"),
     ],

@@ -98,7 +98,8 @@ def test_a_split_is_set_and_ended(run: Run, haiku: Path) -> None:
     [
         (("show", "nothing"), 1, "there is no prompt 'nothing'"),
         (("show", "a:b:c"), 2, "write NAME, NAME@LABEL or NAME:VERSION"),
-        (("label", "haiku", "x", "9"), 1, "there is no such version"),
+        (("show", "haiku@nowhere"), 1, "'haiku@nowhere': prompt 'haiku': there is no such label"),
+        (("label", "haiku", "x", "9"), 1, "there is no version 9"),
         (("label", "haiku", "a b", "1"), 2, "field 'label'"),
         (("stats", "haiku", "--url", "http://127.0.0.1:1"), 1, "no worker answers"),
     ],
@@ -109,6 +110,35 @@ def test_mistakes_are_told_in_one_line(
 ) -> None:
     """Exit 2 for a wrong argument, 1 for what does not exist."""
     assert says in run("prompts", *arguments, code=code).stderr
+
+
+def test_publish_says_under_which_name(run: Run, haiku: Path) -> None:
+    """The file's name is the prompt's, unless another is given: a copy is no slip into a prompt."""
+    copy = haiku.with_name("haiku (copy).md")
+    copy.write_text("Another: {{ x }}")
+
+    by_file = run("prompts", "publish", str(haiku))
+    by_name = run("prompts", "publish", str(copy), "--name", "haiku-2")
+    wrong = run("prompts", "publish", str(copy), code=2)
+
+    assert "as the prompt 'haiku'" in by_file.stderr
+    assert "as the prompt 'haiku-2'" in by_name.stderr
+    assert "haiku-2: version 1" in by_name.stdout
+    assert "name" in wrong.stderr
+
+
+def test_a_prompt_is_retired_and_comes_back(run: Run, haiku: Path) -> None:
+    """It is out of the list, keeps its history, and one that records need is not retired."""
+    assert "retired" in run("prompts", "retire", "haiku", "-m", "unused").stdout
+    listed = json.loads(run("prompts", "list", "--json").stdout)
+    every = json.loads(run("prompts", "list", "--all", "--json").stdout)
+    needed = run("prompts", "retire", "summarize", code=2)
+    run("prompts", "retire", "haiku", "--off")
+    back = json.loads(run("prompts", "list", "--json").stdout)
+
+    assert (listed, [p["retired"] for p in every], every[0]["versions"]) == ([], [True], [1, 2])
+    assert "records of type 'summarize' need the prompt" in needed.stderr
+    assert [prompt["retired"] for prompt in back] == [False]
 
 
 def test_a_text_that_cannot_be_used_is_not_published(run: Run, haiku: Path) -> None:

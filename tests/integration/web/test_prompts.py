@@ -34,6 +34,7 @@ async def test_prompts_are_listed_without_their_texts(serve: Serve, book: FakePr
         "labels": {"production": 1, "latest": 2},
         "split": None,
         "protected": [],
+        "retired": False,
     }
 
 

@@ -7,10 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamapp.prompts.events import Event, Labelled, Protected, Published, Split, encode
+from streamapp.errors import PromptNotFound
+from streamapp.prompts.events import (
+    Event,
+    Labelled,
+    Protected,
+    Published,
+    Retired,
+    Split,
+    encode,
+)
 from streamapp.prompts.fold import EventOutcome, Why, fold
 from streamapp.prompts.history import History
 from streamapp.prompts.prompt import Prompt
+from streamapp.prompts.registry import PromptRegistry
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -149,6 +159,26 @@ def test_a_protection_can_be_taken_away() -> None:
     )
 
     assert prompt.labels["production"] == 2
+
+
+def test_a_retired_prompt_comes_back_with_a_new_text() -> None:
+    """The same text again, as at each start of a worker, does not bring it back."""
+    retired = Retired(created_at=NOW)
+
+    same, _ = told(publish("a"), retired, publish("a"))
+    new, _ = told(publish("a"), retired, publish("b"))
+
+    assert (same.is_retired, new.is_retired) == (True, False)
+    with pytest.raises(PromptNotFound, match="prompt 'p' is retired: name another"):
+        PromptRegistry({"p": same}).resolve("p@production", sticky=b"")
+    assert PromptRegistry({"p": same}).names == []
+
+
+def test_missing_label_is_named() -> None:
+    """Who mistyped one of several wants to know which."""
+    _, outcomes = told(publish("a"), split({"production": 90, "cadnidate": 10}))
+
+    assert outcomes[-1].problem.startswith("there is no label 'cadnidate'; labels: latest, prod")
 
 
 def test_a_split_ends_by_none() -> None:
