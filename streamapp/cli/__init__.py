@@ -1,24 +1,37 @@
 """The `streamapp` command. Commands read options and print; the work is done in other rooms."""
 
+from typing import Any
+
 import click
 
-from streamapp.cli.broker import broker
-from streamapp.cli.check import check
-from streamapp.cli.dead_letters import dead_letters
-from streamapp.cli.demo import demo
-from streamapp.cli.examples import examples
-from streamapp.cli.explain import explain
-from streamapp.cli.group import Commands
-from streamapp.cli.keys import keys
-from streamapp.cli.prompts import prompts
-from streamapp.cli.send import send
-from streamapp.cli.tail import tail
-from streamapp.cli.worker import worker
+from streamapp.cli.group import LazyCommands
+from streamapp.telemetry.garbage import collect_rarely
 
 __all__ = ["main"]
 
+#: The first sentence of each command's own help, by where the command is.
+COMMANDS = {
+    "streamapp.cli.broker:broker": "Run the embedded broker until Ctrl-C.",
+    "streamapp.cli.check:check": "Check settings, processors, prompts, providers and topics.",
+    "streamapp.cli.dead_letters:dead_letters": "Look at what failed, and send it again.",
+    "streamapp.cli.demo:demo": "Run everything here: a broker, a worker and one sample record.",
+    "streamapp.cli.examples:examples": "Look at sets of few-shot examples and publish them.",
+    "streamapp.cli.explain:explain": "Explain the records of FILE.",
+    "streamapp.cli.keys:keys": "Keys of HTTP, as [keys.NAME] of the file knows them.",
+    "streamapp.cli.prompts:prompts": "Look at prompts and change which version is used.",
+    "streamapp.cli.send:send": "Send the request records of FILE.",
+    "streamapp.cli.tail:tail": "Follow responses, dead-letters or usage until Ctrl-C.",
+    "streamapp.cli.worker:worker": "Run the worker.",
+}
 
-@click.group(cls=Commands)
+
+class _Main(LazyCommands):
+    def invoke(self, ctx: click.Context) -> Any:
+        collect_rarely()
+        return super().invoke(ctx)
+
+
+@click.group(cls=_Main, lazy=COMMANDS)
 @click.version_option(package_name="streamapp", message="streamapp %(version)s")
 def main() -> None:
     """Language-model calls in Kafka streams.
@@ -27,19 +40,3 @@ def main() -> None:
     stdout, everything else to stderr. Exit codes: 0 done, 1 failed at run time, 2 usage or
     configuration error, found before anything starts.
     """
-
-
-for command in (
-    broker,
-    check,
-    dead_letters,
-    demo,
-    examples,
-    explain,
-    keys,
-    prompts,
-    send,
-    tail,
-    worker,
-):
-    main.add_command(command)

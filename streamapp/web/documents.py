@@ -1,5 +1,8 @@
 """The documents of the interface: OpenAPI, AsyncAPI, and the page that shows the first."""
 
+import asyncio
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import orjson
@@ -10,24 +13,40 @@ from streamapp.web.openapi import Schema
 from streamapp.web.pages import Page
 
 
-def documents(*, openapi: Schema, asyncapi: Schema) -> Blueprint:
-    """Return ``/openapi.json``, ``/asyncapi.json`` and ``/docs``."""
+def documents(*, openapi: Callable[[], Schema], asyncapi: Callable[[], Schema]) -> Blueprint:
+    """Return ``/openapi.json``, ``/asyncapi.json`` and ``/docs``.
+
+    A document is made when somebody first asks for it, beside the loop: that takes longer than
+    most else of a start.
+    """
     blueprint = Blueprint("documents")
-    http, topics, page = orjson.dumps(openapi), orjson.dumps(asyncapi), Page.load("docs")
+    page = Page.load("docs")
+
+    @cache
+    def http() -> bytes:
+        return orjson.dumps(openapi())
+
+    @cache
+    def topics() -> bytes:
+        return orjson.dumps(asyncapi())
+
+    async def answer(document: Callable[[], bytes]) -> web.Response:
+        body = await asyncio.to_thread(document)
+        return web.Response(body=body, content_type="application/json")
 
     @blueprint.route("/openapi.json", name="openapi")
     class OpenAPI(View):
         """The paths."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
-            return web.Response(body=http, content_type="application/json")
+            return await answer(http)
 
     @blueprint.route("/asyncapi.json", name="asyncapi")
     class AsyncAPI(View):
         """The topics."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
-            return web.Response(body=topics, content_type="application/json")
+            return await answer(topics)
 
     @blueprint.route("/docs", name="docs")
     class Docs(View):

@@ -91,8 +91,8 @@ def install(
         own_key(),
         live(group=Group(snapshots, peers), metrics=metrics),
         documents(
-            openapi=openapi(OPERATIONS, records=records, has_keys=settings.has_keys),
-            asyncapi=asyncapi(settings, topics=topics, records=records),
+            openapi=lambda: openapi(OPERATIONS, records=records, has_keys=settings.has_keys),
+            asyncapi=lambda: asyncapi(settings, topics=topics, records=records),
         ),
     ]
     for blueprint in blueprints:

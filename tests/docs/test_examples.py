@@ -70,7 +70,7 @@ def check_command(words: list[str]) -> None:
     command: Any = main
     while words and isinstance(command, click.Group):
         name = words.pop(0)
-        command = command.commands.get(name)
+        command = command.get_command(click.Context(command), name)
         assert command, f"there is no command {name}"
     options = {option for parameter in command.params for option in parameter.opts}
     unknown = {word.partition("=")[0] for word in words if word.startswith("--")} - options

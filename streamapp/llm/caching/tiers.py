@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from aiocache.serializers import NullSerializer  # type: ignore[import-untyped] # it ships no types
 
 from streamapp.errors import ConfigurationError
 
@@ -105,7 +104,11 @@ class RedisTier:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         try:
-            from aiocache.backends.redis import RedisCache  # type: ignore[import-untyped] # likewise
+            # Not before: a tenth of a second and 7 MB that a worker without Redis does without.
+            from aiocache.backends.redis import (  # type: ignore[import-untyped] # it ships no types
+                RedisCache,
+            )
+            from aiocache.serializers import NullSerializer  # type: ignore[import-untyped] # likewise
             from redis.asyncio import ConnectionPool
             from redis.exceptions import RedisError
         except ImportError:

@@ -1,6 +1,5 @@
 """The process around the app: Faust's worker with our logging and our exit codes."""
 
-import gc
 import logging
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -13,11 +12,8 @@ from click.core import ParameterSource
 from streamapp.errors import ConfigurationError
 from streamapp.settings import refuse_public
 from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.telemetry.garbage import collect_rarely, keep_what_is_there
 from streamapp.telemetry.logging import configure_logging, known_secrets
-
-#: Allocations before the youngest generation is collected, and collections of one generation
-#: before the next.
-GC_THRESHOLD = (50_000, 20, 50)
 
 log = structlog.get_logger(__name__)
 
@@ -63,15 +59,10 @@ class Worker(faust.Worker):
         )
 
     async def on_startup_finished(self) -> None:
-        """Take what lives as long as the process out of the garbage collector's way.
-
-        A record leaves little behind that reference counts do not free; at Python's own
-        threshold of 700 allocations the collector costs a tenth of the CPU.
-        """
+        """Take what lives as long as the process out of the garbage collector's way."""
         await super().on_startup_finished()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLD)
+        keep_what_is_there()
+        collect_rarely()
 
     def _setup_logging(self) -> None:
         settings = self.app.settings

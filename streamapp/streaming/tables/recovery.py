@@ -61,6 +61,15 @@ class PositionRecovery(Recovery):
 class Tables(TableManager):
     """Faust's manager of tables, with that recovery."""
 
+    async def on_start(self) -> None:
+        """Register the tables, and with them the topics, at once.
+
+        Faust would sleep for a second before it, for tables that agents add while they start:
+        all of ours are there before the app starts.
+        """
+        await self._update_channels()
+        await self.recovery.start()
+
     @property
     def recovery(self) -> Recovery:
         """The recovery service."""

@@ -87,6 +87,7 @@ PRIVATE = {
     "_subscriptions": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_thread": ("faust.transport.consumer:ThreadDelegateConsumer", "set"),
     "_to_message": ("faust.transport.drivers.aiokafka:Consumer", "called"),
+    "_update_channels": ("faust.tables.manager:TableManager", "method"),
     "_versions": ("aiokafka.conn:AIOKafkaConnection", "set"),
     "_wait_consume_future": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_wait_on_metadata": ("aiokafka.client:AIOKafkaClient", "method"),

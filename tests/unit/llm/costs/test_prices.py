@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import genai_prices
 import pytest
+from genai_prices import data_snapshot
 from structlog.testing import capture_logs
 
 from streamapp.errors import ConfigurationError
@@ -176,3 +177,11 @@ def test_wrong_price_file_is_a_configuration_error(
 
     with pytest.raises(ConfigurationError, match=problem):
         load_prices(path)
+
+
+def test_list_has_prices_at_addresses_of_https_alone() -> None:
+    """So that it need not be looked at for a model behind any other address."""
+    providers = data_snapshot.get_snapshot().providers
+    patterns = {p.id: p.api_pattern for p in providers if not p.api_pattern.startswith("https://")}
+
+    assert set(patterns) <= {"azure"}  # which is found by its kind
