@@ -28,9 +28,11 @@ def broker(port: int | None) -> None:
     It speaks Kafka's protocol, keeps everything in memory and is for development alone:
     nothing survives its end.
     """
-    port = port or urlsplit(f"//{client_settings().brokers[0]}").port or DEFAULT_PORT
+    settings = client_settings()
+    port = port or urlsplit(f"//{settings.brokers[0]}").port or DEFAULT_PORT
     signal.signal(signal.SIGTERM, _interrupt)
-    with EmbeddedBroker(port=port) as embedded, contextlib.suppress(KeyboardInterrupt):
+    broker = EmbeddedBroker(port=port, data_dir=settings.data_dir)
+    with broker as embedded, contextlib.suppress(KeyboardInterrupt):
         click.echo(f"embedded broker on {embedded.url}, in memory only; Ctrl-C ends it", err=True)
         code = embedded.wait()
         raise StreamappError(f"the embedded broker ended by itself with exit code {code}")

@@ -11,6 +11,7 @@ from streamapp.cli.findings import own_parts, topics
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.provider_findings import live, providers
+from streamapp.cli.terminal import counted
 from streamapp.errors import ConfigurationError
 
 
@@ -31,7 +32,7 @@ def check(as_json: bool, is_live: bool) -> None:
             mark = click.style("ok   ", "green") if finding.ok else click.style("WRONG", "red")
             click.echo(f"{mark} {finding.name}: {finding.detail}")
     if wrong:
-        raise Ended(f"{len(wrong)} of {len(findings)} checks failed", EXIT_CONFIGURATION)
+        raise Ended(f"{len(wrong)} of {counted(len(findings), 'check')} failed", EXIT_CONFIGURATION)
 
 
 async def _findings(*, is_live: bool) -> list[Finding]:

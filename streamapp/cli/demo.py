@@ -14,6 +14,7 @@ from streamapp.cli.answers import answers_table
 from streamapp.cli.child import WorkerProcess, running_worker
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.samples import SampleOutcome, answer_samples, samples
+from streamapp.cli.terminal import own_command
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker, free_port
@@ -50,7 +51,7 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
         port = _free_port(settings)
         environment = {"STREAMAPP_WEB_PORT": str(port)}
         if "broker" not in settings.model_fields_set:
-            broker = stack.enter_context(EmbeddedBroker()).url
+            broker = stack.enter_context(EmbeddedBroker(data_dir=settings.data_dir)).url
             settings = settings.model_copy(update={"broker": broker})
             environment |= {
                 "STREAMAPP_BROKER": broker,
@@ -108,7 +109,7 @@ def _say_what_next(settings: Settings, worker: WorkerProcess) -> None:
     for line in (
         f"broker  {settings.broker}",
         f"web     {worker.url}",
-        f"send    STREAMAPP_BROKER={settings.broker} streamapp send FILE.jsonl",
+        f"send    STREAMAPP_BROKER={settings.broker} {own_command()} send FILE.jsonl",
         "Ctrl-C ends it; the worker's log follows.",
     ):
         click.echo(line, err=True)

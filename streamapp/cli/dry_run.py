@@ -18,6 +18,7 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.records.codec import recover_id
 from streamapp.records.response import Usage
 from streamapp.settings import Settings
 
@@ -90,10 +91,9 @@ class DryRun:
     async def explain(self, line: Line, key: bytes | None) -> Explanation:
         """Return what a worker would do with the record of that line."""
         self._calls.clear()
-        id = f"line {line.number}"
+        id = recover_id(line.value) or f"line {line.number}"
         try:
             request = self._router.decode(line.value)
-            id = request.id or id
             answer = await self._router.answer(request, id=id, key=key)
         except Failure as failure:
             return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")

@@ -13,7 +13,8 @@ from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.lines import key_of, read_lines
 from streamapp.cli.prompt_access import reading
-from streamapp.cli.prompt_output import print_json, print_table
+from streamapp.cli.prompt_output import print_json
+from streamapp.cli.terminal import counted, printable
 from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.prompts.example_sources import Sources
@@ -21,6 +22,7 @@ from streamapp.prompts.examples import ExamplesManager, in_use
 from streamapp.prompts.files import load_files
 from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.registry import PromptRegistry, prompts_of
+from streamapp.records.codec import recover_id
 from streamapp.settings import Settings
 from streamapp.streaming.prompts.example_topic import ExampleTopic
 
@@ -44,7 +46,8 @@ def explain(file: IO[bytes], key: str | None, url: str | None, as_json: bool) ->
     found = asyncio.run(_explained(file, key, url, as_json=as_json))
     wrong = sum(bool(explanation.problem) for explanation in found)
     if wrong:
-        problem = f"{wrong:,} of {len(found):,} records would become dead letters"
+        what = "a dead letter" if wrong == 1 else "dead letters"
+        problem = f"{wrong:,} of {counted(len(found), 'record')} would become {what}"
         raise Ended(problem, EXIT_CONFIGURATION)
 
 
@@ -59,14 +62,14 @@ async def _explained(
             try:
                 key = key_of(line, field)
             except InvalidRecord as error:
-                found.append(Explanation(line.number, f"line {line.number}", problem=str(error)))
+                id = recover_id(line.value) or f"line {line.number}"
+                found.append(Explanation(line.number, id, problem=str(error)))
             else:
                 found.append(await dry_run.explain(line, key))
             if as_json:
                 print_json(found[-1].to_json())
-    if not as_json:
-        names = ("line", "id", "type", "prompt", "target", "cache", "tokens", "US dollars")
-        print_table(names, map(_row, found))
+            else:
+                click.echo(_text(found[-1]))
     return found
 
 
@@ -116,17 +119,18 @@ async def _no_vectors(texts: Sequence[str]) -> list[list[float]]:
     raise StreamappError("no provider is called here")
 
 
-def _row(found: Explanation) -> tuple[str, ...]:
+def _text(found: Explanation) -> str:
+    """Return two lines that fit 80 columns: which record, and what becomes of it."""
+    id = printable(found.id, keep="")
+    head = f"line {found.line}  {id}  " if id != f"line {found.line}" else f"{id}  "
     if found.problem:
-        return (str(found.line), found.id, "DEAD", found.problem)
-    cost = "unknown" if found.cost_usd is None else f"{found.cost_usd:f}"
-    return (
-        str(found.line),
-        found.id,
-        found.type,
-        found.prompt,
-        ", ".join(found.targets),
-        found.cache,
-        str(found.tokens),
+        return f"{head}DEAD LETTER\n    {printable(found.problem, keep='')}"
+    cost = "price unknown" if found.cost_usd is None else f"${found.cost_usd:f}"
+    parts = (
+        ", ".join(found.targets) or "no call",
+        f"cache {found.cache}" if found.cache else "",
+        f"about {counted(found.tokens, 'token')}",
         cost,
     )
+    record = f"{head}{found.type}  {found.prompt}".rstrip()
+    return f"{record}\n    {'  '.join(filter(None, parts))}"

@@ -42,6 +42,7 @@ def own_parts(settings: Settings) -> list[Finding]:
                 f"{PREFIX}PROMPTS_DIR: there is no directory {str(settings.prompts_dir)!r}"
             )
         findings.append(Finding("prompts", True, ", ".join(prompts.names)))
+        findings += _examples(settings, prompts)
     with looking_at("models"):
         built: dict[str, LLMProvider] = {
             name: build_provider(name, provider) for name, provider in settings.providers.items()
@@ -62,6 +63,18 @@ def own_parts(settings: Settings) -> list[Finding]:
         )
         findings += [Finding("prompts", False, problem) for problem in router.problems()]
     return findings
+
+
+def _examples(settings: Settings, prompts: PromptRegistry) -> list[Finding]:
+    """Look for the files of few-shot examples that prompts name."""
+    found = []
+    for name in prompts.names:
+        examples = prompts.resolve(name, sticky=b"").settings.examples
+        if examples and examples.file and not (settings.prompts_dir / examples.file).is_file():
+            place = prompts.place(name, "examples")
+            missing = settings.prompts_dir / examples.file
+            found.append(Finding("prompts", False, f"{place}: there is no file {str(missing)!r}"))
+    return found
 
 
 def _prices(settings: Settings, targets: Sequence[str]) -> Finding:

@@ -1,6 +1,7 @@
 """`streamapp prompts stats`: what versions came to, asked of a running worker."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ import click
 
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.prompt_output import print_json, print_table
+from streamapp.cli.terminal import counted
 from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
@@ -25,7 +27,8 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
     settings = client_settings()
     found = asyncio.run(_asked(settings, name, url))
     if found.get("missing"):
-        click.echo(f"{found['missing']} of the workers did not answer: theirs is missing", err=True)
+        told = f"no answer from {counted(found['missing'], 'worker')}: theirs is missing"
+        click.echo(told, err=True)
     if as_json:
         return print_json(found)
     print_table(
@@ -38,12 +41,21 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
                 str(variant["errors"]),
                 str(variant["invalid_outputs"]),
                 f"{variant['input_tokens']}+{variant['output_tokens']}",
-                variant["cost_usd"],
+                _cost(variant),
                 "" if variant["mean_duration_s"] is None else f"{variant['mean_duration_s']:.3f}",
             )
             for variant in found["variants"]
         ),
     )
+
+
+def _cost(variant: Mapping[str, Any]) -> str:
+    """Return what the answers cost, or that it is not known of some or all of them."""
+    unpriced = variant["unpriced"]
+    if not unpriced:
+        return str(variant["cost_usd"])
+    answered = variant["calls"] - variant["errors"]
+    return "unknown" if unpriced >= answered else f"{variant['cost_usd']} + {unpriced} unknown"
 
 
 async def _asked(settings: Settings, name: str, url: str | None) -> dict[str, Any]:

@@ -11,11 +11,13 @@ from typing import IO
 
 import click
 from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
 
-from streamapp.cli.group import EXIT_CONFIGURATION, Ended
+from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.lines import Line, key_of, problem, read_lines
-from streamapp.cli.terminal import progress
+from streamapp.cli.outcomes import Outcomes, awaited
+from streamapp.cli.terminal import counted, progress
 from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
@@ -34,27 +36,50 @@ AHEAD = 5_000
 )
 @click.option("--topic", help="Default: STREAMAPP_TOPIC_PREFIX.requests")
 @click.option("--check/--no-check", default=True, help="Check every record before any is sent.")
+@click.option("--wait", "is_waiting", is_flag=True, help="End when every record has its outcome.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
-def send(file: IO[bytes], key: str | None, topic: str | None, check: bool, as_json: bool) -> None:
+def send(
+    file: IO[bytes],
+    key: str | None,
+    topic: str | None,
+    check: bool,
+    is_waiting: bool,
+    as_json: bool,
+) -> None:
     """Send the request records of FILE, one JSON object a line; - is stdin.
 
     The order of the file is kept per partition, also over retries. Without --key records have
     no key: they are answered in any order, as fast as can be. With it, records of one key are
     answered one after the other.
 
-    Exit codes: 0 all delivered; 1 not all delivered; 2 a line is wrong and nothing was sent.
+    Exit codes: 0 all delivered, and with --wait answered; 1 some were not; 2 a line is wrong and
+    nothing was sent.
     """
     settings = client_settings()
+    if is_waiting and topic:
+        raise Ended("send: --wait follows the requests' topic: leave out --topic", 2)
     lines = _seekable(file)
     total = _checked(lines, key, settings) if check else None
     started_at = time.monotonic()
     topic = topic or settings.topic("requests")
-    sent = asyncio.run(_send(settings, read_lines(lines), topic=topic, key=key, total=total))
+    outcomes = Outcomes()
+    work = _send(settings, read_lines(lines), topic=topic, key=key, total=total, on=outcomes)
+    try:
+        sent = asyncio.run(awaited(settings, work, outcomes) if is_waiting else work)
+    except KeyboardInterrupt:
+        if not is_waiting:
+            raise
+        raise Ended(f"interrupted: {outcomes.told()}", EXIT_FAILED) from None
     duration_s = round(time.monotonic() - started_at, 2)
     if as_json:
-        click.echo(json.dumps({"topic": topic, "sent": sent, "duration_s": duration_s}))
+        summary = {"topic": topic, "sent": sent, "duration_s": duration_s}
+        click.echo(json.dumps(summary | ({"outcomes": outcomes.kinds} if is_waiting else {})))
     else:
-        click.echo(f"sent {sent:,} records to {topic} in {duration_s:g} s", err=True)
+        click.echo(f"sent {counted(sent, 'record')} to {topic} in {duration_s:g} s", err=True)
+        if is_waiting:
+            click.echo(outcomes.told(), err=True)
+    if is_waiting and outcomes.dead:
+        raise Ended(f"{counted(outcomes.dead, 'record')} not answered: see dead-letters list", 1)
 
 
 def _seekable(file: IO[bytes]) -> IO[bytes]:
@@ -80,8 +105,8 @@ def _checked(file: IO[bytes], key: str | None, settings: Settings) -> int:
                 click.echo(found, err=True)
     if wrong:
         raise Ended(
-            f"{wrong:,} of {total:,} records are wrong, nothing was sent:"
-            " correct them, or use --no-check",
+            f"{wrong:,} of {counted(total, 'record')} {'is' if wrong == 1 else 'are'} wrong,"
+            " nothing was sent: correct them, or use --no-check",
             EXIT_CONFIGURATION,
         )
     file.seek(0)
@@ -89,15 +114,21 @@ def _checked(file: IO[bytes], key: str | None, settings: Settings) -> int:
 
 
 async def _send(
-    settings: Settings, lines: Iterable[Line], *, topic: str, key: str | None, total: int | None
+    settings: Settings,
+    lines: Iterable[Line],
+    *,
+    topic: str,
+    key: str | None,
+    total: int | None,
+    on: Outcomes,
 ) -> int:
-    """Send all lines and return their number once all are delivered.
+    """Send all lines and return their number once all are delivered; ``on`` hears of each.
 
     Raises:
         StreamappError: The broker did not take a record; names its line.
     """
     await answered(settings, ensure_topics(settings))
-    waiting: deque[tuple[Line, Awaitable[object]]] = deque()
+    waiting: deque[tuple[Line, Awaitable[RecordMetadata]]] = deque()
     sent = 0
 
     def refused(line: Line, error: KafkaError) -> StreamappError:
@@ -111,10 +142,11 @@ async def _send(
         while len(waiting) > ahead:
             line, delivery = waiting.popleft()
             try:
-                await delivery
+                place = await delivery
             except KafkaError as error:
                 raise refused(line, error) from error
             sent += 1
+            on.sent(line.value, place)
             bar.advance(task)
 
     with progress() as bar:

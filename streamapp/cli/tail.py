@@ -11,7 +11,7 @@ import click
 from aiokafka import ConsumerRecord
 
 from streamapp.cli.kafka import answered, client_settings, reading
-from streamapp.cli.terminal import one_line
+from streamapp.cli.terminal import printable
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import partition_counts
 
@@ -25,9 +25,12 @@ POLL_INTERVAL_S = 1.0
 @click.argument("what", type=click.Choice(list(TOPICS)), default="responses")
 @click.option("--from-beginning", is_flag=True, help="Begin with the oldest message.")
 @click.option("--max", "limit", type=click.IntRange(1), help="End after so many messages.")
+@click.option("--exit", "leave", is_flag=True, help="Print what is there, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def tail(what: str, from_beginning: bool, limit: int | None, as_json: bool) -> None:
+def tail(what: str, from_beginning: bool, limit: int | None, leave: bool, as_json: bool) -> None:
     """Follow responses, dead-letters or usage until Ctrl-C.
+
+    With --exit all that is there is printed, from the oldest message on, and the command ends.
 
     With --json, responses and usage are printed as they are on the topic; a dead letter is an
     object of its reason, its place, and the key and record as text.
@@ -35,7 +38,11 @@ def tail(what: str, from_beginning: bool, limit: int | None, as_json: bool) -> N
     settings = client_settings()
     show = (_JSON if as_json else _TEXT)[what]
     with suppress(KeyboardInterrupt):
-        asyncio.run(_follow(settings, settings.topic(TOPICS[what]), from_beginning, limit, show))
+        topic = settings.topic(TOPICS[what])
+        if leave:
+            asyncio.run(_print_all(settings, topic, limit, show))
+        else:
+            asyncio.run(_follow(settings, topic, from_beginning, limit, show))
 
 
 async def _follow(
@@ -58,6 +65,26 @@ async def _follow(
             shown += 1
             if shown == limit:
                 return
+
+
+async def _print_all(
+    settings: Settings, topic: str, limit: int | None, show: Callable[[ConsumerRecord], str]
+) -> None:
+    """Print what stands on the topic now, in the order of each partition."""
+    if not await answered(settings, partition_counts(settings, [topic])):
+        return  # nothing was written yet
+    async with reading(settings, [topic], from_beginning=True) as stream:
+        ends = await stream.end_offsets(stream.assignment())
+        shown = 0
+        left = {tp for tp, end in ends.items() if await stream.position(tp) < end}
+        while left and shown != limit:
+            for tp, messages in (await stream.getmany(timeout_ms=500)).items():
+                for message in messages:
+                    if message.offset < ends[tp] and shown != limit:
+                        click.echo(show(message))
+                        shown += 1
+            # By the position, not by messages: a transaction's end is none.
+            left = {tp for tp in left if await stream.position(tp) < ends[tp]}
 
 
 def headers_of(message: ConsumerRecord) -> dict[str, str]:
@@ -110,8 +137,9 @@ def _usage_line(message: ConsumerRecord) -> str:
 
 
 def _line(message: ConsumerRecord, *fields: object) -> str:
+    # Not cut: half of an answer is no JSON, and its end may be what is looked for.
     time = datetime.fromtimestamp(message.timestamp / 1000, UTC).strftime("%H:%M:%S")
-    return one_line(time, *fields)
+    return printable("  ".join(map(str, (time, *fields))), keep="")
 
 
 def _number(headers: Mapping[str, str], name: str, other: int) -> int:

@@ -1,6 +1,9 @@
 """Terminal output shared by the commands: lines cut to its width, and progress bars."""
 
+import os
 import shutil
+import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -16,6 +19,17 @@ def one_line(*fields: object) -> str:
 def counted(number: int, noun: str) -> str:
     """Return the number with its noun: ``1 record``, ``2,000 records``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def own_command() -> str:
+    """Return how this program is called from here: by its name where the shell finds it."""
+    program = Path(sys.argv[0])
+    found = shutil.which("streamapp")
+    if found and program.exists() and Path(found).samefile(program):
+        return "streamapp"
+    if program.name != "streamapp":  # python -m streamapp
+        return f"{os.path.relpath(sys.executable)} -m streamapp"
+    return os.path.relpath(program)
 
 
 def printable(text: str, *, keep: str = "\n\t") -> str:

@@ -3,12 +3,29 @@
 import click
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    options_metavar="[OPTIONS]",
+)
+@click.argument("arguments", metavar="", nargs=-1, type=click.UNPROCESSED)
 def worker(arguments: tuple[str, ...]) -> None:
-    """Run the worker; options are those of `faust worker` (--help lists them).
+    r"""Run the worker until SIGTERM or Ctrl-C.
 
-    SIGTERM stops it: what runs is finished for up to STREAMAPP_DRAIN_S, then exit 0.
+    What runs then is finished, for up to STREAMAPP_DRAIN_S (100), and it exits 0. Its options
+    are those of `faust worker`; each wins over the setting in brackets:
+
+    \b
+      -p, --web-port PORT   port of HTTP [STREAMAPP_WEB_PORT, 6066]
+      -b, --web-bind HOST   address to listen on; another than the loopback
+                            needs keys [STREAMAPP_WEB_HOST, 127.0.0.1]
+      -h, --web-host HOST   name under which other workers reach this one
+                            [that of STREAMAPP_WEB_URL, else the address]
+      --without-web         no HTTP at all: no probes, no dashboard
+      -l, --loglevel LEVEL  debug, info, warn or error
+                            [STREAMAPP_LOG_LEVEL, info]
+      -f, --logfile FILE    write the log there [stderr]
+
+    Settings: STREAMAPP_* and streamapp.toml; `streamapp check` says what is wrong with them.
     """
     import mode.loop
 

@@ -7,8 +7,10 @@ from pydantic_core import PydanticCustomError
 
 from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import processor
+from streamapp.prompts.reference import STORED
 from streamapp.records.request import Request
 
+MAX_NAME_CHARS = 200
 _SCALARS = (str, int, float)
 
 
@@ -19,10 +21,16 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _stored(value: str) -> str:
+    if len(value) > MAX_NAME_CHARS:
+        raise PydanticCustomError("prompt", STORED)
+    return value
+
+
 class Generate(Request, type="generate"):
     """Fills the prompt that the record names."""
 
-    prompt: str = Field(min_length=1, max_length=200)
+    prompt: Annotated[str, AfterValidator(_stored)] = Field(min_length=1)
     variables: dict[str, Annotated[Any, AfterValidator(_plain)]] = Field(default_factory=dict)
 
 

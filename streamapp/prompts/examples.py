@@ -23,6 +23,9 @@ JITTER = 0.2
 RETRY_S = 10.0
 #: A set that no label's version names is forgotten when no record used it for so long, seconds.
 IDLE_S = 600.0
+#: A set that never arrived impairs the worker for so long, seconds: after that nothing is lost
+#: that was there, and an operator has been told.
+IMPAIRED_S = 600.0
 POLL_INTERVAL_S = 1.0
 
 
@@ -63,6 +66,7 @@ class ExamplesManager:
         self._sets: dict[str, Examples] = {}
         self._due: dict[str, float] = {}
         self._problems: dict[str, str] = {}
+        self._failed_at: dict[str, float] = {}
         self._used: dict[tuple[str, bool], tuple[ExampleSettings, float]] = {}
 
     def chosen(self, settings: ExampleSettings, *, sticky: bytes) -> Examples:
@@ -87,8 +91,16 @@ class ExamplesManager:
         return self._similarity.nearest(settings.source, settings.count)
 
     def impaired(self) -> list[str]:
-        """Return the sources whose last refresh failed, or whose vectors are missing."""
-        problems = [f"examples {source}: {problem}" for source, problem in self._problems.items()]
+        """Return the sources whose last refresh failed, or whose vectors are missing.
+
+        One that never had a set is named for `IMPAIRED_S` alone.
+        """
+        now = self._clock()
+        problems = [
+            f"examples {source}: {problem}"
+            for source, problem in self._problems.items()
+            if source in self._sets or now - self._failed_at[source] < IMPAIRED_S
+        ]
         return [*problems, *self._similarity.impaired()]
 
     async def refresh(self, wanted: Iterable[ExampleSettings]) -> None:
@@ -120,17 +132,21 @@ class ExamplesManager:
         except Exception as error:
             # Whatever a source does, records go on with the last good set.
             known = isinstance(error, PromptError)
-            self._problems[source] = str(error) if known else type(error).__name__
+            problem = str(error) if known else type(error).__name__
             self._due[source] = self._clock() + min(wait_s, RETRY_S)
-            log.warning("examples.refresh_failed", source=source, reason=self._problems[source])
+            self._failed_at.setdefault(source, self._clock())
+            if self._problems.get(source) != problem:  # told once, not at each try
+                log.warning("examples.refresh_failed", source=source, reason=problem)
+            self._problems[source] = problem
         else:
             self._problems.pop(source, None)
+            self._failed_at.pop(source, None)
             if found != self._sets.get(source):  # an equal one keeps its vectors
                 self._sets[source] = found
 
     def _keep(self, sources: set[str]) -> None:
         """Forget the sources that no prompt in use names any more."""
-        for known in (self._sets, self._due, self._problems):
+        for known in (self._sets, self._due, self._problems, self._failed_at):
             for source in known.keys() - sources:
                 known.pop(source)
         self._similarity.keep(sources)

@@ -10,6 +10,12 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _REFERENCE = re.compile(rf"({NAME.pattern})(?:@({NAME.pattern})|:([0-9]{{1,9}}))?")
 
 
+STORED = (
+    "names a stored prompt: write NAME, NAME@LABEL or NAME:VERSION; for free text use a record"
+    " of type 'chat'"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """One prompt; at most one of ``label`` and ``version`` is set."""
@@ -27,6 +33,6 @@ class Reference:
         """
         match = _REFERENCE.fullmatch(text)
         if match is None:
-            raise PromptNotFound("field 'prompt': write NAME, NAME@LABEL or NAME:VERSION")
+            raise PromptNotFound(f"field 'prompt' {STORED}")
         name, label, version = match.groups()
         return cls(name, label, int(version) if version else None)

@@ -137,7 +137,10 @@ class PromptRegistry:
         wanted = Reference.parse(reference)
         prompt = self._prompts.get(wanted.name)
         if prompt is None:
-            raise PromptNotFound("field 'prompt': there is no prompt of that name")
+            raise PromptNotFound(
+                "field 'prompt': there is no prompt of that name;"
+                " 'streamapp prompts list' lists them"
+            )
         if prompt.is_retired:
             raise PromptNotFound(
                 f"prompt '{prompt.name}' is retired: name another, or publish a new version of it"

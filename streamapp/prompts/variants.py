@@ -33,6 +33,7 @@ class Variant:
         invalid_outputs: Those whose answer did not fit the schema.
         cost_usd: Of the answers whose price is known, US dollars.
         duration_s: Of the answered ones, seconds.
+        unpriced: Answers whose price is not known.
     """
 
     version: int
@@ -46,6 +47,7 @@ class Variant:
     output_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
     duration_s: float = 0.0
+    unpriced: int = 0
 
     def add(self, other: Self) -> None:
         """Add what another worker counted."""
@@ -66,7 +68,8 @@ class Variant:
         Raises:
             KeyError: It did not.
         """
-        fields = {name: sums[name] for name in cls.__slots__}
+        fields = {name: sums[name] for name in cls.__slots__ if name != "unpriced"}
+        fields["unpriced"] = sums.get("unpriced", 0)  # an older worker does not count them
         return cls(**fields | {"cost_usd": Decimal(sums["cost_usd"])})
 
 
@@ -87,6 +90,7 @@ class Variants:
         variant.input_tokens += response.usage.input_tokens
         variant.output_tokens += response.usage.output_tokens
         variant.cost_usd += response.cost_usd or 0
+        variant.unpriced += response.cost_usd is None
         variant.duration_s += response.duration_s
 
     def failed(self, name: str, version: int, label: str | None, failure: Failure) -> None:

@@ -17,9 +17,12 @@ from referencing.exceptions import Unresolvable
 
 from streamapp.errors import InvalidRecord
 from streamapp.llm.schemas.pattern import PatternCost, PatternError, compiled_pattern
+from streamapp.records.problems import escape
 
 MAX_SCHEMA_BYTES = 32 * 1024
 MAX_CPU_S = 0.5
+#: Longest place in a schema that a message names, characters.
+PLACE_CHARS = 128
 
 _COMPILED = 256
 _UNSUPPORTED = frozenset({"$dynamicRef", "$dynamicAnchor", "patternProperties"})
@@ -101,9 +104,12 @@ class Schemas:
             Draft202012Validator.check_schema(schema)
             for node in _nodes(schema):
                 self._check_node(node)
-        except (SchemaError, RecursionError):
+        except SchemaError as error:
             # Without its cause, which holds values of the record.
-            raise InvalidRecord("schema is no valid JSON Schema (draft 2020-12)") from None
+            problem = f"schema is no valid JSON Schema (draft 2020-12){_where(error)}"
+            raise InvalidRecord(problem) from None
+        except RecursionError:
+            raise InvalidRecord("schema nests too deep") from None
         validator: Validator = self._new(schema, registry=Registry())
         return validator
 
@@ -139,6 +145,12 @@ class Schemas:
                 raise SchemaCost from None
             if not is_match:
                 yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+def _where(error: SchemaError) -> str:
+    """Return the place of what is wrong, without a value."""
+    path = ".".join(escape(str(part)) for part in error.absolute_path)[:PLACE_CHARS]
+    return f": see '{path}' in it" if path else ""
 
 
 def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:

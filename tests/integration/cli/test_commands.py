@@ -86,7 +86,7 @@ def test_send_without_check_sends_what_it_is_given(settings: Settings) -> None:
 
     assert result.exit_code == 0, result.stderr
     assert asyncio.run(_sent(settings, 1)) == {None: [b"nope"]}
-    assert "sent 1 records to llm.requests" in result.stderr
+    assert "sent 1 record to llm.requests" in result.stderr
 
 
 def test_tail_prints_from_the_beginning_up_to_max(settings: Settings) -> None:
@@ -99,6 +99,70 @@ def test_tail_prints_from_the_beginning_up_to_max(settings: Settings) -> None:
 
     assert result.exit_code == 0, result.stderr
     assert sorted(result.stdout.encode().splitlines()) == sorted(values)
+
+
+def test_tail_with_exit_prints_what_is_there_and_ends(settings: Settings) -> None:
+    """All of it, from the beginning, also with nothing there; half of no answer is left out."""
+    nothing = run(settings, "tail", "--exit")
+    asyncio.run(ensure_topics(settings))
+    values = [json.dumps({"id": f"r-{n}", "output": "x" * 999}).encode() for n in range(30)]
+    asyncio.run(produce(settings, "llm.responses", *values))
+
+    result = run(settings, "tail", "--exit", "--json")
+    some = run(settings, "tail", "--exit", "--max", "3")
+
+    assert (nothing.exit_code, nothing.stdout) == (0, "")
+    assert (result.exit_code, some.exit_code) == (0, 0), result.stderr + some.stderr
+    assert sorted(result.stdout.encode().splitlines()) == sorted(values)
+    assert [f'"{"x" * 999}"' in line for line in some.stdout.splitlines()] == [True] * 3
+
+
+def test_send_with_wait_ends_when_every_record_has_its_outcome(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """It counts answers and dead letters of its own records alone, and fails for the latter."""
+    file = tmp_path / "records.jsonl"
+    records = [{"type": "embed", "input": "x", "id": f"r-{n}"} for n in range(3)]
+    file.write_text("\n".join(map(json.dumps, [*records, {"type": "embed", "input": "no id"}])))
+    asyncio.run(ensure_topics(settings))
+    command = [sys.executable, "-m", "streamapp", "send", str(file), "--wait", "--json"]
+
+    async def answer() -> None:
+        """Play the worker."""
+        async with (
+            reading(settings, ["llm.requests"], from_beginning=True) as stream,
+            producing(settings) as producer,
+        ):
+            for number in range(4):
+                message = await stream.getone()
+                own = f"{message.topic}-{message.partition}-{message.offset}"
+                id = json.loads(message.value).get("id", own)
+                await producer.send_and_wait("llm.responses", b'{"id": "another"}')
+                if number:
+                    await producer.send_and_wait("llm.responses", json.dumps({"id": id}).encode())
+                else:
+                    headers = [
+                        ("streamapp.request.id", id.encode()),
+                        ("streamapp.error.kind", b"rejected"),
+                    ]
+                    await producer.send_and_wait("llm.requests-dlt", b"{}", headers=headers)
+
+    with subprocess.Popen(
+        command,
+        env={"STREAMAPP_BROKER": settings.broker},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as sending:
+        try:
+            asyncio.run(answer())
+            out, told = sending.communicate(timeout=30)
+        finally:
+            sending.kill()
+
+    assert sending.returncode == 1, told
+    assert json.loads(out)["outcomes"] == {"ok": 3, "rejected": 1}
+    assert "1 record not answered" in told
 
 
 def test_tail_waits_for_a_topic_that_does_not_exist_yet(settings: Settings) -> None:

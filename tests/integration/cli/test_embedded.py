@@ -1,8 +1,10 @@
 """The embedded broker."""
 
 import asyncio
+import os
 import socket
 import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
+from streamapp.streaming.broker import embedded
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.topics import ensure_topics, partition_counts, topic_specs
 
@@ -58,6 +61,28 @@ def test_missing_wheel_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(ConfigurationError, match=r"streamapp\[demo\].*STREAMAPP_BROKER"):
         EmbeddedBroker().__enter__()
+
+
+def test_nothing_is_put_into_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program runs as it is installed; one that cannot is copied below the data folder."""
+    home, installed = tmp_path / "home", tmp_path / "installed"
+    monkeypatch.setenv("HOME", str(home))
+    original = embedded._binary(tmp_path / "data")
+    program = installed / "bin" / "tansu"
+    program.parent.mkdir(parents=True)
+    program.write_bytes(b"program")
+    monkeypatch.setattr(embedded, "files", lambda package: installed)
+
+    copied = Path(embedded._binary(tmp_path / "data"))
+    again = embedded._binary(tmp_path / "data")
+
+    assert "site-packages" in original
+    assert not home.exists()
+    assert copied.parent == tmp_path / "data"
+    assert (copied.read_bytes(), os.access(copied, os.X_OK)) == (b"program", True)
+    assert again == str(copied)
 
 
 def test_program_that_cannot_run_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

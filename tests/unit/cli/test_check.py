@@ -14,6 +14,7 @@ from streamapp.cli import main
 from streamapp.cli.findings import own_parts
 from streamapp.cli.provider_findings import live, providers
 from streamapp.settings import BudgetSettings, ModelSettings, ProviderSettings, Settings
+from streamapp.settings.loading import load_settings
 
 NO_BROKER = {"STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
 
@@ -106,6 +107,21 @@ def test_unknown_prices_are_named(limit: dict[str, Any], ok: bool) -> None:
     assert found.ok is ok
     assert "own/m" in found.detail
     assert "STREAMAPP_PRICES_FILE" in found.detail
+
+
+def test_missing_file_of_examples_is_found(tmp_path: Path) -> None:
+    """Otherwise each worker would say so, and answer without them."""
+    text = "---\nexamples: {file: shots.jsonl, count: 2}\n---\nBe brief: {{ x }}"
+    (tmp_path / "haiku.md").write_text(text)
+    settings = load_settings(_env_file=None, prompts_dir=tmp_path)
+
+    missing = [finding.detail for finding in own_parts(settings) if not finding.ok]
+    (tmp_path / "shots.jsonl").write_text("")
+    there = [finding.detail for finding in own_parts(settings) if not finding.ok]
+
+    file = tmp_path / "shots.jsonl"
+    assert missing == [f"prompt file {tmp_path}/haiku.md, line 2: there is no file '{file}'"]
+    assert there == []
 
 
 class Vendor:

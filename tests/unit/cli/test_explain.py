@@ -60,6 +60,22 @@ def test_every_sample_of_the_demo_is_explained() -> None:
     assert {float(found["cost_usd"]) for found in explained(result)} == {0}
 
 
+def test_text_fits_80_columns_and_names_each_record() -> None:
+    """Two lines a record, with its own id also where it is wrong."""
+    wrong = {"id": "w", "type": "generate", "prompt": "Write a poem about bees"}
+    result = run(SUMMARIZE, wrong, {**SUMMARIZE, "id": None} | {"x": 1}, "nope")
+
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 2
+    assert lines[0] == "line 1  s  summarize  summarize:1 @production"
+    assert lines[1].startswith("    offline/offline  cache possible  about ")
+    assert max(map(len, lines[:2])) <= 80
+    assert lines[2] == "line 2  w  DEAD LETTER"
+    assert lines[3].endswith("for free text use a record of type 'chat'")
+    assert lines[6] == "line 4  DEAD LETTER"
+    assert "3 of 4 records would become dead letters" in result.stderr
+
+
 def test_an_equal_call_of_the_file_is_a_cache_hit() -> None:
     """The second of two equal records is paid by the first; one without cache never is."""
     again, uncached = {**SUMMARIZE, "id": "again"}, {**SUMMARIZE, "id": "no", "cache": False}

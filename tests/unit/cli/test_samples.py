@@ -1,11 +1,15 @@
 """The demo's records and their table."""
 
 import json
+import time
 
 from rich.console import Console
 
 from streamapp.cli.answers import answers_table
 from streamapp.cli.samples import SampleOutcome, samples
+from streamapp.llm.completion import Call
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.processors.registry import Registry
 
 
@@ -21,6 +25,22 @@ def test_samples_are_valid_and_of_every_type() -> None:
 def test_samples_have_new_ids_each_time() -> None:
     """A second run on the same broker is not answered from the ledger."""
     assert not samples().keys() & samples().keys()
+
+
+async def test_offline_provider_extracts_what_the_sample_says() -> None:
+    """The first thing that a new user sees is an answer, not an empty shape."""
+    [sample] = [record for record in samples().values() if record["type"] == "extract"]
+    deadline = Deadline(9, time.monotonic)
+    call = Call(model="m", task=sample, output_schema=sample["schema"], deadline=deadline)
+
+    completion = await OfflineProvider("offline").complete(call)
+
+    assert json.loads(completion.output) == {
+        "number": "2024-117",
+        "seller": "Northwind Traders",
+        "total": 1249.5,
+        "currency": "EUR",
+    }
 
 
 def test_table_shows_answers_as_text() -> None:

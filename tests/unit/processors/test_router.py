@@ -312,7 +312,7 @@ def test_problems_name_what_would_fail_records(make_router: MakeRouter, tmp_path
         f"prompt file {tmp_path}/haiku.md, line 3: there is no model 'huge': use one of"
         " default, large",
         f"prompt file {tmp_path}/poem.md, line 2, output_schema: schema is no valid JSON Schema"
-        " (draft 2020-12)",
+        " (draft 2020-12): see 'type' in it",
     ]
     assert make_router().problems() == []
 

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import web
 
 from streamapp.errors import PromptError
@@ -120,6 +121,22 @@ async def test_a_bad_refresh_keeps_the_last_good_set(
     await manager.refresh([FIRST])
     assert manager.impaired() == []
     assert len(manager.chosen(FIRST, sticky=b"k")) == 1
+
+
+async def test_a_set_that_never_came_impairs_for_a_while_and_is_told_once(
+    manager: ExamplesManager, source: Source, clock: FakeClock
+) -> None:
+    """A file that is not there is no outage: the worker is not degraded for ever."""
+    source.data = PromptError("the file cannot be read (FileNotFoundError)")
+    with structlog.testing.capture_logs() as lines:
+        impaired = []
+        for _ in range(70):
+            await manager.refresh([FIRST])
+            impaired.append(bool(manager.impaired()))
+            clock.advance(10)
+
+    assert impaired == [True] * 60 + [False] * 10
+    assert [line["event"] for line in lines] == ["examples.refresh_failed"]
 
 
 async def test_a_set_is_fetched_when_it_is_due(

@@ -3,6 +3,9 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
+from streamapp.cli.prompt_stats import _cost
 from streamapp.errors import ContextLengthExceeded, OutputInvalid, RetriesExhausted
 from streamapp.prompts.events import Event, Labelled
 from streamapp.prompts.guard import Guard
@@ -54,6 +57,7 @@ def test_each_version_and_label_is_counted_by_itself() -> None:
         "output_tokens": 4,
         "cost_usd": "0.02",
         "duration_s": 1.0,
+        "unpriced": 0,
         "mean_duration_s": 0.5,
     }
     assert (second["version"], second["label"], second["calls"]) == (2, None, 1)
@@ -164,3 +168,26 @@ def test_the_guard_has_nowhere_to_go_from_the_first_version() -> None:
     fail(variants, version=1, times=9)
 
     assert moves(guard, prompt) == []
+
+
+@pytest.mark.parametrize(
+    ("costs", "told"),
+    [
+        (["0.01", "0.02"], "0.03"),
+        (["0.01", None], "0.01 + 1 unknown"),
+        ([None, None], "unknown"),
+    ],
+)
+def test_unknown_price_is_no_zero(costs: list[str | None], told: str) -> None:
+    """What some answers cost is not what all of them cost."""
+    variants = Variants()
+    for cost in costs:
+        usd = None if cost is None else Decimal(cost)
+        variants.answered(answer().model_copy(update={"cost_usd": usd}))
+    variants.failed("p", 1, "production", OutputInvalid("x"))
+
+    [variant] = variants.of("p")
+
+    assert _cost(variant.to_json()) == told
+    older = {name: value for name, value in variant.to_json().items() if name != "unpriced"}
+    assert Variant.from_json(older).unpriced == 0

@@ -111,3 +111,13 @@ def test_many_schemas_keep_working() -> None:
 
     assert schemas.mismatch(LABELS, {"label": "good"}) is None
     assert schemas.mismatch(of({"const": 0}), {"a": 0}) is None
+
+
+def test_place_of_a_mistake_is_named_without_a_value() -> None:
+    """A large schema is not searched by hand."""
+    schema = {"type": "object", "properties": {"total": {"type": "CANARY"}}}
+
+    with pytest.raises(InvalidRecord, match=r"see 'properties\.total\.type' in it") as caught:
+        Schemas().check(schema)
+
+    assert "CANARY" not in str(caught.value)
