@@ -65,7 +65,7 @@ def error_body(
 
 def failure_response(failure: Failure) -> web.Response:
     """Return the response for a record that failed; ``code`` is its dead-letter kind."""
-    status = _status(failure)
+    status = failure_status(failure)
     return error_response(
         status,
         _message(failure),
@@ -76,7 +76,7 @@ def failure_response(failure: Failure) -> web.Response:
 
 def failure_body(failure: Failure) -> dict[str, dict[str, str | None]]:
     """Return the error object alone, for a stream that has begun already."""
-    return error_body(_status(failure), _message(failure), code=failure.kind.value)
+    return error_body(failure_status(failure), _message(failure), code=failure.kind.value)
 
 
 def http_error_response(error: web.HTTPException) -> web.Response:
@@ -91,7 +91,8 @@ def http_error_response(error: web.HTTPException) -> web.Response:
     )
 
 
-def _status(failure: Failure) -> int:
+def failure_status(failure: Failure) -> int:
+    """Return the status of a record's failure."""
     return 404 if isinstance(failure, PromptNotFound) else STATUS[failure.kind]
 
 

@@ -1,6 +1,6 @@
 """Server-sent events: a response that begins with its first event, so that errors keep a status."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -22,6 +22,8 @@ class EventStream:
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
+        #: Returns the last events of a stream that breaks off, each with its name.
+        self.on_failure: Callable[[Failure], Sequence[tuple[str, bytes]]] = _error_event
         self._response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream; charset=utf-8",
@@ -42,7 +44,8 @@ class EventStream:
         if not self.has_begun or not isinstance(exc, Exception):
             return False
         if isinstance(exc, Failure):
-            await self.send(orjson.dumps(failure_body(exc)), event="error")
+            for name, data in self.on_failure(exc):
+                await self.send(data, event=name)
         elif not isinstance(exc, ConnectionError):  # that is a client that left
             if self._request.transport:
                 self._request.transport.close()
@@ -70,6 +73,10 @@ class EventStream:
         with suppress(ConnectionError):
             await self._response.write_eof()
         return self._response
+
+
+def _error_event(failure: Failure) -> list[tuple[str, bytes]]:
+    return [("error", orjson.dumps(failure_body(failure)))]
 
 
 class ChunksSent:

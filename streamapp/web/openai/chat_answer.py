@@ -18,7 +18,7 @@ class PromptTokens(TypedDict):
     cached_tokens: int
 
 
-class CompletionTokens(TypedDict):
+class ReasoningTokens(TypedDict):
     """Of the answer's tokens."""
 
     reasoning_tokens: int
@@ -31,7 +31,7 @@ class TokenCounts(TypedDict):
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: PromptTokens
-    completion_tokens_details: CompletionTokens
+    completion_tokens_details: ReasoningTokens
 
 
 class WantedCall(TypedDict):

@@ -9,19 +9,23 @@ from aiohttp import web
 from faust.web import Blueprint, View
 
 from streamapp.processors.request_handler import RequestHandler
-from streamapp.records import exact_json
-from streamapp.records.codec import parse
 from streamapp.web.admission import Admission
-from streamapp.web.bodies import read
 from streamapp.web.events import EventStream
 from streamapp.web.keys import key_of
-from streamapp.web.openai.answers import Answers, answered
+from streamapp.web.openai.answers import Answers, answered, hit_header
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.chat_answer import chat_completion
 from streamapp.web.openai.chat_request import ChatCompletionRequest
-from streamapp.web.openai.chat_stream import CompletionChunks, send_chunks
+from streamapp.web.openai.chat_stream import CompletionChunks
+from streamapp.web.openai.choices import send_choices
+from streamapp.web.openai.completion_answer import TextChunks, text_completion
+from streamapp.web.openai.completion_request import CompletionRequest
 from streamapp.web.openai.embeddings import EmbeddingsRequest, embeddings
+from streamapp.web.openai.intake import Intake
 from streamapp.web.openai.models import model as model_card
+from streamapp.web.openai.responses.answer import answered_object, asked_object, output_of
+from streamapp.web.openai.responses.request import ResponsesRequest
+from streamapp.web.openai.responses.stream import ResponseEvents
 from streamapp.web.responses import json_response
 from streamapp.web.tenancy import owned
 
@@ -34,7 +38,7 @@ def openai(
     pass_through: Mapping[str, frozenset[str]] | None = None,
     now: Callable[[], float] = time.time,
 ) -> Blueprint:
-    """Return the views of chat completions, embeddings and models.
+    """Return the views of chats, completions, responses, embeddings and models.
 
     Args:
         handler: Answers the records that the bodies become.
@@ -46,7 +50,7 @@ def openai(
     blueprint = Blueprint("openai")
     started_at = now()
     answers = Answers(handler)
-    passed = {model: names for model, names in (pass_through or {}).items() if names}
+    intake = Intake(admission, pass_through=pass_through)
 
     @blueprint.route("/v1/chat/completions", name="chat_completions")
     class ChatCompletions(View):
@@ -54,14 +58,12 @@ def openai(
 
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             id = f"chatcmpl-{uuid4().hex}"
-            async with EventStream(request) as stream, admission.admitted(request) as raw:
-                raw, extra = without_extra(raw, passed)
-                body = read(ChatCompletionRequest, raw)
-                key = key_of(request)
-                key.check_model(body.model)
-                admission.check_model(body.model)
+            async with (
+                EventStream(request) as stream,
+                intake.taken(request, ChatCompletionRequest) as (body, extra),
+            ):
                 made = body.records(CacheWish.of(request), extra=extra)
-                records = [owned(record, key) for record in made]
+                records = [owned(record, key_of(request)) for record in made]
                 if not body.stream:
                     responses = await answers.of(records, id=id)
                     found = chat_completion(responses, id=id, has_functions=body.has_functions)
@@ -73,7 +75,57 @@ def openai(
                     with_usage=body.with_usage,
                     has_functions=body.has_functions,
                 )
-                await send_chunks(answers, stream, chunks, records, id=id)
+                await send_choices(answers, stream, chunks, records, id=id)
+            return await stream.end()
+
+    @blueprint.route("/v1/completions", name="completions")
+    class Completions(View):
+        """Continue one text or several, by the shape that came before chats."""
+
+        async def post(self, request: web.Request, **kwargs: Any) -> Any:
+            id = f"cmpl-{uuid4().hex}"
+            async with (
+                EventStream(request) as stream,
+                intake.taken(request, CompletionRequest) as (body, extra),
+            ):
+                made = body.records(CacheWish.of(request), extra=extra)
+                records = [owned(record, key_of(request)) for record in made]
+                if not body.stream:
+                    responses = await answers.of(records, id=id)
+                    return answered(
+                        text_completion(responses, id=id, echoed=body.echoed), responses
+                    )
+                chunks = TextChunks(
+                    id=id,
+                    model=body.model,
+                    created=now(),
+                    with_usage=body.with_usage,
+                    echoed=body.echoed,
+                )
+                await send_choices(answers, stream, chunks, records, id=id)
+            return await stream.end()
+
+    @blueprint.route("/v1/responses", name="responses")
+    class Responses(View):
+        """Answer items with items; nothing is stored."""
+
+        async def post(self, request: web.Request, **kwargs: Any) -> Any:
+            id = f"resp_{uuid4().hex}"
+            async with (
+                EventStream(request) as stream,
+                intake.taken(request, ResponsesRequest) as (body, extra),
+            ):
+                made = body.record(CacheWish.of(request), extra=extra)
+                records = [owned(made, key_of(request))]
+                asked = asked_object(body, id=id, created=now())
+                if not body.stream:
+                    (response,) = responses = await answers.of(records, id=id)
+                    output = output_of(response, id=id)
+                    return answered(answered_object(asked, response, output), responses)
+                events = ResponseEvents(stream, asked, on_hit=hit_header(stream, records))
+                stream.on_failure = events.failed
+                (response,) = await answers.of(records, id=id, chunks=lambda _: events.sent)
+                await events.end(response)
             return await stream.end()
 
     @blueprint.route("/v1/embeddings", name="embeddings")
@@ -81,10 +133,8 @@ def openai(
         """Turn texts, or their tokens, into vectors."""
 
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
-            async with admission.admitted(request) as raw:
-                body = read(EmbeddingsRequest, raw)
+            async with intake.taken(request, EmbeddingsRequest, has_extra=False) as (body, _):
                 record = owned(body.record(CacheWish.of(request)), key_of(request))
-                admission.check_model(body.model)
                 responses = await answers.of([record], id=f"embd-{uuid4().hex}")
                 as_base64 = body.encoding_format == "base64"
                 return answered(embeddings(responses[0], as_base64=as_base64), responses)
@@ -109,18 +159,3 @@ def openai(
             return json_response(model_card(model, created=started_at))
 
     return blueprint
-
-
-def without_extra(raw: bytes, passed: Mapping[str, frozenset[str]]) -> tuple[bytes, dict[str, Any]]:
-    """Return the body without the fields that the route's targets take besides OpenAI's, and those.
-
-    Args:
-        raw: Strict JSON, or what the reader refuses later.
-        passed: By route, the names of those fields.
-    """
-    if not passed:
-        return raw, {}
-    fields = parse(raw)
-    names = passed.get(fields.get("model") or "default", frozenset())
-    extra = {name: fields.pop(name) for name in names & fields.keys()}
-    return (exact_json.dumps(fields), extra) if extra else (raw, {})

@@ -70,6 +70,8 @@ class FakeRequestHandler:
         self.is_cached = False
         self.chunks: list[str | CallDelta] = []
         self.failure: BaseException | None = None
+        self.logprobs: dict[str, Any] | None = None
+        self.finish_reason = "stop"
         self.hold: asyncio.Event | None = None
         self.cancelled = asyncio.Event()
 
@@ -108,7 +110,8 @@ class FakeRequestHandler:
             usage=Usage() if self.is_cached else Usage(input_tokens=3, output_tokens=2),
             original_usage=Usage(input_tokens=3, output_tokens=2),
             cached=self.is_cached,
-            finish_reason="tool_calls" if self.tool_calls else "stop",
+            logprobs=self.logprobs,
+            finish_reason="tool_calls" if self.tool_calls else self.finish_reason,
             metadata=request.metadata,
             created_at=datetime(2030, 1, 1, tzinfo=UTC),
         )

@@ -54,7 +54,9 @@ MATRIX = {
     ("POST", "/v1/requests"): {"infer"},
     ("GET", "/v1/requests/{id}"): {"infer", "read"},
     ("POST", "/v1/chat/completions"): {"infer"},
+    ("POST", "/v1/completions"): {"infer"},
     ("POST", "/v1/embeddings"): {"infer"},
+    ("POST", "/v1/responses"): {"infer"},
     ("GET", "/v1/models"): set(SCOPES),
     ("GET", "/v1/models/{model}"): set(SCOPES),
     ("GET", "/v1/prompts"): {"read"},
@@ -132,6 +134,7 @@ async def test_tenant_of_a_key_is_fixed(site: Site, handler: FakeRequestHandler)
     bodies: dict[str, dict[str, Any]] = {
         "/v1/chat/completions": CHAT,
         "/v1/generate": {"type": "echo"},
+        "/v1/responses": {"input": "hi"},
     }
     for path, body in bodies.items():
         status, _, _ = await site("POST", path, json=body, headers=bearer("shop-key"))
@@ -141,7 +144,7 @@ async def test_tenant_of_a_key_is_fixed(site: Site, handler: FakeRequestHandler)
         named = body | {"metadata": {"tenant": "b"}}
         status, answer, _ = await site("POST", path, json=named, headers=bearer("shop-key"))
         assert (status, answer["error"]["code"]) == (403, "forbidden")
-    assert len(handler.asked) == 2
+    assert len(handler.asked) == len(bodies)
 
 
 async def test_posted_record_is_of_its_tenant(site: Site, producer: FakeRequestProducer) -> None:
@@ -196,7 +199,9 @@ async def test_whole_group_is_not_for_one_tenant(site: Site, path: str) -> None:
     ("path", "body"),
     [
         ("/v1/chat/completions", CHAT),
+        ("/v1/completions", {"prompt": "a"}),
         ("/v1/embeddings", {"input": "a"}),
+        ("/v1/responses", {"input": "a"}),
         ("/v1/generate", {"type": "echo"}),
         ("/v1/requests", {"type": "echo"}),
     ],

@@ -25,9 +25,9 @@ async def events(site: Site, body: Any, path: str = PATH) -> list[str]:
     return [line[6:] for line in text.split("\n") if line.startswith("data: ")]
 
 
-async def chunks(site: Site, body: Any) -> list[Any]:
+async def chunks(site: Site, body: Any, path: str = PATH) -> list[Any]:
     """Return the parsed chunks, without the end mark."""
-    *data, end = await events(site, body)
+    *data, end = await events(site, body, path)
     assert end == "[DONE]"
     return [json.loads(item) for item in data]
 
