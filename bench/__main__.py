@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.arena import PARTITIONS, Arena
-from bench.contestants import CONTESTANTS, STREAMAPP
+from bench.contestants import CONTESTANTS, STREAMAPP, YARDSTICK
+from bench.goals import READY_LIMIT_S
 from bench.report import print_hotspots, print_scale, print_workload, reference
 from bench.result import Result, Scaled
 from bench.run import RunFailed
@@ -26,7 +27,6 @@ from bench.workloads import MEMORY, RECOVERY, SCALE, WORKLOADS, Workload
 from tests.support.kafka import KafkaBroker, KafkaUnavailable
 
 MEMORY_LIMIT_MB = 250
-READY_LIMIT_S = 15
 QUICK = 20
 DEFAULTS = [name for name, workload in WORKLOADS.items() if workload.is_default]
 IN_FLIGHT = 256
@@ -56,9 +56,9 @@ def _names(choices: list[str]) -> "click.ParamType":
 @click.option(
     "--contestant",
     type=_names(list(CONTESTANTS)),
-    default=",".join(CONTESTANTS),
+    default=f"{YARDSTICK.name},{STREAMAPP.name}",
     show_default=True,
-    help="Programs, comma-separated.",
+    help=f"Programs, comma-separated, of {', '.join(CONTESTANTS)}.",
 )
 @click.option("--records", type=click.IntRange(1), help="Run only this many records of each.")
 @click.option("--quick", is_flag=True, help=f"1/{QUICK} of the records: a smoke test.")
@@ -68,7 +68,11 @@ def _names(choices: list[str]) -> "click.ParamType":
     help=f"Calls of a worker at once.  [default: {IN_FLIGHT}; {SCALE_IN_FLIGHT} with --scale]",
 )
 @click.option(
-    "--rounds", type=click.IntRange(1), default=1, help="Runs of each; the median counts."
+    "--rounds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Runs of each; the median counts.",
 )
 @click.option("--profile", is_flag=True, help="Run the workers under cProfile; no comparison.")
 @click.option("--memory", is_flag=True, help=f"streamapp's {MEMORY.title}, nothing else.")
@@ -98,7 +102,7 @@ def bench(
     keep: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure streamapp beside plain aiokafka and plain Faust on one broker."""
+    """Measure streamapp beside aiokafka by hand, and plain Faust, on one broker."""
 
     def sized(workload: Workload) -> Workload:
         small = workload.shrunk(QUICK) if quick else workload

@@ -65,7 +65,8 @@ class Arena:
     ) -> tuple[Result, Hotspots | None]:
         """Measure one contestant on one workload.
 
-        The records lie on the topic before the worker starts; its start-up is not counted.
+        The records lie on the topic before the worker starts, and its start-up is not counted;
+        or they come at a pace from the moment at which it takes records.
 
         Raises:
             RunFailed: See there.
@@ -74,11 +75,16 @@ class Arena:
         async with self._provider(workload) as provider, self._topics() as topics:
             place = self._place(contestant, workload, provider)
             await self._create_topics(place)
-            await self._produce(place, part)
             run = Run(contestant, place, part, provider=provider, topics=topics)
+            if part.pace_per_s is None:
+                await self._produce(place, part)
             await run.start(profile=profile)
             try:
+                if part.pace_per_s is not None:
+                    await run.takes_records()
+                    await self._write(place, part, run, every_s=1 / part.pace_per_s)
                 await run.finish(lambda done: self._report(contestant, workload, done, part))
+                await run.rest()
             finally:
                 exit_code = await run.stop()
             result = await run.result(of_records=workload.records, exit_code=exit_code)
@@ -173,22 +179,36 @@ class Arena:
         )
 
     def _provider(self, workload: Workload) -> AbstractAsyncContextManager[Provider]:
-        return start_provider(workload.latency_s, log=self._folder / "provider.log")
+        return start_provider(
+            workload.latency_s,
+            limit_per_s=workload.limit_per_s,
+            log=self._folder / "provider.log",
+        )
 
     @contextlib.asynccontextmanager
     async def _topics(self) -> AsyncIterator[Topics]:
-        async with AIOKafkaConsumer(bootstrap_servers=self._broker) as consumer:
-            yield Topics(consumer, PARTITIONS)
+        async with (
+            AIOKafkaConsumer(bootstrap_servers=self._broker) as consumer,
+            self._admin() as admin,
+        ):
+            yield Topics(consumer, admin, PARTITIONS)
+
+    @contextlib.asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._broker)
+        await admin.start()
+        try:
+            yield admin
+        finally:
+            await admin.close()
 
     async def _create_topics(self, place: Place) -> None:
         """Create the run's topics.
 
         The broker stamps the responses when it appends them: one clock for all programs.
         """
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._broker)
-        await admin.start()
         stamped = {"message.timestamp.type": "LogAppendTime"}
-        try:
+        async with self._admin() as admin:
             await admin.create_topics(
                 [
                     NewTopic(place.requests, PARTITIONS, 1),
@@ -196,8 +216,6 @@ class Arena:
                     NewTopic(place.dead_letters, PARTITIONS, 1),
                 ]
             )
-        finally:
-            await admin.close()
 
     async def _produce(self, place: Place, workload: Workload) -> None:
         """Put every record on its topic; keys are dealt evenly to the partitions."""
@@ -205,4 +223,18 @@ class Arena:
         async with AIOKafkaProducer(bootstrap_servers=self._broker, linger_ms=20) as producer:
             for key, value in workload.messages():
                 partition = partitions.setdefault(key, len(partitions) % PARTITIONS)
+                await producer.send(place.requests, value, key=key, partition=partition)
+
+    async def _write(self, place: Place, workload: Workload, run: Run, *, every_s: float) -> None:
+        """Put one record after the other on its topic, and note when."""
+        partitions: dict[bytes, int] = {}
+        async with AIOKafkaProducer(bootstrap_servers=self._broker) as producer:
+            await producer.partitions_for(place.requests)
+            loop = asyncio.get_running_loop()
+            due_s = loop.time()
+            for number, (key, value) in enumerate(workload.messages()):
+                await asyncio.sleep(due_s - loop.time())
+                due_s += every_s
+                partition = partitions.setdefault(key, len(partitions) % PARTITIONS)
+                run.wrote(number)
                 await producer.send(place.requests, value, key=key, partition=partition)

@@ -41,6 +41,10 @@ class Provider:
         """Return how many calls were in progress at once, at most."""
         return int((await self._get("/_calls/count"))["max_in_flight"])
 
+    async def refused(self) -> int:
+        """Return how many calls it answered with 429."""
+        return int((await self._get("/_calls/count"))["by_status"].get("429", 0))
+
     async def call_times_s(self) -> list[float]:
         """Return when each call came, by the wall clock, ascending."""
         to_wall_s = time.time() - time.monotonic()
@@ -60,10 +64,21 @@ class Provider:
 
 
 @contextlib.asynccontextmanager
-async def provider(latency_s: float, *, log: Path) -> AsyncIterator[Provider]:
-    """Start a provider that takes ``latency_s`` for each call; end it afterwards."""
+async def provider(
+    latency_s: float, *, limit_per_s: float | None = None, log: Path
+) -> AsyncIterator[Provider]:
+    """Start a provider that takes ``latency_s`` for each call; end it afterwards.
+
+    Args:
+        latency_s: Of each call.
+        limit_per_s: Requests above it are answered with 429, beyond a burst of a tenth of a
+            second; None = none are.
+        log: Where its output goes.
+    """
     port = free_port()
     words = ["--port", str(port), "--latency-s", str(latency_s)]
+    if limit_per_s:
+        words += ["--rate-per-s", str(limit_per_s), "--burst", str(max(1, limit_per_s / 10))]
     process = ChildProcess(
         [sys.executable, "-m", "tests.support.fakellm", *words], log=log, cwd=ROOT
     )

@@ -1,63 +1,87 @@
 """Prints the figures for people."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.contestants import PLAIN
+from bench.contestants import STREAMAPP, YARDSTICK
+from bench.goals import GOALS
 from bench.hotspots import Hotspots
 from bench.result import Result, Scaled
 from bench.workloads import Workload
 
 
 def reference(results: Sequence[Result], result: Result) -> Result | None:
-    """Return the hand-written aiokafka program's result on the same workload."""
+    """Return the yardstick's result on the same workload."""
     same = (other for other in results if other.workload == result.workload)
-    return next((other for other in same if other.contestant == PLAIN.name), None)
+    return next((other for other in same if other.contestant == YARDSTICK.name), None)
 
 
 def print_workload(console: Console, workload: Workload, results: Sequence[Result]) -> None:
-    """Print the table of one workload."""
+    """Print the table of one workload: the columns that tell something of it."""
     table = Table(title=f"{workload.name}: {workload.title}", title_justify="left")
     table.add_column("program")
-    for name in (
-        "work s",
-        "records/s",
-        "rate ÷ plain",
-        "CPU ms/record",
-        "CPU ÷ plain",
-        "calls",
-        "order breaks",
-        "lost",
-        "twice",
-        "peak MB",
-    ):
+    is_paced, is_start = workload.pace_per_s is not None, workload.records == 1
+    columns: list[tuple[str, bool, Callable[[Result, Result | None], str]]] = [
+        ("work s", not is_paced and not is_start, lambda result, _: _work(result)),
+        ("records/s", not is_paced and not is_start, lambda r, _: f"{r.rate_per_s:,.0f}"),
+        (
+            "rate ÷ hand",
+            not is_paced and not is_start,
+            lambda r, hand: _ratio(r.rate_per_s, hand and hand.rate_per_s),
+        ),
+        ("first answer s", is_start, lambda r, _: f"{r.first_answer_s:.2f}"),
+        ("at rest MB", is_start, lambda r, _: f"{r.rest_mb:.0f}"),
+        ("p50 ms", is_paced, lambda r, _: f"{r.p50_ms or 0:.0f}"),
+        ("p99 ms", is_paced, lambda r, _: f"{r.p99_ms or 0:.0f}"),
+        ("CPU ms/record", not is_start, lambda r, _: f"{r.cpu_ms:.2f}"),
+        ("CPU ÷ hand", not is_start, lambda r, hand: _ratio(r.cpu_ms, hand and hand.cpu_ms)),
+        ("calls", True, lambda r, _: f"{r.calls:,}"),
+        ("429s", workload.limit_per_s is not None, lambda r, _: f"{r.refused:,}"),
+        ("order breaks", True, lambda r, _: f"{r.order_breaks:,}"),
+        ("lost", True, lambda r, _: f"{r.missing:,}"),
+        ("twice", True, lambda r, _: f"{r.duplicates:,}"),
+        ("peak MB", True, lambda r, _: f"{r.peak_mb:.0f}"),
+    ]
+    shown = [(name, cell) for name, is_shown, cell in columns if is_shown]
+    for name, _ in shown:
         table.add_column(name, justify="right")
     for result in results:
-        plain = reference(results, result)
-        is_part = result.is_extrapolated
-        table.add_row(
-            result.title,
-            f"~{result.whole_work_s:.0f} (from {result.records})"
-            if is_part
-            else f"{result.work_s:.2f}",
-            f"{result.rate_per_s:,.0f}",
-            f"{result.rate_per_s / plain.rate_per_s:.2f}" if plain else "",
-            f"{result.cpu_ms:.2f}",
-            f"{result.cpu_ms / plain.cpu_ms:.2f}" if plain else "",
-            f"{result.calls:,}",
-            f"{result.order_breaks:,}",
-            f"{result.missing:,}",
-            f"{result.duplicates:,}",
-            f"{result.peak_mb:.0f}",
-        )
+        hand = reference(results, result)
+        table.add_row(result.title, *(cell(result, hand) for _, cell in shown))
     console.print(table)
+    _print_goals(console, results)
     for result in results:
         if result.exit_code:
             console.print(f"{result.title} ended with exit code {result.exit_code}")
         if result.dead_letters:
             console.print(f"{result.title} wrote {result.dead_letters:,} dead letters")
+
+
+def _work(result: Result) -> str:
+    if result.is_extrapolated:
+        return f"~{result.whole_work_s:.0f} (from {result.records})"
+    return f"{result.work_s:.2f}"
+
+
+def _ratio(value: float, of: float | None) -> str:
+    return f"{value / of:.2f}" if of else ""
+
+
+def _print_goals(console: Console, results: Sequence[Result]) -> None:
+    ours = next((result for result in results if result.contestant == STREAMAPP.name), None)
+    if ours is None or ours.is_extrapolated:
+        return
+    for goal in GOALS.get(ours.workload, ()):
+        value = goal.value(ours, reference(results, ours))
+        if value is None:
+            continue
+        sign, times = ("≥" if goal.is_least else "≤"), (" x by hand" if goal.is_ratio else "")
+        console.print(
+            f"{ours.workload} {goal.name}: {value:.2f}{times}, goal {sign} {goal.bound:g}{times}:"
+            f" {'met' if goal.is_met(value) else 'MISSED'}"
+        )
 
 
 def print_scale(console: Console, workload: Workload, runs: Sequence[Scaled]) -> None:

@@ -17,7 +17,13 @@ class Result:
         called_s: When each tenth of the calls had come, seconds from the first one.
         answered_s: The same of the answers.
         ready_s: From the start of the process to its first call.
+        first_answer_s: From the start of the process to its first answer on the topic.
+        rest_mb: Resident memory when it had been at rest for a moment after the last answer.
+        p50_ms: Half of the records had their answer so long after they were written; None where
+            they were not paced.
+        p99_ms: The same of 99 of 100.
         calls: Provider calls.
+        refused: Those of them that the provider answered with 429.
     """
 
     contestant: str
@@ -32,7 +38,12 @@ class Result:
     called_s: list[float] = field(default_factory=list)
     answered_s: list[float] = field(default_factory=list)
     ready_s: float
+    first_answer_s: float
+    rest_mb: float
+    p50_ms: float | None = None
+    p99_ms: float | None = None
     calls: int
+    refused: int = 0
     order_breaks: int
     missing: int
     duplicates: int

@@ -22,6 +22,7 @@ from tests.support.process import ChildProcess
 STALLED_S = 60.0
 STOP_S = 120.0
 POLL_S = 0.2
+REST_S = 1.0
 
 
 class RunFailed(Exception):
@@ -46,6 +47,7 @@ class Run:
         self._provider = provider
         self._topics = topics
         self._is_profiled = False
+        self._written_s: dict[int, float] = {}
 
     async def start(self, *, profile: bool = False) -> None:
         """Start the process and watch its usage."""
@@ -79,6 +81,21 @@ class Run:
             self._process.signal(TOGGLE)
             await self._until(self._has_profile)
 
+    def wrote(self, number: int) -> None:
+        """Note when a record is written, of those that are while the program runs."""
+        self._written_s[number] = time.time()
+
+    async def takes_records(self) -> None:
+        """Wait until the program takes records."""
+        if self._contestant.has_probe:
+            await self.ready()
+        else:
+            await self._until(lambda: self._topics.has_members(self._place.prefix))
+
+    async def rest(self) -> None:
+        """Leave the program alone for a moment, so that its memory at rest is seen."""
+        await asyncio.sleep(REST_S)
+
     async def ready(self) -> float:
         """Wait for readiness; return the seconds since the start."""
         url = f"http://127.0.0.1:{self._place.web_port}/readyz"
@@ -106,6 +123,7 @@ class Run:
 
     async def stop(self) -> int:
         """SIGTERM; return the exit code."""
+        self._rest_mb = self._usage.samples[-1].rss_mb if self._usage.samples else 0.0
         self._process.sigterm()
         try:
             return await self._process.wait(STOP_S)
@@ -122,6 +140,11 @@ class Run:
             raise RunFailed(f"no record was answered\n{self._process.tail()}")
         called_s = await self._provider.call_times_s()
         first_s, last_s = called_s[0], verdict.times_s[-1]
+        took_ms = sorted(
+            1_000 * (at_s - self._written_s[number])
+            for number, at_s in verdict.answered_s.items()
+            if number in self._written_s
+        )
         return Result(
             contestant=self._contestant.name,
             title=self._contestant.title,
@@ -135,7 +158,12 @@ class Run:
             called_s=[round(at_s - first_s, 2) for at_s in _tenths(called_s)],
             answered_s=[round(at_s - first_s, 2) for at_s in _tenths(verdict.times_s)],
             ready_s=first_s - self._started_s,
+            first_answer_s=verdict.times_s[0] - self._started_s,
+            rest_mb=self._rest_mb,
+            p50_ms=_percentile(took_ms, 50),
+            p99_ms=_percentile(took_ms, 99),
             calls=len(called_s),
+            refused=await self._provider.refused(),
             order_breaks=verdict.order_breaks,
             missing=verdict.missing,
             duplicates=verdict.duplicates,
@@ -172,6 +200,13 @@ class Run:
             raise RunFailed(f"exit code {self._process.exit_code}\n{self._process.tail()}")
         if time.monotonic() - changed_s > STALLED_S:
             raise RunFailed(f"no answer for {STALLED_S:.0f} s\n{self._process.tail()}")
+
+
+def _percentile(ascending: list[float], percent: int) -> float | None:
+    """Return the smallest value that so many of the values do not exceed; None of none."""
+    if not ascending:
+        return None
+    return ascending[max(0, -(-len(ascending) * percent // 100) - 1)]
 
 
 def _tenths(times_s: list[float]) -> list[float]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from bench.workloads import Workload, record_number
@@ -26,12 +27,14 @@ class Verdict:
 
     Attributes:
         times_s: When each first answer was appended, by the broker's wall clock, ascending.
+        answered_s: The same by record number.
         missing: Records without a response.
         duplicates: Responses beyond the first of a record.
         order_breaks: First answers that came after a later record's of the same key.
     """
 
     times_s: list[float]
+    answered_s: dict[int, float]
     missing: int
     duplicates: int
     order_breaks: int
@@ -39,22 +42,25 @@ class Verdict:
     @classmethod
     def of(cls, workload: Workload, answers: Iterable[Answer]) -> "Verdict":
         """Judge ``answers``, which come in the order of their partition."""
-        seen: set[int] = set()
+        seen: dict[int, float] = {}
         highest: dict[bytes, int] = {}
-        times, duplicates, breaks = [], 0, 0
+        duplicates, breaks = 0, 0
         for answer in answers:
             if answer.number in seen:
                 duplicates += 1
                 continue
-            seen.add(answer.number)
-            times.append(answer.at_s)
+            seen[answer.number] = answer.at_s
             if answer.number < highest.get(answer.key, -1):
                 breaks += 1
             else:
                 highest[answer.key] = answer.number
         missing = workload.records - len(seen)
         return cls(
-            times_s=sorted(times), missing=missing, duplicates=duplicates, order_breaks=breaks
+            times_s=sorted(seen.values()),
+            answered_s=seen,
+            missing=missing,
+            duplicates=duplicates,
+            order_breaks=breaks,
         )
 
 
@@ -63,10 +69,14 @@ class Topics:
 
     Args:
         consumer: Started, with neither subscription nor group.
+        admin: Started.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, partitions: int) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient, partitions: int
+    ) -> None:
         self._consumer = consumer
+        self._admin = admin
         self._partitions = range(partitions)
 
     async def count(self, topic: str) -> int:
@@ -78,6 +88,13 @@ class Topics:
         except UnknownTopicOrPartitionError:
             return 0
         return int(sum(ends.values()) - sum(starts.values()))
+
+    async def has_members(self, group: str) -> bool:
+        """Whether a consumer group has shared out its partitions."""
+        for answer in await self._admin.describe_consumer_groups([group]):
+            if any(found[2] == "Stable" for found in answer.groups):
+                return True
+        return False
 
     async def answers(self, topic: str) -> list[Answer]:
         """Return every response on ``topic``, in order within a partition."""

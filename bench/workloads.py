@@ -21,6 +21,9 @@ class Workload:
         keys: Distinct record keys, used in turn.
         prompts: Distinct texts, drawn at random; None = each record has its own.
         sigma: Spread of a lognormal latency with median ``latency_s``; 0 = always the same.
+        pace_per_s: Records are written at this rate once the worker takes records; None = they
+            all lie on the topic before it starts.
+        limit_per_s: Requests that the provider admits, untold; it answers 429 above; None = all.
         is_default: Whether ``make bench`` runs it.
     """
 
@@ -31,6 +34,8 @@ class Workload:
     latency_s: float = 0.0
     prompts: int | None = None
     sigma: float = 0.0
+    pace_per_s: float | None = None
+    limit_per_s: float | None = None
     is_default: bool = True
 
     def first(self, records: int) -> "Workload":
@@ -48,7 +53,7 @@ class Workload:
         return replace(
             self,
             title=f"1/{factor} of {self.title}",
-            records=self.records // factor,
+            records=max(1, self.records // factor),
             keys=max(1, self.keys // factor),
             prompts=None if self.prompts is None else max(1, self.prompts // factor),
         )
@@ -96,7 +101,6 @@ WORKLOADS = {
             records=2_000,
             latency_s=0.2,
             sigma=1.0,
-            is_default=False,
         ),
         Workload(
             name="W4",
@@ -104,7 +108,30 @@ WORKLOADS = {
             records=2_000,
             latency_s=0.2,
             prompts=200,
+            is_default=False,
         ),
+        Workload(
+            name="W5",
+            title="3,000 records, a provider that takes 300 requests/s and does not say so",
+            records=3_000,
+            latency_s=0.2,
+            limit_per_s=300,
+        ),
+        Workload(
+            name="W7-10",
+            title="10 records/s from the first moment, 200 ms a call",
+            records=100,
+            latency_s=0.2,
+            pace_per_s=10,
+        ),
+        Workload(
+            name="W7-100",
+            title="100 records/s from the first moment, 200 ms a call",
+            records=1_000,
+            latency_s=0.2,
+            pace_per_s=100,
+        ),
+        Workload(name="start", title="one record, from the start of the process", records=1),
     )
 }
 #: For each worker. Latencies differ, so that calls do not end all at the same moments.

@@ -59,6 +59,7 @@ class Contestant:
         module: What ``python -m`` runs.
         options: Words after those that name the place.
         is_sequential: One call at a time: measured on few records and extrapolated.
+        has_probe: Whether ``/readyz`` at its port says that it takes records.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Contestant:
     module: str
     options: tuple[str, ...] = ()
     is_sequential: bool = False
+    has_probe: bool = False
 
     def command(self, place: Place) -> list[str]:
         """Return the words after ``python -m``."""
@@ -110,9 +112,14 @@ class Streamapp(Contestant):
         }
 
 
+YARDSTICK = Contestant(
+    name="raw-keyed",
+    title="aiokafka by hand, key order",
+    module="bench.contestants.keyed",
+)
 PLAIN = Contestant(
     name="plain",
-    title="plain aiokafka, unordered",
+    title="aiokafka by hand, unordered",
     module="bench.contestants.plain",
 )
 STREAMAPP = Streamapp(
@@ -120,17 +127,13 @@ STREAMAPP = Streamapp(
     title="streamapp, key order",
     module="streamapp",
     options=("worker",),
+    has_probe=True,
 )
 CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
         PLAIN,
-        Contestant(
-            name="plain-keyed",
-            title="plain aiokafka, key order",
-            module="bench.contestants.plain",
-            options=("--keyed",),
-        ),
+        YARDSTICK,
         Contestant(
             name="faust-one",
             title="plain Faust, one at a time",

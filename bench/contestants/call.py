@@ -1,12 +1,17 @@
 """What the hand-written programs share: their command line and one call without any policy."""
 
 import argparse
+import asyncio
+import random
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 import orjson
 
+TOO_MANY = 429
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 8.0
 HEADERS = {"content-type": "application/json", "authorization": "Bearer none"}
 
 
@@ -36,9 +41,7 @@ class Caller:
         started = time.perf_counter()
         request = orjson.loads(raw)
         body = orjson.dumps({"model": "bench-model", "messages": request["messages"]})
-        async with self._session.post(self._url, data=body) as reply:
-            reply.raise_for_status()
-            completion = orjson.loads(await reply.read())
+        completion = await self._complete(body)
         choice, usage = completion["choices"][0], completion["usage"]
         return orjson.dumps(
             {
@@ -59,6 +62,17 @@ class Caller:
                 "created_at": datetime.now(UTC),
             }
         )
+
+    async def _complete(self, body: bytes) -> Any:
+        """Ask until the provider answers; after a refusal twice as long as after the one before."""
+        longest_s = FIRST_WAIT_S
+        while True:
+            async with self._session.post(self._url, data=body) as reply:
+                if reply.status != TOO_MANY:
+                    reply.raise_for_status()
+                    return orjson.loads(await reply.read())
+            await asyncio.sleep(random.uniform(0, longest_s))
+            longest_s = min(2 * longest_s, LONGEST_WAIT_S)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import signal
-from collections import defaultdict
 from collections.abc import Iterator
 
 import uvloop
@@ -27,25 +26,17 @@ class Batches:
 
     async def unordered(self, records: list[ConsumerRecord]) -> None:
         """Answer ``records`` in any order: each worker takes the next one."""
-        await self._answer(iter([record] for record in records))
+        await self._answer(iter(records))
 
-    async def keyed(self, records: list[ConsumerRecord]) -> None:
-        """Answer ``records``, those of one key one after the other by one worker."""
-        rows = defaultdict(list)
-        for record in records:
-            rows[record.key].append(record)
-        await self._answer(iter(rows.values()))
-
-    async def _answer(self, rows: Iterator[list[ConsumerRecord]]) -> None:
-        sent = await asyncio.gather(*(self._work(rows) for _ in range(self._in_flight)))
+    async def _answer(self, records: Iterator[ConsumerRecord]) -> None:
+        sent = await asyncio.gather(*(self._work(records) for _ in range(self._in_flight)))
         await asyncio.gather(*(delivery for deliveries in sent for delivery in deliveries))
 
-    async def _work(self, rows: Iterator[list[ConsumerRecord]]) -> "list[asyncio.Future[object]]":
+    async def _work(self, records: Iterator[ConsumerRecord]) -> "list[asyncio.Future[object]]":
         deliveries = []
-        for row in rows:
-            for record in row:
-                answer = await self._caller.answer(record.value)
-                deliveries.append(await self._producer.send(self._topic, answer, key=record.key))
+        for record in records:
+            answer = await self._caller.answer(record.value)
+            deliveries.append(await self._producer.send(self._topic, answer, key=record.key))
         return deliveries
 
 
@@ -62,11 +53,12 @@ async def run(options: argparse.Namespace) -> None:
     caller = Caller(options.base_url)
     async with consumer, producer, contextlib.aclosing(caller):
         batches = Batches(caller, producer, options)
-        answer = batches.keyed if options.keyed else batches.unordered
         while True:
             polled = await consumer.getmany(timeout_ms=1_000, max_records=BATCH)
             if polled:
-                await answer([record for records in polled.values() for record in records])
+                await batches.unordered(
+                    [record for records in polled.values() for record in records]
+                )
                 await consumer.commit()
 
 
@@ -79,6 +71,4 @@ async def main(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    command_line = parser()
-    command_line.add_argument("--keyed", action="store_true")
-    uvloop.run(main(command_line.parse_args()))
+    uvloop.run(main(parser().parse_args()))
