@@ -47,6 +47,7 @@ class Run:
         self._provider = provider
         self._topics = topics
         self._is_profiled = False
+        self._is_profiling = False
         self._written_s: dict[int, float] = {}
 
     async def start(self, *, profile: bool = False) -> None:
@@ -67,9 +68,9 @@ class Run:
     async def finish(self, report: Callable[[int], None]) -> None:
         """Wait until every record has its response or dead letter."""
         done, changed_s = 0, time.monotonic()
-        if self._is_profiled:
+        if self._is_profiled and not self._is_profiling:
             await self._until(self._has_called)
-            self._process.signal(TOGGLE)
+            self._profile_on()
         while done < self._workload.records:
             await asyncio.sleep(POLL_S)
             before, done = done, await self._done()
@@ -81,6 +82,10 @@ class Run:
             self._process.signal(TOGGLE)
             await self._until(self._has_profile)
 
+    def _profile_on(self) -> None:
+        self._process.signal(TOGGLE)
+        self._is_profiling = True
+
     def wrote(self, number: int) -> None:
         """Note when a record is written, of those that are while the program runs."""
         self._written_s[number] = time.time()
@@ -91,6 +96,8 @@ class Run:
             await self.ready()
         else:
             await self._until(lambda: self._topics.has_members(self._place.prefix))
+        if self._is_profiled:
+            self._profile_on()
 
     async def rest(self) -> None:
         """Leave the program alone for a moment, so that its memory at rest is seen."""
