@@ -18,6 +18,7 @@ from streamapp.streaming.broker.log_probe import LogProbe
 from streamapp.streaming.broker.topics import answers_changelog
 from streamapp.streaming.consumer.consumer import events
 from streamapp.streaming.consumer.fetched_records import unreadable_lines
+from streamapp.streaming.consumer.raw_schema import RawSchema
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
@@ -163,12 +164,4 @@ def subscribe(app: StreamApp, topics: Sequence[tuple[str, Any]], *, window: Wind
 
 def raw_topic(app: StreamApp, name: str, *, partitions: int | None = None) -> Any:
     """Return a topic that carries bytes: decoding happens in the window, never in Faust."""
-    return app.topic(
-        name,
-        key_type=bytes,
-        value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
-        allow_empty=True,
-        partitions=partitions,
-    )
+    return app.topic(name, schema=RawSchema(), partitions=partitions)

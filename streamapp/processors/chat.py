@@ -48,7 +48,11 @@ class ChatOptions(BaseModel):
     def options(self) -> dict[str, Any]:
         """Return what is set, by OpenAI's names."""
         values = self.__dict__
-        found = {name: values[name] for name in _OPTIONS if not is_absent(values[name])}
+        found = {
+            name: value
+            for name in _OPTIONS
+            if (value := values[name]) is not None and not is_absent(value)
+        }
         if "tools" in found:
             tools, choice = chosen(present_tools(found["tools"]), found.get("tool_choice"))
             found |= {"tools": tools} | ({"tool_choice": choice} if choice else {})

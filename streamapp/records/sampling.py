@@ -50,7 +50,11 @@ class Sampling(BaseModel):
     def sampling(self) -> dict[str, Any]:
         """Return the parameters that are set, by OpenAI's names."""
         values = self.__dict__
-        return {name: values[name] for name in _NAMES if not is_absent(values[name])}
+        return {
+            name: value
+            for name in _NAMES
+            if (value := values[name]) is not None and not is_absent(value)
+        }
 
 
 _NAMES = tuple(Sampling.model_fields)

@@ -138,7 +138,9 @@ class Metrics:
         """An attempt was billed."""
         self._tokens[provider, model, "input"].inc(input_tokens)
         self._tokens[provider, model, "output"].inc(output_tokens)
-        self._cost[provider, model].inc(usd)
+        cost = self._cost[provider, model]
+        if usd:
+            cost.inc(usd)
 
     def spent_by_key(self, key: str, *, input_tokens: int, output_tokens: int, usd: float) -> None:
         """An attempt for a named key was billed; the names are those of the settings."""

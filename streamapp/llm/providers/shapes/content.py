@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Fields beside the content that hold a model's reasoning.
-_BESIDE = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+_BESIDE = frozenset({"reasoning_content", "reasoning", "reasoning_text", "thinking"})
 _TEXT_TYPES = frozenset({"text", "output_text"})
 
 
@@ -41,7 +41,9 @@ def content_of(message: Any) -> Content:
     text, refusal, reasoning = _read(content)
     if isinstance(own := message.get("refusal"), str):
         refusal += own
-    beside = max((_length(message.get(name)) for name in _BESIDE), default=0)
+    beside = 0
+    if not _BESIDE.isdisjoint(message):
+        beside = max(_length(message.get(name)) for name in _BESIDE)
     return Content(text, refusal, reasoning + beside, content is not None)
 
 

@@ -16,6 +16,7 @@ _PAIRS = (
         "<|end|><|start|>assistant<|channel|>final<|message|>",
     ),
 )
+_OPENINGS = tuple(opening for opening, _ in _PAIRS)
 _LONGEST = max(len(opening) for opening, _ in _PAIRS)
 #: Some chat templates write the opening tag into the prompt: only the closing one comes back.
 _CLOSED_ALONE = re.compile(r"\A(.*?)^\s*</think>\s*$\n?", re.DOTALL | re.MULTILINE)
@@ -98,6 +99,8 @@ def without_thoughts(text: str) -> tuple[str, int]:
 
     Thoughts that do not end are all that there is: the answer is empty.
     """
+    if "</think>" not in text and not text.lstrip().startswith(_OPENINGS):
+        return text, 0
     thoughts = ThoughtFilter()
     answer = thoughts.feed(text) + thoughts.end()
     if not thoughts.thought_chars and "</think>" in answer:

@@ -9,9 +9,10 @@ from streamapp.records.response import NO_USAGE, Usage
 
 def count(value: Any) -> int:
     """Return a number of tokens; 0 for what is none."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and value > 0 else 0
+    kind = type(value)
+    if kind is float and value.is_integer():
+        value, kind = int(value), int
+    return value if kind is int and value > 0 else 0
 
 
 def usage_of(answer: Mapping[str, Any], *, reasoning_share: float = 0.0) -> Usage:
