@@ -12,6 +12,19 @@ DEFAULT_TIMEOUT_S = DEFAULT_STREAM_IDLE_S = 60.0
 ProviderKind = Literal["openai", "azure-openai", "anthropic", "litellm", "offline"]
 
 
+class PriceSettings(BaseModel):
+    """The ``price`` of a model, US dollars per million tokens; what is left out is unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    input: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Of tokens that are sent."""
+    output: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Of tokens that are answered."""
+    cache_read: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Of tokens that the provider had cached; as `input` without it."""
+
+
 class ProviderModelSettings(BaseModel):
     """One ``[providers.NAME.models.MODEL]``: limits of one model, within the provider's."""
 
@@ -29,6 +42,8 @@ class ProviderModelSettings(BaseModel):
     """Longest time of one attempt that is answered whole, seconds; the provider's without it."""
     stream_idle_s: float | None = Field(default=None, gt=0)
     """Longest silence within a streamed answer, seconds; the provider's without it."""
+    price: PriceSettings | None = None
+    """US dollars per million tokens; it wins over `PRICES_FILE` and over list prices."""
 
 
 class ProviderSettings(BaseModel):

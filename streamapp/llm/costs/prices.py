@@ -130,12 +130,16 @@ def added_usd(total: Decimal | None, cost: Decimal | None) -> Decimal | None:
 
 
 def prices_of(settings: Settings) -> Prices:
-    """Return list prices, and the operator's own before them.
+    """Return list prices, and the operator's own before them: of the file, and of each model.
 
     Raises:
         ConfigurationError: The file of prices is wrong.
     """
-    private = load_prices(settings.prices_file) if settings.prices_file else None
+    private = load_prices(settings.prices_file) if settings.prices_file else {}
+    for name, provider in settings.providers.items():
+        for model, own in provider.models.items():
+            if own.price is not None:
+                private[f"{name}/{model}"] = Price(**own.price.model_dump())
     return Prices(settings.providers, private)
 
 

@@ -10,9 +10,9 @@ from genai_prices import data_snapshot
 from structlog.testing import capture_logs
 
 from streamapp.errors import ConfigurationError
-from streamapp.llm.costs.prices import Price, Prices, load_prices
+from streamapp.llm.costs.prices import Price, Prices, load_prices, prices_of
 from streamapp.records.response import Usage
-from streamapp.settings import ProviderSettings
+from streamapp.settings import ModelSettings, ProviderSettings, Settings
 
 PROVIDERS = {
     "openai": ProviderSettings(kind="openai"),
@@ -185,3 +185,23 @@ def test_list_has_prices_at_addresses_of_https_alone() -> None:
     patterns = {p.id: p.api_pattern for p in providers if not p.api_pattern.startswith("https://")}
 
     assert set(patterns) <= {"azure"}  # which is found by its kind
+
+
+def test_price_of_a_configured_model_wins(tmp_path: Path) -> None:
+    """What stands beside a model's limits is its price, whatever the file of prices says."""
+    file = tmp_path / "prices.toml"
+    file.write_text('["p/m"]\ninput = 9\noutput = 9\n["p/other"]\ninput = 3\noutput = 3\n')
+    model = {"price": {"input": 0.1, "output": 2}}
+    settings = Settings(
+        providers={
+            "p": ProviderSettings.model_validate({"kind": "openai", "models": {"m": model}})
+        },
+        models={"default": ModelSettings(targets=["p/m"])},
+        prices_file=file,
+    )
+
+    prices = prices_of(settings)
+
+    usage = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
+    costs = [prices.cost_usd(usage, provider="p", asked=m, answered=m) for m in ("m", "other")]
+    assert costs == [Decimal("2.1"), Decimal(6)]
