@@ -53,6 +53,7 @@ class Call(_Value):
         reserved_s: Of the deadline, kept for the targets that are left after this one.
         moves_on: Whether one of those is asked after the first timeout or 429.
         is_probe: Whether it asks if a target that is taken for down is back.
+        has_waited: Whether it had to wait for a limit of the target.
     """
 
     operation: Operation = "chat"
@@ -74,6 +75,7 @@ class Call(_Value):
     reserved_s: float = 0.0
     moves_on: bool = False
     is_probe: bool = False
+    has_waited: bool = False
 
     def remaining_s(self) -> float:
         """Return the active seconds that this target may use; negative once past."""

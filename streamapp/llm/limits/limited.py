@@ -26,6 +26,8 @@ class Limited:
         learner: Of its model.
         clock: Monotonic, seconds.
         on_wait: Hears how long each call that had to wait did so, seconds.
+        silence_s: How long a call waits for a place among others of which none is answered,
+            while another target is left, seconds.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Limited:
         learner: PaceLearner,
         clock: Callable[[], float],
         on_wait: Callable[[float], None],
+        silence_s: float = UNLIMITED,
     ) -> None:
         self._provider = provider
         self._limiter = limiter
@@ -44,6 +47,8 @@ class Limited:
         self._learner = learner
         self._clock = clock
         self._on_wait = on_wait
+        self._silence_s = silence_s
+        self._heard_at = 0.0
         self._estimate = TokenEstimate()
         self._has_sent_away = False
 
@@ -51,7 +56,8 @@ class Limited:
         """Answer ``call`` in its turn.
 
         Raises:
-            TargetBusy: The target refuses calls, and the call has another one left.
+            TargetBusy: The target refuses calls or answers none, and the call has another one
+                left.
             ProviderError: As of the provider.
         """
         limiter, learner = self._limiter, self._learner
@@ -62,9 +68,11 @@ class Limited:
         tokens = estimate()
         if not limiter.try_acquire(tokens):
             tokens = await self._wait(call, estimate)
+            call = call.but(has_waited=True)
         epoch, excess = learner.admitted(), 0.0
         try:
             completion = await self._provider.complete(call)
+            self._heard_at = self._clock()
             used = completion.usage.input_tokens + completion.usage.output_tokens
             if tokens and used:
                 excess = tokens - used
@@ -75,6 +83,7 @@ class Limited:
                 self._hear(completion.hints, used)
             return completion
         except RateLimited as error:
+            self._heard_at = self._clock()
             if error.hints is not None:
                 self._hear(error.hints, 0)
             known_per_s = min(limiter.rate_per_s, self._outer.rate_per_s)
@@ -97,7 +106,7 @@ class Limited:
         def look_again(turn: asyncio.Future[float]) -> None:
             if turn.done():
                 return
-            if limiter.refusal_s:
+            if limiter.refusal_s or self._is_silent(since):
                 turn.set_exception(self._busy())
             else:
                 look(turn)
@@ -110,9 +119,14 @@ class Limited:
         finally:
             self._on_wait(self._clock() - since)
 
+    def _is_silent(self, since: float) -> bool:
+        """Whether a call waits since then for others to end of which none was answered."""
+        silent_s = self._clock() - max(since, self._heard_at)
+        return self._limiter.is_full and silent_s >= self._silence_s
+
     def _busy(self) -> TargetBusy:
         self._has_sent_away = True
-        return TargetBusy("it refuses calls, and another target is left", provider="")
+        return TargetBusy("it takes no more calls now, and another target is left", provider="")
 
     def _hear(self, hints: RateHints, used: int) -> None:
         """Slow down to what the provider says; ``used`` tokens make one request."""

@@ -75,6 +75,13 @@ class Limiter:
         return bool(self._waiters)
 
     @property
+    def is_full(self) -> bool:
+        """Whether no more calls may be in flight."""
+        learner = self._learner
+        window = learner.window if learner is not None else UNLIMITED
+        return self._in_flight >= self._cap or self._in_flight >= window
+
+    @property
     def rate_per_s(self) -> float:
         """Requests per second that are allowed now, by settings or by experience."""
         return self._requests.rate_per_s
@@ -117,7 +124,7 @@ class Limiter:
         Args:
             tokens: Estimated, of question and answer.
         """
-        if self._waiters or self._is_full() or self._wait_s(tokens, is_late=False) > 0:
+        if self._waiters or self.is_full or self._wait_s(tokens, is_late=False) > 0:
             return False
         if self._outer is not None and not self._outer.try_acquire(tokens):
             return False
@@ -186,11 +193,6 @@ class Limiter:
         self._tokens.take(tokens)
         self._in_flight += 1
 
-    def _is_full(self) -> bool:
-        learner = self._learner
-        window = learner.window if learner is not None else UNLIMITED
-        return self._in_flight >= self._cap or self._in_flight >= window
-
     def _wait_s(self, tokens: float, *, is_late: bool) -> float:
         wait_s = 0.0
         if self._requests.rate_per_s != UNLIMITED:
@@ -218,7 +220,7 @@ class Limiter:
 
     async def _is_turn(self, turn: asyncio.Future[float], tokens: float) -> bool:
         """Whether the first in line may go now; after a wait, look again."""
-        if self._is_full():
+        if self.is_full:
             self._freed = asyncio.get_running_loop().create_future()
             await self._freed
             return False

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from streamapp.llm.limits.limited import Limited
 from streamapp.llm.limits.limiter import Limiter
-from streamapp.llm.limits.rate_learner import PaceLearner
+from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
 from streamapp.llm.provider import Completer
 from streamapp.settings import ProviderModelSettings, ProviderSettings
 
@@ -95,8 +95,14 @@ class ProviderLimits:
             learner.rescale(self.limiter.share / before)
             self._models[model].adjust()
 
-    def around(self, provider: Completer, model: str) -> Limited:
-        """Return ``provider`` behind these limits and those of ``model``."""
+    def around(self, provider: Completer, model: str, *, silence_s: float = UNLIMITED) -> Limited:
+        """Return ``provider`` behind these limits and those of ``model``.
+
+        Args:
+            provider: The target.
+            model: Its model.
+            silence_s: See `Limited`.
+        """
         settings = self._settings
         if model not in self._models:
             own = settings.models.get(model, _NOTHING)
@@ -126,4 +132,5 @@ class ProviderLimits:
             learner=self._learners[model],
             clock=self._clock,
             on_wait=self._on_wait,
+            silence_s=silence_s,
         )

@@ -72,10 +72,15 @@ class Breaker:
         self._forbidden_after = 0
         self._refused_at: float | None = None
         self._opened_at = 0.0
-        self._is_failing = False
+        self._is_opened_by_failures = False
         self._probe_at = 0.0
         self._probe_every_s = limits.first_probe_s
         self._probes: list[float] = []
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last thing that was heard of it is a failure."""
+        return self._failures > 0
 
     @property
     def state(self) -> int:
@@ -113,7 +118,7 @@ class Breaker:
 
     def was_opened_by(self, attempts: int) -> bool:
         """Whether it is open for failures, and one call's ``attempts`` alone are as many."""
-        return self.is_open and self._is_failing and attempts >= self._limits.failures
+        return self.is_open and self._is_opened_by_failures and attempts >= self._limits.failures
 
     def succeeded(self) -> None:
         """Take note of an answer, of whatever kind: the target works."""
@@ -181,7 +186,7 @@ class Breaker:
     def _open(self, error: Failure) -> None:
         self.is_open = self.is_shaken = True
         self.denial = _denial(error)
-        self._is_failing = not isinstance(error, (ProviderDenied, RateLimited))
+        self._is_opened_by_failures = not isinstance(error, (ProviderDenied, RateLimited))
         self._opened_at = self._clock()
         self._probe_at = self._opened_at + self._probe_every_s
         status = getattr(error, "status", None)
@@ -214,7 +219,7 @@ class Guarded:
         has_time = call.remaining_s() > 0
         try:
             completion = await self._provider.complete(call)
-        except TargetBusy:
+        except (TargetBusy, TargetOpen):
             raise
         except Failure as failure:
             if has_time:
@@ -234,7 +239,7 @@ class Guarded:
             raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
         try:
             completion = await self._provider.complete(call.but(is_probe=True))
-        except TargetBusy:
+        except (TargetBusy, TargetOpen):
             raise
         except Failure as failure:
             breaker.failed(failure, is_probe=True)
@@ -247,7 +252,11 @@ class Guarded:
 
 
 class StillClosed:
-    """Stops calls whose breaker has opened while they waited for a limit."""
+    """Stops calls whose breaker has opened while they waited for a limit.
+
+    Where another target is left, one failure meanwhile is enough: what waited once does not wait
+    for a timeout as well.
+    """
 
     def __init__(self, provider: Completer, *, breaker: Breaker) -> None:
         self._provider = provider
@@ -257,10 +266,11 @@ class StillClosed:
         """Answer ``call``.
 
         Raises:
-            TargetOpen: The breaker is open, and this is no probe; no attempt was made.
+            TargetOpen: The breaker is open or about to, and this is no probe; no attempt was made.
             Failure: As of the provider.
         """
-        if self._breaker.is_open and not call.is_probe:
+        is_doubtful = call.has_waited and call.moves_on and self._breaker.is_failing
+        if (self._breaker.is_open or is_doubtful) and not call.is_probe:
             provider, _, _ = self._breaker.name.partition("/")
             raise TargetOpen(f"{self._breaker.name}: taken for down", provider=provider)
         return await self._provider.complete(call)

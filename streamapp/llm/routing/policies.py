@@ -137,9 +137,8 @@ class Policies:
     def _candidate(self, target: str) -> Candidate:
         if target not in self.candidates:
             name, _, model = target.partition("/")
-            attempt: Completer = TimeLimited(
-                self._providers[name], name=name, limits=TimeLimits.of(self._settings[name], model)
-            )
+            times = TimeLimits.of(self._settings[name], model)
+            attempt: Completer = TimeLimited(self._providers[name], name=name, limits=times)
             if self._settings[name].show_errors:
                 attempt = ShownErrors(attempt, secrets=self._settings[name].secrets)
             attempt = self._observed(name, attempt)
@@ -149,7 +148,8 @@ class Policies:
                 )
             breaker = Breaker(target, limits=self._breakers, clock=self._clock)
             guarded = StillClosed(Target(attempt, model), breaker=breaker)
-            limited = self._limits[name].around(guarded, model)
+            # Half of a timeout without an answer to anybody makes another target the better bet.
+            limited = self._limits[name].around(guarded, model, silence_s=times.timeout_s / 2)
             attempts = Retrying(
                 Guarded(limited, breaker=breaker),
                 limits=self._retries,
