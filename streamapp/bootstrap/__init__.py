@@ -30,6 +30,7 @@ from streamapp.streaming.app.summary import log_summaries
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.broker.ping import broker_answers
 from streamapp.streaming.broker.security import kafka_client_options
+from streamapp.streaming.broker.topic_configs import require_configs
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
 
@@ -88,6 +89,7 @@ def create_app(
         inputs=flows.inputs,
         from_latest=flows.from_latest,
         preparing=(
+            lambda: require_configs(settings),
             flows.prepare,
             prompts.publish_files,
             prompts.refresh_examples,
@@ -112,7 +114,7 @@ def create_app(
         lambda: len(app.unreadable()),
     )
 
-    parts = (routes, costs, prompts, flows)
+    parts = (routes, costs, prompts, flows, app.held)
     health = AppHealth(
         app,
         refused=flows.refused,

@@ -6,6 +6,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.worker import Worker
 from streamapp.streaming.broker.security import broker_credentials
+from streamapp.streaming.flows.assignor import LedgerBoundAssignor
 from streamapp.streaming.tables.recovery import Tables
 from streamapp.streaming.window.membership import Membership
 from streamapp.web.middleware import Middleware
@@ -36,6 +37,7 @@ def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> 
         topic_allow_declare=False,
         topic_disable_leader=True,
         topic_partitions=settings.partitions,
+        PartitionAssignor=LedgerBoundAssignor,
         topic_replication_factor=settings.replication_factor,
         table_standby_replicas=0,
         # Faust would wait, unbounded, for all unacked records before it lets us drain.

@@ -1,6 +1,6 @@
 """The flows of an app: the built-in one and the user's, each with its topics and ledger."""
 
-from typing import Any
+from typing import Any, cast
 
 from faust.types import TP
 
@@ -12,6 +12,7 @@ from streamapp.processors.request_handler import RequestHandler
 from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.flows.assignor import LedgerBoundAssignor
 from streamapp.streaming.flows.outlet import FlowOutlet, Outlet, RequestsOutlet
 from streamapp.streaming.flows.partition_counts import PartitionCounts
 from streamapp.streaming.flows.topics import ensure_flow_topics
@@ -109,6 +110,9 @@ class Flows:
         async def share(sender: object, /, *args: Any, signal: Any, **kwargs: Any) -> None:
             assigned: set[TP] = args[0]
             total = self._settings.partitions + sum(self.counts[name] for name in self.inputs)
+            # More where an input has grown since.
+            assignor = cast(LedgerBoundAssignor, self._app.assignor)
+            total = max(total, assignor.assigned_to_all(inputs))
             routes.set_share(min(1.0, sum(tp.topic in inputs for tp in assigned) / total))
 
     def _topic(self, name: str) -> Any:

@@ -70,6 +70,7 @@ class Answers:
             recover=lambda partitions: self._recover(partitions),
         )
         app.tables.add(self.table)
+        app.held.changelogs[input] = answers_changelog(settings, flow)
         self.ledger = Ledger(
             lambda: self.table.data,
             self.table.append,

@@ -17,7 +17,14 @@ from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.broker.acls import require_rights
-from streamapp.streaming.broker.topics import partition_counts, topic_specs, wrong_partition_counts
+from streamapp.streaming.broker.topic_configs import config_problems, topic_configs
+from streamapp.streaming.broker.topics import (
+    answers_changelog,
+    partition_counts,
+    topic_specs,
+    wrong_partition_counts,
+)
+from streamapp.streaming.flows.assignor import held_line
 
 
 def own_parts(settings: Settings) -> list[Finding]:
@@ -98,12 +105,28 @@ async def topics(settings: Settings) -> list[Finding]:
         return [Finding("broker", False, f"{error}; topics were not checked")]
     broker = Finding("broker", True, settings.broker)
     wrong = wrong_partition_counts(specs, counts)
+    requests = specs[0]
+    count, kept = (counts.get(name, 0) for name in (requests.name, answers_changelog(settings)))
+    if count > requests.partitions:
+        # As many as the ledger will have once a worker has begun.
+        kept = max(kept, requests.partitions)
+        wrong.append(
+            held_line(requests.name, count, kept)
+            if kept < count
+            else f"topic {requests.name} has {count} partitions, not {requests.partitions}: set"
+            f" STREAMAPP_PARTITIONS={count}"
+        )
     if wrong:
         return [broker, *(Finding("topics", False, problem) for problem in wrong)]
     missing = ", ".join(name for name in names if name not in counts)
     detail = f"a worker will create {missing}" if missing else ", ".join(names)
     found = [broker, Finding("topics", True, detail)]
     try:
+        configs = await answered(settings, topic_configs(settings, list(counts)))
+        found += [
+            Finding("topics", False, problem.detail)
+            for problem in config_problems(settings, configs)
+        ]
         await answered(settings, require_rights(settings, [n for n in names if n in counts]))
     except StreamappError as error:
         return [*found, Finding("rights", False, str(error))]

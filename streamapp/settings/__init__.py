@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     topic_prefix: str = Field(default="llm", pattern=r"^[A-Za-z0-9._-]{1,200}$")
     """First part of the names of all topics."""
     partitions: int = Field(default=8, gt=0)
-    """Partitions of the topics that it creates; existing ones must have as many."""
+    """Partitions of its topics: as many as that of requests has, the others get them."""
     replication_factor: int = Field(default=1, gt=0)
     """Replicas of the topics that it creates: 3 in production."""
     store: str = Field(default="memory://", pattern=r"^(memory|rocksdb)://")

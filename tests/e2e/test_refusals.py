@@ -55,6 +55,31 @@ async def test_compacted_answers_hold_what_has_no_key(kafka: KafkaBroker, tmp_pa
         assert report.calls == 21
 
 
+async def test_topics_that_would_lose_records_are_named_at_the_start(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """The worker ends with 2 and says what to set, in one go; `check` finds the same."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        worker.sigterm()
+        assert await worker.wait(30) == 0
+        await _configure(stage, "responses", "cleanup.policy", "compact")
+        await _configure(stage, "prompts", "retention.ms", "604800000")
+        await _configure(stage, "requests-dlt", "max.message.bytes", "2000")
+
+        worker = stage.start_worker()
+        assert await worker.wait(60) == 2
+        check = stage.start_worker(command=("streamapp", "check"))
+        assert await check.wait(60) == 2
+
+        for process in (worker, check):
+            text = process.log.read_text()
+            assert "answers of equal keys would vanish" in text
+            assert "set retention.ms=-1" in text
+            assert "max.message.bytes=2000" in text
+
+
 def _without_key(id_: str) -> Record:
     return Record(ask(id_).value, None, 0)
 

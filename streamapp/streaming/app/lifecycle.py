@@ -31,6 +31,7 @@ from streamapp.streaming.consumer.fetched_records import unreadable_lines
 from streamapp.streaming.consumer.log_changes import LogChanges
 from streamapp.streaming.consumer.partition_flow import PartitionFlow
 from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.flows.assignor import HeldPartitions
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 from streamapp.streaming.window.window import Window
@@ -57,6 +58,7 @@ class StreamApp(faust.App):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.blocking = BlockingWatch(self.conf.broker_session_timeout)
+        self.held = HeldPartitions()
 
     def bind(
         self,
@@ -198,6 +200,7 @@ class StreamApp(faust.App):
     def on_rebalance_end(self) -> None:
         """Open the window: the tables are recovered and the committed offsets are known."""
         super().on_rebalance_end()
+        self.held.look(self._kafka.cluster)
         self._open_window()
 
     def _open_window(self) -> None:

@@ -11,6 +11,7 @@ from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.broker.oauth import tokens
+from streamapp.streaming.broker.tls import RotatingContext
 
 
 def kafka_client_options(settings: Settings) -> dict[str, Any]:
@@ -124,23 +125,4 @@ def _uses_sasl(settings: Settings) -> bool:
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
-    if not _uses_tls(settings):
-        return None
-    try:
-        context = ssl.create_default_context(cafile=settings.kafka_ca_file)
-    except OSError as error:  # ssl.SSLError is one
-        raise ConfigurationError(
-            f"{PREFIX}KAFKA_CA_FILE: cannot use {str(settings.kafka_ca_file)!r}: {error}"
-        ) from error
-    if settings.kafka_cert_file:
-        try:
-            # A password prompt would hang a worker: encrypted keys are refused.
-            context.load_cert_chain(
-                settings.kafka_cert_file, settings.kafka_key_file, password=lambda: b""
-            )
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"{PREFIX}KAFKA_CERT_FILE, {PREFIX}KAFKA_KEY_FILE: cannot use"
-                f" {str(settings.kafka_cert_file)!r}: {error}"
-            ) from error
-    return context
+    return RotatingContext.of(settings) if _uses_tls(settings) else None

@@ -4,8 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import for_code
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.errors import (
+    InvalidPartitionsError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
@@ -60,6 +65,9 @@ def answers_config(settings: Settings) -> dict[str, str]:
         "retention.ms": str(retention_ms),
         "segment.ms": str(segment_ms),
         "min.cleanable.dirty.ratio": "0.1",
+        # By the broker's clock: the entries of a worker whose own is behind would be deleted at
+        # once.
+        "message.timestamp.type": "LogAppendTime",
     }
 
 
@@ -125,22 +133,44 @@ async def partition_counts(settings: Settings, names: Sequence[str]) -> dict[str
 
 
 def wrong_partition_counts(specs: Sequence[TopicSpec], counts: Mapping[str, int]) -> list[str]:
-    """Return one line for each existing topic whose partition count is not the wanted one."""
-    return [
-        f"topic {spec.name} has {counts[spec.name]} partitions, not {spec.partitions}: "
-        + ("" if spec.is_fixed else f"set STREAMAPP_PARTITIONS={counts[spec.name]}, or ")
-        + "recreate the topic"
+    """Return one line for each topic whose partition count no worker can begin with.
+
+    The first topic is the requests'. The others follow it: one that has fewer partitions gets
+    more, see `short_topics`.
+    """
+    requests, wrong = specs[0].name, []
+    for spec in specs:
+        count = counts.get(spec.name, spec.partitions)
+        if spec.is_fixed and count != spec.partitions:
+            wrong.append(f"topic {spec.name} has {count} partitions, not {spec.partitions}")
+        elif spec.name == requests and count < spec.partitions:
+            wrong.append(
+                f"topic {spec.name} has {count} partitions, not {spec.partitions}: set"
+                f" STREAMAPP_PARTITIONS={count}, or add partitions to it"
+            )
+        elif not spec.is_fixed and count > max(counts.get(requests, count), spec.partitions):
+            wrong.append(
+                f"topic {spec.name} has {count} partitions, more than {requests} with"
+                f" {counts[requests]}: recreate it"
+            )
+    return wrong
+
+
+def short_topics(specs: Sequence[TopicSpec], counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the topics that have fewer partitions than the settings say, with that number."""
+    return {
+        spec.name: spec.partitions
         for spec in specs
-        if spec.name in counts and counts[spec.name] != spec.partitions
-    ]
+        if not spec.is_fixed and counts.get(spec.name, spec.partitions) < spec.partitions
+    }
 
 
 async def ensure_topics(settings: Settings) -> None:
-    """Create what is missing and verify what exists.
+    """Create what is missing, verify what exists, and let it grow with the requests.
 
     Raises:
-        ConfigurationError: A topic has another partition count than the settings say, or the
-            broker refuses to create one.
+        ConfigurationError: A topic has another partition count than a worker can begin with, or
+            the broker refuses to create one.
         KafkaError: No broker answered.
     """
     specs = topic_specs(settings)
@@ -148,9 +178,43 @@ async def ensure_topics(settings: Settings) -> None:
     wrong = wrong_partition_counts(specs, counts)
     if wrong:
         raise ConfigurationError("; ".join(wrong))
+    if short := short_topics(specs, counts):
+        await grow_topics(settings, short)
     missing = [spec for spec in specs if spec.name not in counts]
     if missing:
         await create_topics(settings, missing)
+
+
+async def grow_topics(settings: Settings, counts: Mapping[str, int]) -> None:
+    """Add partitions to topics; where another worker does so at the same time, that is as well.
+
+    Args:
+        settings: Say how the broker is reached.
+        counts: How many each topic is to have.
+
+    Raises:
+        ConfigurationError: The broker refuses to.
+        KafkaError: No broker answered.
+    """
+    admin = admin_client(settings)
+    refused: KafkaError | None = None
+    try:
+        await admin.start()
+        await admin.create_partitions(
+            {name: NewPartitions(total_count=count) for name, count in counts.items()}
+        )
+    except (InvalidPartitionsError, TopicAuthorizationFailedError) as error:
+        refused = error
+    finally:
+        await admin.close()
+    found = await partition_counts(settings, list(counts))
+    for name, count in counts.items():
+        if refused is not None and found.get(name, 0) < count:
+            raise ConfigurationError(
+                f"topic {name} needs {count} partitions and the broker adds none"
+                f" ({type(refused).__name__}): add them yourself"
+            )
+        log.info("topics.grown", topic=name, partitions=count)
 
 
 async def create_topics(settings: Settings, specs: Sequence[TopicSpec]) -> None:

@@ -23,6 +23,7 @@ from mode.threads import ServiceThread, WorkerThread
 from streamapp.streaming.consumer.fetched_records import FetchedRecords
 from streamapp.streaming.consumer.group_member import GroupMemberThread
 from streamapp.streaming.consumer.ordered_commits import OrderedCommits
+from streamapp.streaming.flows.assignor import Cluster
 from streamapp.streaming.flows.first_offsets import FirstOffsets
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.
@@ -106,6 +107,11 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
             message.follows = follows  # type: ignore[attr-defined]  # read by the window
         return message
 
+    @property
+    def cluster(self) -> Cluster:
+        """What the client knows of topics and their partitions."""
+        return cast(_ConsumerThread, self._thread).cluster
+
     def hole_at_end(self, tp: TP, offset: int) -> int | None:
         """Return the end of the hole that ``offset`` lies in, where no record was seen behind."""
         begin, end = self.fetched.tail.get(tp, (0, 0))
@@ -177,6 +183,11 @@ class _ConsumerThread(GroupMemberThread):
     async def go_on_at(self, tp: TP, offset: int, behind: int | None) -> None:
         """Do so in the client's own thread."""
         self.fetched.go_on_at(self._ensure_consumer(), tp, offset, behind)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The client's metadata, whose objects are replaced as a whole."""
+        return cast(Cluster, self._ensure_consumer()._client.cluster)
 
     def highwater(self, tp: TP) -> int:
         """Return the partition's end for this reader: an open transaction lies behind it."""

@@ -1,6 +1,7 @@
-"""Partitions that stand still below their end with nothing in the window, and when to seek them.
+"""Partitions of which nothing more is taken below their end, and when to seek them.
 
-Records that Faust skipped at a partition's end show by no later offset, so only time tells. At
+Records that Faust skipped at a partition's end show by no later offset, so only time tells; also
+where one before them is unfinished, which can be held for hours. At
 the end can also stand what is no record, such as a transaction's marker: each vain seek doubles
 the time to the next.
 """
@@ -44,7 +45,7 @@ class StalledPartitions:
         now, due = self._clock(), []
         for tp, partition in partitions.items():
             end = highwater(tp)
-            if len(partition) or partition.is_held or not end or partition.expected >= end:
+            if partition.is_held or not end or partition.expected >= end:
                 self._stalls.pop(tp, None)
                 continue
             expected, since, wait_s = self._stalls.get(tp, (-1, now, STALL_S))

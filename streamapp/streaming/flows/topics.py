@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-from aiokafka.admin import NewPartitions
-
 from streamapp.errors import ConfigurationError
 from streamapp.flows.flow import Flow
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import (
     TopicSpec,
-    admin_client,
     answers_changelog,
     answers_config,
     create_topics,
+    grow_topics,
     partition_counts,
 )
 
@@ -84,17 +82,6 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
     if missing:
         await create_topics(settings, missing)
     if short:
-        await _grow(settings, short)
+        await grow_topics(settings, short)
         counts |= short
     return counts
-
-
-async def _grow(settings: Settings, counts: dict[str, int]) -> None:
-    admin = admin_client(settings)
-    try:
-        await admin.start()
-        await admin.create_partitions(
-            {name: NewPartitions(total_count=count) for name, count in counts.items()}
-        )
-    finally:
-        await admin.close()

@@ -33,6 +33,7 @@ PRIVATE = {
     "_auto_offset_reset": ("aiokafka:AIOKafkaConsumer", "set"),
     "_build_offsets": ("faust.tables.recovery:Recovery", "called"),
     "_changelog_topic_name": ("faust.tables.base:Collection", "called"),
+    "_client": ("aiokafka:AIOKafkaConsumer", "set"),
     "_closed": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_closing": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "set"),
     "_committed_offset": ("faust.transport.consumer:Consumer", "set"),
@@ -70,6 +71,10 @@ PRIVATE = {
     "_open_for_partition": ("faust.stores.rocksdb:Store", "called"),
     "_partition": ("aiokafka:AIOKafkaProducer", "method"),
     "_partition_records": ("aiokafka.consumer.fetcher:FetchResult", "set"),
+    "_perform_assignment": (
+        "faust.assignor.partition_assignor:PartitionAssignor",
+        "called",
+    ),
     "_read_offset": ("faust.transport.consumer:Consumer", "set"),
     "_records": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_recovery": ("faust.tables.manager:TableManager", "set"),

@@ -23,6 +23,13 @@ from tests.unit.streaming.fake_broker import FakeEvent, FakeMessage, settle
 T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
 
 
+class FakeCluster(dict[str, int]):
+    """Partition counts by topic, as the client's metadata."""
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return set(range(self[topic])) if topic in self else None
+
+
 class FakeConsumer:
     """The part of Faust's consumer that the app's life uses; ``calls`` has what it was told."""
 
@@ -36,6 +43,7 @@ class FakeConsumer:
         self.during_seek: Callable[[], None] = lambda: None
         self.finished_behind: dict[TP, set[int]] = {}
         self.beacon = None
+        self.cluster = FakeCluster()
         self._committed_offset: dict[TP, int] = {}
 
     def assignment(self) -> set[TP]:

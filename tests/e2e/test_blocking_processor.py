@@ -1,0 +1,51 @@
+"""A processor that lets no heartbeat be sent costs its own record, and not the worker's others."""
+
+import json
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.e2e.stage import Record, Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.worker import WorkerProcess
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+
+OTHERS = 40
+
+
+async def test_record_that_blocks_past_the_session_is_a_dead_letter(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """It is named with its place, run twice and not again; all others are answered."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        stage.provider.default(unique=True)
+        await stage.open()
+        # The broker takes no shorter session than 6 s.
+        worker = await stage.ready_worker(processors="tests.support.blocking")
+        blocking = json.dumps({"id": "b", "type": "block", "seconds": 9}).encode()
+        others = [ask(f"r-{number}", partition=0) for number in range(OTHERS)]
+
+        # What is in flight when a session ends may be paid again, and two end.
+        with stage.cut_off(), stage.cut_off():
+            await stage.produce([*others[:20], Record(blocking, b"b", 0), *others[20:]])
+            report = await stage.settle(OTHERS + 1, 180)
+        named = await _livez(worker)
+
+        assert worker.alive
+        assert not report.faults, report
+        assert worker.log.read_text().count("loop.blocked") == 2
+        [dead_letter] = stage.verifier.outcomes["b"]
+        assert b"internal" in dict(dead_letter.headers)["streamapp.error.kind"]
+        for text in (worker.log.read_text(), named):
+            assert "block" in text
+            assert "blocking.py" in text
+            assert "in block" in text
+
+
+async def _livez(worker: WorkerProcess) -> str:
+    url = f"http://127.0.0.1:{worker.port}/livez"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        assert response.status == 200
+        return await response.text()

@@ -1,0 +1,21 @@
+"""A processor of a test that lets no thread of its worker run, and so ends its session."""
+
+import ctypes
+
+from streamapp.llm.client import LLMClient
+from streamapp.processors.registry import processor
+from streamapp.records.request import Request
+
+
+class Block(Request, type="block"):
+    """Waits in C code that keeps the interpreter's lock, as slow extensions do."""
+
+    seconds: int
+
+
+@processor(Block)
+async def block(request: Block, llm: LLMClient) -> str:
+    """Answer after the whole process stood still."""
+    # `PyDLL` does not let go of the lock during a call.
+    ctypes.PyDLL(None).sleep(request.seconds)
+    return "done"

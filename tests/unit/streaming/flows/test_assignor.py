@@ -1,0 +1,66 @@
+from types import SimpleNamespace
+from typing import Any, cast
+
+import faust
+import pytest
+from faust.assignor.partition_assignor import PartitionAssignor
+from structlog.testing import capture_logs
+
+from streamapp.streaming.flows.assignor import HeldPartitions, LedgerBoundAssignor
+from tests.unit.streaming.consumer.fake_member import FakeCluster
+
+INPUT, CHANGELOG, OTHER = "in", "app-answers-changelog", "other"
+
+
+class _App(faust.App):
+    held = SimpleNamespace(changelogs={INPUT: CHANGELOG})
+
+
+def _assigned(assignor: type[PartitionAssignor], cluster: FakeCluster) -> dict[str, set[int]]:
+    """Return the partitions of all of a group of two, by topic."""
+    app = _App("app", store="memory://", PartitionAssignor=assignor)
+    one = cast(Any, app.assignor)
+    members = {name: one.metadata({INPUT, CHANGELOG, OTHER}) for name in ("a", "b")}
+    found: dict[str, set[int]] = {}
+    for answer in one._perform_assignment(cluster, members).values():
+        for topic, partitions in answer.assignment:
+            found.setdefault(topic, set()).update(partitions)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("assignor", "count"), [(LedgerBoundAssignor, 4), (PartitionAssignor, 6)], ids=["ours", "faust"]
+)
+def test_partitions_without_a_ledger_are_nobodys(
+    assignor: type[PartitionAssignor], count: int
+) -> None:
+    """Faust alone gives them out; other topics are no concern of it."""
+    found = _assigned(assignor, FakeCluster({INPUT: 6, CHANGELOG: 4, OTHER: 5}))
+
+    assert found[INPUT] == set(range(count))
+    assert (found[CHANGELOG], found[OTHER]) == ({0, 1, 2, 3}, {0, 1, 2, 3, 4})
+
+
+def test_they_are_assigned_once_the_ledger_has_them() -> None:
+    """Its growth is all that is needed."""
+    found = _assigned(LedgerBoundAssignor, FakeCluster({INPUT: 6, CHANGELOG: 6, OTHER: 5}))
+
+    assert found[INPUT] == found[CHANGELOG] == {0, 1, 2, 3, 4, 5}
+
+
+def test_what_waits_is_said_once() -> None:
+    """One line that says what to set, until it is cured."""
+    cluster, held = FakeCluster({INPUT: 6, CHANGELOG: 4}), HeldPartitions()
+    held.changelogs[INPUT] = CHANGELOG
+
+    with capture_logs() as logs:
+        held.look(cluster)
+        held.look(cluster)
+
+    [line] = held.impaired()
+    assert "partitions 4 to 5 wait" in line
+    assert "STREAMAPP_PARTITIONS=6" in line
+    assert [entry["log_level"] for entry in logs] == ["critical"]
+    cluster[CHANGELOG] = 6
+    held.look(cluster)
+    assert held.impaired() == []
