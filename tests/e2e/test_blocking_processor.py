@@ -30,8 +30,8 @@ async def test_record_that_blocks_past_the_session_is_a_dead_letter(
         # What is in flight when a session ends may be paid again, and two end.
         with stage.cut_off(), stage.cut_off():
             await stage.produce([*others[:20], Record(blocking, b"b", 0), *others[20:]])
-            report = await stage.settle(OTHERS + 1, 180)
-        named = await _livez(worker)
+            await stage.settle(OTHERS + 1, 180)
+        report, named = stage.report(), await _livez(worker)
 
         assert worker.alive
         assert not report.faults, report

@@ -12,7 +12,7 @@ from tests.support.verifier import Verifier
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(480)]
 
 
 async def test_added_partitions_wait_and_are_taken_over(kafka: KafkaBroker, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ It stands in front of a broker's listener that advertises the proxy's port, see 
     async with proxy:
         proxy.stall()   # packets vanish, connections stay open
         proxy.cut()     # connections are reset and new ones refused
+        proxy.freeze()  # connections stay open and dead, new ones are served
         proxy.heal()
 """
 
@@ -31,8 +32,9 @@ _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 class TcpProxy:
     """Forwards one loopback port to another; an async context manager that listens.
 
-    A new fault replaces the one before it in its directions; `heal` ends all. What arrives while
-    a direction is stalled is kept, and forwarded when it is healed, as TCP would send it again.
+    A new fault replaces the one before it in its directions; `heal` ends all but the freezing of
+    connections. What arrives while a direction is stalled is kept, and forwarded when it is
+    healed, as TCP would send it again.
 
     Args:
         upstream_port: Loopback port of the server.
@@ -53,6 +55,7 @@ class TcpProxy:
         self._delay_s: dict[Direction, float] = {"up": 0.0, "down": 0.0}
         self._bytes_per_s: dict[Direction, float | None] = {"up": None, "down": None}
         self._is_cut = False
+        self._frozen = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.heal()
@@ -105,6 +108,10 @@ class TcpProxy:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
             writer.transport.abort()
 
+    def freeze(self) -> None:
+        """Forward nothing more of the connections that are open now; nobody is told."""
+        self._frozen = self.accepted
+
     def stall(self, *directions: Direction) -> None:
         """Forward nothing, in both directions or those given; connections stay open."""
         for direction in directions or BOTH:
@@ -132,9 +139,10 @@ class TcpProxy:
             return
         pair = {writer, upstream[1]}
         self._writers |= pair
+        number = self.accepted
         both = [
-            self._spawn(self._forward("up", reader, upstream[1])),
-            self._spawn(self._forward("down", upstream[0], writer)),
+            self._spawn(self._forward(number, "up", reader, upstream[1])),
+            self._spawn(self._forward(number, "down", upstream[0], writer)),
         ]
         try:
             await asyncio.wait(both)
@@ -150,7 +158,11 @@ class TcpProxy:
         return task
 
     async def _forward(
-        self, direction: Direction, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        number: int,
+        direction: Direction,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
         """Forward one direction until its end; then the other side hears of the end."""
         # Arrivals and their times, so that a delay does not slow down what flows.
@@ -161,6 +173,8 @@ class TcpProxy:
             while True:
                 at, data = await arrived.get()
                 await asyncio.sleep(max(0.0, at + self._delay_s[direction] - loop.time()))
+                if number <= self._frozen:
+                    await asyncio.Event().wait()
                 await self._write(direction, data, writer)
                 if not data:
                     break

@@ -28,6 +28,7 @@ from faust.transport.drivers.aiokafka import (
 )
 from faust.types import TP
 
+from streamapp.streaming.consumer.request_limits import limit_requests, request_limits
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 
@@ -55,7 +56,10 @@ class GroupMemberThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start the client; it joins no group before it is subscribed."""
         await super().on_start()
-        coordinator = self._ensure_consumer()._coordinator
+        client = self._ensure_consumer()
+        limits = request_limits(cast(Any, self.app).settings.session_timeout_s)
+        limit_requests(client._client, limits)
+        coordinator = client._coordinator
         if isinstance(coordinator, GroupCoordinator):
             note_membership(coordinator, cast(Any, self.app).membership)
 

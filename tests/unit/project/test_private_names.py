@@ -37,6 +37,7 @@ PRIVATE = {
     "_closed": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_closing": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "set"),
     "_committed_offset": ("faust.transport.consumer:Consumer", "set"),
+    "_conns": ("aiokafka.client:AIOKafkaClient", "set"),
     "_consumer": ("faust.app.base:App", "set"),
     "_coordination_task": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "set"),
     "_coordinator": ("aiokafka:AIOKafkaConsumer", "set"),

@@ -1,0 +1,69 @@
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.errors import RequestTimedOutError
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest
+
+from streamapp.streaming.consumer.request_limits import FETCH_S, limit_requests, request_limits
+from tests.support.virtual_time import run_virtually, virtual_clock
+
+NODE = (1, ConnectionGroup.COORDINATION)
+
+
+class _Client(AIOKafkaClient):
+    """A client with one connection, whose broker answers after a time."""
+
+    def __init__(self, answers_after_s: float) -> None:
+        self.closed: list[str] = []
+        self.answers_after_s = answers_after_s
+        self._conns = {NODE: SimpleNamespace(send=self._answer, close=self._close)}
+
+    async def ready(self, node_id: int, *, group: Any = ConnectionGroup.DEFAULT) -> bool:
+        return True
+
+    async def _answer(self, request: Any, *, expect_response: bool) -> str:
+        await asyncio.sleep(self.answers_after_s)
+        return "answer"
+
+    def _close(self, reason: Any) -> None:
+        self.closed.append(reason.name)
+
+    def __del__(self, _warnings: Any = None) -> None: ...
+
+
+def _ask(kind: Any, *, answers_after_s: float) -> tuple[Any, float, list[str]]:
+    async def main() -> tuple[Any, float, list[str]]:
+        client = _Client(answers_after_s)
+        limit_requests(client, request_limits(10))
+        request = kind.__new__(kind)
+        try:
+            answer = await client.send(1, request, group=ConnectionGroup.COORDINATION)
+        except RequestTimedOutError as error:
+            answer = type(error)
+        return answer, virtual_clock(), client.closed
+
+    return run_virtually(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit_s"), [(HeartbeatRequest, 5), (FetchRequest, FETCH_S)], ids=["beat", "fetch"]
+)
+def test_silent_connection_is_closed_at_the_limit(kind: type, limit_s: float) -> None:
+    """The client begins a new one, far before its own limit, which a join needs."""
+    assert _ask(kind, answers_after_s=179) == (
+        RequestTimedOutError,
+        limit_s,
+        ["CONNECTION_TIMEOUT"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [(HeartbeatRequest, 4), (JoinGroupRequest, 120)], ids=["beat", "join"]
+)
+def test_answer_in_time_is_given(kind: type, seconds: float) -> None:
+    """A slow broker is asked on, and a join has all its time."""
+    assert _ask(kind, answers_after_s=seconds) == ("answer", seconds, [])
