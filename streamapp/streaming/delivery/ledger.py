@@ -22,6 +22,9 @@ ENTRY_BYTES = 600
 #: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
 EVICTION_STEPS = 16
 
+#: Writes until the next eviction after one that found nothing but held entries.
+EVICTION_PAUSE = 64
+
 
 #: A Faust table's ``data``.
 Store = MutableMapping[bytes, bytes]
@@ -97,6 +100,7 @@ class Ledger:
         self._lines: dict[bytes, _Line] = {}
         self._by_fingerprint: dict[str, bytes] = {}
         self._bytes = 0
+        self._pause = 0
         self.unreadable = 0
 
     def __len__(self) -> int:
@@ -207,7 +211,10 @@ class Ledger:
 
     def evict(self) -> None:
         """Forget what is past its time, and the oldest past the size."""
-        now = self._now()
+        if self._pause:
+            self._pause -= 1
+            return
+        now, held = self._now(), 0
         for _ in range(min(len(self._lines), EVICTION_STEPS)):
             key, line = next(iter(self._lines.items()))
             if line.expires_at > now and self._bytes <= self._max_bytes:
@@ -215,8 +222,11 @@ class Ledger:
             self._remove(key)
             if self._is_held(line):
                 self._add(key, line)  # to the end, and looked at again
+                held += 1
             else:
                 del self._store()[key]
+        if held == EVICTION_STEPS:
+            self._pause = EVICTION_PAUSE
 
     def _is_held(self, line: _Line) -> bool:
         """Whether the record may be redelivered: it is remembered past its time, too."""

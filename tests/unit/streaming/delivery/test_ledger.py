@@ -1,6 +1,6 @@
 import pytest
 
-from streamapp.streaming.delivery.ledger import ENTRY_BYTES, Ledger
+from streamapp.streaming.delivery.ledger import ENTRY_BYTES, EVICTION_PAUSE, Ledger
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
@@ -240,3 +240,25 @@ def test_group_that_began_anew_replaces_what_was_past_its_time() -> None:
     found = fixture.ledger.lookup("r-1")
     assert found is not None
     assert found.answer == b'"new"'
+
+
+async def test_held_entries_are_looked_at_seldom() -> None:
+    """Past the bound with nothing to evict, a write does not turn over what is held."""
+    fixture, looks = Fixture(max_bytes=1), 0
+
+    def committed(partition: int) -> int | None:
+        nonlocal looks
+        looks += 1
+        return fixture.committed.get(partition)
+
+    fixture.ledger._committed = committed
+    for offset in range(1_000):
+        await fixture.write(f"r-{offset}", offset)
+
+    assert len(fixture.ledger) == 1_000
+    assert looks < 2_000  # 16 for each write, were it not so
+    fixture.committed[0] = 1_000
+    for offset in range(1_000, 1_100 + EVICTION_PAUSE):
+        await fixture.write(f"r-{offset}", offset)
+        fixture.committed[0] = offset + 1
+    assert len(fixture.ledger) < EVICTION_PAUSE, "once they are committed, all of them go"
