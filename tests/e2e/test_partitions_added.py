@@ -4,9 +4,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
-from tests.e2e.stage import Stage, ask
+from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.verifier import Verifier
 from tests.support.waiting import until
@@ -25,7 +26,7 @@ async def test_added_partitions_wait_and_are_taken_over(kafka: KafkaBroker, tmp_
 
         await _grow(stage, 4)
         await until(lambda: _has_said_so(first) and _has_said_so(second), 60, state=first.tail)
-        await stage.produce([ask(f"behind-{n}", partition=n % 4) for n in range(40)])
+        await _produce(stage, [ask(f"behind-{n}", partition=n % 4) for n in range(40)])
         await stage.verifier.until(lambda: len(stage.calls()) >= 30, 30)
         await _at_rest(stage)
 
@@ -73,6 +74,15 @@ def _called(stage: Stage) -> set[str]:
 async def _at_rest(stage: Stage) -> None:
     """Wait until all that can be answered is committed: what waits is not."""
     await stage.verifier.until(lambda: stage.provider.counts["in_flight"] == 0, 30)
+
+
+async def _produce(stage: Stage, records: list[Record]) -> None:
+    """Produce by a client that knows the new partitions."""
+    async with AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap) as producer:
+        for record in records:
+            await producer.send_and_wait(
+                f"{stage.prefix}.requests", record.value, record.key, record.partition
+            )
 
 
 async def _grow(stage: Stage, count: int) -> None:
