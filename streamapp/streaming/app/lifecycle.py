@@ -200,7 +200,6 @@ class StreamApp(faust.App):
     def on_rebalance_end(self) -> None:
         """Open the window: the tables are recovered and the committed offsets are known."""
         super().on_rebalance_end()
-        self.held.look(self._kafka.cluster)
         self._open_window()
 
     def _open_window(self) -> None:
@@ -243,6 +242,7 @@ class StreamApp(faust.App):
             try:
                 self._commit_age.look(self.window.partitions, self.committed)
                 if self.window.is_open and not self.rebalancing:
+                    self.held.look(self._kafka.cluster)
                     await self.flow.look(is_moving=not self.window.is_full)
                     self._log_changes.look(self._kafka, self._kafka.fetched.out_of_range)
                 else:
