@@ -77,7 +77,8 @@ class Result:
         }
         if reference is not None:
             figures["rate_ratio"] = self.rate_per_s / reference.rate_per_s
-            figures["cpu_ratio"] = self.cpu_ms / reference.cpu_ms
+            if reference.cpu_ms:  # the kernel counts in ticks: one record may take none
+                figures["cpu_ratio"] = self.cpu_ms / reference.cpu_ms
         return {
             name: round(value, 4) if isinstance(value, float) else value
             for name, value in figures.items()

@@ -1,0 +1,60 @@
+"""The figures of a run beside their goals."""
+
+from dataclasses import replace
+
+import pytest
+
+from bench.goals import GOALS, Goal
+from bench.result import Result
+from bench.workloads import WORKLOADS
+
+RESULT = Result(
+    contestant="streamapp",
+    title="streamapp",
+    workload="W2",
+    records=100,
+    of_records=100,
+    work_s=2.0,
+    cpu_s=1.0,
+    peak_mb=100.0,
+    ready_s=1.0,
+    first_answer_s=1.0,
+    rest_mb=80.0,
+    calls=100,
+    order_breaks=0,
+    missing=0,
+    duplicates=0,
+    dead_letters=0,
+    exit_code=0,
+)
+
+
+def test_every_goal_is_of_a_workload() -> None:
+    """A goal whose workload was renamed would never be looked at."""
+    assert GOALS.keys() <= WORKLOADS.keys()
+
+
+@pytest.mark.parametrize(("cpu_s", "is_met"), [(1.5, True), (1.6, False)])
+def test_goal_is_met_up_to_its_bound_of_the_yardstick(cpu_s: float, is_met: bool) -> None:
+    """A ratio is that of two runs of one workload."""
+    goal = Goal(name="CPU", of=lambda result: result.cpu_ms, bound=1.5, is_ratio=True)
+
+    value = goal.value(replace(RESULT, cpu_s=cpu_s), RESULT)
+
+    assert value is not None
+    assert goal.is_met(value) is is_met
+
+
+def test_goal_without_its_yardstick_has_no_value() -> None:
+    """Where only streamapp ran, no ratio is made up."""
+    goal = Goal(name="CPU", of=lambda result: result.cpu_ms, bound=1.5, is_ratio=True)
+
+    assert goal.value(RESULT, None) is None
+
+
+def test_run_of_no_measurable_cpu_has_no_ratio() -> None:
+    """One record by hand takes less than a tick of the kernel's clock."""
+    figures = RESULT.as_json(replace(RESULT, cpu_s=0.0))
+
+    assert "cpu_ratio" not in figures
+    assert figures["rate_ratio"] == 1.0
