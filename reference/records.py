@@ -186,5 +186,9 @@ KINDS: Mapping[Kind, tuple[str, str]] = {
         "once the provider is well",
     ),
     Kind.BUDGET_EXCEEDED: ("a budget that dead-letters is spent", "in its next period"),
+    Kind.STEP_LIMIT: (
+        "an agent has no answer within its steps, tool calls, deadline or budget",
+        "with wider bounds, or a prompt that says when to answer",
+    ),
     Kind.INTERNAL: ("a bug of ours, or of your processor", "once it is corrected"),
 }

@@ -5,6 +5,7 @@ StreamappError
 ├── DeliveryFailed              operator: the broker did not take a record we must not lose
 ├── LeaseLost                   nobody: another worker owns the partition, and answers the record
 ├── DiskRefused                 operator: the disk under the data directory takes no more
+├── ToolError                   the model: what a tool tells it in place of a result
 └── Failure                     ends one record; carries the dead-letter ``kind``
     ├── RecordError             producer of the record
     │   ├── Undecodable
@@ -17,6 +18,7 @@ StreamappError
     │   └── PromptConflict      the label is protected, or was moved meanwhile
     ├── OutputInvalid           the model's answer does not fit the schema
     ├── BudgetExceeded
+    ├── StepLimit               an agent that did not come to an answer within its bounds
     ├── RetriesExhausted        the last retryable error is its ``__cause__``
     │   └── AllProvidersFailed
     ├── InternalError           a bug of ours or of a user's processor
@@ -40,25 +42,8 @@ Messages may name our own fields, never a value of a record: they travel in head
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Kind(StrEnum):
-    """The dead-letter kinds of the contract."""
-
-    UNDECODABLE = "undecodable"
-    INVALID = "invalid"
-    UNKNOWN_TYPE = "unknown_type"
-    PROMPT_ERROR = "prompt_error"
-    REJECTED = "rejected"
-    CONTENT_FILTERED = "content_filtered"
-    CONTEXT_LENGTH = "context_length"
-    OUTPUT_INVALID = "output_invalid"
-    TOO_LARGE = "too_large"
-    EXPIRED = "expired"
-    RETRIES_EXHAUSTED = "retries_exhausted"
-    BUDGET_EXCEEDED = "budget_exceeded"
-    INTERNAL = "internal"
+from streamapp.kinds import Kind as Kind
 
 
 class StreamappError(Exception):
@@ -79,6 +64,10 @@ class LeaseLost(StreamappError):
 
 class DiskRefused(StreamappError):
     """A batch was not written to RocksDB: put its entries one by one."""
+
+
+class ToolError(StreamappError):
+    """Raised in a tool: the model gets the message in place of a result, and may try otherwise."""
 
 
 class Failure(StreamappError):
@@ -153,6 +142,12 @@ class BudgetExceeded(Failure):
     """A budget with action ``dead_letter`` is spent."""
 
     kind = Kind.BUDGET_EXCEEDED
+
+
+class StepLimit(Failure):
+    """The model asked for more steps than its bounds, deadline or budget allow."""
+
+    kind = Kind.STEP_LIMIT
 
 
 class RetriesExhausted(Failure):

@@ -12,6 +12,7 @@ from streamapp.bootstrap.limits import SharedLimits
 from streamapp.bootstrap.prompting import Prompts
 from streamapp.bootstrap.records import build_window, subscribe
 from streamapp.bootstrap.serving import build_peers, serve
+from streamapp.bootstrap.tools import tool_catalogue
 from streamapp.bootstrap.tracing import traces
 from streamapp.errors import ConfigurationError
 from streamapp.llm.provider import LLMProvider
@@ -33,6 +34,8 @@ from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.broker.topic_configs import require_configs
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
+from streamapp.tools.loop import ToolLoop
+from streamapp.web.openai.bound_client import bound_client
 
 
 def create_app(
@@ -65,7 +68,8 @@ def create_app(
     routes = build_routes(settings, providers, costs=costs, metrics=metrics, traced=traced)
     limits = SharedLimits(app, settings, routes)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
-    router = _router(settings, registry, prompts, routes, files, metrics)
+    tools = ToolLoop(tool_catalogue(settings))
+    router = _router(settings, registry, prompts, routes, files, metrics, tools)
 
     handler, outcomes = traced.router(router), OutcomeRecorder(metrics)
     http_calls = DrainableRouter(handler, deadline_s=settings.deadline_s, clock=time.monotonic)
@@ -146,6 +150,7 @@ def _router(
     routes: Routes,
     files: Mapping[str, PromptFile],
     metrics: Metrics,
+    tools: ToolLoop,
 ) -> Router:
     """Return the router of records to processors; raises where one of them cannot work."""
     router = Router(
@@ -157,6 +162,8 @@ def _router(
         now=lambda: datetime.now(UTC),
         variants=prompts.variants,
         observer=metrics,
+        tools=tools,
+        openai=bound_client,
     )
     if problems := router.problems(PromptRegistry.of(files)):
         raise ConfigurationError("; ".join(problems))

@@ -21,6 +21,9 @@ from streamapp.prompts.registry import PromptRegistry
 from streamapp.records.codec import recover_id
 from streamapp.records.response import Usage
 from streamapp.settings import Settings
+from streamapp.settings.checks import listed
+from streamapp.tools.catalogue import ToolCatalogue, load_tools
+from streamapp.tools.loop import ToolLoop
 
 #: Returns when the answer of a fingerprint was made, or None.
 KeptSince = Callable[[str], Awaitable[float | None]]
@@ -86,6 +89,7 @@ class DryRun:
             deadline_s=settings.deadline_s,
             clock=time.monotonic,
             now=lambda: datetime.now(UTC),
+            tools=ToolLoop(ToolCatalogue(load_tools(listed(settings.tools)))),
         )
 
     async def explain(self, line: Line, key: bytes | None) -> Explanation:
@@ -155,7 +159,9 @@ class _Noting:
 
     async def complete(self, call: Call) -> Completion:
         self._calls.append((self._name, call))
-        return await self._offline.complete(call)
+        # Tools act on the world outside: none is called.
+        asked = {name: value for name, value in call.parameters.items() if name != "tools"}
+        return await self._offline.complete(call.but(parameters=asked))
 
     async def aclose(self) -> None:
         """Nothing to close."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
+from streamapp.cli.tool_findings import tool_findings
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.provider import LLMProvider
@@ -16,6 +17,7 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import PREFIX, Settings
+from streamapp.settings.checks import listed
 from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topic_configs import config_problems, topic_configs
 from streamapp.streaming.broker.topics import (
@@ -25,6 +27,8 @@ from streamapp.streaming.broker.topics import (
     wrong_partition_counts,
 )
 from streamapp.streaming.flows.assignor import held_line
+from streamapp.tools.catalogue import ToolCatalogue, load_tools
+from streamapp.tools.loop import ToolLoop
 
 
 def own_parts(settings: Settings) -> list[Finding]:
@@ -59,7 +63,11 @@ def own_parts(settings: Settings) -> list[Finding]:
     if routes:
         with looking_at("prices"):
             findings.append(_prices(settings, routes.targets))
-    if registry and prompts and routes:
+    catalogue = None
+    with looking_at("tools"):
+        catalogue = ToolCatalogue(load_tools(listed(settings.tools)))
+        findings += tool_findings(catalogue, prompts)
+    if registry and prompts and routes and catalogue:
         router = Router(
             registry=registry,
             prompts=prompts,
@@ -67,6 +75,7 @@ def own_parts(settings: Settings) -> list[Finding]:
             deadline_s=settings.deadline_s,
             clock=time.monotonic,
             now=lambda: datetime.now(UTC),
+            tools=ToolLoop(catalogue),
         )
         findings += [Finding("prompts", False, problem) for problem in router.problems()]
     return findings

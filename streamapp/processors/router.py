@@ -2,26 +2,31 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
 
-from streamapp.errors import Expired, Failure, InternalError, InvalidRecord
+from streamapp.errors import Expired, InvalidRecord
 from streamapp.llm.caller import CALLER
 from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import DEADLINE, Deadline
+from streamapp.llm.durable.steps import StepObserver, Steps, StepStore
 from streamapp.llm.routing.routes import DEFAULT, Routes
 from streamapp.llm.schemas.schema import Schemas
-from streamapp.llm.steps import StepObserver, Steps, StepStore
+from streamapp.processors.outcome import failure_of
 from streamapp.processors.registry import Processor, Registry
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.records.response import PromptUse, Response
+from streamapp.tools.catalogue import ToolCatalogue
+from streamapp.tools.loop import ToolLoop
+
+_TOOLS = "STREAMAPP_TOOLS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Router:
         now: Wall clock, aware.
         variants: Told what each version of a prompt came to.
         observer: Hears of the steps of records.
+        tools: Runs models with tools; none are known where None.
+        openai: Makes OpenAI's own client of a record's, for those who use it.
     """
 
     def __init__(
@@ -62,7 +69,11 @@ class Router:
         now: Callable[[], datetime],
         variants: Variants | None = None,
         observer: StepObserver | None = None,
+        tools: ToolLoop | None = None,
+        openai: Callable[[LLMClient, Routes], Any] | None = None,
     ) -> None:
+        self._tools = tools or ToolLoop(ToolCatalogue())
+        self._openai = openai
         self._observer = observer
         self._variants = variants or Variants()
         self._registry = registry
@@ -121,7 +132,8 @@ class Router:
             cache=request.cache and (prompt is None or prompt.settings.cache),
             cache_ttl_s=_cache_ttl_s(request, prompt),
         )
-        steps.prompt = call.prompt
+        label = f"@{prompt.label}" if prompt and prompt.label else ""
+        steps.prompt = call.prompt + label
         llm = LLMClient(
             steps=steps,
             id=id,
@@ -129,15 +141,18 @@ class Router:
             call=call,
             prompt=prompt,
             embedder=self._embedder,
+            tools=self._tools,
+            openai=self._openai_client,
         )
         try:
             output = await self._run(processor, request, llm)
         except Exception as error:
-            failure = _failure_of(error, processor)
-            failure.attempts = max(failure.attempts, llm.attempts)
+            failure = failure_of(error, processor)
+            failure.attempts = max(failure.attempts, llm.tally.attempts)
             if prompt:
                 self._variants.failed(prompt.name, prompt.version, prompt.label, failure)
             raise failure from failure.__cause__
+        tally, last = llm.tally, llm.tally.last
         response = Response(
             id=id,
             type=request.type,
@@ -145,20 +160,20 @@ class Router:
             model=llm.model,
             provider=llm.provider,
             prompt=_use(prompt),
-            tool_calls=[dict(call) for call in llm.tool_calls] or None,
-            logprobs=dict(llm.logprobs) if llm.logprobs else None,
-            usage=llm.usage,
-            original_usage=llm.original_usage,
-            cost_usd=llm.cost_usd,
-            cached=llm.cached,
-            attempts=llm.attempts,
+            tool_calls=[dict(call) for call in last.tool_calls] or None if last else None,
+            logprobs=dict(last.logprobs) if last and last.logprobs else None,
+            usage=tally.usage,
+            original_usage=tally.original_usage,
+            cost_usd=tally.cost_usd,
+            cached=tally.cached,
+            attempts=tally.attempts,
             duration_s=round(deadline.spent_s(), 4),
-            finish_reason=llm.finish_reason,
+            finish_reason=last.finish_reason if last else None,
             metadata=request.metadata,
             created_at=self._now(),
         )
         self._variants.answered(response)
-        return Answer(response, llm.fingerprint_of(output))
+        return Answer(response, tally.fingerprint_of(output))
 
     async def _run(self, processor: Processor, request: Request, llm: LLMClient) -> Any:
         """Run the processor, until the record's own deadline where it has one.
@@ -193,6 +208,11 @@ class Router:
             elif name:
                 found += self._unfilled(prompts, processor)
         for name in prompts.names:
+            for tool in self._tools.catalogue.unknown(
+                prompts.resolve(name, sticky=b"").agent.tools
+            ):
+                place = prompts.place(name, "tools")
+                found.append(f"{place}: there is no tool '{tool}': is its module in {_TOOLS}?")
             prompt = prompts.resolve(name, sticky=b"")
             if prompt.model and prompt.model not in self._routes.names:
                 known = ", ".join(self._routes.names)
@@ -220,8 +240,15 @@ class Router:
         self, request: Request, processor: Processor, began_with: str, *, sticky: bytes
     ) -> PromptVersion | None:
         """Return the version of the record's prompt: on a redelivery the one it began with."""
-        reference = began_with or request.prompt or processor.prompt
-        return self._prompts.resolve(reference, sticky=sticky) if reference else None
+        reference, _, label = began_with.partition("@")
+        reference = reference or request.prompt or processor.prompt or ""
+        found = self._prompts.resolve(reference, sticky=sticky) if reference else None
+        return replace(found, label=label) if found and label else found
+
+    def _openai_client(self, llm: LLMClient) -> Any:
+        if self._openai is None:
+            raise RuntimeError("this router was made without OpenAI's own client")
+        return self._openai(llm, self._routes)
 
 
 class _Route:
@@ -234,18 +261,6 @@ class _Route:
     async def complete(self, call: Call) -> Completion:
         route = self._routes.resolve(self._model, operation=call.operation)
         return await route.complete(call)
-
-
-def _failure_of(error: Exception, processor: Processor) -> Failure:
-    """Return what a processor raised, alone or in a task group, as a failure."""
-    first = error
-    while isinstance(first, ExceptionGroup):
-        first = first.exceptions[0]
-    if isinstance(first, Failure):
-        return first
-    bug = InternalError(f"{processor.origin} raised {type(first).__name__}")
-    bug.__cause__ = error
-    return bug
 
 
 def _use(prompt: PromptVersion | None) -> PromptUse | None:

@@ -51,6 +51,11 @@ class PromptVersion:
         """JSON Schema of the answer, or None for free text."""
         return self.settings.output_schema
 
+    @property
+    def agent(self) -> PromptSettings:
+        """The tools that its model may call, and the bounds of that."""
+        return self.settings
+
     async def messages(
         self, variables: Mapping[str, Variable], *, embed: Embed
     ) -> list[dict[str, str]]:

@@ -1,10 +1,13 @@
 """The settings in the front matter of a prompt."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from streamapp.records.sampling import Sampling
+
+#: A tool's name, or how the names of several begin.
+ToolPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}(\.\*)?$|^\*$")]
 
 
 class GuardSettings(BaseModel):
@@ -72,6 +75,9 @@ class PromptSettings(BaseModel):
         cache_ttl_s: For how long, seconds; None for the setting ``CACHE_TTL_S``.
         examples: Go before the question of each record; None for those of the text alone.
         guard: Takes labels away from a version that fails; None for never.
+        tools: What the model may call: names, or ``shop.*`` for all that begin so.
+        max_steps: Most calls of the model for one answer; None for the default.
+        max_tool_calls: Most calls of tools for one answer; None for the default.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -84,6 +90,9 @@ class PromptSettings(BaseModel):
     cache_ttl_s: float | None = Field(default=None, gt=0)
     examples: ExampleSettings | None = None
     guard: GuardSettings | None = None
+    tools: tuple[ToolPattern, ...] = ()
+    max_steps: int | None = Field(default=None, ge=1, le=100)
+    max_tool_calls: int | None = Field(default=None, ge=1, le=1_000)
 
     def content(self) -> dict[str, JsonValue]:
         """Return what differs from the defaults: what a new default leaves equal stays equal."""

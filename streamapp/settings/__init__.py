@@ -19,7 +19,7 @@ from pydantic_settings import (
 )
 
 from streamapp.settings.checks import LOOPBACK as LOOPBACK
-from streamapp.settings.checks import is_broker, keys_of
+from streamapp.settings.checks import is_broker, keys_of, listed
 from streamapp.settings.checks import refuse_public as refuse_public
 from streamapp.settings.flows import FlowName
 from streamapp.settings.flows import FlowSettings as FlowSettings
@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     """Hosts, or `HOST:PORT`, that few-shot examples may be fetched from; comma-separated."""
     processors: str = ""
     """Python modules with processors of your own; comma-separated."""
+    tools: str = ""
+    """Python modules with tools of your own, for agents; comma-separated."""
     ledger_ttl_s: float = Field(default=600, gt=0)
     """How long a finished id is remembered; by a living worker also until it is committed."""
     ledger_max_mb: float = Field(default=64, gt=0)
@@ -282,7 +284,7 @@ class Settings(BaseSettings):
     @property
     def processor_modules(self) -> tuple[str, ...]:
         """Dotted names of the user's processor modules."""
-        return tuple(name.strip() for name in self.processors.split(",") if name.strip())
+        return listed(self.processors)
 
     @property
     def allowed_example_hosts(self) -> frozenset[str]:

@@ -30,3 +30,8 @@ def is_broker(url: str) -> bool:
         return bool(parts.hostname) and parts.port != 0 and url == f"kafka://{parts.netloc}"
     except ValueError:  # a port that is no number, or too large
         return False
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """Return the parts of a comma-separated setting."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

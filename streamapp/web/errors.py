@@ -20,6 +20,7 @@ STATUS: Mapping[Kind, int] = {
     Kind.EXPIRED: 504,
     Kind.RETRIES_EXHAUSTED: 503,
     Kind.BUDGET_EXCEEDED: 429,
+    Kind.STEP_LIMIT: 422,
     Kind.INTERNAL: 500,
 }
 

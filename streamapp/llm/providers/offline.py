@@ -1,7 +1,8 @@
 """A provider without a model: deterministic, instant, for the demo, tests and air-gapped trials.
 
-It knows the record types by ``Call.task`` and gives each an answer of the right shape; it never
-pretends to understand.
+It knows the record types by ``Call.task`` and gives each an answer of the right shape. Offered
+tools it calls one after the other, with what the texts say by the names of their arguments. It
+never pretends to understand.
 """
 
 import hashlib
@@ -47,13 +48,29 @@ class OfflineProvider:
             ]
             output: Any = [_vector(text, size) for text in texts]
             read, written = " ".join(texts), ""
+        elif wanted := self._wanted(call):
+            name, given = wanted
+            return Completion(
+                output="",
+                model=MODEL,
+                provider=self._name,
+                tool_calls=[
+                    {
+                        "id": f"call_{len(call.messages)}",
+                        "type": "function",
+                        "function": {"name": name, "arguments": _json(given)},
+                    }
+                ],
+                usage=Usage(input_tokens=len(_read(call).split()), output_tokens=1),
+                finish_reason="tool_calls",
+            )
         else:
             output = written = self._answer(call)
             if call.chunks:
                 await call.chunks.begin()
                 for chunk in _CHUNK.findall(written):
                     await call.chunks.add(chunk)
-            read = " ".join(_text_of(message) for message in call.messages)
+            read = _read(call)
         return Completion(
             output=output,
             model=MODEL,
@@ -64,6 +81,21 @@ class OfflineProvider:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+    def _wanted(self, call: Call) -> tuple[str, Any] | None:
+        """Return the first tool that was not called yet, and what the texts give it."""
+        if call.parameters.get("tool_choice") == "none":
+            return None
+        called = {
+            one["function"]["name"]
+            for message in call.messages
+            for one in message.get("tool_calls") or ()
+        }
+        for tool in call.parameters.get("tools") or ():
+            function = tool["function"]
+            if function["name"] not in called:
+                return function["name"], self._extracted(_read(call), function["parameters"])
+        return None
 
     def _answer(self, call: Call) -> str:
         match call.task:
@@ -78,6 +110,8 @@ class OfflineProvider:
             case _:
                 users = (m for m in reversed(call.messages) if m.get("role") == "user")
                 text = next(map(_text_of, users), "")
+                told = [_text_of(m) for m in call.messages if m.get("role") == "tool"]
+                text = "\n".join([text, *told])
         if call.output_schema is not None:
             return _json(self._extracted(text, call.output_schema))
         return f"[offline] {text}"
@@ -142,6 +176,10 @@ def _text_of(message: Mapping[str, Any]) -> str:
     if isinstance(content, list):
         return " ".join(str(p.get("text", "")) for p in content if isinstance(p, Mapping))
     return content if isinstance(content, str) else ""
+
+
+def _read(call: Call) -> str:
+    return " ".join(_text_of(message) for message in call.messages)
 
 
 def _json(value: Any) -> str:

@@ -53,6 +53,9 @@ class Structured:
             usage += completion.usage
             attempts += completion.attempts
             cost_usd = added_usd(cost_usd, completion.cost_usd)
+            if completion.tool_calls:
+                # No answer yet: the tools' results come first.
+                return replace(completion, usage=usage, attempts=attempts, cost_usd=cost_usd)
             output, reason, detail = self._judged(call.output_schema, completion.output)
             if not reason:
                 return replace(

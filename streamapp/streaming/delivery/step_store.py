@@ -1,7 +1,7 @@
 """The steps of one record in the ledger, each under ``<id>#<number>`` in the record's partition."""
 
 from streamapp.errors import TooLarge
-from streamapp.llm.steps import StoredStep
+from streamapp.llm.durable.steps import StoredStep
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry
 from streamapp.streaming.delivery.record_size import is_oversize
@@ -40,17 +40,17 @@ class LedgerSteps:
         self._digest = digest
         self._partition = partition
         self._offset = offset
-        self._kept = 0
+        self._kept: set[str] = set()
 
-    def get(self, number: int) -> StoredStep | None:
+    def get(self, number: str) -> StoredStep | None:
         """Return a finished step, or None."""
         entry = self._ledger.lookup(self._key(number))
         if entry is None or entry.step is None or entry.digest != self._digest:
             return None
-        self._kept = max(self._kept, number)
+        self._kept.add(number)
         return StoredStep.decode(entry.step)
 
-    async def put(self, number: int, step: StoredStep) -> None:
+    async def put(self, number: str, step: StoredStep) -> None:
         """Keep a finished step; returns when Kafka has it.
 
         Raises:
@@ -70,12 +70,12 @@ class LedgerSteps:
         )
         with self._storing:
             await self._ledger.write(key, entry, self._lease)
-        self._kept = max(self._kept, number)
+        self._kept.add(number)
 
     def forget(self) -> None:
         """Let go of the steps: the record is finished."""
-        for number in range(1, self._kept + 1):
+        for number in self._kept:
             self._ledger.forget(self._key(number))
 
-    def _key(self, number: int) -> str:
+    def _key(self, number: str) -> str:
         return f"{self._id}#{number}"

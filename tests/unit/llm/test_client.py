@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from streamapp.errors import PromptError
-from streamapp.llm.client import Embed, LLMClient
+from streamapp.llm.client import LLMClient
+from streamapp.llm.client_parts import Embed
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.prompts.settings import PromptSettings
 from streamapp.records.response import Usage
 from tests.fakes import FakeProvider
 from tests.unit.llm.calls import LABELS, unavailable
@@ -23,6 +25,7 @@ class Greeting:
 
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0})
     output_schema: Mapping[str, Any] | None = None
+    agent: PromptSettings = field(default_factory=PromptSettings)
 
     async def messages(self, variables: Mapping[str, Any], *, embed: Embed) -> list[dict[str, Any]]:
         return [{"role": "user", "content": f"Greet {variables['name']}"}]
@@ -113,7 +116,9 @@ async def test_calls_of_a_record_are_summed(llm: FakeProvider) -> None:
 
     assert record.usage == Usage(input_tokens=10, output_tokens=2)
     assert record.attempts == 3
-    assert (record.model, record.provider, record.finish_reason) == ("m2", "p2", "length")
+    assert (record.model, record.provider) == ("m2", "p2")
+    assert record.tally.last is not None
+    assert record.tally.last.finish_reason == "length"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +134,7 @@ async def test_record_is_cached_when_all_its_calls_are(
         llm.enqueue(Completion(output="a", model="m", provider="p", cached=flag))
         await record.chat([])
 
-    assert record.cached is is_cached
+    assert record.tally.cached is is_cached
 
 
 @pytest.mark.parametrize(
@@ -162,19 +167,19 @@ async def test_one_call_has_a_fingerprint(llm: FakeProvider) -> None:
 
     output = await record.chat([])
 
-    assert record.fingerprint_of(output) == "f"
-    assert record.fingerprint_of({"a": 1}) is None
+    assert record.tally.fingerprint_of(output) == "f"
+    assert record.tally.fingerprint_of({"a": 1}) is None
     await record.chat([])
-    assert record.fingerprint_of(output) is None
+    assert record.tally.fingerprint_of(output) is None
 
 
 async def test_call_that_is_not_shared_has_no_fingerprint(llm: FakeProvider) -> None:
     """Without a call, or with one that is not to be shared, there is no fingerprint."""
     record = client(llm)
-    assert record.fingerprint_of(None) is None
+    assert record.tally.fingerprint_of(None) is None
 
     llm.enqueue("text")
-    assert record.fingerprint_of(await record.chat([])) is None
+    assert record.tally.fingerprint_of(await record.chat([])) is None
 
 
 async def test_failure_counts_all_attempts_of_the_record(llm: FakeProvider) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from streamapp.llm.durable.steps import StoredStep
 from streamapp.llm.routing.routes import Routes
-from streamapp.llm.steps import StoredStep
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
@@ -19,8 +19,8 @@ from tests.docs.pages import DOCS, blocks
 from tests.fakes import FakeProvider
 
 
-class Kept(dict[int, StoredStep]):
-    async def put(self, number: int, step: StoredStep) -> None:
+class Kept(dict[str, StoredStep]):
+    async def put(self, number: str, step: StoredStep) -> None:
         self[number] = step
 
 

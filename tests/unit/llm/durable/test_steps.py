@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from streamapp.llm.completion import Completion
-from streamapp.llm.step_results import decode_completion, encode_completion
-from streamapp.llm.steps import Steps, StoredStep, fingerprint_of
+from streamapp.llm.durable.results import decode_completion, encode_completion
+from streamapp.llm.durable.steps import Steps, StoredStep, fingerprint_of
 from streamapp.records.response import Usage
 
 
@@ -19,13 +19,13 @@ class MemoryStore:
     """Keeps steps, as their bytes."""
 
     def __init__(self) -> None:
-        self.kept: dict[int, bytes] = {}
+        self.kept: dict[str, bytes] = {}
 
-    def get(self, number: int) -> StoredStep | None:
+    def get(self, number: str) -> StoredStep | None:
         value = self.kept.get(number)
         return None if value is None else StoredStep.decode(value)
 
-    async def put(self, number: int, step: StoredStep) -> None:
+    async def put(self, number: str, step: StoredStep) -> None:
         self.kept[number] = step.encode()
 
 
@@ -88,7 +88,7 @@ async def test_a_result_is_stored_before_it_is_used() -> None:
 
     await world.deliver()("a")
 
-    assert world.store.kept.keys() == {1}
+    assert world.store.kept.keys() == {"1"}
 
 
 async def test_a_single_call_is_stored_only_where_another_follows() -> None:
@@ -100,7 +100,7 @@ async def test_a_single_call_is_stored_only_where_another_follows() -> None:
 
     await step("b")
 
-    assert (alone, set(world.store.kept)) == (set(), {1, 2})
+    assert (alone, set(world.store.kept)) == (set(), {"1", "2"})
 
 
 async def test_another_question_drops_the_steps_from_there_on() -> None:
@@ -142,14 +142,14 @@ async def test_steps_side_by_side_are_each_made_once(done: int, order: list[int]
     world = World()
     step = world.deliver()
     await asyncio.gather(*(step(f"s{n}") for n in range(6)))
-    lost = {number + 1 for number in order[done:]}
+    lost = {str(number + 1) for number in order[done:]}
     world.store.kept = {n: v for n, v in world.store.kept.items() if n not in lost}
     world.made.clear()
 
     step = world.deliver()
     await asyncio.gather(*(step(f"s{n}") for n in range(6)))
 
-    assert sorted(world.made) == sorted(f"s{number - 1}" for number in lost)
+    assert sorted(world.made) == sorted(f"s{int(number) - 1}" for number in lost)
 
 
 def test_a_completion_survives_its_step() -> None:

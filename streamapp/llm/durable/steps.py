@@ -2,16 +2,20 @@
 
 A redelivered record runs again from its beginning. Its calls are numbered in the order in which
 they begin, and a finished one gives its stored result without being made again, as long as the
-record asks the same.
+record asks the same. A step within a step is numbered within it: ``3.1`` is the first of step 3.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol, TypeVar
 
 import structlog
 from pydantic_core import from_json, to_json
+
+from streamapp.llm.durable.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -24,35 +28,40 @@ class StoredStep:
 
     Attributes:
         fingerprint: Of what was asked: another one means that the record's way has changed.
-        prompt: The prompt's version that the record began with, ``name:version``; or empty.
+        prompt: The prompt that the record began with, ``name:version`` or ``name:version@label``;
+            or empty.
         result: JSON.
+        spent: What the steps within it came to; None where there were none.
     """
 
     fingerprint: str
     prompt: str
     result: bytes
+    spent: dict[str, Any] | None = None
 
     def encode(self) -> bytes:
         """Return the step as JSON; the result stands in it as it is."""
-        head = to_json({"fingerprint": self.fingerprint, "prompt": self.prompt})
-        return b'%b,"result":%b}' % (head[:-1], self.result)
+        head: dict[str, Any] = {"fingerprint": self.fingerprint, "prompt": self.prompt}
+        if self.spent is not None:
+            head["spent"] = self.spent
+        return b'%b,"result":%b}' % (to_json(head)[:-1], self.result)
 
     @classmethod
     def decode(cls, value: bytes) -> "StoredStep":
         """Return the step that `encode` wrote."""
         fields: dict[str, Any] = from_json(value)
         result = value[value.index(b'"result":') + len(b'"result":') : -1]
-        return cls(fields["fingerprint"], fields["prompt"], result)
+        return cls(fields["fingerprint"], fields["prompt"], result, fields.get("spent"))
 
 
 class StepStore(Protocol):
     """Keeps the finished steps of one record; see ``streaming/delivery/step_store.py``."""
 
-    def get(self, number: int) -> StoredStep | None:
+    def get(self, number: str) -> StoredStep | None:
         """Return a finished step, or None."""
         ...
 
-    async def put(self, number: int, step: StoredStep) -> None:
+    async def put(self, number: str, step: StoredStep) -> None:
         """Keep a finished step; returns when it will survive this worker.
 
         Raises:
@@ -73,6 +82,32 @@ class StepObserver(Protocol):
         ...
 
 
+class Scope:
+    """The steps that are numbered together: those of a record, or those within one step.
+
+    Attributes:
+        tally: What the calls in it came to.
+    """
+
+    __slots__ = ("begun", "owner", "prefix", "replays", "tally")
+
+    def __init__(self, owner: "Steps", prefix: str = "", *, replays: bool) -> None:
+        self.owner = owner
+        self.prefix = prefix
+        self.begun = 0
+        self.replays = replays
+        self.tally = Tally()
+
+    def next(self) -> str:
+        """Return the number of the step that begins."""
+        self.begun += 1
+        return f"{self.prefix}{self.begun}"
+
+
+#: The step that runs, where calls are made within one.
+_INNER: ContextVar[Scope | None] = ContextVar("step_scope", default=None)
+
+
 class Steps:
     """The steps of one record, in the order in which they begin.
 
@@ -81,6 +116,9 @@ class Steps:
         observer: Hears of each; None for nobody.
         is_single: Whether the record makes one call and hands its result on as it is. The
             record's own entry is that step, so it is stored only if another one follows.
+
+    Attributes:
+        prompt: The prompt that the record began with; see `StoredStep`.
     """
 
     def __init__(
@@ -93,16 +131,22 @@ class Steps:
         self._store = store
         self._observer = observer
         self._is_single = is_single
-        self._begun = 0
-        self._replays = store is not None
+        self._root = Scope(self, replays=store is not None)
         self._unsaved: Callable[[], Awaitable[None]] | None = None
-        first = store.get(1) if store is not None else None
+        self._saving: asyncio.Lock | None = None
+        first = store.get("1") if store is not None else None
         self.prompt = first.prompt if first is not None else ""
 
     @property
-    def begun(self) -> int:
-        """How many steps have begun."""
-        return self._begun
+    def tally(self) -> Tally:
+        """What all calls of the record came to."""
+        return self._root.tally
+
+    @property
+    def scope(self) -> Scope:
+        """Where the next step is numbered."""
+        inner = _INNER.get()
+        return inner if inner is not None and inner.owner is self else self._root
 
     async def run(
         self,
@@ -118,7 +162,7 @@ class Steps:
         Args:
             kind: ``model``, ``step`` or ``tool``.
             fingerprint: Returns that of what is asked; not asked for where nothing is stored.
-            make: Makes the call.
+            make: Makes the call. Steps that begin in it, but for a ``model``'s, are within it.
             encode: Returns its result as JSON.
             decode: Returns the result of a stored one.
 
@@ -126,35 +170,65 @@ class Steps:
             TooLarge: The result does not fit into a record.
             Exception: As of ``make``; a step that failed is not stored.
         """
-        self._begun += 1
-        number, store = self._begun, self._store
+        scope, store = self.scope, self._store
+        number = scope.next()
         if store is None:
-            return await make()
-        stored = self._stored(number, fingerprint)
+            result = await make()
+            self._heard(kind, "done")
+            return result
+        stored = self._stored(store, scope, number, fingerprint)
         if stored is not None:
             self._heard(kind, "replayed")
+            if stored.spent is not None:
+                scope.tally.merge(Tally.decode(stored.spent))
             return decode(stored.result)
-        if self._unsaved is not None:
-            save_earlier, self._unsaved = self._unsaved, None
-            await save_earlier()
-        result = await make()
+        if self._saving is not None:
+            await self._save_first()
+        if kind == "model":
+            result, spent = await make(), None
+        else:
+            result, spent = await self._within(scope, number, make)
 
         async def save() -> None:
-            await store.put(number, StoredStep(fingerprint(), self.prompt, encode(result)))
+            step = StoredStep(fingerprint(), self.prompt, encode(result), spent)
+            await store.put(number, step)
 
-        if self._is_single and self._begun == 1:
-            self._unsaved = save
+        if self._is_single and number == "1":
+            self._unsaved, self._saving = save, asyncio.Lock()
         else:
             await save()
         self._heard(kind, "done")
         return result
 
-    def _stored(self, number: int, fingerprint: Callable[[], str]) -> StoredStep | None:
-        stored = self._store.get(number) if self._store is not None and self._replays else None
+    async def _save_first(self) -> None:
+        """Store the first step, where that was put off; whoever begins meanwhile waits for it."""
+        assert self._saving is not None
+        async with self._saving:
+            if self._unsaved is not None:
+                await self._unsaved()
+                self._unsaved = None
+
+    async def _within(
+        self, scope: Scope, number: str, make: Callable[[], Awaitable[T]]
+    ) -> tuple[T, dict[str, Any] | None]:
+        """Return what ``make`` gives, and what the calls in it came to."""
+        inner = Scope(self, f"{number}.", replays=scope.replays)
+        token = _INNER.set(inner)
+        try:
+            result = await make()
+        finally:
+            _INNER.reset(token)
+            scope.tally.merge(inner.tally)
+        return result, inner.tally.encode() if inner.begun else None
+
+    def _stored(
+        self, store: StepStore, scope: Scope, number: str, fingerprint: Callable[[], str]
+    ) -> StoredStep | None:
+        stored = store.get(number) if scope.replays else None
         if stored is None or stored.fingerprint == fingerprint():
             return stored
         # The steps behind it belong to the way that the record took before.
-        self._replays = False
+        scope.replays = False
         log.warning("steps.diverged", step=number)
         if self._observer is not None:
             self._observer.diverged()

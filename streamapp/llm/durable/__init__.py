@@ -1,0 +1,1 @@
+"""Durable steps: numbered calls of one record, their stored results and their sums."""

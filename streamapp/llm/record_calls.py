@@ -1,0 +1,108 @@
+"""The calls of one record: each a step, summed up with the others, under one deadline."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from streamapp.errors import Failure
+from streamapp.llm.completion import Call, Completion, EmbeddingInput
+from streamapp.llm.durable.results import decode_completion, encode_completion, fingerprint_of_call
+from streamapp.llm.durable.steps import Steps
+from streamapp.llm.provider import Completer
+
+
+class RecordCalls:
+    """Makes the calls of one record.
+
+    Args:
+        provider: The policies and targets of the record's route.
+        common: What all calls have in common; an attribute, too.
+        steps: Of the record; an attribute, too.
+        embedder: The default route for embeddings; ``provider`` where None.
+    """
+
+    def __init__(
+        self, provider: Completer, common: Call, steps: Steps, *, embedder: Completer | None = None
+    ) -> None:
+        self._provider = provider
+        self._embedder = embedder or provider
+        self.common = common
+        self.steps = steps
+        self._has_asked = False
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        schema: Mapping[str, Any] | None = None,
+        sample: int = 0,
+        is_streamed: bool = True,
+        model: str | None = None,
+        provider: Completer | None = None,
+    ) -> Completion:
+        """Return the whole completion of one call; raises a `Failure` without one.
+
+        Args:
+            messages: Turns, in order.
+            parameters: By OpenAI's names.
+            schema: JSON Schema of the answer.
+            sample: Another answer to an equal question, for each number.
+            is_streamed: Whether its text is given to who takes the record's answer as it comes.
+            model: Name of a route in place of the record's.
+            provider: What answers the calls of that route.
+        """
+        call = self.common.but(
+            messages=messages,
+            parameters=parameters or {},
+            output_schema=schema,
+            sample=sample,
+            model=model or self.common.model,
+            chunks=self.common.chunks if is_streamed else None,
+        )
+        return await self._complete(call, provider)
+
+    async def embed(
+        self,
+        inputs: Sequence[EmbeddingInput],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        model: str | None = None,
+        provider: Completer | None = None,
+    ) -> Completion:
+        """Return the vectors of texts or tokens as a completion; the rest as of `complete`."""
+        call = self.common.but(
+            operation="embeddings",
+            inputs=inputs,
+            parameters=parameters or {},
+            model=model or self.common.model,
+            chunks=None,
+        )
+        return await self._complete(call, provider)
+
+    async def vectors(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return vectors for the prompt's own use."""
+        call = replace(self.common, operation="embeddings", inputs=texts, chunks=None)
+        vectors: list[list[float]] = (await self._complete(call, self._embedder)).output
+        return vectors
+
+    async def _complete(self, call: Call, provider: Completer | None = None) -> Completion:
+        if self._has_asked:
+            call.deadline.invest()
+        self._has_asked = True
+        completer = provider or self._provider
+        try:
+            completion = await self.steps.run(
+                "model",
+                lambda: fingerprint_of_call(call),
+                lambda: completer.complete(call),
+                encode=encode_completion,
+                decode=decode_completion,
+            )
+        except Failure as failure:
+            tally = self.steps.scope.tally
+            tally.attempts += failure.attempts
+            failure.attempts = tally.attempts
+            raise
+        self.steps.scope.tally.add(completion)
+        return completion

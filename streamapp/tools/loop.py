@@ -1,0 +1,215 @@
+"""The bounded loop: the model, the tools that it calls, the model again, until it answers."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from pydantic_core import from_json, to_json
+
+from streamapp.errors import BudgetExceeded, Failure, RetriesExhausted, StepLimit, ToolError
+from streamapp.llm.client import LLMClient
+from streamapp.llm.completion import Completion
+from streamapp.llm.durable.steps import fingerprint_of
+from streamapp.tools.catalogue import ToolCatalogue
+from streamapp.tools.observer import ToolObserver, Unobserved
+from streamapp.tools.offered import OfferedTool, ToolResult, shape_of, wire_name
+
+log = structlog.get_logger(__name__)
+
+#: Most calls of the model, and of tools, for one answer.
+MAX_STEPS, MAX_TOOL_CALLS = 8, 32
+#: Tools of one turn that run at once.
+AT_ONCE = 8
+#: Longest result of one call, characters.
+RESULT_CHARS = 50_000
+
+
+class ToolLoop:
+    """Runs the model with tools.
+
+    Args:
+        catalogue: The tools that prompts may name; an attribute, too.
+        observer: Puts spans around agents and tools, and counts them.
+    """
+
+    def __init__(self, catalogue: ToolCatalogue, observer: ToolObserver | None = None) -> None:
+        self.catalogue = catalogue
+        self._observer = observer or Unobserved()
+
+    async def answer(
+        self,
+        llm: LLMClient,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[str | OfferedTool],
+        max_steps: int | None = None,
+        max_tool_calls: int | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        schema: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the model's answer.
+
+        Args:
+            llm: The record's client; each call of the model and of a tool is a step of its.
+            messages: The turns so far.
+            tools: What the model may call: tools, or names and patterns of the catalogue.
+            max_steps: Most calls of the model.
+            max_tool_calls: Most calls of tools.
+            parameters: By OpenAI's names.
+            schema: JSON Schema of the answer.
+
+        Raises:
+            StepLimit: It has no answer within the bounds, the deadline or the budget.
+            PromptError: There is no tool of a name.
+            Failure: As of the client, and of what tools raise besides `ToolError`.
+        """
+        most_steps, most_calls = max_steps or MAX_STEPS, max_tool_calls or MAX_TOOL_CALLS
+        offered = {wire_name(one.name): one for one in await self.catalogue.chosen(tools)}
+        asked = dict(parameters or {})
+        if offered:
+            asked["tools"] = [shape_of(one) for one in offered.values()]
+        turns, called = list(messages), 0
+        with self._observer.agent(llm.model):
+            for step in range(1, most_steps + 1):
+                completion = await _completion(llm, turns, asked, schema, is_first=step == 1)
+                calls = completion.tool_calls
+                if not calls:
+                    return completion.output
+                called += len(calls)
+                if called > most_calls:
+                    raise StepLimit(f"the model wants more than {most_calls} calls of tools")
+                if step < most_steps:
+                    results = await self._results(llm, calls, offered)
+                    # A list of its own: the call before may not be stored yet, by what it asked.
+                    turns = [*turns, _said(completion), *results]
+        raise StepLimit(f"the model still calls tools after {most_steps} steps")
+
+    async def _results(
+        self, llm: LLMClient, calls: Sequence[Mapping[str, Any]], offered: Mapping[str, OfferedTool]
+    ) -> list[dict[str, Any]]:
+        """Return the turns of the tools, in the order of their calls."""
+        places = asyncio.Semaphore(AT_ONCE)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._step(llm, call["function"], offered, places))
+                    for call in calls
+                ]
+        except BaseExceptionGroup as errors:
+            first: BaseException = errors
+            while isinstance(first, BaseExceptionGroup):
+                first = first.exceptions[0]
+            raise first from None
+        return [
+            {"role": "tool", "tool_call_id": call["id"], "content": task.result().text}
+            for call, task in zip(calls, tasks, strict=True)
+        ]
+
+    async def _step(
+        self,
+        llm: LLMClient,
+        function: Mapping[str, Any],
+        offered: Mapping[str, OfferedTool],
+        places: asyncio.Semaphore,
+    ) -> ToolResult:
+        """Return what one call gives; one step of the record."""
+
+        async def make() -> ToolResult:
+            async with places:
+                return await self._call(llm, function["name"], function["arguments"], offered)
+
+        return await llm.calls.steps.run(
+            "tool",
+            lambda: fingerprint_of(function["name"], function["arguments"]),
+            make,
+            encode=lambda result: to_json({"text": result.text, "outcome": result.outcome}),
+            decode=lambda value: ToolResult(**from_json(value)),
+        )
+
+    async def _call(
+        self, llm: LLMClient, name: str, arguments: str, offered: Mapping[str, OfferedTool]
+    ) -> ToolResult:
+        """Run a tool within its bounds, and say how long it took."""
+        found = offered.get(name)
+        if found is None:
+            # Its name is the model's own text, which does not belong into a log.
+            log.info("tools.unknown")
+            return ToolResult(f"there is no such tool; there are: {', '.join(offered)}", "unknown")
+        started_at, outcome = time.monotonic(), "failed"
+        try:
+            with self._observer.tool(found.name):
+                result = await _within_bounds(found, llm, arguments)
+            outcome = result.outcome
+        finally:
+            duration_s = time.monotonic() - started_at
+            self._observer.called(found.name, outcome, duration_s)
+            log.info(
+                "tools.called", tool=found.name, outcome=outcome, duration_s=round(duration_s, 2)
+            )
+        return result
+
+
+async def _within_bounds(tool: OfferedTool, llm: LLMClient, arguments: str) -> ToolResult:
+    """Return the result of a tool; too long a time or result is one for the model to hear of."""
+    try:
+        given = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        return ToolResult("the arguments are not valid JSON", "invalid")
+    if not isinstance(given, dict):
+        return ToolResult("the arguments are no JSON object", "invalid")
+    limit_s = min(tool.timeout_s, max(llm.calls.common.deadline.remaining_s(), 0))
+    try:
+        async with asyncio.timeout(limit_s) as limit:
+            text = await tool.call(given, llm)
+    except ToolError as error:
+        return ToolResult(str(error)[:RESULT_CHARS], "error")
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return ToolResult(f"it gave no result within {tool.timeout_s:g} s", "timeout")
+    if len(text) > RESULT_CHARS:
+        problem = f"its result has {len(text):,} characters, more than {RESULT_CHARS:,}"
+        return ToolResult(f"{problem}: ask for less", "too_large")
+    return ToolResult(text)
+
+
+async def _completion(
+    llm: LLMClient,
+    turns: Sequence[Mapping[str, Any]],
+    parameters: Mapping[str, Any],
+    schema: Mapping[str, Any] | None,
+    *,
+    is_first: bool,
+) -> Completion:
+    """Return the model's next turn; what ends the record behind the first is a bound of steps."""
+    try:
+        if not is_first and llm.calls.common.deadline.remaining_s() <= 0:
+            raise StepLimit("the record's deadline passed before the model came to an answer")
+        return await llm.calls.complete(
+            turns, parameters=parameters, schema=schema, is_streamed=False
+        )
+    except BudgetExceeded as failure:
+        raise failure if is_first else _limit("a budget is spent", failure) from failure
+    except RetriesExhausted as failure:
+        if is_first or llm.calls.common.deadline.remaining_s() > 0:
+            raise
+        raise _limit("the record's deadline passed", failure) from failure
+
+
+def _limit(reason: str, failure: Failure) -> StepLimit:
+    limit = StepLimit(f"{reason} before the model came to an answer")
+    limit.attempts, limit.paid = failure.attempts, failure.paid
+    return limit
+
+
+def _said(completion: Completion) -> dict[str, Any]:
+    """Return the model's turn, as it is sent back."""
+    calls = [
+        {"id": call["id"], "type": "function", "function": dict(call["function"])}
+        for call in completion.tool_calls
+    ]
+    text = completion.output if isinstance(completion.output, str) else ""
+    return {"role": "assistant", "content": text or None, "tool_calls": calls}

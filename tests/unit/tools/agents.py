@@ -1,0 +1,63 @@
+"""An agent of a test: a client with tools, a store of steps, and a scripted model."""
+
+import json
+import time
+from typing import Any
+
+from streamapp.llm.client import LLMClient
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.durable.steps import Steps, StoredStep
+from streamapp.records.response import Usage
+from streamapp.tools.catalogue import ToolCatalogue
+from streamapp.tools.loop import ToolLoop
+from tests.fakes import FakeProvider
+
+ASKED = [{"role": "user", "content": "Where is it?"}]
+
+
+def calling(*calls: tuple[str, Any]) -> Completion:
+    """Return the model's wish to call tools: names, and arguments as values or as raw text."""
+    return Completion(
+        output="",
+        model="m",
+        provider="fake",
+        usage=Usage(input_tokens=3, output_tokens=2),
+        finish_reason="tool_calls",
+        tool_calls=[
+            {
+                "id": f"call_{number}",
+                "type": "function",
+                "function": {
+                    "name": name,
+                    "arguments": given if isinstance(given, str) else json.dumps(given),
+                },
+            }
+            for number, (name, given) in enumerate(calls)
+        ],
+    )
+
+
+class Kept(dict[str, StoredStep]):
+    """Keeps steps."""
+
+    async def put(self, number: str, step: StoredStep) -> None:
+        self[number] = StoredStep.decode(step.encode())
+
+
+def agent(
+    llm: FakeProvider, *tools: Any, store: Kept | None = None, deadline: Deadline | None = None
+) -> LLMClient:
+    """Return a record's client, with a catalogue of tools."""
+    return LLMClient(
+        provider=llm,
+        call=Call(model="default", deadline=deadline or Deadline(30, time.monotonic)),
+        steps=Steps(store),
+        id="r-1",
+        tools=ToolLoop(ToolCatalogue(tools)),
+    )
+
+
+def told(llm: FakeProvider) -> list[str]:
+    """Return what the model was last told by tools."""
+    return [turn["content"] for turn in llm.history[-1].messages if turn["role"] == "tool"]
