@@ -24,6 +24,18 @@ for await (const chunk of stream) {
 const vectors = await client.embeddings.create({ model: "default", input: ["a", "b"] });
 const models = [];
 for await (const model of client.models.list()) models.push(model.id);
+const response = await client.responses.create({ model: "default", input: "hi" });
+const deltas = [];
+let last = null;
+for await (const event of await client.responses.create({
+  model: "default",
+  input: "hi",
+  stream: true,
+})) {
+  if (event.type === "response.output_text.delta") deltas.push(event.delta);
+  last = event;
+}
+const completion = await client.completions.create({ model: "default", prompt: "hi" });
 let failure = null;
 try {
   await client.chat.completions.create({ model: "nobody", messages });
@@ -38,6 +50,12 @@ console.log(
     usage,
     vectors: vectors.data.map((item) => Array.from(item.embedding)),
     models,
+    response: {
+      text: response.output_text,
+      streamed: deltas.join(""),
+      status: last.response.status,
+    },
+    completion: completion.choices[0].text,
     failure,
   }),
 );

@@ -102,6 +102,57 @@ async def test_openai_for_python_goes_on_with_an_answer(
     assert said == [*MESSAGES, {"role": "assistant", "content": "hello"}]
 
 
+async def test_openai_for_python_asks_for_responses_and_completions(
+    site: Site, handler: FakeRequestHandler
+) -> None:
+    """Responses, whole, streamed, parsed and with calls, and completions of both kinds."""
+    function = {"name": "weather", "arguments": '{"place":"here"}'}
+    tool: Any = {"type": "function", "name": "weather", "parameters": {}, "strict": False}
+    ask: Any = {"model": "default", "input": "hi"}
+
+    async with client_of(site) as client:
+        whole = await client.responses.create(**ask)
+        async with client.responses.stream(**ask) as stream:
+            streamed = await stream.get_final_response()
+        text = await client.completions.create(model="default", prompt=["a", "b"])
+        texts = [
+            chunk.choices[0].text
+            async for chunk in await client.completions.create(
+                model="default", prompt="a", stream=True
+            )
+        ]
+        handler.chunks, handler.output = [], '{"sky":"blue"}'
+        parsed = await client.responses.parse(**ask, text_format=Weather)
+        handler.output = ""
+        handler.tool_calls = [{"id": "c1", "type": "function", "function": function}]
+        called = await client.responses.create(**ask, tools=[tool])
+        result: Any = {"type": "function_call_output", "call_id": "c1", "output": "fine"}
+        again: Any = [{"role": "user", "content": "hi"}, *called.output, result]
+        await client.responses.create(model="default", input=again, tools=[tool])
+
+    assert (whole.output_text, streamed.output_text) == ("hello", "hello")
+    assert streamed.usage
+    assert streamed.usage.total_tokens == 5
+    assert [choice.text for choice in text.choices] == ["hello", "hello"]
+    assert "".join(texts) == "hello"
+    assert parsed.output_parsed == Weather(sky="blue")
+    assert [item.type for item in called.output] == ["function_call"]
+    turns: Any = cast(Chat, handler.asked[-1][0]).messages
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "tool"]
+
+
+async def test_openai_for_python_raises_within_a_streamed_response(
+    site: Site, handler: FakeRequestHandler
+) -> None:
+    """A response that breaks off raises as well."""
+    handler.failure = errors.RetriesExhausted("why")
+
+    async with client_of(site) as client:
+        stream = await client.responses.create(model="default", input="hi", stream=True)
+        with pytest.raises(openai.APIError, match="why"):
+            [event async for event in stream]
+
+
 class Weather(BaseModel):
     """What `parse` reads."""
 
@@ -204,6 +255,8 @@ async def test_openai_for_node_works(site: Site) -> None:
     assert found["vectors"] == [[0.25, -1.0]] * 2
     assert found["models"] == ["default"]
     assert found["next"] == "hello"
+    assert found["completion"] == "hello"
+    assert found["response"] == {"text": "hello", "streamed": "hello", "status": "completed"}
     assert found["failure"] == {
         "name": "NotFoundError",
         "status": 404,
