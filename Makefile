@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 ARGS ?=
+SUITE := -m "not chaos" -n 3 --dist loadfile
 # Tests start a worker a hundred times; without compiled modules each start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,9 +23,10 @@ help: ## this list; it is what `make` alone prints
 demo: .venv ## run everything here: broker, worker, one record of every type
 	$(BIN)/streamapp demo $(ARGS)
 
-test: .venv ## the whole test suite, a file at a time in each of three processes, and its coverage
-	$(BIN)/python -m pytest -m "not chaos" -n 3 --dist loadfile --cov --cov-report= $(ARGS)
-	@echo "Lines of streamapp/ run within the tests' own processes: $$($(BIN)/coverage report --format=total) %"
+test: .venv ## the whole test suite, a file at a time in each of three processes, and the unit tests' coverage
+	$(BIN)/python -m pytest $(SUITE) --cov --cov-report= tests/unit $(ARGS)
+	@echo "Lines of streamapp/ that the unit tests run: $$($(BIN)/coverage report --format=total) %"
+	$(BIN)/python -m pytest $(SUITE) --ignore tests/unit $(ARGS)
 
 chaos: .venv ## the long fault tests, on Apache Kafka
 	$(BIN)/python -m pytest -m chaos $(ARGS)

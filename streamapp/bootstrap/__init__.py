@@ -1,4 +1,4 @@
-"""`create_app`: builds a whole app from settings, and alone knows every concrete class."""
+"""`create_app`, which builds a whole app from settings; nothing else knows every concrete class."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The `streamapp` command. Commands read options and print; the work is done in other rooms."""
+"""The `streamapp` command. Commands read options and print; the other packages do the work."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ COMMANDS = {
     "streamapp.cli.demo:demo": "Run everything here: a broker, a worker and one sample record.",
     "streamapp.cli.examples:examples": "Look at sets of few-shot examples and publish them.",
     "streamapp.cli.explain:explain": "Explain the records of FILE.",
-    "streamapp.cli.keys:keys": "Keys of HTTP, as [keys.NAME] of the file knows them.",
+    "streamapp.cli.keys:keys": "Make the digests of HTTP keys for [keys.NAME] of streamapp.toml.",
     "streamapp.cli.prompts:prompts": "Look at prompts and change which version is used.",
     "streamapp.cli.send:send": "Send the request records of FILE.",
     "streamapp.cli.tail:tail": "Follow responses, dead-letters or usage until Ctrl-C.",

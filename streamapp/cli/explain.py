@@ -33,14 +33,13 @@ from streamapp.streaming.prompts.example_topic import ExampleTopic
 @click.option("--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a record.")
 def explain(file: IO[bytes], key: str | None, url: str | None, as_json: bool) -> None:
-    r"""Explain the records of FILE, one JSON object a line; - is stdin. Nothing is sent.
+    """Explain the records of FILE, one JSON object a line; - is stdin. Nothing is sent.
 
     Each record goes its whole way but for the call: its processor, the prompt's version now,
     the targets of its calls, tokens and price by estimate, and whether its answer is there
     already: an earlier line of the file pays for it, or a running worker keeps it (hit).
     Prompts are those of the topic; without a broker, the files.
 
-    \b
     Exit codes: 0 all would be answered; 2 some would be dead letters.
     """
     found = asyncio.run(_explained(file, key, url, as_json=as_json))

@@ -1,4 +1,4 @@
-"""`streamapp keys`: digests of HTTP keys, for the file."""
+"""`streamapp keys`: digests of HTTP keys for `streamapp.toml`."""
 
 import secrets
 import sys
@@ -11,7 +11,7 @@ from streamapp.settings.keys import SHORTEST, digest_of
 
 @click.group()
 def keys() -> None:
-    """Keys of HTTP, as [keys.NAME] of the file knows them."""
+    """Make the digests of HTTP keys for [keys.NAME] of streamapp.toml."""
 
 
 @keys.command("hash")

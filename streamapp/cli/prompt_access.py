@@ -35,7 +35,7 @@ async def reading() -> AsyncIterator[PromptLog]:
 
 
 async def change(name: str, event: Event, *, as_json: bool) -> None:
-    """Append the event and print what it came to; creates the topics where they are missing.
+    """Append the event and print its result; creates the topics where they are missing.
 
     Raises:
         PromptError: It changes nothing; says why.
@@ -47,7 +47,7 @@ async def change(name: str, event: Event, *, as_json: bool) -> None:
 
 
 async def write(log: PromptLog, name: str, event: Event, *, as_json: bool) -> None:
-    """Append the event and print what it came to; raises as `change`."""
+    """Append the event and print its result; raises as `change`."""
     log.history.check(name, event)
     before = log.history.prompts.get(name)
     outcome = await log.write(name, event)

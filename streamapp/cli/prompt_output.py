@@ -16,7 +16,7 @@ from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
 
 
 def said(event: Event, outcome: EventOutcome, before: Prompt | None) -> str:
-    """Return what a change came to, in words."""
+    """Return the result of a change as a sentence."""
     if isinstance(event, Published):
         is_old = before is not None and outcome.version in before.versions
         return f"version {outcome.version}{' had this content already' if is_old else ''}"

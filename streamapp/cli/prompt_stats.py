@@ -1,4 +1,4 @@
-"""`streamapp prompts stats`: what versions came to, asked of a running worker."""
+"""`streamapp prompts stats`: the results of a prompt's versions, read from a running worker."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from streamapp.settings import Settings
 @click.option("--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stats(name: str, url: str | None, as_json: bool) -> None:
-    """Show what each version and label of the prompt NAME came to.
+    """Show the results of each version and label of the prompt NAME.
 
     Sums of all workers, each since its start; the first API key is used.
     """

@@ -1,4 +1,4 @@
-"""The seam between streamapp and a vendor; policies are the same, around one another."""
+"""The interface of a model provider, which the policies around one implement as well."""
 
 from typing import Protocol
 

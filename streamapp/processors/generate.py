@@ -30,7 +30,7 @@ def _stored(value: str) -> str:
 class Generate(Request, type="generate"):
     """Fills the prompt that the record names."""
 
-    prompt: Annotated[str, AfterValidator(_stored)] = Field(min_length=1)
+    prompt: Annotated[str, AfterValidator(_stored)] = Field(min_length=1, max_length=200)
     variables: dict[str, Annotated[Any, AfterValidator(_plain)]] = Field(default_factory=dict)
 
 

@@ -10,7 +10,7 @@ from streamapp.records.request import Request
 
 
 class RequestHandler(Protocol):
-    """The router, or what stands around it: traces, counts, the patience of a stop."""
+    """The router, or what stands around it: traces, counts, the drain of a stop."""
 
     def decode(self, value: bytes | None) -> Request:
         """Return the request; raises a ``RecordError`` where the bytes are none."""

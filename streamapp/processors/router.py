@@ -52,7 +52,7 @@ class Router:
         deadline_s: Longest active time of a record, seconds.
         clock: Monotonic, seconds.
         now: Wall clock, aware.
-        variants: Told what each version of a prompt came to.
+        variants: Counts the results of each version of a prompt.
         observer: Hears of the steps of records.
         tools: Runs models with tools; none are known where None.
         openai: Makes OpenAI's own client of a record's, for those who use it.

@@ -20,7 +20,7 @@ LOOKS = 4
 
 
 class Admission:
-    """The door in front of everything that is answered synchronously.
+    """The admission of everything that is answered synchronously.
 
     Args:
         models: The names of the configured routes.

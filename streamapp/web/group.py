@@ -36,7 +36,7 @@ class Group:
         self._snapshots = snapshots
         self._peers = peers
         self._clock = clock
-        self._words: dict[str, dict[str, Any]] = {}
+        self._numbers: dict[str, dict[str, Any]] = {}
         self._seen: dict[str, int] = {}
         self._count = 0
         self._outcomes: deque[tuple[int, dict[str, Any]]] = deque(maxlen=KEPT)
@@ -44,20 +44,20 @@ class Group:
         self._asking: asyncio.Task[None] | None = None
 
     def own(self, after: int) -> dict[str, Any]:
-        """Return this worker's word, with its outcomes after a number."""
+        """Return this worker's numbers, with its outcomes after a number."""
         last, outcomes = self._snapshots.tail(after)
         return {"now": self._snapshots.now(), "last": last, "outcomes": outcomes}
 
     def workers(self, now: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Return each worker's address, partitions and last word (None without one), own first.
+        """Return each worker's address, partitions and last numbers (None without one), own first.
 
-        ``now`` is this worker's word where the caller has it already.
+        ``now`` are this worker's numbers where the caller has them already.
         """
         (own, partitions), *others = self._snapshots.workers().items()
         return [
             {"url": own, "partitions": partitions, "now": now or self._snapshots.now()},
             *(
-                {"url": url, "partitions": partitions, "now": self._words.get(url)}
+                {"url": url, "partitions": partitions, "now": self._numbers.get(url)}
                 for url, partitions in others
             ),
         ]
@@ -71,7 +71,7 @@ class Group:
         since_s = self._clock() - self._asked_at
         if self._asking is None and since_s >= EVERY_S:
             if since_s >= STALE_S:
-                self._words.clear()
+                self._numbers.clear()
             self._asked_at = self._clock()
             self._asking = asyncio.create_task(self._ask())
             self._asking.add_done_callback(self._done)
@@ -83,15 +83,15 @@ class Group:
     async def _ask(self) -> None:
         _, *others = self._snapshots.workers()
         self._seen = {url: self._seen.get(url, 0) for url in others}
-        words = await asyncio.gather(*(self._ask_one(url) for url in others))
-        self._words = {url: now for url, now in zip(others, words, strict=True) if now}
+        numbers = await asyncio.gather(*(self._ask_one(url) for url in others))
+        self._numbers = {url: now for url, now in zip(others, numbers, strict=True) if now}
 
     async def _ask_one(self, url: str) -> dict[str, Any] | None:
         """Return a worker's numbers; keep how records ended there since it was last asked."""
-        word: Any = await self._peers.get_json_of(url, f"/v1/workers?after={self._seen[url]}")
+        answer: Any = await self._peers.get_json_of(url, f"/v1/workers?after={self._seen[url]}")
         try:
-            now, last, outcomes = word["now"], word["last"], word["outcomes"]
-        except (LookupError, TypeError):  # no word, or a worker of another version
+            now, last, outcomes = answer["now"], answer["last"], answer["outcomes"]
+        except (LookupError, TypeError):  # no answer, or a worker of another version
             return None
         # A worker that was started again counts from the beginning.
         self._seen[url] = last if last >= self._seen[url] else 0

@@ -18,7 +18,7 @@ from streamapp.web.responses import json_response
 
 #: Dashboards that may follow at once.
 FOLLOWERS = 32
-#: Longest wait for the others' first word, seconds; after that it comes with a later event.
+#: Longest wait for the others' first numbers, seconds; after that they come with a later event.
 FIRST_S = 0.5
 
 #: The dashboard's scripts beside its own.

@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-#: Longest wait for one worker's word, seconds; they answer from memory.
+#: Longest wait for one worker's answer, seconds; they answer from memory.
 TIMEOUT_S = 2.0
 
 #: Marks a question of a worker: it is answered from what is known here, and asked no further.
@@ -51,8 +51,8 @@ class Peers:
     async def ask(self, id: str) -> list[RequestStatus]:
         """Return what each reachable worker knows of the id; nobody is waited for long."""
         path = f"/v1/requests/{quote(id, safe='')}"
-        words = await asyncio.gather(*(self._get(url, path, _known) for url in self._urls()))
-        return [word for word in words if word]
+        statuses = await asyncio.gather(*(self._get(url, path, _known) for url in self._urls()))
+        return [status for status in statuses if status]
 
     async def get_json(self, path: str) -> list[Any | None]:
         """Return what each worker answers at the path with 200; None for one that does not."""

@@ -18,7 +18,7 @@ def stats(*, variants: Variants, peers: Peers, admission: Admission) -> Blueprin
 
     @blueprint.route("/v1/prompts/{name}/stats", name="prompt_stats")
     class Stats(View):
-        """Tell what each version and label came to."""
+        """Return the results of each version and label."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()

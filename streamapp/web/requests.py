@@ -69,10 +69,10 @@ def requests(
                 return json_response({"ids": ids, "status": "pending"}, status=202)
             id, value = prepared(body, given_id, caller)
             digest = await written(value, id, key)
-            word = await found(id, wait_s) if wait_s else RequestStatus(status=Status.PENDING)
-            if word.status is Status.OK and word.digest != digest:
+            known = await found(id, wait_s) if wait_s else RequestStatus(status=Status.PENDING)
+            if known.status is Status.OK and known.digest != digest:
                 raise InvalidRecord(OTHER_CONTENT)
-            return _answer(id, word, pending=202)
+            return _answer(id, known, pending=202)
 
     @blueprint.route("/v1/requests/{id}", name="request")
     class OneRequest(View):
@@ -81,8 +81,8 @@ def requests(
         async def get(self, request: web.Request, id: str, **kwargs: Any) -> Any:
             id = own_id(id, key_of(request))
             if HOP in request.headers:
-                word = producer.known(id)
-                return _answer(id, word, pending=200, headers=word.headers())
+                known = producer.known(id)
+                return _answer(id, known, pending=200, headers=known.headers())
             return _answer(id, await found(id, _wait_s(request, longest_wait_s)), pending=200)
 
     def prepared(body: bytes, given_id: str | None, caller: Key) -> tuple[str, bytes]:
@@ -131,27 +131,27 @@ def requests(
         loop = asyncio.get_running_loop()
         end, next_ask = loop.time() + wait_s, 0.0
         while True:
-            word = producer.known(id)
-            if word.status is not Status.OK and loop.time() >= next_ask:
-                word = merged([word, *await peers.ask(id)])
+            known = producer.known(id)
+            if known.status is not Status.OK and loop.time() >= next_ask:
+                known = merged([known, *await peers.ask(id)])
                 next_ask = loop.time() + ASK_S
             left_s = end - loop.time()
-            if word.status in (Status.OK, Status.DEAD) or left_s <= 0:
-                return word
+            if known.status in (Status.OK, Status.DEAD) or left_s <= 0:
+                return known
             await asyncio.sleep(min(POLL_INTERVAL_S, left_s))
 
     return blueprint
 
 
 def _answer(
-    id: str, word: RequestStatus, *, pending: int, headers: Mapping[str, str] | None = None
+    id: str, known: RequestStatus, *, pending: int, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     where = {"Location": f"/v1/requests/{quote(id, safe='')}", **(headers or {})}
-    match word.status:
+    match known.status:
         case Status.OK:
-            return web.Response(body=word.body, content_type="application/json", headers=where)
+            return web.Response(body=known.body, content_type="application/json", headers=where)
         case Status.DEAD:
-            return json_response({"id": id, "status": "dead", "kind": word.kind}, headers=where)
+            return json_response({"id": id, "status": "dead", "kind": known.kind}, headers=where)
         case Status.PENDING:
             return json_response({"id": id, "status": "pending"}, status=pending, headers=where)
         case _:

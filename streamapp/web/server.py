@@ -39,7 +39,7 @@ def web_options(settings: Settings, *, outermost: Sequence[Middleware] = ()) -> 
     """Return the keyword arguments of ``faust.App`` that concern the web server.
 
     Faust lets its own environment variables (``WEB_BIND``, ``APP_WEB_TABLES_ENABLED``, ...)
-    win over arguments; pass ``env={}`` to the app as well, or they open doors.
+    win over arguments; pass ``env={}`` to the app as well, or they open the server to the public.
     """
     host = settings.web_host if settings.web_host in LOOPBACK else socket.gethostname()
     scheme = "https" if settings.web_cert_file else "http"

@@ -1,1 +1,1 @@
-"""One file per vendor, each behind ``LLMProvider``; nothing vendor-shaped leaves this room."""
+"""One file per vendor, each behind ``LLMProvider``; nothing vendor-shaped leaves this package."""

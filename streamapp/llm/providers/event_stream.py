@@ -1,4 +1,4 @@
-"""Server-sent events as vendors write them, read from bytes that come in any pieces."""
+"""Server-sent events as vendors write them, read from bytes that are split anywhere."""
 
 from collections.abc import Iterator
 

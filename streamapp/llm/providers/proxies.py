@@ -1,4 +1,4 @@
-"""The proxies between us and the vendors, as aiohttp wants to hear of them."""
+"""The proxies between us and the vendors, in the form that aiohttp takes."""
 
 from typing import TypedDict
 

@@ -1,1 +1,1 @@
-"""The broker: topics, security, access rights, and why it refuses."""
+"""The broker: topics, security, access rights, and the diagnosis of its refusals."""

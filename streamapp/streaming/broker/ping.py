@@ -1,4 +1,4 @@
-"""A look whether a broker answers, past every client: one request that needs no login."""
+"""The check whether a broker answers, without a client: one request that needs no login."""
 
 import socket
 import ssl

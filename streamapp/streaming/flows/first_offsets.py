@@ -1,4 +1,4 @@
-"""Where a new flow begins: the end of its input, committed before the first record is taken.
+"""The first offsets of a new flow: the end of its input, committed before a record is taken.
 
 Faust begins at the log's beginning where nothing is committed. A flow that begins at the end
 notes that end at once: were it found anew after a crash, what was written meanwhile would be

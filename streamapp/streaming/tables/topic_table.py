@@ -1,4 +1,4 @@
-"""A global table whose changelog is a topic of ours: whoever appends to it, every worker hears."""
+"""A global table whose changelog is a topic of ours: every worker reads what is appended to it."""
 
 import faust
 from faust.tables.globaltable import GlobalTable

@@ -1,4 +1,4 @@
-"""The cache wish of a request, read from its header ``Cache-Control``."""
+"""The cache directives of a request, read from its header ``Cache-Control``."""
 
 import re
 from dataclasses import dataclass

@@ -42,7 +42,7 @@ def openai(
 
     Args:
         handler: Answers the records that the bodies become.
-        admission: The door of everything that is answered synchronously.
+        admission: The admission of everything that is answered synchronously.
         models: The names of the configured routes.
         pass_through: By route, the fields besides OpenAI's that one of its targets takes.
         now: Wall clock, seconds since the epoch.

@@ -53,7 +53,7 @@ class PromptList(TypedDict):
 
 
 class VariantBody(TypedDict):
-    """What the records of one version and label came to, over all workers that answered."""
+    """The results of the records of one version and label, over all workers that answered."""
 
     version: int
     label: str | None
@@ -100,7 +100,7 @@ OPERATIONS = (
     Operation(
         "GET",
         "/v1/prompts/{name}/stats",
-        "Tell what the versions of a prompt came to, over all workers",
+        "Return the results of a prompt's versions, over all workers",
         PromptStats,
         errors=(503,),
         access=GROUP,

@@ -1,4 +1,4 @@
-"""The words of a request, which an error may quote: they are no evidence against anybody else."""
+"""The text of a request, which an error may quote: it says nothing about the provider."""
 
 import re
 import unicodedata

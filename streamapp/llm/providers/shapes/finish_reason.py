@@ -1,4 +1,4 @@
-"""Finish reasons of vendors, by OpenAI's words."""
+"""Finish reasons of vendors, mapped to OpenAI's names."""
 
 from typing import Any
 
