@@ -16,6 +16,7 @@ from streamapp.settings import (
     ProviderSettings,
     Settings,
 )
+from streamapp.settings.mcp import McpSettings
 
 INTRO = f"""Environment variables begin with `{PREFIX}`; the file `streamapp.toml` holds the same
 names in lower case without the prefix, and the tables below. The environment wins over `.env`,
@@ -56,6 +57,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "budgets": BudgetSettings,
     "keys": KeySettings,
     "flows": FlowSettings,
+    "mcp": McpSettings,
 }
 
 

@@ -12,7 +12,7 @@ from streamapp.bootstrap.limits import SharedLimits
 from streamapp.bootstrap.prompting import Prompts
 from streamapp.bootstrap.records import build_window, subscribe
 from streamapp.bootstrap.serving import build_peers, serve
-from streamapp.bootstrap.tools import tool_catalogue
+from streamapp.bootstrap.tools import Tools
 from streamapp.bootstrap.tracing import traces
 from streamapp.errors import ConfigurationError
 from streamapp.llm.provider import LLMProvider
@@ -68,8 +68,8 @@ def create_app(
     routes = build_routes(settings, providers, costs=costs, metrics=metrics, traced=traced)
     limits = SharedLimits(app, settings, routes)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
-    tools = ToolLoop(tool_catalogue(settings))
-    router = _router(settings, registry, prompts, routes, files, metrics, tools)
+    tools = Tools(settings)
+    router = _router(settings, registry, prompts, routes, files, metrics, tools.loop)
 
     handler, outcomes = traced.router(router), OutcomeRecorder(metrics)
     http_calls = DrainableRouter(handler, deadline_s=settings.deadline_s, clock=time.monotonic)
@@ -95,12 +95,14 @@ def create_app(
         preparing=(
             lambda: require_configs(settings),
             flows.prepare,
+            tools.connect,
             prompts.publish_files,
             prompts.refresh_examples,
             lambda: costs.look_up(routes.targets),
         ),
         closing=(
             routes.aclose,
+            tools.aclose,
             costs.aclose,
             limits.aclose,
             peers.aclose,
@@ -118,7 +120,7 @@ def create_app(
         lambda: len(app.unreadable()),
     )
 
-    parts = (routes, costs, prompts, flows, app.held)
+    parts = (routes, costs, prompts, flows, tools, app.held)
     health = AppHealth(
         app,
         refused=flows.refused,

@@ -3,8 +3,34 @@
 from streamapp.settings import Settings
 from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
+from streamapp.tools.loop import ToolLoop
+from streamapp.tools.mcp_server import mcp_servers
 
 
-def tool_catalogue(settings: Settings) -> ToolCatalogue:
-    """Return all tools that prompts may name; raises ``ConfigurationError`` where one is wrong."""
-    return ToolCatalogue(load_tools(listed(settings.tools)))
+class Tools:
+    """All tools that prompts may name, and what runs models with them.
+
+    Attributes:
+        loop: Runs models with tools.
+
+    Raises:
+        ConfigurationError: A tool is wrong.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._servers = mcp_servers(settings.mcp)
+        self.loop = ToolLoop(ToolCatalogue(load_tools(listed(settings.tools)), self._servers))
+
+    async def connect(self) -> None:
+        """Begin to connect the servers; nothing waits for them but records that need them."""
+        for server in self._servers:
+            server.start()
+
+    def impaired(self) -> list[str]:
+        """Return the servers that are away."""
+        return [f"mcp.{server.name}" for server in self._servers if server.is_away]
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for server in self._servers:
+            await server.aclose()

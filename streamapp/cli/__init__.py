@@ -21,6 +21,7 @@ COMMANDS = {
     "streamapp.cli.prompts:prompts": "Look at prompts and change which version is used.",
     "streamapp.cli.send:send": "Send the request records of FILE.",
     "streamapp.cli.tail:tail": "Follow responses, dead-letters or usage until Ctrl-C.",
+    "streamapp.cli.tools:tools": "List typed tools and those of MCP servers; calls none of them.",
     "streamapp.cli.worker:worker": "Run the worker.",
 }
 

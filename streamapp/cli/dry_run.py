@@ -24,6 +24,7 @@ from streamapp.settings import Settings
 from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.loop import ToolLoop
+from streamapp.tools.offered import OfferedTool
 
 #: Returns when the answer of a fingerprint was made, or None.
 KeptSince = Callable[[str], Awaitable[float | None]]
@@ -89,7 +90,9 @@ class DryRun:
             deadline_s=settings.deadline_s,
             clock=time.monotonic,
             now=lambda: datetime.now(UTC),
-            tools=ToolLoop(ToolCatalogue(load_tools(listed(settings.tools)))),
+            tools=ToolLoop(
+                ToolCatalogue(load_tools(listed(settings.tools)), map(_Unasked, settings.mcp))
+            ),
         )
 
     async def explain(self, line: Line, key: bytes | None) -> Explanation:
@@ -165,6 +168,17 @@ class _Noting:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+class _Unasked:
+    """An MCP server that a dry run does not connect to: what it offers is not known."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def tools(self) -> Sequence[OfferedTool]:
+        """Nothing that is known."""
+        return ()
 
 
 def _unlimited(settings: Settings) -> Settings:

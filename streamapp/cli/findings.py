@@ -29,6 +29,7 @@ from streamapp.streaming.broker.topics import (
 from streamapp.streaming.flows.assignor import held_line
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.loop import ToolLoop
+from streamapp.tools.mcp_server import mcp_servers
 
 
 def own_parts(settings: Settings) -> list[Finding]:
@@ -65,7 +66,7 @@ def own_parts(settings: Settings) -> list[Finding]:
             findings.append(_prices(settings, routes.targets))
     catalogue = None
     with looking_at("tools"):
-        catalogue = ToolCatalogue(load_tools(listed(settings.tools)))
+        catalogue = ToolCatalogue(load_tools(listed(settings.tools)), mcp_servers(settings.mcp))
         findings += tool_findings(catalogue, prompts)
     if registry and prompts and routes and catalogue:
         router = Router(

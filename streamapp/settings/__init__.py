@@ -24,6 +24,7 @@ from streamapp.settings.checks import refuse_public as refuse_public
 from streamapp.settings.flows import FlowName
 from streamapp.settings.flows import FlowSettings as FlowSettings
 from streamapp.settings.keys import KeySettings as KeySettings
+from streamapp.settings.mcp import McpName, McpSettings
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from streamapp.settings.tables import PREFIX as PREFIX
@@ -167,6 +168,7 @@ class Settings(BaseSettings):
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     budgets: dict[str, BudgetSettings] = Field(default_factory=dict)
     flows: dict[FlowName, FlowSettings] = Field(default_factory=dict)
+    mcp: dict[McpName, McpSettings] = Field(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(

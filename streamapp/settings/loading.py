@@ -12,6 +12,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings import ENV_FILE, Settings
 from streamapp.settings.flows import FlowSettings
 from streamapp.settings.keys import KeySettings, with_values
+from streamapp.settings.mcp import McpSettings, with_environment
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import Names
 from streamapp.settings.tables import (
@@ -51,7 +52,8 @@ def load_settings(**overrides: Any) -> Settings:
     keys, wrong = with_values(
         settings.keys, environment, models=models, api_keys=settings.api_tokens
     )
-    more += wrong
+    mcp, missing = with_environment(settings.mcp, environment)
+    more += [*wrong, *missing]
     if problems or more:
         raise ConfigurationError("\n".join([*problems, *more]))
     providers = {
@@ -63,7 +65,9 @@ def load_settings(**overrides: Any) -> Settings:
         )
         for name, provider in providers.items()
     }
-    return settings.model_copy(update={"providers": providers, "models": models, "keys": keys})
+    return settings.model_copy(
+        update={"providers": providers, "models": models, "keys": keys, "mcp": mcp}
+    )
 
 
 _NAMES = Names(
@@ -75,5 +79,6 @@ _NAMES = Names(
         "budgets": BudgetSettings,
         "keys": KeySettings,
         "flows": FlowSettings,
+        "mcp": McpSettings,
     },
 )

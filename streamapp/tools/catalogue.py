@@ -47,8 +47,8 @@ class ToolCatalogue:
                 raise ConfigurationError(
                     f"two tools are named '{known}': give one another name, @tool(name=...)"
                 )
-            if tool.name.partition(".")[0] in self._sources:
-                server = tool.name.partition(".")[0]
+            server = wire_name(tool.name).partition("__")[0]
+            if server in self._sources and "__" in wire_name(tool.name):
                 raise ConfigurationError(
                     f"tool '{tool.name}' has the name of the MCP server '{server}': rename one"
                 )

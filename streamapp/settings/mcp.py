@@ -1,0 +1,58 @@
+"""The tables ``[mcp.NAME]`` of the file: servers whose tools models may call."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+McpName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,30}$")]
+
+
+class McpSettings(BaseModel):
+    """One ``[mcp.NAME]`` of the file; its tools are named ``NAME.tool``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str | None = Field(default=None, pattern=r"^https?://")
+    """Address of a server that speaks streamable HTTP."""
+    command: list[str] = Field(default_factory=list)
+    """Or program and arguments of one that speaks over its standard streams; once per worker."""
+    allow: list[str] = Field(default_factory=list)
+    """Its tools that are offered, `get_*` for all that begin so; none without it."""
+    timeout_s: float = Field(default=30, gt=0)
+    """Longest time of a connection, and of one call."""
+    headers_env: dict[str, str] = Field(default_factory=dict)
+    """HTTP headers by the names of the environment variables that hold them."""
+    env: list[str] = Field(default_factory=list)
+    """Names of environment variables that the program gets."""
+    values: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.url is None) == (not self.command):
+            raise ValueError("set url or command, and one of them alone")
+        if self.headers_env and self.url is None:
+            raise ValueError("headers_env belongs to a url; a program gets variables by env")
+        if self.env and self.url is not None:
+            raise ValueError("env belongs to a command; a url gets headers by headers_env")
+        return self
+
+
+def with_environment(
+    servers: Mapping[str, McpSettings], environment: Mapping[str, str | None]
+) -> tuple[dict[str, McpSettings], list[str]]:
+    """Return the servers with what the environment holds for them, and what is missing there."""
+    found, problems = {}, []
+    for name, server in servers.items():
+        wanted = {**server.headers_env, **{variable: variable for variable in server.env}}
+        field = "env" if server.env else "headers_env"
+        problems += [
+            f"mcp.{name}.{field}: the environment variable {variable} is not set"
+            for variable in wanted.values()
+            if not environment.get(variable)
+        ]
+        values = {
+            key: SecretStr(environment.get(variable) or "") for key, variable in wanted.items()
+        }
+        found[name] = server.model_copy(update={"values": values})
+    return found, problems

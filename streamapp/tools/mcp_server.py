@@ -1,0 +1,270 @@
+"""MCP servers as sources of tools: connected once per worker, and again after a loss.
+
+The SDK is the extra ``mcp``; only this module imports it.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import structlog
+
+from streamapp.errors import ConfigurationError, ToolError
+from streamapp.llm.client import LLMClient
+from streamapp.settings.mcp import McpSettings
+from streamapp.tools.offered import NAME_LIMIT, wire_name
+
+log = structlog.get_logger(__name__)
+
+#: Between attempts to connect, seconds: it doubles from the first to the last.
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
+#: A listing that no server changes is asked for again after this time, seconds.
+LISTING_S = 60.0
+#: Pages of a listing that are read.
+PAGES = 20
+
+
+class Session(Protocol):
+    """A connection of the SDK; see ``mcp.Client``."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Return the result of a tool."""
+        ...
+
+    async def list_tools(self, *, cursor: str | None = None, cache_mode: Any = ...) -> Any:
+        """Return a page of its tools."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class McpTool:
+    """A tool of a server."""
+
+    server: "McpServer"
+    own_name: str
+    description: str
+    schema: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The server's name, a point and its own."""
+        return f"{self.server.name}.{self.own_name}"
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest time of one call, seconds."""
+        return self.server.timeout_s
+
+    async def call(self, arguments: Mapping[str, Any], llm: LLMClient) -> str:
+        """Return the result as text; raises `ToolError` where the server has none."""
+        return await self.server.call(self.own_name, arguments)
+
+
+class McpServer:
+    """One server: its connection, and what it offers.
+
+    A task of its own holds the connection, since the SDK wants it closed where it was opened.
+
+    Args:
+        name: As in ``[mcp.NAME]``.
+        settings: Of it.
+        listing_s: Between two listings, seconds.
+    """
+
+    def __init__(self, name: str, settings: McpSettings, *, listing_s: float = LISTING_S) -> None:
+        self._listing_s = listing_s
+        self.name = name
+        self.timeout_s = settings.timeout_s
+        self._settings = settings
+        self._session: Session | None = None
+        self._listed: list[McpTool] = []
+        self._is_known = asyncio.Event()
+        self._look_again = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._is_lost = False
+
+    @property
+    def is_away(self) -> bool:
+        """Whether there is no connection."""
+        return self._session is None
+
+    def start(self) -> None:
+        """Connect, in the background."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._hold(), name=f"mcp-{self.name}")
+
+    async def aclose(self) -> None:
+        """Close the connection; a program is ended."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def tools(self) -> Sequence[McpTool]:
+        """Return what it offers, by name; what it offered last where it is away.
+
+        Where it was never reached, that is waited for within its timeout; then it is nothing.
+        """
+        self.start()
+        if not self._is_known.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.timeout_s):
+                    await self._is_known.wait()
+        return self._listed
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
+        """Return the result of a tool as text.
+
+        Raises:
+            ToolError: The server is away, or says that it failed.
+        """
+        from mcp import MCPError
+
+        session = self._session
+        if session is None:
+            raise ToolError(f"the server '{self.name}' is away; do without it, or say so")
+        try:
+            result = await session.call_tool(name, dict(arguments))
+        except MCPError as error:
+            if not _is_of_connection(error):
+                raise ToolError(
+                    f"the server '{self.name}' refused the call: {error.error.message}"
+                ) from None
+            self._lose(error)
+        except Exception as error:
+            self._lose(error)
+        else:
+            text = _text_of(result)
+            if result.is_error:
+                raise ToolError(text or "it failed")
+            return text
+        raise ToolError(f"the server '{self.name}' is away; do without it, or say so")
+
+    def _lose(self, error: Exception) -> None:
+        """Connect anew."""
+        log.warning("mcp.lost", server=self.name, error=type(error).__name__)
+        self._session = None
+        self._is_lost = True
+        self._look_again.set()
+
+    async def _hold(self) -> None:
+        """Connect, list, list again when told to; for ever."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                async with AsyncExitStack() as stack:
+                    async with asyncio.timeout(self.timeout_s):
+                        session = await self._connected(stack)
+                        await self._list(session)
+                    self._is_lost, self._session = False, session
+                    self._is_known.set()
+                    log.info("mcp.connected", server=self.name, tools=len(self._listed))
+                    pause_s = FIRST_PAUSE_S
+                    await self._keep_listing(session)
+            except Exception as error:
+                log.warning(
+                    "mcp.away", server=self.name, error=_told(error), next_try_s=round(pause_s, 1)
+                )
+            finally:
+                self._session = None
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LAST_PAUSE_S)
+
+    async def _keep_listing(self, session: Session) -> None:
+        """Return when the connection is lost; raises what a listing raises."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._listing_s):
+                    await self._look_again.wait()
+            self._look_again.clear()
+            if self._is_lost:
+                return
+            async with asyncio.timeout(self.timeout_s):
+                await self._list(session)
+
+    async def _connected(self, stack: AsyncExitStack) -> Session:
+        from mcp import Client, StdioServerParameters
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared._httpx_utils import create_mcp_http_client
+
+        settings = self._settings
+        values = {name: value.get_secret_value() for name, value in settings.values.items()}
+        server: Any
+        if settings.url is not None:
+            http = create_mcp_http_client(headers=values)
+            await stack.enter_async_context(http)
+            server = streamable_http_client(settings.url, http_client=http)
+        else:
+            program, *arguments = settings.command
+            server = StdioServerParameters(command=program, args=arguments, env=values)
+        client = Client(server, message_handler=self._noticed, cache=None)
+        session: Session = await stack.enter_async_context(client)
+        return session
+
+    async def _noticed(self, message: Any) -> None:
+        """Take what the server says of its own accord: that its tools have changed."""
+        if "ToolListChanged" in type(getattr(message, "root", message)).__name__:
+            self._look_again.set()
+        elif isinstance(message, Exception):
+            self._lose(message)
+
+    async def _list(self, session: Session) -> None:
+        """Take what is allowed of what the server offers."""
+        found: dict[str, McpTool] = {}
+        cursor = None
+        for _ in range(PAGES):
+            page = await session.list_tools(cursor=cursor)
+            for tool in page.tools:
+                if not any(fnmatchcase(tool.name, pattern) for pattern in self._settings.allow):
+                    continue
+                made = McpTool(self, tool.name, tool.description or "", tool.input_schema)
+                spelled = wire_name(made.name)
+                if len(spelled) > NAME_LIMIT or not spelled.replace("-", "_").isidentifier():
+                    log.warning("mcp.tool_left_out", server=self.name, reason="its name")
+                elif spelled in found:
+                    log.warning("mcp.tool_left_out", server=self.name, reason="two of one name")
+                else:
+                    found[spelled] = made
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        self._listed = [found[name] for name in sorted(found)]
+
+
+def mcp_servers(settings: Mapping[str, McpSettings]) -> list[McpServer]:
+    """Return the servers of the file.
+
+    Raises:
+        ConfigurationError: There are some, and the SDK is not installed.
+    """
+    if settings and find_spec("mcp") is None:
+        raise ConfigurationError("[mcp.NAME]: install streamapp[mcp], their official SDK")
+    return [McpServer(name, one) for name, one in settings.items()]
+
+
+def _text_of(result: Any) -> str:
+    """Return a result as text: its text, or the structure that it gives in its place."""
+    texts = [block.text for block in result.content if block.type == "text"]
+    others = sorted({block.type for block in result.content} - {"text"})
+    if not texts and result.structured_content is not None:
+        return json.dumps(result.structured_content, ensure_ascii=False)
+    return "\n".join([*texts, *(f"[{kind}: not shown]" for kind in others)])
+
+
+def _is_of_connection(error: Any) -> bool:
+    """Whether the connection ended, by the SDK's own code for that."""
+    from mcp.types import CONNECTION_CLOSED
+
+    return bool(error.error.code == CONNECTION_CLOSED)
+
+
+def _told(error: BaseException) -> str:
+    """Return what went wrong in one word: a message could hold what a header held."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__

@@ -1,0 +1,133 @@
+"""Workers die under agents; what was finished is neither asked, nor paid, nor done again."""
+
+import asyncio
+import contextlib
+import json
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stage import Record, Stage
+from tests.support.agent import LATENCY_S
+from tests.support.judgement import LATE_CALL_S, Crash
+from tests.support.kafka import KafkaBroker
+
+pytestmark = pytest.mark.kafka
+
+PAUSE_S = (3, 6)
+
+
+def agents(count: int) -> list[Record]:
+    """Return records of agents, every fifth of which calls eight tools at once."""
+    found = []
+    for number in range(count):
+        id_ = f"a-{number}"
+        fields = {"type": "agent", "id": id_, "cache": False, "fan_out": 1 if number % 5 else 8}
+        found.append(Record(json.dumps(fields).encode(), id_.encode()))
+    return found
+
+
+async def killing(stage: Stage, done: asyncio.Event, dice: random.Random, least: int) -> None:
+    """Kill one of two workers every few seconds, and start another in its place."""
+    alive = [stage.start_worker(processors="tests.support.agent") for _ in range(2)]
+    await asyncio.gather(*(worker.wait_ready() for worker in alive))
+    kills = 0
+    while not done.is_set() or kills < least:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(
+                done.wait() if kills >= least else asyncio.Event().wait(), dice.uniform(*PAUSE_S)
+            )
+        if done.is_set() and kills >= least:
+            break
+        stage.kill9(alive.pop(0))
+        kills += 1
+        alive.append(stage.start_worker(processors="tests.support.agent"))
+
+
+def made_again(
+    runs: Iterable[tuple[Hashable, float, float]], crashes: Iterable[Crash]
+) -> tuple[int, list[str]]:
+    """Return how many runs were cut off by a crash and made again, and which had been finished.
+
+    Args:
+        runs: What ran, when it began, and when it had ended by itself.
+        crashes: What may have cut a run off, or its result before Kafka had it.
+    """
+    spans: dict[Hashable, list[tuple[float, float]]] = defaultdict(list)
+    for what, begun_s, ended_s in sorted(runs, key=lambda run: run[1]):
+        spans[what].append((begun_s, ended_s))
+    repeats, faults, crashes = 0, [], list(crashes)
+    for what, found in spans.items():
+        for begun_s, ended_s in found[:-1]:
+            repeats += 1
+            if not any(c.to_s >= begun_s and c.from_s <= ended_s + LATE_CALL_S for c in crashes):
+                faults.append(f"made again although it was finished: {what}")
+    return repeats, faults
+
+
+async def run(
+    kafka: KafkaBroker, tmp_path: Path, *, records: int, rate_per_s: float, kills: int
+) -> str:
+    """Kill workers under agents, and judge; returns the figures in a line."""
+    log = tmp_path / "ran"
+    async with Stage(kafka, tmp_path) as stage:
+        stage.extra = {"AGENT_LOG": str(log)}
+        await stage.open()
+        done = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(killing(stage, done, random.Random(7), kills))
+            await stage.produce(agents(records), rate_per_s=rate_per_s)
+            done.set()
+        report = await stage.settle(records)
+        outcomes = {
+            id_: json.loads(found[0].value or b"{}")
+            for id_, found in stage.verifier.outcomes.items()
+        }
+        asked = [
+            ((call.message.split(" ")[0], call.body_hash), call.at_s, call.at_s + LATENCY_S)
+            for call in stage.provider.calls
+        ]
+        lines = [line.split() for line in log.read_text().splitlines()]
+        ran = [((id_, part), float(at) - LATENCY_S, float(at)) for id_, part, at in lines]
+        crashes = list(stage.crashes)
+    asked_again, repaid = made_again(asked, crashes)
+    ran_again, rerun = made_again(ran, crashes)
+
+    assert [*report.missing, *report.unequal, *report.overcommitted] == [], report
+    assert not report.dead
+    assert repaid == []
+    assert rerun == []
+    assert len(asked) - asked_again == 3 * records
+    assert len(ran) - ran_again == sum(1 if number % 5 else 8 for number in range(records))
+    assert {outcome["attempts"] for outcome in outcomes.values()} == {3}
+    assert len({o["usage"]["output_tokens"] for o in outcomes.values()}) <= 4
+    return (
+        f"{records} agents, {len(crashes)} kills: {report.responses} responses,"
+        f" {report.repeats} repeated and equal; {len(asked)} calls of the model of which"
+        f" {asked_again} were cut off, {len(ran)} runs of tools of which {ran_again} were"
+    )
+
+
+@pytest.mark.timeout(300)
+async def test_agents_go_on_where_a_worker_died(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Each is answered once in content; no finished call is made, and no finished tool run, again.
+
+    Attempts and tokens are those of every step once.
+    """
+    await run(kafka, tmp_path, records=60, rate_per_s=12, kills=2)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+async def test_agents_go_on_in_long_chaos(
+    kafka: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same over 500 records."""
+    figures = await run(kafka, tmp_path, records=500, rate_per_s=8, kills=10)
+
+    with capsys.disabled():
+        sys.stdout.write(f"\n{figures}\n")

@@ -1,0 +1,222 @@
+"""Tools of a real MCP server, over its standard streams and over HTTP."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from streamapp.errors import ConfigurationError, ToolError
+from streamapp.settings.mcp import McpSettings, with_environment
+from streamapp.tools import tool
+from streamapp.tools.catalogue import ToolCatalogue
+from streamapp.tools.mcp_server import McpServer
+from tests.fakes import FakeProvider
+from tests.unit.tools.agents import ASKED, agent, calling, told
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = [sys.executable, "-m", "tests.support.mcp_server"]
+
+pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("default")]
+
+
+@asynccontextmanager
+async def connected(**fields: Any) -> AsyncIterator[McpServer]:
+    settings = McpSettings(**({"allow": ["get_*"], "timeout_s": 20} | fields))
+    server = McpServer("orders", settings, listing_s=0.2)
+    try:
+        yield server
+    finally:
+        await server.aclose()
+
+
+@pytest.fixture
+async def over_streams(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[McpServer]:
+    """A server that is a program of ours."""
+    monkeypatch.chdir(ROOT)
+    async with connected(
+        command=PROGRAM, env=["ORDERS_SHOP"], values={"ORDERS_SHOP": SecretStr("books")}
+    ) as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(port: int) -> AsyncIterator[None]:
+    """A server on a port; returns once it listens."""
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM, str(port), cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            await asyncio.sleep(0.05)
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+async def called(server: McpServer, name: str, **arguments: Any) -> str:
+    return await server.call(name, arguments)
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(30):
+        while not await condition():  # noqa: ASYNC110  # of another process
+            await asyncio.sleep(0.05)
+
+
+async def test_a_model_calls_what_is_allowed(over_streams: McpServer) -> None:
+    """It is offered no other tool; results, errors and refusals come back as text."""
+    llm = FakeProvider()
+    llm.enqueue(
+        calling(
+            ("orders__get_order", {"number": "7"}),
+            ("orders__get_order", {"number": "gone"}),
+            ("orders__get_order", {"nr": 1}),
+            ("orders__drop_orders", {}),
+        ),
+        "done",
+    )
+    record = agent(llm)
+    record._tools.catalogue = ToolCatalogue((), [over_streams])  # type: ignore[union-attr]
+
+    await record.chat(ASKED, tools=["orders.*"])
+
+    offered = [one["function"] for one in llm.history[0].parameters["tools"]]
+    assert [one["name"] for one in offered] == [
+        "orders__get_more",
+        "orders__get_order",
+        "orders__get_pid",
+    ]
+    assert offered[1]["description"] == "Look an order up by its number."
+    assert offered[1]["parameters"]["required"] == ["number"]
+    found, gone, wrong, dropped = told(llm)
+    assert found == "order 7 of books"
+    assert "there is no such order" in gone
+    assert "number" in wrong
+    assert dropped.startswith("there is no such tool")
+
+
+async def test_one_program_serves_all_calls_and_a_new_one_follows(over_streams: McpServer) -> None:
+    """Killed, it is an error of the tool; then it is started again."""
+    await over_streams.tools()
+    pids = {await called(over_streams, "get_pid") for _ in range(3)}
+    [pid] = pids
+    os.kill(int(pid), signal.SIGKILL)
+
+    with pytest.raises(ToolError, match="the server 'orders' is away"):
+        await called(over_streams, "get_pid")
+
+    async def is_back() -> bool:
+        with suppress(ToolError):
+            return await called(over_streams, "get_pid") != pid
+        return False
+
+    await until(is_back)
+    assert [one.own_name for one in await over_streams.tools()][:1] == ["get_more"]
+
+
+async def test_a_changed_list_is_read_again(over_streams: McpServer) -> None:
+    """What the server offers later is offered to the next record."""
+    before = [one.own_name for one in await over_streams.tools()]
+    await called(over_streams, "get_more")
+
+    async def is_late_there() -> bool:
+        return "get_late" in [one.own_name for one in await over_streams.tools()]
+
+    await until(is_late_there)
+    assert "get_late" not in before
+
+
+async def test_over_http_with_a_server_that_comes_back() -> None:
+    """Its tools are known while it is away, and calls are errors until it is back."""
+    port = free_port()
+    async with connected(url=f"http://127.0.0.1:{port}/mcp") as server:
+        async with serving(port):
+            names = [one.own_name for one in await server.tools()]
+            found = await called(server, "get_order", number="7")
+
+        with pytest.raises(ToolError, match="is away"):
+            await called(server, "get_order", number="7")
+        while_away = [one.own_name for one in await server.tools()]
+
+        async with serving(port):
+
+            async def is_back() -> bool:
+                with suppress(ToolError):
+                    return await called(server, "get_order", number="8") == "order 8 of no shop"
+                return False
+
+            await until(is_back)
+
+    assert found == "order 7 of no shop"
+    assert while_away == names
+
+
+async def test_a_server_that_never_was_offers_nothing_in_bounded_time() -> None:
+    """The model goes on without; the server is looked for again and again."""
+    async with connected(url=f"http://127.0.0.1:{free_port()}/mcp", timeout_s=0.5) as server:
+        assert await server.tools() == []
+        assert server.is_away
+        with pytest.raises(ToolError, match="is away"):
+            await called(server, "get_order", number="7")
+
+
+def test_a_typed_tool_may_not_pass_for_a_servers() -> None:
+    """Neither by its name nor as providers spell it."""
+    server = McpServer("orders", McpSettings(command=["x"]))
+    for name in ("orders.get", "orders__get"):
+
+        @tool(name=name)
+        async def get() -> str:
+            """Get."""
+            return ""
+
+        with pytest.raises(ConfigurationError, match="the MCP server 'orders'"):
+            ToolCatalogue([get], [server])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"url": "http://a", "command": ["b"]},
+        {"url": "ftp://a"},
+        {"command": ["b"], "headers_env": {"a": "B"}},
+        {"url": "http://a", "env": ["B"]},
+    ],
+)
+def test_settings_that_contradict_themselves_are_refused(fields: dict[str, Any]) -> None:
+    """Before anything starts."""
+    with pytest.raises(ValueError, match=r"set url|belongs to|match pattern"):
+        McpSettings.model_validate(fields)
+
+
+def test_what_the_environment_lacks_is_named() -> None:
+    """By table, field and variable; what it holds is a secret."""
+    server = McpSettings(url="http://a", headers_env={"authorization": "TOKEN"})
+
+    found, problems = with_environment({"orders": server}, {"TOKEN": "sk-1"})
+    _, missing = with_environment({"orders": server}, {})
+
+    assert not problems
+    assert "sk-1" not in repr(found)
+    assert missing == ["mcp.orders.headers_env: the environment variable TOKEN is not set"]
