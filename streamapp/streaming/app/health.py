@@ -52,8 +52,7 @@ class AppHealth:
         """Return what the worker needs to do its work."""
         app = self._app
         watchdog = app.watchdog
-        # Not by the generation: the first one of a group can be 0.
-        is_assigned = app.rebalancing_count > 0 and not app.rebalancing
+        is_assigned = app.is_assigned
         member = app.membership
         refused = self._refused()
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
@@ -71,7 +70,12 @@ class AppHealth:
             ),
             "delivering": Check(not refused, "; ".join(refused)),
             "loop": self._loop(),
-            "draining": Check(not app.is_draining, "stopping" if app.is_draining else ""),
+            "draining": Check(
+                not app.is_draining,
+                "stopping: no new records"
+                if app.is_draining
+                else "no: takes records, is not stopping",
+            ),
         }
 
     @property

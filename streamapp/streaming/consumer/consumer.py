@@ -7,10 +7,13 @@ neither answers to read, nor records to send. Here a hand-over that need not wai
 and the agent takes in one turn what is there.
 """
 
+import time
 from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
+import structlog
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from aiokafka.errors import ConsumerStoppedError
 from faust.streams import Stream
@@ -25,6 +28,11 @@ from streamapp.streaming.consumer.group_member import GroupMemberThread
 from streamapp.streaming.consumer.ordered_commits import OrderedCommits
 from streamapp.streaming.flows.assignor import Cluster
 from streamapp.streaming.flows.first_offsets import FirstOffsets
+
+log = structlog.get_logger(__name__)
+
+#: A partition that was taken over is behind where its next record is so old, seconds.
+BEHIND_S = 5.0
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.
 AT_ONCE = 100
@@ -86,6 +94,11 @@ class FastHandOver(Service):
 class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
     """Faust's consumer, fed that way."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Partitions of which no record has come since they were taken over.
+        self._fresh: set[TP] = set()
+
     async def _seek(self, partition: TP, offset: int) -> None:
         # Faust seeks from the app's thread, under the hands of the client's own: a fetch that
         # looks through the same records then ends the worker with a KeyError.
@@ -102,6 +115,9 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         message = super()._to_message(tp, record)
+        if self._fresh and tp in self._fresh:
+            self._fresh.discard(tp)
+            tell_behind(tp, record.offset, record.timestamp / 1000, now=time.time())
         follows = getattr(record, "follows", None)
         if follows is not None:
             message.follows = follows  # type: ignore[attr-defined]  # read by the window
@@ -126,7 +142,21 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget what is known of other partitions' logs."""
         self.fetched.forget_others(assigned)
+        self._fresh = set(assigned)
         await super().on_partitions_assigned(assigned, generation_id)
+
+
+def tell_behind(tp: TP, offset: int, written_at: float, *, now: float) -> None:
+    """Log from when on a partition goes on that was taken over, where that is a while ago."""
+    if now - written_at >= BEHIND_S:
+        log.info(
+            "partition.behind",
+            topic=tp.topic,
+            partition=tp.partition,
+            offset=offset,
+            written_at=datetime.fromtimestamp(written_at, UTC).isoformat(timespec="seconds"),
+            age_s=round(now - written_at, 1),
+        )
 
 
 class _DaemonThread(WorkerThread):

@@ -1,0 +1,76 @@
+"""The watch over the assignment: a worker that waits for partitions says so, and for what."""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from streamapp.errors import StreamappError
+from streamapp.streaming.broker.group_state import GroupState
+
+log = structlog.get_logger(__name__)
+
+#: After so long without an assignment the first line is written, then one each so often, seconds.
+FIRST_S, AGAIN_S = 30.0, 120.0
+
+
+class AssignmentWatch:
+    """Tells of a group that stands still.
+
+    Args:
+        describe: Asks the group's coordinator.
+        clock: Monotonic, seconds.
+    """
+
+    def __init__(
+        self, describe: Callable[[], Awaitable[GroupState]], clock: Callable[[], float]
+    ) -> None:
+        self._describe = describe
+        self._clock = clock
+        self._since: float | None = None
+        self._told_at: float | None = None
+
+    def is_due(self, *, is_assigned: bool) -> bool:
+        """Note whether there is an assignment; return whether its absence is to be told now."""
+        now = self._clock()
+        if is_assigned:
+            if self._told_at is not None:
+                log.info("group.assigned", waited_s=round(self.waited_s, 1))
+            self._since = self._told_at = None
+            return False
+        if self._since is None:
+            self._since = now
+        is_due = (
+            now - self._since >= FIRST_S
+            if self._told_at is None
+            else now - self._told_at >= AGAIN_S
+        )
+        if is_due:
+            self._told_at = now
+        return is_due
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds without an assignment."""
+        return 0.0 if self._since is None else self._clock() - self._since
+
+    async def tell(self) -> None:
+        """Log for how long there has been no assignment, and what the group does."""
+        waited_s = round(self.waited_s, 1)
+        try:
+            found = await self._describe()
+        except (KafkaError, StreamappError, OSError) as error:
+            log.warning(
+                "group.not_assigned",
+                waited_s=waited_s,
+                state="unknown",
+                error=type(error).__name__,
+            )
+            return
+        log.warning(
+            "group.not_assigned",
+            waited_s=waited_s,
+            state=found.state,
+            meaning=found.meaning,
+            members=list(found.members),
+        )

@@ -1,0 +1,81 @@
+"""Members that die in the join of their group, fifty times on each kind of broker.
+
+Each round begins with a group without members: left or killed, a moment or a session ago. The
+member is a bare client with the worker's session, so that a stall would be the broker's.
+"""
+
+import asyncio
+import random
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from tests.support.kafka import KafkaBroker
+from tests.support.process import ChildProcess
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.embedded]
+
+ROUNDS, PARTITIONS = 50, 4
+#: From the kill to the survivor's assignment, seconds.
+READY_S = 30.0
+#: From the join of both to the kill, and from the end of a round to the next, seconds.
+DELAYS_S, IDLE_S = (0.0, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0), (0.0, 2.0, 8.0)
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def bootstrap(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A broker of each kind."""
+    if request.param == "embedded":
+        with EmbeddedBroker() as broker:
+            yield broker.url.removeprefix("kafka://")
+    else:
+        kafka: KafkaBroker = request.getfixturevalue("kafka")
+        yield kafka.bootstrap
+
+
+@pytest.mark.timeout(3600)
+async def test_survivor_of_a_join_is_assigned_soon(bootstrap: str, tmp_path: Path) -> None:
+    """One of two members is killed while both join; the other one gets all partitions."""
+    group = f"join-{uuid.uuid4().hex[:8]}"
+    dice = random.Random(0)
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(group, PARTITIONS, 1)])
+    await admin.close()
+
+    times = [await _round(dice, bootstrap, group, tmp_path / str(n)) for n in range(ROUNDS)]
+
+    assert max(times) <= READY_S, [round(seconds, 1) for seconds in times]
+
+
+async def _round(dice: random.Random, bootstrap: str, group: str, directory: Path) -> float:
+    command = [sys.executable, "-m", "tests.support.group_member", bootstrap, group, group]
+    logs = [directory.with_suffix(f".{n}") for n in range(2)]
+    members = [ChildProcess(command, log=log) for log in logs]
+    victim, survivor = dice.sample(members, 2)
+    try:
+        for member in members:
+            member.start()
+        await until(lambda: all("joining" in log.read_text() for log in logs), 120)
+        await asyncio.sleep(dice.choice(DELAYS_S))
+        victim.kill9()
+        killed_at = time.monotonic()
+        everything = f"assigned {PARTITIONS}"
+        await until(lambda: everything in survivor.log.read_text(), 300, state=survivor.tail)
+        seconds = time.monotonic() - killed_at
+        if dice.random() < 0.5:
+            survivor.sigterm()
+            await survivor.wait(60)
+    finally:
+        for member in members:
+            if member.alive:
+                member.kill9()
+    await asyncio.sleep(dice.choice(IDLE_S))
+    return seconds

@@ -1,0 +1,108 @@
+"""What a worker says while its group gives it no partitions."""
+
+from typing import Any
+
+import pytest
+import structlog
+from aiokafka.errors import KafkaConnectionError
+from faust.types import TP
+
+from streamapp.streaming.app.assignment_watch import AGAIN_S, FIRST_S, AssignmentWatch
+from streamapp.streaming.app.lifecycle import begins
+from streamapp.streaming.broker.group_state import GroupState
+from streamapp.streaming.consumer.consumer import tell_behind
+from tests.fakes import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that moves by hand."""
+    return FakeClock()
+
+
+STATE = GroupState("PreparingRebalance", ["worker-1 /10.0.0.1"])
+
+
+def watched(clock: FakeClock, found: GroupState | Exception = STATE) -> AssignmentWatch:
+    async def describe() -> GroupState:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return AssignmentWatch(describe, clock)
+
+
+async def test_wait_is_told_with_the_groups_state_and_members(clock: FakeClock) -> None:
+    """An operator learns for what the group waits, without a tool of Kafka's."""
+    watch = watched(clock)
+    watch.is_due(is_assigned=False)
+    clock.advance(FIRST_S)
+
+    with structlog.testing.capture_logs() as lines:
+        assert watch.is_due(is_assigned=False)
+        await watch.tell()
+
+    [line] = lines
+    assert line["event"] == "group.not_assigned"
+    assert (line["waited_s"], line["state"]) == (30.0, "PreparingRebalance")
+    assert line["members"] == ["worker-1 /10.0.0.1"]
+    assert "given up after its session" in line["meaning"]
+
+
+def test_wait_is_told_after_a_while_and_then_seldom(clock: FakeClock) -> None:
+    """A join that takes its time is nothing to tell; one that lasts is told again."""
+    watch = watched(clock)
+    told = []
+    for second in range(int(FIRST_S + 2 * AGAIN_S) + 1):
+        if watch.is_due(is_assigned=False):
+            told.append(second)
+        clock.advance(1)
+
+    assert told == [FIRST_S, FIRST_S + AGAIN_S, FIRST_S + 2 * AGAIN_S]
+
+
+def test_end_of_a_wait_that_was_told_is_told(clock: FakeClock) -> None:
+    """And the next wait counts from its own beginning."""
+    watch = watched(clock)
+    watch.is_due(is_assigned=False)
+    clock.advance(FIRST_S)
+    watch.is_due(is_assigned=False)
+
+    with structlog.testing.capture_logs() as lines:
+        watch.is_due(is_assigned=True)
+        watch.is_due(is_assigned=True)
+        watch.is_due(is_assigned=False)
+        clock.advance(FIRST_S - 1)
+
+    assert [line["event"] for line in lines] == ["group.assigned"]
+    assert not watch.is_due(is_assigned=False)
+
+
+@pytest.mark.parametrize("error", [KafkaConnectionError(), TimeoutError()], ids=lambda e: str(e))
+async def test_wait_is_told_also_where_no_broker_answers(clock: FakeClock, error: Any) -> None:
+    """The state is unknown then, and says so."""
+    watch = watched(clock, error)
+
+    with structlog.testing.capture_logs() as lines:
+        await watch.tell()
+
+    assert lines[0]["state"] == "unknown"
+
+
+@pytest.mark.parametrize(("age_s", "told"), [(4.0, []), (600.0, ["partition.behind"])])
+def test_partition_taken_over_late_says_from_when(age_s: float, told: list[str]) -> None:
+    """What waited for its next worker is visible in that worker's log, and nothing else is."""
+    with structlog.testing.capture_logs() as lines:
+        tell_behind(TP("llm.requests", 3), 41, 1_000_000.0, now=1_000_000.0 + age_s)
+
+    assert [line["event"] for line in lines] == told
+    for line in lines:
+        assert (line["partition"], line["offset"], line["age_s"]) == (3, 41, 600.0)
+        assert line["written_at"] == "1970-01-12T13:46:40+00:00"
+
+
+def test_places_of_a_generation_are_told_by_topic() -> None:
+    """Which partitions a worker took over, and where each goes on."""
+    positions = {TP("b", 1): 7, TP("a", 2): 0, TP("a", 0): 5}
+
+    assert begins(positions) == {"a": "0@5 2@0", "b": "1@7"}
