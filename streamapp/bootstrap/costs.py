@@ -92,7 +92,7 @@ def _spent(metrics: Metrics, bill: Bill) -> None:
         bill.model,
         input_tokens=bill.usage.input_tokens,
         output_tokens=bill.usage.output_tokens,
-        usd=float(bill.cost_usd or 0),
+        usd=None if bill.cost_usd is None else float(bill.cost_usd),
     )
     if bill.caller:
         metrics.spent_by_key(

@@ -8,6 +8,7 @@ from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth
+from streamapp.streaming.app.history import History
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.broker.topics import topic_specs
@@ -65,6 +66,8 @@ def serve(
         health=health,
         open_targets=routes.impaired,
     )
+    history = History(snapshots.now)
+    app.add_future(history.watch())
     install(
         app,
         handler=RecordingRouter(http_calls, outcomes),
@@ -74,6 +77,7 @@ def serve(
         producer=producer,
         dead_letter_source=DeadLetterService(settings, app.produce),
         snapshots=snapshots,
+        history=history,
         metrics=metrics.text,
         peers=peers,
         records={type: registry.processor_for(type).record for type in registry.types},

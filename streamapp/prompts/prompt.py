@@ -73,6 +73,7 @@ class Prompt:
             "split": dict(self.split) if self.split else None,
             "protected": sorted(self.protected),
             "retired": self.is_retired,
+            "before": {label: past[-1] for label, past in self.before.items() if past},
         }
 
     def summary(self) -> dict[str, Any]:

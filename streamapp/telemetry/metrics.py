@@ -133,14 +133,15 @@ class Metrics:
         self._call_duration[provider, model].observe(duration_s)
 
     def spent(
-        self, provider: str, model: str, *, input_tokens: int, output_tokens: int, usd: float
+        self, provider: str, model: str, *, input_tokens: int, output_tokens: int, usd: float | None
     ) -> None:
-        """An attempt was billed."""
+        """An attempt was billed; a model whose price is unknown (None) has no costs at all."""
         self._tokens[provider, model, "input"].inc(input_tokens)
         self._tokens[provider, model, "output"].inc(output_tokens)
-        cost = self._cost[provider, model]
-        if usd:
-            cost.inc(usd)
+        if usd is not None:
+            cost = self._cost[provider, model]
+            if usd:
+                cost.inc(usd)
 
     def spent_by_key(self, key: str, *, input_tokens: int, output_tokens: int, usd: float) -> None:
         """An attempt for a named key was billed; the names are those of the settings."""

@@ -10,6 +10,7 @@ from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth
+from streamapp.streaming.app.history import History
 from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.broker.topics import TopicSpec
 from streamapp.streaming.dead_letters.service import DeadLetterService
@@ -22,6 +23,7 @@ from streamapp.web.dead_letters import dead_letters
 from streamapp.web.documents import documents
 from streamapp.web.generate import generate
 from streamapp.web.group import Group
+from streamapp.web.history import history_of
 from streamapp.web.live import live
 from streamapp.web.openai.views import openai
 from streamapp.web.openapi import openapi
@@ -45,6 +47,7 @@ def install(
     producer: RequestProducer,
     dead_letter_source: DeadLetterService,
     snapshots: WorkerSnapshots,
+    history: History,
     metrics: Callable[[], bytes],
     peers: Peers,
     prompt_store: PromptStore,
@@ -90,6 +93,7 @@ def install(
         dead_letters(source=dead_letter_source, admission=admission, longest_s=settings.deadline_s),
         own_key(),
         live(group=Group(snapshots, peers), metrics=metrics),
+        history_of(history=history, url=snapshots.own_url, peers=peers),
         documents(
             openapi=lambda: openapi(OPERATIONS, records=records, has_keys=settings.has_keys),
             asyncapi=lambda: asyncapi(settings, topics=topics, records=records),

@@ -15,6 +15,7 @@ from .conftest import SHAPES, Site, Stand, Visit, tab
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
+RECORD = {"type": "summarize", "text": "a text", "max_words": 9}
 ATTACK = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
 
 
@@ -60,6 +61,19 @@ async def test_label_is_moved(visit: Visit, site: Site) -> None:
     await page.get_by_role("button", name="Move it here").click()
 
     await expect(page.locator("#prompt-list")).to_contain_text("summarizev2")
+    await expect(page.get_by_role("button", name="Move it here")).to_be_disabled()
+    await page.get_by_role("button", name="Roll production back to v1").click()
+    await expect(page.locator("#prompt-list")).to_contain_text("summarizev1")
+
+
+async def test_first_prompt_is_open_with_its_settings(visit: Visit) -> None:
+    """Who opens the view sees a prompt, what goes with it, and what this key may do."""
+    page = visit.page
+    await expect(page.locator("#key-may")).to_contain_text("may: infer")
+    await tab(page, "Prompts")
+
+    await expect(page.locator("#prompt-view")).to_contain_text(", version 1")
+    await expect(page.locator("#prompt-view")).to_contain_text("Settings")
 
 
 async def test_version_is_tried_and_gets_a_share(visit: Visit, site: Site) -> None:
@@ -107,6 +121,34 @@ async def test_dead_letter_is_replayed(visit: Visit, site: Site) -> None:
         return (await site.get("/v1/requests/again"))["status"] == "ok"
 
     await until(is_answered, 20)
+
+
+async def test_answer_is_opened_and_dead_letters_are_grouped_and_edited(
+    visit: Visit, site: Site
+) -> None:
+    """The whole answer with what it cost; causes by kind; a record is corrected and sent."""
+    long = json.dumps({"text": "word " * 200 + "the end"})
+    chat = {"type": "chat", "messages": [{"role": "user", "content": f"x [[fake:{long}]]"}]}
+    await site.post("/v1/requests?wait=30", {"id": "long-answer", **chat})
+    await site.post("/v1/requests?wait=30", {"id": "no-prompt", **RECORD, "prompt": "nowhere"})
+    bad = {"type": "chat", "messages": [{"role": "user", "content": 'x [[fake:{"status": 400}]]'}]}
+    await site.post("/v1/requests?wait=30", {"id": "refused", **bad})
+    page = visit.page
+
+    await tab(page, "Answers")
+    row = page.locator("#answers-list article", has_text="long-answer")
+    await row.get_by_text("whole answer").click()
+    await expect(row.locator("pre")).to_contain_text("the end")
+    await expect(row.locator("dl")).to_contain_text("Attempts1")
+
+    await tab(page, "Dead letters")
+    await expect(page.locator("#dead-groups")).to_contain_text("prompt_error")
+    await expect(page.locator("#dead-groups")).to_contain_text("rejected")
+    row = page.locator("#dead-list article", has_text="no-prompt")
+    await row.get_by_text("record at").click()
+    await row.get_by_role("textbox").fill(json.dumps({"id": "corrected", **RECORD}))
+    await row.get_by_role("button", name="Send edited").click()
+    await expect(row).to_contain_text("sent as corrected")
 
 
 async def test_text_from_outside_stays_text(visit: Visit, site: Site) -> None:

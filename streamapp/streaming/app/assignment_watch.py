@@ -1,12 +1,15 @@
 """The watch over the assignment: a worker that waits for partitions says so, and for what."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
+import faust
 import structlog
 from aiokafka.errors import KafkaError
+from faust.types import TP
 
 from streamapp.errors import StreamappError
-from streamapp.streaming.broker.group_state import GroupState
+from streamapp.settings import Settings
+from streamapp.streaming.broker.group_state import GroupState, group_state
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +32,17 @@ class AssignmentWatch:
         self._clock = clock
         self._since: float | None = None
         self._told_at: float | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, clock: Callable[[], float]) -> "AssignmentWatch":
+        """Return the watch that asks the brokers of the settings."""
+        return cls(lambda: group_state(settings), clock)
+
+    def look(self, app: faust.App) -> None:
+        """Tell of the group of ``app`` where it is time; does not wait for the coordinator."""
+        # A worker that stops wants none.
+        if self.is_due(is_assigned=is_assigned(app) or app.should_stop):
+            app.add_future(self.tell())
 
     def is_due(self, *, is_assigned: bool) -> bool:
         """Note whether there is an assignment; return whether its absence is to be told now."""
@@ -74,3 +88,27 @@ class AssignmentWatch:
             meaning=found.meaning,
             members=list(found.members),
         )
+
+
+def is_assigned(app: faust.App) -> bool:
+    """Whether the group has given partitions, and takes none away right now."""
+    # Not by the generation: the first one of a group can be 0.
+    return app.rebalancing_count > 0 and not app.rebalancing
+
+
+def tell_opened(generation: int, positions: Mapping[TP, int]) -> None:
+    """Log which partitions this worker has taken over, and where each goes on."""
+    log.info(
+        "window.opened",
+        generation=generation,
+        partitions=len(positions),
+        **{"from": begins(positions)},
+    )
+
+
+def begins(positions: Mapping[TP, int]) -> dict[str, str]:
+    """Return by topic where its partitions begin, each as ``PARTITION@OFFSET``."""
+    found: dict[str, list[str]] = {}
+    for tp, offset in sorted(positions.items()):
+        found.setdefault(tp.topic, []).append(f"{tp.partition}@{offset}")
+    return {topic: " ".join(places) for topic, places in found.items()}

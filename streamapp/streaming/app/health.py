@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from streamapp.streaming.app.assignment_watch import is_assigned
 from streamapp.streaming.app.lifecycle import StreamApp
 
 #: The loop answers late when it is busy; later than this it is blocked, seconds.
@@ -52,15 +53,15 @@ class AppHealth:
         """Return what the worker needs to do its work."""
         app = self._app
         watchdog = app.watchdog
-        is_assigned = app.is_assigned
+        assigned = is_assigned(app)
         member = app.membership
         refused = self._refused()
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
         return {
-            "assigned": Check(is_assigned, "" if is_assigned else "waiting for the group"),
+            "assigned": Check(assigned, "" if assigned else "waiting for the group"),
             "member": Check(
-                not is_assigned or member.is_current,
-                "" if not is_assigned else f"last heartbeat {member.age_s:.1f} s ago",
+                not assigned or member.is_current,
+                "" if not assigned else f"last heartbeat {member.age_s:.1f} s ago",
             ),
             "recovered": Check(app.is_recovered, f"{len(app.ledger)} ids in the ledger"),
             "taking": Check(app.window.is_open, f"{app.window.in_flight} in flight"),

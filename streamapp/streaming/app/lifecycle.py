@@ -6,7 +6,7 @@ only at its end, is told in docs/architecture.md.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import faust
@@ -19,12 +19,11 @@ from faust.types import TP, RecordMetadata
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
-from streamapp.streaming.app.assignment_watch import AssignmentWatch
+from streamapp.streaming.app.assignment_watch import AssignmentWatch, tell_opened
 from streamapp.streaming.app.blocking import BlockingWatch
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.app.window_drain import WindowDrain
 from streamapp.streaming.broker.acls import require_rights
-from streamapp.streaming.broker.group_state import group_state
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs
 from streamapp.streaming.broker.wait import wait_for_broker
 from streamapp.streaming.consumer.commit_age import CommitAge
@@ -110,7 +109,7 @@ class StreamApp(faust.App):
             self._inputs, begin_anew=self._begin_anew, on_change=on_log_change
         )
         self._commit_age = CommitAge(clock)
-        self._assignment_watch = AssignmentWatch(lambda: group_state(settings), clock)
+        self._assignment_watch = AssignmentWatch.of(settings, clock)
         self._drain = WindowDrain(window, lambda: self._kafka)
         self.on_partitions_revoked.connect(self._close_window)
         self.add_future(self._pulse())
@@ -193,12 +192,6 @@ class StreamApp(faust.App):
         return [url for url in assignor.external_topic_distribution if url != own]
 
     @property
-    def is_assigned(self) -> bool:
-        """Whether the group has given partitions, and takes none away right now."""
-        # Not by the generation: the first one of a group can be 0.
-        return self.rebalancing_count > 0 and not self.rebalancing
-
-    @property
     def is_recovered(self) -> bool:
         """Whether the tables hold what their changelogs hold."""
         recovery = cast(TableManager, self.tables).recovery
@@ -221,12 +214,7 @@ class StreamApp(faust.App):
         self.flow.clear()
         finished = {tp: self._kafka.finished(tp, at) for tp, at in positions.items()}
         self.window.open(self.consumer_generation_id, positions, finished)
-        log.info(
-            "window.opened",
-            generation=self.consumer_generation_id,
-            partitions=len(positions),
-            **{"from": begins(positions)},
-        )
+        tell_opened(self.consumer_generation_id, positions)
 
     async def _close_window(
         self, sender: object, /, *args: Any, signal: Any, **kwargs: Any
@@ -255,9 +243,7 @@ class StreamApp(faust.App):
             self.watchdog.pulse()
             try:
                 self._commit_age.look(self.window.partitions, self.committed)
-                if self._assignment_watch.is_due(is_assigned=self.is_assigned or self.is_draining):
-                    # Not awaited: a coordinator that does not answer must not stop the pulse.
-                    self.add_future(self._assignment_watch.tell())
+                self._assignment_watch.look(self)
                 if self.window.is_open and not self.rebalancing:
                     self.held.look(self._kafka.cluster)
                     await self.flow.look(is_moving=not self.window.is_full)
@@ -315,11 +301,3 @@ class StreamApp(faust.App):
         await super().on_stop()
         if not in_time:
             raise SystemExit(1)
-
-
-def begins(positions: Mapping[TP, int]) -> dict[str, str]:
-    """Return by topic where its partitions begin, each as ``PARTITION@OFFSET``."""
-    found: dict[str, list[str]] = {}
-    for tp, offset in sorted(positions.items()):
-        found.setdefault(tp.topic, []).append(f"{tp.partition}@{offset}")
-    return {topic: " ".join(places) for topic, places in found.items()}

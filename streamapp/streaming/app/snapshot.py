@@ -78,6 +78,10 @@ class WorkerSnapshots:
             "max_in_flight": self._settings.max_in_flight,
         }
 
+    def own_url(self) -> str:
+        """Return this worker's web address; not known before the command line has been read."""
+        return self._url
+
     def now(self) -> dict[str, Any]:
         """Return the numbers now; counters count from the worker's start."""
         app, metrics = self._app, self._metrics

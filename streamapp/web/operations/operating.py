@@ -45,6 +45,36 @@ class KeyBody(TypedDict):
     models: list[str] | None
 
 
+class HistoryPoint(TypedDict):
+    """Rates per second, lag and times at one time, seconds since the epoch; null is unknown."""
+
+    at: float
+    answered: float
+    dead: float
+    failed: float
+    tokens: float
+    cost: float
+    waited: float
+    lag: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class WorkerHistory(TypedDict):
+    """The last three minutes of a worker by seconds, and its last hour by minutes."""
+
+    url: str
+    seconds: list[HistoryPoint]
+    minutes: list[HistoryPoint]
+
+
+class HistoryBody(TypedDict):
+    """The workers that answer, this one first."""
+
+    workers: list[WorkerHistory]
+
+
 class CacheEntryBody(TypedDict):
     """Where an answer is kept for equal calls, and when it was made, seconds since the epoch."""
 
@@ -144,6 +174,13 @@ OPERATIONS = (
         "/v1/workers",
         "Tell what every worker of the group does",
         Workers,
+        access=GROUP,
+    ),
+    Operation(
+        "GET",
+        "/v1/history",
+        "Tell what every worker of the group did in the last hour",
+        HistoryBody,
         access=GROUP,
     ),
     Operation(

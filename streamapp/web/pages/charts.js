@@ -16,7 +16,7 @@ function scaleOf(top) {
 }
 
 // Lines (or areas stacked on one another) over the kept seconds, with a scale people can read.
-function chart(place, line, series, { stacked = false, unit = (v) => number(v), label }) {
+function chart(place, line, series, { stacked = false, unit = (v) => number(v), step = 1, label }) {
   const width = Math.max(place.clientWidth, 240), height = place.clientHeight > 60 ? place.clientHeight : 192;
   const left = 46, bottom = 20, w = width - left - 6, h = height - bottom - 8;
   const length = line.length;
@@ -37,7 +37,7 @@ function chart(place, line, series, { stacked = false, unit = (v) => number(v), 
     el("svg:line", { class: "rule", x1: left, x2: width - 6, y1: y(top * share), y2: y(top * share) }),
     el("svg:text", { x: left - 6, y: y(top * share) + 4, "text-anchor": "end" }, unit(top * share)),
   ]).flat();
-  for (const [share, text] of [[0, `${span(axis(line))} ago`], [1, "now"]]) parts.push(el("svg:text", { x: left + w * share, y: height - 4, "text-anchor": share ? "end" : "start" }, text));
+  for (const [share, text] of [[0, `${span(axis(line) * step)} ago`], [1, "now"]]) parts.push(el("svg:text", { x: left + w * share, y: height - 4, "text-anchor": share ? "end" : "start" }, text));
   let floor = line.map(() => y(0));
   for (const [order, curve] of curves.entries()) {
     const points = curve.values.map((value, i) => (value === null ? null : [x(i).toFixed(1), y(value).toFixed(1)]));

@@ -3,6 +3,7 @@
 let following = 0;
 async function follow() {
   const mine = ++following;
+  await remember().catch(() => null); // an older worker remembers nothing
   while (mine === following) {
     try {
       const response = await ask("/v1/live");
@@ -18,6 +19,15 @@ async function follow() {
     $("#status").textContent = "no connection";
     await new Promise((resolve) => setTimeout(resolve, 2000));
   }
+}
+
+// What this key may do: a button that it may not press is no surprise then.
+async function showKey() {
+  try {
+    const own = await (await ask("/v1/key")).json();
+    const limits = [own.tenant && `tenant ${own.tenant}`, own.models && `models ${own.models.join(", ")}`].filter(Boolean).join(", ");
+    $("#key-may").textContent = `${own.name ? `key ${own.name}` : "you"} may: ${own.scopes.join(", ")}${limits ? ` (${limits})` : ""}`;
+  } catch (error) { $("#key-may").textContent = ""; }
 }
 
 const tabs = () => [...document.querySelectorAll('[role="tab"]')];
@@ -44,7 +54,14 @@ addEventListener("DOMContentLoaded", () => {
   });
   const legend = (id, names) => fill($(id), names.map(([k, name]) => el("li", { class: k }, name)));
   legend("#flow-legend", [["k1", "answered"], ["k5", "dead letters"], ["k2", "failed over HTTP"]]);
-  legend("#latency-legend", [["k1", "half"], ["k2", "95 of 100"], ["k5", "99 of 100"]]);
+  legend("#latency-legend", [["k1", "p50"], ["k2", "p95"], ["k5", "p99"]]);
+  $("#hour").addEventListener("click", async (event) => {
+    isHour = !isHour;
+    event.target.setAttribute("aria-pressed", isHour);
+    if (isHour) await remember().catch(() => null);
+    showCharts();
+  });
+  setInterval(() => { if (isHour && !document.hidden) remember().then(showCharts).catch(() => null); }, 60000);
   $("#who").addEventListener("change", (event) => { chosen = event.target.value; showOverview(); });
   $("#answers-q").addEventListener("input", showAnswers);
   $("#answers-pause").addEventListener("click", (event) => { paused = !paused; event.target.setAttribute("aria-pressed", paused); event.target.textContent = paused ? "Go on" : "Pause"; showAnswers(); });
@@ -61,9 +78,10 @@ addEventListener("DOMContentLoaded", () => {
   $("#play-form").addEventListener("submit", (event) => { event.preventDefault(); play("/v1/generate", (r) => ({ ...r, stream: true })); });
   $("#play-topic").addEventListener("click", () => play("/v1/requests?wait=60", (r) => r));
   $("#play-body").addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); $("#play-form").requestSubmit(); } });
+  showKey();
   const wanted = location.hash.slice(1);
   open(document.getElementById(`tab-${wanted}`) ? wanted : "overview");
   follow();
 });
-addEventListener("keychange", () => { follow(); open(location.hash.slice(1) || "overview"); });
+addEventListener("keychange", () => { showKey(); follow(); open(location.hash.slice(1) || "overview"); });
 addEventListener("resize", () => told.length && !$("#overview").classList.contains("hidden") && showCharts());

@@ -12,6 +12,12 @@ const mean = (pick, count = 5) => { const part = line().slice(-count); return pa
 const most = (values) => { const known = values.filter((v) => v !== null && v !== undefined); return known.length ? Math.max(...known) : null; };
 const place = (url) => url.replace(/^https?:\/\//, "").replace(/\/$/, "");
 
+// Unknown, and not 0, while the group gives no partitions or an end is not known yet.
+function lagOf(now) {
+  if (now.checks?.assigned?.[0] === false || now.partitions.some((p) => p.lag === null)) return null;
+  return now.partitions.reduce((sum, p) => sum + p.lag, 0);
+}
+
 function pointOf(now, before) {
   const gap = before ? now.uptime_s - before.uptime_s : 0;
   const rate = (name, fits) => (gap > 0 ? Math.max(0, total(now[name], fits) - total(before[name], fits)) / gap : 0);
@@ -20,7 +26,7 @@ function pointOf(now, before) {
     dead: rate("records", (l) => l[1] === "dead_letter"),
     failed: rate("records", (l) => l[1] === "failed"),
     tokens: rate("tokens"), cost: rate("cost_usd"), waited: rate("rate_limit_wait_s"),
-    lag: now.partitions.reduce((sum, p) => sum + (p.lag ?? 0), 0),
+    lag: lagOf(now),
     p50: now.latency_s.p50, p95: now.latency_s.p95, p99: now.latency_s.p99,
   };
 }
@@ -28,7 +34,7 @@ function pointOf(now, before) {
 function sumOf(points) {
   const sum = (name) => points.reduce((s, p) => s + p[name], 0);
   const worst = (name) => most(points.map((p) => p[name]));
-  return { ...Object.fromEntries(["answered", "dead", "failed", "tokens", "cost", "waited", "lag"].map((name) => [name, sum(name)])), p50: worst("p50"), p95: worst("p95"), p99: worst("p99") };
+  return { ...Object.fromEntries(["answered", "dead", "failed", "tokens", "cost", "waited"].map((name) => [name, sum(name)])), lag: points.some((p) => p.lag === null) ? null : sum("lag"), p50: worst("p50"), p95: worst("p95"), p99: worst("p99") };
 }
 
 function push(url, point) {
@@ -39,12 +45,27 @@ function push(url, point) {
   return point;
 }
 
+// What the workers remember of the time before the page was opened; minutes anew each minute.
+const hours = new Map();
+let isHour = false;
+const points = () => (isHour ? hours.get(chosen) || [] : line());
+const byTime = (all) => { const most = Math.max(0, ...all.map((p) => p.length)); return Array.from({ length: most }, (_, i) => sumOf(all.map((p) => p[p.length - most + i]).filter(Boolean))); };
+async function remember() {
+  const { workers } = await (await ask("/v1/history")).json();
+  for (const [kept, name] of [[lines, "seconds"], [hours, "minutes"]]) {
+    if (kept === lines && lines.size) continue;
+    for (const w of workers) kept.set(w.url, w[name]);
+    kept.set("", byTime(workers.map((w) => w[name])));
+  }
+}
+
 // Keep what the workers say; a word that is the one of a moment ago moves nothing.
 function take(workers) {
   told = workers;
   const points = told.filter((w) => w.now).map(({ url, now }) => {
     const before = words.get(url);
     if (before && now.uptime_s < before.uptime_s) lines.delete(url); // it was started again
+    if (!before && lines.get(url)?.length) { words.set(url, now); return push(url, { ...lines.get(url).at(-1), lag: lagOf(now) }); } // remembered
     const isSame = before && before.uptime_s === now.uptime_s && lines.has(url);
     words.set(url, now);
     return push(url, isSame ? lines.get(url).at(-1) : pointOf(now, before));

@@ -50,15 +50,17 @@ function showTiles(now, point) {
   const room = now.room || 1, busy = `${number(now.in_flight)} of ${number(room)} in flight, ${number(now.pending)} waiting`;
   const spent = total(now.cost_usd), tokens = total(now.tokens), waited = total(now.rate_limit_wait_s);
   const halfOpen = now.breakers.filter(([, state]) => state === 1).length;
-  const among = !chosen && told.length > 1 ? "95 of 100, slowest" : "95 of 100 within";
+  const priced = new Set(now.cost_usd.map(([[provider, model]]) => `${provider}/${model}`));
+  const unpriced = now.tokens.some(([[provider, model], n]) => n && !priced.has(`${provider}/${model}`));
+  const among = !chosen && told.length > 1 ? "p95 of the slowest worker" : "p95: 95 of 100 within";
   fill($("#tiles"),
     tile("Answered", number(mean((p) => p.answered)), "per s", spark(line(), (p) => p.answered)),
     tile(`In flight, ${number(now.pending)} waiting`, number(now.in_flight), `of ${number(room)}`, meter(now.in_flight / room, busy)),
     tile(among, seconds(point.p95), "", spark(line(), (p) => p.p95, "var(--c3)")),
-    tile("Lag", number(point.lag), "records", spark(line(), (p) => p.lag, "var(--c2)"), point.lag > 10000 ? "warn" : ""),
+    tile("Lag", point.lag === null ? "unknown" : number(point.lag), point.lag === null ? "" : "records", point.lag === null ? "no partitions assigned yet" : spark(line(), (p) => p.lag, "var(--c2)"), point.lag > 10000 ? "warn" : ""),
     tile("Oldest uncommitted", seconds(now.oldest), "", `ledger: ${number(now.ids)} ids, ${compact.format(now.bytes)}B`, now.oldest > 30 ? "bad" : now.oldest > 10 ? "warn" : ""),
     tile("Dead letters", number(total(now.dead_letters)), "since start", topKinds(now.dead_letters), mean((p) => p.dead, 30) > 0 ? "bad" : ""),
-    tile("Cost", spent ? dollars(spent) : tokens ? "–" : "$0", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} / hour` : tokens ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),
+    tile("Cost", spent || !unpriced ? dollars(spent) : "unknown", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} / hour${unpriced ? ", some unknown" : ""}` : unpriced ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),
     tile("Cache hits", lookups ? `${Math.round((100 * hits) / lookups)} %` : "–", lookups ? `of ${number(lookups)}` : "nothing looked up", lookups ? meter(hits / lookups, `${number(hits)} of ${number(lookups)} look-ups found an answer`, "hit") : ""),
     tile("Held by limits", number(mean((p) => p.waited, 10)), "calls", waited ? spark(line(), (p) => p.waited, "var(--c2)") : "no call has waited"),
     tile("Breakers", now.open.length ? `${now.open.length} open` : halfOpen ? `${halfOpen} half open` : "closed", "", now.open.length ? now.open.join(", ") : `${counted(total(now.calls), "call")} since start`, now.open.length ? "bad" : halfOpen ? "warn" : ""),
@@ -66,17 +68,18 @@ function showTiles(now, point) {
 }
 
 function showCharts() {
-  chart($("#flow"), line(), [
+  const shown = points(), step = isHour ? 60 : 1;
+  chart($("#flow"), shown, [
     { name: "answered", pick: (p) => p.answered, color: "var(--c1)" },
     { name: "dead letters", pick: (p) => p.dead, color: "var(--c5)" },
     { name: "failed over HTTP", pick: (p) => p.failed, color: "var(--c2)" },
-  ], { stacked: true, label: `Records per second over the last minutes; now ${number(mean((p) => p.answered))} answered` });
+  ], { stacked: true, step, label: `Records per second over the last minutes; now ${number(mean((p) => p.answered))} answered` });
   const last = line().at(-1);
-  chart($("#latency"), line(), [
-    { name: "99 of 100", pick: (p) => p.p99, color: "var(--c5)" },
-    { name: "95 of 100", pick: (p) => p.p95, color: "var(--c2)" },
-    { name: "half", pick: (p) => p.p50, color: "var(--c1)" },
-  ], { unit: seconds, label: `Seconds to an answer; half within ${seconds(last.p50)}, 95 of 100 within ${seconds(last.p95)}` });
+  chart($("#latency"), shown, [
+    { name: "p99", pick: (p) => p.p99, color: "var(--c5)" },
+    { name: "p95", pick: (p) => p.p95, color: "var(--c2)" },
+    { name: "p50", pick: (p) => p.p50, color: "var(--c1)" },
+  ], { unit: seconds, step, label: `Seconds to an answer; p50 ${seconds(last.p50)}, p95 ${seconds(last.p95)}, p99 ${seconds(last.p99)}` });
 }
 
 function showLag() {
@@ -85,11 +88,15 @@ function showLag() {
     return [...new Set([...partitions, ...known.keys()])].map((id) => ({ url, id, lag: null, taken: 0, ...known.get(id) }));
   }).sort((a, b) => a.id - b.id);
   const top = Math.max(10, ...rows.map((p) => p.lag ?? 0));
-  fill($("#lag"), rows.length ? el("div", { class: `lag ${rows.length > 12 ? "two" : ""}` }, rows.map((p) => {
+  const bars = (some) => el("div", { class: `lag ${some.length > 12 ? "two" : ""}` }, some.map((p) => {
     const filled = el("div", { class: `fill ${p.lag > 1000 ? "high" : ""}` });
     filled.style.width = `${(100 * (p.lag ?? 0)) / top}%`;
-    return el("div", { class: "part", title: place(p.url) }, el("span", { class: "soft" }, `p${p.id}`), el("div", { class: "track" }, filled), el("span", {}, p.lag === null ? "?" : number(p.lag), p.taken ? el("span", { class: "soft" }, ` (${number(p.taken)} taken)`) : null));
-  })) : el("p", { class: "soft" }, "No partitions here."));
+    return el("div", { class: "part", title: place(p.url) }, el("span", { class: "soft" }, `p${p.id}`), el("div", { class: "track" }, filled), el("span", {}, p.lag === null ? "unknown" : number(p.lag), p.taken ? el("span", { class: "soft" }, ` (${number(p.taken)} taken)`) : null));
+  }));
+  const idle = rows.filter((p) => p.lag === 0 && !p.taken), busy = rows.filter((p) => !idle.includes(p));
+  const isOpen = $("#lag details")?.open;
+  fill($("#lag"), rows.length ? null : el("p", { class: "soft" }, "No partitions assigned: the lag is unknown."), busy.length ? bars(busy) : null,
+    idle.length ? el("details", { open: isOpen }, el("summary", {}, `${counted(idle.length, "partition")} with nothing to do`), bars(idle)) : null);
 }
 
 // What each target of a provider came to; limits hold for a provider, so waits stand in its row.
@@ -118,7 +125,7 @@ function showWorkers() {
       el("span", { class: `tag ${kind}` }, text),
       i ? el("a", { href: url, class: "id" }, place(url)) : el("span", { class: "id" }, place(url), el("span", { class: "soft" }, " serves this page")),
       now ? el("strong", {}, `${number(point.answered)} per s`) : null,
-      el("span", { class: "facts" }, partitions.length ? `partitions ${partitions.join(" ")}` : "no partitions", now ? ` · ${number(now.in_flight)} in flight · lag ${number(point.lag)} · 95 of 100 within ${seconds(point.p95)} · up ${span(now.uptime_s)}` : ""),
+      el("span", { class: "facts" }, partitions.length ? `partitions ${partitions.join(" ")}` : "no partitions", now ? ` · ${number(now.in_flight)} in flight · lag ${point.lag === null ? "unknown" : number(point.lag)} · p95 ${seconds(point.p95)} · up ${span(now.uptime_s)}` : ""),
       points.length ? spark(points, (p) => p.answered) : null);
   })));
 }

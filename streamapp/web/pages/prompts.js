@@ -3,7 +3,10 @@
 async function loadPrompts() {
   try {
     const body = await (await ask("/v1/prompts")).json();
-    fill($("#prompt-list"), el("h2", {}, "Prompts"), el("div", { class: "list" }, body.prompts.map((p) => el("button", { type: "button", "data-name": p.name, onclick: () => loadPrompt(p.name) }, el("span", {}, p.name), el("span", { class: "soft" }, `v${p.labels.production ?? "–"}`)))));
+    const used = body.prompts.filter((p) => !p.retired);
+    fill($("#prompt-list"), el("h2", {}, "Prompts"), el("div", { class: "list" }, used.map((p) => el("button", { type: "button", "data-name": p.name, onclick: () => loadPrompt(p.name) }, el("span", {}, p.name), el("span", { class: "soft" }, `v${p.labels.production ?? "–"}`)))));
+    const shown = $("#prompt-view").dataset.name;
+    if (shown) mark(shown); else if (used.length) await loadPrompt(used[0].name);
   } catch (error) { fill($("#prompt-list"), el("p", { class: "bad" }, error.message)); }
 }
 
@@ -22,11 +25,15 @@ function lineDiff(before, after) {
   return out;
 }
 
+function mark(name) { for (const button of document.querySelectorAll("#prompt-list button")) button.setAttribute("aria-current", button.dataset.name === name); }
+
 async function loadPrompt(name, chosen = null) {
-  for (const button of document.querySelectorAll("#prompt-list button")) button.setAttribute("aria-current", button.dataset.name === name);
+  $("#prompt-view").dataset.name = name;
+  mark(name);
   const path = `/v1/prompts/${encodeURIComponent(name)}`;
   try {
     const prompt = await (await ask(path)).json();
+    if ($("#prompt-view").dataset.name !== name) return; // another one was chosen meanwhile
     const stats = await ask(`${path}/stats`).then((r) => r.json()).catch(() => ({ variants: [] }));
     showPrompt(prompt, stats, chosen);
   } catch (error) { fill($("#prompt-view"), el("p", { class: "bad", role: "alert" }, error.message)); }
@@ -51,16 +58,38 @@ function showPrompt(prompt, stats, chosenVersion) {
   const note = el("p", { class: "bad", role: "alert" });
   const change = changer(prompt, current.version, note);
   const label = el("input", { value: "production", size: 12 });
-  const move = el("button", { type: "button", class: "primary", onclick: () => change(`labels/${encodeURIComponent(label.value.trim())}`, { version: current.version }) }, "Move it here");
+  const move = el("button", { type: "button", class: "primary", onclick: () => moveTo(label.value.trim(), current.version) }, "Move it here");
+  const back = el("button", { type: "button", onclick: () => moveTo(label.value.trim(), prompt.before?.[label.value.trim()]) });
+  const moveTo = (name, version) => {
+    const isProtected = prompt.protected.includes(name);
+    if (isProtected && !confirm(`"${name}" is protected. Move it to version ${version} all the same?`)) return;
+    change(`labels/${encodeURIComponent(name)}`, { version, ...(isProtected ? { force: true } : {}) });
+  };
+  const offer = () => {
+    const name = label.value.trim(), earlier = prompt.before?.[name];
+    move.disabled = !name || name === "latest" || prompt.labels[name] === current.version;
+    back.disabled = !earlier;
+    back.textContent = earlier ? `Roll ${name} back to v${earlier}` : "Roll back";
+  };
+  label.addEventListener("input", offer);
+  offer();
   fill($("#prompt-view"),
     el("h2", {}, `${prompt.name}, version ${current.version} `, labelsOf(current.version)),
     el("div", { class: "versions" }, versions.map((v) => el("button", { type: "button", "aria-pressed": v.version === current.version, onclick: () => showPrompt(prompt, stats, v.version) }, `v${v.version} `, labelsOf(v.version)))),
     el("p", { class: "soft" }, [current.author, current.message, current.created_at && new Date(current.created_at).toLocaleString()].filter(Boolean).join(" · ")),
-    el("div", { class: "bar" }, el("label", {}, "Label ", label), move, el("button", { type: "button", onclick: () => tryPrompt(prompt, current) }, "Try this version")), note,
+    el("div", { class: "bar" }, el("label", {}, "Label ", label), move, back, el("button", { type: "button", onclick: () => tryPrompt(prompt, current) }, "Try this version")), note,
     el("h3", {}, "Results by variant"), variants(stats),
     el("h3", {}, "Split"), split(prompt, change),
+    settingsOf(current.settings),
     el("h3", {}, previous ? `Against version ${previous.version}` : "Text"),
     el("pre", { class: "diff", tabindex: 0, "aria-label": "Text of the prompt" }, previous ? lineDiff(previous.body, current.body) : current.body));
+}
+
+// What goes with the text: the route, sampling, the schema of the answer, where examples come from.
+function settingsOf({ output_schema: schema, examples, ...rest }) {
+  const parts = { Settings: rest, "Schema of the answer": schema, Examples: examples };
+  const shown = Object.entries(parts).filter(([, value]) => value && Object.keys(value).length);
+  return shown.length ? shown.map(([name, value]) => [el("h3", {}, name), el("pre", { class: "diff", tabindex: 0, "aria-label": name }, JSON.stringify(value, null, 2))]) : [el("h3", {}, "Settings"), el("p", { class: "soft" }, "None but the defaults: no schema, no examples.")];
 }
 
 // Sums over all workers since their start; the bar is the variant's part of the records.
@@ -70,7 +99,7 @@ function variants(stats) {
   return table(["Variant", "Records", "", "Failed", "Cached", "Mean time", "Tokens each", "Cost each"], stats.variants.map((v) => {
     const name = `v${v.version}${v.label ? ` @${v.label}` : ""}`;
     const failed = v.errors ? el("span", { class: "bad" }, `${number(v.errors)} (${((100 * v.errors) / v.calls).toFixed(1)} %)`) : "0";
-    return [name, number(v.calls), meter(v.calls / sum, `${Math.round((100 * v.calls) / sum)} of 100 records`), failed, number(v.cached), seconds(v.mean_duration_s), number(each(v, v.input_tokens + v.output_tokens)), Number(v.cost_usd) ? dollars(each(v, Number(v.cost_usd))) : "–"];
+    return [name, number(v.calls), meter(v.calls / sum, `${Math.round((100 * v.calls) / sum)} of 100 records`), failed, number(v.cached), seconds(v.mean_duration_s), number(each(v, v.input_tokens + v.output_tokens)), v.unpriced ? "unknown" : dollars(each(v, Number(v.cost_usd)))];
   }), "No record has used it yet.");
 }
 

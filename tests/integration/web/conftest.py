@@ -22,6 +22,7 @@ from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth, Check
+from streamapp.streaming.app.history import History
 from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.broker.embedded import free_port
 from streamapp.streaming.broker.topics import topic_specs
@@ -279,6 +280,7 @@ async def serve(
         registry = Registry.load()
         app = App("web-test", broker="kafka://127.0.0.1:1", env={}, **options)
         peers = Peers(lambda: others, key=settings.peer_token)
+        history = History(lambda: {}, clock=lambda: 0.0)
         install(
             app,
             handler=cast(Any, handler),
@@ -287,6 +289,7 @@ async def serve(
             peers=peers,
             dead_letter_source=dead_letters,
             snapshots=own_snapshots or snapshots,
+            history=history,
             metrics=lambda: b"streamapp_in_flight 0.0\n",
             prompt_store=book,
             variants=variants,

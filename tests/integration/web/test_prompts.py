@@ -35,6 +35,7 @@ async def test_prompts_are_listed_without_their_texts(serve: Serve, book: FakePr
         "split": None,
         "protected": [],
         "retired": False,
+        "before": {},
     }
 
 

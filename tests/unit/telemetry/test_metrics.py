@@ -1,5 +1,7 @@
 """What a worker counts."""
 
+import re
+
 import pytest
 
 from streamapp.telemetry.metrics import Metrics
@@ -84,3 +86,16 @@ def test_two_apps_count_apart() -> None:
 
     assert one.registry.get_sample_value("streamapp_offset_gaps_total") == 1.0
     assert other.registry.get_sample_value("streamapp_offset_gaps_total") == 0.0
+
+
+def test_unknown_price_is_no_cost_of_zero() -> None:
+    """Who reads the metrics sees that a model costs nothing, or that nobody knows what."""
+    metrics = Metrics()
+    metrics.spent("free", "m", input_tokens=1, output_tokens=1, usd=0.0)
+    metrics.spent("private", "m", input_tokens=1, output_tokens=1, usd=None)
+
+    text = metrics.text().decode()
+
+    assert 'streamapp_cost_usd_total{model="m",provider="free"} 0.0' in text
+    assert 'provider="private"} ' in text
+    assert not re.search(r"cost_usd_total\{[^}]*private", text)

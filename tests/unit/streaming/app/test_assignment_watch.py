@@ -7,8 +7,7 @@ import structlog
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
-from streamapp.streaming.app.assignment_watch import AGAIN_S, FIRST_S, AssignmentWatch
-from streamapp.streaming.app.lifecycle import begins
+from streamapp.streaming.app.assignment_watch import AGAIN_S, FIRST_S, AssignmentWatch, begins
 from streamapp.streaming.broker.group_state import GroupState
 from streamapp.streaming.consumer.consumer import tell_behind
 from tests.fakes import FakeClock

@@ -1,0 +1,66 @@
+"""What a worker remembers of its last hour."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from streamapp.streaming.app.history import MINUTES, SECONDS, History
+from tests.fakes import FakeClock
+
+
+class Worker:
+    """Numbers as a snapshot has them."""
+
+    def __init__(self) -> None:
+        self.answered = self.dead = 0
+        self.lags: list[int | None] = [3, 4]
+        self.is_assigned = True
+
+    def now(self) -> dict[str, Any]:
+        records = [
+            [["chat", "answered", "requests"], self.answered],
+            [["chat", "dead_letter", "requests"], self.dead],
+        ]
+        return {
+            "records": records,
+            "tokens": [],
+            "cost_usd": [],
+            "rate_limit_wait_s": [],
+            "latency_s": {"p50": 0.1, "p95": 0.2, "p99": None},
+            "checks": {"assigned": [self.is_assigned, ""]},
+            "partitions": [{"partition": n, "lag": lag} for n, lag in enumerate(self.lags)],
+        }
+
+
+def taken(worker: Worker, seconds: int, *, per_s: int = 0) -> History:
+    clock = FakeClock()
+    history = History(worker.now, clock)
+    for _ in range(seconds + 1):
+        history.take()
+        worker.answered += per_s
+        clock.advance(1)
+    return history
+
+
+def test_seconds_and_minutes_are_kept_for_an_hour() -> None:
+    """Who comes after an incident sees it; the memory has a bound."""
+    history = taken(Worker(), 2 * 3600, per_s=5)
+
+    assert (len(history.seconds), len(history.minutes)) == (SECONDS, MINUTES)
+    assert {point["answered"] for point in history.seconds} == {5.0}
+    assert {point["answered"] for point in history.minutes} == {5.0}
+    assert history.seconds[-1]["lag"] == 7
+    times = [point["at"] or 0 for point in history.minutes]
+    assert {later - earlier for earlier, later in itertools.pairwise(times)} == {60.0}
+
+
+@pytest.mark.parametrize(("lags", "is_assigned"), [([3, None], True), ([], False)])
+def test_lag_that_is_not_known_is_not_0(lags: list[int | None], is_assigned: bool) -> None:
+    """A worker without an assignment cannot know what waits."""
+    worker = Worker()
+    worker.lags, worker.is_assigned = lags, is_assigned
+
+    history = taken(worker, 1)
+
+    assert history.seconds[-1]["lag"] is None
