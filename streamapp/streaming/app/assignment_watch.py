@@ -1,5 +1,6 @@
 """The watch over the assignment: a worker that waits for partitions says so, and for what."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import faust
@@ -15,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 #: After so long without an assignment the first line is written, then one each so often, seconds.
 FIRST_S, AGAIN_S = 30.0, 120.0
+POLL_INTERVAL_S = 1.0
 
 
 class AssignmentWatch:
@@ -38,11 +40,13 @@ class AssignmentWatch:
         """Return the watch that asks the brokers of the settings."""
         return cls(lambda: group_state(settings), clock)
 
-    def look(self, app: faust.App) -> None:
-        """Tell of the group of ``app`` where it is time; does not wait for the coordinator."""
-        # A worker that stops wants none.
-        if self.is_due(is_assigned=is_assigned(app) or app.should_stop):
-            app.add_future(self.tell())
+    async def watch(self, app: faust.App) -> None:
+        """Look at the assignment of ``app`` each second, until cancelled."""
+        while True:
+            # A worker that stops wants none.
+            if self.is_due(is_assigned=is_assigned(app) or app.should_stop):
+                await self.tell()
+            await asyncio.sleep(POLL_INTERVAL_S)
 
     def is_due(self, *, is_assigned: bool) -> bool:
         """Note whether there is an assignment; return whether its absence is to be told now."""

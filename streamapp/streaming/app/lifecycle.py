@@ -98,8 +98,7 @@ class StreamApp(faust.App):
         self.watchdog = watchdog
         self.membership = window.membership
         self._drain_http_calls = http_calls
-        self._preparing = preparing
-        self._closing = closing
+        self._preparing, self._closing = preparing, closing
         self.is_draining = False
         self._requests_topic = settings.topic("requests")
         self._inputs = frozenset((self._requests_topic, *inputs))
@@ -109,7 +108,7 @@ class StreamApp(faust.App):
             self._inputs, begin_anew=self._begin_anew, on_change=on_log_change
         )
         self._commit_age = CommitAge(clock)
-        self._assignment_watch = AssignmentWatch.of(settings, clock)
+        self.add_future(AssignmentWatch.of(settings, clock).watch(self))
         self._drain = WindowDrain(window, lambda: self._kafka)
         self.on_partitions_revoked.connect(self._close_window)
         self.add_future(self._pulse())
@@ -187,9 +186,8 @@ class StreamApp(faust.App):
 
     def peer_urls(self) -> list[str]:
         """Return the web addresses of the group's other workers, as of the last assignment."""
-        own = str(self.conf.canonical_url)
-        assignor = cast(PartitionAssignor, self.assignor)
-        return [url for url in assignor.external_topic_distribution if url != own]
+        urls = cast(PartitionAssignor, self.assignor).external_topic_distribution
+        return [url for url in urls if url != str(self.conf.canonical_url)]
 
     @property
     def is_recovered(self) -> bool:
@@ -243,7 +241,6 @@ class StreamApp(faust.App):
             self.watchdog.pulse()
             try:
                 self._commit_age.look(self.window.partitions, self.committed)
-                self._assignment_watch.look(self)
                 if self.window.is_open and not self.rebalancing:
                     self.held.look(self._kafka.cluster)
                     await self.flow.look(is_moving=not self.window.is_full)
