@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 #: After so long without an assignment the first line is written, then one each so often, seconds.
 FIRST_S, AGAIN_S = 30.0, 120.0
-POLL_INTERVAL_S = 1.0
+POLL_INTERVAL_S = 5.0
 
 
 class AssignmentWatch:
@@ -41,7 +41,7 @@ class AssignmentWatch:
         return cls(lambda: group_state(settings), clock)
 
     async def watch(self, app: faust.App) -> None:
-        """Look at the assignment of ``app`` each second, until cancelled."""
+        """Look at the assignment of ``app`` every few seconds, until cancelled."""
         while True:
             # A worker that stops wants none.
             if self.is_due(is_assigned=is_assigned(app) or app.should_stop):
