@@ -108,7 +108,6 @@ class StreamApp(faust.App):
             self._inputs, begin_anew=self._begin_anew, on_change=on_log_change
         )
         self._commit_age = CommitAge(clock)
-        self.add_future(AssignmentWatch.of(settings, clock).watch(self))
         self._drain = WindowDrain(window, lambda: self._kafka)
         self.on_partitions_revoked.connect(self._close_window)
         self.add_future(self._pulse())
@@ -129,6 +128,7 @@ class StreamApp(faust.App):
         self._create_directories()
         self.watchdog.start()
         self.blocking.start()
+        self.add_future(AssignmentWatch.of(self.settings, time.monotonic).watch(self))
         await wait_for_broker(self.settings, self._prepare)
         await super().on_first_start()
 
