@@ -6,6 +6,8 @@ StreamappError
 ├── LeaseLost                   nobody: another worker owns the partition, and answers the record
 ├── DiskRefused                 operator: the disk under the data directory takes no more
 ├── ToolError                   the model: what a tool tells it in place of a result
+├── RegistryUnavailable         operator: the schema registry does not answer; records wait
+├── SchemaRefused               operator: the registry does not take the schema of an output
 └── Failure                     ends one record; carries the dead-letter ``kind``
     ├── RecordError             producer of the record
     │   ├── Undecodable
@@ -68,6 +70,14 @@ class DiskRefused(StreamappError):
 
 class ToolError(StreamappError):
     """Raised in a tool: the model gets the message in place of a result, and may try otherwise."""
+
+
+class RegistryUnavailable(StreamappError):
+    """The schema registry gives no answer: whatever needs it waits."""
+
+
+class SchemaRefused(StreamappError):
+    """The schema registry does not take a schema: it is incompatible or invalid."""
 
 
 class Failure(StreamappError):

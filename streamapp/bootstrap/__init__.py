@@ -107,6 +107,7 @@ def create_app(
             limits.aclose,
             peers.aclose,
             prompts.aclose,
+            flows.aclose,
             traced.aclose,
         ),
     )

@@ -2,10 +2,15 @@
 
 from typing import Any, cast
 
+import structlog
 from faust.types import TP
 
 from streamapp.bootstrap.records import Answers, raw_topic
+from streamapp.errors import ConfigurationError, RegistryUnavailable, SchemaRefused
 from streamapp.flows.catalogue import load_flows
+from streamapp.flows.formats.choice import Formats
+from streamapp.flows.formats.registry import ConfluentRegistry
+from streamapp.flows.formats.schema_store import SchemaStore
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.request_handler import RequestHandler
@@ -17,6 +22,8 @@ from streamapp.streaming.flows.outlet import FlowOutlet, Outlet, RequestsOutlet
 from streamapp.streaming.flows.partition_counts import PartitionCounts
 from streamapp.streaming.flows.topics import ensure_flow_topics
 from streamapp.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
 
 
 class Flows:
@@ -38,7 +45,8 @@ class Flows:
         self._settings = settings
         self._requests_topic = settings.topic("requests")
         self.requests = Answers(app, settings, self._requests_topic)
-        self.own = load_flows(settings, registry)
+        self._formats = Formats(_schema_store(settings, metrics))
+        self.own = load_flows(settings, registry, self._formats)
         self._answers = {
             flow.name: Answers(app, settings, flow.input, flow=flow.name) for flow in self.own
         }
@@ -67,7 +75,9 @@ class Flows:
     def impaired(self) -> list[str]:
         """Return what the tables do without, and what of them cannot be read."""
         all = (self.requests, *self._answers.values())
-        return [name for answers in all for name in answers.impaired()]
+        store = self._formats.store
+        waiting = [] if store is None else store.impaired()
+        return [*(name for answers in all for name in answers.impaired()), *waiting]
 
     def refused(self) -> list[str]:
         """Return what to change where a topic takes no record of ours."""
@@ -75,7 +85,12 @@ class Flows:
         return [what for answers in all for what in answers.emitter.refused.values()]
 
     async def prepare(self) -> None:
-        """Create what is missing beside the inputs; raises as `ensure_flow_topics`."""
+        """Create what is missing beside the inputs, and register schemas where that is wanted.
+
+        Raises:
+            ConfigurationError: As `ensure_flow_topics`, or the registry refuses a schema.
+        """
+        await self._refuse_schemas()
         if self.own:
             self.counts.update(await ensure_flow_topics(self._settings, self.own))
 
@@ -115,6 +130,32 @@ class Flows:
             total = max(total, assignor.assigned_to_all(inputs))
             routes.set_share(min(1.0, sum(tp.topic in inputs for tp in assigned) / total))
 
+    async def aclose(self) -> None:
+        """Close the schema registry."""
+        if self._formats.store is not None:
+            await self._formats.store.aclose()
+
+    async def _refuse_schemas(self) -> None:
+        """Raise where the registry does not take what is to be written; one away is waited for."""
+        store, problems = self._formats.store, []
+        for flow, written in self._formats.written:
+            assert store is not None
+            try:
+                await store.find_written(written)
+            except SchemaRefused as error:
+                problems.append(f"[flows.{flow}] output: {error}")
+            except RegistryUnavailable as error:
+                log.warning("flows.waits_for_schemas", reason=str(error))
+                break
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+
     def _topic(self, name: str) -> Any:
         settings = self._settings
         return raw_topic(self._app, settings.topic(name), partitions=settings.partitions)
+
+
+def _schema_store(settings: Settings, metrics: Metrics) -> SchemaStore | None:
+    if not settings.schema_registry_url:
+        return None
+    return SchemaStore(ConfluentRegistry(settings), on_error=metrics.registry_failed)

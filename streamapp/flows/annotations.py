@@ -1,5 +1,6 @@
 """The types of a Python flow's topics, read from the annotations of its coroutine."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -59,6 +60,25 @@ class Annotations:
             problem = frame_of(value) or "the value is not JSON in UTF-8"
         # Outside of the block: pydantic's error holds the record's values.
         raise failure(f"flow '{flow}': {problem}")
+
+    def check(self, value: Any, *, flow: str) -> Any:
+        """Return a decoded value as it is annotated; raises `InvalidRecord`."""
+        try:
+            return self.value.validate_python(value)
+        except ValidationError as error:
+            problem = describe(error, self.model)
+        raise InvalidRecord(f"flow '{flow}': {problem}")
+
+    def emitted_value(self, text: str) -> Any:
+        """Return what `encode` wrote as values of Python, for formats other than JSON."""
+        if self.emits_text:
+            return text
+        return self.emitted.dump_python(self.emitted.validate_json(text), warnings="error")
+
+    @property
+    def emitted_schema(self) -> str:
+        """The JSON Schema of what is emitted."""
+        return json.dumps(self.emitted.json_schema(mode="serialization"))
 
     def encode(self, value: Any) -> str:
         """Return an emitted value as it is written.

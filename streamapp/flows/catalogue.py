@@ -5,27 +5,43 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from streamapp.errors import ConfigurationError
 from streamapp.flows.file_flow import FileFlow
 from streamapp.flows.flow import Flow
+from streamapp.flows.formats.choice import Formats
 from streamapp.flows.python_flow import PythonFlow
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
 
 
-def load_flows(settings: Settings, registry: Registry) -> list[Flow]:
+def load_flows(
+    settings: Settings, registry: Registry, formats: Formats | None = None
+) -> list[Flow]:
     """Return the flows, each after those that it reads from.
+
+    Args:
+        settings: Name those of the file.
+        registry: Knows those in Python, and the record types.
+        formats: Read and write their topics; plain ones alone where None.
 
     Raises:
         ConfigurationError: A flow is wrong, or two do not go together; a line for each.
     """
-    flows: list[Flow] = [one for one in registry.processors if isinstance(one, PythonFlow)]
-    problems = [
+    formats = formats or Formats()
+    flows: list[Flow] = []
+    problems = []
+    for one in registry.processors:
+        if isinstance(one, PythonFlow):
+            try:
+                flows.append(one.with_formats(formats))
+            except ConfigurationError as error:
+                problems.append(str(error))
+    problems += [
         f"[flows.{flow.name}]: a flow in Python has that name already"
         for flow in flows
         if flow.name in settings.flows
     ]
     for name, table in settings.flows.items():
         try:
-            flows.append(FileFlow(name, table, registry))
+            flows.append(FileFlow(name, table, registry, formats))
         except ConfigurationError as error:
             problems.append(str(error))
     own = [settings.topic(n) for n in ("responses", "usage", "chunks", "prompts", "spend")]

@@ -5,19 +5,16 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from streamapp.errors import (
-    ConfigurationError,
-    Failure,
-    InvalidRecord,
-    OutputInvalid,
-    UnknownType,
-)
-from streamapp.flows.expression import NAMES, Expression, compiled, undefined
+from streamapp.errors import ConfigurationError, InvalidRecord, UnknownType
+from streamapp.flows.expression import NAMES, Expression, compiled
 from streamapp.flows.flow import Emission, Start
-from streamapp.flows.formats import decode, encode
+from streamapp.flows.formats.choice import Formats, Output
+from streamapp.flows.formats.codec import Encoder
 from streamapp.flows.headers import headers_of
-from streamapp.flows.merge import merge
+from streamapp.flows.problems import named
+from streamapp.flows.shape import Shape
 from streamapp.flows.source_record import SourceRecord
+from streamapp.flows.values import SourceValues
 from streamapp.processors.registry import Registry
 from streamapp.records.codec import validate
 from streamapp.records.request import ID_LIMIT, Request
@@ -35,12 +32,19 @@ class FileFlow:
         name: Of the table.
         settings: What stands in it.
         registry: Knows the record types.
+        formats: Read and write its topics; plain ones alone where None.
 
     Raises:
         ConfigurationError: A template, the type or a field is wrong; a line for each.
     """
 
-    def __init__(self, name: str, settings: FlowSettings, registry: Registry) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: FlowSettings,
+        registry: Registry,
+        formats: Formats | None = None,
+    ) -> None:
         self.name = name
         self.input = settings.input
         self.outputs: tuple[str, ...] = (settings.output,)
@@ -53,6 +57,7 @@ class FileFlow:
         self._id = self._expression("id", settings.id)
         self._tenant = self._expression("tenant", settings.tenant)
         self._fields = self._compiled_fields()
+        self._read_and_write_by(formats or Formats())
         if self._when is not None and not self._when.is_value:
             self._problems.append(
                 f"{self._place('when')}: write one {{{{ ... }}}} and nothing else"
@@ -60,16 +65,26 @@ class FileFlow:
         if self._problems:
             raise ConfigurationError("\n".join(self._problems))
 
+    def is_loaded(self, record: SourceRecord) -> bool:
+        """See `Flow`."""
+        return self._encoder.is_loaded and self._values.is_loaded(record)
+
+    async def load(self, record: SourceRecord) -> None:
+        """See `Flow`."""
+        with named(self.name):
+            await self._values.load(record)
+            await self._encoder.load()
+
     def read(self, record: SourceRecord) -> Request | None:
         """Return the request of a record; None for one without a value, or that is filtered."""
         settings = self._settings
-        with _InFlow(self.name):
-            value = decode(settings.format, record.value)
+        with named(self.name):
+            value = self._values.value(record)
             if value is None and settings.nulls == "skip":
                 return None
             if value is None:
                 raise InvalidRecord("the value is null")
-        scope = _scope(record, value)
+        scope = _scope(record, self._values.key(record), value)
         if self._when is not None and not self._is_wanted(scope):
             return None
         fields: dict[str, Any] = {"type": settings.type, **self._given(scope)}
@@ -83,35 +98,15 @@ class FileFlow:
         if self._tenant is not None and (tenant := self._tenant(scope)) is not None:
             metadata = fields.get("metadata") or {}
             fields["metadata"] = {**metadata, "tenant": self._text("tenant", tenant)}
-        with _InFlow(self.name):
+        with named(self.name):
             return validate(self._record, _json(fields))
 
     def write(self, record: SourceRecord, response: Response) -> list[Emission]:
         """Return the one record of an answer."""
-        with _InFlow(self.name):
-            value = self._shaped(record, response)
+        with named(self.name):
+            value = self._shape.value(record, response)
         headers = headers_of(record, response)
         return [Emission(self.outputs[0], value, record.key, headers)]
-
-    def _shaped(self, record: SourceRecord, response: Response) -> bytes:
-        settings, output = self._settings, response.output
-        if settings.shape == "response":
-            return response.encode()
-        if settings.shape == "output":
-            return encode(settings.output_format, output)
-        if settings.merge_into is not None:
-            members = {settings.merge_into: output}
-        elif isinstance(output, Mapping):
-            members = dict(output)
-        else:
-            raise OutputInvalid(
-                "the output is no object: set merge_into to the field that takes it"
-            )
-        try:
-            return merge(record.value or b"", {n: encode("json", v) for n, v in members.items()})
-        except ValueError:
-            problem = "the source is no JSON object: nothing can be merged into it"
-        raise InvalidRecord(problem)
 
     def _is_wanted(self, scope: Mapping[str, Any]) -> bool:
         assert self._when is not None
@@ -133,6 +128,30 @@ class FileFlow:
 
     def _place(self, field: str) -> str:
         return f"[flows.{self.name}] {field}"
+
+    def _read_and_write_by(self, formats: Formats) -> None:
+        settings, place = self._settings, self._place
+        output = Output(
+            settings.output,
+            settings.output_format,
+            schema_file=settings.output_schema,
+            message=settings.output_message,
+            register=settings.register_schemas,
+        )
+        try:
+            decoder = formats.decoder(
+                settings.format, message=settings.message, place=place("format")
+            )
+            keys = formats.decoder(settings.key_format, message=None, place=place("key_format"))
+            self._encoder: Encoder = formats.encoder(
+                output, flow=self.name, place=place("output_format")
+            )
+        except ConfigurationError as error:
+            self._problems.append(str(error))
+            return
+        is_enveloped = settings.unwrap is not None
+        self._values = SourceValues(decoder, keys, is_enveloped=is_enveloped)
+        self._shape = Shape(settings, self._values, self._encoder)
 
     def _record_of(self, registry: Registry) -> type[Request]:
         try:
@@ -181,25 +200,7 @@ class FileFlow:
         return {n: fill(scope) if fill else value for n, (value, fill) in self._fields.items()}
 
 
-class _InFlow:
-    """Names the flow in what fails inside."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, Failure):
-            error.args = (f"[flows.{self._name}] {error}",)
-
-
-def _scope(record: SourceRecord, value: Any) -> dict[str, Any]:
-    try:
-        key: Any = None if record.key is None else record.key.decode()
-    except UnicodeDecodeError:
-        key = undefined("key")
+def _scope(record: SourceRecord, key: Any, value: Any) -> dict[str, Any]:
     return dict(
         zip(
             NAMES,

@@ -48,6 +48,18 @@ class Flow(Protocol):
     @property
     def start(self) -> Start: ...  # noqa: D102
 
+    def is_loaded(self, record: SourceRecord) -> bool:
+        """Whether `read` and `write` may be called at once; else after `load`."""
+        ...
+
+    async def load(self, record: SourceRecord) -> None:
+        """Have the schemas that the record is read and answered by; waits for a registry.
+
+        Raises:
+            Failure: The record names none.
+        """
+        ...
+
     def read(self, record: SourceRecord) -> Request | None:
         """Return the request that the record is, or None where the flow skips it.
 

@@ -1,99 +1,27 @@
 """Flows in Python: a coroutine from one typed topic to others, written as Faust agents are.
 
-    @flow("shop.reviews", to="shop.reviews.labelled")
-    async def label(review: Review, llm: LLMClient) -> Labelled | None: ...
-
-What a call of it returns is encoded at once and kept whole in the answer: all that one record
-emits is one ledger entry, and after a crash the same bytes are emitted again without a call.
+@flow("shop.reviews", to="shop.reviews.labelled")
+async def label(review: Review, llm: LLMClient) -> Labelled | None: ...
 """
 
-from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import wraps
 from inspect import iscoroutinefunction
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError
 
-from streamapp.errors import ConfigurationError, InternalError, InvalidRecord
-from streamapp.flows.annotations import Annotations, annotations_of
-from streamapp.flows.emit import SAME_KEY, Emit, Incoming
-from streamapp.flows.flow import Emission, Start
-from streamapp.flows.headers import headers_of
-from streamapp.flows.source_record import SourceRecord
+from streamapp.errors import ConfigurationError
+from streamapp.flows.annotations import annotations_of
+from streamapp.flows.coroutine_flow import FlowRequest, PythonFormats, encoded
+from streamapp.flows.coroutine_flow import PythonFlow as PythonFlow
+from streamapp.flows.flow import Start
+from streamapp.flows.formats.codec import JsonDecoder, JsonEncoder
 from streamapp.llm.client import LLMClient
-from streamapp.processors.registry import FLOW_TYPE, Processor
+from streamapp.processors.registry import FLOW_TYPE
 from streamapp.records.request import Request
-from streamapp.records.response import Response
-from streamapp.settings.flows import FlowName, TopicName
-
-
-class FlowRequest(Request):
-    """The request that a flow in Python makes of a record: it holds the record itself."""
-
-    record: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonFlow(Processor):
-    """A coroutine that is a flow; made by `flow`, and a processor of its own type of request.
-
-    Attributes:
-        annotations: The types of its topics.
-        id: Returns the id of a value; None for topic, partition and offset.
-    """
-
-    name: str
-    input: str
-    outputs: tuple[str, ...]
-    dead_letters: str
-    start: Start
-    annotations: Annotations
-    id: Callable[[Any], str] | None
-    model: str | None
-    cache: bool
-
-    def read(self, record: SourceRecord) -> Request | None:
-        """Return the request of a record; None where it has no value and the type needs one."""
-        if record.value in (None, b"null") and not self.annotations.takes_none:
-            return None
-        value = self.annotations.decode(record.value, flow=self.name)
-        given = value
-        if self.annotations.is_incoming:
-            given = Incoming(
-                value,
-                record.key,
-                record.header_texts,
-                record.topic,
-                record.partition,
-                record.offset,
-                record.timestamp,
-            )
-        # Nothing of it is validated again: the record may be of any type.
-        return cast(type[FlowRequest], self.record).model_construct(
-            type=self.type,
-            id=None if self.id is None else self._id_of(value),
-            model=self.model,
-            cache=self.cache,
-            record=given,
-        )
-
-    def write(self, record: SourceRecord, response: Response) -> list[Emission]:
-        """Return the records that the coroutine returned, as they were encoded then."""
-        own = headers_of(record, response)
-        return [_emission(fields, record, own) for fields in response.output]
-
-    def _id_of(self, value: Any) -> str:
-        assert self.id is not None
-        try:
-            id = self.id(value)
-        except Exception as error:
-            raise InternalError(f"flow '{self.name}', id: raised {type(error).__name__}") from error
-        if not isinstance(id, str) or not id:
-            raise InvalidRecord(f"flow '{self.name}', id: it gives no text")
-        return id
+from streamapp.settings.flows import FlowName, Format, TopicName
 
 
 def flow(
@@ -107,6 +35,12 @@ def flow(
     model: str | None = None,
     cache: bool = True,
     id: Callable[[Any], str] | None = None,
+    format: Format | None = None,
+    message: str | None = None,
+    output_format: Format | None = None,
+    output_schema: str | None = None,
+    output_message: str | None = None,
+    register_schemas: bool = False,
 ) -> Callable[[Callable[[Any, LLMClient], Awaitable[Any]]], PythonFlow]:
     """Make a coroutine a flow.
 
@@ -120,6 +54,12 @@ def flow(
         model: The route of its calls; default: the prompt's, else ``default``.
         cache: Whether answers may come from, or be given to, equal calls.
         id: Returns the id of a value, where it has one of its own.
+        format: Of the input, as in the file; default: ``text`` for `str`, else ``json``.
+        message: The class of the input in Protobuf.
+        output_format: Of the topics that it writes to; default: ``text`` for `str`, else ``json``.
+        output_schema: File of their schema; for JSON Schema default that of the annotation.
+        output_message: Their class in Protobuf.
+        register_schemas: Whether their schema is registered where it is not.
 
     Raises:
         ConfigurationError: It is no coroutine function, its annotations say no types, or a name
@@ -135,6 +75,14 @@ def flow(
         dead = dead_letters or f"{input}-dlt"
         _check(origin, named, (input, *outputs, dead))
         types = annotations_of(run, origin=origin)
+        formats = PythonFormats(
+            format or ("text" if types.is_text else "json"),
+            output_format or ("text" if types.emits_text else "json"),
+            message=message,
+            output_schema=None if output_schema is None else Path(output_schema),
+            output_message=output_message,
+            register_schemas=register_schemas,
+        )
         made: type[Request] = type(
             f"{named}-request", (FlowRequest,), {}, type=f"{FLOW_TYPE}{named}"
         )
@@ -142,7 +90,7 @@ def flow(
         @wraps(run)
         async def answer(request: Request, llm: LLMClient) -> Any:
             returned = await run(cast(FlowRequest, request).record, llm)
-            return _encoded(returned, types, named, outputs)
+            return encoded(returned, types, named, outputs)
 
         return PythonFlow(
             record=made,
@@ -157,6 +105,9 @@ def flow(
             id=id,
             model=model,
             cache=cache,
+            formats=formats,
+            decoder=JsonDecoder(),
+            encoders=dict.fromkeys(outputs, JsonEncoder()),
         )
 
     return decorate
@@ -177,42 +128,3 @@ def _check(origin: str, name: str, topics: Sequence[str]) -> None:
 
 _TOPIC: TypeAdapter[str] = TypeAdapter(TopicName)
 _NAME: TypeAdapter[str] = TypeAdapter(FlowName)
-
-
-def _encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]) -> Any:
-    """Return what a coroutine returned as JSON: a list of records."""
-    items = [] if returned is None else returned if isinstance(returned, list) else [returned]
-    records = []
-    for item in items:
-        emitted = item if isinstance(item, Emit) else Emit(item)
-        to = emitted.to or outputs[0]
-        if to not in outputs:
-            known = ", ".join(outputs)
-            raise InternalError(f"flow '{flow}' emits to a topic that it does not name: {known}")
-        try:
-            text = types.encode(emitted.value)
-        except (ValidationError, PydanticSerializationError):
-            text = None
-        if text is None:
-            raise InternalError(f"flow '{flow}' returned what its annotation does not allow")
-        fields: dict[str, Any] = {"to": to, "value": text}
-        if emitted.key is not SAME_KEY:
-            key = emitted.key.encode() if isinstance(emitted.key, str) else emitted.key
-            fields["key"] = None if key is None else b64encode(key).decode()
-        if emitted.headers:
-            fields["headers"] = dict(emitted.headers)
-        records.append(fields)
-    return records
-
-
-def _emission(
-    fields: dict[str, Any], record: SourceRecord, own: Sequence[tuple[str, bytes]]
-) -> Emission:
-    given = fields.get("headers", {})
-    headers = [pair for pair in own if pair[0] not in given]
-    headers += [(name, text.encode()) for name, text in given.items()]
-    key = record.key
-    if "key" in fields:
-        key = None if fields["key"] is None else b64decode(fields["key"])
-    value = fields["value"].encode()
-    return Emission(fields["to"], value, key, headers, keeps_key="key" not in fields)

@@ -90,3 +90,15 @@ def only_waits(context: Context) -> bool:
     """Whether the record whose task runs in ``context`` can be given back at no cost."""
     deadline = context.get(DEADLINE)
     return deadline is not None and deadline.is_only_waiting
+
+
+@contextmanager
+def only_waiting() -> Iterator[None]:
+    """Let the record be given back at no cost inside the block: nothing was begun for it."""
+    deadline = Deadline(0.0, lambda: 0.0)
+    token = DEADLINE.set(deadline)
+    try:
+        with deadline.suspended():
+            yield
+    finally:
+        DEADLINE.reset(token)

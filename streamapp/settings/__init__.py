@@ -164,6 +164,14 @@ class Settings(BaseSettings):
     """Key of that certificate, PEM."""
     kafka_allow_plaintext_sasl: bool = False
     """Allow `SASL_PLAINTEXT`, which sends the password in the clear."""
+    schema_registry_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Of the schema registry, for flows in Avro, JSON Schema and Protobuf."""
+    schema_registry_user: str = ""
+    """Who asks it."""
+    schema_registry_password: SecretStr = SecretStr("")
+    """Password of that user."""
+    schema_registry_ca_file: Path | None = None
+    """PEM file of the registry's authority, where the system does not know it."""
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     budgets: dict[str, BudgetSettings] = Field(default_factory=dict)

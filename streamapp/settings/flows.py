@@ -1,5 +1,6 @@
 """The tables ``[flows.NAME]``: a topic of the user's own, read, answered, written to another."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -8,6 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
 #: It stands in the name of a changelog, in labels of metrics and in messages.
 FlowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
+
+#: How values of a topic are written.
+Format = Literal["json", "text", "avro", "json-schema", "protobuf"]
+#: A Protobuf class, as messages of errors ask for it.
+MESSAGE = r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$"
 
 #: The built-in flow, which reads request records.
 REQUESTS = "requests"
@@ -25,8 +31,18 @@ class FlowSettings(BaseModel):
     """The topic that is read; it exists already, with any number of partitions."""
     from_: Literal["latest", "earliest"] = Field(default="latest", alias="from")
     """Where a new flow begins: with what is written from now on, or with all that is there."""
-    format: Literal["json", "text"] = "json"
-    """What the values are: JSON, or UTF-8 text."""
+    format: Format = "json"
+    """What the values are: `json`, `text` in UTF-8, or, framed by a schema registry, `avro`,
+    `json-schema` or `protobuf`.
+    """
+    message: str | None = Field(default=None, pattern=MESSAGE)
+    """The class of the values in Protobuf, as `module:Class`."""
+    key_format: Format = "text"
+    """What the keys are, for templates; they are written as they came."""
+    unwrap: Literal["debezium"] | None = None
+    """The envelope that values stand in: `debezium` takes the row after the change, and skips
+    deletes.
+    """
     nulls: Literal["skip", "dead_letter"] = "skip"
     """What happens to a record without a value, a tombstone, and to the JSON value null."""
     type: str = Field(min_length=1)
@@ -47,8 +63,16 @@ class FlowSettings(BaseModel):
     """Whether an answer may come from, or be given to, an equal call."""
     output: TopicName
     """The topic of the answers; created with the input's partition count where it is missing."""
-    output_format: Literal["json", "text"] = "json"
+    output_format: Format = "json"
     """How the answers are written; `text` is for outputs that are text."""
+    output_schema: Path | None = None
+    """File of the schema of the answers, Avro or JSON Schema; without it the newest one that the
+    registry has for the output.
+    """
+    output_message: str | None = Field(default=None, pattern=MESSAGE)
+    """The class of the answers in Protobuf, as `module:Class`."""
+    register_schemas: bool = False
+    """Whether the schema of the answers is registered where it is not yet."""
     shape: Literal["response", "output", "merge"] = "response"
     """What is written: the response record, its output alone, or both merged into the source."""
     merge_into: str | None = Field(default=None, min_length=1)
@@ -58,12 +82,26 @@ class FlowSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.shape == "merge" and self.format != "json":
-            raise ValueError(
-                'shape = "merge" needs format = "json": there is nothing to merge into'
-            )
-        if self.shape == "merge" and self.output_format != "json":
-            raise ValueError('shape = "merge" is written as JSON: leave output_format out')
+        if self.shape == "merge" and self.format == "text":
+            raise ValueError('shape = "merge" needs values with fields: text has none')
+        if self.shape == "merge" and self.output_format == "text":
+            raise ValueError('shape = "merge" is written with fields: leave output_format out')
+        for format, message, name in (
+            (self.format, self.message, "message"),
+            (self.output_format, self.output_message, "output_message"),
+        ):
+            if (format == "protobuf") != (message is not None):
+                raise ValueError(f'"protobuf" and {name} = "module:Class" go together')
+        if self.key_format == "protobuf":
+            raise ValueError("key_format: keys are read as text, json, avro or json-schema")
+        if self.output_schema and self.output_format not in ("avro", "json-schema"):
+            raise ValueError('output_schema belongs to output_format = "avro" or "json-schema"')
+        if self.register_schemas and self.output_format in ("json", "text"):
+            raise ValueError("register_schemas belongs to an output_format with a schema")
+        if self.register_schemas and self.output_format != "protobuf" and not self.output_schema:
+            raise ValueError("register_schemas needs output_schema, the file to register")
+        if self.unwrap and self.format == "text":
+            raise ValueError("unwrap needs values with fields: text has none")
         if self.merge_into is not None and self.shape != "merge":
             raise ValueError('merge_into belongs to shape = "merge"')
         if self.output_format == "text" and self.shape != "output":

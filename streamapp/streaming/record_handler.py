@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from streamapp.errors import Failure, InvalidRecord, TooLarge
+from streamapp.llm.deadline import only_waiting
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.codec import recover_id
 from streamapp.records.request import Request
@@ -85,6 +86,9 @@ class RecordHandler:
         try:
             if refused is not None:
                 raise refused
+            if not self._outlet.is_loaded(message):
+                with only_waiting():
+                    await self._outlet.load(message)
             request = self._outlet.decode(message)
         except Failure as failure:
             if self._outlet.name == REQUESTS:

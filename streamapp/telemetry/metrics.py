@@ -69,6 +69,11 @@ class Metrics:
             "Redelivered records that asked something else than before.",
             registry=self.registry,
         )
+        self._registry_errors = Counter(
+            "streamapp_schema_registry_errors",
+            "Questions that the schema registry did not answer.",
+            registry=self.registry,
+        )
         self._gaps = Counter(
             "streamapp_offset_gaps", "Gaps seen in a partition's offsets.", registry=self.registry
         )
@@ -110,6 +115,10 @@ class Metrics:
     def diverged(self) -> None:
         """A redelivered record asked something else than before."""
         self._steps_diverged.inc()
+
+    def registry_failed(self) -> None:
+        """The schema registry did not answer."""
+        self._registry_errors.inc()
 
     def gap(self, *_: object) -> None:
         """A gap in a partition's offsets was seen."""

@@ -44,6 +44,14 @@ class Outlet(Protocol):
         """The topic of its dead letters."""
         ...
 
+    def is_loaded(self, message: Message) -> bool:
+        """Whether `decode` may be called at once; else after `load`."""
+        ...
+
+    async def load(self, message: Message) -> None:
+        """Have the schemas of a record; waits for a registry, raises a `Failure`."""
+        ...
+
     def decode(self, message: Message) -> Request | None:
         """Return the request of a record, or None where it is skipped; raises a `Failure`."""
         ...
@@ -66,6 +74,13 @@ class RequestsOutlet:
         self._router = router
         self._responses = responses
         self.dead_letters = dead_letters
+
+    def is_loaded(self, message: Message) -> bool:
+        """Nothing is needed."""
+        return True
+
+    async def load(self, message: Message) -> None:
+        """Nothing is needed."""
 
     def decode(self, message: Message) -> Request:
         """Return the request that the record holds."""
@@ -98,6 +113,14 @@ class FlowOutlet:
         self._flow = flow
         self._topics = topics
         self._counts = counts
+
+    def is_loaded(self, message: Message) -> bool:
+        """Whether the flow has its schemas."""
+        return self._flow.is_loaded(_source(message))
+
+    async def load(self, message: Message) -> None:
+        """Have them."""
+        await self._flow.load(_source(message))
 
     def decode(self, message: Message) -> Request | None:
         """Return what the flow makes of the record."""

@@ -1,0 +1,201 @@
+"""A coroutine as a flow: what it is called with, and what its answer is written as.
+
+What a call of it returns is encoded at once and kept whole in the answer: all that one record
+emits is one ledger entry, and after a crash the same bytes are emitted again without a call.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from streamapp.errors import InternalError, InvalidRecord
+from streamapp.flows.annotations import Annotations
+from streamapp.flows.emit import SAME_KEY, Emit, Incoming
+from streamapp.flows.flow import Emission, Start
+from streamapp.flows.formats.choice import Formats, Output
+from streamapp.flows.formats.codec import Decoder, Encoder, JsonWriter
+from streamapp.flows.headers import headers_of
+from streamapp.flows.problems import named
+from streamapp.flows.source_record import SourceRecord
+from streamapp.processors.registry import Processor
+from streamapp.records.request import Request
+from streamapp.records.response import Response
+from streamapp.settings.flows import Format
+
+
+class FlowRequest(Request):
+    """The request that a flow in Python makes of a record: it holds the record itself."""
+
+    record: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PythonFormats:
+    """The formats of a flow in Python; as the settings of a flow of the file."""
+
+    format: Format
+    output_format: Format
+    message: str | None = None
+    output_schema: Path | None = None
+    output_message: str | None = None
+    register_schemas: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonFlow(Processor):
+    """A coroutine that is a flow; made by `flow`, and a processor of its own type of request.
+
+    Attributes:
+        annotations: The types of its topics.
+        id: Returns the id of a value; None for topic, partition and offset.
+        formats: Of its topics.
+        decoder: Of its input; by `with_formats`.
+        encoders: Of its outputs; by `with_formats`.
+    """
+
+    name: str
+    input: str
+    outputs: tuple[str, ...]
+    dead_letters: str
+    start: Start
+    annotations: Annotations
+    id: Callable[[Any], str] | None
+    model: str | None
+    cache: bool
+    formats: PythonFormats
+    decoder: Decoder
+    encoders: Mapping[str, Encoder]
+
+    def with_formats(self, formats: Formats) -> "PythonFlow":
+        """Return the flow with what reads and writes its topics; raises `ConfigurationError`."""
+        place, said = f"flow '{self.name}'", self.formats
+        decoder = formats.decoder(said.format, message=said.message, place=f"{place}, format")
+        encoders = {}
+        for topic in self.outputs:
+            output = Output(
+                topic,
+                said.output_format,
+                schema_file=said.output_schema,
+                schema=self.annotations.emitted_schema
+                if said.output_format == "json-schema"
+                else None,
+                message=said.output_message,
+                register=said.register_schemas,
+            )
+            encoders[topic] = formats.encoder(
+                output, flow=self.name, place=f"{place}, output_format"
+            )
+        return replace(self, decoder=decoder, encoders=encoders)
+
+    def is_loaded(self, record: SourceRecord) -> bool:
+        """See `Flow`."""
+        if not all(encoder.is_loaded for encoder in self.encoders.values()):
+            return False
+        return record.value is None or self.decoder.is_loaded(record.value)
+
+    async def load(self, record: SourceRecord) -> None:
+        """See `Flow`."""
+        for encoder in self.encoders.values():
+            await encoder.load()
+        if record.value is not None and not self.decoder.is_loaded(record.value):
+            with named(self.name):
+                await self.decoder.load(record.value)
+
+    def read(self, record: SourceRecord) -> Request | None:
+        """Return the request of a record; None where it has no value and the type needs one."""
+        if record.value in (None, b"null") and not self.annotations.takes_none:
+            return None
+        value = self._decoded(record.value)
+        given = value
+        if self.annotations.is_incoming:
+            given = Incoming(
+                value,
+                record.key,
+                record.header_texts,
+                record.topic,
+                record.partition,
+                record.offset,
+                record.timestamp,
+            )
+        # Nothing of it is validated again: the record may be of any type.
+        return cast(type[FlowRequest], self.record).model_construct(
+            type=self.type,
+            id=None if self.id is None else self._id_of(value),
+            model=self.model,
+            cache=self.cache,
+            record=given,
+        )
+
+    def write(self, record: SourceRecord, response: Response) -> list[Emission]:
+        """Return the records that the coroutine returned, as they were encoded then."""
+        own = headers_of(record, response)
+        return [self._emission(fields, record, own) for fields in response.output]
+
+    def _decoded(self, value: bytes | None) -> Any:
+        if self.formats.format in ("json", "text") or value is None:
+            return self.annotations.decode(value, flow=self.name)
+        with named(self.name):
+            decoded = self.decoder.decode(value)
+        return self.annotations.check(decoded, flow=self.name)
+
+    def _emission(
+        self, fields: dict[str, Any], record: SourceRecord, own: Sequence[tuple[str, bytes]]
+    ) -> Emission:
+        given = fields.get("headers", {})
+        headers = [pair for pair in own if pair[0] not in given]
+        headers += [(name, text.encode()) for name, text in given.items()]
+        key = record.key
+        if "key" in fields:
+            key = None if fields["key"] is None else b64decode(fields["key"])
+        text, encoder = fields["value"], self.encoders[fields["to"]]
+        with named(self.name):
+            if isinstance(encoder, JsonWriter):
+                value = encoder.encode_json(text.encode())
+            else:
+                value = encoder.encode(self.annotations.emitted_value(text))
+        return Emission(fields["to"], value, key, headers, keeps_key="key" not in fields)
+
+    def _id_of(self, value: Any) -> str:
+        assert self.id is not None
+        try:
+            id = self.id(value)
+        except Exception as error:
+            raise InternalError(f"flow '{self.name}', id: raised {type(error).__name__}") from error
+        if not isinstance(id, str) or not id:
+            raise InvalidRecord(f"flow '{self.name}', id: it gives no text")
+        return id
+
+
+def encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]) -> Any:
+    """Return what a coroutine returned as JSON: a list of records.
+
+    Raises:
+        InternalError: It is not what the annotation says, or for a topic that is not named.
+    """
+    items = [] if returned is None else returned if isinstance(returned, list) else [returned]
+    records = []
+    for item in items:
+        emitted = item if isinstance(item, Emit) else Emit(item)
+        to = emitted.to or outputs[0]
+        if to not in outputs:
+            known = ", ".join(outputs)
+            raise InternalError(f"flow '{flow}' emits to a topic that it does not name: {known}")
+        try:
+            text = types.encode(emitted.value)
+        except (ValidationError, PydanticSerializationError):
+            text = None
+        if text is None:
+            raise InternalError(f"flow '{flow}' returned what its annotation does not allow")
+        fields: dict[str, Any] = {"to": to, "value": text}
+        if emitted.key is not SAME_KEY:
+            key = emitted.key.encode() if isinstance(emitted.key, str) else emitted.key
+            fields["key"] = None if key is None else b64encode(key).decode()
+        if emitted.headers:
+            fields["headers"] = dict(emitted.headers)
+        records.append(fields)
+    return records

@@ -1,0 +1,1 @@
+"""The formats of records on users' topics: plain ones, and those of a schema registry."""

@@ -1,0 +1,163 @@
+"""Protobuf in the frame of a schema registry, by message classes that a flow names.
+
+Fields come by their names in the file: numbers, text, bytes and lists as Python's own, enums by
+name, well-known times as times. What is written is built of the same.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import UTC
+from importlib import import_module
+from typing import Any
+
+from streamapp.errors import ConfigurationError, OutputInvalid, Undecodable
+from streamapp.flows.formats.frame import body, framed, message_path, schema_id, with_path
+from streamapp.flows.formats.registry import Schema
+from streamapp.flows.formats.schema_store import SchemaStore, Written
+
+_TIMESTAMP = "google.protobuf.Timestamp"
+
+
+class ProtobufDecoder:
+    """Reads framed messages of one class; for that no schema need be asked for."""
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+        self._path = _path(message.DESCRIPTOR)
+
+    def is_loaded(self, value: bytes) -> bool:
+        """Nothing is needed."""
+        return True
+
+    async def load(self, value: bytes) -> None:
+        """Nothing is needed."""
+
+    def decode(self, value: bytes) -> dict[str, Any]:
+        """See `Decoder`."""
+        schema_id(value)
+        path, payload = message_path(body(value))
+        if path != self._path:
+            raise Undecodable(
+                f"it is another message of its file than {self._message.DESCRIPTOR.full_name}"
+            )
+        try:
+            return _fields(self._message.FromString(payload))
+        except Exception as error:
+            name = self._message.DESCRIPTOR.full_name
+            problem = f"it is no message {name} ({type(error).__name__})"
+        raise Undecodable(problem)  # outside of the block: the error may hold the value
+
+
+class ProtobufEncoder:
+    """Writes framed messages of one class.
+
+    Args:
+        store: Knows the schema's id.
+        written: By what values are written.
+        message: The class.
+    """
+
+    def __init__(self, store: SchemaStore, written: Written, message: Any) -> None:
+        self._store = store
+        self._written = written
+        self._message = message
+        self._path = _path(message.DESCRIPTOR)
+        self._id: int | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """See `Encoder`."""
+        return self._id is not None
+
+    async def load(self) -> None:
+        """See `Encoder`."""
+        if self._id is None:
+            self._id, _ = await self._store.load_written(self._written)
+
+    def encode(self, value: Any) -> bytes:
+        """See `Encoder`."""
+        assert self._id is not None, "it is not loaded"
+        name = self._message.DESCRIPTOR.full_name
+        if not isinstance(value, Mapping):
+            raise OutputInvalid(f"the output is no object, so no message {name}")
+        known = set(self._message.DESCRIPTOR.fields_by_name)
+        if unknown := sorted(set(value) - known):
+            where = f"it has no field {unknown[0][:64]}"
+        else:
+            try:
+                message = self._message(**{n: v for n, v in value.items() if v is not None})
+                return framed(self._id, with_path(self._path, message.SerializeToString()))
+            except (ValueError, TypeError) as error:
+                where = type(error).__name__
+        raise OutputInvalid(f"the output does not fit the message {name}: {where}")
+
+
+def message_class(name: str, *, place: str) -> Any:
+    """Return the class that ``module:Class`` names.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found: Any = import_module(module)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+        if found.DESCRIPTOR.full_name and found.FromString:
+            return found
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{place}: {name}: {error}; is its folder on PYTHONPATH, and"
+            " 'streamapp[schema-registry]' installed?"
+        ) from None
+    except (AttributeError, ValueError):
+        pass
+    raise ConfigurationError(f"{place}: {name} is no Protobuf message class: write module:Class")
+
+
+def protobuf_schema(message: Any) -> Schema:
+    """Return the file of a message class as a registry takes it."""
+    return Schema("PROTOBUF", b64encode(message.DESCRIPTOR.file.serialized_pb).decode())
+
+
+def _path(descriptor: Any) -> tuple[int, ...]:
+    """Return where a message stands in its file, outermost first."""
+    path: tuple[int, ...] = ()
+    while descriptor is not None:
+        above = descriptor.containing_type
+        beside = above.nested_types if above else descriptor.file.message_types_by_name.values()
+        path = (list(beside).index(descriptor), *path)
+        descriptor = above
+    return path
+
+
+def _fields(message: Any) -> dict[str, Any]:
+    return {field.name: _field(message, field) for field in message.DESCRIPTOR.fields}
+
+
+def _field(message: Any, field: Any) -> Any:
+    value = getattr(message, field.name)
+    if _is_map(field):
+        of = field.message_type.fields_by_name["value"]
+        return {key: _single(value[key], of) for key in value}
+    if field.is_repeated:
+        return [_single(one, field) for one in value]
+    if field.has_presence and not message.HasField(field.name):
+        return None
+    return _single(value, field)
+
+
+def _is_map(field: Any) -> bool:
+    kind = field.message_type
+    return kind is not None and bool(kind.GetOptions().map_entry)
+
+
+def _single(value: Any, field: Any) -> Any:
+    if field.message_type is not None:
+        if field.message_type.full_name == _TIMESTAMP:
+            return value.ToDatetime(tzinfo=UTC)
+        return _fields(value)
+    if field.enum_type is not None:
+        known = field.enum_type.values_by_number.get(value)
+        return value if known is None else known.name
+    return value

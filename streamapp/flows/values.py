@@ -1,0 +1,66 @@
+"""The values and keys of a flow's source records: decoded, and out of their envelope."""
+
+from typing import Any
+
+from streamapp.errors import Undecodable
+from streamapp.flows.expression import undefined
+from streamapp.flows.formats.codec import Decoder, JsonText
+from streamapp.flows.formats.debezium import unwrapped, unwrapped_text
+from streamapp.flows.source_record import SourceRecord
+
+
+class SourceValues:
+    """Reads source records.
+
+    Args:
+        decoder: Of values.
+        key_decoder: Of keys.
+        is_enveloped: Whether values are change events of Debezium.
+    """
+
+    def __init__(self, decoder: Decoder, key_decoder: Decoder, *, is_enveloped: bool) -> None:
+        self._decoder = decoder
+        self._key_decoder = key_decoder
+        self._is_enveloped = is_enveloped
+
+    def is_loaded(self, record: SourceRecord) -> bool:
+        """Whether `value` and `key` may be called at once."""
+        value, key = record.value, record.key
+        return (value is None or self._decoder.is_loaded(value)) and (
+            key is None or self._key_decoder.is_loaded(key)
+        )
+
+    async def load(self, record: SourceRecord) -> None:
+        """Have the schemas of value and key; waits for a registry."""
+        value, key = record.value, record.key
+        if value is not None and not self._decoder.is_loaded(value):
+            await self._decoder.load(value)
+        if key is not None and not self._key_decoder.is_loaded(key):
+            await self._key_decoder.load(key)
+
+    def value(self, record: SourceRecord) -> Any:
+        """Return what the value holds; None for null, a tombstone or a delete.
+
+        Raises:
+            Failure: It is no value of the format.
+        """
+        if record.value is None:
+            return None
+        value = self._decoder.decode(record.value)
+        return unwrapped(value) if self._is_enveloped and value is not None else value
+
+    def key(self, record: SourceRecord) -> Any:
+        """Return what the key holds; what fails when a template uses it, where it is none."""
+        if record.key is None:
+            return None
+        try:
+            return self._key_decoder.decode(record.key)
+        except Undecodable:
+            return undefined("key")
+
+    def text(self, record: SourceRecord) -> bytes | None:
+        """Return the value as JSON, as it was written; None where it was not written so."""
+        if not isinstance(self._decoder, JsonText) or record.value is None:
+            return None
+        text = self._decoder.json_of(record.value)
+        return unwrapped_text(text) if self._is_enveloped else text
