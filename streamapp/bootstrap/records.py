@@ -31,6 +31,7 @@ from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.tables.changelog_reader import ChangelogReader
 from streamapp.streaming.tables.ledger_recovery import LedgerRecovery
 from streamapp.streaming.window.partition_state import SpanBounds
+from streamapp.streaming.window.shares import InputBounds
 from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
 
@@ -145,7 +146,17 @@ def build_window(
         max_in_flight=settings.max_in_flight,
         max_pending=settings.max_in_flight * PENDING_FACTOR,
         ordering=settings.ordering,
+        inputs=_inputs(outlets),
     )
+
+
+def _inputs(outlets: Mapping[str, tuple[Outlet, Answers]]) -> dict[str, InputBounds]:
+    """Return what each flow may use of the window, by input."""
+    bounds = {input: outlet.bounds for input, (outlet, _) in outlets.items()}
+    return {
+        input: InputBounds(one.weight, one.max_in_flight, one.ordering)
+        for input, one in bounds.items()
+    }
 
 
 def subscribe(app: StreamApp, topics: Sequence[tuple[str, Any]], *, window: Window) -> None:

@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError
 from streamapp.errors import InternalError, InvalidRecord
 from streamapp.flows.annotations import Annotations
 from streamapp.flows.emit import SAME_KEY, Emit, Incoming
-from streamapp.flows.flow import Emission, Start
+from streamapp.flows.flow import Bounds, Emission, Start
 from streamapp.flows.formats.choice import Formats, Output
 from streamapp.flows.formats.codec import Decoder, Encoder, JsonWriter
 from streamapp.flows.headers import headers_of
@@ -53,6 +53,7 @@ class PythonFlow(Processor):
     Attributes:
         annotations: The types of its topics.
         id: Returns the id of a value; None for topic, partition and offset.
+        bounds: What it may use of a worker.
         formats: Of its topics.
         decoder: Of its input; by `with_formats`.
         encoders: Of its outputs; by `with_formats`.
@@ -67,6 +68,7 @@ class PythonFlow(Processor):
     id: Callable[[Any], str] | None
     model: str | None
     cache: bool
+    bounds: Bounds
     formats: PythonFormats
     decoder: Decoder
     encoders: Mapping[str, Encoder]

@@ -7,7 +7,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from streamapp.errors import ConfigurationError, InvalidRecord, UnknownType
 from streamapp.flows.expression import NAMES, Expression, compiled
-from streamapp.flows.flow import Emission, Start
+from streamapp.flows.flow import Bounds, Emission, Start
 from streamapp.flows.formats.choice import Formats, Output
 from streamapp.flows.formats.codec import Encoder
 from streamapp.flows.headers import headers_of
@@ -50,6 +50,9 @@ class FileFlow:
         self.outputs: tuple[str, ...] = (settings.output,)
         self.dead_letters = settings.dead_letter_topic
         self.start: Start = settings.from_
+        self.bounds = Bounds(
+            settings.weight, settings.max_in_flight, settings.ordering, settings.deadline_s
+        )
         self._settings = settings
         self._problems: list[str] = []
         self._record = self._record_of(registry)

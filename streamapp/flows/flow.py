@@ -12,6 +12,23 @@ Start = Literal["latest", "earliest"]
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a flow may use of a worker.
+
+    Attributes:
+        weight: Its part of the slots, beside the other flows.
+        max_in_flight: Most of its records at once; None for its share.
+        ordering: One at a time per key, per partition, or none; None as the worker.
+        deadline_s: Longest active time of a record, seconds; None as the worker.
+    """
+
+    weight: float = 1.0
+    max_in_flight: int | None = None
+    ordering: Literal["key", "partition", "none"] | None = None
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Emission:
     """One record to write for an answer.
 
@@ -35,6 +52,7 @@ class Flow(Protocol):
         outputs: The topics that it may write to.
         dead_letters: The topic of what it cannot answer.
         start: Where it begins on a partition that it never read.
+        bounds: What it may use of a worker.
     """
 
     @property
@@ -47,6 +65,8 @@ class Flow(Protocol):
     def dead_letters(self) -> str: ...  # noqa: D102
     @property
     def start(self) -> Start: ...  # noqa: D102
+    @property
+    def bounds(self) -> Bounds: ...  # noqa: D102
 
     def is_loaded(self, record: SourceRecord) -> bool:
         """Whether `read` and `write` may be called at once; else after `load`."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,7 +16,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.flows.annotations import annotations_of
 from streamapp.flows.coroutine_flow import FlowRequest, PythonFormats, encoded
 from streamapp.flows.coroutine_flow import PythonFlow as PythonFlow
-from streamapp.flows.flow import Start
+from streamapp.flows.flow import Bounds, Start
 from streamapp.flows.formats.codec import JsonDecoder, JsonEncoder
 from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import FLOW_TYPE
@@ -35,6 +35,10 @@ def flow(
     model: str | None = None,
     cache: bool = True,
     id: Callable[[Any], str] | None = None,
+    weight: float = 1.0,
+    max_in_flight: int | None = None,
+    ordering: Literal["key", "partition", "none"] | None = None,
+    deadline_s: float | None = None,
     format: Format | None = None,
     message: str | None = None,
     output_format: Format | None = None,
@@ -54,6 +58,10 @@ def flow(
         model: The route of its calls; default: the prompt's, else ``default``.
         cache: Whether answers may come from, or be given to, equal calls.
         id: Returns the id of a value, where it has one of its own.
+        weight: Its part of the worker's slots, beside the other flows.
+        max_in_flight: Most of its records at once; default: its share.
+        ordering: As the setting of that name, for this flow.
+        deadline_s: As the setting of that name, for this flow.
         format: Of the input, as in the file; default: ``text`` for `str`, else ``json``.
         message: The class of the input in Protobuf.
         output_format: Of the topics that it writes to; default: ``text`` for `str`, else ``json``.
@@ -105,6 +113,7 @@ def flow(
             id=id,
             model=model,
             cache=cache,
+            bounds=Bounds(weight, max_in_flight, ordering, deadline_s),
             formats=formats,
             decoder=JsonDecoder(),
             encoders=dict.fromkeys(outputs, JsonEncoder()),

@@ -59,6 +59,14 @@ class FlowSettings(BaseModel):
     """The route, as in a request record."""
     prompt: str | None = None
     """The prompt, as in a request record."""
+    ordering: Literal["key", "partition", "none"] | None = None
+    """As the setting of that name, for this flow; default: that of the worker."""
+    max_in_flight: int | None = Field(default=None, gt=0)
+    """Most records of this flow in process per worker; default: its share of the worker's."""
+    weight: float = Field(default=1.0, gt=0, le=1000)
+    """Its part of the worker's slots beside the other flows: half of it is kept free of them."""
+    deadline_s: float | None = Field(default=None, gt=0)
+    """As the setting of that name, for this flow."""
     cache: bool = True
     """Whether an answer may come from, or be given to, an equal call."""
     output: TopicName

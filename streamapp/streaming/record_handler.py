@@ -5,6 +5,7 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import structlog
 
 from streamapp.errors import Failure, InvalidRecord, TooLarge
-from streamapp.llm.deadline import only_waiting
+from streamapp.llm.deadline import Deadline, only_waiting
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.codec import recover_id
 from streamapp.records.request import Request
@@ -44,6 +45,7 @@ class RecordHandler:
         outlet: Of the flow whose records these are: what they are read as, where answers go.
         accepting: Waits while a topic refuses what would be written: nothing is paid meanwhile.
         now: Wall clock, seconds since the epoch.
+        clock: Monotonic, seconds.
         refusal: Returns why a record is not run at all; None where it is.
     """
 
@@ -58,6 +60,7 @@ class RecordHandler:
         outcomes: Outcomes,
         accepting: Callable[[], Awaitable[None]],
         now: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
         refusal: Callable[[Message], Failure | None] = lambda message: None,
     ) -> None:
         self._router = router
@@ -65,6 +68,7 @@ class RecordHandler:
         self._emitter = emitter
         self._chunks = chunks
         self._outlet = outlet
+        self._clock = clock
         self._outcomes = outcomes
         self._accepting = accepting
         self._refusal = refusal
@@ -155,7 +159,12 @@ class RecordHandler:
         )
         try:
             answered = await self._router.answer(
-                request, id=id, key=message.key, chunks=stream, store=steps
+                request,
+                id=id,
+                key=message.key,
+                deadline=self._deadline(),
+                chunks=stream,
+                store=steps,
             )
             response = answered.response
             answer = response.encode()
@@ -207,6 +216,11 @@ class RecordHandler:
             cached=response.cached,
             duration_s=round(response.duration_s, 2),
         )
+
+    def _deadline(self) -> Deadline | None:
+        """Return the flow's own deadline; None where it has that of the worker."""
+        limit_s = self._outlet.bounds.deadline_s
+        return None if limit_s is None else Deadline(limit_s, self._clock)
 
     async def _emit_again(
         self, message: Message, lease: Lease, answer: bytes, *, id: str, type: str

@@ -7,7 +7,7 @@ from typing import Protocol
 from faust.types import TopicT
 
 from streamapp.errors import TooLarge
-from streamapp.flows.flow import Flow
+from streamapp.flows.flow import Bounds, Flow
 from streamapp.flows.source_record import SourceRecord
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.dead_letter import Headers
@@ -40,6 +40,11 @@ class Outlet(Protocol):
         ...
 
     @property
+    def bounds(self) -> Bounds:
+        """What it may use of the worker."""
+        ...
+
+    @property
     def dead_letters(self) -> TopicT:
         """The topic of its dead letters."""
         ...
@@ -69,6 +74,7 @@ class RequestsOutlet:
     """The built-in flow: request records, answered as they are."""
 
     name = "requests"
+    bounds = Bounds()
 
     def __init__(self, router: RequestHandler, *, responses: TopicT, dead_letters: TopicT) -> None:
         self._router = router
@@ -109,6 +115,7 @@ class FlowOutlet:
         self, flow: Flow, *, topics: Mapping[str, TopicT], counts: PartitionCounts
     ) -> None:
         self.name = flow.name
+        self.bounds = flow.bounds
         self.dead_letters = topics[flow.dead_letters]
         self._flow = flow
         self._topics = topics

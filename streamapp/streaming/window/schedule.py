@@ -3,84 +3,144 @@
 from collections import deque
 from collections.abc import Hashable, Iterator
 from itertools import chain
-from typing import Literal
 
+from streamapp.streaming.window.shares import Ordering as Ordering
+from streamapp.streaming.window.shares import Shares
 from streamapp.streaming.window.taken_record import Message, TakenRecord
 
-Ordering = Literal["key", "partition", "none"]
 
+class _Input:
+    """The records of one input."""
 
-def order_of(message: Message, ordering: Ordering) -> Hashable | None:
-    """Return what records that run one at a time have in common; None runs at once."""
-    if ordering == "partition":
-        return message.tp
-    if ordering == "key" and message.key is not None:
-        return (message.tp, message.key)
-    return None
+    __slots__ = ("ready", "running", "slots", "waiting")
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.running = 0
+        #: Those that wait for a slot alone.
+        self.ready: deque[TakenRecord] = deque()
+        self.waiting = 0
 
 
 class Schedule:
     """Records that wait: behind another one of their order, or for a slot.
 
     Args:
-        max_in_flight: Slots: upper bound of running records.
+        shares: Of the slots; inputs with ready records take turns in what becomes free.
+        ordering: Of inputs that have none of their own.
     """
 
-    __slots__ = ("_behind", "_max_in_flight", "_ready", "waiting")
+    __slots__ = ("_behind", "_inputs", "_ordering", "_running", "_shares", "_turns", "waiting")
 
-    def __init__(self, max_in_flight: int) -> None:
-        self._max_in_flight = max_in_flight
+    def __init__(self, shares: Shares, ordering: Ordering = "key") -> None:
+        self._shares = shares
+        self._ordering = ordering
         #: By each order of which a record runs or is ready: those behind it.
         self._behind: dict[Hashable, deque[TakenRecord]] = {}
-        #: Those that wait for a slot alone.
-        self._ready: deque[TakenRecord] = deque()
+        self._inputs: dict[str, _Input] = {}
+        #: Inputs with ready records that may be below their slots, the next turn first.
+        self._turns: deque[_Input] = deque()
+        self._running = 0
         self.waiting = 0
 
     def __iter__(self) -> Iterator[TakenRecord]:
         """Yield what waits."""
-        return chain(self._ready, *self._behind.values())
+        ready = (input.ready for input in self._inputs.values())
+        return chain(*ready, *self._behind.values())
 
-    def admit(self, record: TakenRecord, in_flight: int) -> bool:
-        """Return whether the record may run now, beside ``in_flight`` others; else it waits."""
+    def order_of(self, message: Message) -> Hashable | None:
+        """Return what records that run one at a time have in common; None runs at once."""
+        bounds = self._shares.bounds.get(message.tp.topic)
+        ordering = (bounds and bounds.ordering) or self._ordering
+        if ordering == "partition":
+            return message.tp
+        if ordering == "key" and message.key is not None:
+            return (message.tp, message.key)
+        return None
+
+    @property
+    def unfinished(self) -> int:
+        """Records that run or wait."""
+        return self._running + self.waiting
+
+    def unfinished_of(self, topic: str) -> int:
+        """Return how many records of an input run or wait."""
+        input = self._inputs.get(topic)
+        return 0 if input is None else input.running + input.waiting
+
+    def admit(self, record: TakenRecord) -> bool:
+        """Return whether the record runs now; else it waits."""
+        input = self._inputs.get(record.topic)
+        if input is None:
+            slots = self._shares.slots_of(record.topic)
+            input = self._inputs[record.topic] = _Input(slots)
         if record.order is not None:
             queue = self._behind.get(record.order)
             if queue is not None:
                 queue.append(record)
                 self.waiting += 1
+                input.waiting += 1
                 return False
             self._behind[record.order] = deque()
-        if in_flight < self._max_in_flight:
+        if self._running < self._shares.slots and input.running < input.slots:
+            self._running += 1
+            input.running += 1
             return True
-        self._ready.append(record)
+        self._wait_for_slot(input, record)
         self.waiting += 1
+        input.waiting += 1
         return False
 
     def release(self, finished: TakenRecord) -> None:
-        """Let the next record of the finished one's order wait for a slot alone."""
+        """Free the slot of a finished record, for the next one of its order too."""
+        input = self._inputs[finished.topic]
+        self._running -= 1
+        input.running -= 1
+        if input.ready and input not in self._turns:
+            self._turns.append(input)
         if finished.order is None:
             return
         queue = self._behind[finished.order]
         if queue:
-            self._ready.append(queue.popleft())
+            self._wait_for_slot(input, queue.popleft())
         else:
             del self._behind[finished.order]
 
-    def next(self, in_flight: int) -> TakenRecord | None:
-        """Return the record that runs next, beside ``in_flight`` others; None where none may."""
-        if not self._ready or in_flight >= self._max_in_flight:
-            return None
-        self.waiting -= 1
-        return self._ready.popleft()
+    def next(self) -> TakenRecord | None:
+        """Return the record that runs next; None where none may."""
+        while self._turns and self._running < self._shares.slots:
+            input = self._turns.popleft()
+            if not input.ready or input.running >= input.slots:
+                continue  # it comes again with what it releases
+            record = input.ready.popleft()
+            self.waiting -= 1
+            input.waiting -= 1
+            self._running += 1
+            input.running += 1
+            if input.ready:
+                self._turns.append(input)
+            return record
+        return None
 
     def give_back(self) -> None:
         """Let go of what waits; what runs is still to be released."""
-        self._ready.clear()
+        for input in self._inputs.values():
+            input.ready.clear()
+            input.waiting = 0
         for records in self._behind.values():
             records.clear()
+        self._turns.clear()
         self.waiting = 0
 
     def clear(self) -> None:
         """Let go of everything."""
         self._behind.clear()
-        self._ready.clear()
+        self._inputs.clear()
+        self._turns.clear()
+        self._running = 0
         self.waiting = 0
+
+    def _wait_for_slot(self, input: _Input, record: TakenRecord) -> None:
+        input.ready.append(record)
+        if input not in self._turns:
+            self._turns.append(input)

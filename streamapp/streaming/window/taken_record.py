@@ -52,6 +52,7 @@ class TakenRecord:
         "partition",
         "size",
         "taken_at",
+        "topic",
     )
 
     def __init__(
@@ -64,6 +65,7 @@ class TakenRecord:
     ) -> None:
         message = event.message
         self.offset = message.offset
+        self.topic: str = message.tp.topic
         self.partition = partition
         self.order = order
         self.size = len(message.key or b"") + len(message.value or b"")

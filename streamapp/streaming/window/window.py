@@ -9,8 +9,8 @@ by ``tests/unit/streaming/window/test_window.py``:
    one stands beside it, and is neither run nor written again.
 2. Records of one key run one at a time, in offset order; one that waits behind its key takes
    no slot.
-3. Running records never exceed ``max_in_flight``, running and waiting ones never
-   ``max_pending``; past that ``take`` waits, Faust's queue fills and it pauses the partitions.
+3. Running records never exceed ``max_in_flight``, running and waiting ones never ``max_pending``,
+   nor those of an input its share; past that ``take`` waits, and Faust pauses its partitions.
 4. A closed window commits nothing and its lease tells tasks to write nothing; it opens again only
    with a new generation's positions, and takes only records of that generation.
 5. A record is finished when ``run`` returns, which is only after the delivery report.
@@ -44,7 +44,8 @@ from streamapp.streaming.window.gaps import Gaps
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import PartitionState, Progress, SpanBounds
-from streamapp.streaming.window.schedule import Ordering, Schedule, order_of
+from streamapp.streaming.window.schedule import Ordering, Schedule
+from streamapp.streaming.window.shares import InputBounds, Room, Shares
 from streamapp.streaming.window.taken_record import Event, Message, TakenRecord
 
 #: A full window takes again when an eighth of it is free: to wake who feeds it for each record
@@ -71,8 +72,9 @@ class Window:
         clock: Monotonic seconds.
         only_waits: Whether what runs in a context can be given back at no cost.
         max_in_flight: Upper bound of running records.
-        max_pending: Upper bound of running and waiting records together.
+        max_pending: Of running and waiting ones together.
         ordering: ``key``, ``partition`` or ``none``.
+        inputs: What each input may use of the window, by topic.
 
     Attributes:
         membership: As given.
@@ -94,6 +96,7 @@ class Window:
         max_in_flight: int,
         max_pending: int,
         ordering: Ordering = "key",
+        inputs: Mapping[str, InputBounds] = MappingProxyType({}),
     ) -> None:
         self._run = run
         self._gaps = Gaps(seek=seek, first_from=first_from, on_gap=on_gap)
@@ -103,13 +106,12 @@ class Window:
         self._clock = clock
         self.membership = membership or Membership()
         self._only_waits = only_waits
-        self._max_pending = max_pending
-        self._low_water = max_pending - max(1, max_pending // 8)
-        self._ordering = ordering
         self._lease = Lease(-1)
         self._is_open = False
         self._partitions: dict[TP, PartitionState] = {}
-        self._schedule = Schedule(max_in_flight)
+        shares = Shares(max_in_flight, inputs)
+        self._room = Room(shares.scaled(max_pending))
+        self._schedule = Schedule(shares, ordering)
         self._tasks: dict[asyncio.Task[None], TakenRecord] = {}
         self._changed = asyncio.Event()
         self._drain: Drain | None = None
@@ -142,7 +144,7 @@ class Window:
     @property
     def is_full(self) -> bool:
         """Whether ``take`` would wait."""
-        return len(self._tasks) + self._schedule.waiting >= self._max_pending
+        return self._room.is_full(self._schedule)
 
     def messages(self) -> Iterator[Message]:
         """Yield the unfinished records that were taken, for whoever asks after one."""
@@ -240,18 +242,18 @@ class Window:
         """Take the record once there is room, or drop it.
 
         Returns:
-            False where it was dropped: the window is closed or of another generation, the
-            partition is not ours, or the offset is not the expected one. Whatever is dropped
-            unfinished is fetched again.
+            False where it was dropped, to be fetched again: the window is closed or of another
+            generation, the partition is not ours, or the offset is not the expected one.
         """
+        message, room, held = event.message, self._room, self._schedule
+        tp = message.tp
         # What is taken while membership is not known may be another worker's by now.
-        while self._is_open and (self.is_full or not self._lease.is_valid):
+        while self._is_open and (room.is_full(held, tp.topic) or not self._lease.is_valid):
             self._changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(FULL_POLL_S):
                     await self._changed.wait()
-        message = event.message
-        lease, tp = self._lease, message.tp
+        lease = self._lease
         partition = self._partitions.get(tp)
         if not self._is_open or partition is None or message.generation_id != lease.generation:
             return False
@@ -265,12 +267,11 @@ class Window:
             is_next = await self._gaps.is_next(partition, message)
             if not is_next or not self._is_open or lease is not self._lease:
                 return False
-        order = order_of(message, self._ordering)
-        record = TakenRecord(event, partition, lease, order, now)
+        record = TakenRecord(event, partition, lease, self._schedule.order_of(message), now)
         partition.append(record)
         if partition.was_finished(message.offset):
             record.finish()
-        elif self._schedule.admit(record, len(self._tasks)):
+        elif self._schedule.admit(record):
             self._start(record)
         return True
 
@@ -293,7 +294,7 @@ class Window:
             return
         record.finish()
         self._schedule.release(record)
-        while (ready := self._schedule.next(len(self._tasks))) is not None:
+        while (ready := self._schedule.next()) is not None:
             self._start(ready)
-        if len(self._tasks) + self._schedule.waiting <= self._low_water:
+        if self._room.is_low(self._schedule, record.topic):
             self._changed.set()

@@ -2,11 +2,16 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from streamapp.flows.catalogue import load_flows
+from streamapp.flows.formats.choice import Formats
+from streamapp.flows.formats.schema_store import SchemaStore
 from streamapp.flows.python_flow import PythonFlow
 from streamapp.flows.source_record import SourceRecord
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
+from tests.support.fakeregistry import FakeRegistry
 
 PAGE = (Path(__file__).parents[3] / "docs" / "flows.md").read_text()
 
@@ -15,10 +20,15 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-def test_the_flows_of_the_page_start_and_read_its_records() -> None:
+def test_the_flows_of_the_page_start_and_read_its_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each table of the page is a flow, and the record of the page is a request of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "answered.avsc").write_text('"string"')
     for block in _blocks("toml"):
-        flows = load_flows(Settings(**tomllib.loads(block)), Registry.load())
+        formats = Formats(SchemaStore(FakeRegistry()))
+        flows = load_flows(Settings(**tomllib.loads(block)), Registry.load(), formats)
         assert flows
 
     [labels] = load_flows(Settings(**tomllib.loads(_blocks("toml")[0])), Registry.load())

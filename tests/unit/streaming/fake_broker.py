@@ -13,6 +13,7 @@ from streamapp.streaming.window.finished_offsets import decode
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress, SpanBounds
+from streamapp.streaming.window.shares import InputBounds
 from streamapp.streaming.window.window import Window
 
 
@@ -64,6 +65,7 @@ class FakeBroker:
     fatal: list[BaseException] = field(default_factory=list)
     membership: Membership = field(default_factory=Membership)
     only_waits: Callable[[Context], bool] = lambda context: False
+    inputs: dict[str, InputBounds] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.start()
@@ -84,6 +86,7 @@ class FakeBroker:
             max_in_flight=self.max_in_flight,
             max_pending=self.max_pending,
             ordering=self.ordering,  # type: ignore[arg-type]
+            inputs=self.inputs,
         )
 
     def assign(self) -> None:

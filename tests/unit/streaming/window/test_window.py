@@ -17,6 +17,7 @@ from streamapp.streaming.window.finished_offsets import encode
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import SpanBounds
+from streamapp.streaming.window.shares import InputBounds
 from streamapp.streaming.window.storing import STORING, Storing
 from streamapp.streaming.window.taken_record import Event
 from tests.support.virtual_time import run_virtually, virtual_clock
@@ -661,3 +662,63 @@ def test_drain_leaves_its_end_to_what_is_being_written() -> None:
         return {tp: progress.offset for tp, progress in finished.items()}, cut
 
     assert run_virtually(main()) == ({T0: 1}, 1)
+
+
+async def test_one_inputs_backlog_leaves_room_for_another() -> None:
+    """An input whose records do not end fills neither the slots nor the waiting room of another."""
+    theirs = TP("shop.reviews", 0)
+    inputs = {T0.topic: InputBounds(), theirs.topic: InputBounds()}
+    logs = {T0: log(*[""] * 20), theirs: log(*[""] * 4)}
+    broker = FakeBroker(logs, max_in_flight=8, max_pending=16, inputs=inputs)
+    broker.assign()
+
+    for _ in range(12):
+        await broker.deliver(T0)
+    blocked = asyncio.create_task(broker.deliver(T0))
+    await settle()
+    ran = [run.event.message.tp for run in broker.running]
+    async with asyncio.timeout(5):
+        for _ in range(4):
+            await broker.deliver(theirs)
+    await settle()
+
+    assert ran == [T0] * 6
+    assert not blocked.done()
+    assert [run.event.message.tp for run in broker.running] == [T0] * 6 + [theirs] * 2
+    blocked.cancel()
+
+
+async def test_inputs_take_turns_in_free_slots() -> None:
+    """What waits of two inputs runs by turns, however much one of them has."""
+    theirs = TP("shop.reviews", 0)
+    inputs = {T0.topic: InputBounds(), theirs.topic: InputBounds()}
+    broker = FakeBroker(
+        {T0: log(*[""] * 9), theirs: log(*[""] * 9)}, max_in_flight=2, inputs=inputs
+    )
+    broker.assign()
+    for _ in range(4):
+        await broker.deliver(T0)
+    for _ in range(4):
+        await broker.deliver(theirs)
+    await settle()
+
+    order = []
+    while broker.running:
+        order.append(broker.running[0].event.message.tp)
+        await broker.finish(0)
+
+    assert order == [T0, T0, T0, theirs, T0, theirs, theirs, theirs]
+
+
+async def test_an_input_has_an_ordering_of_its_own() -> None:
+    """What an input says of its order holds for its records alone."""
+    theirs = TP("shop.reviews", 0)
+    inputs = {T0.topic: InputBounds(), theirs.topic: InputBounds(ordering="none")}
+    broker = FakeBroker({T0: log("a", "a"), theirs: log("a", "a")}, inputs=inputs)
+    broker.assign()
+
+    for tp in (T0, T0, theirs, theirs):
+        await broker.deliver(tp)
+    await settle()
+
+    assert [run.event.message.tp for run in broker.running] == [T0, theirs, theirs]
