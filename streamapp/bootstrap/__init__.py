@@ -142,6 +142,7 @@ def create_app(
         health=health,
         peers=peers,
         traced=traced,
+        counts=flows.counts,
     )
     return app
 

@@ -1,8 +1,11 @@
 """The web views of an app, and the other workers that they ask."""
 
+from collections.abc import Mapping
+
 from streamapp.bootstrap.costs import Costs
 from streamapp.bootstrap.prompting import Prompts
 from streamapp.bootstrap.tracing import Untraced
+from streamapp.flows.topics import flow_topics
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.processors.registry import Registry
@@ -48,6 +51,7 @@ def serve(
     health: AppHealth,
     peers: Peers,
     traced: Untraced,
+    counts: Mapping[str, int],
 ) -> None:
     """Register every view, with what it reads."""
     producer = RequestProducer(
@@ -75,7 +79,9 @@ def serve(
         prompt_store=prompts.table,
         variants=prompts.variants,
         producer=producer,
-        dead_letter_source=DeadLetterService(settings, app.produce),
+        dead_letter_source=DeadLetterService(
+            settings, app.produce, flows=flow_topics(settings, registry), counts=counts
+        ),
         snapshots=snapshots,
         history=history,
         metrics=metrics.text,

@@ -2,16 +2,25 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace as replaced
 from typing import Any
 
 from streamapp.cli.kafka import answered, producing
 from streamapp.cli.terminal import progress
-from streamapp.errors import StreamappError
+from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.flows.topics import FlowTopics, flow_topics
+from streamapp.processors.registry import Registry
 from streamapp.records.dead_letter import Headers, pairs
 from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.broker.topics import ensure_topics, partition_counts
 from streamapp.streaming.dead_letters.reader import DeadLetterReader, Seen
-from streamapp.streaming.dead_letters.replay import Replay, targets, verdict
+from streamapp.streaming.dead_letters.replay import Replay, verdict
+from streamapp.streaming.dead_letters.source import (
+    DeadLetterSource,
+    flow_source,
+    requests_source,
+)
 from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
 #: Which ones: by a filter, or by partitions and offsets.
@@ -22,30 +31,57 @@ OnResult = Callable[[str, StoredDeadLetter | None, str], object]
 
 
 @asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[DeadLetterReader]:
-    """Give the dead letters as they are now.
-
-    Raises:
-        StreamappError: There is no such topic yet, or no broker answers.
-    """
-    topic = settings.topic("requests-dlt")
-    topics = [topic, settings.topic("requests-dlt-replays")]
-    counts = await answered(settings, partition_counts(settings, topics))
-    if topic not in counts:
-        raise StreamappError(f"there is no topic {topic} yet: a worker creates it at its start")
-    async with DeadLetterReader(settings, counts) as log:
+async def reading(settings: Settings, source: DeadLetterSource) -> AsyncIterator[DeadLetterReader]:
+    """Give the dead letters as they are now; raises where no broker answers."""
+    async with DeadLetterReader(settings, source) as log:
         yield log
 
 
-async def would_replay(settings: Settings, wanted: Wanted, *, on_result: OnResult) -> Seen:
+async def source_of(settings: Settings, flow: str = REQUESTS) -> DeadLetterSource:
+    """Return where the dead letters of a flow stand.
+
+    Raises:
+        ConfigurationError: There is no such flow.
+        StreamappError: There is no such topic yet, or no broker answers.
+    """
+    own = requests_source(settings)
+    wanted = [own.topic, own.notes, *own.targets]
+    topics: FlowTopics | None = None
+    if flow != REQUESTS:
+        flows = flow_topics(settings, Registry.load(settings.processor_modules))
+        if flow not in flows:
+            known = ", ".join((REQUESTS, *flows))
+            raise ConfigurationError(f"there is no flow '{flow}'; there are {known}")
+        topics = flows[flow]
+        wanted = [topics.dead_letters, own.notes, topics.input]
+    counts = await answered(settings, partition_counts(settings, wanted))
+    if wanted[0] not in counts:
+        raise StreamappError(f"there is no topic {wanted[0]} yet: a worker creates it at its start")
+    source = own if topics is None else flow_source(settings, topics, counts)
+    return replaced(
+        source,
+        partitions=counts[source.topic],
+        note_partitions=counts.get(source.notes, 0),
+    )
+
+
+async def would_replay(
+    settings: Settings, wanted: Wanted, *, on_result: OnResult, flow: str = REQUESTS
+) -> Seen:
     """Say what would become of each dead letter; nothing is sent."""
-    async with reading(settings) as log:
-        await _plan(settings, log, wanted, await _replayed(log, wanted), on_result)
+    source = await source_of(settings, flow)
+    async with reading(settings, source) as log:
+        await _plan(source, log, wanted, await _replayed(log, wanted), on_result)
         return log.seen
 
 
 async def replay(
-    settings: Settings, wanted: Wanted, *, rate_per_s: float, on_result: OnResult
+    settings: Settings,
+    wanted: Wanted,
+    *,
+    rate_per_s: float,
+    on_result: OnResult,
+    flow: str = REQUESTS,
 ) -> Seen:
     """Send the records again.
 
@@ -60,9 +96,10 @@ async def replay(
         if dead_letter is None:
             on_result(place, dead_letter, result)
 
-    async with reading(settings) as log, producing(settings) as producer:
+    source = await source_of(settings, flow)
+    async with reading(settings, source) as log, producing(settings) as producer:
         replayed = await _replayed(log, wanted)
-        await _plan(settings, log, wanted, set(replayed), count)
+        await _plan(source, log, wanted, set(replayed), count)
 
         async def send(
             topic: str,
@@ -84,26 +121,25 @@ async def replay(
                 on_result(dead_letter.place, dead_letter, result)
                 bar.advance(task, result == "sent")
 
-            await Replay(settings, send)(
+            await Replay(source, send)(
                 _dead_letters(log, wanted), replayed, rate_per_s=rate_per_s, on_result=note
             )
         return log.seen
 
 
 async def _plan(
-    settings: Settings,
+    source: DeadLetterSource,
     log: DeadLetterReader,
     wanted: Wanted,
     replayed: set[bytes],
     on_result: OnResult,
 ) -> None:
     missing = set(() if isinstance(wanted, Filter) else wanted)
-    topics = targets(settings)
     with progress() as bar:
         task = bar.add_task("reading dead letters", total=log.size)
         async for dead_letter in _dead_letters(log, wanted):
             missing.discard((dead_letter.partition, dead_letter.offset))
-            result = verdict(dead_letter, topics, replayed)
+            result = verdict(dead_letter, source.targets, replayed)
             if result == "sent":
                 replayed.add(dead_letter.mark)
             on_result(dead_letter.place, dead_letter, result)

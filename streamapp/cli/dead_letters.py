@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from streamapp.cli.dead_letter_access import reading, would_replay
+from streamapp.cli.dead_letter_access import reading, source_of, would_replay
 from streamapp.cli.dead_letter_access import replay as replay_
 from streamapp.cli.dead_letter_options import PlaceParam, filters
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
@@ -19,6 +19,7 @@ from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import counted, one_line, printable, progress
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
 from streamapp.streaming.dead_letters.service import Newest
@@ -40,6 +41,9 @@ _WHY = {
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_flow = click.option(
+    "--flow", default=REQUESTS, metavar="NAME", help="Those of this flow; default: request records."
+)
 
 
 @click.group("dead-letters")
@@ -57,19 +61,22 @@ def dead_letters() -> None:
     type=click.IntRange(0),
     help=f"Only so many of the newest; 0 is all. Default: {LISTED}, all with --json.",
 )
+@_flow
 @_json
-def list_(limit: int | None, as_json: bool, **conditions: Any) -> None:
+def list_(limit: int | None, flow: str, as_json: bool, **conditions: Any) -> None:
     """List dead letters: the newest first, or all in the order of the topic.
 
     With --json one object a line.
     """
     limit = (0 if as_json else LISTED) if limit is None else limit
-    asyncio.run(_list(Filter(**conditions), limit, _as_json if as_json else _as_line))
+    asyncio.run(_list(Filter(**conditions), limit, flow, _as_json if as_json else _as_line))
 
 
-async def _list(wanted: Filter, limit: int, show: Callable[[StoredDeadLetter, bool], str]) -> None:
-    newest, kinds = Newest(limit), Counter[str]()
-    async with reading(client_settings()) as log:
+async def _list(
+    wanted: Filter, limit: int, flow: str, show: Callable[[StoredDeadLetter, bool], str]
+) -> None:
+    newest, kinds, settings = Newest(limit), Counter[str](), client_settings()
+    async with reading(settings, await source_of(settings, flow)) as log:
         replayed = await log.replayed(since=wanted.since)
         # Lines and a bar on one terminal disturb each other.
         with progress(is_hidden=not limit and sys.stdout.isatty()) as bar:
@@ -88,13 +95,15 @@ async def _list(wanted: Filter, limit: int, show: Callable[[StoredDeadLetter, bo
 
 @dead_letters.command()
 @click.argument("what", metavar="PLACE|ID", nargs=-1, required=True)
+@_flow
 @_json
-def show(what: tuple[str, ...], as_json: bool) -> None:
+def show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
     """Show all there is of dead letters, by their place or by the id of the record."""
-    asyncio.run(_show(what, as_json))
+    asyncio.run(_show(what, flow, as_json))
 
 
-async def _show(what: tuple[str, ...], as_json: bool) -> None:
+async def _show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
+    settings = client_settings()
     places = {text: PlaceParam().convert(text, None, None) for text in what if _is_place(text)}
     found: set[str] = set()
 
@@ -105,7 +114,7 @@ async def _show(what: tuple[str, ...], as_json: bool) -> None:
             json.dumps(detail, ensure_ascii=False) if as_json else _detail(dead_letter, detail)
         )
 
-    async with reading(client_settings()) as log:
+    async with reading(settings, await source_of(settings, flow)) as log:
         replayed = await log.replayed()
         async for record in log.at(places.values()):
             dead_letter = StoredDeadLetter.of(record)
@@ -132,9 +141,11 @@ async def _show(what: tuple[str, ...], as_json: bool) -> None:
 )
 @click.option("--all", "-y", "--yes", "is_all", is_flag=True, help="Send all, and do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
+@_flow
 @_json
 def replay(
     places: tuple[tuple[int, int], ...],
+    flow: str,
     rate: float,
     is_all: bool,
     dry_run: bool,
@@ -154,12 +165,12 @@ def replay(
     started_at = time.monotonic()
     settings, wanted = client_settings(), places or Filter(**conditions)
     if not (places or any(conditions.values()) or is_all or dry_run):
-        _ask(settings)
+        _ask(settings, flow)
     tally = _Tally(is_shown=dry_run and not as_json)
     work = (
-        would_replay(settings, wanted, on_result=tally.add)
+        would_replay(settings, wanted, on_result=tally.add, flow=flow)
         if dry_run
-        else replay_(settings, wanted, rate_per_s=rate, on_result=tally.add)
+        else replay_(settings, wanted, rate_per_s=rate, on_result=tally.add, flow=flow)
     )
     try:
         seen = asyncio.run(work)
@@ -185,7 +196,7 @@ def replay(
         raise Ended(f"{counted(failed, 'record')} {were} not sent again", EXIT_FAILED)
 
 
-def _ask(settings: Settings) -> None:
+def _ask(settings: Settings, flow: str) -> None:
     """Ask whether all dead letters are meant: each may be a paid call.
 
     Raises:
@@ -196,7 +207,7 @@ def _ask(settings: Settings) -> None:
         problem = "this would send every dead letter again: name PLACEs, give options, or --all"
         raise Ended(f"replay: {problem}", EXIT_CONFIGURATION)
     tally = _Tally(is_shown=False)
-    asyncio.run(would_replay(settings, Filter(), on_result=tally.add))
+    asyncio.run(would_replay(settings, Filter(), on_result=tally.add, flow=flow))
     click.confirm(f"Send {counted(tally.sent, 'record')} again?", abort=True, err=True)
 
 

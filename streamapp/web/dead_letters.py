@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from streamapp.records.timestamps import parse_timestamp
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.dead_letters.service import DeadLetterService
 from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.web.admission import Admission
@@ -37,6 +38,7 @@ class ReplayBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     places: list[DeadLetterPlace] = Field(min_length=1, max_length=REPLAYED)
+    flow: str = REQUESTS
     rate_per_s: float = Field(default=50, gt=0, le=1_000, allow_inf_nan=False)
 
 
@@ -108,6 +110,7 @@ def dead_letters(
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
             query, tenant = request.query, key_of(request).tenant
+            flow = _flow(query.get("flow", REQUESTS), source)
             wanted = Filter(
                 kinds=[kind for kind in query.getall("kind", []) if kind],
                 types=[type for type in query.getall("type", []) if type],
@@ -119,7 +122,7 @@ def dead_letters(
             )
             limit = _limit(request)
             async with admission.looking():
-                found = await source.newest(wanted, limit=limit)
+                found = await source.newest(wanted, limit=limit, flow=flow)
             return json_response(
                 {
                     "dead_letters": found.dead_letters,
@@ -143,7 +146,10 @@ def dead_letters(
                 raise Refusal(422, message, code="invalid", param="rate_per_s")
             async with admission.looking():
                 results = await source.replay(
-                    places, rate_per_s=body.rate_per_s, tenant=key_of(request).tenant
+                    places,
+                    rate_per_s=body.rate_per_s,
+                    tenant=key_of(request).tenant,
+                    flow=_flow(body.flow, source),
                 )
             return json_response(
                 {
@@ -155,6 +161,13 @@ def dead_letters(
             )
 
     return blueprint
+
+
+def _flow(name: str, source: DeadLetterService) -> str:
+    if name not in source.flows:
+        message = f"flow: there is no such flow; there are {', '.join(source.flows)}"
+        raise Refusal(422, message, code="invalid", param="flow")
+    return name
 
 
 def _limit(request: web.Request) -> int:

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from streamapp.settings import Settings
 from streamapp.streaming.broker.security import log_reader_options
+from streamapp.streaming.dead_letters.source import DeadLetterSource
 from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
 #: A broker that hands out nothing for so long, while there is more to read, is gone, seconds.
@@ -46,17 +47,17 @@ class DeadLetterReader:
     """The topic as it is when the block is entered; what comes later is not read.
 
     Args:
-        settings: How to reach the broker, and the topics' names.
-        counts: How many partitions the topics have; one that is missing has none.
+        settings: How to reach the broker.
+        source: Which dead letters.
 
     Raises:
         KafkaError: Of every method: no broker answered.
     """
 
-    def __init__(self, settings: Settings, counts: Mapping[str, int]) -> None:
-        self._topic = settings.topic("requests-dlt")
-        self._notes = settings.topic("requests-dlt-replays")
-        self._counts = counts
+    def __init__(self, settings: Settings, source: DeadLetterSource) -> None:
+        self._topic = source.topic
+        self._notes = source.notes
+        self._counts = source.counts
         self._consumer = AIOKafkaConsumer(
             **log_reader_options(settings),
             # A fetch at the end would hold up the next look.

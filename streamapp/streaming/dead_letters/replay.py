@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Container, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Container
 from typing import Any, Literal
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 
 from streamapp.records.dead_letter import ATTEMPTS, FIRST_FAILURE, REPLAYS
-from streamapp.settings import Settings
+from streamapp.streaming.dead_letters.source import DeadLetterSource
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
 from streamapp.streaming.delivery.emitter import Send
 
@@ -25,11 +25,6 @@ CATCH_UP_S = 0.05
 #: not hold the record. ``foreign``: it is of no topic of ours. ``undelivered``: the broker did
 #: not take it, or one before it.
 Result = Literal["sent", "replayed", "looping", "omitted", "foreign", "undelivered"]
-
-
-def targets(settings: Settings) -> Mapping[str, int]:
-    """Return the topics that records are sent back to, and how many partitions they have."""
-    return {settings.topic("requests"): settings.partitions, settings.topic("prompts"): 1}
 
 
 def verdict(
@@ -55,7 +50,7 @@ class Replay:
     """Sends records again.
 
     Args:
-        settings: Name the topics; each record goes to the one that it stood on.
+        source: Names the topics; each record goes to the one that it stood on.
         send: Of a running producer.
         clock: Monotonic, seconds.
         sleep: Paces, seconds.
@@ -63,7 +58,7 @@ class Replay:
 
     def __init__(
         self,
-        settings: Settings,
+        source: DeadLetterSource,
         send: Send,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -72,8 +67,8 @@ class Replay:
         self._send = send
         self._clock = clock
         self._sleep = sleep
-        self._notes = settings.topic("requests-dlt-replays")
-        self._targets = targets(settings)
+        self._source = source
+        self._targets = source.targets
 
     async def __call__(
         self,
@@ -146,7 +141,8 @@ class Replay:
         )
 
     async def _note(self, dead_letter: StoredDeadLetter) -> Awaitable[Any]:
-        return await self._begun(self._notes, None, dead_letter.mark, dead_letter.partition, None)
+        partition = dead_letter.partition % self._source.note_partitions
+        return await self._begun(self._source.notes, None, dead_letter.mark, partition, None)
 
     async def _begun(self, *record: Any) -> Awaitable[Any]:
         topic, key, value, partition, headers = record

@@ -3,13 +3,21 @@
 import asyncio
 import heapq
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from streamapp.flows.topics import FlowTopics
 from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.dead_letters.reader import DeadLetterReader, Seen
 from streamapp.streaming.dead_letters.replay import Replay, Result
+from streamapp.streaming.dead_letters.source import (
+    DeadLetterSource,
+    flow_source,
+    requests_source,
+)
 from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 from streamapp.streaming.delivery.emitter import Send
 
@@ -30,6 +38,8 @@ class DeadLetterService:
 
     Args:
         send: Of the running producer.
+        flows: The user's flows, by name.
+        counts: Partitions of their topics, known once the worker has started.
         sleep: Paces replays, seconds.
     """
 
@@ -38,16 +48,34 @@ class DeadLetterService:
         settings: Settings,
         send: Send,
         *,
+        flows: Mapping[str, FlowTopics] = MappingProxyType({}),
+        counts: Mapping[str, int] = MappingProxyType({}),
         sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
-        topics = (settings.topic("requests-dlt"), settings.topic("requests-dlt-replays"))
-        self._counts = dict.fromkeys(topics, settings.partitions)
-        self._replay = Replay(settings, send, sleep=sleep)
+        self._flows = flows
+        self._counts = counts
+        self._send = send
+        self._sleep = sleep
         self._one_at_a_time = asyncio.Lock()
 
-    async def newest(self, wanted: Filter, *, limit: int) -> Found:
+    @property
+    def flows(self) -> Sequence[str]:
+        """The flows whose dead letters there are, the built-in one first."""
+        return [REQUESTS, *self._flows]
+
+    def _source(self, flow: str) -> DeadLetterSource:
+        if flow == REQUESTS:
+            return requests_source(self._settings)
+        return flow_source(self._settings, self._flows[flow], self._counts)
+
+    async def newest(self, wanted: Filter, *, limit: int, flow: str = REQUESTS) -> Found:
         """Return the newest that are meant, of the last `NEWEST` of each partition.
+
+        Args:
+            wanted: Which ones.
+            limit: How many at most.
+            flow: Whose, one of ``flows``.
 
         Raises:
             KafkaError: No broker answered.
@@ -56,7 +84,7 @@ class DeadLetterService:
         newest = Newest(limit)
         async with (
             asyncio.timeout(POLL_INTERVAL_S),
-            DeadLetterReader(self._settings, self._counts) as log,
+            DeadLetterReader(self._settings, self._source(flow)) as log,
         ):
             async for dead_letter in log.read(wanted, newest=NEWEST):
                 newest.add(dead_letter)
@@ -75,6 +103,7 @@ class DeadLetterService:
         *,
         rate_per_s: float,
         tenant: str | None = None,
+        flow: str = REQUESTS,
     ) -> dict[tuple[int, int], Result | str]:
         """Send records again; return what became of each place, ``missing`` where none stands.
 
@@ -82,6 +111,7 @@ class DeadLetterService:
             places: Partition and offset of each.
             rate_per_s: How many a second at most.
             tenant: Whose alone: what stands at another place is ``missing``; None for all.
+            flow: Whose dead letters they are, one of ``flows``.
 
         Raises:
             KafkaError: No broker answered.
@@ -97,7 +127,7 @@ class DeadLetterService:
         async with (
             self._one_at_a_time,
             asyncio.timeout(POLL_INTERVAL_S) as limit,
-            DeadLetterReader(self._settings, self._counts) as log,
+            DeadLetterReader(self._settings, self._source(flow)) as log,
         ):
             async for record in log.at(places):
                 dead_letter = StoredDeadLetter.of(record)
@@ -114,7 +144,8 @@ class DeadLetterService:
                     async for r in log.at(places)
                     if (dead_letter := StoredDeadLetter.of(r)) and wanted.fits(dead_letter)
                 )
-                await self._replay(dead_letters, replayed, rate_per_s=rate_per_s, on_result=note)
+                again = Replay(self._source(flow), self._send, sleep=self._sleep)
+                await again(dead_letters, replayed, rate_per_s=rate_per_s, on_result=note)
         return results
 
 

@@ -143,12 +143,18 @@ class FakeDeadLetters(DeadLetterService):
     def __init__(self) -> None:
         self.dead_letters: list[dict[str, Any]] = []
         self.asked: list[Filter] = []
+        self.of_flows: list[str] = []
         self.tenants: list[str | None] = []
         self.replayed: list[tuple[tuple[int, int], float]] = []
         self.failure: Exception | None = None
 
-    async def newest(self, wanted: Filter, *, limit: int) -> Found:
+    @property
+    def flows(self) -> list[str]:
+        return ["requests", "labels"]
+
+    async def newest(self, wanted: Filter, *, limit: int, flow: str = "requests") -> Found:
         self.asked.append(wanted)
+        self.of_flows.append(flow)
         if self.failure:
             raise self.failure
         return Found(self.dead_letters[:limit], Seen(records=7, foreign=2, is_whole=False))
@@ -159,7 +165,9 @@ class FakeDeadLetters(DeadLetterService):
         *,
         rate_per_s: float,
         tenant: str | None = None,
+        flow: str = "requests",
     ) -> dict[tuple[int, int], str]:
+        self.of_flows.append(flow)
         self.tenants.append(tenant)
         self.replayed += [(place, rate_per_s) for place in places]
         return dict.fromkeys(places, "sent")

@@ -219,3 +219,19 @@ async def test_wrong_replay_is_refused(
 
     assert status == 422
     assert dead_letters.replayed == []
+
+
+async def test_dead_letters_are_those_of_one_flow(
+    serve: Serve, dead_letters: FakeDeadLetters
+) -> None:
+    """The parameter `flow` names it, in a list and in a replay; an unknown one is named."""
+    site = await serve()
+    await site("GET", "/v1/dead-letters?flow=labels")
+    places = [{"partition": 1, "offset": 2}]
+    await site("POST", "/v1/dead-letters/replay", json={"places": places, "flow": "labels"})
+    await site("GET", "/v1/dead-letters")
+    status, body, _ = await site("GET", "/v1/dead-letters?flow=nothing")
+
+    assert dead_letters.of_flows == ["labels", "labels", "requests"]
+    assert (status, body["error"]["param"]) == (422, "flow")
+    assert "requests, labels" in body["error"]["message"]

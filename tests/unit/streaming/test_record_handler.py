@@ -63,7 +63,14 @@ class FakeRouter:
         return Request(**fields)
 
     async def answer(
-        self, request: Request, *, id: str, key: bytes | None, chunks: Any = None, store: Any = None
+        self,
+        request: Request,
+        *,
+        id: str,
+        key: bytes | None,
+        deadline: Any = None,
+        chunks: Any = None,
+        store: Any = None,
     ) -> Answer:
         self.calls.append(id)
         if chunks:
@@ -127,7 +134,7 @@ class Fixture:
         store: dict[bytes, bytes] = {}
         clock = FakeClock()
         self.answering = RecordHandler(
-            router=self.router,  # type: ignore[arg-type]
+            router=self.router,
             ledger=Ledger(
                 lambda: store,
                 append,
@@ -139,7 +146,7 @@ class Fixture:
             emitter=self.emitter,
             chunks=ChunkStreams(self.send, topic="chunks", clock=clock),
             outlet=RequestsOutlet(
-                self.router,  # type: ignore[arg-type]
+                self.router,
                 responses=responses,
                 dead_letters=dead_letters,
             ),

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
+from streamapp.flows.topics import FlowTopics
 from streamapp.records.dead_letter import REPLAYS
 from streamapp.settings import Settings
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS, Replay
+from streamapp.streaming.dead_letters.source import flow_source, requests_source
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
 from tests.fakes import FakeClock
 from tests.support.dead_letters import headers_of, record, request
@@ -63,9 +65,8 @@ async def replay(
     rate_per_s: float = 1e6,
 ) -> Counter[str]:
     results = Counter[str]()
-    work = Replay(
-        Settings(_env_file=None), broker.send, clock=broker.clock, sleep=broker.clock.sleep
-    )
+    source = requests_source(Settings(_env_file=None))
+    work = Replay(source, broker.send, clock=broker.clock, sleep=broker.clock.sleep)
     await work(
         each(list(dead_letters)),
         set() if replayed is None else replayed,
@@ -186,7 +187,7 @@ async def test_interrupted_replay_notes_what_it_sent() -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    work = Replay(Settings(_env_file=None), broker.send)
+    work = Replay(requests_source(Settings(_env_file=None)), broker.send)
     task = asyncio.create_task(
         work(endless(), set(), rate_per_s=1_000, on_result=lambda dead_letter, result: None)
     )
@@ -196,3 +197,20 @@ async def test_interrupted_replay_notes_what_it_sent() -> None:
         await task
 
     assert len(broker.of(NOTES)) == 1
+
+
+async def test_a_record_of_a_flow_goes_back_to_the_flows_input() -> None:
+    """Its input alone is written to, and the note stands on a partition that there is."""
+    flow = FlowTopics("shop.reviews", ("shop.labelled",), "shop.reviews-dlt")
+    counts = {"shop.reviews": 24, "shop.reviews-dlt": 24}
+    source = flow_source(Settings(_env_file=None, partitions=8), flow, counts)
+    broker, results = Broker(), Counter[str]()
+    found = replace(dead_letter(), partition=17, origin=("shop.reviews", 17, 3))
+    letters = [found, replace(found, origin=("llm.requests", 1, 3))]
+
+    await Replay(source, broker.send)(
+        each(letters), set(), rate_per_s=1e6, on_result=lambda _, result: results.update([result])
+    )
+
+    assert results == {"sent": 1, "foreign": 1}
+    assert [(sent[0], sent[3]) for sent in broker.taken] == [("shop.reviews", 17), (NOTES, 1)]
