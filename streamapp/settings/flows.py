@@ -91,7 +91,7 @@ class FlowSettings(BaseModel):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.shape == "merge" and self.format == "text":
-            raise ValueError('shape = "merge" needs values with fields: text has none')
+            raise ValueError('shape = "merge" needs values with fields: format = "text" has none')
         if self.shape == "merge" and self.output_format == "text":
             raise ValueError('shape = "merge" is written with fields: leave output_format out')
         for format, message, name in (
@@ -109,7 +109,7 @@ class FlowSettings(BaseModel):
         if self.register_schemas and self.output_format != "protobuf" and not self.output_schema:
             raise ValueError("register_schemas needs output_schema, the file to register")
         if self.unwrap and self.format == "text":
-            raise ValueError("unwrap needs values with fields: text has none")
+            raise ValueError('unwrap needs values with fields: format = "text" has none')
         if self.merge_into is not None and self.shape != "merge":
             raise ValueError('merge_into belongs to shape = "merge"')
         if self.output_format == "text" and self.shape != "output":

@@ -16,10 +16,16 @@ def _wrong(**flow: Any) -> str:
 @pytest.mark.parametrize(
     ("flow", "problem"),
     [
-        ({"shape": "merge", "format": "text"}, 'shape = "merge" needs format = "json"'),
+        ({"shape": "merge", "format": "text"}, 'shape = "merge" needs values with fields'),
         ({"merge_into": "label"}, 'merge_into belongs to shape = "merge"'),
         ({"output_format": "text"}, 'output_format = "text" needs shape = "output"'),
-        ({"format": "avro"}, "STREAMAPP_FLOWS__LABELS__FORMAT: Input should be 'json' or 'text'"),
+        (
+            {"format": "xml"},
+            "STREAMAPP_FLOWS__LABELS__FORMAT: Input should be 'json', 'text', 'avro'",
+        ),
+        ({"unwrap": "debezium", "format": "text"}, "unwrap needs values with fields"),
+        ({"output_schema": "label.avsc"}, "output_schema belongs to output_format"),
+        ({"register_schemas": True}, "register_schemas belongs to an output_format with a schema"),
         ({"from": "now"}, "STREAMAPP_FLOWS__LABELS__FROM"),
         ({"input": "a topic"}, "STREAMAPP_FLOWS__LABELS__INPUT"),
         ({"shap": "merge"}, "did you mean STREAMAPP_FLOWS__LABELS__SHAPE?"),
