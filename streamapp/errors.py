@@ -43,9 +43,8 @@ StreamappError
 Messages may name our own fields, never a value of a record: they travel in headers and logs.
 """
 
-from dataclasses import dataclass
-
 from streamapp.kinds import Kind as Kind
+from streamapp.rate_hints import RateHints as RateHints
 
 
 class StreamappError(Exception):
@@ -172,19 +171,6 @@ class AllProvidersFailed(RetriesExhausted):
 
 class InternalError(Failure):
     """A processor raised something that is not in this tree."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateHints:
-    """What a provider says of its limits beside an answer, where that is worth obeying.
-
-    Attributes:
-        requests_per_s: The rate that refills what is left of its requests, when none is.
-        tokens_per_s: The same for tokens.
-    """
-
-    requests_per_s: float | None = None
-    tokens_per_s: float | None = None
 
 
 class ProviderError(Failure):

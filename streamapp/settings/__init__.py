@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
@@ -19,7 +18,13 @@ from pydantic_settings import (
 )
 
 from streamapp.settings.checks import LOOPBACK as LOOPBACK
-from streamapp.settings.checks import is_broker, keys_of, listed
+from streamapp.settings.checks import (
+    is_broker,
+    is_private,
+    keys_of,
+    listed,
+    refuse_unknown_targets,
+)
 from streamapp.settings.checks import refuse_public as refuse_public
 from streamapp.settings.flows import FlowName
 from streamapp.settings.flows import FlowSettings as FlowSettings
@@ -229,10 +234,7 @@ class Settings(BaseSettings):
     @field_validator("kafka_oauth_token_url")
     @classmethod
     def _secret_over_tls(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and not (
-            parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-        ):
+        if value and not is_private(value):
             raise ValueError("must be https://HOST/PATH: the client secret is sent there")
         return value
 
@@ -251,18 +253,8 @@ class Settings(BaseSettings):
     def _known_providers(
         cls, models: dict[str, ModelSettings], info: ValidationInfo
     ) -> dict[str, ModelSettings]:
-        providers = info.data.get("providers")
-        if providers is None:
-            return models
-        wrong = [
-            f"models.{name} target {target!r}: write PROVIDER/MODEL with one of the providers"
-            f" {sorted(providers)}"
-            for name, route in models.items()
-            for target in route.all_targets
-            if target.partition("/")[0] not in providers or not target.partition("/")[2]
-        ]
-        if wrong:
-            raise ValueError("; ".join(wrong))
+        if (providers := info.data.get("providers")) is not None:
+            refuse_unknown_targets(models, providers)
         return models
 
     @property

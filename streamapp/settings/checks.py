@@ -1,11 +1,12 @@
 """Checks of single settings."""
 
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings.tables import PREFIX
+from streamapp.settings.tables import PREFIX, ModelSettings
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -35,3 +36,22 @@ def is_broker(url: str) -> bool:
 def listed(text: str) -> tuple[str, ...]:
     """Return the parts of a comma-separated setting."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def is_private(url: str) -> bool:
+    """Whether a secret may be sent to ``url``: by TLS, or on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+def refuse_unknown_targets(models: Mapping[str, ModelSettings], providers: Collection[str]) -> None:
+    """Raise ``ValueError`` that names each target which is no model of one of the providers."""
+    wrong = [
+        f"models.{name} target {target!r}: write PROVIDER/MODEL with one of the providers"
+        f" {sorted(providers)}"
+        for name, route in models.items()
+        for target in route.all_targets
+        if target.partition("/")[0] not in providers or not target.partition("/")[2]
+    ]
+    if wrong:
+        raise ValueError("; ".join(wrong))
