@@ -5,7 +5,7 @@ from typing import Any, cast
 import structlog
 from faust.types import TP
 
-from streamapp.bootstrap.records import Answers, raw_topic
+from streamapp.bootstrap.records import FlowLedger, raw_topic
 from streamapp.errors import ConfigurationError, RegistryUnavailable, SchemaRefused
 from streamapp.flows.catalogue import load_flows
 from streamapp.flows.formats.choice import Formats
@@ -44,11 +44,11 @@ class Flows:
         self._app = app
         self._settings = settings
         self._requests_topic = settings.topic("requests")
-        self.requests = Answers(app, settings, self._requests_topic)
+        self.requests = FlowLedger(app, settings, self._requests_topic)
         self._formats = Formats(_schema_store(settings, metrics))
         self.own = load_flows(settings, registry, self._formats)
         self._answers = {
-            flow.name: Answers(app, settings, flow.input, flow=flow.name) for flow in self.own
+            flow.name: FlowLedger(app, settings, flow.input, flow=flow.name) for flow in self.own
         }
         self.counts = PartitionCounts()
         metrics.watch(
@@ -94,9 +94,9 @@ class Flows:
         if self.own:
             self.counts.update(await ensure_flow_topics(self._settings, self.own))
 
-    def outlets(self, handler: RequestHandler) -> dict[str, tuple[Outlet, Answers]]:
+    def outlets(self, handler: RequestHandler) -> dict[str, tuple[Outlet, FlowLedger]]:
         """Return each flow with its ledger, by input."""
-        found: dict[str, tuple[Outlet, Answers]] = {
+        found: dict[str, tuple[Outlet, FlowLedger]] = {
             self._requests_topic: (
                 RequestsOutlet(
                     handler,

@@ -1,4 +1,4 @@
-"""The streams of records: their ledgers, the window over them, and the agents that feed it."""
+"""The streams of records: their ledgers, the window over them, and the agents that read them."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ from streamapp.telemetry.metrics import Metrics
 PENDING_FACTOR = 8
 
 
-class Answers:
+class FlowLedger:
     """The ledger of a flow and its table.
 
     Args:
@@ -100,7 +100,7 @@ def build_window(
     settings: Settings,
     *,
     handler: RequestHandler,
-    outlets: Mapping[str, tuple[Outlet, Answers]],
+    outlets: Mapping[str, tuple[Outlet, FlowLedger]],
     outcomes: OutcomeRecorder,
     metrics: Metrics,
     traced: Untraced,

@@ -19,7 +19,7 @@ from streamapp.records.codec import recover_id
 from streamapp.records.request import Request
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.broker.topics import RECORD_LIMIT
-from streamapp.streaming.dead_letters.writer import DeadLetterWriter, Outcomes
+from streamapp.streaming.dead_letters.writer import DeadLetterWriter, OutcomeObserver
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import RecordEmitter
 from streamapp.streaming.delivery.ledger import Ledger
@@ -57,7 +57,7 @@ class RecordHandler:
         emitter: RecordEmitter,
         chunks: ChunkStreams,
         outlet: Outlet,
-        outcomes: Outcomes,
+        outcomes: OutcomeObserver,
         accepting: Callable[[], Awaitable[None]],
         now: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,

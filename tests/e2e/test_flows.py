@@ -173,11 +173,11 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
 
     assert answered == wanted
     assert {call.message.split(" ")[0] for call in stage.provider.calls} == wanted
-    [letter] = dead
-    assert letter["streamapp.error.kind"] == "invalid"
+    [dead_letter] = dead
+    assert dead_letter["streamapp.error.kind"] == "invalid"
     missing = "[flows.reply] fields.messages[0].content: value.id is missing"
-    assert letter["__streams.errors.message"] == missing
-    assert letter["__streams.errors.topic"] == f"{stage.prefix}.reviews"
+    assert dead_letter["__streams.errors.message"] == missing
+    assert dead_letter["__streams.errors.topic"] == f"{stage.prefix}.reviews"
 
 
 async def test_a_flow_without_its_topic_does_not_start(kafka: KafkaBroker, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 #: A step that takes longer is named, seconds: heartbeats and web views wait for it.
 NOTICE_S = 1.0
 #: How often the thread looks, seconds.
-LOOK_S = 0.5
+POLL_INTERVAL_S = 0.5
 #: A record that blocked the loop past the session so often is a dead letter when it comes again.
 MOST_FENCES = 2
 #: Records remembered as blocking ones at most.
@@ -126,7 +126,7 @@ class BlockingWatch(threading.Thread):
 
     def run(self) -> None:
         """Look where a long step stands, until stopped."""
-        while not self._stopped.wait(min(LOOK_S, self._notice_s / 2)):
+        while not self._stopped.wait(min(POLL_INTERVAL_S, self._notice_s / 2)):
             self.look()
 
     def look(self) -> None:

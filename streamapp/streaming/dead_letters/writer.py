@@ -21,8 +21,8 @@ from streamapp.telemetry.frames import frames
 log = structlog.get_logger(__name__)
 
 
-class Outcomes(Protocol):
-    """Hears how records ended; the door of metrics."""
+class OutcomeObserver(Protocol):
+    """Hears how records ended, as metrics do."""
 
     def answered(self, response: Response) -> None:
         """A response was delivered."""
@@ -58,7 +58,7 @@ class DeadLetterWriter:
         ledger: Ledger,
         emitter: RecordEmitter,
         outlet: Outlet,
-        outcomes: Outcomes,
+        outcomes: OutcomeObserver,
         now: Callable[[], float],
     ) -> None:
         self._ledger = ledger

@@ -20,19 +20,19 @@ log = structlog.get_logger(__name__)
 
 
 class DiskFallbackStore(rocksdb.Store):
-    """Faust's store, with memory to spare."""
+    """Faust's store, with memory in place of a disk that fails."""
 
     def impaired(self) -> list[str]:
         """Return ``store`` where a partition is without its disk."""
         return ["store"] if any(db.is_spare for db in self._dbs.values()) else []
 
     def _open_for_partition(self, partition: int) -> Any:
-        spare = DiskFallbackDB(self.offset_key, partition)
+        db = DiskFallbackDB(self.offset_key, partition)
         try:
-            spare.disk = super()._open_for_partition(partition)
+            db.disk = super()._open_for_partition(partition)
         except Exception as error:
-            spare.do_without(error)
-        return spare
+            db.do_without(error)
+        return db
 
     def restore(self, key: bytes, value: bytes, partition: int) -> None:
         """Put an entry of that partition, whatever record is handled."""

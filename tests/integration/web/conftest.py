@@ -239,7 +239,7 @@ def variants() -> Variants:
 
 
 @pytest.fixture
-def book() -> FakePromptStore:
+def prompt_store() -> FakePromptStore:
     """An empty registry of prompts."""
     return FakePromptStore()
 
@@ -263,7 +263,7 @@ async def serve(
     producer: FakeRequestProducer,
     dead_letters: FakeDeadLetters,
     snapshots: FakeWorkerSnapshots,
-    book: FakePromptStore,
+    prompt_store: FakePromptStore,
     variants: Variants,
 ) -> AsyncIterator[Serve]:
     """Start servers with given settings; stop them after the test."""
@@ -299,7 +299,7 @@ async def serve(
             snapshots=own_snapshots or snapshots,
             history=history,
             metrics=lambda: b"streamapp_in_flight 0.0\n",
-            prompt_store=book,
+            prompt_store=prompt_store,
             variants=variants,
             records={type: registry.processor_for(type).record for type in registry.types},
             topics=topic_specs(settings),

@@ -18,10 +18,12 @@ ROUTES: dict[str, Any] = {
 }
 
 
-async def test_prompts_are_listed_without_their_texts(serve: Serve, book: FakePromptStore) -> None:
+async def test_prompts_are_listed_without_their_texts(
+    serve: Serve, prompt_store: FakePromptStore
+) -> None:
     """The list tells which versions there are and what points at them."""
-    await book.publish("haiku", "a", "b")
-    await book.publish("answer", "x")
+    await prompt_store.publish("haiku", "a", "b")
+    await prompt_store.publish("answer", "x")
     site = await serve()
 
     status, body, _ = await site("GET", "/v1/prompts")
@@ -39,9 +41,9 @@ async def test_prompts_are_listed_without_their_texts(serve: Serve, book: FakePr
     }
 
 
-async def test_a_prompt_is_shown_whole(serve: Serve, book: FakePromptStore) -> None:
+async def test_a_prompt_is_shown_whole(serve: Serve, prompt_store: FakePromptStore) -> None:
     """The contract's shape: versions with their texts, labels, split."""
-    await book.publish("haiku", "Write about {{ x }}")
+    await prompt_store.publish("haiku", "Write about {{ x }}")
     site = await serve()
 
     status, body, _ = await site("GET", HAIKU)
@@ -76,9 +78,9 @@ async def test_publishing_answers_with_the_new_state(serve: Serve) -> None:
     assert second[1]["labels"] == {"production": 1, "latest": 2, "next": 2}
 
 
-async def test_a_label_and_a_split_are_put(serve: Serve, book: FakePromptStore) -> None:
+async def test_a_label_and_a_split_are_put(serve: Serve, prompt_store: FakePromptStore) -> None:
     """Each answers with the state after it."""
-    await book.publish("haiku", "a", "b")
+    await prompt_store.publish("haiku", "a", "b")
     site = await serve()
 
     label = await site("PUT", f"{HAIKU}/labels/candidate", json={"version": 2})
@@ -128,24 +130,30 @@ async def test_a_label_and_a_split_are_put(serve: Serve, book: FakePromptStore) 
     ids=lambda value: str(value)[:30],
 )
 async def test_what_cannot_be_is_refused_before_it_is_written(
-    serve: Serve, book: FakePromptStore, method: str, path: str, body: Any, status: int, code: str
+    serve: Serve,
+    prompt_store: FakePromptStore,
+    method: str,
+    path: str,
+    body: Any,
+    status: int,
+    code: str,
 ) -> None:
     """Nothing invalid reaches the topic, and the message repeats no value."""
-    await book.publish("haiku", "a")
+    await prompt_store.publish("haiku", "a")
     site = await serve(**ROUTES)
 
     answered, answer, _ = await site(method, path, **({"json": body} if body is not None else {}))
 
     assert (answered, answer["error"]["code"]) == (status, code)
-    assert book.history.position == 1
+    assert prompt_store.history.position == 1
 
 
 async def test_a_protected_label_is_a_conflict_without_force(
-    serve: Serve, book: FakePromptStore
+    serve: Serve, prompt_store: FakePromptStore
 ) -> None:
     """409 says that somebody decided otherwise; force decides again."""
-    await book.publish("haiku", "a", "b")
-    await book.write("haiku", Protected(label="production", created_at=NOW))
+    await prompt_store.publish("haiku", "a", "b")
+    await prompt_store.write("haiku", Protected(label="production", created_at=NOW))
     site = await serve()
 
     refused = await site("PUT", f"{HAIKU}/labels/production", json={"version": 2})
@@ -157,25 +165,25 @@ async def test_a_protected_label_is_a_conflict_without_force(
     assert refused[1]["error"]["code"] == "conflict"
 
 
-async def test_whoever_is_slower_learns_it(serve: Serve, book: FakePromptStore) -> None:
+async def test_whoever_is_slower_learns_it(serve: Serve, prompt_store: FakePromptStore) -> None:
     """A protection that comes between look and write is honoured."""
-    await book.publish("haiku", "a", "b")
-    await book.write("haiku", Labelled(label="x", version=1, created_at=NOW))
-    book.first = Protected(label="x", created_at=NOW)
+    await prompt_store.publish("haiku", "a", "b")
+    await prompt_store.write("haiku", Labelled(label="x", version=1, created_at=NOW))
+    prompt_store.first = Protected(label="x", created_at=NOW)
     site = await serve()
 
     status, _, _ = await site("PUT", f"{HAIKU}/labels/x", json={"version": 2})
 
     assert status == 409
-    assert book.history.prompts["haiku"].labels["x"] == 1
+    assert prompt_store.history.prompts["haiku"].labels["x"] == 1
 
 
 @pytest.mark.parametrize("failure", [DeliveryFailed("x"), TimeoutError()], ids=["broker", "slow"])
 async def test_a_broker_that_does_not_take_it_is_503(
-    serve: Serve, book: FakePromptStore, failure: Exception
+    serve: Serve, prompt_store: FakePromptStore, failure: Exception
 ) -> None:
     """The caller may try again: the same twice is once."""
-    book.failure = failure
+    prompt_store.failure = failure
     site = await serve()
 
     status, _, headers = await site("POST", f"{HAIKU}/versions", json={"body": "a"})

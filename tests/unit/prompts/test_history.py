@@ -69,7 +69,7 @@ def test_an_event_of_a_later_release_is_read_as_far_as_it_is_known() -> None:
     assert read((b"p", value)).prompts["p"].labels == {"production": 1, "latest": 1}
 
 
-def test_what_is_buried_is_no_longer_pending() -> None:
+def test_what_is_dead_lettered_is_no_longer_pending() -> None:
     """A dead letter is written once, not at every start."""
     dead_lettered: Event = DeadLettered(offset=0, created_at=NOW)
 

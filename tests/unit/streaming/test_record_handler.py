@@ -114,7 +114,7 @@ class Outcomes:
         self.seen.append("replayed")
 
     def dead_lettered(self, dead_letter: DeadLetter, *, type: str | None) -> None:
-        self.seen.append(f"buried {dead_letter.kind}")
+        self.seen.append(f"dead-lettered {dead_letter.kind}")
 
 
 class Fixture:
@@ -275,7 +275,7 @@ async def test_records_of_one_id_take_turns() -> None:
     assert fixture.topics() == ["changelog", "responses", "responses"]
 
 
-async def test_undecodable_record_is_buried_with_its_bytes() -> None:
+async def test_undecodable_record_is_dead_lettered_with_its_bytes() -> None:
     """The dead letter carries the original key and bytes, and says why in headers."""
     fixture = Fixture()
     value = b'{"type":"unheard","id":"r-9"}'
@@ -293,7 +293,7 @@ async def test_undecodable_record_is_buried_with_its_bytes() -> None:
     assert headers["__streams.errors.offset"] == "5"
 
 
-async def test_failed_record_is_buried_with_its_attempts() -> None:
+async def test_failed_record_is_dead_lettered_with_its_attempts() -> None:
     """A failure of the call names its kind and what it cost."""
     fixture = Fixture()
     failure = ProviderRejected("HTTP 404", provider="fake", status=404)
@@ -304,10 +304,10 @@ async def test_failed_record_is_buried_with_its_attempts() -> None:
 
     assert fixture.headers()["streamapp.error.kind"] == "rejected"
     assert fixture.headers()["streamapp.attempts"] == "3"
-    assert fixture.outcomes.seen == ["buried rejected"]
+    assert fixture.outcomes.seen == ["dead-lettered rejected"]
 
 
-async def test_redelivered_failure_is_buried_again_without_a_call() -> None:
+async def test_redelivered_failure_is_dead_lettered_again_without_a_call() -> None:
     """One record never gets a dead letter first and an answer after a crash."""
     fixture = Fixture()
     fixture.router.answers.append(InternalError("processor raised ValueError"))
@@ -331,7 +331,7 @@ async def test_later_record_with_a_dead_id_runs() -> None:
     assert fixture.topics()[-1] == "responses"
 
 
-async def test_answer_too_large_for_the_topics_is_buried() -> None:
+async def test_answer_too_large_for_the_topics_is_dead_lettered() -> None:
     """An answer no topic can carry ends as a dead letter before it reaches table or topic."""
     fixture = Fixture()
     fixture.router.answers.append("x" * RECORD_LIMIT)
@@ -342,7 +342,7 @@ async def test_answer_too_large_for_the_topics_is_buried() -> None:
     assert all(len(sent["value"]) < RECORD_LIMIT for _, sent in fixture.log)
 
 
-async def test_record_too_large_to_send_back_is_buried_by_reference() -> None:
+async def test_record_too_large_to_send_back_is_dead_lettered_by_reference() -> None:
     """Where the original does not fit, the headers name its place."""
     fixture = Fixture()
 
@@ -352,7 +352,7 @@ async def test_record_too_large_to_send_back_is_buried_by_reference() -> None:
     assert fixture.headers()["streamapp.value"] == "omitted"
 
 
-async def test_record_whose_key_is_too_large_is_buried_by_reference() -> None:
+async def test_record_whose_key_is_too_large_is_dead_lettered_by_reference() -> None:
     """A key that no record of ours can carry ends no worker."""
     fixture = Fixture()
 

@@ -17,7 +17,7 @@ from streamapp.llm.providers.shapes.usage import usage_of
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReadChoice:
     """One choice, read.
 
     Attributes:
@@ -61,7 +61,7 @@ def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
         raise error_within(failure, provider=provider)
     reason = finish_reason_of(choice.get("finish_reason"))
     text, thoughts = without_thoughts(content.text)
-    read = Answer(
+    read = ReadChoice(
         Content(text, content.refusal, content.reasoning_chars, content.is_there or bool(calls)),
         thoughts,
         reason,
@@ -71,7 +71,9 @@ def chat_completion(body: bytes, call: Call, *, provider: str) -> Completion:
     return completion_of(read, answer, call, provider)
 
 
-def completion_of(read: Answer, answer: Mapping[str, Any], call: Call, provider: str) -> Completion:
+def completion_of(
+    read: ReadChoice, answer: Mapping[str, Any], call: Call, provider: str
+) -> Completion:
     """Return the completion of a read answer; raises as `chat_completion`."""
     content, reason = read.content, read.finish_reason
     reasoning = content.reasoning_chars + read.thought_chars

@@ -10,7 +10,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.refusals.reading import error_within
 from streamapp.llm.providers.shapes.chat_answer import (
-    Answer,
+    ReadChoice,
     completion_of,
     error_in,
     first_choice,
@@ -132,7 +132,7 @@ class ChatStream:
             calls = self._calls.all()
         except LookupError as error:
             raise garbled("a tool call without a name", self._provider) from error
-        read = Answer(
+        read = ReadChoice(
             content,
             self._thoughts.thought_chars,
             self._finish_reason,

@@ -146,7 +146,7 @@ def test_stop_drains_commits_and_closes(play: Play) -> None:
         await member.app.on_stop()
 
         assert member.consumer.calls[:2] == [("commit", {T0: 1}), ("leave",)]
-        assert member.steps == ["guests within 20 s", "closed"]
+        assert member.steps == ["HTTP calls within 20 s", "closed"]
 
     play(scene)
 
@@ -176,7 +176,7 @@ def test_crashed_worker_waits_for_no_guest(play: Play) -> None:
 
         await member.app.on_stop()
 
-        assert member.steps[0] == "guests within 0 s"
+        assert member.steps[0] == "HTTP calls within 0 s"
 
     play(scene)
 

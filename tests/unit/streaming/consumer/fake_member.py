@@ -139,7 +139,7 @@ class Member:
             window=self.window,
             ledger=cast(Any, None),
             watchdog=self.watchdog,
-            http_calls=self._end_guests,
+            http_calls=self._drain_http_calls,
             closing=(self._close,),
             clock=virtual_clock,
         )
@@ -193,8 +193,8 @@ class Member:
     async def _first_from(self, tp: TP, offset: int) -> int | None:
         return offset
 
-    async def _end_guests(self, limit_s: float) -> None:
-        self.steps.append(f"guests within {limit_s:g} s")
+    async def _drain_http_calls(self, limit_s: float) -> None:
+        self.steps.append(f"HTTP calls within {limit_s:g} s")
         await asyncio.sleep(self.http_calls_s)
 
     async def _close(self) -> None:

@@ -115,13 +115,13 @@ async def test_waiting_hand_over_handles_what_it_waits_for() -> None:
 
 async def test_stop_gives_a_waiting_hand_over_up() -> None:
     """A consumer that stops says so."""
-    feeding = FastHandOver()
+    hand_over = FastHandOver()
     waiting = asyncio.create_task(
-        feeding.wait_first(asyncio.Event().wait(), asyncio.Event().wait())
+        hand_over.wait_first(asyncio.Event().wait(), asyncio.Event().wait())
     )
     await asyncio.sleep(0)
 
-    feeding._stopped.set()
+    hand_over._stopped.set()
 
     assert (await asyncio.wait_for(waiting, 5)).stopped
 
