@@ -1,4 +1,4 @@
-"""The prompts of an app: their table, examples, roll-backs, and what is invalid among them."""
+"""The prompts of an app: their table, examples, roll-backs, and dead letters of invalid events."""
 
 import time
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The dead-letter topic for commands: read as far as it goes, and sent again from."""
+"""The dead-letter topic for commands: read to its end, and replayed."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""`streamapp prompts`: look at the registry; the commands that change it stand beside."""
+"""`streamapp prompts`: the group of its commands, and those that look at the registry."""
 
 import asyncio
 

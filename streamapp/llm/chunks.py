@@ -1,4 +1,4 @@
-"""Chunks of a streamed answer, and the interface of whoever takes them."""
+"""Chunks of a streamed answer, and the interface of their sinks."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

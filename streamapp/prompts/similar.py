@@ -1,4 +1,4 @@
-"""Examples by their likeness to the question, where there is a model that makes vectors."""
+"""Examples chosen by how near their vectors are to the question's."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The tables of ``streamapp.toml``: providers, models, budgets; and those that nobody wrote."""
+"""The tables of ``streamapp.toml``: providers, models, budgets; and their defaults."""
 
 from collections.abc import Mapping
 from decimal import Decimal

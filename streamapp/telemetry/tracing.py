@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry; with `span.py` the one place that knows it, for where traces are on.
+"""Spans for OpenTelemetry, which only this module and `span.py` import, where traces are on.
 
 Names follow OpenTelemetry's conventions for messaging and for generative AI. No span holds the
 message of an error: only its name. The process-wide tracer provider is left alone.

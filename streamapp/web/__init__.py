@@ -1,1 +1,1 @@
-"""HTTP: Faust views on the same `processors -> llm` way as records. No topic may enter."""
+"""HTTP: Faust views over the same `processors -> llm` path as records. No topic may enter."""

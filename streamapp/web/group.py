@@ -1,4 +1,4 @@
-"""The whole group, seen from one worker: everybody's numbers, and how records ended anywhere."""
+"""The whole group as one worker shows it: the numbers and last outcomes of all its workers."""
 
 import asyncio
 import time

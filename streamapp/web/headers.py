@@ -1,4 +1,4 @@
-"""The headers of every response: an id to ask about, and what browsers must not do with it."""
+"""The headers of every response: the request's id, and restrictions for browsers."""
 
 from collections.abc import Mapping
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""`/v1/key`: what the key that asks may do, for the dashboard and for whoever was given one."""
+"""`/v1/key`: the rights of the key that asks, for the dashboard and for its holder."""
 
 from typing import Any
 

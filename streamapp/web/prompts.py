@@ -1,4 +1,4 @@
-"""`/v1/prompts`: the registry. What is changed here is an event on the topic, as elsewhere."""
+"""`/v1/prompts`: the registry over HTTP, changed by events on its topic."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Circuit breakers: a target that is down is left alone, but for a few calls that ask again."""
+"""Circuit breakers: a target that is down gets no calls, but for a few that probe it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The app's lifecycle: waits for its broker, opens the window per generation, drains, stops.
 
-Faust calls; this room answers. What Faust does around a rebalance, and why the window opens
+Faust calls; this module answers. What Faust does around a rebalance, and why the window opens
 only at its end, is told in docs/architecture.md.
 """
 

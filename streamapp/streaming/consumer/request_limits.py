@@ -1,4 +1,4 @@
-"""The longest waits for answers of brokers: a connection that is only half open is noticed.
+"""The time limits of requests to brokers, by which a half-open connection is noticed.
 
 The client has one limit for all requests, and the join of a group needs a long one. Where a
 connection is dead and nobody says so (a firewall that forgot it, a machine that was unplugged),

@@ -2,7 +2,7 @@
 
 Faust's ``table[k] = v`` only buffers the changelog record. The ledger sets the local value and
 sends the changelog record itself, so that its delivery can be awaited before the answer is
-emitted and the record acked. Entries leave by age and size without a tombstone: the changelog's
+emitted and the record finished. Entries leave by age and size without a tombstone: the changelog's
 own retention deletes there.
 """
 

@@ -1,1 +1,1 @@
-"""Flows on Kafka: their topics, where they begin, and what a record becomes there."""
+"""Flows on Kafka: their topics, first offsets, handlers and outlets."""

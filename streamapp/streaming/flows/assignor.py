@@ -1,4 +1,4 @@
-"""The assignor of partitions: those that an input got beyond its ledger's belong to nobody yet.
+"""The assignor of partitions: those of an input beyond its ledger's go to no worker yet.
 
 Faust assigns an input together with the changelog of its ledger where both have as many
 partitions. With more it would give a partition and its ledger to different workers, which would

@@ -2,7 +2,7 @@
 
 Whoever changes a prompt appends an event to the topic; every worker's table reads the topic as
 its changelog and folds it. Why so, and not an agent that writes a table with a changelog of its
-own, is told in docs/architecture.md.
+own, is told in docs/decisions/0005-prompts-topic-is-the-changelog.md.
 """
 
 import asyncio

@@ -48,9 +48,9 @@ from streamapp.streaming.window.schedule import Ordering, Schedule
 from streamapp.streaming.window.shares import InputBounds, Room, Shares
 from streamapp.streaming.window.taken_record import Event, Message, TakenRecord
 
-#: A full window takes again when an eighth of it is free: to wake who feeds it for each record
-#: that finishes costs as much as to take one. It looks so often, too, lest a long queue behind
-#: one slow key keep the other keys' records out; seconds.
+#: A full window takes again when an eighth of it is free: to wake the waiting ``take`` for each
+#: record that finishes costs as much as to take one. It looks so often, too, lest a long queue
+#: behind one slow key keep the other keys' records out; seconds.
 FULL_POLL_S = 0.05
 
 
@@ -63,7 +63,7 @@ class Window:
         seek: Moves the fetch position of a partition back to an offset.
         first_from: Returns the first offset at or above the given one at which the log holds
             a record, read past Faust; None where it cannot be told now.
-        on_fatal: Called with the exception of ``run``; the record stays unacked.
+        on_fatal: Called with the exception of ``run``; the record stays uncommitted.
         on_gap: Called with the partition at each gap seen.
         on_hold: Called with a partition that nothing more is taken of until ``resumable`` names
             it: what is delivered of it meanwhile is dropped.

@@ -20,7 +20,7 @@ class Intake:
     """Reads the bodies of requests that are answered synchronously.
 
     Args:
-        admission: The door of all of them.
+        admission: Of all of them.
         pass_through: By route, the fields besides OpenAI's that one of its targets takes.
     """
 

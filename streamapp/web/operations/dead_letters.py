@@ -1,4 +1,4 @@
-"""Dead letters: looking at them, and sending them again."""
+"""The operations on dead letters: the list, and the replay."""
 
 from streamapp.streaming.dead_letters.service import NEWEST
 from streamapp.web import dead_letters

@@ -1,4 +1,4 @@
-"""OpenAI's paths."""
+"""The operations of OpenAI's paths."""
 
 from streamapp.web.openai.chat_answer import ChatCompletion
 from streamapp.web.openai.chat_request import ChatCompletionRequest

@@ -1,4 +1,4 @@
-"""Prompts, their versions, labels and splits."""
+"""The operations on prompts, their versions, labels and splits."""
 
 from typing import NotRequired
 

@@ -1,4 +1,4 @@
-"""Records, answered at once or by way of the topic."""
+"""The operations on records, answered at once or by way of the topic."""
 
 from typing import Literal
 

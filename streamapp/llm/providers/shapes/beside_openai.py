@@ -1,4 +1,4 @@
-"""Fields of turns, parts and tools that are not OpenAI's, left out for who does not take them."""
+"""Fields beside OpenAI's of turns, parts and tools, left out for providers without them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
