@@ -8,6 +8,7 @@ import click
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.findings import own_parts, topics
+from streamapp.cli.flow_findings import flows
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.provider_findings import live, providers
@@ -48,4 +49,5 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         *await providers(settings, is_live=is_live),
         *(await live(settings) if is_live else ()),
         *await topics(settings),
+        *await flows(settings),
     ]

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.e2e.stage import Stage, ask
+from tests.e2e.test_dead_letters import streamapp
 from tests.support.judgement import Call, Crash, Report, judge
 from tests.support.kafka import KafkaBroker
 from tests.support.verifier import Verifier
@@ -170,7 +171,32 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
             await verifier.all_committed(30)
             answered = {id for id in verifier.outcomes if id.startswith(("new", "old"))}
             dead = await _read(stage, "reviews-dlt")
+            known = {"FLOWS": json.dumps({"reply": flow}), "PARTITIONS": "2"}
+            told = await streamapp(stage, "flows", "--json", "--seconds", "0", **known)
+            letters = ["dead-letters", "list", "--json", "--flow", "reply"]
+            listed = await streamapp(stage, *letters, **known)
+            again = ["dead-letters", "replay", "--all", "--json", "--flow", "reply"]
+            replayed = await streamapp(stage, *again, **known)
+            failed_again = await _read(stage, "reviews-dlt", count=2)
+            unknown = await streamapp(stage, "dead-letters", "list", "--flow", "no", **known)
 
+    requests, reply = told.objects
+    assert (requests["name"], requests["lag"]) == ("requests", 0)
+    assert reply == {
+        "name": "reply",
+        "input": f"{stage.prefix}.reviews",
+        "outputs": [f"{stage.prefix}.replies"],
+        "dead_letter_topic": f"{stage.prefix}.reviews-dlt",
+        "partitions": 3,
+        "lag": 0,
+        "rate_per_s": None,
+        "dead_letters": 1,
+    }
+    assert listed.objects[0]["kind"] == "invalid"
+    assert replayed.objects[0]["sent"] == 1
+    assert len(failed_again) == 2
+    assert unknown.code == 2
+    assert "there is no flow 'no'; there are requests, reply" in unknown.err
     assert answered == wanted
     assert {call.message.split(" ")[0] for call in stage.provider.calls} == wanted
     [dead_letter] = dead
@@ -207,8 +233,8 @@ async def _places(stage: Stage, name: str) -> list[TopicPartition]:
     return [TopicPartition(topic, partition["partition"]) for partition in found["partitions"]]
 
 
-async def _read(stage: Stage, name: str) -> list[dict[str, str]]:
-    """Return the headers of all records of a topic."""
+async def _read(stage: Stage, name: str, count: int = 0) -> list[dict[str, str]]:
+    """Return the headers of all records of a topic, once there are so many."""
     places = await _places(stage, name)
     async with AIOKafkaConsumer(
         bootstrap_servers=stage.broker.bootstrap, auto_offset_reset="earliest"
@@ -216,7 +242,7 @@ async def _read(stage: Stage, name: str) -> list[dict[str, str]]:
         reader.assign(places)
         ends = await reader.end_offsets(places)
         found: list[dict[str, str]] = []
-        while len(found) < sum(ends.values()):
+        while len(found) < max(count, sum(ends.values())):
             record = await reader.getone()
             found.append({key: value.decode() for key, value in record.headers})
         return found

@@ -1,0 +1,75 @@
+"""The checks of flows: their settings, their inputs, and what the schema registry says of them."""
+
+from streamapp.cli.finding import Finding
+from streamapp.cli.kafka import answered
+from streamapp.errors import ConfigurationError, RegistryUnavailable, SchemaRefused, StreamappError
+from streamapp.flows.catalogue import load_flows
+from streamapp.flows.flow import Flow
+from streamapp.flows.formats.choice import Formats
+from streamapp.flows.formats.registry import ConfluentRegistry
+from streamapp.flows.formats.schema_store import SchemaStore, Written
+from streamapp.processors.registry import Registry
+from streamapp.settings import Settings
+from streamapp.streaming.broker.topics import partition_counts
+from streamapp.streaming.flows.topics import missing_inputs
+
+
+async def flows(settings: Settings) -> list[Finding]:
+    """Look at the flows; none where there are none."""
+    store = None
+    try:
+        if settings.schema_registry_url:
+            store = SchemaStore(ConfluentRegistry(settings))
+        formats = Formats(store)
+        found = load_flows(settings, Registry.load(settings.processor_modules), formats)
+        if not found:
+            return []
+        names = Finding("flows", True, ", ".join(flow.name for flow in found))
+        schemas = [] if store is None else await _schemas(formats, store)
+        return [names, *await _inputs(settings, found), *schemas]
+    except ConfigurationError as error:
+        return [Finding("flows", False, line) for line in str(error).splitlines()]
+    finally:
+        if store is not None:
+            await store.aclose()
+
+
+async def _inputs(settings: Settings, flows: list[Flow]) -> list[Finding]:
+    inputs = [flow.input for flow in flows]
+    try:
+        counts = await answered(settings, partition_counts(settings, inputs))
+    except StreamappError:
+        return []  # said of the broker already
+    missing = missing_inputs(flows, counts)
+    if missing:
+        return [Finding("flows", False, line) for line in missing]
+    return [Finding("flow inputs", True, ", ".join(inputs))]
+
+
+async def _schemas(formats: Formats, store: SchemaStore) -> list[Finding]:
+    findings = []
+    for flow, written in formats.written:
+        name = f"schema of flow {flow}"
+        try:
+            findings.append(Finding(name, True, await _told(store, written)))
+        except (RegistryUnavailable, SchemaRefused) as error:
+            findings.append(Finding(name, False, str(error)))
+    return findings
+
+
+async def _told(store: SchemaStore, written: Written) -> str:
+    """Return what the registry has of what is written; nothing is registered.
+
+    Raises:
+        RegistryUnavailable: It does not answer.
+        SchemaRefused: The subject does not have it, or would not take it.
+    """
+    if written.schema is not None and written.register:
+        if not await store.is_compatible(written):
+            raise SchemaRefused(
+                f"the schema registry finds it incompatible with {written.subject}: change the"
+                " schema, or take another topic"
+            )
+        return f"{written.subject} takes it"
+    id, _ = await store.find_written(written)
+    return f"{written.subject}, schema {id}"

@@ -1,0 +1,75 @@
+"""The state of flows as Kafka tells it: partitions, lag, and what their dead-letter topics hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streamapp.flows.topics import FlowTopics
+from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
+from streamapp.streaming.broker.security import log_reader_options
+from streamapp.streaming.broker.topics import admin_client, partition_counts
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """One flow.
+
+    Attributes:
+        partitions: Of its input; 0 where that does not exist.
+        committed: Records done, counted by offsets, over all partitions that were read.
+        lag: Records behind the committed offsets, those of partitions that were never read
+            included.
+        dead_letters: Dead letters that its topic holds, sent again or not.
+    """
+
+    name: str
+    topics: FlowTopics
+    partitions: int
+    committed: int
+    lag: int
+    dead_letters: int
+
+
+def with_requests(settings: Settings, flows: Mapping[str, FlowTopics]) -> dict[str, FlowTopics]:
+    """Return the flows with the built-in one before them."""
+    topic = settings.topic
+    own = FlowTopics(topic("requests"), (topic("responses"),), topic("requests-dlt"))
+    return {REQUESTS: own, **flows}
+
+
+async def flow_states(settings: Settings, flows: Mapping[str, FlowTopics]) -> list[FlowState]:
+    """Return the state of each flow now.
+
+    Raises:
+        KafkaError: No broker answered.
+    """
+    names = [name for flow in flows.values() for name in (flow.input, flow.dead_letters)]
+    counts = await partition_counts(settings, names)
+    places = [TopicPartition(name, n) for name, count in counts.items() for n in range(count)]
+    admin = admin_client(settings)
+    consumer = AIOKafkaConsumer(**log_reader_options(settings))
+    try:
+        await admin.start()
+        group = await admin.list_consumer_group_offsets(settings.app_id)
+        await consumer.start()
+        begins = await consumer.beginning_offsets(places) if places else {}
+        ends = await consumer.end_offsets(places) if places else {}
+    finally:
+        await admin.close()
+        await consumer.stop()
+    found = []
+    for name, flow in flows.items():
+        committed = lag = 0
+        for n in range(counts.get(flow.input, 0)):
+            place = TopicPartition(flow.input, n)
+            at = group[place].offset if place in group else -1
+            committed += max(0, at)
+            lag += max(0, ends[place] - max(at, begins[place]))
+        dead = [
+            TopicPartition(flow.dead_letters, n) for n in range(counts.get(flow.dead_letters, 0))
+        ]
+        held = sum(ends[place] - begins[place] for place in dead)
+        found.append(FlowState(name, flow, counts.get(flow.input, 0), committed, lag, held))
+    return found
