@@ -150,7 +150,7 @@ def build_window(
     )
 
 
-def _inputs(outlets: Mapping[str, tuple[Outlet, Answers]]) -> dict[str, InputBounds]:
+def _inputs(outlets: Mapping[str, tuple[Outlet, FlowLedger]]) -> dict[str, InputBounds]:
     """Return what each flow may use of the window, by input."""
     bounds = {input: outlet.bounds for input, (outlet, _) in outlets.items()}
     return {
