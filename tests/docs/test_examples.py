@@ -118,7 +118,7 @@ def test_toml_is_settings_or_prices(block: Block, tmp_path: Path) -> None:
     """Tables of the file are valid settings together; a file of prices can be read."""
     tables = tomllib.loads(block.text)
 
-    if {"providers", "models", "budgets", "flows", "keys"}.isdisjoint(tables):
+    if {"providers", "models", "budgets", "flows", "keys", "mcp"}.isdisjoint(tables):
         (tmp_path / "prices.toml").write_text(block.text)
         load_prices(tmp_path / "prices.toml")
         return

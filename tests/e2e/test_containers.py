@@ -1,6 +1,7 @@
 """What the containers run, without Docker: the image's steps, user, variables and commands."""
 
 import asyncio
+import json
 import shutil
 import stat
 import tempfile
@@ -126,14 +127,22 @@ async def test_what_compose_starts_answers_and_is_observed(
             "STREAMAPP_MODEL": "gpt-4o",
         }
         services = config(environment)["services"]
+        # The list of prices knows no provider of this machine; without a price there are no costs.
         inside = {"STREAMAPP_BROKER": f"kafka://127.0.0.1:{broker.door_ports['INSIDE']}"}
+        priced = {
+            "STREAMAPP_PROVIDERS__OPENAI__KIND": "openai",
+            "STREAMAPP_PROVIDERS__OPENAI__BASE_URL": provider.base_url,
+            "STREAMAPP_PROVIDERS__OPENAI__MODELS": json.dumps(
+                {"gpt-4o": {"price": {"input": 2.5, "output": 10}}}
+            ),
+        }
         containers = {
             name: Container(
                 image,
-                services[name] | {"environment": services[name]["environment"] | inside},
+                services[name] | {"environment": services[name]["environment"] | inside | more},
                 tmp_path / name,
             )
-            for name in ("worker-1", "worker-2", "producer")
+            for name, more in (("worker-1", priced), ("worker-2", priced), ("producer", {}))
         }
         workers = [containers["worker-1"], containers["worker-2"]]
 

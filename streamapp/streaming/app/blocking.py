@@ -61,7 +61,8 @@ class BlockingWatch(threading.Thread):
         self._stopped = threading.Event()
         self._fences: Counter[tuple[TP, int]] = Counter()
         self._step: tuple[Message, float] | None = None
-        self._where: tuple[float, str] = (0.0, "")
+        self._where: tuple[float, str] = (-1.0, "")
+        self._places: dict[str, str] = {}
         self._last: tuple[float, str] | None = None
 
     def watched(self, run: Run) -> Run:
@@ -104,8 +105,8 @@ class BlockingWatch(threading.Thread):
         took_s = ended - began
         if took_s < self._notice_s:
             return
-        where = self._where[1] if self._where[0] == began else ""
         type_ = _type_of(message.value)
+        where = self._place(type_, began)
         self._last = (ended, f"blocked for {took_s:.1f} s by a record of type {type_} {where}")
         log.error(
             "loop.blocked",
@@ -121,6 +122,15 @@ class BlockingWatch(threading.Thread):
             if len(self._fences) >= MOST_SUSPECTS:
                 self._fences.clear()
             self._fences[message.tp, message.offset] += 1
+
+    def _place(self, type_: str, began: float) -> str:
+        """Return where the step stood; C code that keeps the interpreter's lock may hide it."""
+        if self._where[0] != began:
+            return self._places.get(type_, "in C code that kept the interpreter's lock")
+        if len(self._places) >= MOST_SUSPECTS:
+            self._places.clear()
+        self._places[type_] = self._where[1]
+        return self._where[1]
 
     # -- in its own thread
 

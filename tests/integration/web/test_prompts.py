@@ -37,7 +37,7 @@ async def test_prompts_are_listed_without_their_texts(
         "split": None,
         "protected": [],
         "retired": False,
-        "before": {},
+        "before": {"latest": 1},
     }
 
 

@@ -22,7 +22,7 @@ class Fixture:
         self.now = 0.0
         self.watch = BlockingWatch(6, clock=lambda: self.now)
 
-    async def run(self, *steps_s: float, offset: int = 0) -> None:
+    async def run(self, *steps_s: float, offset: int = 0, is_seen: bool = False) -> None:
         """Run a record whose steps take so long, with a turn of the loop between them."""
 
         async def run(event: Any, lease: Lease) -> None:
@@ -30,6 +30,8 @@ class Fixture:
                 if index:
                     await asyncio.sleep(0)
                 self.now += step_s
+                if is_seen:
+                    self.watch.look()
 
         await self.watch.watched(run)(event(offset), Lease(1))
 
@@ -127,3 +129,16 @@ async def test_errors_and_cancellations_pass_through() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert seen == ["cancelled"]
+
+
+async def test_place_that_the_lock_hid_is_the_one_seen_before(fixture: Fixture) -> None:
+    """The thread that looks may get the interpreter's lock after the step, and too late."""
+    with structlog.testing.capture_logs() as lines:
+        await fixture.run(7)
+        await fixture.run(7, is_seen=True)
+        await fixture.run(7)
+
+    hidden, seen, after = [line["where"] for line in lines]
+    assert hidden == "in C code that kept the interpreter's lock"
+    assert ".py:" in seen
+    assert after == seen
