@@ -73,9 +73,10 @@ async def test_commit_waits_for_a_slow_record_behind_a_hole(
 async def test_markers_do_not_slow_a_partition_down(kafka: KafkaBroker, tmp_path: Path) -> None:
     """A transaction for each record: they are answered as fast as without, and not one by one."""
     count = 600
-    rates = {}
-    for name, per_transaction in (("plain", count), ("one by one", 1)):
-        async with Stage(kafka, tmp_path / name, partitions=1) as stage:
+    rates = {"plain": 0.0, "one by one": 0.0}
+    # Twice each: half a second is measured, and another program's work only makes it slower.
+    for turn, (name, per_transaction) in enumerate([("plain", count), ("one by one", 1)] * 2):
+        async with Stage(kafka, tmp_path / str(turn), partitions=1) as stage:
             await stage.open()
             producer = AIOKafkaProducer(
                 bootstrap_servers=kafka.bootstrap, transactional_id=stage.prefix
@@ -94,7 +95,7 @@ async def test_markers_do_not_slow_a_partition_down(kafka: KafkaBroker, tmp_path
             assert not report.faults, report
             assert not worker.has_logged("log_probe.found")
             at = [call.at_s for call in stage.calls()]
-            rates[name] = count / (max(at) - min(at))
+            rates[name] = max(rates[name], count / (max(at) - min(at)))
 
     assert rates["one by one"] > rates["plain"] / 2, rates  # 1.2 is seen; machines are shared
 
