@@ -1,4 +1,4 @@
-"""`send`, `tail` and `check` against the embedded broker."""
+"""`send`, `tail`, `check` and `flows` against the embedded broker."""
 
 import asyncio
 import json
@@ -198,6 +198,19 @@ def test_check_names_wrong_partition_counts_and_the_missing_prompts(settings: Se
     assert result.exit_code == 2
     assert "WRONG topics: topic llm.requests has 3 partitions, not 8" in result.stdout
     assert "WRONG prompts: STREAMAPP_PROMPTS_DIR: there is no directory" in result.stdout
+
+
+def test_flows_are_listed_before_and_after_the_first_record(settings: Settings) -> None:
+    """The embedded broker tells their lag, too."""
+    nothing = run(settings, "flows", "--seconds", "0", "--json")
+    asyncio.run(ensure_topics(settings))
+    asyncio.run(produce(settings, "llm.requests", b"{}", b"{}"))
+
+    listed = run(settings, "flows", "--seconds", "0", "--json")
+
+    assert json.loads(nothing.stdout)["partitions"] == 0
+    found = json.loads(listed.stdout)
+    assert (found["name"], found["input"], found["lag"]) == ("requests", "llm.requests", 2)
 
 
 def test_check_changes_nothing(settings: Settings) -> None:
