@@ -24,7 +24,8 @@ from bench.report import print_hotspots, print_scale, print_workload, reference
 from bench.result import Result, Scaled
 from bench.run import RunFailed
 from bench.workloads import MEMORY, RECOVERY, SCALE, WORKLOADS, Workload
-from tests.support.kafka import KafkaBroker, KafkaUnavailable
+from tests.support.kafka import KafkaBroker
+from tests.support.maven import MavenUnavailable
 
 MEMORY_LIMIT_MB = 250
 QUICK = 20
@@ -179,7 +180,7 @@ def bench(
         folder.mkdir(parents=True, exist_ok=True)
         try:
             uvloop.run(main(folder.resolve()))
-        except (RunFailed, KafkaUnavailable, TimeoutError) as error:
+        except (RunFailed, MavenUnavailable, TimeoutError) as error:
             raise click.ClickException(str(error)) from error
         except asyncio.CancelledError:
             raise click.Abort from None

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.absent import absent
-from tests.support.kafka import KafkaBroker, KafkaUnavailable, kafka_jars
+from tests.support.kafka import KafkaBroker, kafka_jars
 from tests.support.kept_logs import pytest_runtest_makereport, pytest_runtest_setup
 from tests.support.machine import guarded, hide
+from tests.support.maven import MavenUnavailable
 
 __all__ = ["pytest_runtest_makereport", "pytest_runtest_setup"]
 
@@ -55,7 +56,7 @@ def kafka_installed() -> None:
     """Skip where Apache Kafka cannot run; in CI that is a failure."""
     try:
         kafka_jars()
-    except KafkaUnavailable as error:
+    except MavenUnavailable as error:
         absent(error)
 
 

@@ -5,9 +5,6 @@ test can take the broker away and give it back.
 """
 
 import asyncio
-import fcntl
-import os
-import shutil
 import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
@@ -16,7 +13,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from tests.support.machine import ENVIRONMENT
+from tests.support.maven import fetched
 from tests.support.process import ChildProcess, free_port
 from tests.support.waiting import until
 
@@ -43,45 +40,13 @@ CONFIG = {
 }
 
 
-class KafkaUnavailable(Exception):
-    """Java, Maven or the jars are missing; the message says which."""
-
-
 def kafka_jars() -> Path:
     """Return the directory of the broker's jars, fetched once by Maven.
 
     Raises:
-        KafkaUnavailable: Java or Maven is missing, or Maven could not fetch the jars.
+        MavenUnavailable: Java or Maven is missing, or Maven could not fetch the jars.
     """
-    if shutil.which("java") is None:
-        raise KafkaUnavailable("Apache Kafka needs Java 17 or newer: no `java` on the path")
-    JARS.parent.mkdir(exist_ok=True)
-    with (JARS.parent / "lock").open("w") as lock:  # two test runs may start at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        complete = JARS.is_dir() and JARS.stat().st_mtime >= POM.stat().st_mtime
-        if not complete:
-            _fetch_jars()
-    return JARS
-
-
-def _fetch_jars() -> None:
-    if shutil.which("mvn") is None:
-        raise KafkaUnavailable("Apache Kafka's jars come by Maven: no `mvn` on the path")
-    fresh = JARS.with_name("libs.fetching")
-    shutil.rmtree(fresh, ignore_errors=True)
-    options = ["-DincludeScope=runtime", f"-DoutputDirectory={fresh}"]
-    fetched = subprocess.run(
-        ["mvn", "-q", "-f", str(POM), "dependency:copy-dependencies", *options],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if fetched.returncode != 0:
-        raise KafkaUnavailable(f"Maven could not fetch Apache Kafka's jars:\n{fetched.stdout}")
-    shutil.rmtree(JARS, ignore_errors=True)
-    fresh.rename(JARS)
-    os.utime(JARS)
+    return fetched(JARS, POM, "-DincludeScope=runtime", what="Apache Kafka")
 
 
 class KafkaBroker:

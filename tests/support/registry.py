@@ -1,16 +1,12 @@
 """A schema registry without Docker: Apicurio Registry from Maven, in memory, as Confluent's."""
 
-import fcntl
-import os
-import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
 import aiohttp
 
-from tests.support.kafka import JVM, ROOT, KafkaUnavailable
-from tests.support.machine import ENVIRONMENT
+from tests.support.kafka import JVM, ROOT
+from tests.support.maven import fetched
 from tests.support.process import ChildProcess, free_port
 from tests.support.waiting import until
 
@@ -23,41 +19,17 @@ def registry_jar() -> Path:
     """Return the registry's jar, fetched once by Maven.
 
     Raises:
-        KafkaUnavailable: Java or Maven is missing, or Maven could not fetch it.
+        MavenUnavailable: Java or Maven is missing, or Maven could not fetch it.
     """
-    if shutil.which("java") is None:
-        raise KafkaUnavailable("the schema registry needs Java 17 or newer: no `java` on the path")
-    HOME.parent.mkdir(exist_ok=True)
-    with (HOME.parent / "registry.lock").open("w") as lock:  # two test runs may start at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        jar = HOME / RUNNER
-        if not jar.exists() or HOME.stat().st_mtime < POM.stat().st_mtime:
-            _fetch()
-        return jar
+    home = fetched(HOME, POM, "-DincludeTypes=tar.gz", what="the schema registry", unpack=_unpack)
+    return home / RUNNER
 
 
-def _fetch() -> None:
-    if shutil.which("mvn") is None:
-        raise KafkaUnavailable("the schema registry comes by Maven: no `mvn` on the path")
-    fresh = HOME.with_name("registry.fetching")
-    shutil.rmtree(fresh, ignore_errors=True)
-    options = ["-DincludeTypes=tar.gz", f"-DoutputDirectory={fresh}"]
-    fetched = subprocess.run(
-        ["mvn", "-q", "-f", str(POM), "dependency:copy-dependencies", *options],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if fetched.returncode != 0:
-        raise KafkaUnavailable(f"Maven could not fetch the schema registry:\n{fetched.stdout}")
+def _unpack(fresh: Path) -> None:
     [archive] = fresh.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(fresh, filter="data")
     archive.unlink()
-    shutil.rmtree(HOME, ignore_errors=True)
-    fresh.rename(HOME)
-    os.utime(HOME)
 
 
 class SchemaRegistryProcess:

@@ -5,48 +5,32 @@ Decimals, times, UUIDs and bytes come as Python's own and are written as they we
 """
 
 import json
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
 from streamapp.errors import ConfigurationError, OutputInvalid, Undecodable
 from streamapp.flows.formats.frame import body, framed, schema_id
+from streamapp.flows.formats.registered import (
+    RegisteredDecoder,
+    RegisteredEncoder,
+    references_of,
+)
 from streamapp.flows.formats.registry import Schema
 from streamapp.flows.formats.schema_store import SchemaStore, Written
 
-#: Parsed schemas that one topic keeps.
-_KEPT = 1_000
 
-
-class AvroDecoder:
+class AvroDecoder(RegisteredDecoder):
     """Reads framed Avro."""
 
     def __init__(self, store: SchemaStore) -> None:
-        self._store = store
-        self._parsed: dict[int, Any] = {}
-
-    def is_loaded(self, value: bytes) -> bool:
-        """See `Decoder`."""
-        try:
-            return self._store.knows(schema_id(value))
-        except Undecodable:
-            return True  # to be refused by `decode`
-
-    async def load(self, value: bytes) -> None:
-        """See `Decoder`."""
-        await self._store.load(schema_id(value))
+        super().__init__(store, _parsed_as)
 
     def decode(self, value: bytes) -> Any:
         """See `Decoder`."""
         from fastavro import schemaless_reader
 
         id = schema_id(value)
-        parsed = self._parsed.get(id)
-        if parsed is None:
-            parsed = _parsed_as(self._store.get(id), f"schema {id}")
-            if len(self._parsed) >= _KEPT:
-                self._parsed.clear()
-            self._parsed[id] = parsed
+        parsed = self.prepared(id)
         stream = BytesIO(body(value))
         try:
             found = schemaless_reader(stream, parsed, None)
@@ -59,7 +43,7 @@ class AvroDecoder:
         raise Undecodable(problem)  # outside of the block: the error may hold the value
 
 
-class AvroEncoder:
+class AvroEncoder(RegisteredEncoder):
     """Writes framed Avro.
 
     Args:
@@ -68,28 +52,14 @@ class AvroEncoder:
     """
 
     def __init__(self, store: SchemaStore, written: Written) -> None:
-        self._store = store
-        self._written = written
-        self._found: tuple[int, Any] | None = None
-
-    @property
-    def is_loaded(self) -> bool:
-        """See `Encoder`."""
-        return self._found is not None
-
-    async def load(self) -> None:
-        """See `Encoder`."""
-        if self._found is None:
-            id, schema = await self._store.load_written(self._written)
-            self._found = (id, _parsed_as(schema, f"schema {id}"))
+        super().__init__(store, written, _parsed_as)
 
     def encode(self, value: Any) -> bytes:
         """See `Encoder`."""
         from fastavro import schemaless_writer
         from fastavro.validation import ValidationError, validate
 
-        assert self._found is not None, "it is not loaded"
-        id, parsed = self._found
+        id, parsed = self.found()
         stream = BytesIO()
         try:
             schemaless_writer(stream, parsed, value)
@@ -139,18 +109,11 @@ def _parsed(schema: Schema) -> Any:
     from fastavro import parse_schema
 
     named: dict[str, Any] = {}
-    for reference in _references(schema):
+    for _, reference in references_of(schema):
         parse_schema(json.loads(reference.text), named_schemas=named)
     text = schema.text.strip()
     # The registry has a schema that is one name without quotes, too.
     return parse_schema(json.loads(text) if text[0] in '{["' else text, named_schemas=named)
-
-
-def _references(schema: Schema) -> Iterator[Schema]:
-    """Yield what a schema uses, each after what it uses itself."""
-    for _, used in schema.references:
-        yield from _references(used)
-        yield used
 
 
 def _fields_of(error: Any) -> list[str]:

