@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from uuid import uuid4
 
 from streamapp.llm.caching.cache import CacheTier
@@ -20,9 +19,6 @@ from streamapp.streaming.delivery.usage_reports import UsageReports
 from streamapp.streaming.tables.cache_tier import TableTier
 from streamapp.streaming.tables.spend import SpendTable, SpendTopic
 from streamapp.telemetry.metrics import Metrics
-
-#: How long the last sums may take to be written at the end, seconds.
-LAST_WORD_S = 3.0
 
 
 class Costs:
@@ -73,9 +69,7 @@ class Costs:
         for tier in self._tiers:
             await tier.aclose()
         await self._reports.report()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORD_S):
-                await self._spent.tell()
+        await self._spent.append_last()
 
 
 def _tiers(settings: Settings, ledgers: Sequence[Ledger]) -> tuple[CacheTier, ...]:

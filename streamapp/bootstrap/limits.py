@@ -1,8 +1,6 @@
 """The learned limits of an app's workers, shared on `llm.limits`."""
 
-import asyncio
 import time
-from contextlib import suppress
 from uuid import uuid4
 
 from streamapp.llm.limits.learned_limits import LearnedLimits
@@ -10,9 +8,6 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.tables.limits import LimitsTable
-
-#: How long the last word may take to be written at the end, seconds.
-LAST_WORD_S = 3.0
 
 
 class SharedLimits:
@@ -26,6 +21,4 @@ class SharedLimits:
 
     async def aclose(self) -> None:
         """Write what is not written yet."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORD_S):
-                await self._table.tell()
+        await self._table.append_last()

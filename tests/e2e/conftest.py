@@ -39,7 +39,7 @@ def _proxied_broker(
     port = free_port()
     broker = KafkaBroker(
         tmp_path_factory.mktemp("proxied-kafka"),
-        doors={"PROXIED": "PLAINTEXT"},
+        listeners={"PROXIED": "PLAINTEXT"},
         advertised={"PROXIED": port},
     )
     try:
@@ -53,4 +53,4 @@ def _proxied_broker(
 def proxied_kafka(_proxied_broker: tuple[KafkaBroker, int]) -> ProxiedKafka:
     """A broker that workers reach through a proxy; the test leaves the broker running."""
     broker, port = _proxied_broker
-    return ProxiedKafka(broker, TcpProxy(broker.door_ports["PROXIED"], port=port))
+    return ProxiedKafka(broker, TcpProxy(broker.listener_ports["PROXIED"], port=port))

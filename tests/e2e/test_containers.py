@@ -104,8 +104,8 @@ async def broker(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaBr
         for name, value in variables["environment"].items()
         if name.startswith("KAFKA_") and not any(part in name for part in PLACE)
     }
-    doors = {"INSIDE": "PLAINTEXT", "OUTSIDE": "PLAINTEXT"}
-    broker = KafkaBroker(tmp_path / "kafka", config=settings, doors=doors)
+    listeners = {"INSIDE": "PLAINTEXT", "OUTSIDE": "PLAINTEXT"}
+    broker = KafkaBroker(tmp_path / "kafka", config=settings, listeners=listeners)
     try:
         await broker.start()
         yield broker
@@ -128,7 +128,7 @@ async def test_what_compose_starts_answers_and_is_observed(
         }
         services = config(environment)["services"]
         # The list of prices knows no provider of this machine; without a price there are no costs.
-        inside = {"STREAMAPP_BROKER": f"kafka://127.0.0.1:{broker.door_ports['INSIDE']}"}
+        inside = {"STREAMAPP_BROKER": f"kafka://127.0.0.1:{broker.listener_ports['INSIDE']}"}
         priced = {
             "STREAMAPP_PROVIDERS__OPENAI__KIND": "openai",
             "STREAMAPP_PROVIDERS__OPENAI__BASE_URL": provider.base_url,

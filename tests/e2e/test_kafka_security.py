@@ -102,36 +102,37 @@ async def command(*arguments: str, settings: Mapping[str, str], stdin: str = "")
 
 @pytest.mark.usefixtures("restored_logging")
 async def test_workers_and_commands_pass_every_door(guarded: GuardedKafka, tmp_path: Path) -> None:
-    """Four workers of one group, each through another door, answer what each command sends."""
+    """Four workers of one group, each through another listener, answer what each command sends."""
     prefix = f"t{uuid.uuid4().hex[:8]}"
     shared = {"app_id": prefix, "topic_prefix": prefix, "partitions": "4"}
-    doors = {
+    listeners = {
         "tls": guarded.tls(),
         "mtls": guarded.mtls(),
         "plain": guarded.sasl("PLAIN"),
         "scram": guarded.sasl("SCRAM-SHA-512"),
     }
     workers = [
-        WorkerProcess(tmp_path / name, environment(shared | door)) for name, door in doors.items()
+        WorkerProcess(tmp_path / name, environment(shared | listener))
+        for name, listener in listeners.items()
     ]
     try:
         for worker in workers:
             worker.start()
         await asyncio.gather(*(worker.wait_ready(90) for worker in workers))
 
-        for name, door in doors.items():
+        for name, listener in listeners.items():
             lines = [
                 json.dumps({"id": f"{name}-{n}", "type": "embed", "input": "x"}) for n in range(8)
             ]
             await command(
-                "send", "-", "--key", "id", settings=shared | door, stdin="\n".join(lines)
+                "send", "-", "--key", "id", settings=shared | listener, stdin="\n".join(lines)
             )
-            out = await command(*TAIL, "8", settings=shared | door)
+            out = await command(*TAIL, "8", settings=shared | listener)
             assert {json.loads(line)["status"] for line in out.splitlines()} == {"ok"}
-            await command("check", settings=shared | door)
-        out = await command(*TAIL, "32", settings=shared | doors["tls"])
+            await command("check", settings=shared | listener)
+        out = await command(*TAIL, "32", settings=shared | listeners["tls"])
         answered = {json.loads(line)["id"] for line in out.splitlines()}
-        assert answered == {f"{name}-{n}" for name in doors for n in range(8)}
+        assert answered == {f"{name}-{n}" for name in listeners for n in range(8)}
         assert all(not worker.has_logged(PASSWORD) for worker in workers)
     finally:
         for worker in workers:
@@ -141,7 +142,7 @@ async def test_workers_and_commands_pass_every_door(guarded: GuardedKafka, tmp_p
 def wrong_settings(guarded: GuardedKafka) -> dict[str, tuple[dict[str, str], str]]:
     """Return, by what is wrong, the settings and what the message names."""
     wrong_password = {"kafka_sasl_password": "CANARY-wrong"}
-    unencrypted = {"broker": f"kafka://127.0.0.1:{guarded.broker.door_ports['CLEARSASL']}"}
+    unencrypted = {"broker": f"kafka://127.0.0.1:{guarded.broker.listener_ports['CLEARSASL']}"}
     no_ca = guarded.tls()
     del no_ca["kafka_ca_file"]
     return {
@@ -155,9 +156,12 @@ def wrong_settings(guarded: GuardedKafka) -> dict[str, tuple[dict[str, str], str
         "mechanism": (guarded.sasl("SCRAM-SHA-256"), "KAFKA_SASL_MECHANISM"),
         "no password": (guarded.tls("SASL"), f"{PROTOCOL}=SASL_SSL"),
         "no password in the clear": (unencrypted, f"{PROTOCOL}=SASL_PLAINTEXT"),
-        "password at a door without": (guarded.sasl("PLAIN", door="TLS"), f"{PROTOCOL}=SSL"),
+        "password at a listener without": (
+            guarded.sasl("PLAIN", listener="TLS"),
+            f"{PROTOCOL}=SSL",
+        ),
         "no TLS": ({"broker": guarded.tls()["broker"]}, f"{PROTOCOL}=SSL"),
-        "TLS at a plain door": (guarded.tls() | {"broker": guarded.broker.url}, PROTOCOL),
+        "TLS at a plain listener": (guarded.tls() | {"broker": guarded.broker.url}, PROTOCOL),
     }
 
 

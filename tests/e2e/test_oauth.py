@@ -24,7 +24,7 @@ async def guarded(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaB
     """A broker with a listener that takes tokens alone, until they expire."""
     broker = KafkaBroker(
         tmp_path / "kafka",
-        doors={"OAUTH": "SASL_PLAINTEXT"},
+        listeners={"OAUTH": "SASL_PLAINTEXT"},
         config={
             "listener.name.oauth.sasl.enabled.mechanisms": "OAUTHBEARER",
             "listener.name.oauth.oauthbearer.sasl.jaas.config": LOGIN,
@@ -38,7 +38,7 @@ async def guarded(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaB
 
 def settings(broker: KafkaBroker) -> dict[str, str]:
     return {
-        "broker": f"kafka://127.0.0.1:{broker.door_ports['OAUTH']}",
+        "broker": f"kafka://127.0.0.1:{broker.listener_ports['OAUTH']}",
         "kafka_security_protocol": "SASL_PLAINTEXT",
         "kafka_allow_plaintext_sasl": "true",
         "kafka_sasl_mechanism": "OAUTHBEARER",
@@ -69,7 +69,7 @@ async def test_worker_enters_by_client_credentials(guarded: KafkaBroker, tmp_pat
 
 
 async def test_worker_enters_by_a_callable(guarded: KafkaBroker, tmp_path: Path) -> None:
-    """What a cloud's library returns opens the door as well."""
+    """What a cloud's library returns opens the listener as well."""
     (tmp_path / "own_tokens.py").write_text(
         "import time\n"
         "from tests.support.token_server import unsigned_token\n"

@@ -109,14 +109,14 @@ async def test_a_record_is_followed_from_producer_to_answer(
         assert dead_letter["traceparent"].startswith(f"00-{bad}-00f067aa0ba902b7")
 
         over_http = await collector.of_trace(asked, process, "POST /v1/requests")
-        doors = {span.name: span for span in over_http if span.kind == "server"}
-        assert {span.parent for span in doors.values()} == {"00f067aa0ba902b7"}
+        servers = {span.name: span for span in over_http if span.kind == "server"}
+        assert {span.parent for span in servers.values()} == {"00f067aa0ba902b7"}
         below = [
-            span.name for span in over_http if span.parent == doors["POST /v1/requests"].span_id
+            span.name for span in over_http if span.parent == servers["POST /v1/requests"].span_id
         ]
         assert below == [process]
         below = [
-            span.name for span in over_http if span.parent == doors["POST /v1/generate"].span_id
+            span.name for span in over_http if span.parent == servers["POST /v1/generate"].span_id
         ]
         assert below == ["chat"]
 

@@ -1,4 +1,4 @@
-"""One Apache Kafka behind every kind of door: TLS, client certificates, passwords.
+"""One Apache Kafka behind every kind of listener: TLS, client certificates, passwords.
 
 Its certificates are made for the occasion and name 127.0.0.1 alone, so that `localhost` is a
 wrong host name.
@@ -34,7 +34,7 @@ LOGIN = "org.apache.kafka.common.security"
 
 
 class GuardedKafka:
-    """The broker, and the settings that open each of its doors.
+    """The broker, and the settings that open each of its listeners.
 
     Attributes:
         broker: Not started; its plain listener is for the test itself.
@@ -55,7 +55,7 @@ class GuardedKafka:
         _write(ca.issue_cert("worker@example.org"), self._client)
         self.broker = KafkaBroker(
             directory / "broker",
-            doors=DOORS,
+            listeners=DOORS,
             scram_users={USER: PASSWORD, LIMITED: PASSWORD},
             config={
                 "authorizer.class.name": (
@@ -73,10 +73,10 @@ class GuardedKafka:
                 "listener.name.sasl.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-512",
                 "listener.name.clearsasl.sasl.enabled.mechanisms": "PLAIN",
                 **{
-                    f"listener.name.{door}.plain.sasl.jaas.config": (
+                    f"listener.name.{listener}.plain.sasl.jaas.config": (
                         f'{LOGIN}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
                     )
-                    for door in ("sasl", "clearsasl")
+                    for listener in ("sasl", "clearsasl")
                 },
                 "listener.name.sasl.scram-sha-512.sasl.jaas.config": (
                     f"{LOGIN}.scram.ScramLoginModule required;"
@@ -84,22 +84,22 @@ class GuardedKafka:
             },
         )
 
-    def tls(self, door: str = "TLS", *, host: str = "127.0.0.1") -> dict[str, str]:
-        """Return settings for a door that asks for nothing but TLS."""
+    def tls(self, listener: str = "TLS", *, host: str = "127.0.0.1") -> dict[str, str]:
+        """Return settings for a listener that asks for nothing but TLS."""
         return {
-            "broker": f"kafka://{host}:{self.broker.door_ports[door]}",
+            "broker": f"kafka://{host}:{self.broker.listener_ports[listener]}",
             "kafka_security_protocol": "SSL",
             "kafka_ca_file": str(self.ca_file),
         }
 
     def mtls(self) -> dict[str, str]:
-        """Return settings for the door that asks for a certificate."""
+        """Return settings for the listener that asks for a certificate."""
         return self.tls("MTLS") | {"kafka_cert_file": str(self._client)}
 
-    def sasl(self, mechanism: str, *, door: str = "SASL") -> dict[str, str]:
-        """Return settings for a door that asks for a password."""
+    def sasl(self, mechanism: str, *, listener: str = "SASL") -> dict[str, str]:
+        """Return settings for a listener that asks for a password."""
         return {
-            **self.tls(door),
+            **self.tls(listener),
             "kafka_security_protocol": "SASL_SSL",
             "kafka_sasl_mechanism": mechanism,
             "kafka_sasl_username": USER,

@@ -56,14 +56,14 @@ class KafkaBroker:
         directory: Holds its data, configuration and log; created when missing.
         config: Lines of server.properties over the defaults of this module.
         jvm: Options of the JVM.
-        doors: Further listeners: name to security protocol; `config` says how each is guarded.
+        listeners: Further listeners: name to security protocol; `config` says how each is guarded.
         advertised: Loopback ports that clients of a further listener are told, by its name: those
             of a `TcpProxy` in front of it. Its own port where none is given.
         scram_users: Names and passwords for SCRAM-SHA-512.
 
     Attributes:
         port: Loopback port, the same over restarts.
-        door_ports: Those of the further listeners, by name.
+        listener_ports: Those of the further listeners, by name.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class KafkaBroker:
         *,
         config: Mapping[str, str] | None = None,
         jvm: Sequence[str] = JVM,
-        doors: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
         advertised: Mapping[str, int] | None = None,
         scram_users: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory
         self._config = dict(config or {})
         self._jvm = list(jvm)
-        self._doors = dict(doors or {})
+        self._listeners = dict(listeners or {})
         self._advertised = dict(advertised or {})
         self._scram_users = dict(scram_users or {})
         self.port = free_port()
-        self.door_ports = {name: free_port() for name in self._doors}
+        self.listener_ports = {name: free_port() for name in self._listeners}
         self.process = ChildProcess(
             self._java("kafka.Kafka", str(self._properties)), log=directory / "kafka.log"
         )
@@ -149,12 +149,12 @@ class KafkaBroker:
         self._directory.mkdir(parents=True, exist_ok=True)
         controller = f"127.0.0.1:{free_port()}"
         plain = f"PLAINTEXT://{self.bootstrap}"
-        told = self.door_ports | self._advertised
-        protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"} | self._doors
+        told = self.listener_ports | self._advertised
+        protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"} | self._listeners
         addresses = {
             "controller.quorum.voters": f"1@{controller}",
             "listeners": ",".join(
-                [plain, *_addresses(self.door_ports), f"CONTROLLER://{controller}"]
+                [plain, *_addresses(self.listener_ports), f"CONTROLLER://{controller}"]
             ),
             "advertised.listeners": ",".join([plain, *_addresses(told)]),
             "listener.security.protocol.map": ",".join(f"{n}:{p}" for n, p in protocols.items()),

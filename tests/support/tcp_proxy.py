@@ -3,7 +3,7 @@
 It stands in front of a broker's listener that advertises the proxy's port, see `advertised` of
 `KafkaBroker`::
 
-    proxy = TcpProxy(upstream_port=broker.door_ports["PROXIED"], port=port)
+    proxy = TcpProxy(upstream_port=broker.listener_ports["PROXIED"], port=port)
     async with proxy:
         proxy.stall()   # packets vanish, connections stay open
         proxy.cut()     # connections are reset and new ones refused

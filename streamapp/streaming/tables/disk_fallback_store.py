@@ -24,7 +24,7 @@ class DiskFallbackStore(rocksdb.Store):
 
     def impaired(self) -> list[str]:
         """Return ``store`` where a partition is without its disk."""
-        return ["store"] if any(db.is_spare for db in self._dbs.values()) else []
+        return ["store"] if any(db.is_given_up for db in self._dbs.values()) else []
 
     def _open_for_partition(self, partition: int) -> Any:
         db = DiskFallbackDB(self.offset_key, partition)
@@ -67,12 +67,12 @@ class DiskFallbackDB:
 
     Attributes:
         disk: The database; None where it could not be opened.
-        is_spare: Whether the disk is done without.
+        is_given_up: Whether the disk is done without.
     """
 
     def __init__(self, offset_key: bytes, partition: int) -> None:
         self.disk: Any = None
-        self.is_spare = False
+        self.is_given_up = False
         self._offset_key = offset_key
         self._partition = partition
         self._offset: bytes | None = None
@@ -93,7 +93,7 @@ class DiskFallbackDB:
         is_lock = text.startswith(("IO error: While lock file", "IO error: lock hold"))
         if is_lock or type(error) is not Exception:
             raise error
-        self.is_spare = True
+        self.is_given_up = True
         log.error(
             "store.disk_failed",
             partition=self._partition,
@@ -154,7 +154,7 @@ class DiskFallbackDB:
         yield from ((key, value) for key, value in list(self._kept.items()) if value is not None)
 
     def _try(self, write: Callable[[], object]) -> bool:
-        if self.is_spare:
+        if self.is_given_up:
             return False
         try:
             write()

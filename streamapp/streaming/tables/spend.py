@@ -6,7 +6,6 @@ the rebalance is over. Offsets do not tell it here, as they do for prompts: comp
 holes everywhere.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,27 +13,25 @@ import faust
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from faust.exceptions import NotReady, ProducerSendError
 from faust.types import EventT
 from mode import Service
 
 from streamapp.llm.costs.spend import Spend
 from streamapp.settings import Settings
 from streamapp.streaming.broker.security import log_reader_options
-from streamapp.streaming.tables.topic_table import TopicTable
+from streamapp.streaming.tables.shared_table import PARTITION, SharedTable
 
 log = structlog.get_logger(__name__)
 
 TABLE_SPEND = "spend"
-PARTITION = 0
-#: Seconds from one look for something to tell, or to read again, to the next.
+#: Seconds from one look for sums to append, or to read again, to the next.
 POLL_INTERVAL_S = 0.5
 
 #: Hands every record from an offset on to ``take``, up to the topic's end; returns that.
 Read = Callable[[int, Callable[[bytes, bytes | None], None]], Awaitable[int]]
 
 
-class SpendTable(TopicTable):
+class SpendTable(SharedTable):
     """What was spent, kept in ``spend``, which forgets past windows.
 
     Args:
@@ -50,35 +47,14 @@ class SpendTable(TopicTable):
         self._position = 0  # of Faust's reading
         self._whole_to = 0  # nothing below was missed
         self._seen_rebalances = 0
-        super().__init__(app, name=TABLE_SPEND, topic=topic)
+        super().__init__(
+            app, name=TABLE_SPEND, topic=topic, rows=spend, append_interval_s=POLL_INTERVAL_S
+        )
 
     async def on_changelog_event(self, event: EventT[Any]) -> None:
         """Hear of a sum."""
-        message = event.message
-        self._spend.merge(message.key, message.value)
-        self._position = max(self._position, message.offset + 1)
-
-    def apply_changelog_batch(self, batch: Any) -> None:
-        """Leave the data alone: ``on_changelog_event`` has told the sums."""
-
-    async def tell(self) -> None:
-        """Append the own sums that changed; return when the broker has them, or wait for later."""
-        try:
-            deliveries = [
-                await self.app.producer.send(self._topic, key, value, PARTITION, None, None)
-                for key, value in self._spend.take()
-            ]
-            # A cancelled task must not cancel the producer's own futures.
-            await asyncio.shield(asyncio.gather(*deliveries))
-        except (KafkaError, ProducerSendError, NotReady) as error:
-            self._spend.untold()
-            log.warning("spend.not_told", error=type(error).__name__)
-
-    @Service.task
-    async def _keep_telling(self) -> None:
-        while not self.should_stop:
-            await self.sleep(POLL_INTERVAL_S)
-            await self.tell()
+        await super().on_changelog_event(event)
+        self._position = max(self._position, event.message.offset + 1)
 
     @Service.task
     async def _keep_whole(self) -> None:

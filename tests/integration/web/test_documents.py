@@ -34,7 +34,7 @@ async def test_openapi_lists_every_route(site: Site) -> None:
 
 
 async def test_openapi_says_which_routes_are_open(site: Site) -> None:
-    """What the document calls open is what the door lets pass."""
+    """What the document calls open is what passes without a key."""
     _, document, _ = await site("GET", "/openapi.json")
 
     is_open = {

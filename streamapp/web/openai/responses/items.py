@@ -86,7 +86,7 @@ _Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True), Tag("parts")
 Content = Annotated[Annotated[str, Tag("text")] | _Parts, Discriminator(_content_kind)]
 
 
-class Message(TypedDict):
+class ResponseMessage(TypedDict):
     """What somebody said, the model included."""
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
@@ -149,7 +149,7 @@ def _item_kind(value: Any) -> str | None:
 
 
 Item = Annotated[
-    Annotated[Message, Tag("message")]
+    Annotated[ResponseMessage, Tag("message")]
     | Annotated[FunctionCallItem, Tag("function_call")]
     | Annotated[FunctionCallOutput, Tag("function_call_output")]
     | Annotated[ReasoningItem, Tag("reasoning")],

@@ -13,7 +13,12 @@ from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.chat_request import ModelName
 from streamapp.web.openai.fields import RESPONSES, only, refused
 from streamapp.web.openai.responses.items import Item, turns_of
-from streamapp.web.openai.responses.tools import FunctionTool, ToolChoice, choice_of, tools_of
+from streamapp.web.openai.responses.tools import (
+    ResponseFunctionTool,
+    ToolChoice,
+    choice_of,
+    tools_of,
+)
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -118,7 +123,7 @@ class ResponsesRequest(BaseModel):
     temperature: float | None = Field(default=None, ge=0, le=2)
     text: TextConfig | None = None
     tool_choice: ToolChoice | None = None
-    tools: Annotated[list[FunctionTool], Field(max_length=128)] | None = None
+    tools: Annotated[list[ResponseFunctionTool], Field(max_length=128)] | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     top_p: float | None = Field(default=None, ge=0, le=1)
     user: str | None = Field(default=None, max_length=512)

@@ -11,7 +11,7 @@ from streamapp.records.tools import TOOLS_LIMIT, Name
 _STRICT = ConfigDict(extra="forbid")
 
 
-class FunctionTool(TypedDict):
+class ResponseFunctionTool(TypedDict):
     """A function that the model may call; other tools run at one vendor alone."""
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]  # read by pydantic; no key
@@ -26,7 +26,7 @@ class FunctionTool(TypedDict):
     allowed_callers: NotRequired[list[Literal["direct"]] | None]
 
 
-class NamedTool(TypedDict):
+class ResponseNamedTool(TypedDict):
     """The one function that the model must call."""
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
@@ -35,14 +35,14 @@ class NamedTool(TypedDict):
     name: Name
 
 
-class AllowedTools(TypedDict):
+class ResponseAllowedTools(TypedDict):
     """Those of the offered functions that the model may call now, and whether it must."""
 
     __pydantic_config__ = _STRICT  # type: ignore[misc]
 
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
-    tools: Annotated[list[NamedTool], Field(min_length=1, max_length=TOOLS_LIMIT)]
+    tools: Annotated[list[ResponseNamedTool], Field(min_length=1, max_length=TOOLS_LIMIT)]
 
 
 def _choice_kind(value: Any) -> str | None:
@@ -51,8 +51,8 @@ def _choice_kind(value: Any) -> str | None:
 
 ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("mode")]
-    | Annotated[NamedTool, Tag("function")]
-    | Annotated[AllowedTools, Tag("allowed_tools")],
+    | Annotated[ResponseNamedTool, Tag("function")]
+    | Annotated[ResponseAllowedTools, Tag("allowed_tools")],
     Discriminator(
         _choice_kind,
         custom_error_type="tool_choice",

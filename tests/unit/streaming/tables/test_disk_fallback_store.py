@@ -68,7 +68,7 @@ def test_disk_with_room_holds_everything() -> None:
     db.delete(b"a")
 
     assert disk.data == content(db) == {b"b": b"2"}
-    assert not db.is_spare
+    assert not db.is_given_up
 
 
 @pytest.mark.parametrize("room", [0, 1, 2])
@@ -85,7 +85,7 @@ def test_full_disk_is_done_without(room: int) -> None:
     assert (db.get(b"a"), db.get(b"b"), db.get(b"d")) == (b"2", None, None)
     assert db.key_may_exist(b"c")
     assert not db.key_may_exist(b"d")
-    assert db.is_spare
+    assert db.is_given_up
 
 
 def test_no_disk_at_all_is_done_without() -> None:

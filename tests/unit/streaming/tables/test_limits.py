@@ -69,7 +69,7 @@ async def test_what_is_read_is_heard(table: LimitsTable) -> None:
 
     await table.on_changelog_event(cast(Any, SimpleNamespace(message=message)))
 
-    assert table._learned.heard == [(b"k", b"v")]  # type: ignore[attr-defined] # a fake
+    assert table._rows.heard == [(b"k", b"v")]  # type: ignore[attr-defined] # a fake
 
 
 async def test_what_could_not_be_told_is_told_again(table: LimitsTable) -> None:
@@ -77,11 +77,11 @@ async def test_what_could_not_be_told_is_told_again(table: LimitsTable) -> None:
     producer = cast(Any, table.app.producer)
     producer.is_down = True
     with capture_logs() as logs:
-        await table.tell()
+        await table.append()
     assert [line["event"] for line in logs] == ["limits.not_told"]
 
     producer.is_down = False
-    await table.tell()
-    await table.tell()
+    await table.append()
+    await table.append()
 
     assert producer.records == [("llm.limits", *RECORD, 0, None, None)]

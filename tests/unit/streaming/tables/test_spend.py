@@ -61,7 +61,7 @@ class Worker:
 
     async def spends(self) -> None:
         self.spend.add(ACCOUNT, ONE)
-        await self.table.tell()
+        await self.table.append()
 
     async def hears(self, *offsets: int) -> None:
         for offset in offsets:
@@ -117,7 +117,7 @@ async def test_what_could_not_be_told_is_told_again(pair: Pair) -> None:
     assert topic.records == []
 
     topic.is_down = False
-    await a.table.tell()
+    await a.table.append()
     await b.hears(0)
 
     assert b.records == 1

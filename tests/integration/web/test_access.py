@@ -145,7 +145,7 @@ async def test_pages_of_other_sites_are_refused(
 
 
 async def test_worker_with_keys_answers_under_any_name(serve: Serve) -> None:
-    """Behind a proxy or a service name the key is the door."""
+    """Behind a proxy or a service name the key is what protects it."""
     site = await serve(api_keys=SecretStr("key"))
     headers = {"Host": "streamapp.internal", "Authorization": "Bearer key"}
 
