@@ -17,7 +17,11 @@ from streamapp.telemetry.subject import add_subject
 
 #: Libraries whose DEBUG and INFO lines say nothing to an operator. aiokafka's level is also
 #: speed: it builds its DEBUG records even where no handler wants them (a tenth of the CPU).
-QUIET = ("aiokafka", "asyncio", "aiohttp", "rocksdict")
+#: `httpx` says a line a call at INFO; `openai` and `instructor` tell messages at DEBUG.
+QUIET = (
+    *("aiokafka", "asyncio", "aiohttp", "rocksdict"),
+    *("httpx", "httpx2", "openai", "instructor"),
+)
 #: Their INFO lines name every service that starts or stops: shown at our DEBUG.
 FRAMEWORK = ("faust", "mode")
 

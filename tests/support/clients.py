@@ -65,6 +65,27 @@ def litellm_python() -> Path:
     return python
 
 
+def packages_for_workers() -> Path:
+    """Return the directory of the frameworks that run inside a worker, for its `PYTHONPATH`.
+
+    They stand beside our own packages: tests/clients/in_worker.txt names what those do not hold,
+    and no second copy of `openai` or pydantic, whose newest versions they ask for.
+
+    Raises:
+        ClientUnavailable: They could not be installed.
+    """
+    wanted = SCRIPTS / "in_worker.txt"
+    home = CACHE / "in-worker"
+    done = home / wanted.name
+    with _locked():
+        if not done.exists() or done.read_bytes() != wanted.read_bytes():
+            shutil.rmtree(home, ignore_errors=True)
+            uv = [str(Path(sys.executable).with_name("uv")), "--quiet", "pip", "install"]
+            _run([*uv, "--no-deps", "--target", str(home), "--requirement", str(wanted)])
+            shutil.copy(wanted, done)
+    return home
+
+
 @contextmanager
 def _locked() -> Iterator[None]:
     """Hold off a second test run that wants the same."""

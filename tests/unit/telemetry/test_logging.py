@@ -71,6 +71,14 @@ def test_kafka_client_never_builds_debug_lines() -> None:
     assert not logging.getLogger("aiokafka.consumer.fetcher").isEnabledFor(logging.DEBUG)
 
 
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "openai", "instructor"])
+def test_clients_on_ours_say_no_line_a_call(name: str) -> None:
+    """What is built on `llm.openai()` calls as often as we do, and some of it tells messages."""
+    configure_logging("debug", stream=io.StringIO())
+
+    assert not logging.getLogger(f"{name}.client").isEnabledFor(logging.INFO)
+
+
 def test_framework_speaks_one_level_more_quietly() -> None:
     """Faust's lines about each service appear with DEBUG, its warnings with INFO."""
     configure_logging("info", stream=io.StringIO())
