@@ -80,9 +80,9 @@ class Flows:
         return [*(name for answers in all for name in answers.impaired()), *waiting]
 
     def refused(self) -> list[str]:
-        """Return what to change where a topic takes no record of ours."""
-        all = (self.requests, *self._answers.values())
-        return [what for answers in all for what in answers.emitter.refused.values()]
+        """Return which topics take no record of ours, and what to change where that is known."""
+        emitters = [each.emitter for each in (self.requests, *self._answers.values())]
+        return [line for each in emitters for line in (*each.refused.values(), *each.undelivered())]
 
     async def prepare(self) -> None:
         """Create what is missing beside the inputs, and register schemas where that is wanted.

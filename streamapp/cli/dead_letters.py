@@ -6,7 +6,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -18,6 +17,7 @@ from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import counted, one_line, printable, progress
 from streamapp.errors import StreamappError
+from streamapp.records.timestamps import moment_of
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.dead_letters.reader import Seen
@@ -243,9 +243,9 @@ def _as_json(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
 
 
 def _as_line(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
-    summary = dead_letter.summary()
+    summary, moment = dead_letter.summary(), moment_of(dead_letter.at)
     return one_line(
-        datetime.fromtimestamp(dead_letter.at, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S"),
         dead_letter.place,
         summary["id"],
         summary["kind"],
@@ -257,7 +257,8 @@ def _as_line(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
 
 def _detail(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> str:
     topic, partition, offset = dead_letter.origin
-    at = datetime.fromtimestamp(dead_letter.at, UTC).isoformat(timespec="milliseconds")
+    moment = moment_of(dead_letter.at)
+    at = "-" if moment is None else moment.isoformat(timespec="milliseconds")
     lines = {
         "place": dead_letter.place,
         "written": at,

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -12,6 +11,7 @@ from aiokafka import ConsumerRecord
 
 from streamapp.cli.kafka import answered, client_settings, reading
 from streamapp.cli.terminal import printable
+from streamapp.records.timestamps import moment_of
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import partition_counts
 
@@ -138,7 +138,8 @@ def _usage_line(message: ConsumerRecord) -> str:
 
 def _line(message: ConsumerRecord, *fields: object) -> str:
     # Not cut: half of an answer is no JSON, and its end may be what is looked for.
-    time = datetime.fromtimestamp(message.timestamp / 1000, UTC).strftime("%H:%M:%S")
+    moment = moment_of(message.timestamp / 1000)
+    time = "--:--:--" if moment is None else moment.strftime("%H:%M:%S")
     return printable("  ".join(map(str, (time, *fields))), keep="")
 
 

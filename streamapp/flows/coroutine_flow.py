@@ -23,7 +23,7 @@ from streamapp.flows.headers import headers_of
 from streamapp.flows.problems import named
 from streamapp.flows.source_record import SourceRecord
 from streamapp.processors.registry import Processor
-from streamapp.records.request import Request
+from streamapp.records.request import ID_LIMIT, Request
 from streamapp.records.response import Response
 from streamapp.settings.flows import Format
 
@@ -170,7 +170,19 @@ class PythonFlow(Processor):
             raise InternalError(f"flow '{self.name}', id: raised {type(error).__name__}") from error
         if not isinstance(id, str) or not id:
             raise InvalidRecord(f"flow '{self.name}', id: it gives no text")
+        if len(id) > ID_LIMIT or not _is_utf8(id):
+            raise InvalidRecord(
+                f"flow '{self.name}', id: it gives no UTF-8 text of at most {ID_LIMIT} characters"
+            )
         return id
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate
+        return False
+    return True
 
 
 def encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]) -> Any:

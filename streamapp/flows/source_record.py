@@ -1,9 +1,10 @@
 """The record that a flow reads, as Kafka delivered it."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from streamapp.records.dead_letter import Headers, pairs
+from streamapp.records.timestamps import moment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,9 @@ class SourceRecord:
 
     @property
     def timestamp(self) -> datetime | None:
-        """When it was written, UTC."""
+        """When it was written, UTC; None where that is unknown, or in no calendar."""
         at = self.timestamp_s
-        return None if at is None else datetime.fromtimestamp(at, UTC)
+        return None if at is None else moment_of(at)
 
     @property
     def header_texts(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Points in time as people write them."""
+"""Points in time as people and records write them."""
 
 import math
 import re
@@ -6,6 +6,20 @@ from datetime import UTC, datetime
 
 _AGE = re.compile(r"(\d{1,9}(?:\.\d+)?)([smhd])", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def moment_of(seconds: float) -> datetime | None:
+    """Return the moment, UTC; None where no calendar has it.
+
+    A producer can write any number of 64 bits as a record's time, such as nanoseconds.
+
+    Args:
+        seconds: Since the epoch.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def parse_timestamp(text: str, *, now: float) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from streamapp.errors import Failure, InvalidRecord, TooLarge
+from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
 from streamapp.llm.deadline import Deadline, only_waiting
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.codec import recover_id
@@ -90,10 +90,7 @@ class RecordHandler:
         try:
             if refused is not None:
                 raise refused
-            if not self._outlet.is_loaded(message):
-                with only_waiting():
-                    await self._outlet.load(message)
-            request = self._outlet.decode(message)
+            request = await self._read(message)
         except Failure as failure:
             if self._outlet.name == REQUESTS:
                 id = recover_id(message.value) or id
@@ -116,6 +113,34 @@ class RecordHandler:
         finally:
             if awaited := self._busy.pop(id):
                 awaited.set_result(None)
+
+    async def _read(self, message: Message) -> Request | None:
+        """Return the request of a record, or None where it is skipped; raises a `Failure`.
+
+        What a flow, a schema or a validator did not think of must not end the worker: it would
+        read the same record at each start.
+        """
+        try:
+            if not self._outlet.is_loaded(message):
+                with only_waiting():
+                    await self._outlet.load(message)
+            return self._outlet.decode(message)
+        except Failure:
+            raise
+        except Exception as error:
+            raise self._bug(error) from error
+
+    def _outgoing(self, message: Message, answer: bytes) -> list[OutgoingRecord]:
+        """Return what is delivered for an answer; raises a `Failure`, as `_read`."""
+        try:
+            return self._outlet.records(message, answer)
+        except Failure:
+            raise
+        except Exception as error:
+            raise self._bug(error) from error
+
+    def _bug(self, error: Exception) -> InternalError:
+        return InternalError(f"flow '{self._outlet.name}' raised {type(error).__name__}")
 
     @cached_property
     def _log(self) -> Any:
@@ -169,7 +194,7 @@ class RecordHandler:
             response = answered.response
             answer = response.encode()
             _check_size(message.key, len(answer))
-            records = self._outlet.records(message, answer)
+            records = self._outgoing(message, answer)
         except Failure as failure:
             with storing:
                 if stream is not None:
@@ -226,7 +251,7 @@ class RecordHandler:
         self, message: Message, lease: Lease, answer: bytes, *, id: str, type: str
     ) -> None:
         try:
-            await self._emit(self._outlet.records(message, answer), lease)
+            await self._emit(self._outgoing(message, answer), lease)
         except Failure as failure:  # the flow was changed meanwhile, or the topic takes less
             await self._dead_letters.write(message, lease, failure, stage="emit", id=id, type=type)
             return

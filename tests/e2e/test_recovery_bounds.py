@@ -2,13 +2,18 @@
 
 import asyncio
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import aiohttp
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
+from streamapp.settings import Settings
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
+from streamapp.streaming.tables.changelog_reader import ChangelogReader
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.worker import WorkerProcess
@@ -92,6 +97,63 @@ async def test_recovery_keeps_its_bound_and_answers_probes(
         assert "records=400" in line, worker.tail()
         assert slowest_s < 1, f"livez took {slowest_s:.2f} s"
         assert peak_mb < at_rest_mb + 64 + 130, f"{at_rest_mb:.0f} to {peak_mb:.0f} MB"
+
+
+async def test_retention_that_overtakes_a_reading_does_not_hold_it(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """What is deleted while a changelog is read is missing, and the rest is read."""
+    topic, seen = f"changelog-{uuid.uuid4().hex[:8]}", set[int]()
+    await _write(kafka, topic, records=400, size=30_000)
+    deleting = ThreadPoolExecutor(1)
+
+    def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
+        if not seen:  # the reading stands still meanwhile
+            deleting.submit(asyncio.run, _delete(kafka, topic, before=390)).result()
+        seen.add(offset)
+
+    async with asyncio.timeout(60):
+        ends = await _reader(kafka, topic).read({0: 0}, take)
+
+    assert ends == {0: 400}
+    assert {0, *range(390, 400)} <= seen
+    assert len(seen) < 400
+
+
+async def test_changelog_made_anew_is_read_from_its_start(kafka: KafkaBroker) -> None:
+    """A store on a disk knows offsets of a log that is gone."""
+    topic, seen = f"changelog-{uuid.uuid4().hex[:8]}", list[int]()
+    await _write(kafka, topic, records=10, size=10)
+
+    ends = await _reader(kafka, topic).read({0: 1_000}, lambda p, offset, k, v: seen.append(offset))
+
+    assert ends == {0: 10}
+    assert seen == list(range(10))
+
+
+def _reader(kafka: KafkaBroker, topic: str) -> ChangelogReader:
+    return ChangelogReader(Settings(_env_file=None, broker=kafka.url), topic)
+
+
+async def _write(kafka: KafkaBroker, topic: str, *, records: int, size: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+    finally:
+        await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        for _ in range(records):
+            await producer.send(topic, b"x" * size, key=b"k", partition=0)
+
+
+async def _delete(kafka: KafkaBroker, topic: str, *, before: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before)})
+    finally:
+        await admin.close()
 
 
 async def _fill(stage: Stage, *, entries: int, size: int) -> None:

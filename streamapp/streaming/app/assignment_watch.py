@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 import faust
 import structlog
 from aiokafka.errors import KafkaError
+from faust.tables.manager import TableManager
 from faust.types import TP
 
 from streamapp.errors import StreamappError
@@ -98,6 +100,12 @@ def is_assigned(app: faust.App) -> bool:
     """Whether the group has given partitions, and takes none away right now."""
     # Not by the generation: the first one of a group can be 0.
     return app.rebalancing_count > 0 and not app.rebalancing
+
+
+def is_recovered(app: faust.App) -> bool:
+    """Whether the tables hold what their changelogs hold."""
+    recovery = cast(TableManager, app.tables).recovery
+    return recovery.completed.is_set() and not app.in_recovery
 
 
 def tell_opened(generation: int, positions: Mapping[TP, int]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from streamapp.streaming.app.assignment_watch import is_assigned
+from streamapp.streaming.app.assignment_watch import is_assigned, is_recovered
 from streamapp.streaming.app.lifecycle import StreamApp
 
 #: The loop answers late when it is busy; later than this it is blocked, seconds.
@@ -31,7 +31,7 @@ class AppHealth:
 
     Args:
         impaired: What is impaired without making the worker unready.
-        refused: What to change where a topic takes no record of ours.
+        refused: Which topics take no record of ours, and what to change where that is known.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class AppHealth:
         refused = self._refused()
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
         return {
-            "assigned": Check(assigned, "" if assigned else "waiting for the group"),
+            "assigned": Check(assigned, "" if assigned else _waiting(member.refusal)),
             "member": Check(
                 not assigned or member.is_current,
                 "" if not assigned else f"last heartbeat {member.age_s:.1f} s ago",
             ),
-            "recovered": Check(app.is_recovered, f"{len(app.ledger)} ids in the ledger"),
+            "recovered": Check(is_recovered(app), f"{len(app.ledger)} ids in the ledger"),
             "taking": Check(app.window.is_open, f"{app.window.in_flight} in flight"),
             "broker": Check(silence_s < BROKER_SILENCE_S, f"answered {silence_s:.1f} s ago"),
             "committing": Check(
@@ -93,3 +93,7 @@ class AppHealth:
         blocked = self._app.blocking.last()
         detail = f"ran {lag_s:.1f} s ago" + (f"; {blocked}" if blocked else "")
         return Check(lag_s < LOOP_LAG_S, detail)
+
+
+def _waiting(refusal: str) -> str:
+    return f"the group refuses this worker: {refusal}" if refusal else "waiting for the group"

@@ -14,7 +14,6 @@ import structlog
 from aiokafka.errors import KafkaError
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.exceptions import ConsumerNotStarted
-from faust.tables.manager import TableManager
 from faust.types import TP, RecordMetadata
 
 from streamapp.errors import ConfigurationError
@@ -189,12 +188,6 @@ class StreamApp(faust.App):
         urls = cast(PartitionAssignor, self.assignor).external_topic_distribution
         return [url for url in urls if url != str(self.conf.canonical_url)]
 
-    @property
-    def is_recovered(self) -> bool:
-        """Whether the tables hold what their changelogs hold."""
-        recovery = cast(TableManager, self.tables).recovery
-        return recovery.completed.is_set() and not self.in_recovery
-
     # -- generations
 
     def on_rebalance_end(self) -> None:
@@ -245,8 +238,9 @@ class StreamApp(faust.App):
                     self.held.look(self._kafka.cluster)
                     await self.flow.look(is_moving=not self.window.is_full)
                     self._log_changes.look(self._kafka, self._kafka.fetched.out_of_range)
-                else:
+                elif self._consumer is not None:
                     self.flow.clear()
+                    self._log_changes.look_beside(self._kafka, self._kafka.fetched.out_of_range)
             except (KafkaError, ConsumerNotStarted) as error:
                 # Partitions come and go under our hands in a rebalance; the next beat sees.
                 log.debug("pulse.skipped", error=type(error).__name__)
@@ -266,11 +260,15 @@ class StreamApp(faust.App):
         """Take a partition from ``offset`` on, whatever was committed of it."""
         await self._drain.drain(self.settings.revoke_drain_s)
         generation = self.consumer_generation_id
-        await self._kafka.commit_progress({tp: Progress(offset)})
-        await self.consumer.perform_seek()
-        await self._kafka.go_on_at(tp, offset)
-        if generation == self.consumer_generation_id and not self.rebalancing:
-            self._open_window()
+        try:
+            await self._kafka.commit_progress({tp: Progress(offset)})
+            await self.consumer.perform_seek()
+            await self._kafka.go_on_at(tp, offset)
+        finally:  # where no broker answers, the next beat tries again
+            if generation == self.consumer_generation_id and not self.rebalancing:
+                self._open_window()
+                # The new window holds none back.
+                self._kafka.resume_partitions(self.window.partitions)
 
     # -- end
 

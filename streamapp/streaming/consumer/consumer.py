@@ -9,7 +9,6 @@ and the agent takes in one turn what is there.
 
 import time
 from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from mode import Service
 from mode.services import WaitArgT, WaitResults
 from mode.threads import ServiceThread, WorkerThread
 
+from streamapp.records.timestamps import moment_of
 from streamapp.streaming.consumer.fetched_records import FetchedRecords
 from streamapp.streaming.consumer.group_member import GroupMemberThread
 from streamapp.streaming.consumer.ordered_commits import OrderedCommits
@@ -133,6 +133,15 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         begin, end = self.fetched.tail.get(tp, (0, 0))
         return end if begin <= offset < end else None
 
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Fetch on where a stream has room again, but nothing of a partition that is held.
+
+        Faust would resume that as well, and the window drop its whole backlog, record by record.
+        """
+        super().on_buffer_drop(tp)
+        if tp in self._paused_partitions:
+            self._get_active_partitions().discard(tp)
+
     async def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
         """Fetch a partition from ``offset`` on; what lies from ``behind`` to there is gone."""
         thread = cast(_ConsumerThread, self._thread)
@@ -148,13 +157,14 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
 
 def tell_behind(tp: TP, offset: int, written_at: float, *, now: float) -> None:
     """Log from when on a partition goes on that was taken over, where that is a while ago."""
-    if now - written_at >= BEHIND_S:
+    moment = moment_of(written_at)
+    if moment is not None and now - written_at >= BEHIND_S:
         log.info(
             "partition.behind",
             topic=tp.topic,
             partition=tp.partition,
             offset=offset,
-            written_at=datetime.fromtimestamp(written_at, UTC).isoformat(timespec="seconds"),
+            written_at=moment.isoformat(timespec="seconds"),
             age_s=round(now - written_at, 1),
         )
 

@@ -28,6 +28,7 @@ from faust.transport.drivers.aiokafka import (
 )
 from faust.types import TP
 
+from streamapp.streaming.consumer.group_refusals import ask_again
 from streamapp.streaming.consumer.request_limits import limit_requests, request_limits
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
@@ -61,7 +62,13 @@ class GroupMemberThread(AIOKafkaConsumerThread):
         limit_requests(client._client, limits)
         coordinator = client._coordinator
         if isinstance(coordinator, GroupCoordinator):
-            note_membership(coordinator, cast(Any, self.app).membership)
+            app = cast(Any, self.app)
+            note_membership(coordinator, app.membership)
+            ask_again(coordinator, app.membership, on_end=self._fail)
+
+    def _fail(self, error: BaseException) -> None:
+        """End the worker, whose client keeps no membership any more."""
+        self.parent_loop.call_soon_threadsafe(cast(Any, self.app).fail, error)
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek to what is committed, and keep its metadata; one request for all partitions."""

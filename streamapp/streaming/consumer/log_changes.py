@@ -53,6 +53,10 @@ class LogChanges:
             self._following = asyncio.ensure_future(self.follow(logs, dict(positions)))
             self._following.add_done_callback(_tell_failure)
 
+    def look_beside(self, logs: Logs, positions: Mapping[TP, int]) -> None:
+        """Follow what changed beside the inputs: tables are recovered before a window opens."""
+        self.look(logs, {tp: at for tp, at in positions.items() if tp.topic not in self._inputs})
+
     async def follow(self, logs: Logs, positions: Mapping[TP, int]) -> None:
         """Go on at the logs' starts.
 

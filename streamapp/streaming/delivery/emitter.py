@@ -23,6 +23,7 @@ from faust.types import RecordMetadata, TopicT
 
 from streamapp.errors import DeliveryFailed, LeaseLost, TooLarge
 from streamapp.records.dead_letter import Headers
+from streamapp.streaming.delivery.topic_failures import REFUSED_S, TopicFailures
 from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
@@ -42,9 +43,6 @@ REFUSALS: Mapping[type[KafkaError], str] = {
     UnknownError: "the broker takes no such record: is the topic compacted? A record without a"
     " key needs cleanup.policy=delete",
 }
-
-#: Longest wait before a refused record is tried again, seconds.
-REFUSED_S = 10.0
 
 #: How often a record that waits to be sent looks whether this worker is a member, seconds.
 MEMBERSHIP_POLL_S = 0.1
@@ -107,18 +105,21 @@ class Emitter:
         self._send = send
         self._send_alone = send_alone or send
         self._sleep = sleep
-        self._refused: dict[str, str] = {}
-        self._accepted = asyncio.Event()
-        self._accepted.set()
+        self._failures = TopicFailures()
 
     @property
     def refused(self) -> Mapping[str, str]:
         """Topics that take no record of ours now, by what to change."""
-        return self._refused
+        return self._failures.refused
+
+    def undelivered(self) -> list[str]:
+        """Return a line for each topic that took nothing for long, whatever the reason."""
+        return self._failures.undelivered()
 
     async def accepting(self) -> None:
         """Wait until no topic refuses records: nothing is to be paid that cannot be delivered."""
-        await self._accepted.wait()
+        if self._failures:
+            await self._failures.accepting()
 
     async def emit(
         self,
@@ -143,50 +144,47 @@ class Emitter:
             DeliveryFailed: The producer was closed.
         """
         wait_s, name, send = 0.1, topic.get_topic_name(), self._send
-        while True:
-            while not lease.is_valid:
-                if lease.is_ended:
-                    raise LeaseLost(name)
-                await self._sleep(MEMBERSHIP_POLL_S)
-            longest_s = 2.0
-            try:
-                delivery = await send(name, key, value, partition, None, headers)
-                place = await delivery
-            except (KafkaError, ProducerSendError) as error:
-                cause = error.__cause__ if isinstance(error, ProducerSendError) else error
-                if isinstance(cause, TOO_LARGE) and send is not self._send_alone:
-                    send = self._send_alone  # its batch was too large, not it
-                    continue
-                if isinstance(cause, TOO_LARGE):
-                    raise TooLarge(
-                        f"topic {name} takes no record of this size: raise its max.message.bytes"
-                    ) from error
-                if isinstance(cause, ProducerClosed):
-                    raise DeliveryFailed(f"{name}: {type(cause).__name__}") from error
-                if hint := REFUSALS.get(type(cause)) if cause else None:
-                    self._refuse(name, type(cause).__name__, hint)
-                    longest_s = REFUSED_S
-                log.warning(
-                    "emitter.retry_scheduled",
-                    topic=name,
-                    error=type(cause).__name__,
-                    wait_s=wait_s,
-                )
-            else:
-                if self._refused:
-                    self._accept(name)
-                return place
-            await self._sleep(wait_s)
-            wait_s = min(wait_s * 2, longest_s)
+        has_failed = False
+        try:
+            while True:
+                while not lease.is_valid:
+                    if lease.is_ended:
+                        raise LeaseLost(name)
+                    await self._sleep(MEMBERSHIP_POLL_S)
+                try:
+                    delivery = await send(name, key, value, partition, None, headers)
+                    place = await delivery
+                except (KafkaError, ProducerSendError) as error:
+                    cause = error.__cause__ if isinstance(error, ProducerSendError) else error
+                    if isinstance(cause, TOO_LARGE) and send is not self._send_alone:
+                        send = self._send_alone  # its batch was too large, not it
+                        continue
+                    hint = _hint(name, cause)
+                    kind = type(cause).__name__
+                    self._failures.note(name, kind, hint, is_first=not has_failed)
+                    has_failed = True
+                    log.warning("emitter.retry_scheduled", topic=name, error=kind, wait_s=wait_s)
+                else:
+                    if self._failures:
+                        self._failures.delivered(name)
+                    return place
+                await self._sleep(wait_s)
+                wait_s = min(wait_s * 2, 2.0 if hint is None else REFUSED_S)
+        finally:
+            if has_failed:
+                self._failures.leave(name)
 
-    def _refuse(self, topic: str, error: str, hint: str) -> None:
-        if topic not in self._refused:
-            log.critical("emitter.refused", topic=topic, error=error, hint=hint)
-        self._refused[topic] = f"topic {topic}: {error}: {hint}"
-        self._accepted.clear()
 
-    def _accept(self, topic: str) -> None:
-        if self._refused.pop(topic, None) is not None:
-            log.info("emitter.accepted_again", topic=topic)
-        if not self._refused:
-            self._accepted.set()
+def _hint(topic: str, cause: BaseException | None) -> str | None:
+    """Return what to change where the topic refuses a record; None for an outage.
+
+    Raises:
+        TooLarge, DeliveryFailed: No waiting helps.
+    """
+    if isinstance(cause, TOO_LARGE):
+        raise TooLarge(
+            f"topic {topic} takes no record of this size: raise its max.message.bytes"
+        ) from cause
+    if isinstance(cause, ProducerClosed):
+        raise DeliveryFailed(f"{topic}: {type(cause).__name__}") from cause
+    return next((hint for kind, hint in REFUSALS.items() if type(cause) is kind), None)

@@ -167,8 +167,8 @@ class Ledger:
                 or (line.expires_at <= now and not self._is_held(line))
             ):
                 gone.append(key)
-            elif line.is_step and key.rpartition(b"#")[0] in store:
-                # Its record is finished: the worker died before it let go of the steps.
+            elif line.is_step and self._is_finished(key.rpartition(b"#")[0], line):
+                # The worker died before it let go of the steps.
                 gone.append(key)
             else:
                 self._add(key, line)
@@ -176,6 +176,17 @@ class Ledger:
             del store[key]
         self.evict()
         log.info("ledger.rebuilt", ids=len(self._lines), let_go=len(gone), bytes=self._bytes)
+
+    def _is_finished(self, id: bytes, step: _Line) -> bool:
+        """Whether the record of a step is finished; an earlier one of its id may be a dead letter.
+
+        What is sent again has its id, and steps of its own.
+        """
+        value = self._store().get(id)
+        record = None if value is None else self._line_of(id, value)
+        if record is None or record.is_step:
+            return False
+        return record.partition != step.partition or record.offset >= step.offset
 
     def absorb(self, key: bytes | None, value: bytes | None) -> None:
         """Take an entry from the changelog, within the bound of bytes; a later one replaces it.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.types import TP
 
 from streamapp.settings import Settings
@@ -85,6 +85,9 @@ class ChangelogReader:
             begins = await consumer.beginning_offsets(list(places))
             ends = await consumer.end_offsets(list(places))
             for place, partition in places.items():
+                if left[partition] > ends[place]:
+                    log.warning("changelog.begun_anew", topic=self._topic, partition=partition)
+                    left[partition] = 0  # it was made anew, and holds what was never read
                 left[partition] = max(left[partition], begins[place])
                 consumer.seek(place, left[partition])
             while left:
@@ -109,6 +112,10 @@ class ChangelogReader:
         for records in taken.values():
             for record in records:
                 take(record.partition, record.offset, record.key, record.value)
+        if self._fetched.out_of_range:
+            # Its retention, or a leader that lacks its end, overtook the reading.
+            self._fetched.out_of_range.clear()
+            raise OffsetOutOfRangeError
         for place in wanted:
             left[places[place]] = max(left[places[place]], await consumer.position(place))
         await asyncio.sleep(0)  # probes want their turn

@@ -29,9 +29,10 @@ class Membership:
 
     Attributes:
         losses: How often the group did not know this member any more.
+        refusal: Why the group does not take this worker; empty where it does.
     """
 
-    __slots__ = ("_clock", "_heard_at", "_limit_s", "losses")
+    __slots__ = ("_clock", "_heard_at", "_limit_s", "losses", "refusal")
 
     def __init__(
         self, limit_s: float = math.inf, *, clock: Callable[[], float] = boot_time_s
@@ -40,6 +41,7 @@ class Membership:
         self._clock = clock
         self._heard_at = clock()
         self.losses = 0
+        self.refusal = ""
 
     def now(self) -> float:
         """Return the time that ``note`` is told, seconds."""
@@ -48,6 +50,7 @@ class Membership:
     def note(self, sent_at: float) -> None:
         """Note that the group took what was sent at that time for a member's."""
         self._heard_at = max(self._heard_at, sent_at)
+        self.refusal = ""
 
     def lose(self) -> None:
         """Note that the group does not know this member: no older right to write comes back."""

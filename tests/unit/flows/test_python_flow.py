@@ -194,6 +194,20 @@ async def test_incoming_has_all_of_the_record() -> None:
     ]
 
 
+@pytest.mark.parametrize("id", ["x" * 201, "\ud800", "", 7], ids=["long", "half", "empty", "none"])
+def test_id_that_no_ledger_can_keep_is_a_dead_letter(id: Any) -> None:
+    """It would be the key of a record."""
+    flow = _labelling(lambda review: None, id=lambda review: id)
+
+    with pytest.raises(InvalidRecord, match=r"^flow 'label-reviews', id: "):
+        flow.read(_record(GOOD))
+
+
+def test_record_of_no_calendar_has_no_time() -> None:
+    """Its producer wrote nanoseconds."""
+    assert _record(GOOD, timestamp_s=1.7e15).timestamp is None
+
+
 def test_what_cannot_be_a_flow_ends_the_start() -> None:
     """No coroutine, no annotations, nothing to emit, no topic: each is told with its origin."""
     labelled = Labelled(body="b", label="praise")

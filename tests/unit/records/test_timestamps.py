@@ -1,8 +1,10 @@
-"""Times as people write them."""
+"""Times as people and records write them."""
+
+from datetime import UTC, datetime
 
 import pytest
 
-from streamapp.records.timestamps import parse_timestamp
+from streamapp.records.timestamps import moment_of, parse_timestamp
 
 NOW = 2_000_000_000.0
 
@@ -31,3 +33,14 @@ def test_what_is_no_moment_says_what_to_write(text: str) -> None:
     """The message has examples."""
     with pytest.raises(ValueError, match="write an age like 30m"):
         parse_timestamp(text, now=NOW)
+
+
+@pytest.mark.parametrize("seconds", [-1e12, 1.7e15, 4.6e15, 1e300, float("nan"), float("inf")])
+def test_time_of_no_calendar_is_no_moment(seconds: float) -> None:
+    """Nanoseconds in place of milliseconds are no reason to end a worker."""
+    assert moment_of(seconds) is None
+
+
+def test_moment_is_in_utc() -> None:
+    """A second is a second, before the epoch too."""
+    assert moment_of(-1) == datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)

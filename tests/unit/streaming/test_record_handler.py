@@ -133,6 +133,7 @@ class Fixture:
 
         store: dict[bytes, bytes] = {}
         clock = FakeClock()
+        self.outlet = RequestsOutlet(self.router, responses=responses, dead_letters=dead_letters)
         self.answering = RecordHandler(
             router=self.router,
             ledger=Ledger(
@@ -145,11 +146,7 @@ class Fixture:
             ),
             emitter=self.emitter,
             chunks=ChunkStreams(self.send, topic="chunks", clock=clock),
-            outlet=RequestsOutlet(
-                self.router,
-                responses=responses,
-                dead_letters=dead_letters,
-            ),
+            outlet=self.outlet,
             outcomes=self.outcomes,
             accepting=self.emitter.accepting,
             now=clock,
@@ -291,6 +288,24 @@ async def test_undecodable_record_is_dead_lettered_with_its_bytes() -> None:
     assert headers["__streams.errors.topic"] == "llm.requests"
     assert headers["__streams.errors.partition"] == "2"
     assert headers["__streams.errors.offset"] == "5"
+
+
+@pytest.mark.parametrize("place", ["is_loaded", "decode", "records"])
+async def test_bug_of_a_flow_is_a_dead_letter(place: str) -> None:
+    """Nothing that a record brings out ends the worker, which would read it at each start."""
+    fixture = Fixture()
+
+    def fail(*_: Any) -> Any:
+        raise ValueError(CANARY)
+
+    setattr(fixture.outlet, place, fail)
+    await fixture.run(record(id="a"))
+
+    headers = fixture.headers()
+    assert fixture.topics()[-1] == "dead-letters"
+    assert headers["streamapp.error.kind"] == "internal"
+    assert "flow 'requests' raised ValueError" in headers["__streams.errors.message"]
+    assert CANARY not in str(headers)
 
 
 async def test_failed_record_is_dead_lettered_with_its_attempts() -> None:

@@ -550,3 +550,69 @@ def test_commit_age_grows_until_the_commit(play: Play) -> None:
         assert member.app.commit_age_s == 0
 
     play(scene)
+
+
+# -- logs that changed
+
+
+def test_log_that_changed_while_no_broker_answers_is_begun_anew_later(play: Play) -> None:
+    """The window that was closed for it opens again whatever happens, and the next beat tries."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        member.consumer._committed_offset = {T0: 50}
+        member.consumer.fetched.out_of_range[T0] = 50
+        errors = [KafkaError()]
+
+        def fail_once() -> None:
+            if errors:
+                raise errors.pop()
+
+        member.consumer.during_seek = fail_once
+        pulse = asyncio.ensure_future(member.app._pulse())
+        await asyncio.sleep(5)
+
+        assert member.window.is_open
+        assert member.window.partitions[T0].expected == 0
+        assert member.consumer.told("go_on_at") == [(T0, 0)]
+        assert await member.deliver(0, runs_s=0)
+        pulse.cancel()
+
+    play(scene)
+
+
+def test_partition_that_was_held_goes_on_in_a_window_opened_anew(play: Play) -> None:
+    """Nothing else would resume what the closed window had paused."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0, T1)
+        for offset in range(5):  # more than the span of four
+            await member.deliver(offset, runs_s=30 if offset == 0 else 0)
+        assert member.window.partitions[T0].is_held
+        member.consumer.fetched.out_of_range[T1] = 50
+        pulse = asyncio.ensure_future(member.app._pulse())
+        await asyncio.sleep(10)
+
+        assert not member.window.partitions[T0].is_held
+        assert {tp for call in member.consumer.told("resume") for tp in call} == {T0, T1}
+        pulse.cancel()
+
+    play(scene)
+
+
+def test_table_whose_log_changed_is_followed_before_a_window_opens(play: Play) -> None:
+    """Its recovery would wait for good for what is no longer there."""
+
+    async def scene(member: Member) -> None:
+        table = TP("llm.spend", 0)
+        await member.assign(T0)
+        member.app.on_rebalance_start()
+        member.consumer.starts[table] = 7
+        member.consumer.fetched.out_of_range.update({T0: 9, table: 3})
+        pulse = asyncio.ensure_future(member.app._pulse())
+        await asyncio.sleep(1)
+
+        assert member.consumer.told("go_on_at") == [(table, 7)]
+        pulse.cancel()
+
+    play(scene)

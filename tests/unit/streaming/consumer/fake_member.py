@@ -41,6 +41,7 @@ class FakeConsumer:
         self.calls: list[tuple[Any, ...]] = []
         self.errors: list[Exception] = []
         self.during_seek: Callable[[], None] = lambda: None
+        self.starts: dict[TP, int] = {}
         self.finished_behind: dict[TP, set[int]] = {}
         self.beacon = None
         self.cluster = FakeCluster()
@@ -59,6 +60,13 @@ class FakeConsumer:
 
     async def seek(self, tp: TP, offset: int) -> None:
         self.calls.append(("seek", tp, offset))
+
+    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
+        return {tp: self.starts.get(tp, 0) for tp in tps}
+
+    async def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
+        self.calls.append(("go_on_at", tp, offset))
+        self.fetched.out_of_range.pop(tp, None)
 
     async def perform_seek(self) -> None:
         self.calls.append(("perform_seek",))

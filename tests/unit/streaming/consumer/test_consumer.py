@@ -18,6 +18,7 @@ from streamapp.streaming.consumer.consumer import (
     FastHandOver,
     _ConsumerThread,
     events,
+    tell_behind,
 )
 
 
@@ -290,3 +291,24 @@ async def test_resumed_partitions_wait_for_no_long_fetch() -> None:
     await thread._fetch_records(SimpleNamespace(_closed=False, _fetcher=fetcher), set(), 1.0, 500)
 
     assert waits == [FETCH_MAX_WAIT_MS / 1000]
+
+
+@pytest.mark.parametrize("is_held", [True, False], ids=["held", "full"])
+def test_room_in_a_stream_resumes_no_partition_that_is_held(is_held: bool) -> None:
+    """Else the backlog of a held partition would be fetched to be dropped."""
+    tp = TP("llm.requests", 0)
+    consumer = object.__new__(Consumer)
+    consumer._active_partitions = set()
+    consumer._buffered_partitions = {tp}
+    consumer._paused_partitions = {tp} if is_held else set()
+
+    consumer.on_buffer_drop(tp)
+
+    assert consumer._active_partitions == (set() if is_held else {tp})
+    assert consumer._buffered_partitions == set()
+
+
+@pytest.mark.parametrize("written_at", [-1e12, 1.7e15, -1.0])
+def test_any_time_of_a_record_is_taken(written_at: float) -> None:
+    """The first record of a partition may have a time that no calendar knows."""
+    tell_behind(TP("llm.requests", 0), 7, written_at, now=2e9)

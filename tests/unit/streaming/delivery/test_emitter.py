@@ -1,4 +1,5 @@
 import asyncio
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -15,9 +16,12 @@ from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import DeliveryFailed, LeaseLost, TooLarge
+from streamapp.llm.deadline import only_waits
 from streamapp.streaming.delivery.emitter import REFUSALS, Emitter
+from streamapp.streaming.delivery.topic_failures import REFUSED_S, UNDELIVERED_S
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
+from tests.support.virtual_time import run_virtually
 
 
 class FakeTopic:
@@ -147,6 +151,80 @@ async def test_nothing_is_begun_while_a_topic_refuses() -> None:
 
     async with asyncio.timeout(1):
         await waiting[0]
+
+
+def test_one_record_is_begun_where_no_refused_one_is_left() -> None:
+    """A rebalance can take away every record that would notice that the topic was mended."""
+
+    async def scene() -> None:
+        topic = FakeTopic(*[("delivery", UnknownError())] * 1_000)
+        emitter, lease = Emitter(topic.send), Lease(1)
+        refused = asyncio.create_task(
+            emitter.emit(topic, lease, key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+        )
+        await asyncio.sleep(0.01)
+        waiting = [asyncio.create_task(emitter.accepting()) for _ in range(5)]
+        await asyncio.sleep(REFUSED_S * 3)
+        assert [task.done() for task in waiting] == [False] * 5  # one tries already
+
+        lease.end()
+        await asyncio.wait([refused])
+        await asyncio.sleep(0)
+        assert isinstance(refused.exception(), LeaseLost)
+        assert sum(task.done() for task in waiting) == 1
+
+        topic.failures.clear()
+        await emitter.emit(topic, Lease(2), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        assert all(task.done() for task in waiting)
+        assert not emitter.refused
+
+    run_virtually(scene())
+
+
+def test_topic_that_takes_nothing_for_long_is_told() -> None:
+    """A topic that was deleted looks like an outage, while its broker answers."""
+
+    async def scene() -> None:
+        topic = FakeTopic(*[("delivery", KafkaTimeoutError())] * 1_000)
+        emitter = Emitter(topic.send)
+        emitting = asyncio.create_task(
+            emitter.emit(topic, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+        )
+        await asyncio.sleep(UNDELIVERED_S / 2)
+        assert emitter.undelivered() == []
+        await emitter.accepting()  # an outage holds nothing up
+        await asyncio.sleep(UNDELIVERED_S)
+        [line] = emitter.undelivered()
+        assert "llm.responses" in line
+        assert "KafkaTimeoutError" in line
+
+        topic.failures.clear()
+        await emitting
+        assert emitter.undelivered() == []
+
+    run_virtually(scene())
+
+
+def test_record_that_waits_for_a_topic_costs_nothing_to_give_back() -> None:
+    """A stop need not drain what was not begun."""
+
+    async def scene() -> None:
+        topic = FakeTopic(*[("delivery", UnknownError())] * 1_000)
+        emitter, context = Emitter(topic.send), copy_context()
+        emitting = asyncio.create_task(
+            emitter.emit(topic, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+        )
+        await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(emitter.accepting(), context=context)
+        await asyncio.sleep(1)
+
+        assert only_waits(context)
+        for task in (waiting, emitting):
+            task.cancel()
+        await asyncio.wait([waiting, emitting])
+
+    run_virtually(scene())
 
 
 async def test_lost_lease_writes_nothing() -> None:

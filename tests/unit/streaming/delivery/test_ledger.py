@@ -166,6 +166,21 @@ async def test_rebuild_keeps_our_partitions_within_their_time() -> None:
     assert set(second.store) == {b"mine"}
 
 
+@pytest.mark.parametrize(
+    ("offset", "is_kept"), [(3, True), (7, False)], ids=["sent again", "finished"]
+)
+async def test_steps_leave_with_their_own_record_alone(offset: int, is_kept: bool) -> None:
+    """The dead letter of an earlier record of an id says nothing of the one that was sent again."""
+    first, second = Fixture(), Fixture()
+    dead = LedgerEntry(digest(b"r"), 0, offset, first.ledger.expires_at(), dead_letter={"k": "v"})
+    step = LedgerEntry(digest(b"r"), 0, 7, first.ledger.expires_at(), step=b"{}")
+    second.store.update({b"a": dead.encode(), b"a#1": step.encode()})
+
+    second.ledger.rebuild({0})
+
+    assert (b"a#1" in second.store) is is_kept
+
+
 def test_digest_tells_records_apart() -> None:
     """Equal bytes have equal digests, other bytes others; a null value has one too."""
     assert digest(b"a") == digest(b"a") != digest(b"b")

@@ -1,0 +1,75 @@
+"""The group's refusals of this worker: told with what to change, and asked again after a while.
+
+Where the group refuses a member for a reason of its own (another program with the same group, a
+session that is too long for the broker, a missing right), aiokafka waits until somebody calls it
+and takes the error. Faust calls nothing of that kind: the worker would never join again, also
+after the reason is gone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
+    TopicAuthorizationFailedError,
+)
+
+from streamapp.streaming.window.membership import Membership
+
+log = structlog.get_logger(__name__)
+
+#: Seconds until the group is asked again.
+RETRY_S = 5.0
+
+#: What to change, by the error.
+HINTS: Mapping[type[Exception], str] = {
+    GroupAuthorizationFailedError: "grant the right Read on the group",
+    InconsistentGroupProtocolError: "another program is in the consumer group: end it or give it"
+    " a group of its own, or set another STREAMAPP_APP_ID here",
+    InvalidGroupIdError: "the broker does not accept the name: set another STREAMAPP_APP_ID",
+    InvalidSessionTimeoutError: "set STREAMAPP_SESSION_TIMEOUT_S within the broker's"
+    " group.min.session.timeout.ms and group.max.session.timeout.ms",
+    TopicAuthorizationFailedError: "grant the rights Describe and Read on the topic",
+}
+
+
+def ask_again(
+    coordinator: GroupCoordinator,
+    membership: Membership,
+    *,
+    on_end: Callable[[BaseException], None],
+) -> None:
+    """Have the coordinator's errors told and waited out.
+
+    Args:
+        coordinator: Of the running client; in its thread.
+        membership: Keeps the reason until the group takes this worker.
+        on_end: Called with the error where the client itself has ended: nothing brings it back.
+    """
+
+    def tell_and_wait(error: Exception) -> Awaitable[object]:
+        hint = HINTS.get(type(error), "see the broker's log")
+        reason = f"{type(error).__name__}: {hint}"
+        if membership.refusal != reason:
+            log.critical(
+                "group.refused",
+                group=coordinator.group_id,
+                error=type(error).__name__,
+                hint=hint,
+                again_s=RETRY_S,
+            )
+        membership.refusal = reason
+        coordinator.request_rejoin()  # it may have stopped its heartbeats for the error
+        return asyncio.wait([coordinator._closing], timeout=RETRY_S)
+
+    def tell_end(task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            on_end(error)
+
+    coordinator._push_error_to_user = tell_and_wait
+    coordinator._coordination_task.add_done_callback(tell_end)

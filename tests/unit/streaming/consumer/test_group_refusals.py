@@ -1,0 +1,79 @@
+"""A group that refuses this worker is asked again; a client that has ended ends the worker."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka.errors import InconsistentGroupProtocolError, KafkaError
+
+from streamapp.streaming.consumer.group_refusals import RETRY_S, ask_again
+from streamapp.streaming.window.membership import Membership
+from tests.support.virtual_time import run_virtually, virtual_clock
+
+
+def coordinator(coordination: "asyncio.Task[None]") -> Any:
+    rejoins: list[float] = []
+    return SimpleNamespace(
+        group_id="g",
+        rejoins=rejoins,
+        request_rejoin=lambda: rejoins.append(virtual_clock()),
+        _closing=asyncio.get_running_loop().create_future(),
+        _coordination_task=coordination,
+    )
+
+
+def test_refusal_is_told_and_asked_again() -> None:
+    """The client waits for nobody to take its error, and joins once the reason is gone."""
+
+    async def scene() -> None:
+        coordination = asyncio.ensure_future(asyncio.sleep(1_000))
+        client, membership = coordinator(coordination), Membership()
+        ask_again(client, membership, on_end=lambda error: None)
+
+        await client._push_error_to_user(InconsistentGroupProtocolError())
+
+        assert virtual_clock() == RETRY_S
+        assert client.rejoins == [0.0]
+        assert "another program is in the consumer group" in membership.refusal
+        membership.note(membership.now())
+        assert membership.refusal == ""
+
+    run_virtually(scene())
+
+
+def test_stop_waits_for_no_other_answer() -> None:
+    """A worker that the group refuses still ends at once."""
+
+    async def scene() -> None:
+        client = coordinator(asyncio.ensure_future(asyncio.sleep(1_000)))
+        ask_again(client, Membership(), on_end=lambda error: None)
+        client._closing.set_result(None)
+
+        await client._push_error_to_user(KafkaError())
+
+        assert virtual_clock() == 0
+
+    run_virtually(scene())
+
+
+def test_client_that_has_ended_ends_the_worker() -> None:
+    """Nothing else would ever join the group again."""
+
+    async def fail() -> None:
+        raise KafkaError("Unexpected error during coordination")
+
+    async def scene() -> None:
+        ended: list[BaseException] = []
+        for coordination in (fail(), asyncio.sleep(0)):
+            task = asyncio.ensure_future(coordination)
+            ask_again(coordinator(task), Membership(), on_end=ended.append)
+            await asyncio.wait([task])
+            await asyncio.sleep(0)
+        leaving = asyncio.ensure_future(asyncio.sleep(9))
+        ask_again(coordinator(leaving), Membership(), on_end=ended.append)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+
+        assert [type(error) for error in ended] == [KafkaError]
+
+    run_virtually(scene())
