@@ -272,11 +272,13 @@ class ParameterRefused(ProviderRejected):
 
     Attributes:
         parameters: Their names as we send them; never empty.
-        names_values: Whether it takes the parameter, and only this value not.
+        by_value: Whether it takes the parameters, and only these values not.
+        beside: It takes the parameters, but not together with this one; empty for not at all.
     """
 
     parameters: tuple[str, ...] = ()
-    names_values: bool = False
+    by_value: bool = False
+    beside: str = ""
 
 
 class ContextLengthExceeded(ProviderRejected):

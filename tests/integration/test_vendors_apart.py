@@ -22,10 +22,9 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import TakenChunks
 from tests.unit.llm.calls import chat
-from tests.unit.llm.providers.vendors import hosted, open_models
+from tests.unit.llm.providers.vendors import SHAPES
 from tests.unit.llm.providers.vendors.shape import Reply, Shape, ok
 
-SHAPES = (*hosted.SHAPES, *open_models.SHAPES)
 VENDORS = tuple(dict.fromkeys(shape.vendor for shape in SHAPES))
 PLAIN = Shape(
     vendor="any",
@@ -37,7 +36,9 @@ PLAIN = Shape(
     right="hello",
 )
 #: What is no quirk of a record, but a state of the account: it passes, and is rare.
-STATES = frozenset({"key", "model", "quota", "busy"})
+STATES = frozenset({"key", "model", "address", "quota", "busy"})
+#: Answers that fail on the way, and are good when asked again.
+BROKEN = "AnswerBroken"
 AT_ONCE = 16
 #: Breakers and limits wait in a time that runs faster than the machine's.
 FASTER = 50
@@ -51,7 +52,11 @@ class QuirkyVendor:
 
     def __init__(self, shapes: Sequence[Shape]) -> None:
         kind = shapes[0].provider
-        quirks = [shape for shape in shapes if shape.kind not in STATES]
+        quirks = [
+            passing(shape) if shape.right == BROKEN else shape
+            for shape in shapes
+            if shape.kind not in STATES
+        ]
         self._quirks = [*quirks, replace(PLAIN, provider=kind, replies=[good(kind)])]
         self._states = [passing(shape) for shape in shapes if shape.kind in STATES]
         self._asked: Counter[int] = Counter()
@@ -109,6 +114,7 @@ class QuirkyVendor:
 KINDS = {
     "ContextLengthExceeded": errors.ContextLengthExceeded.kind,
     "ContentFiltered": errors.ContentFiltered.kind,
+    "ProviderRejected": errors.ProviderRejected.kind,
 }
 
 

@@ -63,6 +63,8 @@ class AnthropicProvider:
         self._extra_body = extra_body
         self._modes: dict[str, StructuredMode] = {}
         self._without: dict[str, frozenset[str]] = {}
+        #: By model: what it does not take beside another parameter.
+        self._beside: dict[str, dict[str, str]] = {}
         self._version = version or shapes.LATEST_VERSION
         headers = {**(extra_headers or {}), "anthropic-version": self._version}
         if api_key:
@@ -101,7 +103,7 @@ class AnthropicProvider:
             version=self._version,
             mode=self._modes.get(call.model, self._structured),
             extra=self._extra_body,
-            without=self._without.get(call.model, frozenset()),
+            without=self._left_out(call),
         )
         if call.chunks is None:
             answer, hints = await self._http.post(self._url, body)
@@ -124,9 +126,19 @@ class AnthropicProvider:
             is_new = self._modes.get(model, self._structured) == "json_schema"
             self._modes[model] = "prompt"
             return is_new
+        if refusal.beside:
+            pairs = self._beside.setdefault(model, {})
+            is_new = refusal.parameters[0] not in pairs
+            pairs[refusal.parameters[0]] = refusal.beside
+            return is_new
         before = self._without.get(model, frozenset())
         self._without[model] = before | _OPTIONAL.intersection(refusal.parameters)
         return self._without[model] != before
+
+    def _left_out(self, call: Call) -> frozenset[str]:
+        pairs = self._beside.get(call.model, {})
+        beside = {name for name, other in pairs.items() if other in call.parameters}
+        return self._without.get(call.model, frozenset()) | beside
 
     @property
     def models_url(self) -> URL:

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 MAX_REQUESTS = 6
 
 _SCHEMAS = 256
+#: So many values of a parameter that are refused say that it is not taken at all.
+_FEW_VALUES = 4
 #: Without these it would be another question.
 _KEPT = frozenset(
     {"model", "messages", "input", "tools", "tool_choice", "functions", "function_call"}
@@ -59,6 +61,9 @@ class Dialect:
         self._taken = PARAMETERS | pass_through
         self._dropped: set[str] = set()
         self._names: dict[str, str] = {}
+        #: Values that are refused, by their parameter; and parameters that bear no other beside.
+        self._values: dict[str, set[bytes]] = {}
+        self._beside: dict[str, str] = {}
         #: By schema: how many steps below the strict way its target takes it.
         self._steps: OrderedDict[bytes, int] = OrderedDict()
 
@@ -77,6 +82,12 @@ class Dialect:
             body = {**self._extra, **body}
         for name in self._dropped.intersection(body):
             del body[name]
+        for name, values in self._values.items():
+            if name in body and _key(body[name]) in values:
+                del body[name]
+        for name, other in self._beside.items():
+            if other in body:
+                body.pop(name, None)
         for name, other in self._names.items():
             if name in body:
                 value = body.pop(name)
@@ -91,7 +102,12 @@ class Dialect:
             elif name == "response_format" and name in sent:
                 self._mode_down(sent)
             elif name in sent and name not in _KEPT:
-                self._do_without(name)
+                if refusal.beside:
+                    self._not_beside(name, refusal.beside)
+                elif refusal.by_value and len(self._values.get(name, ())) < _FEW_VALUES:
+                    self._without_value(name, sent[name])
+                else:
+                    self._do_without(name)
         return self.body(call) != sent
 
     def _way(self, call: Call) -> tuple[StructuredMode, bool]:
@@ -121,6 +137,15 @@ class Dialect:
         if mode != self._mode:
             self._mode = mode
             log.warning("llm.structured_mode", target=self._target, mode=mode)
+
+    def _not_beside(self, name: str, other: str) -> None:
+        self._beside[name] = other
+        log.warning("llm.parameter_dropped", target=self._target, parameter=name, beside=other)
+
+    def _without_value(self, name: str, value: Any) -> None:
+        """Leave a parameter out where it has ``value``: others may be taken."""
+        self._values.setdefault(name, set()).add(_key(value))
+        log.warning("llm.parameter_value_dropped", target=self._target, parameter=name)
 
     def _do_without(self, name: str) -> None:
         other = _OTHER_NAME.get(name)

@@ -1,10 +1,15 @@
 """Server-sent events as vendors write them, read from bytes that are split anywhere."""
 
+import re
 from collections.abc import Iterator
 
 _DATA = b"data:"
 _ERROR = b"error:"
 _BOM = b"\xef\xbb\xbf"
+#: At the end of a text: the first half of a letter, as an escape that is no escaped backslash.
+_FIRST = re.compile(rb'(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2})"')
+#: At the beginning of one: the second half.
+_SECOND = re.compile(rb'"(\\u[dD][c-fC-F][0-9a-fA-F]{2})')
 
 
 class EventReader:
@@ -70,3 +75,23 @@ def is_event_stream(body: bytes) -> bool:
     """Whether a body is a stream of events, by how it begins."""
     start = body[:64].removeprefix(_BOM).lstrip()
     return start.startswith((_DATA, b"event:", b":", _ERROR))
+
+
+class Halves:
+    """Keeps the first half of a letter back until the event with the second one comes.
+
+    JSON writes such a letter as two escapes, which some vendors split between two events.
+    """
+
+    def __init__(self) -> None:
+        self._first = b""
+
+    def joined(self, event: bytes) -> bytes:
+        """Return ``event`` with whole letters, as far as they have come."""
+        if self._first:
+            first, self._first = self._first, b""
+            event = _SECOND.sub(lambda second: b'"' + first + second[1], event, count=1)
+        if match := _FIRST.search(event):
+            self._first = match[2]
+            event = event[: match.start(2)] + event[match.end(2) :]
+        return event

@@ -31,6 +31,8 @@ _CONNECT_TIMEOUT_S = 10.0
 _KEEPALIVE_S = 30.0
 _DNS_TTL_S = 60
 _ALL_AT_ONCE_BYTES = 1024 * 1024
+#: How a body begins that is a whole answer, or a web page.
+_NO_EVENTS = (b"{", b"[", b"<")
 
 
 class ErrorFor(Protocol):
@@ -169,9 +171,7 @@ class Http:
             ProviderError: The status is not 200, or there is no answer.
         """
         try:
-            async with self._opened().get(
-                url, allow_redirects=False, **self._proxies.of(url)
-            ) as response:
+            async with self._get(url) as response:
                 answer = decode_any(await self._body(response), self._name)
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from error
@@ -184,9 +184,7 @@ class Http:
     async def exists(self, url: URL) -> bool:
         """Whether ``url`` answers 200."""
         try:
-            async with self._opened().get(
-                url, allow_redirects=False, **self._proxies.of(url)
-            ) as response:
+            async with self._get(url) as response:
                 return response.status == 200
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from error
@@ -206,14 +204,15 @@ class Http:
                     await self._body(response)
                 heard()
                 head.hints = self._hints(response)
-                events, size, is_empty = EventReader(), 0, True
+                events, size, is_empty, is_blank = EventReader(), 0, True, True
                 if response.content_type == "application/json":
                     head.whole = await self._body(response)
                     return
                 async for chunk in response.content.iter_any():
-                    if not size and chunk.lstrip().startswith((b"{", b"[")):
+                    if is_blank and chunk.lstrip().startswith(_NO_EVENTS):
                         head.whole = chunk + await self._body(response)
                         return
+                    is_blank = is_blank and chunk.isspace()
                     heard()  # a ping is no silence
                     size = self._checked(size + len(chunk))
                     for event in events.feed(chunk):
@@ -238,10 +237,12 @@ class Http:
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         """Read in chunks, so that neither a long body nor a bomb fills the memory."""
+        chunks, size = [], 0
         if response.status == 200:
             heard()
-        chunks, size = [], 0
         while chunk := await response.content.readany():
+            if response.status == 200:
+                heard()  # a stream may come under another name
             size = self._checked(size + len(chunk))
             chunks.append(chunk)
         body = b"".join(chunks)

@@ -27,7 +27,8 @@ class Details:
         codes: In lower case; numbers as text.
         quoted_codes: Those within texts: a proxy quotes its vendor's, or anybody the request's.
         texts: Messages as they are, each cut.
-        fields: Names of what the error is about: ``param``, or where a validator found it.
+        fields: Names of what the error is about: ``param``, or where a validator found it; each
+            with the codes beside it.
         retry_delay: Google's ``retryDelay``, such as ``34s``.
         own: The words of the request.
     """
@@ -35,7 +36,7 @@ class Details:
     codes: list[str] = field(default_factory=list)
     quoted_codes: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    fields: list[str] = field(default_factory=list)
+    fields: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     retry_delay: str = ""
     own: OwnWords = field(default_factory=OwnWords)
 
@@ -109,19 +110,22 @@ def _read(value: Any, found: Details, depth: int) -> None:
 
 
 def _read_object(value: Mapping[str, Any], found: Details, depth: int) -> None:
-    for name in _CODES:
-        code = value.get(name)
-        if isinstance(code, str | int) and not isinstance(code, bool) and code != "":
-            found.codes.append(str(code).lower()[:200])
+    codes = [str(code).lower()[:200] for code in map(value.get, _CODES) if _is_code(code)]
+    found.codes += codes
     if isinstance(param := value.get("param"), str) and param:
-        found.fields.append(param)
+        found.fields.append((param, frozenset(codes)))
     if isinstance(place := value.get("loc"), list):
-        found.fields.append(".".join(str(part) for part in place if part != "body"))
+        name = ".".join(str(part) for part in place if part != "body")
+        found.fields.append((name, frozenset(codes)))
     if isinstance(delay := value.get("retryDelay"), str):
         found.retry_delay = found.retry_delay or delay
     for name in (*_WORDS, *_NESTED):
         if name in value:
             _read(value[name], found, depth - 1)
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool) and value != ""
 
 
 def _read_quoted(text: str, found: Details, depth: int) -> None:
@@ -131,7 +135,8 @@ def _read_quoted(text: str, found: Details, depth: int) -> None:
         _read(quoted, inner, depth - 1)
         found.quoted_codes += [*inner.codes, *inner.quoted_codes]
         found.texts += inner.texts[: _TEXTS - len(found.texts)]
-        found.fields += inner.fields
+        known = {code for code in inner.known_codes if not found.own.hold(code)}
+        found.fields += [(name, codes & known) for name, codes in inner.fields]
         if not found.own.hold(inner.retry_delay):
             found.retry_delay = found.retry_delay or inner.retry_delay
         return

@@ -22,26 +22,53 @@ class ParameterSign:
         vendor: Who writes it.
         source: Where it was seen.
         seen: Date of the source.
+        by_value: Whether only the value is refused.
+        beside: The parameter that it may not stand beside; empty where it may not stand at all.
     """
 
     pattern: re.Pattern[str]
     vendor: str
     source: str
     seen: str
+    by_value: bool = False
+    beside: str = ""
 
 
-def _sign(pattern: str, vendor: str, source: str, seen: str) -> ParameterSign:
-    return ParameterSign(
-        re.compile(pattern.replace("NAME", _NAME), re.IGNORECASE), vendor, source, seen
-    )
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What an error refuses.
+
+    Attributes:
+        names: Of parameters, as OpenAI writes them.
+        by_value: Whether their values alone are refused.
+        beside: The parameter that they may not stand beside; empty where they may not at all.
+    """
+
+    names: tuple[str, ...] = ()
+    by_value: bool = False
+    beside: str = ""
+
+
+def _sign(
+    pattern: str, vendor: str, source: str, seen: str, *, by_value: bool = False, beside: str = ""
+) -> ParameterSign:
+    compiled = re.compile(pattern.replace("NAME", _NAME), re.IGNORECASE)
+    return ParameterSign(compiled, vendor, source, seen, by_value, beside)
 
 
 PARAMETER_SIGNS: tuple[ParameterSign, ...] = (
     _sign(
-        r"unsupported (?:parameter|value): '(NAME)'",
+        r"unsupported (?:parameter: '(NAME)'|value: '(NAME)'.{1,100}? only the default)",
         "OpenAI",
         _GITHUB + "buldezir/lemmary/issues/25",
         "2026-08-15",
+    ),
+    _sign(
+        r"unsupported value: '(NAME)' does not support '",
+        "OpenAI",
+        _GITHUB + "Kilo-Org/cloud/pull/3807",
+        "2026-06-08",
+        by_value=True,
     ),
     _sign(
         r"unknown parameter: '(NAME)'",
@@ -92,10 +119,11 @@ PARAMETER_SIGNS: tuple[ParameterSign, ...] = (
         "2026-11",
     ),
     _sign(
-        r"`(NAME)` and `top_p` cannot both be specified",
+        r"`?(temperature)`? and `?top_p`? cannot both be specified",
         "Anthropic",
-        "https://docs.claude.com/en/about-claude/models/migrating-to-claude-4",
-        "2026-11",
+        _GITHUB + "skydiscover-ai/skydiscover/issues/15",
+        "2026-03-10",
+        beside="top_p",
     ),
     _sign(
         r"`?(NAME)`? is deprecated for this model",
@@ -161,38 +189,56 @@ SCHEMA_SIGNS: tuple[ParameterSign, ...] = (
     ),
 )
 
+#: Codes beside the name of a parameter that is refused, or of a value of it.
+_REFUSING = frozenset(
+    {"unsupported_parameter", "unknown_parameter", "extra_forbidden", "unknown_field"}
+)
+_REFUSING_VALUES = frozenset({"unsupported_value"})
 _CAMEL = re.compile(r"(?<=[a-z])([A-Z])")
 _QUOTES = re.compile(r"['\" ]")
 
 
-def refused_parameters(details: Details) -> list[str]:
-    """Return the names of the parameters that an error refuses, as OpenAI writes them.
+def refused_parameters(details: Details) -> Refused:
+    """Return the parameters that an error refuses.
 
     Names within ``messages`` are left out, and words that the request says too: they are the
     record's, and what is refused is remembered for all others. A way of asking for JSON that
     is not taken is named ``response_format``, a schema that is not taken ``json_schema``.
     """
     if any(_matches(SCHEMA_SIGNS, details)):
-        return ["json_schema"]
+        return Refused(("json_schema",))
     if any(_matches(RESPONSE_FORMAT_SIGNS, details)):
-        return ["response_format"]
+        return Refused(("response_format",))
     found: dict[str, None] = {}
-    for match in _matches(PARAMETER_SIGNS, details):
-        for name in _QUOTES.sub("", match.group(1)).split(","):
+    values: dict[str, None] = {}
+    for sign, match in _matches(PARAMETER_SIGNS, details):
+        names = _QUOTES.sub("", next(filter(None, match.groups()))).split(",")
+        if sign.beside:
+            return Refused(tuple(map(_root, names)), beside=sign.beside)
+        (values if sign.by_value else found).update(dict.fromkeys(map(_root, names)))
+    for name, codes in details.fields:
+        if codes & _REFUSING:
             found[_root(name)] = None
-    refusing = {"unsupported_parameter", "unsupported_value", "unknown_parameter"}
-    refusing |= {"extra_forbidden", "unknown_field"}
-    if refusing.intersection(details.known_codes):
-        found |= dict.fromkeys(_root(name) for name in details.fields)
-    return [name for name in found if name not in ("", "messages", "model", "input")]
+        elif codes & _REFUSING_VALUES:
+            values[_root(name)] = None
+    # What is refused altogether is refused with its value too.
+    if whole := _known(found):
+        return Refused(whole)
+    return Refused(_known(values), by_value=True)
 
 
-def _matches(signs: Iterable[ParameterSign], details: Details) -> Iterator[re.Match[str]]:
+def _known(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in ("", "messages", "model", "input"))
+
+
+def _matches(
+    signs: Iterable[ParameterSign], details: Details
+) -> Iterator[tuple[ParameterSign, re.Match[str]]]:
     for sign in signs:
         for text in details.texts:
             for match in sign.pattern.finditer(text):
                 if not details.own.hold(match.group()):
-                    yield match
+                    yield sign, match
 
 
 def _root(name: str) -> str:

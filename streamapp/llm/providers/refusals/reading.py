@@ -1,7 +1,7 @@
 """Errors of answers, by what they mean; no text of a body gets further than here."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -21,17 +21,12 @@ from streamapp.errors import (
 from streamapp.llm.attempt import asked
 from streamapp.llm.providers.refusals.details import Details, details_of
 from streamapp.llm.providers.refusals.own_words import OwnWords
-from streamapp.llm.providers.refusals.parameters import refused_parameters
+from streamapp.llm.providers.refusals.parameters import Refused, refused_parameters
 from streamapp.llm.providers.refusals.retry_after import retry_after_s, told_retry_after_s
 from streamapp.llm.providers.refusals.sign import OPERATORS, SHARED, Meaning, Sign
-from streamapp.llm.providers.refusals.signs_of_operators import (
-    ADDRESS,
-    KEY,
-    MODEL,
-    QUOTA,
-    TRANSIENT,
-)
+from streamapp.llm.providers.refusals.signs_of_operators import KEY, QUOTA, TRANSIENT
 from streamapp.llm.providers.refusals.signs_of_records import POLICY, TOO_LONG
+from streamapp.llm.providers.refusals.signs_of_targets import ADDRESS, MODEL
 
 #: The table, in the order in which it is looked through.
 SIGNS: tuple[Sign, ...] = (*POLICY, *TOO_LONG, *TRANSIENT, *QUOTA, *KEY, *MODEL, *ADDRESS)
@@ -49,6 +44,16 @@ _LEAVES: dict[Meaning, type[ProviderError]] = {
 #: An error may quote the caller's own words: what blames the operator stands near its beginning.
 _HEAD_CHARS = 300
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
+#: Waiting cures: 424 is TGI's failed generation, 498 Groq's lack of capacity, 499 a call that was
+#: given up on the way.
+_BUSY = frozenset({429, 498})
+_PASSING = frozenset({408, 409, 424, 425, 499})
+#: A record may be refused so; any other status is of a web server or a gateway, unless one record
+#: alone gets it.
+_REFUSED = frozenset({400, 404, 422})
+_UNABLE = frozenset({501, 505})
+#: What a web server says by itself of a path that it does not have.
+_NO_WORDS = frozenset({"not found", "404 not found", "page not found", "404 page not found"})
 #: Statuses of errors that name themselves, inside an answer of 200 or a stream.
 _NAMED: dict[str, int] = {
     "invalid_request_error": 400,
@@ -142,7 +147,7 @@ def _error(
     code = next((code for code in details.known_codes if _shows(code)), "")
     message = f"{provider}: HTTP {status} {code}".rstrip()
     wait_s = retry_after_s(headers, now=now)
-    leaf, parameters = _leaf(status, details)
+    leaf, refused = _leaf(status, details)
     if wait_s is None and issubclass(leaf, RateLimited):
         wait_s = told_retry_after_s(details)
     error = leaf(
@@ -153,35 +158,43 @@ def _error(
         retryable=_wish_to_retry(headers),
     )
     if isinstance(error, ParameterRefused):
-        error.parameters = tuple(parameters)
+        error.parameters, error.by_value = refused.names, refused.by_value
+        error.beside = refused.beside
     error.told = next(iter(details.texts), "")
     return error
 
 
-def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Iterable[str]]:
+def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Refused]:
     meaning, is_doubtful = meaning_of(status, details)
     if meaning is not None:
-        return _LEAVES[meaning], ()
-    if (
-        status in (400, 404, 422)
-        and not is_doubtful
-        and (parameters := refused_parameters(details))
-    ):
-        return ParameterRefused, parameters
+        return _LEAVES[meaning], Refused()
+    if status in _REFUSED and not is_doubtful:
+        refused = refused_parameters(details)
+        if refused.names:
+            return ParameterRefused, refused
+    return _by_status(status, details, is_doubtful=is_doubtful), Refused()
+
+
+def _by_status(status: int, details: Details, *, is_doubtful: bool) -> type[ProviderError]:
     if status == 413:
-        return ContextLengthExceeded, ()
+        return ContextLengthExceeded
     if status in (401, 402):
-        return ProviderDenied, ()
-    if status == 403:
-        return ProviderForbidden, ()
-    if status == 429:
-        return RateLimited, ()
-    if status in (408, 409) or status >= 500:
-        return ProviderUnavailable, ()
-    if is_doubtful:
-        return ProviderForbidden, ()
-    # A redirect is not followed: the operator has to write the final address.
-    return (ProviderRejected if status >= 400 else ProviderDenied), ()
+        return ProviderDenied
+    if status in _BUSY:
+        return RateLimited
+    if status in _PASSING or (status >= 500 and status not in _UNABLE):
+        return ProviderUnavailable
+    if status < 400:
+        # A redirect is not followed: the operator has to write the final address.
+        return ProviderDenied
+    if is_doubtful or status not in _REFUSED or (status == 404 and _says_nothing(details)):
+        return ProviderForbidden
+    return ProviderRejected
+
+
+def _says_nothing(details: Details) -> bool:
+    """Whether a 404 is of a web server that has no such path, as far as its words go."""
+    return all(text.strip(" .!").lower() in _NO_WORDS for text in details.texts)
 
 
 def _shows(code: str) -> bool:

@@ -3,7 +3,7 @@
 Each entry has its source and date; a vendor's new words are one more line.
 """
 
-from streamapp.llm.providers.refusals.sign import CLIENT_ERRORS, Meaning, Sign
+from streamapp.llm.providers.refusals.sign import ANY_ERROR, CLIENT_ERRORS, Meaning, Sign
 
 _GITHUB = "https://github.com/"
 _OPENAI = "https://platform.openai.com/docs/guides/error-codes"
@@ -36,8 +36,6 @@ def _sign(
     )
 
 
-_404 = frozenset({404})
-
 TRANSIENT: tuple[Sign, ...] = (
     _sign(
         Meaning.FAILED,
@@ -62,6 +60,22 @@ TRANSIENT: tuple[Sign, ...] = (
         code="openrouter_in_flight_budget",
     ),
     _sign(Meaning.BUSY, "Anthropic", _ANTHROPIC, "2026-11", code="rate_limit_error"),
+    _sign(
+        Meaning.BUSY,
+        "Ollama",
+        _GITHUB + "ollama/ollama/issues/4159",
+        "2024-05-05",
+        phrase="maximum pending requests exceeded",
+        statuses=ANY_ERROR,
+    ),
+    _sign(
+        Meaning.BUSY,
+        "Ollama",
+        _GITHUB + "ollama/ollama/issues/15934",
+        "2026-05-02",
+        phrase="server overloaded, please retry",
+        statuses=ANY_ERROR,
+    ),
 )
 
 QUOTA: tuple[Sign, ...] = (
@@ -114,6 +128,14 @@ QUOTA: tuple[Sign, ...] = (
         "2026-11",
         phrase="insufficient balance",
     ),
+    _sign(
+        Meaning.QUOTA,
+        "MiniMax",
+        _GITHUB + "MiniMax-AI/MiniMax-M2/issues/62",
+        "2025-12-23",
+        phrase="insufficient balance (1008)",
+        statuses=ANY_ERROR,
+    ),
     _sign(Meaning.QUOTA, "LiteLLM", _BUDGET, "2025-09-01", code="budget_exceeded"),
     _sign(Meaning.QUOTA, "LiteLLM", _BUDGET, "2025-09-01", phrase="budget has been exceeded"),
     _sign(Meaning.QUOTA, "LiteLLM", _BUDGET, "2025-09-01", phrase="crossed budget"),
@@ -142,102 +164,4 @@ KEY: tuple[Sign, ...] = (
     ),
     _sign(Meaning.KEY, "OpenRouter", _OPENROUTER, "2026-11", phrase="no auth credentials found"),
     _sign(Meaning.KEY, "LiteLLM", _PROXY, "2026-10", phrase="authentication error, "),
-)
-
-MODEL: tuple[Sign, ...] = (
-    _sign(Meaning.MODEL, "OpenAI", _OPENAI, "2026-11", code="model_not_found"),
-    _sign(
-        Meaning.MODEL,
-        "Azure",
-        _GITHUB + "chatboxai/chatbox/issues/861",
-        "2023-07-26",
-        code="deploymentnotfound",
-    ),
-    _sign(
-        Meaning.MODEL,
-        "Anthropic",
-        _ANTHROPIC,
-        "2026-11",
-        code="not_found_error",
-        phrase="model: ",
-    ),
-    _sign(
-        Meaning.MODEL,
-        "Gemini",
-        _GITHUB + "crystal-autobot/autobot/issues/63",
-        "2026-05-02",
-        phrase="is not found for api version",
-    ),
-    _sign(
-        Meaning.MODEL,
-        "Gemini",
-        _GITHUB + "sohzm/cheating-daddy/issues/459",
-        "2026-07-23",
-        phrase="this model...is no longer available",
-    ),
-    _sign(
-        Meaning.MODEL,
-        "Mistral",
-        "https://docs.mistral.ai/api",
-        "2026-11",
-        code="invalid_model",
-    ),
-    _sign(Meaning.MODEL, "Groq", _GROQ, "2026-11", code="model_decommissioned"),
-    _sign(
-        Meaning.MODEL,
-        "DeepSeek",
-        _GITHUB + "deepwn/addi/issues/13",
-        "2026-03-30",
-        phrase="model not exist",
-    ),
-    _sign(
-        Meaning.MODEL,
-        "OpenRouter",
-        _GITHUB + "anomalyco/opencode/issues/1558",
-        "2025-08-03",
-        phrase="no endpoints found for ",
-    ),
-    _sign(
-        Meaning.MODEL,
-        "OpenRouter",
-        _GITHUB + "OpenRouterTeam/openrouter-examples/issues/74",
-        "2026-05-06",
-        phrase="is not a valid model id",
-    ),
-    _sign(
-        Meaning.MODEL,
-        "vLLM",
-        _GITHUB + "Routstr/routstr-core/issues/554",
-        "2026-06-17",
-        phrase="the model...does not exist",
-    ),
-    _sign(
-        Meaning.MODEL,
-        "Ollama",
-        _GITHUB + "netease-youdao/QAnything/issues/555",
-        "2024-10-23",
-        phrase="model...not found",
-        statuses=_404,
-    ),
-    _sign(Meaning.MODEL, "LiteLLM", _PROXY, "2026-10", phrase="invalid model name passed in"),
-)
-
-ADDRESS: tuple[Sign, ...] = (
-    _sign(Meaning.ADDRESS, "OpenAI", _OPENAI, "2026-11", phrase="invalid url (", statuses=_404),
-    _sign(
-        Meaning.ADDRESS,
-        "vLLM",
-        "https://fastapi.tiangolo.com/tutorial/handling-errors/",
-        "2026-11",
-        code="no such path",
-        statuses=_404,
-    ),
-    _sign(
-        Meaning.ADDRESS,
-        "Ollama",
-        "https://pkg.go.dev/net/http#NotFound",
-        "2026-11",
-        phrase="404 page not found",
-        statuses=_404,
-    ),
 )

@@ -127,8 +127,13 @@ def error_in(answer: Any) -> Any:
         return None
     if answer.get("error") or answer.get("object") in ("error", "Error"):
         return answer
+    if isinstance(own := answer.get("base_resp"), Mapping) and own.get("status_code"):
+        # MiniMax's word for it, also beside choices that are null.
+        return {"message": own.get("status_msg"), "code": own["status_code"]}
     is_answer = any(name in answer for name in ("choices", "data", "usage", "id"))
-    names_one = answer.get("detail") or (answer.get("message") and answer.get("code"))
+    said = answer.get("message") or answer.get("msg") or answer.get("errors")
+    is_failed = answer.get("code") or answer.get("success") is False
+    names_one = answer.get("detail") or (said and is_failed)
     return answer if names_one and not is_answer else None
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamapp.errors import AnswerBroken, ProviderUnavailable
+from streamapp.errors import AnswerBroken, ContentFiltered, ProviderError, ProviderUnavailable
 from streamapp.llm.attempt import refused
 from streamapp.llm.chunks import CallDelta
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode_any, garbled
+from streamapp.llm.providers.event_stream import Halves
 from streamapp.llm.providers.refusals.reading import error_within
 from streamapp.llm.providers.shapes.chat_answer import (
     ReadChoice,
@@ -20,6 +21,7 @@ from streamapp.llm.providers.shapes.content import NO_CONTENT, Content, content_
 from streamapp.llm.providers.shapes.finish_reason import finish_reason_of
 from streamapp.llm.providers.shapes.thoughts import ThoughtFilter
 from streamapp.llm.providers.shapes.tool_calls import ToolCalls
+from streamapp.llm.providers.shapes.usage import counts_in
 
 _DONE = b"[DONE]"
 
@@ -30,12 +32,13 @@ class ChatStream:
     def __init__(self, call: Call, *, provider: str) -> None:
         self._call = call
         self._provider = provider
-        self._thoughts = ThoughtFilter()
+        self._thoughts, self._halves = ThoughtFilter(), Halves()
         self._texts: list[str] = []
         self._refusals: list[str] = []
         self._reasoning_chars = 0
         self._finish_reason: str | None = None
         self._has_ended = self._has_content = False
+        self._said = b""
         self._calls, self._logprobs = ToolCalls(), list[Mapping[str, Any]]()
         self._has_calls = False
         self._answer: dict[str, Any] = {}
@@ -55,6 +58,9 @@ class ChatStream:
     def feed(self, event: bytes) -> str:
         """Take the data of one event; return the text it adds, often none.
 
+        What goes wrong behind the end of an answer takes nothing from it, but for a provider that
+        withholds it after all.
+
         Raises:
             GarbledAnswer: It is no part of a completion.
             ProviderError: It says that something went wrong.
@@ -62,11 +68,25 @@ class ChatStream:
         if event == _DONE:
             self._has_ended = True
             return ""
-        if not event:
+        if not event.startswith((b"{", b"[")):
+            self._said = self._said or event  # a ping, unless nothing else comes
             return ""
+        if b"\\u" in event:
+            event = self._halves.joined(event)
+        try:
+            return self._fed(event)
+        except ContentFiltered:
+            raise
+        except ProviderError:
+            if self.is_over:
+                return ""
+            raise
+
+    def _fed(self, event: bytes) -> str:
         chunk = decode_any(event, self._provider)
         if error := error_in(chunk):
-            refused()
+            if not self.is_over:
+                refused()
             raise error_within(error, provider=self._provider)
         try:
             return self._take(chunk)
@@ -78,11 +98,15 @@ class ChatStream:
         return self._calls.new() if self._has_calls else ()
 
     def _take(self, chunk: Any) -> str:
-        for name in ("model", "usage", "x_groq"):
-            if chunk.get(name):
-                self._answer[name] = chunk[name]
+        if chunk.get("model"):
+            self._answer["model"] = chunk["model"]
+        counts = counts_in(chunk)
+        if counts is not None:
+            self._answer["usage"] = counts
         # A chunk with the usage alone, a ping, or a vendor's extra has no choice.
         choice = first_choice(chunk) if chunk.get("choices") else {}
+        # The usage alone comes when all is written, also where nothing else says so.
+        self._has_ended |= counts is not None and not choice and self.has_begun
         if failure := choice.get("error"):
             raise error_within(failure, provider=self._provider)
         self._finish_reason = finish_reason_of(choice.get("finish_reason")) or self._finish_reason
@@ -116,6 +140,10 @@ class ChatStream:
             ProviderUnavailable: It ended before anything came.
         """
         if not self.is_over:
+            if self._said and not self.has_begun:
+                refused()
+                said = self._said.decode("utf-8", "replace")
+                raise error_within({"message": said}, provider=self._provider)
             message = f"{self._provider}: broke off"
             if self.has_begun:
                 raise AnswerBroken(message, provider=self._provider)

@@ -27,7 +27,7 @@ def embeddings_body(call: Call) -> dict[str, Any]:
 def embeddings_completion(body: bytes, call: Call, *, provider: str) -> Completion:
     """Read an answer: one vector per input, in their order.
 
-    What has no index stands at its place.
+    What has no index stands at its place, and so do several that all have index 0.
 
     Raises:
         GarbledAnswer: The body does not hold a vector for each input.
@@ -41,6 +41,8 @@ def embeddings_completion(body: bytes, call: Call, *, provider: str) -> Completi
         items = list(answer["data"])
         places = [item.get("index") for item in items]
         places = [at if place is None else place for at, place in enumerate(places)]
+        if not any(places):
+            places = list(range(len(items)))
         vectors = [_vector(item["embedding"]) for item in items]
     except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise garbled("no list of vectors", provider) from error
@@ -53,7 +55,7 @@ def embeddings_completion(body: bytes, call: Call, *, provider: str) -> Completi
         output=ordered,
         model=model if isinstance(model, str) and model else call.model,
         provider=provider,
-        usage=usage_of(answer),
+        usage=usage_of(answer, is_read_only=True),
         finish_reason=None,
     )
 

@@ -22,10 +22,16 @@ def tool_calls_of(message: Mapping[str, Any]) -> list[ToolCall]:
 
 
 class ToolCalls:
-    """Puts calls together; parts of one have its index, or stand at its place in the list."""
+    """Puts calls together; parts of one have its index, its id, or follow on it.
+
+    Servers that send calls whole give each of them index 0, or none: what names a function where
+    a whole call stands already is another one.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[int, ToolCall] = {}
+        #: The ids that were told, with the index of their call.
+        self._told: dict[str, int] = {}
         #: By index: the place in the answer, once it is known what is called.
         self._places: dict[int, int] = {}
         self._new: list[CallDelta] = []
@@ -39,8 +45,8 @@ class ToolCalls:
         calls = part.get("tool_calls") or ()
         if not isinstance(calls, (list, tuple)):
             raise TypeError("no list of calls")
-        for place, call in enumerate(calls):
-            self._add(self._place(call, place), call.get("id"), call.get("function") or {})
+        for call in calls:
+            self._add(self._place(call), call.get("id"), call.get("function") or {})
         if function := part.get("function_call"):  # of servers that know the older form alone
             self._add(0, None, function)
 
@@ -62,13 +68,24 @@ class ToolCalls:
         new, self._new = self._new, []
         return new
 
-    def _place(self, call: Mapping[str, Any], place: int) -> int:
-        """Return where a call belongs; some servers send each whole, all of them with index 0."""
-        index = call.get("index")
+    def _place(self, call: Mapping[str, Any]) -> int:
+        """Return where a call, or a part of one, belongs."""
+        index, id, function = call.get("index"), call.get("id"), call.get("function") or {}
         if not isinstance(index, int):
-            return place if call.get("id") is None else len(self._calls)
+            last = max(self._calls, default=0)
+            begins = bool(function.get("name"))
+            index = self._told.get(id, last + 1 if begins or id else last) if id else last
+            if not id and begins and self._calls:
+                index = last if not self._calls[last]["function"]["name"] else last + 1
+            if not self._calls:
+                index = 0
         known = self._calls.get(index)
-        if known and call.get("id") and known["id"] not in (call["id"], f"call_{index}"):
+        if known is None:
+            return index
+        is_other = id and known["id"] != id and self._told.get(known["id"]) == index
+        if is_other and id in self._told:
+            return self._told[id]
+        if is_other or _is_another(known["function"], function):
             return max(self._calls) + 1
         return index
 
@@ -82,18 +99,38 @@ class ToolCalls:
             },
         )
         place = self._places.get(index)
-        if isinstance(id, str) and id and place is None:  # one that was told stays
-            call["id"] = id
+        if isinstance(id, str) and id and place is None and id not in self._told:
+            call["id"], self._told[id] = id, index  # one that was told stays
         whole = call["function"]
         whole["name"] = whole["name"] or "" + (function.get("name") or "")
-        arguments = function.get("arguments")
-        if arguments is None:
-            arguments = ""
-        elif not isinstance(arguments, str):  # an object, of servers that parse it
-            arguments = orjson.dumps(arguments).decode()
+        arguments = _arguments(function)
         whole["arguments"] += arguments
         if place is not None:
             self._new += [CallDelta(place, arguments=arguments)] if arguments else []
         elif whole["name"]:
             place = self._places[index] = len(self._places)
             self._new.append(CallDelta(place, call["id"], whole["name"], whole["arguments"]))
+
+
+def _arguments(function: Mapping[str, Any]) -> str:
+    arguments = function.get("arguments")
+    if arguments is None:
+        return ""
+    if isinstance(arguments, str):
+        return arguments
+    return orjson.dumps(arguments).decode()  # an object, of servers that parse it
+
+
+def _is_another(known: Mapping[str, str], function: Mapping[str, Any]) -> bool:
+    """Whether a part with a name and whole arguments comes where a whole call stands."""
+    named = bool(known["name"] and function.get("name"))
+    return named and _is_whole(known["arguments"]) and _is_whole(_arguments(function))
+
+
+def _is_whole(arguments: str) -> bool:
+    if not arguments.rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(orjson.loads(arguments), dict)
+    except orjson.JSONDecodeError:
+        return False

@@ -12,6 +12,7 @@ from streamapp.errors import (
     GarbledAnswer,
     InvalidRecord,
     ProviderDenied,
+    ProviderForbidden,
     ProviderRejected,
     ProviderUnavailable,
     RateLimited,
@@ -242,7 +243,7 @@ async def test_end_is_named_openais_way(stop_reason: str, finish_reason: str) ->
     [
         ({"shape": "content_filter"}, ContentFiltered),
         ({"shape": "garbage"}, GarbledAnswer),
-        ({"shape": "html"}, GarbledAnswer),
+        ({"shape": "html"}, ProviderForbidden),
         ({"shape": "truncated"}, GarbledAnswer),
         ({"shape": "nan"}, GarbledAnswer),
         ({"shape": "empty_choices"}, GarbledAnswer),

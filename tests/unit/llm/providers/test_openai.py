@@ -89,7 +89,7 @@ async def test_embeddings_request_has_openais_shape(server: FakeLLM) -> None:
     "data",
     [
         [{"index": 0, "embedding": [1.0]}],
-        [{"index": 0, "embedding": [1.0]}, {"index": 0, "embedding": [1.0]}],
+        [{"index": 1, "embedding": [1.0]}, {"index": 1, "embedding": [1.0]}],
         [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": []}],
         [{"index": 0, "embedding": [1.0]}, {"index": 1, "embedding": ["x"]}],
         [{"index": 0, "embedding": [1.0]}, {"index": "1", "embedding": [1.0]}],

@@ -1,0 +1,5 @@
+"""The shapes of all vendors, each with its source."""
+
+from tests.unit.llm.providers.vendors import hosted, odd_answers, odd_errors, open_models
+
+SHAPES = (*hosted.SHAPES, *open_models.SHAPES, *odd_answers.SHAPES, *odd_errors.SHAPES)

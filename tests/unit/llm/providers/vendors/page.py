@@ -6,7 +6,7 @@
 from pathlib import Path
 
 from streamapp.llm.providers.refusals.reading import SIGNS
-from tests.unit.llm.providers.vendors import hosted, open_models
+from tests.unit.llm.providers.vendors import SHAPES
 from tests.unit.llm.providers.vendors.shape import KINDS
 
 PAGE = Path(__file__).resolve().parents[5] / "docs" / "providers.md"
@@ -15,7 +15,7 @@ PAGE = Path(__file__).resolve().parents[5] / "docs" / "providers.md"
 def shapes_table() -> str:
     """Return a row for each vendor, a column for each kind; a cell links where it was seen."""
     cells: dict[str, dict[str, list[str]]] = {}
-    for shape in (*hosted.SHAPES, *open_models.SHAPES):
+    for shape in SHAPES:
         found = cells.setdefault(shape.vendor, {}).setdefault(shape.kind, [])
         found.append(f'[{shape.name}]({shape.source} "{shape.seen}")')
     lines = ["| vendor | " + " | ".join(KINDS) + " |", "| --- " * (len(KINDS) + 1) + "|"]

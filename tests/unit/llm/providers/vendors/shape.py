@@ -14,11 +14,13 @@ Kind = Literal[
     "stream",
     "usage",
     "embeddings",
+    "tools",
     "JSON",
     "too long",
     "policy",
     "key",
     "model",
+    "address",
     "quota",
     "busy",
     "parameter",
@@ -65,6 +67,7 @@ class Shape:
         usage: Expected input, output and reasoning tokens, where they matter.
         finish_reason: Expected, where it matters.
         then: HTTP requests of a second, equal call, where something is remembered.
+        tool_arguments: Those of each expected call of a tool, in order.
     """
 
     vendor: str
@@ -81,6 +84,7 @@ class Shape:
     usage: tuple[int, int, int] | None = None
     finish_reason: str | None = None
     then: int | None = None
+    tool_arguments: Sequence[str] = ()
 
     @property
     def id(self) -> str:

@@ -14,10 +14,8 @@ from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeClock, TakenChunks
 from tests.support.scripted_server import ScriptedServer
 from tests.unit.llm.calls import chat
-from tests.unit.llm.providers.vendors import hosted, open_models
+from tests.unit.llm.providers.vendors import SHAPES
 from tests.unit.llm.providers.vendors.shape import Shape
-
-SHAPES = (*hosted.SHAPES, *open_models.SHAPES)
 
 
 @contextlib.asynccontextmanager
@@ -88,6 +86,9 @@ def check(completion: Completion, shape: Shape) -> None:
     if shape.usage is not None:
         counted = (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens)
         assert counted == shape.usage
+    arguments = tuple(call["function"]["arguments"] for call in completion.tool_calls)
+    assert arguments == tuple(shape.tool_arguments)
+    assert len({call["id"] for call in completion.tool_calls}) == len(arguments)
     if shape.finish_reason is not None:
         assert completion.finish_reason == shape.finish_reason
 

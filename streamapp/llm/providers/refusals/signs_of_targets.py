@@ -1,0 +1,188 @@
+"""The part of the table of signs that says of a target that it is not there: model and address.
+
+Each entry has its source and date; a vendor's new words are one more line.
+"""
+
+from streamapp.llm.providers.refusals.sign import CLIENT_ERRORS, Meaning, Sign
+
+_GITHUB = "https://github.com/"
+_OPENAI = "https://platform.openai.com/docs/guides/error-codes"
+_ANTHROPIC = "https://docs.claude.com/en/api/errors"
+_GROQ = "https://console.groq.com/docs/errors"
+_PROXY = "https://docs.litellm.ai/docs/proxy/error_reference"
+_404 = frozenset({404})
+
+
+def _sign(
+    meaning: Meaning,
+    vendor: str,
+    source: str,
+    seen: str,
+    *,
+    code: str = "",
+    phrase: str = "",
+    statuses: frozenset[int] = CLIENT_ERRORS,
+) -> Sign:
+    return Sign(
+        meaning=meaning,
+        vendor=vendor,
+        source=source,
+        seen=seen,
+        code=code,
+        phrase=phrase,
+        statuses=statuses,
+    )
+
+
+MODEL: tuple[Sign, ...] = (
+    _sign(Meaning.MODEL, "OpenAI", _OPENAI, "2026-11", code="model_not_found"),
+    _sign(
+        Meaning.MODEL,
+        "Azure",
+        _GITHUB + "chatboxai/chatbox/issues/861",
+        "2023-07-26",
+        code="deploymentnotfound",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "Azure",
+        _GITHUB + "run-llama/llama_index/issues/16503",
+        "2024-10-11",
+        code="operationnotsupported",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "OpenAI",
+        _GITHUB + "langbot-app/LangBot/issues/400",
+        "2023-04-16",
+        phrase="this is not a chat model",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "Moonshot",
+        _GITHUB + "langgenius/dify/issues/39778",
+        "2026-07-30",
+        phrase="not found the model",
+        statuses=_404,
+    ),
+    _sign(
+        Meaning.MODEL,
+        "OpenRouter",
+        _GITHUB + "dnakov/anon-kode/issues/13",
+        "2025-03-05",
+        phrase="no endpoints...data policy",
+        statuses=_404,
+    ),
+    _sign(
+        Meaning.MODEL,
+        "Anthropic",
+        _ANTHROPIC,
+        "2026-11",
+        code="not_found_error",
+        phrase="model: ",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "Gemini",
+        _GITHUB + "crystal-autobot/autobot/issues/63",
+        "2026-05-02",
+        phrase="is not found for api version",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "Gemini",
+        _GITHUB + "sohzm/cheating-daddy/issues/459",
+        "2026-07-23",
+        phrase="this model...is no longer available",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "Mistral",
+        "https://docs.mistral.ai/api",
+        "2026-11",
+        code="invalid_model",
+    ),
+    _sign(Meaning.MODEL, "Groq", _GROQ, "2026-11", code="model_decommissioned"),
+    _sign(
+        Meaning.MODEL,
+        "DeepSeek",
+        _GITHUB + "deepwn/addi/issues/13",
+        "2026-03-30",
+        phrase="model not exist",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "OpenRouter",
+        _GITHUB + "anomalyco/opencode/issues/1558",
+        "2025-08-03",
+        phrase="no endpoints found for ",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "OpenRouter",
+        _GITHUB + "OpenRouterTeam/openrouter-examples/issues/74",
+        "2026-05-06",
+        phrase="is not a valid model id",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "vLLM",
+        _GITHUB + "Routstr/routstr-core/issues/554",
+        "2026-06-17",
+        phrase="the model...does not exist",
+    ),
+    _sign(
+        Meaning.MODEL,
+        "Ollama",
+        _GITHUB + "netease-youdao/QAnything/issues/555",
+        "2024-10-23",
+        phrase="model...not found",
+        statuses=_404,
+    ),
+    _sign(Meaning.MODEL, "LiteLLM", _PROXY, "2026-10", phrase="invalid model name passed in"),
+)
+
+ADDRESS: tuple[Sign, ...] = (
+    _sign(Meaning.ADDRESS, "OpenAI", _OPENAI, "2026-11", phrase="invalid url (", statuses=_404),
+    _sign(
+        Meaning.ADDRESS,
+        "Azure",
+        _GITHUB + "BerriAI/litellm/issues/8572",
+        "2025-02-16",
+        code="404",
+        phrase="resource not found",
+        statuses=_404,
+    ),
+    _sign(
+        Meaning.ADDRESS,
+        "Mistral",
+        _GITHUB + "nextcloud/assistant/issues/593",
+        "2026-06-29",
+        phrase="no route matched with those values",
+        statuses=_404,
+    ),
+    _sign(Meaning.ADDRESS, "Groq", _GROQ, "2026-11", code="unknown_url", statuses=_404),
+    _sign(
+        Meaning.ADDRESS,
+        "LM Studio",
+        _GITHUB + "lmstudio-ai/lmstudio-bug-tracker/issues/618",
+        "2025-04-25",
+        phrase="unexpected endpoint or method",
+    ),
+    _sign(
+        Meaning.ADDRESS,
+        "vLLM",
+        "https://fastapi.tiangolo.com/tutorial/handling-errors/",
+        "2026-11",
+        code="no such path",
+        statuses=_404,
+    ),
+    _sign(
+        Meaning.ADDRESS,
+        "Ollama",
+        "https://pkg.go.dev/net/http#NotFound",
+        "2026-11",
+        phrase="404 page not found",
+        statuses=_404,
+    ),
+)

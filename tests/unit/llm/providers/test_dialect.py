@@ -1,0 +1,101 @@
+"""What a target refuses of one record takes nothing from the others that it takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+from multidict import CIMultiDict
+
+from streamapp.errors import ParameterRefused
+from streamapp.llm.providers.dialect import Dialect
+from streamapp.llm.providers.refusals.reading import error_for
+from tests.unit.llm.calls import chat
+
+
+def refusal(body: Any) -> ParameterRefused:
+    error = error_for(400, CIMultiDict(), orjson.dumps(body), provider="p", now=0.0)
+    assert isinstance(error, ParameterRefused)
+    return error
+
+
+def learned(body: Any, **sent: Any) -> Dialect:
+    """Return a dialect after one record's parameters were refused."""
+    dialect, call = Dialect("p/m"), chat(parameters=sent)
+    assert dialect.learn(refusal(body), call, dialect.body(call))
+    return dialect
+
+
+def kept(dialect: Dialect, **parameters: Any) -> Mapping[str, Any]:
+    body = dialect.body(chat(parameters=parameters))
+    return {name: body[name] for name in parameters if name in body}
+
+
+EFFORT = {
+    "error": {
+        "message": "Unsupported value: 'reasoning_effort' does not support 'none' with this model."
+        " Supported values are: 'minimal', 'low', 'medium', and 'high'.",
+        "param": "reasoning_effort",
+        "code": "unsupported_value",
+    }
+}
+TIER = {
+    "error": {
+        "message": "Unsupported value: 'flex' is not supported with the 'm' model.",
+        "param": "service_tier",
+        "code": "unsupported_value",
+    }
+}
+BOTH = {
+    "error": {
+        "message": "`temperature` and `top_p` cannot both be specified for this model. Please use"
+        " only one.",
+        "type": "invalid_request_error",
+    }
+}
+TWO_FAULTS = {
+    "detail": [
+        {"type": "less_than_equal", "loc": ["body", "temperature"], "msg": "at most 1.5"},
+        {"type": "extra_forbidden", "loc": ["body", "store"], "msg": "Extra inputs"},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "value", "other"),
+    [(EFFORT, "reasoning_effort", "none", "low"), (TIER, "service_tier", "flex", "default")],
+    ids=["words", "code"],
+)
+def test_other_values_of_a_parameter_are_still_sent(
+    body: Any, name: str, value: str, other: str
+) -> None:
+    """A value that is not taken is left out; the next record's own value is sent."""
+    dialect = learned(body, **{name: value})
+
+    assert kept(dialect, **{name: value}) == {}
+    assert kept(dialect, **{name: other}) == {name: other}
+
+
+def test_parameter_of_many_refused_values_is_left_out() -> None:
+    """After some refused values another one is not tried: it costs a request each time."""
+    dialect = Dialect("p/m")
+    for number in range(5):
+        call = chat(parameters={"reasoning_effort": f"v{number}"})
+        assert dialect.learn(refusal(EFFORT), call, dialect.body(call))
+
+    assert kept(dialect, reasoning_effort="low") == {}
+
+
+def test_parameter_is_left_out_only_beside_the_other() -> None:
+    """Two that are not taken together are taken alone."""
+    dialect = learned(BOTH, temperature=0.1, top_p=0.5)
+
+    assert kept(dialect, temperature=0.1, top_p=0.5) == {"top_p": 0.5}
+    assert kept(dialect, temperature=0.1) == {"temperature": 0.1}
+
+
+def test_wrong_value_beside_an_unknown_parameter_is_the_records_own() -> None:
+    """Of two faults in one answer only the parameter that is not known is learned."""
+    dialect = learned(TWO_FAULTS, temperature=2, store=True)
+
+    assert kept(dialect, temperature=0.1, store=True) == {"temperature": 0.1}

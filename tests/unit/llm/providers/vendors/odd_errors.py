@@ -1,0 +1,207 @@
+"""Errors by a status or words of their own that no record is at fault for, or that pass."""
+
+from typing import Any
+
+from tests.unit.llm.providers.vendors.shape import Reply, Shape, ok, refusal
+
+_G = "https://github.com/"
+_PAGE = b"<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>Sign in</body></html>"
+
+
+def _error(text: str, **fields: Any) -> dict[str, Any]:
+    return {"error": {"message": text, **fields}}
+
+
+SHAPES = (
+    Shape(
+        vendor="Azure",
+        kind="address",
+        name="a resource that is not found",
+        source=_G + "BerriAI/litellm/issues/8572",
+        seen="2025-02-16",
+        provider="azure-openai",
+        replies=[refusal(404, _error("Resource not found", code="404"))],
+        right="ProviderDenied",
+    ),
+    Shape(
+        vendor="LM Studio",
+        kind="address",
+        name="a path that it does not know, with status 200",
+        source=_G + "lmstudio-ai/lmstudio-bug-tracker/issues/618",
+        seen="2025-04-25",
+        replies=[Reply(json={"error": "Unexpected endpoint or method. (POST /chat/completions)"})],
+        right="ProviderDenied",
+    ),
+    Shape(
+        vendor="Groq",
+        kind="address",
+        name="an unknown URL",
+        source="https://console.groq.com/docs/errors",
+        seen="2026-11",
+        replies=[
+            refusal(
+                404,
+                _error(
+                    "Unknown request URL: POST /chat/completions. Please check the URL for typos",
+                    type="invalid_request_error",
+                    code="unknown_url",
+                ),
+            )
+        ],
+        right="ProviderDenied",
+    ),
+    Shape(
+        vendor="any web server",
+        kind="address",
+        name="a 404 with a page of its own",
+        source=_G + "tsundereraws/aisub-translator/issues/2",
+        seen="2025-03-19",
+        replies=[
+            Reply(
+                status=404,
+                body=b"<html>\n<head><title>404 Not Found</title></head></html>",
+                headers={"content-type": "text/html"},
+            )
+        ],
+        right="ProviderForbidden",
+    ),
+    Shape(
+        vendor="any web server",
+        kind="address",
+        name="a method that is not allowed",
+        source="https://fastapi.tiangolo.com/tutorial/handling-errors/",
+        seen="2026-11",
+        replies=[refusal(405, {"detail": "Method Not Allowed"})],
+        right="ProviderForbidden",
+    ),
+    Shape(
+        vendor="any web server",
+        kind="address",
+        name="a web page with status 200",
+        source=_G + "openclaw/openclaw/issues/84697",
+        seen="2026-05-20",
+        replies=[Reply(body=_PAGE, headers={"content-type": "text/html; charset=utf-8"})],
+        right="ProviderForbidden",
+    ),
+    Shape(
+        vendor="any web server",
+        kind="address",
+        name="a web page in place of a stream",
+        source=_G + "openclaw/openclaw/issues/84697",
+        seen="2026-05-20",
+        stream=True,
+        replies=[Reply(body=_PAGE, headers={"content-type": "text/html; charset=utf-8"})],
+        right="ProviderForbidden",
+    ),
+    Shape(
+        vendor="OpenAI",
+        kind="model",
+        name="not a chat model",
+        source=_G + "langbot-app/LangBot/issues/400",
+        seen="2023-04-16",
+        replies=[
+            refusal(
+                404,
+                _error(
+                    "This is not a chat model and thus not supported in the v1/chat/completions"
+                    " endpoint. Did you mean to use v1/completions?",
+                    type="invalid_request_error",
+                    param="model",
+                ),
+            )
+        ],
+        right="ModelUnavailable",
+    ),
+    Shape(
+        vendor="OpenRouter",
+        kind="model",
+        name="none that the account's data policy allows",
+        source=_G + "dnakov/anon-kode/issues/13",
+        seen="2025-03-05",
+        replies=[
+            refusal(
+                404,
+                _error(
+                    "No endpoints found matching your data policy. Check your settings:"
+                    " https://openrouter.ai/settings/privacy",
+                    code=404,
+                ),
+            )
+        ],
+        right="ModelUnavailable",
+    ),
+    Shape(
+        vendor="OpenRouter",
+        kind="parameter",
+        name="no endpoint that takes this record's tools",
+        source=_G + "Kilo-Org/kilocode/issues/9006",
+        seen="2026-04-15",
+        replies=[refusal(404, _error("No endpoints found that support tool use.", code=404))],
+        right="ProviderRejected",
+    ),
+    Shape(
+        vendor="Groq",
+        kind="busy",
+        name="498: no capacity left for its flexible tier",
+        source="https://console.groq.com/docs/flex-processing",
+        seen="2026-11",
+        replies=[
+            refusal(498, _error("Flex tier is over capacity", code="capacity_exceeded")),
+            ok(),
+        ],
+        right="hello",
+        calls=2,
+    ),
+    Shape(
+        vendor="Ollama",
+        kind="busy",
+        name="a full queue, as a 503",
+        source=_G + "ollama/ollama/issues/4159",
+        seen="2024-05-05",
+        replies=[
+            refusal(
+                503, _error("server busy, please try again.  maximum pending requests exceeded")
+            )
+        ],
+        right="RateLimited",
+    ),
+    Shape(
+        vendor="TGI",
+        kind="failed generation",
+        name="424: it could not go on",
+        source="https://www.hiascend.com/doc_center/source/zh/mindie/10RC3/mindieservice/"
+        "servicedev/mindie_service0301.html",
+        seen="2026-11",
+        replies=[
+            refusal(
+                424,
+                {"error": "Request failed during generation: no", "error_type": "generation"},
+            ),
+            ok(),
+        ],
+        right="hello",
+        calls=2,
+    ),
+    Shape(
+        vendor="OpenAI",
+        kind="parameter",
+        name="a value of an effort that it takes otherwise",
+        source=_G + "Kilo-Org/cloud/pull/3807",
+        seen="2026-06-08",
+        ask={"parameters": {"reasoning_effort": "none"}},
+        replies=[
+            refusal(
+                400,
+                _error(
+                    "Unsupported value: 'reasoning_effort' does not support 'none' with this"
+                    " model. Supported values are: 'minimal', 'low', 'medium', and 'high'.",
+                    type="invalid_request_error",
+                ),
+            ),
+            ok(),
+        ],
+        right="hello",
+        calls=2,
+        then=1,
+    ),
+)
