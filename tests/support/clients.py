@@ -1,6 +1,6 @@
-"""Other people's HTTP clients, installed once into `.clients/`: Node's `openai` and `litellm`.
+"""Other people's HTTP clients, installed once into `.clients/`: Node's `openai`, and frameworks.
 
-litellm has an environment of its own, since it wants an older `openai` than we do.
+Those of Python have one environment together, since they want an older `openai` than we do.
 """
 
 import fcntl
@@ -16,7 +16,8 @@ from tests.support.machine import ENVIRONMENT
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "tests" / "clients"
 CACHE = ROOT / ".clients"
-LITELLM = "litellm==1.106.2"
+#: uv of the environment that the tests run in.
+UV = Path(sys.executable).with_name("uv")
 
 
 class ClientUnavailable(Exception):
@@ -48,20 +49,24 @@ def node_modules() -> Path:
     return home / "node_modules"
 
 
-def litellm_python() -> Path:
-    """Return the interpreter that can import litellm.
+def python_with_clients() -> Path:
+    """Return the interpreter that can import what is in tests/clients/requirements.txt.
+
+    That file is requirements.in with every version: ``uv pip compile --universal
+    --python-version 3.11 --no-header --no-annotate requirements.in -o requirements.txt``.
 
     Raises:
-        ClientUnavailable: It could not be installed.
+        ClientUnavailable: They could not be installed.
     """
-    home = CACHE / "litellm"
-    python = home / "bin" / "python"
-    done = home / f"{LITELLM}.installed"
+    wanted = SCRIPTS / "requirements.txt"
+    home = CACHE / "python"
+    python, done = home / "bin" / "python", home / "installed.txt"
     with _locked():
-        if not done.exists():
-            _run([sys.executable, "-m", "venv", "--clear", str(home)])
-            _run([str(python), "-m", "pip", "install", "--quiet", LITELLM])
-            done.touch()
+        if not done.exists() or done.read_bytes() != wanted.read_bytes():
+            uv = [str(UV), "--quiet"]
+            _run([*uv, "venv", "--clear", "--python", sys.executable, str(home)])
+            _run([*uv, "pip", "sync", "--python", str(python), str(wanted)])
+            shutil.copy(wanted, done)
     return python
 
 

@@ -204,6 +204,8 @@ def _schema_of(body: Any) -> Any:
 
 
 def _embeddings(body: Any, texts: Sequence[str]) -> dict[str, Any]:
+    # Tokens stand for themselves.
+    texts = [one if isinstance(one, str) else " ".join(map(str, one)) for one in texts]
     read = sum(len(text.split()) for text in texts)
     vectors = [vector_of(text) for text in texts]
     packed: Any = vectors

@@ -1,4 +1,4 @@
-"""The clients that people have: OpenAI's for Python and Node, litellm, curl; `base_url` alone."""
+"""The clients that people have: OpenAI's for Python and Node, and curl; `base_url` alone."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from streamapp import errors
 from streamapp.processors.chat import Chat
 from streamapp.settings import ModelSettings, ProviderSettings
 from tests.support.absent import absent
-from tests.support.clients import SCRIPTS, ClientUnavailable, litellm_python, node_modules
+from tests.support.clients import SCRIPTS, ClientUnavailable, node_modules
 
 from .conftest import FakeRequestHandler, Serve, Site
 
@@ -262,22 +262,6 @@ async def test_openai_for_node_works(site: Site) -> None:
         "status": 404,
         "code": "model_not_found",
     }
-
-
-async def test_litellm_works(site: Site) -> None:
-    """The litellm SDK reaches us as an OpenAI-compatible server."""
-    python = installed(litellm_python)
-
-    output = await output_of(
-        [python, SCRIPTS / "litellm_sdk.py", f"{site.url}/v1", KEY],
-        LITELLM_LOCAL_MODEL_COST_MAP="True",
-    )
-
-    found = json.loads(output.splitlines()[-1])
-
-    assert (found["text"], found["streamed"]) == ("hello", "hello")
-    assert found["vectors"] == [[0.25, -1.0]] * 2
-    assert found["failure"] == {"name": "NotFoundError", "status": 404}
 
 
 async def test_curl_works(site: Site) -> None:

@@ -22,7 +22,7 @@ from streamapp.errors import (
 from streamapp.llm.providers.litellm import LiteLLMProvider
 from tests.fakes import TakenChunks
 from tests.support.absent import absent
-from tests.support.clients import ClientUnavailable, litellm_python
+from tests.support.clients import ClientUnavailable, python_with_clients
 from tests.unit.llm.calls import chat, embeddings
 
 ROOT = Path(__file__).parents[4]
@@ -149,7 +149,7 @@ async def test_broken_stream_is_translated() -> None:
 async def test_litellm_keeps_the_contract() -> None:
     """In its own environment, the real litellm passes the contract of all providers."""
     try:
-        python = await asyncio.to_thread(litellm_python)
+        python = await asyncio.to_thread(python_with_clients)
     except ClientUnavailable as problem:
         absent(problem)
     # Its own packages come first, ours fill in: it keeps its openai, and finds pytest.
