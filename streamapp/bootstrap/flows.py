@@ -7,7 +7,7 @@ from faust.types import TP
 
 from streamapp.bootstrap.records import FlowLedger, raw_topic
 from streamapp.errors import ConfigurationError, RegistryUnavailable, SchemaRefused
-from streamapp.flows.catalogue import load_flows
+from streamapp.flows.catalogue import load_flows, written_by
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore
@@ -106,9 +106,15 @@ class Flows:
                 self.requests,
             )
         }
+        written = written_by(self.own)
         for flow in self.own:
-            topics = {n: raw_topic(self._app, n) for n in (*flow.outputs, flow.dead_letters)}
-            outlet = FlowOutlet(flow, topics=topics, counts=self.counts)
+            names = (*flow.outputs, *flow.reply_topics, flow.dead_letters)
+            outlet = FlowOutlet(
+                flow,
+                topics={name: raw_topic(self._app, name) for name in names},
+                counts=self.counts,
+                is_chained=flow.input in written,
+            )
             found[flow.input] = (outlet, self._answers[flow.name])
         return found
 

@@ -45,18 +45,22 @@ def load_flows(
         except ConfigurationError as error:
             problems.append(str(error))
     own = [settings.topic(n) for n in ("responses", "usage", "chunks", "prompts", "spend")]
-    problems += problems_of(flows, requests=settings.topic("requests"), own=own)
+    topics = {name: settings.topic(name) for name in ("requests", "responses")}
+    problems += problems_of(flows, **topics, own=own)
     if problems:
         raise ConfigurationError("\n".join(problems))
     return in_order(flows)
 
 
-def problems_of(flows: Sequence[Flow], *, requests: str, own: Iterable[str] = ()) -> Iterator[str]:
+def problems_of(
+    flows: Sequence[Flow], *, requests: str, responses: str = "", own: Iterable[str] = ()
+) -> Iterator[str]:
     """Yield what keeps flows from going together, a line for each.
 
     Args:
         flows: Of the app.
         requests: The topic of the built-in flow.
+        responses: What that writes to.
         own: Topics that the app writes for itself.
     """
     reader, writer = {requests: REQUESTS}, dict.fromkeys(own, "streamapp itself")
@@ -69,13 +73,23 @@ def problems_of(flows: Sequence[Flow], *, requests: str, own: Iterable[str] = ()
         for output in flow.outputs:
             if (other := writer.setdefault(output, flow.name)) != flow.name:
                 yield f"{place} output: {output} is written by {_named(other)} already"
+    written = written_by(flows)
     for flow in flows:
-        if flow.dead_letters in reader or flow.dead_letters in writer:
+        for topic in flow.reply_topics:
+            if topic in writer:
+                yield (
+                    f"[flows.{flow.name}] reply_topics: {topic} is written by"
+                    f" {_named(writer[topic])} already"
+                )
+        dead = flow.dead_letters
+        if dead in written or dead in reader or dead in writer:
             yield (
                 f"[flows.{flow.name}] dead_letters: {flow.dead_letters} is an input or output"
                 " of a flow: take another topic"
             )
-    if circle := _circle({flow.input: flow.outputs for flow in flows}):
+    ways: dict[str, Sequence[str]] = {requests: (responses,)}
+    ways |= {flow.input: (*flow.outputs, *flow.reply_topics) for flow in flows}
+    if circle := _circle(ways):
         yield f"flows go in a circle: {' -> '.join(circle)}; a record would never end"
 
 
@@ -84,11 +98,16 @@ def in_order(flows: Sequence[Flow]) -> list[Flow]:
     ordered: list[Flow] = []
     left = list(flows)
     while left:
-        written = {output for flow in left for output in flow.outputs}
+        written = written_by(left)
         ready = [flow for flow in left if flow.input not in written] or left
         ordered += ready
         left = [flow for flow in left if flow not in ready]
     return ordered
+
+
+def written_by(flows: Iterable[Flow]) -> set[str]:
+    """Return the topics that flows write to, those of replies among them."""
+    return {topic for flow in flows for topic in (*flow.outputs, *flow.reply_topics)}
 
 
 def _named(writer: str) -> str:

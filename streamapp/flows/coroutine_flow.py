@@ -19,8 +19,9 @@ from streamapp.flows.emit import SAME_KEY, Emit, Incoming
 from streamapp.flows.flow import Bounds, Emission, Start
 from streamapp.flows.formats.choice import Formats, Output
 from streamapp.flows.formats.codec import Decoder, Encoder, JsonWriter
-from streamapp.flows.headers import headers_of
+from streamapp.flows.headers import PART, headers_of
 from streamapp.flows.problems import named
+from streamapp.flows.replies import ReplyTopics
 from streamapp.flows.source_record import SourceRecord
 from streamapp.processors.registry import Processor
 from streamapp.records.request import ID_LIMIT, Request
@@ -62,6 +63,7 @@ class PythonFlow(Processor):
     name: str
     input: str
     outputs: tuple[str, ...]
+    reply_topics: tuple[str, ...]
     dead_letters: str
     start: Start
     annotations: Annotations
@@ -110,6 +112,8 @@ class PythonFlow(Processor):
 
     def read(self, record: SourceRecord) -> Request | None:
         """Return the request of a record; None where it has no value and the type needs one."""
+        with named(self.name):
+            ReplyTopics(self.reply_topics).asked(record)
         if record.value in (None, b"null") and not self.annotations.takes_none:
             return None
         value = self._decoded(record.value)
@@ -135,8 +139,16 @@ class PythonFlow(Processor):
 
     def write(self, record: SourceRecord, response: Response) -> list[Emission]:
         """Return the records that the coroutine returned, as they were encoded then."""
-        own = headers_of(record, response)
-        return [self._emission(fields, record, own) for fields in response.output]
+        with named(self.name):
+            reply_to = ReplyTopics(self.reply_topics).asked(record)
+        found = []
+        for part, fields in enumerate(response.output):
+            is_reply = reply_to is not None and "to" not in fields
+            own = headers_of(record, response, is_reply=is_reply)
+            if part:
+                own.append((PART, str(part).encode()))
+            found.append(self._emission(fields, record, own, reply_to if is_reply else None))
+        return found
 
     def _decoded(self, value: bytes | None) -> Any:
         if self.formats.format in ("json", "text") or value is None:
@@ -146,7 +158,11 @@ class PythonFlow(Processor):
         return self.annotations.check(decoded, flow=self.name)
 
     def _emission(
-        self, fields: dict[str, Any], record: SourceRecord, own: Sequence[tuple[str, bytes]]
+        self,
+        fields: dict[str, Any],
+        record: SourceRecord,
+        own: Sequence[tuple[str, bytes]],
+        reply_to: str | None,
     ) -> Emission:
         given = fields.get("headers", {})
         headers = [pair for pair in own if pair[0] not in given]
@@ -154,13 +170,14 @@ class PythonFlow(Processor):
         key = record.key
         if "key" in fields:
             key = None if fields["key"] is None else b64decode(fields["key"])
-        text, encoder = fields["value"], self.encoders[fields["to"]]
+        topic = fields.get("to", self.outputs[0])
+        text, encoder = fields["value"], self.encoders[topic]
         with named(self.name):
             if isinstance(encoder, JsonWriter):
                 value = encoder.encode_json(text.encode())
             else:
                 value = encoder.encode(self.annotations.emitted_value(text))
-        return Emission(fields["to"], value, key, headers, keeps_key="key" not in fields)
+        return Emission(reply_to or topic, value, key, headers, keeps_key="key" not in fields)
 
     def _id_of(self, value: Any) -> str:
         assert self.id is not None
@@ -195,8 +212,7 @@ def encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]
     records = []
     for item in items:
         emitted = item if isinstance(item, Emit) else Emit(item)
-        to = emitted.to or outputs[0]
-        if to not in outputs:
+        if emitted.to is not None and emitted.to not in outputs:
             known = ", ".join(outputs)
             raise InternalError(f"flow '{flow}' emits to a topic that it does not name: {known}")
         try:
@@ -205,7 +221,9 @@ def encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]
             text = None
         if text is None:
             raise InternalError(f"flow '{flow}' returned what its annotation does not allow")
-        fields: dict[str, Any] = {"to": to, "value": text}
+        fields: dict[str, Any] = {"value": text}
+        if emitted.to is not None:
+            fields["to"] = emitted.to
         if emitted.key is not SAME_KEY:
             key = emitted.key.encode() if isinstance(emitted.key, str) else emitted.key
             fields["key"] = None if key is None else b64encode(key).decode()

@@ -12,6 +12,7 @@ from streamapp.flows.formats.choice import Formats, Output
 from streamapp.flows.formats.codec import Encoder
 from streamapp.flows.headers import headers_of
 from streamapp.flows.problems import named
+from streamapp.flows.replies import ReplyTopics
 from streamapp.flows.shape import Shape
 from streamapp.flows.source_record import SourceRecord
 from streamapp.flows.values import SourceValues
@@ -48,12 +49,14 @@ class FileFlow:
         self.name = name
         self.input = settings.input
         self.outputs: tuple[str, ...] = (settings.output,)
+        self.reply_topics = settings.reply_topics
         self.dead_letters = settings.dead_letter_topic
         self.start: Start = settings.from_
         self.bounds = Bounds(
             settings.weight, settings.max_in_flight, settings.ordering, settings.deadline_s
         )
         self._settings = settings
+        self._replies = ReplyTopics(settings.reply_topics)
         self._problems: list[str] = []
         self._record = self._record_of(registry)
         self._when = self._expression("when", settings.when)
@@ -82,6 +85,7 @@ class FileFlow:
         """Return the request of a record; None for one without a value, or that is filtered."""
         settings = self._settings
         with named(self.name):
+            self._replies.asked(record)
             value = self._values.value(record)
             if value is None and settings.nulls == "skip":
                 return None
@@ -107,9 +111,10 @@ class FileFlow:
     def write(self, record: SourceRecord, response: Response) -> list[Emission]:
         """Return the one record of an answer."""
         with named(self.name):
+            reply_to = self._replies.asked(record)
             value = self._shape.value(record, response)
-        headers = headers_of(record, response)
-        return [Emission(self.outputs[0], value, record.key, headers)]
+        headers = headers_of(record, response, is_reply=reply_to is not None)
+        return [Emission(reply_to or self.outputs[0], value, record.key, headers)]
 
     def _is_wanted(self, scope: Mapping[str, Any]) -> bool:
         assert self._when is not None

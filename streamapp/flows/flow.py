@@ -50,6 +50,7 @@ class Flow(Protocol):
         name: Unique in the app.
         input: The topic that it reads.
         outputs: The topics that it may write to.
+        reply_topics: Further ones, that a record may ask its answer to be sent to.
         dead_letters: The topic of what it cannot answer.
         start: Where it begins on a partition that it never read.
         bounds: What it may use of a worker.
@@ -61,6 +62,8 @@ class Flow(Protocol):
     def input(self) -> str: ...  # noqa: D102
     @property
     def outputs(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def reply_topics(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def dead_letters(self) -> str: ...  # noqa: D102
     @property

@@ -1,29 +1,40 @@
 """The headers of what a flow writes: who answered and at what cost, and the source's own."""
 
+from streamapp.flows.replies import CORRELATION_ID, REPLY_TO
 from streamapp.flows.source_record import SourceRecord
 from streamapp.records.dead_letter import own_headers
 from streamapp.records.response import Response
 
-ID, MODEL, COST, PROMPT = (
+ID, PART, MODEL, COST, PROMPT = (
     "streamapp-id",
+    "streamapp-part",
     "streamapp-model",
     "streamapp-cost-usd",
     "streamapp-prompt",
 )
 #: Set anew by each flow of a chain.
-OURS = frozenset({ID, MODEL, COST, PROMPT})
+OURS = frozenset({ID, PART, MODEL, COST, PROMPT})
 
 #: Of the source's own headers, names and values together, bytes: a record must not outgrow its
 #: topic by what it only carries on.
 CARRIED_BYTES = 16_384
 
 
-def headers_of(record: SourceRecord, response: Response) -> list[tuple[str, bytes]]:
-    """Return the source's own headers, without what is too long, and ours."""
-    kept, room = [], CARRIED_BYTES
-    for name, value in own_headers(record.headers):
+def headers_of(
+    record: SourceRecord, response: Response, *, is_reply: bool = False
+) -> list[tuple[str, bytes]]:
+    """Return the source's own headers, without what is too long, and ours.
+
+    A reply is at the end of its way: it names no topic of replies, and rather leaves out any
+    other header than that by which it is known.
+    """
+    kept, room, own = [], CARRIED_BYTES, own_headers(record.headers)
+    left_out = OURS | {REPLY_TO} if is_reply else OURS
+    if is_reply:
+        own.sort(key=lambda pair: pair[0] != CORRELATION_ID)
+    for name, value in own:
         size = len(name.encode()) + len(value or b"")
-        if name not in OURS and size <= room:
+        if name not in left_out and size <= room:
             kept.append((name, value))
             room -= size
     ours = {ID: response.id, MODEL: response.model}
@@ -32,3 +43,14 @@ def headers_of(record: SourceRecord, response: Response) -> list[tuple[str, byte
     if response.prompt is not None:
         ours[PROMPT] = f"{response.prompt.name}:{response.prompt.version}"
     return [*kept, *((name, text.encode()) for name, text in ours.items())]
+
+
+def chained_id(record: SourceRecord) -> str | None:
+    """Return the id of a record that a flow wrote: that of the record which it answers.
+
+    Should the flow write it twice, since a crash kept it from committing, it has one id; where
+    it made several of one record, each has a number besides.
+    """
+    found = record.header_texts
+    id, part = found.get(ID), found.get(PART)
+    return f"{id}.{part}" if id and part else id

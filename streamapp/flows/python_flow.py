@@ -28,6 +28,7 @@ def flow(
     input: str,
     *,
     to: str | Sequence[str],
+    reply_topics: Sequence[str] = (),
     name: str | None = None,
     start: Start = "latest",
     dead_letters: str | None = None,
@@ -51,6 +52,8 @@ def flow(
     Args:
         input: The topic that it reads; it exists already.
         to: The topics that it may write to; the first is the default one.
+        reply_topics: Topics that a record may name in its header ``reply-to``: what has no topic
+            of its own goes there, in the format of the default one.
         name: Default: that of the coroutine, with ``-`` for ``_``.
         start: Where it begins on a topic that it never read.
         dead_letters: Default: the input's name and ``-dlt``.
@@ -81,7 +84,7 @@ def flow(
             raise ConfigurationError(f"flow {origin}: it must be an 'async def'")
         named = name or run.__name__.replace("_", "-")
         dead = dead_letters or f"{input}-dlt"
-        _check(origin, named, (input, *outputs, dead))
+        _check(origin, named, (input, *outputs, *reply_topics, dead), outputs)
         types = annotations_of(run, origin=origin)
         formats = PythonFormats(
             format or ("text" if types.is_text else "json"),
@@ -107,6 +110,7 @@ def flow(
             name=named,
             input=input,
             outputs=outputs,
+            reply_topics=tuple(reply_topics),
             dead_letters=dead,
             start=start,
             annotations=types,
@@ -122,7 +126,7 @@ def flow(
     return decorate
 
 
-def _check(origin: str, name: str, topics: Sequence[str]) -> None:
+def _check(origin: str, name: str, topics: Sequence[str], outputs: Sequence[str]) -> None:
     """Hold names to what the file's are held to."""
     try:
         for topic in topics:
@@ -131,7 +135,7 @@ def _check(origin: str, name: str, topics: Sequence[str]) -> None:
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         raise ConfigurationError(f"flow {origin}: {wrong['input']!r}: {wrong['msg']}") from None
-    if len(topics) < 3:
+    if not outputs:
         raise ConfigurationError(f"flow {origin}: to: name a topic at least")
 
 

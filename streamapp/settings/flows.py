@@ -71,6 +71,10 @@ class FlowSettings(BaseModel):
     """Whether an answer may come from, or be given to, an equal call."""
     output: TopicName
     """The topic of the answers; created with the input's partition count where it is missing."""
+    reply_topics: tuple[TopicName, ...] = ()
+    """Topics that a record may name in its header `reply-to`: its answer goes there, and not to
+    the output; created as that is.
+    """
     output_format: Format = "json"
     """How the answers are written; `text` is for outputs that are text."""
     output_schema: Path | None = None

@@ -86,7 +86,7 @@ class RecordHandler:
         """
         message = event.message
         refused = self._refusal(message)
-        id = f"{message.tp.topic}-{message.tp.partition}-{message.offset}"
+        id = self._outlet.id_of(message)
         try:
             if refused is not None:
                 raise refused

@@ -170,8 +170,14 @@ class Stage:
         yield
         self.crashes.append(Crash(before, time.monotonic()))
 
-    async def produce(self, records: Iterable[Record], *, rate_per_s: float | None = None) -> int:
-        """Produce in order, at a steady rate when given, and return how many.
+    async def produce(
+        self,
+        records: Iterable[Record],
+        *,
+        topic: str = "requests",
+        rate_per_s: float | None = None,
+    ) -> int:
+        """Produce to a topic in order, at a steady rate when given, and return how many.
 
         Returns when the broker has acknowledged every record.
         """
@@ -181,7 +187,7 @@ class Stage:
             if rate_per_s:
                 await asyncio.sleep(max(0.0, start + number / rate_per_s - loop.time()))
             delivery = await self._producer.send(
-                f"{self.prefix}.requests",
+                f"{self.prefix}.{topic}",
                 record.value,
                 key=record.key,
                 partition=record.partition,

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,10 +23,17 @@ MOST_ALIVE = 3
 
 
 class Fleet:
-    """One to three workers that come and go by the dice."""
+    """One to three workers that come and go by the dice.
 
-    def __init__(self, stage: Stage, dice: random.Random) -> None:
+    Args:
+        stage: Starts and kills them.
+        dice: Choose what happens, and when.
+        settings: Of each worker, as for `Stage.start_worker`.
+    """
+
+    def __init__(self, stage: Stage, dice: random.Random, **settings: Any) -> None:
         self._stage = stage
+        self._settings = settings
         self._dice = dice
         self._alive: list[WorkerProcess] = []
         self._leaving: list[WorkerProcess] = []
@@ -42,7 +50,7 @@ class Fleet:
 
     def join(self) -> None:
         """Start a worker."""
-        self._alive.append(self._stage.start_worker())
+        self._alive.append(self._stage.start_worker(**self._settings))
 
     def leave(self) -> None:
         """Ask a worker to stop; kill it when it has not even begun to start."""

@@ -1,92 +1,32 @@
 """Flows over users' topics on a real broker: guarantees as those of request records."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaConsumer
 
+from tests.e2e.flow_stage import (
+    create_topic,
+    merged,
+    places_of,
+    produce_values,
+    report_of_next,
+    watched,
+)
 from tests.e2e.stage import Stage, ask
 from tests.e2e.test_dead_letters import streamapp
-from tests.support.judgement import Call, Crash, Report, judge
+from tests.support.judgement import Call
 from tests.support.kafka import KafkaBroker
-from tests.support.verifier import Verifier
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 RECORDS, KEYS = 300, 20
 
 
-def _merged(stage: Stage, input: str, output: str, *, step: str, **others: Any) -> dict[str, Any]:
-    """Return a flow that asks for each record by its id and puts the answer into it."""
-    message = {"role": "user", "content": f"{{{{ value.id }}}} {step}"}
-    return {
-        "input": f"{stage.prefix}.{input}",
-        "output": f"{stage.prefix}.{output}",
-        "from": "earliest",
-        "type": "chat",
-        "id": "{{ value.id }}",
-        "shape": "merge",
-        "merge_into": step,
-        "fields": {"messages": [message]},
-        **others,
-    }
-
-
-async def _create(stage: Stage, name: str, partitions: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(f"{stage.prefix}.{name}", partitions, 1)])
-    finally:
-        await admin.close()
-
-
-@asynccontextmanager
-async def _watched(stage: Stage, input: str, output: str) -> AsyncIterator[Verifier]:
-    """Judge a flow as if its input were the requests."""
-    async with Verifier(
-        stage.broker.bootstrap,
-        group=stage.prefix,
-        requests=f"{stage.prefix}.{input}",
-        responses=f"{stage.prefix}.{output}",
-        dead_letters=f"{stage.prefix}.{input}-dlt",
-    ) as verifier:
-        yield verifier
-
-
 def _calls(stage: Stage, step: str) -> list[Call]:
     words = [(call.message.split(" "), call.at_s) for call in stage.provider.calls]
     return [Call(word[0], at_s) for word, at_s in words if word[1:2] == [step]]
-
-
-def _report_of_second(verifier: Verifier, calls: list[Call], crashes: list[Crash]) -> Report:
-    """Judge a flow whose input may hold a record twice, since the flow before it was killed.
-
-    What is due to it is one result per id, in the order in which ids come for the first time.
-    """
-    first = {record.id: record for record in reversed(verifier.inputs)}
-    inputs = sorted(first.values(), key=lambda record: (record.partition, record.offset))
-    return judge(inputs, verifier.outcomes, verifier.samples, calls=calls, crashes=crashes)
-
-
-async def _produce(stage: Stage, topic: str, values: list[dict[str, Any]]) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap) as producer:
-        sent = [
-            await producer.send(
-                f"{stage.prefix}.{topic}",
-                json.dumps(value).encode(),
-                key=value["key"].encode(),
-                headers=[("origin", b"shop")],
-            )
-            for value in values
-        ]
-        await asyncio.gather(*sent)
 
 
 async def test_a_chain_of_flows_beside_the_requests_survives_a_kill(
@@ -95,20 +35,20 @@ async def test_a_chain_of_flows_beside_the_requests_survives_a_kill(
     """One result per source record, in order per key, and no finished call is paid twice."""
     async with Stage(kafka, tmp_path, partitions=8) as stage:
         await stage.open()
-        await _create(stage, "reviews", 3)
+        await create_topic(stage, "reviews", 3)
         flows = {
-            "translate": _merged(stage, "reviews", "translated", step="english"),
-            "reply": _merged(stage, "translated", "replies", step="reply"),
+            "translate": merged(stage, "reviews", "translated", step="english"),
+            "reply": merged(stage, "translated", "replies", step="reply"),
         }
         settings = {"flows": json.dumps(flows), "max_in_flight": 32}
         stage.provider.default(latency_s=0.02)
         first = await stage.ready_worker(**settings)
         await stage.ready_worker(**settings)
         async with (
-            _watched(stage, "reviews", "translated") as translated,
-            _watched(stage, "translated", "replies") as replied,
+            watched(stage, "reviews", "translated") as translated,
+            watched(stage, "translated", "replies") as replied,
         ):
-            await _produce(
+            await produce_values(
                 stage,
                 "reviews",
                 [
@@ -128,7 +68,7 @@ async def test_a_chain_of_flows_beside_the_requests_survives_a_kill(
             await replied.all_committed(60)
             reports = {
                 "translate": translated.report(_calls(stage, "english"), stage.crashes),
-                "reply": _report_of_second(replied, _calls(stage, "reply"), stage.crashes),
+                "reply": report_of_next(replied, _calls(stage, "reply"), stage.crashes),
             }
             outcome = replied.outcomes["r-7"]
         partitions = await _partitions(stage, "translated", "replies", "reviews-dlt")
@@ -152,20 +92,20 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
     """What is there already is passed over; what comes while no worker runs is answered."""
     async with Stage(kafka, tmp_path, partitions=2) as stage:
         await stage.open()
-        await _create(stage, "reviews", 3)
+        await create_topic(stage, "reviews", 3)
         old = [{"id": f"old-{n}", "key": f"k-{n}"} for n in range(6)]
-        await _produce(stage, "reviews", old)
-        flow = _merged(stage, "reviews", "replies", step="reply", **{"from": "latest"})
+        await produce_values(stage, "reviews", old)
+        flow = merged(stage, "reviews", "replies", step="reply", **{"from": "latest"})
         flow["when"] = "{{ value.n != 1 }}"
         worker = await stage.ready_worker(flows=json.dumps({"reply": flow}))
 
         stage.kill9(worker)
         new = [{"id": f"new-{n}", "key": f"k-{n}", "n": n} for n in range(6)]
-        await _produce(stage, "reviews", new)
-        await _produce(stage, "reviews", [{"key": "k", "n": 0}])
+        await produce_values(stage, "reviews", new)
+        await produce_values(stage, "reviews", [{"key": "k", "n": 0}])
         worker.start()
 
-        async with _watched(stage, "reviews", "replies") as verifier:
+        async with watched(stage, "reviews", "replies") as verifier:
             wanted = {f"new-{n}" for n in range(6) if n != 1}
             await verifier.until(lambda: len(verifier.outcomes) >= 6, 90)
             await verifier.all_committed(30)
@@ -209,7 +149,7 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
 async def test_a_flow_without_its_topic_does_not_start(kafka: KafkaBroker, tmp_path: Path) -> None:
     """An input that does not exist ends the start with its name, and creates nothing."""
     async with Stage(kafka, tmp_path, partitions=2) as stage:
-        flow = _merged(stage, "nowhere", "replies", step="reply")
+        flow = merged(stage, "nowhere", "replies", step="reply")
         worker = stage.start_worker(flows=json.dumps({"reply": flow}))
 
         code = await worker.wait(60)
@@ -219,23 +159,12 @@ async def test_a_flow_without_its_topic_does_not_start(kafka: KafkaBroker, tmp_p
 
 
 async def _partitions(stage: Stage, *names: str) -> list[int]:
-    return [len(await _places(stage, name)) for name in names]
-
-
-async def _places(stage: Stage, name: str) -> list[TopicPartition]:
-    topic = f"{stage.prefix}.{name}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        [found] = await admin.describe_topics([topic])
-    finally:
-        await admin.close()
-    return [TopicPartition(topic, partition["partition"]) for partition in found["partitions"]]
+    return [len(await places_of(stage, name)) for name in names]
 
 
 async def _read(stage: Stage, name: str, count: int = 0) -> list[dict[str, str]]:
     """Return the headers of all records of a topic, once there are so many."""
-    places = await _places(stage, name)
+    places = await places_of(stage, name)
     async with AIOKafkaConsumer(
         bootstrap_servers=stage.broker.bootstrap, auto_offset_reset="earliest"
     ) as reader:

@@ -8,6 +8,7 @@ from faust.types import TopicT
 
 from streamapp.errors import TooLarge
 from streamapp.flows.flow import Bounds, Flow
+from streamapp.flows.headers import chained_id
 from streamapp.flows.source_record import SourceRecord
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.dead_letter import Headers
@@ -57,6 +58,10 @@ class Outlet(Protocol):
         """Have the schemas of a record; waits for a registry, raises a `Failure`."""
         ...
 
+    def id_of(self, message: Message) -> str:
+        """Return the id of a record whose request has none of its own."""
+        ...
+
     def decode(self, message: Message) -> Request | None:
         """Return the request of a record, or None where it is skipped; raises a `Failure`."""
         ...
@@ -88,6 +93,10 @@ class RequestsOutlet:
     async def load(self, message: Message) -> None:
         """Nothing is needed."""
 
+    def id_of(self, message: Message) -> str:
+        """Return topic, partition and offset."""
+        return place_of(message)
+
     def decode(self, message: Message) -> Request:
         """Return the request that the record holds."""
         return self._router.decode(message.value)
@@ -109,10 +118,17 @@ class FlowOutlet:
         flow: Reads records and shapes answers.
         topics: Its outputs and dead letters, by name.
         counts: Known when records are taken.
+        is_chained: Whether another flow writes its input: a record may then stand there twice,
+            and is known by what that one says of it.
     """
 
     def __init__(
-        self, flow: Flow, *, topics: Mapping[str, TopicT], counts: PartitionCounts
+        self,
+        flow: Flow,
+        *,
+        topics: Mapping[str, TopicT],
+        counts: PartitionCounts,
+        is_chained: bool = False,
     ) -> None:
         self.name = flow.name
         self.bounds = flow.bounds
@@ -120,6 +136,7 @@ class FlowOutlet:
         self._flow = flow
         self._topics = topics
         self._counts = counts
+        self._is_chained = is_chained
 
     def is_loaded(self, message: Message) -> bool:
         """Whether the flow has its schemas."""
@@ -128,6 +145,11 @@ class FlowOutlet:
     async def load(self, message: Message) -> None:
         """Have them."""
         await self._flow.load(_source(message))
+
+    def id_of(self, message: Message) -> str:
+        """Return that of the record it was made of, or topic, partition and offset."""
+        id = chained_id(_source(message)) if self._is_chained else None
+        return id or place_of(message)
 
     def decode(self, message: Message) -> Request | None:
         """Return what the flow makes of the record."""
@@ -147,6 +169,8 @@ class FlowOutlet:
             partition = None
             if emission.keeps_key:
                 partition = self._counts.same(tp.topic, emission.topic, tp.partition)
+                if partition is None and emission.key is None:
+                    partition = self._counts.any(emission.topic, response.id)
             topic = self._topics[emission.topic]
             found.append(
                 OutgoingRecord(topic, emission.key, emission.value, partition, emission.headers)
@@ -157,6 +181,11 @@ class FlowOutlet:
         """Return the same one, as long as the input has not grown past it."""
         name = self._flow.dead_letters
         return self._counts.same(self._flow.input, name, partition)
+
+
+def place_of(message: Message) -> str:
+    """Return topic, partition and offset, joined by ``-``."""
+    return f"{message.tp.topic}-{message.tp.partition}-{message.offset}"
 
 
 def _source(message: Message) -> SourceRecord:

@@ -1,5 +1,7 @@
 """The partition counts of the topics of flows, as the broker told them."""
 
+from zlib import crc32
+
 
 class PartitionCounts(dict[str, int]):
     """Partition counts by topic; filled at the start, before a record is taken."""
@@ -14,3 +16,11 @@ class PartitionCounts(dict[str, int]):
         if count is None or count != self.get(source) or partition >= count:
             return None
         return partition
+
+    def any(self, target: str, id: str) -> int | None:
+        """Return a partition of ``target`` for a record without a key; the same one for an id.
+
+        A record that is written again belongs where it stands already: its ledger is there.
+        """
+        count = self.get(target)
+        return crc32(id.encode()) % count if count else None

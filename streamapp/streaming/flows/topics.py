@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from streamapp.errors import ConfigurationError
+from streamapp.flows.catalogue import written_by
 from streamapp.flows.flow import Flow
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import (
@@ -23,6 +24,7 @@ def flow_topic_names(settings: Settings, flows: Iterable[Flow]) -> list[str]:
         for name in (
             flow.input,
             *flow.outputs,
+            *flow.reply_topics,
             flow.dead_letters,
             answers_changelog(settings, flow.name),
         )
@@ -32,7 +34,7 @@ def flow_topic_names(settings: Settings, flows: Iterable[Flow]) -> list[str]:
 
 def missing_inputs(flows: Sequence[Flow], existing: Iterable[str]) -> list[str]:
     """Return a line for each input that neither exists nor is another flow's output."""
-    known = {*existing, *(output for flow in flows for output in flow.outputs)}
+    known = {*existing, *written_by(flows)}
     return [
         f"[flows.{flow.name}] input: there is no topic {flow.input}: create it, or mend the name"
         for flow in flows
@@ -71,7 +73,7 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
         if 0 < counts.get(changelog, 0) < count:
             short[changelog] = count
         specs = [
-            *(TopicSpec(output, count) for output in flow.outputs),
+            *(TopicSpec(output, count) for output in (*flow.outputs, *flow.reply_topics)),
             TopicSpec(flow.dead_letters, count),
             TopicSpec(changelog, count, answers_config(settings)),
         ]

@@ -56,6 +56,26 @@ def _load(**tables: dict[str, Any]) -> list[str]:
         ),
         ({"requests": _table("x", "y")}, "the name is that of the built-in flow"),
         (
+            {"a": _table("x", "y", reply_topics=("z",)), "b": _table("z", "x")},
+            "flows go in a circle: x -> z -> x",
+        ),
+        (
+            {"a": _table("llm.responses", "llm.requests")},
+            "flows go in a circle: llm.requests -> llm.responses -> llm.requests",
+        ),
+        (
+            {"a": _table("v", "w", reply_topics=("z",)), "b": _table("y", "z")},
+            "[flows.a] reply_topics: z is written by the flow 'b' already",
+        ),
+        (
+            {"a": _table("x", "y", reply_topics=("llm.responses",))},
+            "[flows.a] reply_topics: llm.responses is written by streamapp itself already",
+        ),
+        (
+            {"a": _table("x", "y", dead_letters="z", reply_topics=("z",))},
+            "[flows.a] dead_letters: z is an input or output of a flow",
+        ),
+        (
             {"a": _table("x", "y", dead_letters="y")},
             "[flows.a] dead_letters: y is an input or output of a flow",
         ),
@@ -74,6 +94,13 @@ def test_flows_that_do_not_go_together_end_the_start(
 def test_flows_stand_after_those_that_they_read_from() -> None:
     """A chain is in its order, so that the topics of one exist before the next is looked at."""
     assert _load(c=_table("y", "z"), b=_table("x", "y"), a=_table("w", "x")) == ["a", "b", "c"]
+
+
+def test_flows_may_reply_to_one_topic() -> None:
+    """Answers to who asks may come together where the asker reads them."""
+    assert _load(
+        a=_table("v", "w", reply_topics=("z",)), b=_table("x", "y", reply_topics=("z",))
+    ) == ["a", "b"]
 
 
 def test_a_flow_may_write_requests_for_the_built_in_one() -> None:

@@ -245,3 +245,48 @@ def test_all_mistakes_are_told_at_once() -> None:
         _flow(type="nope", when="{{ x }}", id="{{ y }}")
 
     assert len(str(raised.value).splitlines()) == 3
+
+
+def test_an_answer_goes_to_the_topic_that_its_record_names() -> None:
+    """Only to one of the flow's, with the asker's mark first, and without the asking header."""
+    flow = _flow(reply_topics=("shop.replies",))
+    long = ("note", b"x" * 16_000)
+    headers = [
+        long,
+        ("reply-to", b"shop.replies"),
+        ("correlation-id", b"c-1"),
+        ("more", b"y" * 400),
+    ]
+    record = _record({"body": "good"}, headers=headers)
+
+    assert flow.read(record) is not None
+    [emission] = flow.write(record, _response({"label": "praise"}))
+
+    names = [name for name, _ in emission.headers]
+    assert emission.topic == "shop.replies"
+    assert names[:2] == ["correlation-id", "note"]
+    assert "reply-to" not in names
+
+
+def test_a_record_that_names_no_topic_gets_its_answer_on_the_output() -> None:
+    """So does one whose flow has no reply topics: the header may be meant for a later flow."""
+    record = _record({"body": "good"}, headers=[("reply-to", b"shop.replies")])
+    plain, asking = _flow(), _flow(reply_topics=("shop.replies",))
+
+    [untouched] = plain.write(record, _response({"label": "praise"}))
+    [silent] = asking.write(_record({"body": "good"}), _response({"label": "praise"}))
+
+    assert (untouched.topic, silent.topic) == ("shop.labelled", "shop.labelled")
+    assert dict(untouched.headers)["reply-to"] == b"shop.replies"
+
+
+def test_a_record_may_not_have_its_answer_sent_just_anywhere() -> None:
+    """A topic that the flow does not name is refused before anything is paid; it is not quoted."""
+    flow = _flow(reply_topics=("shop.replies",))
+
+    with pytest.raises(InvalidRecord) as raised:
+        flow.read(_record({"body": "good"}, headers=[("reply-to", CANARY.encode())]))
+
+    assert str(raised.value) == (
+        "[flows.labels] header reply-to: it names none of the flow's reply_topics"
+    )

@@ -87,6 +87,32 @@ async def test_nothing_and_several() -> None:
     ]
 
 
+async def test_the_parts_of_a_list_are_told_apart() -> None:
+    """The flow that reads them knows each, should they be written twice."""
+    several = _labelling(
+        lambda review: [Labelled(body=word, label="praise") for word in ("a", "b", "c")]
+    )
+
+    written = await _written(several, _record(GOOD))
+
+    assert [headers.get("streamapp-part") for *_, headers in written] == [None, b"1", b"2"]
+
+
+async def test_what_has_no_topic_of_its_own_goes_where_the_record_asks() -> None:
+    """An emitted topic stands; one that is not among the flow's reply topics is refused."""
+    answers = [Emit(Labelled(body="b", label="praise"), to=to) for to in (None, "labelled")]
+    replying = _labelling(lambda review: answers, reply_topics=["replies"])
+    asking = [("reply-to", b"replies"), ("correlation-id", b"c-1")]
+
+    written = await _written(replying, _record(GOOD, headers=asking))
+
+    assert [topic for topic, *_ in written] == ["replies", "labelled"]
+    assert [headers["correlation-id"] for *_, headers in written] == [b"c-1", b"c-1"]
+    assert ["reply-to" in headers for *_, headers in written] == [False, True]
+    with pytest.raises(InvalidRecord, match=r"^\[flows\.label-reviews\] header reply-to: "):
+        replying.read(_record(GOOD, headers=[("reply-to", CANARY.encode())]))
+
+
 @pytest.mark.parametrize(
     ("key", "expected", "keeps_key"),
     [("other", b"other", False), (b"\xff\x00", b"\xff\x00", False), (None, None, False)],

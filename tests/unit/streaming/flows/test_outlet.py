@@ -36,13 +36,13 @@ class FakeMessage:
     timestamp: float = 1_700_000_000.0
 
 
-def _outlet(counts: dict[str, int], **settings: Any) -> FlowOutlet:
+def _outlet(counts: dict[str, int], *, is_chained: bool = False, **settings: Any) -> FlowOutlet:
     table: dict[str, Any] = {"input": "in", "output": "out", "type": "summarize"}
     table |= {"fields": {"text": "{{ value.t }} at {{ timestamp }}"}, "shape": "merge"}
     table |= {"merge_into": "short"} | settings
     flow = FileFlow("f", FlowSettings(**table), Registry.load())
-    topics: Any = {name: FakeTopic(name) for name in ("out", "in-dlt")}
-    return FlowOutlet(flow, topics=topics, counts=PartitionCounts(counts))
+    topics: Any = {name: FakeTopic(name) for name in ("out", "replies", "in-dlt")}
+    return FlowOutlet(flow, topics=topics, counts=PartitionCounts(counts), is_chained=is_chained)
 
 
 def _answer(output: Any) -> bytes:
@@ -83,6 +83,45 @@ def test_the_same_answer_gives_the_same_records() -> None:
     outlet, message, answer = _outlet({}), FakeMessage(b'{"t": 1.10}'), _answer("b")
 
     assert outlet.records(message, answer) == outlet.records(message, answer)
+
+
+@pytest.mark.parametrize(
+    ("is_chained", "headers", "id"),
+    [
+        (False, [("streamapp-id", b"shop-0-1")], "in-2-7"),
+        (True, [("streamapp-id", b"shop-0-1")], "shop-0-1"),
+        (True, [("streamapp-id", b"shop-0-1"), ("streamapp-part", b"2")], "shop-0-1.2"),
+        (True, None, "in-2-7"),
+    ],
+)
+def test_a_record_of_a_chain_is_known_by_what_it_was_made_of(
+    is_chained: bool, headers: Any, id: str
+) -> None:
+    """Written twice by the flow before, it is one record; elsewhere the header means nothing."""
+    outlet = _outlet({}, is_chained=is_chained)
+
+    assert outlet.id_of(FakeMessage(b'{"t": "a"}', headers=headers)) == id
+
+
+def test_a_record_without_a_key_goes_to_one_partition_however_often_it_is_written() -> None:
+    """A second copy in another partition would find another ledger, and be paid again."""
+    outlet = _outlet({"in": 3, "out": 5})
+    message = FakeMessage(b'{"t": "a"}', key=None)
+
+    places = {outlet.records(message, _answer("b"))[0].partition for _ in range(20)}
+
+    assert places == {PartitionCounts({"out": 5}).any("out", "in-2-7")}
+    assert places < set(range(5))
+
+
+def test_an_answer_goes_where_the_record_asks() -> None:
+    """A topic of the flow's that the record names takes its answer, in place of the output."""
+    outlet = _outlet({}, reply_topics=("replies",))
+    message = FakeMessage(b'{"t": "a"}', headers=[("reply-to", b"replies")])
+
+    [record] = outlet.records(message, _answer("b"))
+
+    assert record.topic.get_topic_name() == "replies"
 
 
 def test_a_record_that_no_topic_takes_is_too_large() -> None:

@@ -1,0 +1,100 @@
+"""Flows on a stage: their topics, their records, and the judgement of each."""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from tests.e2e.stage import Record, Stage
+from tests.support.judgement import Call, Crash, Report, judge
+from tests.support.verifier import Verifier
+
+
+def merged(stage: Stage, input: str, output: str, *, step: str, **others: Any) -> dict[str, Any]:
+    """Return a flow that asks for each record by its id and puts the answer into it."""
+    message = {"role": "user", "content": f"{{{{ value.id }}}} {step}"}
+    return {
+        "input": f"{stage.prefix}.{input}",
+        "output": f"{stage.prefix}.{output}",
+        "from": "earliest",
+        "type": "chat",
+        "id": "{{ value.id }}",
+        "shape": "merge",
+        "merge_into": step,
+        "fields": {"messages": [message]},
+        **others,
+    }
+
+
+async def create_topic(stage: Stage, name: str, partitions: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(f"{stage.prefix}.{name}", partitions, 1)])
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def watched(stage: Stage, input: str, output: str) -> AsyncIterator[Verifier]:
+    """Judge a flow as if its input were the requests."""
+    async with Verifier(
+        stage.broker.bootstrap,
+        group=stage.prefix,
+        requests=f"{stage.prefix}.{input}",
+        responses=f"{stage.prefix}.{output}",
+        dead_letters=f"{stage.prefix}.{input}-dlt",
+    ) as verifier:
+        yield verifier
+
+
+def report_of_next(verifier: Verifier, calls: list[Call], crashes: list[Crash]) -> Report:
+    """Judge a flow whose input may hold a record twice, since the flow before it was killed.
+
+    What is due to it is one result per id, in the order in which ids come for the first time.
+    """
+    first = {record.id: record for record in reversed(verifier.inputs)}
+    inputs = sorted(first.values(), key=lambda record: (record.partition, record.offset))
+    return judge(inputs, verifier.outcomes, verifier.samples, calls=calls, crashes=crashes)
+
+
+async def produce_values(
+    stage: Stage,
+    topic: str,
+    values: Iterable[Mapping[str, Any]],
+    *,
+    headers: Mapping[str, Mapping[str, bytes]] | None = None,
+    rate_per_s: float | None = None,
+) -> None:
+    """Produce values as JSON, each with its field ``key`` as key; returns when Kafka has them.
+
+    Args:
+        stage: Names the topic's prefix.
+        topic: Without it.
+        values: In order.
+        headers: Of each record by its field ``id``, beside ``origin``.
+        rate_per_s: A steady rate; as fast as it goes where None.
+    """
+    records = (
+        Record(
+            json.dumps(value).encode(),
+            value["key"].encode(),
+            headers=[("origin", b"shop"), *(headers or {}).get(str(value.get("id")), {}).items()],
+        )
+        for value in values
+    )
+    await stage.produce(records, topic=topic, rate_per_s=rate_per_s)
+
+
+async def places_of(stage: Stage, name: str) -> list[TopicPartition]:
+    topic = f"{stage.prefix}.{name}"
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
+    await admin.start()
+    try:
+        [found] = await admin.describe_topics([topic])
+    finally:
+        await admin.close()
+    return [TopicPartition(topic, partition["partition"]) for partition in found["partitions"]]
