@@ -19,6 +19,7 @@ from streamapp.streaming.dead_letters.service import DeadLetterService
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder, RecordingRouter
 from streamapp.streaming.delivery.request_producer import RequestProducer
+from streamapp.streaming.flows.rates import FlowRates
 from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
 from streamapp.web.peers import Peers
@@ -70,6 +71,7 @@ def serve(
         health=health,
         open_targets=routes.impaired,
     )
+    flows = flow_topics(settings, registry)
     history = History(snapshots.now)
     app.add_future(history.watch())
     install(
@@ -79,9 +81,7 @@ def serve(
         prompt_store=prompts.table,
         variants=prompts.variants,
         producer=producer,
-        dead_letter_source=DeadLetterService(
-            settings, app.produce, flows=flow_topics(settings, registry), counts=counts
-        ),
+        dead_letter_source=DeadLetterService(settings, app.produce, flows=flows, counts=counts),
         snapshots=snapshots,
         history=history,
         metrics=metrics.text,
@@ -89,5 +89,7 @@ def serve(
         records={type: registry.processor_for(type).record for type in registry.types},
         topics=topic_specs(settings),
         settings=settings,
+        rates=FlowRates(settings, flows),
+        flows=flows,
         tiers=costs.economy.tiers,
     )

@@ -17,7 +17,8 @@ COMMANDS = {
     "streamapp.cli.demo:demo": "Run everything here: a broker, a worker and one sample record.",
     "streamapp.cli.examples:examples": "Look at sets of few-shot examples and publish them.",
     "streamapp.cli.explain:explain": "Explain the records of FILE.",
-    "streamapp.cli.flows:flows": "List the flows: input, outputs, lag, rate and dead letters.",
+    "streamapp.cli.flows:flows": "List the flows: input, outputs, lag, rate, dead letters"
+    " and cost of the last day.",
     "streamapp.cli.keys:keys": "Make the digests of HTTP keys for [keys.NAME] of streamapp.toml.",
     "streamapp.cli.prompts:prompts": "Look at prompts and change which version is used.",
     "streamapp.cli.send:send": "Send the request records of FILE.",

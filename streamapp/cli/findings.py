@@ -18,7 +18,7 @@ from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import PREFIX, Settings
 from streamapp.settings.checks import listed
-from streamapp.streaming.broker.acls import require_rights
+from streamapp.streaming.broker.acls import BOTH, require_rights
 from streamapp.streaming.broker.topic_configs import config_problems, topic_configs
 from streamapp.streaming.broker.topics import (
     answers_changelog,
@@ -137,7 +137,8 @@ async def topics(settings: Settings) -> list[Finding]:
             Finding("topics", False, problem.detail)
             for problem in config_problems(settings, configs)
         ]
-        await answered(settings, require_rights(settings, [n for n in names if n in counts]))
+        there = [name for name in names if name in counts]
+        await answered(settings, require_rights(settings, dict.fromkeys(there, BOTH)))
     except StreamappError as error:
         return [*found, Finding("rights", False, str(error))]
     return [*found, Finding("rights", True, "read and write the topics, join the group")]

@@ -10,8 +10,9 @@ from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore, Written
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
+from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import partition_counts
-from streamapp.streaming.flows.topics import missing_inputs
+from streamapp.streaming.flows.topics import flow_rights, missing_inputs
 
 
 async def flows(settings: Settings) -> list[Finding]:
@@ -35,11 +36,16 @@ async def flows(settings: Settings) -> list[Finding]:
 
 
 async def _inputs(settings: Settings, flows: list[Flow]) -> list[Finding]:
-    inputs = [flow.input for flow in flows]
+    inputs, rights = [flow.input for flow in flows], flow_rights(settings, flows)
     try:
-        counts = await answered(settings, partition_counts(settings, inputs))
+        counts = await answered(settings, partition_counts(settings, list(rights)))
     except StreamappError:
         return []  # said of the broker already
+    there = {name: what for name, what in rights.items() if name in counts or name in inputs}
+    try:
+        await answered(settings, require_rights(settings, there))
+    except StreamappError as error:
+        return [Finding("rights of flows", False, str(error))]
     missing = missing_inputs(flows, counts)
     if missing:
         return [Finding("flows", False, line) for line in missing]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from streamapp.errors import InternalError
+from streamapp.flows.topics import FlowTopics
 from streamapp.prompts.events import Event
 from streamapp.prompts.example_set import Example
 from streamapp.records.dead_letter import DeadLetter
@@ -12,6 +13,7 @@ from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import TopicSpec
+from streamapp.web.flow_channels import FlowChannels
 from streamapp.web.openapi import REFERENCE, ComponentSchemas, Schema, record_schema
 
 _TEXT: Mapping[str, tuple[str, str]] = {
@@ -27,9 +29,20 @@ _TEXT: Mapping[str, tuple[str, str]] = {
 
 
 def asyncapi(
-    settings: Settings, *, topics: Iterable[TopicSpec], records: Mapping[str, type[Request]]
+    settings: Settings,
+    *,
+    topics: Iterable[TopicSpec],
+    records: Mapping[str, type[Request]],
+    flows: Mapping[str, FlowTopics],
 ) -> Schema:
-    """Return the document; topics of tables are Faust's own and left out."""
+    """Return the document; topics of tables are Faust's own and left out.
+
+    Args:
+        settings: Name the broker and the prefix of the topics.
+        topics: Those that are created at the start.
+        records: The record classes by type.
+        flows: The user's, by name.
+    """
     schemas = ComponentSchemas(
         [
             *((record, "validation") for record in records.values()),
@@ -72,6 +85,17 @@ def asyncapi(
             "channel": {"$ref": f"#/channels/{name}"},
             "messages": [{"$ref": f"#/channels/{name}/messages/record"}],
         }
+    of_flows = FlowChannels(payloads["responses"], _dead_letter_headers())
+    for name, flow in flows.items():
+        of_flows.add(name, flow)
+    # A flow may write requests: that channel stands there already, by another name.
+    known = {channel["address"]: name for name, channel in channels.items()}
+    channels |= {n: c for n, c in of_flows.channels.items() if n not in known}
+    for operation in of_flows.operations.values():
+        topic = operation["channel"]["$ref"].rpartition("/")[2]
+        if topic in known:
+            operation["channel"] = {"$ref": f"#/channels/{known[topic]}"}
+            operation["messages"] = [{"$ref": f"#/channels/{known[topic]}/messages/record"}]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -85,8 +109,8 @@ def asyncapi(
             "kafka": {"host": ",".join(settings.brokers), "protocol": "kafka"},
         },
         "channels": channels,
-        "operations": operations,
-        "components": {"schemas": schemas.components},
+        "operations": operations | of_flows.operations,
+        "components": {"schemas": schemas.components | of_flows.components},
     }
 
 

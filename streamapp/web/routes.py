@@ -1,9 +1,11 @@
 """Every page of a worker, with what it needs; called once by bootstrap."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import faust
 
+from streamapp.flows.topics import FlowTopics
 from streamapp.llm.caching.cache import CacheTier
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.prompts.variants import Variants
@@ -15,12 +17,14 @@ from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.broker.topics import TopicSpec
 from streamapp.streaming.dead_letters.service import DeadLetterService
 from streamapp.streaming.delivery.request_producer import RequestProducer
+from streamapp.streaming.flows.rates import FlowRates
 from streamapp.web.admission import Admission
 from streamapp.web.asyncapi import asyncapi
 from streamapp.web.cache_lookup import cache_lookup
 from streamapp.web.concurrency_limit import ConcurrencyLimit
 from streamapp.web.dead_letters import dead_letters
 from streamapp.web.documents import documents
+from streamapp.web.flows import flows as flows_of
 from streamapp.web.generate import generate
 from streamapp.web.group import Group
 from streamapp.web.history import history_of
@@ -55,6 +59,8 @@ def install(
     records: Mapping[str, type[Request]],
     topics: Sequence[TopicSpec],
     settings: Settings,
+    rates: FlowRates,
+    flows: Mapping[str, FlowTopics] = MappingProxyType({}),
     tiers: Sequence[CacheTier] = (),
 ) -> None:
     """Register all views on ``app``.
@@ -62,7 +68,8 @@ def install(
     ``handler`` is the router that the stream uses: limits and budgets are shared through it,
     but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once. ``records`` are the record
     classes by type and ``topics`` what is created at the start: the documents tell of them.
-    ``tiers`` are those of the cache.
+    ``flows`` are the user's, by name, and ``rates`` tell what they do. ``tiers`` are those of the
+    cache.
     """
     running = settings.max_in_flight
     admission = Admission(
@@ -71,6 +78,7 @@ def install(
         models=settings.models,
         deadline_s=settings.deadline_s,
     )
+    group = Group(snapshots, peers)
     blueprints = [
         probes(health),
         generate(handler=handler, admission=admission),
@@ -92,11 +100,12 @@ def install(
         cache_lookup(tiers=tiers, peers=peers, admission=admission),
         dead_letters(source=dead_letter_source, admission=admission, longest_s=settings.deadline_s),
         own_key(),
-        live(group=Group(snapshots, peers), metrics=metrics),
+        live(group=group, metrics=metrics),
+        flows_of(rates=rates, group=group, admission=admission),
         history_of(history=history, url=snapshots.own_url, peers=peers),
         documents(
             openapi=lambda: openapi(OPERATIONS, records=records, has_keys=settings.has_keys),
-            asyncapi=lambda: asyncapi(settings, topics=topics, records=records),
+            asyncapi=lambda: asyncapi(settings, topics=topics, records=records, flows=flows),
         ),
     ]
     for blueprint in blueprints:

@@ -126,11 +126,13 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
         "name": "reply",
         "input": f"{stage.prefix}.reviews",
         "outputs": [f"{stage.prefix}.replies"],
+        "reply_topics": [],
         "dead_letter_topic": f"{stage.prefix}.reviews-dlt",
         "partitions": 3,
         "lag": 0,
         "rate_per_s": None,
         "dead_letters": 1,
+        "cost_usd_day": None,
     }
     assert listed.objects[0]["kind"] == "invalid"
     assert replayed.objects[0]["sent"] == 1

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click.testing import CliRunner
 
 from streamapp.cli import main
 from streamapp.errors import ConfigurationError
+from streamapp.flows.catalogue import load_flows
+from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
-from streamapp.streaming.broker.acls import require_rights
+from streamapp.streaming.broker.acls import BOTH, require_rights
 from streamapp.streaming.broker.diagnosis import refusal
 from streamapp.streaming.broker.topics import ensure_topics
+from streamapp.streaming.flows.topics import ensure_flow_topics
 from tests.support.guarded_kafka import LIMITED, PASSWORD, GuardedKafka
 from tests.support.kafka_rights import (
     CREATE,
@@ -236,7 +240,7 @@ async def test_a_missing_right_is_named(guarded: GuardedKafka, tmp_path: Path) -
         """Return what is refused; a right that was granted counts only some time later."""
         try:
             await ensure_topics(Settings(_env_file=None, **values))
-            await require_rights(Settings(_env_file=None, **values), names)
+            await require_rights(Settings(_env_file=None, **values), dict.fromkeys(names, BOTH))
         except ConfigurationError as error:
             return str(error)
         return ""
@@ -266,3 +270,57 @@ async def test_a_missing_right_is_named(guarded: GuardedKafka, tmp_path: Path) -
         await command(*TAIL, "1", settings=settings)
     finally:
         worker.kill9()
+
+
+@pytest.mark.usefixtures("restored_logging")
+async def test_a_missing_right_of_a_flow_is_named(guarded: GuardedKafka, tmp_path: Path) -> None:
+    """An input that we may not see is no missing topic; each right is asked for."""
+    prefix = f"t{uuid.uuid4().hex[:8]}"
+    shop, app = f"shop{prefix}", [(TOPIC, f"{prefix}{end}", PREFIXED) for end in (".", "-")]
+    flow = {
+        "input": f"{shop}.in",
+        "output": f"{shop}.out",
+        "type": "summarize",
+        "fields": {"text": "{{ value }}"},
+    }
+    settings = guarded.sasl("SCRAM-SHA-512") | {
+        "kafka_sasl_username": LIMITED,
+        "app_id": prefix,
+        "topic_prefix": prefix,
+        "flows": json.dumps({"f": flow}),
+    }
+    values: dict[str, Any] = dict(settings) | {"flows": {"f": flow}}
+    names = [flow["input"], flow["output"], f"{shop}.in-dlt"]
+    admin = AIOKafkaAdminClient(bootstrap_servers=guarded.broker.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(str(name), 2, 1) for name in names])
+    finally:
+        await admin.close()
+
+    async def allow(*rights: Right) -> None:
+        await grant(guarded.broker.port, LIMITED, list(rights))
+
+    async def told(pattern: str) -> None:
+        async def is_told() -> bool:
+            flows = load_flows(Settings(_env_file=None, **values), Registry.load())
+            try:
+                await ensure_flow_topics(Settings(_env_file=None, **values), flows)
+            except ConfigurationError as error:
+                return re.fullmatch(pattern, str(error)) is not None
+            return not pattern
+
+        await until(is_told, 10)
+
+    await allow(*((*topic, right) for topic in app for right in (CREATE, READ, WRITE)))
+    await allow((GROUP, prefix, LITERAL, READ))
+    await told(f".* grant {LIMITED}: Read on the topic {names[0]}")
+    await allow(*((TOPIC, str(name), LITERAL, DESCRIBE) for name in names))
+    lacks = [f"Write on the topic {names[1]}", f"Read on the topic {names[0]}"]
+    lacks += [f"{right} on the topic {names[2]}" for right in ("Read", "Write")]
+    await told(f".* grant {LIMITED}: {', '.join(lacks)}")
+    code, out, err = await streamapp("check", settings=settings)
+    assert code == 2
+    assert f"Read on the topic {names[0]}" in out + err
+    await allow((TOPIC, f"{shop}.", PREFIXED, READ), (TOPIC, f"{shop}.", PREFIXED, WRITE))
+    await told("")

@@ -22,7 +22,7 @@ from streamapp.streaming.app.assignment_watch import AssignmentWatch, tell_opene
 from streamapp.streaming.app.blocking import BlockingWatch
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.app.window_drain import WindowDrain
-from streamapp.streaming.broker.acls import require_rights
+from streamapp.streaming.broker.acls import BOTH, require_rights
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs
 from streamapp.streaming.broker.wait import wait_for_broker
 from streamapp.streaming.consumer.commit_age import CommitAge
@@ -142,7 +142,7 @@ class StreamApp(faust.App):
 
     async def _prepare(self) -> None:
         await ensure_topics(self.settings)
-        await require_rights(self.settings, [spec.name for spec in topic_specs(self.settings)])
+        await require_rights(self.settings, {t.name: BOTH for t in topic_specs(self.settings)})
         for step in self._preparing:
             await step()
 

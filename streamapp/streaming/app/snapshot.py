@@ -100,6 +100,9 @@ class WorkerSnapshots:
             "ledger": {"ids": len(app.ledger), "bytes": app.ledger.size_bytes},
             "latency_s": {"p50": p50, "p95": p95, "p99": p99},
             **self._series(),
+            "flow_cost_usd_day": {
+                flow: format(usd, "f") for flow, usd in self._outcomes.costs.day().items()
+            },
             "open_breakers": list(self._open_targets()),
             "partitions": self._partitions(),
         }

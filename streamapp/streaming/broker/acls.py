@@ -4,11 +4,16 @@ Kafka's client only logs that it may not read. The request here is a later versi
 aiokafka has; a broker that does not know it, or has no rights, is believed to allow all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka.conn import AIOKafkaConnection, create_conn
-from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
@@ -18,7 +23,8 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.diagnosis import connection_options, host_and_port
 
 #: Bits of a topic's operations. Source: Kafka's AclOperation.
-NEEDED = {"Read": 1 << 3, "Write": 1 << 4}
+BITS = {"Read": 1 << 3, "Write": 1 << 4}
+READ, WRITE, BOTH = ("Read",), ("Write",), ("Read", "Write")
 
 METADATA = 3
 #: The first version that tells rights. Source: Kafka protocol guide, "Metadata".
@@ -88,8 +94,13 @@ class _Ask(Request[_Question]):  # type: ignore[misc]  # aiokafka ships no types
         return request_struct_class(self._topics, False, False, True)
 
 
-async def require_rights(settings: Settings, topics: Sequence[str]) -> None:
-    """Check that we may read and write the topics, which exist, and join our group.
+async def require_rights(settings: Settings, topics: Mapping[str, Collection[str]]) -> None:
+    """Check that we may do with the topics what we have to, and join our group.
+
+    Args:
+        settings: Say how the broker is reached, and name the group.
+        topics: Each with what is needed of it: ``Read``, ``Write``. One that does not exist
+            lacks nothing where we could see it.
 
     Raises:
         ConfigurationError: A right is missing; all of them are named.
@@ -100,17 +111,21 @@ async def require_rights(settings: Settings, topics: Sequence[str]) -> None:
         found = []
         low, high = connection._versions.get(METADATA, (0, 0))
         if low <= VERSION <= high:
-            answer = await connection.send(_Ask(topics))
-            found = [(name, operations) for _, name, _, _, operations in answer.topics]
+            answer = await connection.send(_Ask(list(topics)))
+            found = [
+                # Not even shown to us, and perhaps there.
+                (name, 0 if code == TopicAuthorizationFailedError.errno else operations)
+                for code, name, _, _, operations in answer.topics
+            ]
         group = await connection.send(FindCoordinatorRequest(settings.app_id, 0))
     finally:
         connection.close()
     missing = [
         f"{right} on the topic {name}"
         for name, operations in found
-        for right, bit in NEEDED.items()
+        for right in topics[name]
         # The lowest number says that the broker does not tell.
-        if operations != -(2**31) and not operations & bit
+        if operations != -(2**31) and not operations & BITS[right]
     ]
     if group.error_code == GroupAuthorizationFailedError.errno:
         missing.append(f"Read on the group {settings.app_id}")

@@ -16,6 +16,7 @@ from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.settings.flows import REQUESTS
+from streamapp.streaming.flows.costs import FlowCosts
 from streamapp.telemetry.metrics import Metrics
 
 #: Outcomes kept, and characters of an answer kept with each.
@@ -35,12 +36,17 @@ class OutcomeRecorder:
 
     Args:
         now: Wall clock, seconds since the epoch.
+
+    Attributes:
+        tail: The last outcomes, oldest first.
+        costs: Of each flow.
     """
 
     def __init__(self, metrics: Metrics, *, now: Callable[[], float] = time.time) -> None:
         self._metrics = metrics
         self._now = now
         self._numbers = count(1)
+        self.costs = FlowCosts(now)
         self.tail: deque[RecordOutcome] = deque(maxlen=KEPT)
 
     def of(self, flow: str) -> "FlowOutcomes":
@@ -51,6 +57,8 @@ class OutcomeRecorder:
         """A response was delivered."""
         usage, cost_usd = response.usage, response.cost_usd
         self._metrics.answered(type=response.type, duration_s=response.duration_s, flow=flow)
+        if cost_usd and source == "topic":
+            self.costs.add(flow, cost_usd)
         output = response.output
         text = output if isinstance(output, str) else to_json(output).decode()
         self._keep(

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -30,6 +32,26 @@ class FlowState:
     committed: int
     lag: int
     dead_letters: int
+
+    def fields(self, *, rate_per_s: float | None, cost_usd_day: Decimal | None) -> dict[str, Any]:
+        """Return the state for machines.
+
+        Args:
+            rate_per_s: Records done a second; None where that is not known.
+            cost_usd_day: What it cost in the last 24 hours; None where no worker says.
+        """
+        return {
+            "name": self.name,
+            "input": self.topics.input,
+            "outputs": list(self.topics.outputs),
+            "reply_topics": list(self.topics.reply_topics),
+            "dead_letter_topic": self.topics.dead_letters,
+            "partitions": self.partitions,
+            "lag": self.lag,
+            "rate_per_s": rate_per_s,
+            "dead_letters": self.dead_letters,
+            "cost_usd_day": None if cost_usd_day is None else format(cost_usd_day, "f"),
+        }
 
 
 def with_requests(settings: Settings, flows: Mapping[str, FlowTopics]) -> dict[str, FlowTopics]:

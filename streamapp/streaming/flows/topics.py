@@ -1,11 +1,12 @@
 """The topics of flows: inputs that exist already, and what is created beside them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from streamapp.errors import ConfigurationError
 from streamapp.flows.catalogue import written_by
 from streamapp.flows.flow import Flow
 from streamapp.settings import Settings
+from streamapp.streaming.broker.acls import BOTH, READ, WRITE, require_rights
 from streamapp.streaming.broker.topics import (
     TopicSpec,
     answers_changelog,
@@ -32,6 +33,20 @@ def flow_topic_names(settings: Settings, flows: Iterable[Flow]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def flow_rights(settings: Settings, flows: Iterable[Flow]) -> Mapping[str, Collection[str]]:
+    """Return what the workers do with each topic of flows: ``Read``, ``Write``.
+
+    Records go back to an input only by a replay, which says by itself that it may not.
+    """
+    flows = list(flows)
+    written = written_by(flows)
+    rights: dict[str, Collection[str]] = dict.fromkeys(written, WRITE)
+    for flow in flows:
+        rights[flow.input] = BOTH if flow.input in written else READ
+        rights[flow.dead_letters] = rights[answers_changelog(settings, flow.name)] = BOTH
+    return rights
+
+
 def missing_inputs(flows: Sequence[Flow], existing: Iterable[str]) -> list[str]:
     """Return a line for each input that neither exists nor is another flow's output."""
     known = {*existing, *written_by(flows)}
@@ -53,12 +68,16 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
         The partition count of every topic of the flows.
 
     Raises:
-        ConfigurationError: An input does not exist, or a changelog has too many partitions.
+        ConfigurationError: An input does not exist, a changelog has too many partitions, or a
+            right is missing.
         KafkaError: No broker answered.
     """
     names = flow_topic_names(settings, flows)
     counts = await partition_counts(settings, names)
     if problems := missing_inputs(flows, counts):
+        # Topics that we may not see look as if there were none.
+        inputs = {flow.input: READ for flow in flows if flow.input not in counts}
+        await require_rights(settings, inputs)
         raise ConfigurationError("\n".join(problems))
     missing, short = [], {}
     for flow in flows:
@@ -86,4 +105,5 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
     if short:
         await grow_topics(settings, short)
         counts |= short
+    await require_rights(settings, flow_rights(settings, flows))
     return counts

@@ -82,6 +82,31 @@ class CacheEntryBody(TypedDict):
     created_at: float
 
 
+class FlowBody(TypedDict):
+    """A flow with what Kafka tells of it; rate and cost are null where nothing is known yet.
+
+    The rate is that of committed offsets, records a second; the cost that of the last 24 hours,
+    in dollars.
+    """
+
+    name: str
+    input: str
+    outputs: list[str]
+    reply_topics: list[str]
+    dead_letter_topic: str
+    partitions: int
+    lag: int
+    rate_per_s: float | None
+    dead_letters: int
+    cost_usd_day: str | None
+
+
+class FlowsBody(TypedDict):
+    """All flows, the built-in one first."""
+
+    flows: list[FlowBody]
+
+
 class Latency(TypedDict):
     """Seconds within which a share of the last minute's records was answered."""
 
@@ -136,6 +161,7 @@ class WorkerNow(TypedDict):
     rate_limit_wait_s: Series
     retries: Series
     breakers: Series
+    flow_cost_usd_day: dict[str, str]
     open_breakers: list[str]
     partitions: list[PartitionBody]
 
@@ -181,6 +207,14 @@ OPERATIONS = (
         "/v1/history",
         "Tell what every worker of the group did in the last hour",
         HistoryBody,
+        access=GROUP,
+    ),
+    Operation(
+        "GET",
+        "/v1/flows",
+        "Tell of every flow: its topics, lag, rate, dead letters and cost of a day",
+        FlowsBody,
+        errors=(503,),
         access=GROUP,
     ),
     Operation(

@@ -11,6 +11,7 @@ import faust
 import pytest
 from pydantic import Field
 
+from streamapp.flows.topics import flow_topics
 from streamapp.llm.caching.cache import CacheTier
 from streamapp.llm.chunks import CallDelta, ChunkSink
 from streamapp.processors.embed import Embed
@@ -32,6 +33,8 @@ from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.streaming.delivery.ledger_entry import digest
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus
+from streamapp.streaming.flows.rates import FlowRates
+from streamapp.streaming.flows.state import FlowState
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
@@ -173,6 +176,19 @@ class FakeDeadLetters(DeadLetterService):
         return dict.fromkeys(places, "sent")
 
 
+class FakeFlowRates(FlowRates):
+    """Flows that a test puts there."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[FlowState, float | None]] = []
+        self.failure: Exception | None = None
+
+    async def now(self) -> Sequence[tuple[FlowState, float | None]]:
+        if self.failure:
+            raise self.failure
+        return self.found
+
+
 class FakeWorkerSnapshots(WorkerSnapshots):
     """A worker that does nothing, in a group with others."""
 
@@ -180,13 +196,18 @@ class FakeWorkerSnapshots(WorkerSnapshots):
         self.others = others
         self.outcomes: list[dict[str, Any]] = []
         self.is_draining = False
+        self.costs: dict[str, str] = {}
         self._in_flight = in_flight
 
     def workers(self) -> dict[str, list[int]]:
         return {"own": [0], **{url: [1] for url in self.others}}
 
     def now(self) -> dict[str, Any]:
-        return {"in_flight": self._in_flight, "draining": self.is_draining}
+        return {
+            "in_flight": self._in_flight,
+            "draining": self.is_draining,
+            "flow_cost_usd_day": self.costs,
+        }
 
     def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:
         return len(self.outcomes), self.outcomes[after:]
@@ -251,6 +272,12 @@ def dead_letters() -> FakeDeadLetters:
 
 
 @pytest.fixture
+def rates() -> FakeFlowRates:
+    """No flows."""
+    return FakeFlowRates()
+
+
+@pytest.fixture
 def snapshots() -> FakeWorkerSnapshots:
     """A worker at rest."""
     return FakeWorkerSnapshots()
@@ -263,6 +290,7 @@ async def serve(
     producer: FakeRequestProducer,
     dead_letters: FakeDeadLetters,
     snapshots: FakeWorkerSnapshots,
+    rates: FakeFlowRates,
     prompt_store: FakePromptStore,
     variants: Variants,
 ) -> AsyncIterator[Serve]:
@@ -304,6 +332,8 @@ async def serve(
             records={type: registry.processor_for(type).record for type in registry.types},
             topics=topic_specs(settings),
             settings=settings,
+            rates=rates,
+            flows=flow_topics(settings, registry),
             tiers=tiers,
         )
         app.web.init_server()

@@ -69,6 +69,7 @@ MATRIX = {
     ("POST", "/v1/dead-letters/replay"): {"replay"},
     ("GET", "/v1/live"): {"read"},
     ("GET", "/v1/history"): {"read"},
+    ("GET", "/v1/flows"): {"read"},
     ("GET", "/v1/workers"): {"read"},
     ("GET", "/metrics"): {"read"},
     ("GET", "/v1/cache/{fingerprint}"): {"read"},

@@ -1,0 +1,58 @@
+"""`/v1/flows`: every flow with its topics, lag, rate, dead letters and cost."""
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+from faust.web import Blueprint, View
+
+from streamapp.streaming.flows.rates import FlowRates
+from streamapp.web.admission import Admission
+from streamapp.web.group import Group
+from streamapp.web.responses import json_response
+
+
+def flows(*, rates: FlowRates, group: Group, admission: Admission) -> Blueprint:
+    """Return the view.
+
+    Args:
+        rates: Ask Kafka.
+        group: Knows what each worker has spent.
+        admission: Says whether this worker is ready.
+    """
+    blueprint = Blueprint("flows")
+
+    @blueprint.route("/v1/flows", name="flows")
+    class Flows(View):
+        """List the flows, the built-in one first."""
+
+        async def get(self, request: web.Request, **kwargs: Any) -> Any:
+            admission.check_ready()
+            async with admission.looking():
+                if asking := group.ask():
+                    await asyncio.wait({asking})
+                found = await rates.now()
+            costs = _costs(group)
+            return json_response(
+                {
+                    "flows": [
+                        state.fields(
+                            rate_per_s=rate, cost_usd_day=costs.get(state.name, Decimal(0))
+                        )
+                        for state, rate in found
+                    ]
+                }
+            )
+
+    return blueprint
+
+
+def _costs(group: Group) -> Mapping[str, Decimal]:
+    """Return what each flow has cost all workers that answer."""
+    sums: dict[str, Decimal] = {}
+    for worker in group.workers():
+        for flow, usd in ((worker["now"] or {}).get("flow_cost_usd_day") or {}).items():
+            sums[flow] = sums.get(flow, Decimal(0)) + Decimal(usd)
+    return sums
