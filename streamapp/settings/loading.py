@@ -22,6 +22,7 @@ from streamapp.settings.tables import (
     ProviderSettings,
     implied,
 )
+from streamapp.settings.unused import unused
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -53,7 +54,7 @@ def load_settings(**overrides: Any) -> Settings:
         settings.keys, environment, models=models, api_keys=settings.api_tokens
     )
     mcp, missing = with_environment(settings.mcp, environment)
-    more += [*wrong, *missing]
+    more += [*wrong, *missing, *unused(settings, providers, models)]
     if problems or more:
         raise ConfigurationError("\n".join([*problems, *more]))
     providers = {

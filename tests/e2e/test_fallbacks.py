@@ -121,15 +121,19 @@ async def test_backup_answers_while_the_first_target_hangs(
     assert at(0.99, responses) <= TIMEOUT_S + 2 * LATENCY_S + beside_s
 
 
+@pytest.mark.parametrize(
+    "seconds",
+    [15, pytest.param(60, marks=[pytest.mark.chaos, pytest.mark.timeout(300)])],
+)
 async def test_backup_answers_while_the_first_target_refuses(
-    kafka: KafkaBroker, tmp_path: Path
+    seconds: int, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """A first target that answers 429, and wants to be left alone for long, delays nobody."""
     async with running(kafka, tmp_path) as run:
         run.first.default(status=429, headers={"retry-after": "20"})
         plain = await run.answers("p", 100, model="plain", per_s=20)
 
-        responses = await run.answers("r", 300, model="default", per_s=20)
+        responses = await run.answers("r", 20 * seconds, model="default", per_s=20)
 
     beside_s = max(at(0.99, plain) - LATENCY_S, 0.0)
     print(f"p50 {at(0.5, responses):.2f} s, p99 {at(0.99, responses):.2f} s, {beside_s:.2f} s ours")  # noqa: T201
@@ -154,23 +158,31 @@ async def test_limited_model_does_not_slow_the_other(kafka: KafkaBroker, tmp_pat
     assert at(0.95, beside) <= at(0.95, alone) * 1.25
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [6, pytest.param(20, marks=[pytest.mark.chaos, pytest.mark.timeout(300)])],
+)
 async def test_records_refused_by_themselves_do_not_slow_the_rest(
-    kafka: KafkaBroker, tmp_path: Path
+    odd: int, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """Where 1 of 250 records is refused by itself, the others are done as soon as without them."""
+    count = odd * 250
     async with running(kafka, tmp_path) as run:
         run.backup.default(latency_s=0.2)
         run.backup.script({"status": 403}, match="odd")
-        without = await run.answers("w", 1_500, model="limited", per_s=None)
+        without = await run.answers("w", count, model="limited", per_s=None)
 
-        ids = [f"odd-{number}" if number % 250 == 125 else f"f-{number}" for number in range(1_506)]
+        ids = [
+            f"odd-{number}" if number % 250 == 125 else f"f-{number}"
+            for number in range(count + odd)
+        ]
         await run.stage.produce(asking(id_, "limited") for id_ in ids)
         outcomes = run.stage.verifier.outcomes
         await run.stage.verifier.until(lambda: all(outcomes.get(id_) for id_ in ids), 90)
 
-    odd = [outcomes[id_][0].kind for id_ in ids if id_.startswith("odd")]
+    refused = [outcomes[id_][0].kind for id_ in ids if id_.startswith("odd")]
     fine = [json.loads(outcomes[id_][0].value or b"") for id_ in ids if id_.startswith("f")]
     print(f"without {at(1, without):.2f} s, beside {at(1, fine):.2f} s")  # noqa: T201
-    assert odd == ["content_filtered"] * 6
+    assert refused == ["content_filtered"] * odd
     assert {response["status"] for response in fine} == {"ok"}
     assert at(1, fine) <= at(1, without) * 1.1
