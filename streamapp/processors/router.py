@@ -126,6 +126,7 @@ class Router:
             task=vars(request),
             deadline=deadline,
             chunks=chunks,
+            answer_bytes=store.limit_bytes if store else None,
             tenant=_tenant(request),
             caller=CALLER.get(),
             prompt=f"{prompt.name}:{prompt.version}" if prompt else "",

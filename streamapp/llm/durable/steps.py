@@ -57,6 +57,11 @@ class StoredStep:
 class StepStore(Protocol):
     """Keeps the finished steps of one record; see ``streaming/delivery/step_store.py``."""
 
+    @property
+    def limit_bytes(self) -> int:
+        """What a step, or the record's answer, may have at most."""
+        ...
+
     def get(self, number: str) -> StoredStep | None:
         """Return a finished step, or None."""
         ...

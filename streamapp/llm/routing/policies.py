@@ -13,6 +13,7 @@ from streamapp.llm.costs.budget import Budgeted
 from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import Completer
+from streamapp.llm.routing.batches import Batched
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded, StillClosed
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.fallback import Candidate, Fallback
@@ -98,7 +99,7 @@ class Policies:
     def around(self, name: str, route: ModelSettings) -> Completer:
         """Return what answers the calls of a route: its targets, with every policy around them.
 
-        From the outside in, a call goes through: single flight, cache, budget, structured
+        From the outside in, a call goes through: batches, single flight, cache, budget, structured
         output, fallback, and for each target retry, breaker, limiter, breaker again,
         billing, metrics and traces, timeout. Without an economy nothing is shared, cached,
         budgeted or billed.
@@ -117,7 +118,7 @@ class Policies:
         )
         answering = self._within_budget[name] = Structured(answering, schemas=schemas)
         if economy is None:
-            return answering
+            return Batched(answering)
         if economy.budgets:
             substitute = self._within_budget.__getitem__
             answering = Budgeted(answering, budgets=economy.budgets, substitute=substitute)
@@ -132,7 +133,7 @@ class Policies:
             )
         # Outside the cache, so that no call falls between the end of a shared one and the cache.
         fingerprints = Fingerprints(_scope_of(name, route, self._settings))
-        return SingleFlight(answering, fingerprints=fingerprints)
+        return Batched(SingleFlight(answering, fingerprints=fingerprints))
 
     def _candidate(self, target: str) -> Candidate:
         if target not in self.candidates:

@@ -2,9 +2,10 @@
 
 from streamapp.errors import TooLarge
 from streamapp.llm.durable.steps import StoredStep
+from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry
-from streamapp.streaming.delivery.record_size import is_oversize
+from streamapp.streaming.delivery.record_size import HEADER_ROOM, is_oversize
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.storing import Storing
 
@@ -41,6 +42,11 @@ class LedgerSteps:
         self._partition = partition
         self._offset = offset
         self._kept: set[str] = set()
+
+    @property
+    def limit_bytes(self) -> int:
+        """What a step, or the record's answer, may have at most."""
+        return RECORD_LIMIT - HEADER_ROOM - ENVELOPE_BYTES
 
     def get(self, number: str) -> StoredStep | None:
         """Return a finished step, or None."""

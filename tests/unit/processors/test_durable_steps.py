@@ -20,6 +20,8 @@ from tests.fakes import FakeProvider
 
 
 class Kept(dict[str, StoredStep]):
+    limit_bytes = 1_000_000
+
     async def put(self, number: str, step: StoredStep) -> None:
         self[number] = step
 

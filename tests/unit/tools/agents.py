@@ -41,6 +41,8 @@ def calling(*calls: tuple[str, Any]) -> Completion:
 class Kept(dict[str, StoredStep]):
     """Keeps steps."""
 
+    limit_bytes = 1_000_000
+
     async def put(self, number: str, step: StoredStep) -> None:
         self[number] = StoredStep.decode(step.encode())
 

@@ -18,6 +18,8 @@ from streamapp.records.response import Usage
 class MemoryStore:
     """Keeps steps, as their bytes."""
 
+    limit_bytes = 1_000_000
+
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 

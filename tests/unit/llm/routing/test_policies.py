@@ -25,6 +25,7 @@ from tests.unit.llm.calls import chat
 
 #: What docs/how-it-works.md calls each class of the chain; `Target` only names the model.
 NAMES = {
+    "Batched": "batches",
     "SingleFlight": "single flight",
     "Cached": "cache",
     "Budgeted": "budget",
