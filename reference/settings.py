@@ -37,7 +37,8 @@ OTHERS = section(
             ),
             (
                 "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`",
-                "Through which proxy providers are called: `http://[USER:PASSWORD@]HOST:PORT`; "
+                "Through which proxy providers, few-shot examples and token endpoints are asked: "
+                "`http://[USER:PASSWORD@]HOST:PORT`; "
                 "`NO_PROXY` names hosts that are called directly. Read at the first call.",
             ),
             (

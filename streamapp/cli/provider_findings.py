@@ -15,12 +15,14 @@ from streamapp.errors import (
     ModelUnavailable,
     ProviderDenied,
     ProviderError,
+    ProviderForbidden,
     RateLimited,
 )
 from streamapp.llm.completion import Call
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
+from streamapp.llm.providers.litellm import LiteLLMProvider
 from streamapp.llm.routing.shown_errors import quotation
 from streamapp.settings import ProviderSettings, Settings
 from streamapp.telemetry.redaction import Redactor
@@ -45,6 +47,10 @@ class ListsModels(Protocol):
 
     async def has_model(self, model: str) -> bool:
         """Whether it knows a model that it does not list."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
         ...
 
 
@@ -96,19 +102,59 @@ async def _listed(
         adapter = build_provider(name, settings)
     except ConfigurationError as error:
         return [Finding(title, False, str(error))]
-    closing = adapter.aclose
+    if isinstance(adapter, LiteLLMProvider):
+        await adapter.aclose()
+        found = [_of_vendor(name, settings, adapter, model, is_live=is_live) for model in models]
+        return [finding for findings in await asyncio.gather(*found) for finding in findings]
     if not isinstance(adapter, ListsModels):
-        await closing()
+        await adapter.aclose()
         return [Finding(title, True, "not asked: only `check --live` calls it")]
+    return await _asked(name, title, settings, adapter, models, is_live=is_live)
+
+
+async def _of_vendor(
+    name: str, settings: ProviderSettings, adapter: LiteLLMProvider, target: str, *, is_live: bool
+) -> list[Finding]:
+    """Look at one target of litellm's: its vendor, its key, and the models there are."""
+    title = f"target {name}/{target}"
+    try:
+        vendor = adapter.vendor_of(target)
+    except ConfigurationError as error:
+        return [Finding(title, False, str(error))]
+    missing = f"{' or '.join(vendor.missing)} is not set" if vendor.missing else ""
+    if vendor.lister is None:
+        # Clouds have other ways to a key than the environment.
+        detail = "not asked: only `check --live` calls it"
+        return [Finding(title, True, f"{detail}; {missing}" if missing else detail)]
+    if missing:
+        await vendor.lister.aclose()
+        hint = f"litellm needs it for {vendor.name}; or name the variable in api_key_env"
+        return [Finding(title, False, f"{missing}: {hint}")]
+    return await _asked(name, title, settings, vendor.lister, [vendor.model], is_live=is_live)
+
+
+async def _asked(
+    name: str,
+    title: str,
+    settings: ProviderSettings,
+    adapter: ListsModels,
+    models: Sequence[str],
+    *,
+    is_live: bool,
+) -> list[Finding]:
+    """Ask for the models; closes the adapter."""
     try:
         async with asyncio.timeout(LIST_TIMEOUT_S):
             listed = await adapter.models()
             unknown = [model for model in models if listed and not _is_listed(model, listed)]
             unknown = [model for model in unknown if not await adapter.has_model(model)]
     except (Failure, TimeoutError) as error:
+        is_own = settings.kind != "litellm" or settings.base_url is not None
+        if not is_own and getattr(error, "status", None) == 404:
+            return [Finding(title, True, f"{adapter.models_url} has no list of models")]
         return [_wrong(title, settings, adapter, error)]
     finally:
-        await closing()
+        await adapter.aclose()
     # Some list their models for anybody.
     untested = "; only --live tests the key" if settings.api_key and not is_live else ""
     if listed is None:
@@ -125,6 +171,10 @@ def _wrong(
     if isinstance(error, RateLimited):
         return Finding(title, True, f"{url} answers {status}")
     if status in (404, 405) or (isinstance(status, int) and 300 <= status < 400):
+        return Finding(title, False, f"{url} answers {status}: check base_url")
+    if isinstance(error, ProviderForbidden) and status == 200:
+        return Finding(title, False, f"{url} is a web page: check base_url")
+    if isinstance(error, ProviderForbidden) and status != 403:
         return Finding(title, False, f"{url} answers {status}: check base_url")
     if isinstance(error, ProviderDenied):
         variable = settings.api_key_env or "api_key_env"

@@ -6,11 +6,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from streamapp.errors import PromptError
 from streamapp.prompts.example_set import SET_LIMIT
 from streamapp.prompts.examples import FETCH_TIMEOUT_S
 from streamapp.prompts.settings import ExampleSettings
+from streamapp.settings.proxies import Proxies
 
 
 class Sources:
@@ -35,6 +37,7 @@ class Sources:
         self._directory = directory
         self._hosts = hosts
         self._from_topic = from_topic
+        self._proxies = Proxies()
 
     async def fetch(self, settings: ExampleSettings) -> bytes:
         """Return the bytes of the set.
@@ -70,7 +73,10 @@ class Sources:
         async with (
             aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session,
             session.get(
-                url, headers={"Accept-Encoding": "identity"}, allow_redirects=False
+                url,
+                headers={"Accept-Encoding": "identity"},
+                allow_redirects=False,
+                **self._proxies.of(URL(url)),
             ) as response,
         ):
             if response.status != 200:

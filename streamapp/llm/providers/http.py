@@ -22,8 +22,8 @@ from streamapp.llm.attempt import heard
 from streamapp.llm.chunks import CallDelta, ChunkSink, give
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.event_stream import EventReader
-from streamapp.llm.providers.proxies import Proxies
 from streamapp.llm.providers.rate_hints import rate_hints
+from streamapp.settings.proxies import Proxies
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 

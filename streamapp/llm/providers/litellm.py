@@ -9,6 +9,7 @@ refusal of redirects, are not ours to keep here.
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -28,8 +29,10 @@ from streamapp.errors import (
 )
 from streamapp.llm.chunks import CallDelta, give
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.providers.anthropic import AnthropicProvider
 from streamapp.llm.providers.bodies import decode, encode
 from streamapp.llm.providers.dialect import MAX_REQUESTS, Dialect
+from streamapp.llm.providers.openai import OpenAIProvider
 from streamapp.llm.providers.rate_hints import rate_hints
 from streamapp.llm.providers.refusals.reading import error_for
 from streamapp.llm.providers.shapes.chat_answer import chat_completion
@@ -62,12 +65,32 @@ def import_litellm(name: str) -> Any:
     # Else it fetches a list of prices from the network while it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     try:
-        return import_module("litellm")
+        litellm: Any = import_module("litellm")
+        litellm.suppress_debug_info = True  # else it prints advice to stdout
+        return litellm
     except ImportError:
         raise ConfigurationError(
             f"providers.{name}.kind: litellm is not installed; in an environment of its own,"
             " since it caps the openai SDK, install streamapp[litellm]"
         ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """What litellm makes of one target.
+
+    Attributes:
+        name: Of the vendor, as litellm writes it.
+        model: As the vendor knows it.
+        missing: Variables of the environment that hold no key of it.
+        lister: Asks the vendor itself for its models, at the address that litellm calls; None
+            where it does not speak as OpenAI or Anthropic do. Whoever uses it closes it.
+    """
+
+    name: str
+    model: str
+    missing: Sequence[str]
+    lister: OpenAIProvider | AnthropicProvider | None
 
 
 class LiteLLMProvider:
@@ -100,6 +123,7 @@ class LiteLLMProvider:
     ) -> None:
         self._name = name
         self._litellm = litellm
+        self._base_url, self._api_key, self._extra_headers = base_url, api_key, extra_headers
         options = {
             "api_base": base_url,
             "api_key": api_key,
@@ -154,6 +178,34 @@ class LiteLLMProvider:
         await give(call.chunks, self._texts(answer, stream))
         return stream.completion()
 
+    def vendor_of(self, target: str) -> Vendor:
+        """Return what litellm makes of a target's model, without a call.
+
+        Raises:
+            ConfigurationError: It knows no such vendor, or the address cannot be used.
+        """
+        litellm, base_url, key = self._litellm, self._base_url, self._api_key
+        try:
+            model, name, own_key, address = litellm.get_llm_provider(
+                model=target, api_base=base_url, api_key=key
+            )
+            found = litellm.validate_environment(model=target, api_key=key, api_base=base_url)
+        except Exception as error:
+            raise ConfigurationError(
+                f"litellm knows no vendor of {target!r}: write VENDOR/MODEL as its documents do"
+            ) from error
+        missing = () if key or own_key else found.get("missing_keys") or ()
+        is_openai = name == "openai" or name in litellm.openai_compatible_providers
+        lister: OpenAIProvider | AnthropicProvider | None = None
+        if is_openai or name == "anthropic":
+            lister = (OpenAIProvider if is_openai else AnthropicProvider)(
+                self._name,
+                base_url=address or base_url,
+                api_key=key or own_key or _from_environment(litellm, name),
+                extra_headers=self._extra_headers,
+            )
+        return Vendor(name, model, tuple(missing), lister)
+
     async def aclose(self) -> None:
         """Nothing of its own to close: litellm keeps its clients for the process."""
 
@@ -190,6 +242,12 @@ class LiteLLMProvider:
             return refusal
         leaf = leaf or ProviderUnavailable
         return leaf(f"{self._name}: {kind}", provider=self._name)
+
+
+def _from_environment(litellm: Any, vendor: str) -> str | None:
+    """Return the key that litellm would read by itself."""
+    found = litellm.get_secret(f"{vendor.upper()}_API_KEY")
+    return found if isinstance(found, str) else None
 
 
 def _json(answer: Any) -> bytes:

@@ -18,9 +18,11 @@ import structlog
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import KafkaConnectionError
 from pydantic import SecretStr
+from yarl import URL
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
+from streamapp.settings.proxies import Proxies
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +107,7 @@ def client_credentials(
 
     Source: RFC 6749, sections 2.3.1 and 4.4.
     """
+    proxies = Proxies()
 
     async def fetch() -> Token:
         form = {"grant_type": "client_credentials"} | ({"scope": scope} if scope else {})
@@ -112,7 +115,9 @@ def client_credentials(
         headers = {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
         async with (
             aiohttp.ClientSession() as http,
-            http.post(url, data=form, headers=headers, allow_redirects=False) as response,
+            http.post(
+                url, data=form, headers=headers, allow_redirects=False, **proxies.of(URL(url))
+            ) as response,
         ):
             if response.status != 200:
                 raise _TokenRefused(f"the token endpoint answers {response.status}")

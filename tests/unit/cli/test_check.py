@@ -1,8 +1,10 @@
 """`streamapp check` where no broker is needed."""
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import aiohttp.web
@@ -130,12 +132,15 @@ class Vendor:
     def __init__(self) -> None:
         self.status = 200
         self.lists_for_anybody = False
+        self.page = ""
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.models = ["m", "models/gemini", "llama:latest"]
 
     async def __call__(self, request: aiohttp.web.BaseRequest) -> aiohttp.web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.asked.append((request.path_qs, headers))
+        if self.page:
+            return aiohttp.web.Response(text=self.page, content_type="text/html")
         keys = headers.get("authorization", "") + headers.get("api-key", "")
         is_listing = request.method == "GET"
         if "good" not in keys and not (is_listing and self.lists_for_anybody):
@@ -274,3 +279,99 @@ async def test_unreachable_provider_is_named() -> None:
 
     assert not finding.ok
     assert "http://127.0.0.1:1/v1/models does not answer" in finding.detail
+
+
+class Litellm(ModuleType):
+    """Stands in for litellm: it knows two vendors, and reads their keys from the environment."""
+
+    openai_compatible_providers = ("groq",)
+
+    def __init__(self) -> None:
+        super().__init__("litellm")
+        self.keys: dict[str, str] = {}
+        self.suppress_debug_info = False
+
+    def get_llm_provider(self, *, model: str, api_base: str | None, api_key: str | None) -> Any:
+        vendor, _, name = model.partition("/")
+        if vendor not in ("openai", "groq", "bedrock"):
+            raise ValueError(vendor)
+        return name, vendor, None, api_base
+
+    def validate_environment(self, *, model: str, api_key: str | None, api_base: Any) -> Any:
+        variable = f"{model.partition('/')[0].upper()}_API_KEY"
+        return {"missing_keys": [] if api_key or variable in self.keys else [variable]}
+
+    def get_secret(self, name: str) -> str | None:
+        return self.keys.get(name)
+
+
+@pytest.fixture
+def litellm(monkeypatch: pytest.MonkeyPatch) -> Litellm:
+    """A module of that name."""
+    module = Litellm()
+    monkeypatch.setitem(sys.modules, "litellm", module)
+    return module
+
+
+def by_litellm(url: str, *models: str, key: str | None = "good") -> Settings:
+    settings = wanting(url, *models, key=key or "x", kind="litellm")
+    if key is None:
+        settings.providers["p"].api_key = None
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "ok", "says"),
+    [
+        ("openai/m", "good", True, "/models answers"),
+        ("groq/m", "good", True, "/models answers"),
+        ("openai/m", "wrong", False, "refuses the key (401): check OPENAI_API_KEY"),
+        ("openai/m", None, False, "OPENAI_API_KEY is not set"),
+        ("nobody/m", "good", False, "litellm knows no vendor of 'nobody/m'"),
+        ("bedrock/m", None, True, "only `check --live` calls it; BEDROCK_API_KEY is not set"),
+    ],
+)
+async def test_vendors_of_litellm_are_asked_where_it_asks_them(
+    model: str, key: str | None, ok: bool, says: str, vendor: Any, litellm: Litellm
+) -> None:
+    """Each target has a vendor that litellm knows, a key, and where it can be asked a model."""
+    [finding] = await providers(by_litellm(f"{vendor.url}/v1", model, key=key))
+
+    assert (finding.name, finding.ok) == (f"target p/{model}", ok)
+    assert says in finding.detail
+    assert "wrong" not in finding.detail
+
+
+async def test_model_that_litellms_vendor_does_not_have_is_named(
+    vendor: Any, litellm: Litellm
+) -> None:
+    """A wrong address or model of a target is wrong, with what is near to it."""
+    settings = by_litellm(f"{vendor.url}/v1", "openai/gemina")
+
+    [listed, unknown] = await providers(settings)
+    vendor.status = 404
+    [moved] = await providers(settings)
+
+    assert (listed.ok, unknown.ok, moved.ok) == (True, False, False)
+    assert (unknown.name, "gemini" in unknown.detail) == ("model p/gemina", True)
+    assert "answers 404: check base_url" in moved.detail
+
+
+async def test_key_that_litellm_reads_by_itself_is_tested(vendor: Any, litellm: Litellm) -> None:
+    """The vendor's own variable counts where the file names none."""
+    litellm.keys["OPENAI_API_KEY"] = "good"
+
+    [finding] = await providers(by_litellm(f"{vendor.url}/v1", "openai/m", key=None))
+
+    assert finding.ok
+    assert "answers" in finding.detail
+
+
+async def test_web_page_is_no_list_of_models(vendor: Any) -> None:
+    """A server that answers everything with a page of its own is a wrong address, not a key."""
+    vendor.page = "<!doctype html><title>Welcome</title>"
+
+    [finding] = await providers(wanting(vendor.url))
+
+    assert not finding.ok
+    assert "is a web page: check base_url" in finding.detail

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import aiohttp
 import pytest
 import structlog
 from aiohttp import web
@@ -253,6 +254,19 @@ async def test_an_address_is_asked_if_its_host_is_allowed(server: str, tmp_path:
     for hosts in ([], ["example.org"], ["127.0.0.1:1"]):
         with pytest.raises(PromptError, match="not allowed"):
             await fetched(tmp_path, hosts, url=url)
+
+
+async def test_an_address_is_asked_through_the_proxy(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that cannot be reached directly is; one of `NO_PROXY` is reached without it."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://{server}")
+    monkeypatch.setenv("NO_PROXY", "direct.invalid")
+
+    url = "http://examples.invalid/good"
+    assert await fetched(tmp_path, ["examples.invalid"], url=url) == example_set(1)
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await fetched(tmp_path, ["direct.invalid"], url="http://direct.invalid/good")
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/y", "http://a:b@127.0.0.1/x"])

@@ -8,7 +8,7 @@ from yarl import URL
 
 from streamapp.errors import ConfigurationError
 from streamapp.llm.providers.openai import OpenAIProvider
-from streamapp.llm.providers.proxies import Proxies
+from streamapp.settings.proxies import Proxies
 from tests.support.fakellm import FakeLLM
 from tests.unit.llm.calls import chat
 
