@@ -1,15 +1,20 @@
 """The policy that lets a target be called as its limiter allows, and learns from its answers."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
+from statistics import median
 
 from streamapp.errors import RateHints, RateLimited, TargetBusy
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.limits.limiter import Limiter
+from streamapp.llm.limits.own_refusals import OwnRefusals
 from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
 from streamapp.llm.limits.token_estimate import TokenEstimate
 from streamapp.llm.provider import Completer
 
+#: So many answers tell how many tokens a request has.
+_LAST = 64
 #: How long a call waits for a target that refuses calls, while another target is left, seconds.
 PATIENCE_S = 0.5
 
@@ -50,6 +55,8 @@ class Limited:
         self._silence_s = silence_s
         self._heard_at = 0.0
         self._estimate = TokenEstimate()
+        self._own = OwnRefusals()
+        self._used: deque[int] = deque(maxlen=_LAST)
         self._has_sent_away = False
 
     async def complete(self, call: Call) -> Completion:
@@ -73,19 +80,24 @@ class Limited:
         try:
             completion = await self._provider.complete(call)
             self._heard_at = self._clock()
+            self._own.answered(call.deadline)
             used = completion.usage.input_tokens + completion.usage.output_tokens
             if tokens and used:
                 excess = tokens - used
                 self._estimate.correct(call, used)
             learner.answered(is_waiting=limiter.is_waiting or self._has_sent_away)
             self._has_sent_away = False
+            if used:
+                self._used.append(used)
             if completion.hints is not None:
-                self._hear(completion.hints, used)
+                self._hear(completion.hints)
             return completion
         except RateLimited as error:
             self._heard_at = self._clock()
+            if self._own.is_own(call.deadline):
+                raise  # to pause everybody for one record would hold them for its sake
             if error.hints is not None:
-                self._hear(error.hints, 0)
+                self._hear(error.hints)
             known_per_s = min(limiter.rate_per_s, self._outer.rate_per_s)
             learner.refused(epoch, known_per_s=known_per_s, retry_after_s=error.retry_after_s)
             raise
@@ -128,9 +140,9 @@ class Limited:
         self._has_sent_away = True
         return TargetBusy("it takes no more calls now, and another target is left", provider="")
 
-    def _hear(self, hints: RateHints, used: int) -> None:
-        """Slow down to what the provider says; ``used`` tokens make one request."""
+    def _hear(self, hints: RateHints) -> None:
+        """Slow down to what the provider says, for requests of as many tokens as most have."""
         if hints.requests_per_s is not None:
             self._learner.told(hints.requests_per_s)
-        if hints.tokens_per_s is not None and used:
-            self._learner.told(hints.tokens_per_s / used)
+        if hints.tokens_per_s is not None and self._used:
+            self._learner.told(hints.tokens_per_s / median(self._used))
