@@ -5,12 +5,10 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import orjson
 from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import DeliveryFailed, TooLarge
-from streamapp.records.codec import recover_id
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.emitter import Send
 from streamapp.streaming.delivery.ledger import Ledger
@@ -21,7 +19,7 @@ from streamapp.streaming.delivery.request_status import (
     Status,
     merged,
 )
-from streamapp.streaming.window.taken_record import Message
+from streamapp.streaming.delivery.taken_ids import TakenIds
 from streamapp.streaming.window.window import Window
 
 #: Longest wait for the broker to take a record, seconds.
@@ -56,7 +54,7 @@ class RequestProducer:
         self._send = send
         self._partitions = partitions
         self._ledger = ledger
-        self._window = window
+        self._taken = TakenIds(topic, window)
         self._committed = committed
         self._accepted: dict[str, PartitionOffset | None] = {}
 
@@ -91,7 +89,7 @@ class RequestProducer:
         if entry is not None and entry.answer is not None:
             answered = RequestStatus(status=Status.OK, body=entry.answer, digest=entry.digest)
             return replace(answered, committed=committed)
-        if self._is_taken(id):  # after a dead letter, too: a later record of the id runs
+        if id in self._taken:  # after a dead letter, too: a later record of the id runs
             return RequestStatus(status=Status.PENDING, committed=committed)
         statuses = [_dead(entry)] if entry is not None else []
         if id in self._accepted:
@@ -104,13 +102,6 @@ class RequestProducer:
         if len(self._accepted) > ACCEPTED_LIMIT:
             del self._accepted[next(iter(self._accepted))]
 
-    def _is_taken(self, id: str) -> bool:
-        text = orjson.dumps(id)
-        return any(
-            message.tp.topic == self._topic and _has_id(message, id, text)
-            for message in self._window.messages()
-        )
-
 
 def _dead(entry: LedgerEntry) -> RequestStatus:
     return RequestStatus(
@@ -119,10 +110,3 @@ def _dead(entry: LedgerEntry) -> RequestStatus:
         digest=entry.digest,
         place=PartitionOffset(entry.partition, entry.offset),
     )
-
-
-def _has_id(message: Message, id: str, text: bytes) -> bool:
-    tp = message.tp
-    if id == f"{tp.topic}-{tp.partition}-{message.offset}":
-        return True
-    return text in (message.value or b"") and recover_id(message.value) == id

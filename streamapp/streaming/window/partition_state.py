@@ -1,7 +1,7 @@
 """One partition of the window: its next expected offset, its span, and what to commit of it."""
 
 from collections import deque
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -184,6 +184,16 @@ class PartitionState:
             and self._bytes < size
             and now - lowest.taken_at < self._bounds.age_s
         )
+
+    def taken_after(self, offset: int) -> Iterator[Finishable]:
+        """Yield the records taken behind ``offset``, the newest first.
+
+        Those that are finished are left out, but for the ones behind an unfinished one.
+        """
+        for record in reversed(self._unfinished):
+            if record.offset <= offset:
+                return
+            yield record
 
     # -- progress
 

@@ -1,8 +1,7 @@
 """The order in which taken records run: one at a time per key, and never more than the slots."""
 
 from collections import deque
-from collections.abc import Hashable, Iterator
-from itertools import chain
+from collections.abc import Hashable
 
 from streamapp.streaming.window.shares import Ordering as Ordering
 from streamapp.streaming.window.shares import Shares
@@ -42,11 +41,6 @@ class Schedule:
         self._turns: deque[_Input] = deque()
         self._running = 0
         self.waiting = 0
-
-    def __iter__(self) -> Iterator[TakenRecord]:
-        """Yield what waits."""
-        ready = (input.ready for input in self._inputs.values())
-        return chain(*ready, *self._behind.values())
 
     def order_of(self, message: Message) -> Hashable | None:
         """Return what records that run one at a time have in common; None runs at once."""

@@ -29,10 +29,9 @@ Nothing of Faust runs here: a record is anything with the shape of its ``Event``
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Set
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Set
 from contextlib import suppress
 from contextvars import Context
-from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -46,7 +45,7 @@ from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import PartitionState, Progress, SpanBounds
 from streamapp.streaming.window.schedule import Ordering, Schedule
 from streamapp.streaming.window.shares import InputBounds, Room, Shares
-from streamapp.streaming.window.taken_record import Event, Message, TakenRecord
+from streamapp.streaming.window.taken_record import Event, TakenRecord
 
 #: A full window takes again when an eighth of it is free: to wake the waiting ``take`` for each
 #: record that finishes costs as much as to take one. It looks so often, too, lest a long queue
@@ -145,11 +144,6 @@ class Window:
     def is_full(self) -> bool:
         """Whether ``take`` would wait."""
         return self._room.is_full(self._schedule)
-
-    def messages(self) -> Iterator[Message]:
-        """Yield the unfinished records that were taken, for whoever asks after one."""
-        for record in chain(self._tasks.values(), self._schedule):
-            yield record.event.message
 
     def open(
         self,

@@ -1,8 +1,7 @@
 """Records on their way to the topic, and what this worker knows of an id."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping
 from typing import Any, cast
 
 import pytest
@@ -14,24 +13,30 @@ from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import PartitionOffset, Status
+from streamapp.streaming.delivery.taken_ids import SLACK, TakenIds
+from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.partition_state import PartitionState
+from streamapp.streaming.window.taken_record import TakenRecord
 from streamapp.streaming.window.window import Window
+from tests.unit.streaming.fake_broker import FakeEvent, FakeMessage
 
 REQUESTS = TP("llm.requests", 3)
 
 
-@dataclass
-class Taken:
-    value: bytes
-    tp: TP = REQUESTS
-    offset: int = 7
-
-
 class FakeWindow:
-    def __init__(self) -> None:
-        self.taken: list[Taken] = []
+    """What a window has taken of one partition, from offset 6 on."""
 
-    def messages(self) -> Iterator[Taken]:
-        return iter(self.taken)
+    def __init__(self) -> None:
+        self.partitions = {REQUESTS: PartitionState(REQUESTS, 6)}
+
+    def take(self, *values: bytes) -> list[TakenRecord]:
+        """Take records, in order."""
+        partition, taken = self.partitions[REQUESTS], []
+        for value in values:
+            event = FakeEvent(FakeMessage(REQUESTS, partition.expected, None, 1, value))
+            taken.append(TakenRecord(event, partition, Lease(1), None, 0.0))
+            partition.append(taken[-1])
+        return taken
 
 
 class FakeLedger:
@@ -129,10 +134,43 @@ async def test_record_that_no_topic_carries_is_too_large(world: World) -> None:
 @pytest.mark.parametrize("id", ["a", "ä\u2028", "llm.requests-3-7"])
 def test_taken_record_is_pending(world: World, id: str) -> None:
     """A record in the window is found by its own id, or by its place."""
-    world.window.taken = [Taken('{"id":"ä\u2028"}'.encode()), Taken(b'{"id": "a", "x": "b"}')]
+    world.window.take('{"id":"ä\u2028"}'.encode(), b'{"id": "a", "x": "b"}')
 
     assert world.requests.known(id).status is Status.PENDING
     assert world.requests.known("b").status is Status.UNKNOWN
+
+
+def test_record_is_pending_until_it_is_finished(world: World) -> None:
+    """Of two records with an id one may be done, and a new generation has its own."""
+    first, second = world.window.take(b'{"id": "a"}', b'{"id": "a"}')
+    assert world.requests.known("a").status is Status.PENDING
+
+    first.finish()
+    assert world.requests.known("a").status is Status.PENDING
+    assert world.requests.known("llm.requests-3-6").status is Status.UNKNOWN
+    second.finish()
+    assert world.requests.known("a").status is Status.UNKNOWN
+
+    world.window.take(b'{"id": "b"}')
+    assert world.requests.known("b").status is Status.PENDING
+    world.window.partitions = {REQUESTS: PartitionState(REQUESTS, 6)}
+    assert world.requests.known("b").status is Status.UNKNOWN
+
+
+def test_each_record_is_read_once_however_often_one_is_asked_after(world: World) -> None:
+    """A look-up costs what was taken since the last one, and finished records leave no trace."""
+    ids = TakenIds("llm.requests", cast(Window, world.window))
+    for number in range(3 * SLACK):
+        [record] = world.window.take(b'{"id": "r-%d"}' % number)
+        assert f"r-{number}" in ids
+        record.finish()
+    assert len(ids) <= SLACK + 2
+
+    waiting = world.window.take(*(b'{"id": "w-%d"}' % number for number in range(2_000)))
+    assert "w-0" in ids
+    for record in waiting:
+        record.event.message.value = None  # would not be found any more, were it read again
+    assert all(f"w-{number}" in ids for number in range(2_000))
 
 
 def entry(**outcome: Any) -> LedgerEntry:
