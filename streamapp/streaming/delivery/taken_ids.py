@@ -46,7 +46,7 @@ class TakenIds:
         for partition in partitions:
             known_to = self._known_to.get(partition, -1)
             for taken in partition.taken_after(known_to):
-                if not taken.is_done:
+                if isinstance(taken, TakenRecord) and not taken.is_done:
                     self._add(taken)
             self._known_to[partition] = partition.expected - 1
         # Each has two names.
