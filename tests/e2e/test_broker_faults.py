@@ -62,3 +62,43 @@ async def test_nothing_is_lost_when_the_broker_is_away_under_load(
 
     assert not report.faults, report
     assert worker.logged_lines - logged < MOST_LOG_LINES
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(480)
+@pytest.mark.parametrize(
+    ("fault", "outage_s"),
+    [("SIGTERM", 5), ("SIGTERM", 70), ("SIGTERM", 190), ("SIGSTOP", 30)],
+    ids=["stopped 5 s", "stopped 70 s", "stopped past the request timeout", "frozen 30 s"],
+)
+async def test_nothing_is_lost_however_long_the_broker_is_away(
+    own_kafka: KafkaBroker, tmp_path: Path, fault: str, outage_s: float
+) -> None:
+    """Nothing is told as done that is not, and a minute after its return all is answered."""
+    await own_kafka.start()
+    async with Stage(own_kafka, tmp_path) as stage:
+        stage.provider.default(latency_s=0.2, unique=True)
+        await stage.open()
+        worker = await stage.ready_worker()
+        count = 1_000
+        await stage.produce(ask(f"r-{number}", f"k-{number % 50}") for number in range(count))
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes) > 200, 60)
+        logged = worker.logged_lines
+
+        with stage.cut_off():
+            if fault == "SIGSTOP":
+                own_kafka.sigstop()
+            else:
+                await own_kafka.stop()
+            await asyncio.sleep(outage_s)  # its length is the point of the test
+            if outage_s > 10:
+                assert await worker.is_unready()
+            if fault == "SIGSTOP":
+                own_kafka.sigcont()
+            else:
+                await own_kafka.start()
+        report = await stage.settle(count, timeout_s=60)
+        await worker.wait_ready(60)
+
+    assert not report.faults, report
+    assert worker.logged_lines - logged < MOST_LOG_LINES

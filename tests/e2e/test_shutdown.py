@@ -1,6 +1,9 @@
 """A worker is asked to stop: while it works, while it starts, while its broker is away."""
 
 import asyncio
+import os
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,32 @@ async def test_sigterm_finishes_what_is_in_flight(kafka: KafkaBroker, tmp_path: 
     assert answered < 50
     assert not report.faults, report
     assert (report.repeats, report.calls) == (0, 50)
+
+
+@pytest.mark.parametrize(
+    "signals",
+    [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM)],
+    ids=["SIGTERM twice", "SIGINT"],
+)
+async def test_other_signals_end_it_in_the_same_way(
+    kafka: KafkaBroker, tmp_path: Path, signals: Sequence[signal.Signals]
+) -> None:
+    """Ctrl-C, and whoever asks again, cut nothing off and hang nothing: exit 0."""
+    async with Stage(kafka, tmp_path) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce(ask(f"r-{number}", script={"latency_s": 3}) for number in range(20))
+        await stage.in_flight(20)
+
+        for each in signals:
+            os.kill(worker.pid, each)
+            await until(worker.is_unready, 20, state=worker.tail)
+
+        assert await worker.wait(30) == 0, worker.tail()
+        report = await stage.settle(20)
+
+    assert not report.faults, report
+    assert (report.repeats, report.calls) == (0, 20)
 
 
 async def test_sigterm_during_a_rebalance_finishes_what_is_in_flight(

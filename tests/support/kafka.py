@@ -26,7 +26,6 @@ JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 CONFIG = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
@@ -60,6 +59,9 @@ class KafkaBroker:
         advertised: Loopback ports that clients of a further listener are told, by its name: those
             of a `TcpProxy` in front of it. Its own port where none is given.
         scram_users: Names and passwords for SCRAM-SHA-512.
+        voters: Controller ports of a cluster, by node id; this broker alone where none.
+        node_id: Its own id among them.
+        cluster_id: The same for all of a cluster; one of its own where none is given.
 
     Attributes:
         port: Loopback port, the same over restarts.
@@ -75,6 +77,9 @@ class KafkaBroker:
         listeners: Mapping[str, str] | None = None,
         advertised: Mapping[str, int] | None = None,
         scram_users: Mapping[str, str] | None = None,
+        voters: Mapping[int, int] | None = None,
+        node_id: int = 1,
+        cluster_id: str | None = None,
     ) -> None:
         self._directory = directory
         self._config = dict(config or {})
@@ -82,6 +87,9 @@ class KafkaBroker:
         self._listeners = dict(listeners or {})
         self._advertised = dict(advertised or {})
         self._scram_users = dict(scram_users or {})
+        self._voters = dict(voters or {node_id: free_port()})
+        self._node_id = node_id
+        self._cluster_id = cluster_id or uuid.uuid4().hex[:22]
         self.port = free_port()
         self.listener_ports = {name: free_port() for name in self._listeners}
         self.process = ChildProcess(
@@ -105,9 +113,13 @@ class KafkaBroker:
             KafkaUnavailable: Java, Maven or the jars are missing.
             TimeoutError: Not ready in time; the message holds the log's tail.
         """
+        self.launch()
+        await self.wait_ready(timeout_s)
+
+    def launch(self) -> None:
+        """Start it and wait for nothing: one of a cluster is not ready without the others."""
         self._format()
         self.process.start()
-        await self.wait_ready(timeout_s)
 
     async def wait_ready(self, timeout_s: float = 60) -> None:
         """Wait until the broker names itself in answer to a metadata request."""
@@ -147,12 +159,14 @@ class KafkaBroker:
         if self._properties.exists():
             return
         self._directory.mkdir(parents=True, exist_ok=True)
-        controller = f"127.0.0.1:{free_port()}"
+        voters = {node: f"127.0.0.1:{port}" for node, port in self._voters.items()}
+        controller = voters[self._node_id]
         plain = f"PLAINTEXT://{self.bootstrap}"
         told = self.listener_ports | self._advertised
         protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"} | self._listeners
         addresses = {
-            "controller.quorum.voters": f"1@{controller}",
+            "node.id": str(self._node_id),
+            "controller.quorum.voters": ",".join(f"{n}@{at}" for n, at in voters.items()),
             "listeners": ",".join(
                 [plain, *_addresses(self.listener_ports), f"CONTROLLER://{controller}"]
             ),
@@ -162,7 +176,7 @@ class KafkaBroker:
         }
         lines = [f"{name}={value}\n" for name, value in (CONFIG | addresses | self._config).items()]
         self._properties.write_text("".join(lines))
-        options = ["-t", uuid.uuid4().hex[:22], "-c", str(self._properties)]
+        options = ["-t", self._cluster_id, "-c", str(self._properties)]
         for name, password in self._scram_users.items():
             options += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         subprocess.run(

@@ -55,7 +55,7 @@ class AppHealth:
         watchdog = app.watchdog
         assigned = is_assigned(app)
         member = app.membership
-        refused = self._refused()
+        refused, gone = self._refused(), app.held.gone()
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
         return {
             "assigned": Check(assigned, "" if assigned else _waiting(member.refusal)),
@@ -64,7 +64,10 @@ class AppHealth:
                 "" if not assigned else f"last heartbeat {member.age_s:.1f} s ago",
             ),
             "recovered": Check(is_recovered(app), f"{len(app.ledger)} ids in the ledger"),
-            "taking": Check(app.window.is_open, f"{app.window.in_flight} in flight"),
+            "taking": Check(
+                app.window.is_open and not gone,
+                "; ".join(gone) or f"{app.window.in_flight} in flight",
+            ),
             "broker": Check(silence_s < BROKER_SILENCE_S, f"answered {silence_s:.1f} s ago"),
             "committing": Check(
                 commit_age_s < COMMIT_AGE_S, f"oldest uncommitted {commit_age_s:.1f} s"

@@ -166,6 +166,9 @@ class FetchedRecords:
             return []
         batches = result._partition_records
         start = self._gone_from.pop(tp, batches.next_fetch_offset)
+        # A fetch often ends with a marker: the hole is then before the next one's first record.
+        hole, hole_end = self.tail.get(tp, (start, start))
+        behind = hole if hole_end == start else start
         records: list[Any] = []
         error: Exception | None = None
         try:
@@ -175,8 +178,8 @@ class FetchedRecords:
         place = batches.next_fetch_offset
         result._assignment.state_value(tp).consumed_to(place)
         end = records[-1].offset + 1 if records else start
-        if end - start != len(records):
-            _mark_holes(records, start)
+        if end - behind != len(records):
+            _mark_holes(records, behind)
         self._note_tail(tp, start, end, place)
         if error is not None:
             self._hold(fetcher, tp, place, error)

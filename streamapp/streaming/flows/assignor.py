@@ -5,7 +5,8 @@ partitions. With more it would give a partition and its ledger to different work
 pay again what is in it; and each of them would fail at the missing changelog partition.
 """
 
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, cast
 
 import structlog
@@ -13,6 +14,9 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import AppT
 
 log = structlog.get_logger(__name__)
+
+#: An input that the brokers have not known for so long was deleted, seconds.
+GONE_S = 10.0
 
 
 class Cluster(Protocol):
@@ -60,24 +64,35 @@ class LedgerBoundAssignor(PartitionAssignor):
 
 
 class HeldPartitions:
-    """The partitions of inputs that nobody has, since their ledgers have fewer.
+    """The partitions of inputs that nobody has: their ledgers have fewer, or the input is gone.
+
+    Args:
+        clock: Monotonic seconds.
 
     Attributes:
         changelogs: That of each input's ledger.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.changelogs: dict[str, str] = {}
+        self._clock = clock
         self._lines: dict[str, str] = {}
+        self._seen_at: dict[str, float] = {}
+        self._gone: dict[str, str] = {}
 
     def impaired(self) -> list[str]:
         """Return a line for each input that has some."""
         return list(self._lines.values())
 
+    def gone(self) -> list[str]:
+        """Return a line for each input that was there and is no more."""
+        return list(self._gone.values())
+
     def look(self, cluster: Cluster) -> None:
-        """Compare anew, and say once what is held."""
+        """Compare anew, and say once what is held or gone."""
         for input, changelog in self.changelogs.items():
             count = len(cluster.partitions_for_topic(input) or ())
+            self._look_for(input, is_there=count > 0)
             kept = len(cluster.partitions_for_topic(changelog) or ())
             line = held_line(input, count, kept) if 0 < kept < count else None
             if line is None:
@@ -85,6 +100,18 @@ class HeldPartitions:
             elif self._lines.get(input) != line:
                 self._lines[input] = line
                 log.critical("topics.partitions_held", topic=input, reason=line)
+
+    def _look_for(self, input: str, *, is_there: bool) -> None:
+        """Note whether an input is there; a broker that starts may not know it for a moment."""
+        now = self._clock()
+        if is_there:
+            self._seen_at[input] = now
+            self._gone.pop(input, None)
+        elif input not in self._gone and now - self._seen_at.get(input, now) >= GONE_S:
+            self._gone[input] = line = (
+                f"topic {input} is gone, and with it what was not answered: create it again"
+            )
+            log.critical("topics.input_gone", topic=input, reason=line)
 
 
 def held_line(input: str, count: int, kept: int) -> str:

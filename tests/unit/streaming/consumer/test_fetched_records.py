@@ -165,6 +165,18 @@ async def test_hole_goes_on_over_several_fetches() -> None:
     assert fetched.tail[T0] == (6, 9)
 
 
+async def test_hole_at_the_end_of_a_fetch_is_told_by_the_next_record() -> None:
+    """A transaction's marker ends most fetches: nothing is sought back for it."""
+    fetched, client = FetchedRecords(), Client()
+    client.fetched(T0, 0, start=0, end=2)
+    await take(fetched, client)
+    client.fetched(T0, 2, 3, start=2, end=4)
+
+    taken = await fetched.take(client, None, timeout_s=0, limit=None)
+
+    assert [getattr(record, "follows", None) for record in taken[T0]] == [1, None]
+
+
 async def test_batch_that_cannot_be_read_holds_its_partition_alone() -> None:
     """What was read before it is handed out, and so is what other partitions have."""
     fetched, client = FetchedRecords(), Client()

@@ -6,7 +6,8 @@ import pytest
 from faust.assignor.partition_assignor import PartitionAssignor
 from structlog.testing import capture_logs
 
-from streamapp.streaming.flows.assignor import HeldPartitions, LedgerBoundAssignor
+from streamapp.streaming.flows.assignor import GONE_S, HeldPartitions, LedgerBoundAssignor
+from tests.fakes import FakeClock
 from tests.unit.streaming.consumer.fake_member import FakeCluster
 
 INPUT, CHANGELOG, OTHER = "in", "app-answers-changelog", "other"
@@ -64,3 +65,30 @@ def test_what_waits_is_said_once() -> None:
     cluster[CHANGELOG] = 6
     held.look(cluster)
     assert held.impaired() == []
+
+
+def test_input_that_is_gone_is_said_until_it_is_back() -> None:
+    """One that was never there is the start's to refuse; a broker that starts knows none."""
+    cluster, clock = FakeCluster({CHANGELOG: 4}), FakeClock()
+    held = HeldPartitions(clock)
+    held.changelogs[INPUT] = CHANGELOG
+    held.look(cluster)
+    clock.advance(GONE_S)
+    held.look(cluster)
+    assert held.gone() == []
+
+    cluster[INPUT] = 4
+    held.look(cluster)
+    del cluster[INPUT]
+    held.look(cluster)
+    assert held.gone() == []
+    clock.advance(GONE_S)
+    with capture_logs() as logs:
+        held.look(cluster)
+        held.look(cluster)
+    assert [line["event"] for line in logs] == ["topics.input_gone"]
+    assert INPUT in held.gone()[0]
+
+    cluster[INPUT] = 4
+    held.look(cluster)
+    assert held.gone() == []
