@@ -1,9 +1,11 @@
 """One attempt at a provider while it runs: whether it is answered, and how much was written."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
+from streamapp.errors import LeaseLost
 from streamapp.records.response import Usage
 
 
@@ -72,3 +74,37 @@ def asked() -> Sequence[Any]:
     """Return what the request of the attempt says; nothing outside one."""
     attempt = ATTEMPT.get()
     return () if attempt is None else attempt.asked
+
+
+class Right(Protocol):
+    """The right to answer a record, of the worker that took it."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether it may be used now."""
+        ...
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether it will never be valid again."""
+        ...
+
+
+#: Of the record that a task works on; None where nobody else could answer it.
+RIGHT: ContextVar[Right | None] = ContextVar("right", default=None)
+
+#: How often an attempt that waits for its right looks again, seconds.
+RIGHT_POLL_S = 0.1
+
+
+async def permitted() -> None:
+    """Return once an attempt may begin: what another worker answers is not paid here as well.
+
+    Raises:
+        LeaseLost: It may not any more.
+    """
+    right = RIGHT.get()
+    while right is not None and not right.is_valid:
+        if right.is_ended:
+            raise LeaseLost("no attempt is begun for a record of another worker")
+        await asyncio.sleep(RIGHT_POLL_S)

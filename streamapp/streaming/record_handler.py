@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
+from streamapp.llm.attempt import RIGHT
 from streamapp.llm.deadline import Deadline, only_waiting
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.codec import recover_id
@@ -84,6 +85,7 @@ class RecordHandler:
             DeliveryFailed: The broker took neither response nor dead letter.
             LeaseLost: Another worker owns the partition now.
         """
+        RIGHT.set(lease)
         message = event.message
         refused = self._refusal(message)
         id = self._outlet.id_of(message)

@@ -90,10 +90,11 @@ class Fleet:
         self._faults.append(asyncio.create_task(self._cut()))
 
     async def _frozen(self, worker: WorkerProcess) -> None:
-        self._stage.sigstop(worker)
-        await asyncio.sleep(self._dice.uniform(*FAULT_S))
-        if worker.alive:
-            worker.sigcont()
+        with self._stage.cut_off():  # what it was about to ask is asked when it thaws
+            worker.sigstop()
+            await asyncio.sleep(self._dice.uniform(*FAULT_S))
+            if worker.alive:
+                worker.sigcont()
 
     async def _cut(self) -> None:
         assert self._proxy is not None

@@ -30,3 +30,36 @@ async def test_half_open_connections_are_made_anew(
         assert worker.alive
         assert worker.has_logged("kafka.connection_silent")
         assert not report.faults, report
+
+
+SLOW_S = 15
+
+
+@pytest.mark.parametrize("fault", ["delay 500 ms", "drip", "dead upwards", "dead downwards"])
+async def test_bad_line_costs_time_alone(
+    proxied_kafka: ProxiedKafka, tmp_path: Path, fault: str
+) -> None:
+    """Whatever the line does for a while, nothing is lost, and nothing is answered otherwise."""
+    broker, proxy, count = proxied_kafka.broker, proxied_kafka.proxy, 600
+    async with proxy, Stage(broker, tmp_path, partitions=2) as stage:
+        stage.provider.default(latency_s=0.2, unique=True)
+        await stage.open()
+        worker = await stage.ready_worker(broker=proxy.url)
+        await stage.produce(ask(f"r-{n}", partition=n % 2) for n in range(20))
+        await stage.settle(20)
+
+        with stage.cut_off():
+            if fault == "delay 500 ms":
+                proxy.delay(0.5)
+            elif fault == "drip":
+                proxy.drip(400)
+            else:
+                proxy.stall("up" if fault == "dead upwards" else "down")
+            later = (ask(f"r-{n}", partition=n % 2) for n in range(20, count))
+            await stage.produce(later, rate_per_s=(count - 20) / SLOW_S)
+            proxy.heal()
+            await stage.settle(count, 120)
+        report = stage.report()
+
+        assert worker.alive
+        assert not report.faults, report

@@ -5,8 +5,8 @@ import contextlib
 
 import pytest
 
-from streamapp.errors import ProviderError, ProviderTimeout
-from streamapp.llm.attempt import heard
+from streamapp.errors import LeaseLost, ProviderError, ProviderTimeout
+from streamapp.llm.attempt import RIGHT, heard
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import Completer
@@ -50,6 +50,35 @@ async def test_no_attempt_is_made_without_time(clock: FakeClock) -> None:
         )
 
     assert provider.history == []
+
+
+class Right:
+    """That of a worker in its group; unknown until it is heard of, or ended."""
+
+    def __init__(self) -> None:
+        self.is_valid = self.is_ended = False
+
+
+def test_no_attempt_begins_while_another_worker_may_answer(llm: FakeProvider) -> None:
+    """A worker that was cut off or frozen pays for nothing before it knows that it is a member."""
+
+    async def scene() -> None:
+        right = Right()
+        RIGHT.set(right)
+        limited = TimeLimited(llm, name="mine", limits=TimeLimits(timeout_s=1))
+        attempts = [asyncio.ensure_future(limited.complete(chat())) for _ in range(2)]
+        await asyncio.sleep(30)
+        assert llm.history == []
+
+        right.is_valid = True
+        await asyncio.wait(attempts)
+        assert len(llm.history) == 2
+        right.is_valid, right.is_ended = False, True
+        with pytest.raises(LeaseLost):
+            await limited.complete(chat())
+        assert len(llm.history) == 2
+
+    run_virtually(scene())
 
 
 async def test_answer_in_time_passes(llm: FakeProvider) -> None:

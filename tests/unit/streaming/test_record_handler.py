@@ -9,6 +9,7 @@ import pytest
 from faust.types import TP
 
 from streamapp.errors import InternalError, LeaseLost, ProviderRejected, UnknownType
+from streamapp.llm.attempt import RIGHT
 from streamapp.processors.router import Answer
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
@@ -195,6 +196,15 @@ async def test_answer_is_remembered_before_it_is_emitted() -> None:
     assert fixture.topics() == ["changelog", "responses"]
     assert json.loads(fixture.last()["value"])["id"] == "r-1"
     assert (fixture.last()["key"], fixture.last()["partition"]) == (b"k", 2)
+
+
+async def test_calls_are_made_by_the_right_of_the_record() -> None:
+    """Whoever makes an attempt for it, at any depth, can see whether it may."""
+    fixture, context = Fixture(), copy_context()
+
+    await asyncio.create_task(fixture.run(record(id="a")), context=context)
+
+    assert context[RIGHT] is fixture.lease
 
 
 async def test_answer_is_being_stored_until_kafka_has_it() -> None:
