@@ -89,7 +89,7 @@ async def _run(
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "500",
     }
-    settings = {"flows": json.dumps(_flows(stage)), "max_in_flight": 64}
+    settings: dict[str, Any] = {"flows": json.dumps(_flows(stage)), "max_in_flight": 64}
     fleet, done = Fleet(stage, random.Random(seed), **settings), asyncio.Event()
     values = [{"id": f"r-{n}", "key": f"k-{dice.randrange(KEYS)}"} for n in range(records)]
     traces = {value["id"]: secrets.token_hex(16) for value in values}

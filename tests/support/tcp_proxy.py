@@ -104,8 +104,9 @@ class TcpProxy:
         """Reset every connection, once; new ones are served."""
         for writer in list(self._writers):
             sock = writer.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            with contextlib.suppress(OSError):  # closed by its other side just now
+                if sock is not None:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
             writer.transport.abort()
 
     def freeze(self) -> None:
