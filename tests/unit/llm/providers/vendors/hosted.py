@@ -252,7 +252,12 @@ AZURE = (
         source=_G + "pydantic/pydantic-ai/issues/169",
         seen="2024-12-07",
         provider="azure-openai",
-        ask={"parameters": {"parallel_tool_calls": True}},
+        ask={
+            "parameters": {
+                "tools": [{"type": "function", "function": {"name": "weather"}}],
+                "parallel_tool_calls": True,
+            }
+        },
         replies=[
             refusal(
                 400,
