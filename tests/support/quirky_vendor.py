@@ -27,7 +27,7 @@ PLAIN = Shape(
 #: What is no quirk of a record, but a state of the account: it passes, and is rare.
 STATES = frozenset({"key", "model", "address", "quota", "busy"})
 #: Answers that fail on the way, and are good when asked again.
-BROKEN = "AnswerBroken"
+BROKEN = ("AnswerBroken", "ProviderUnavailable")
 
 
 class QuirkyVendor:
@@ -39,7 +39,7 @@ class QuirkyVendor:
     def __init__(self, shapes: Sequence[Shape]) -> None:
         kind = shapes[0].provider
         quirks = [
-            passing(shape) if shape.right == BROKEN else shape
+            passing(shape) if shape.right in BROKEN else shape
             for shape in shapes
             if shape.kind not in STATES
         ]

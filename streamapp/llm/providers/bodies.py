@@ -6,7 +6,12 @@ from typing import Any
 
 import orjson
 
-from streamapp.errors import GarbledAnswer, InvalidRecord, ProviderForbidden
+from streamapp.errors import (
+    GarbledAnswer,
+    InvalidRecord,
+    ProviderForbidden,
+    ProviderUnavailable,
+)
 from streamapp.llm.attempt import refused
 
 #: Escapes in JSON: a letter of two halves, half a letter alone (the group), and all others.
@@ -38,6 +43,7 @@ def decode_any(body: bytes, provider: str) -> Any:
     Raises:
         GarbledAnswer: It is none.
         ProviderForbidden: It is a web page: of a wrong address, or of what blocks the record.
+        ProviderUnavailable: It is nothing but white space.
     """
     try:
         return orjson.loads(body)
@@ -47,6 +53,8 @@ def decode_any(body: bytes, provider: str) -> Any:
             refused()
             message = f"{provider}: a web page in place of an answer; look at its base_url"
             raise ProviderForbidden(message, provider=provider, status=200) from error
+        if body and not text:
+            raise only_signs_of_life(provider) from error
     try:
         answer = json.loads(_ESCAPES.sub(_whole, text), strict=False, parse_constant=_Unnamed)
         return _named(answer)
@@ -73,6 +81,12 @@ def garbled(what: str, provider: str) -> GarbledAnswer:
 
 def _whole(escape: re.Match[str]) -> str:
     return _REPLACEMENT if escape[1] else escape[0]
+
+
+def only_signs_of_life(provider: str) -> ProviderUnavailable:
+    """Return the error of a 200 that was kept open and never answered: nothing was generated."""
+    refused()
+    return ProviderUnavailable(f"{provider}: signs of life and no answer", provider=provider)
 
 
 class _Unnamed(str):

@@ -20,7 +20,7 @@ from streamapp.errors import (
 )
 from streamapp.llm.attempt import heard
 from streamapp.llm.chunks import CallDelta, ChunkSink, give
-from streamapp.llm.providers.bodies import decode_any, garbled
+from streamapp.llm.providers.bodies import decode_any, garbled, only_signs_of_life
 from streamapp.llm.providers.event_stream import EventReader
 from streamapp.llm.providers.rate_hints import rate_hints
 from streamapp.settings.proxies import Proxies
@@ -226,7 +226,9 @@ class Http:
                     for call in reader.new_calls():
                         yield call
                 if is_empty:
-                    raise garbled("no event", self._name)
+                    raise (
+                        only_signs_of_life(self._name) if size else garbled("no event", self._name)
+                    )
                 yield reader.end()
         except (aiohttp.ClientError, OSError) as error:
             # What says that it is whole is whole, however the connection ends.

@@ -8,6 +8,7 @@ from datetime import datetime
 from streamapp.errors import RateHints
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_EPOCH_S = 1_000_000_000.0
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
 
 
@@ -61,9 +62,15 @@ def _refill_per_s(headers: Mapping[str, str], now: float, name: str) -> float | 
 def _left_s(text: str, now: float) -> float | None:
     """Return the seconds of a duration, or those until a point in time."""
     try:
-        return datetime.fromisoformat(text).timestamp() - now if "T" in text else duration_s(text)
+        if "T" in text:
+            return datetime.fromisoformat(text).timestamp() - now
+        left_s = duration_s(text)
     except (ValueError, OverflowError):
         return None
+    if left_s is None or left_s < _EPOCH_S:
+        return left_s
+    # No limit takes decades: Unix time, in seconds or milliseconds.
+    return (left_s / 1_000 if left_s >= _EPOCH_S * 1_000 else left_s) - now
 
 
 def duration_s(text: str) -> float | None:

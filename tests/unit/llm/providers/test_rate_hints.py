@@ -30,6 +30,8 @@ def headers(kind: str, *, limit: str = "600", remaining: str = "0", reset: str) 
         ({}, None),
         (headers("requests", reset="1m0s"), RateHints(requests_per_s=10)),
         (headers("tokens", limit="6000", reset="60"), RateHints(tokens_per_s=100)),
+        (headers("requests", reset="1000000060"), RateHints(requests_per_s=10)),
+        (headers("requests", reset="1000000060000"), RateHints(requests_per_s=10)),
         (headers("requests", reset="1m0s", remaining="1"), None),
         (headers("requests", reset="CANARY"), None),
         (headers("requests", reset="0s"), None),
@@ -41,7 +43,7 @@ def test_hints_are_given_when_nothing_is_left(
     sent: dict[str, str], hints: RateHints | None
 ) -> None:
     """An exhausted limit tells its rate; anything else, or nonsense, tells nothing."""
-    assert rate_hints(sent, now=0.0) == hints
+    assert rate_hints(sent, now=1_000_000_000.0) == hints
 
 
 def anthropic(*, remaining: str = "0", reset: str = "2030-01-01T00:01:00Z") -> dict[str, str]:
