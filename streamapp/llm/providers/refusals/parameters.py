@@ -128,8 +128,14 @@ PARAMETER_SIGNS: tuple[ParameterSign, ...] = (
     _sign(
         r"`?(NAME)`? is deprecated for this model",
         "Anthropic",
-        "https://docs.claude.com/en/about-claude/models/migrating-to-claude-4",
-        "2026-11",
+        _GITHUB + "sipeed/picoclaw/issues/2939",
+        "2026-05-25",
+    ),
+    _sign(
+        r"`?(NAME)`? is not supported for \S{1,100} when set to non-default",
+        "Anthropic",
+        _GITHUB + "fazer-ai/agents/issues/130",
+        "2026-08-19",
     ),
 )
 
@@ -138,8 +144,14 @@ RESPONSE_FORMAT_SIGNS: tuple[ParameterSign, ...] = (
     _sign(
         r"this (response_format) type is unavailable",
         "DeepSeek",
-        "https://api-docs.deepseek.com/guides/json_mode",
-        "2026-11",
+        _GITHUB + "ItzCrazyKns/Vane/issues/969",
+        "2026-01-04",
+    ),
+    _sign(
+        r"(response_format)\.type `json_\w+` is unavailable",
+        "DeepSeek",
+        _GITHUB + "BerriAI/litellm/pull/31466",
+        "2026-06-26",
     ),
     _sign(
         r"does not support response format `json_",
@@ -156,8 +168,8 @@ RESPONSE_FORMAT_SIGNS: tuple[ParameterSign, ...] = (
     _sign(
         r"response_format value as json_schema is enabled only",
         "Azure",
-        "https://learn.microsoft.com/azure/ai-foundry/openai/how-to/structured-outputs",
-        "2026-11",
+        _GITHUB + "dotnet/extensions/issues/6130",
+        "2025-03-18",
     ),
 )
 
@@ -166,8 +178,8 @@ SCHEMA_SIGNS: tuple[ParameterSign, ...] = (
     _sign(
         r"invalid schema for response_format",
         "OpenAI",
-        "https://platform.openai.com/docs/guides/structured-outputs",
-        "2026-11",
+        _GITHUB + "dottxt-ai/outlines/issues/1666",
+        "2025-06-28",
     ),
     _sign(
         r"json schema contains features not supported by",
@@ -184,8 +196,8 @@ SCHEMA_SIGNS: tuple[ParameterSign, ...] = (
     _sign(
         r"output_config(?:\.format)?\b",
         "Anthropic",
-        "https://platform.claude.com/docs/en/build-with-claude/structured-outputs",
-        "2026-11",
+        _GITHUB + "langgenius/dify-official-plugins/issues/3886",
+        "2026-09-15",
     ),
 )
 

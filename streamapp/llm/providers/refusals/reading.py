@@ -36,6 +36,7 @@ _LEAVES: dict[Meaning, type[ProviderError]] = {
     Meaning.TOO_LONG: ContextLengthExceeded,
     Meaning.FAILED: GarbledAnswer,
     Meaning.BUSY: RateLimited,
+    Meaning.SHORT: ProviderForbidden,
     Meaning.QUOTA: ProviderDenied,
     Meaning.KEY: ProviderDenied,
     Meaning.MODEL: ModelUnavailable,
@@ -166,12 +167,14 @@ def _error(
 
 def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Refused]:
     meaning, is_doubtful = meaning_of(status, details)
+    refused = Refused()
+    if status in _REFUSED and meaning in (None, Meaning.POLICY) and not is_doubtful:
+        refused = refused_parameters(details)
+    # LiteLLM calls a schema that Azure does not take a violation of its policy.
+    if refused.names and (meaning is None or refused.names == ("json_schema",)):
+        return ParameterRefused, refused
     if meaning is not None:
         return _LEAVES[meaning], Refused()
-    if status in _REFUSED and not is_doubtful:
-        refused = refused_parameters(details)
-        if refused.names:
-            return ParameterRefused, refused
     return _by_status(status, details, is_doubtful=is_doubtful), Refused()
 
 

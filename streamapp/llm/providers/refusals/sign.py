@@ -15,6 +15,8 @@ class Meaning(StrEnum):
     """The model wrote something that the provider itself could not use."""
     BUSY = "busy"
     """Waiting helps: a rate, a capacity."""
+    SHORT = "too little left"
+    """The account has too little left for this record; for a shorter one it may suffice."""
     QUOTA = "quota"
     """The account has no money or allowance left."""
     KEY = "key"

@@ -8,7 +8,6 @@ from streamapp.llm.providers.refusals.sign import ANY_ERROR, CLIENT_ERRORS, Mean
 _GITHUB = "https://github.com/"
 _OPENAI = "https://platform.openai.com/docs/guides/error-codes"
 _ANTHROPIC = "https://docs.claude.com/en/api/errors"
-_GROQ = "https://console.groq.com/docs/errors"
 _OPENROUTER = "https://openrouter.ai/docs/api/reference/errors-and-debugging"
 _PROXY = "https://docs.litellm.ai/docs/proxy/error_reference"
 _BUDGET = _GITHUB + "BerriAI/litellm/issues/14144"
@@ -44,7 +43,13 @@ TRANSIENT: tuple[Sign, ...] = (
         "2025-02-11",
         code="json_validate_failed",
     ),
-    _sign(Meaning.FAILED, "Groq", _GROQ, "2026-11", code="tool_use_failed"),
+    _sign(
+        Meaning.FAILED,
+        "Groq",
+        _GITHUB + "groq/groq-typescript/issues/28",
+        "2024-05-12",
+        code="tool_use_failed",
+    ),
     _sign(
         Meaning.BUSY,
         "Mistral",
@@ -79,6 +84,29 @@ TRANSIENT: tuple[Sign, ...] = (
 )
 
 QUOTA: tuple[Sign, ...] = (
+    _sign(
+        Meaning.SHORT,
+        "OpenRouter",
+        _GITHUB + "can1357/oh-my-pi/issues/9569",
+        "2026-08-24",
+        phrase="requires more credits, or fewer max_tokens",
+    ),
+    *(
+        _sign(
+            Meaning.QUOTA,
+            "OpenAI",
+            "https://learn.microsoft.com/microsoft-cloud/dev/dev-proxy/concepts/"
+            "openai-insufficient-quota",
+            "2026-11-27",
+            code=code,
+        )
+        for code in (
+            "credit_balance_exhausted",
+            "organization_spend_limit_exceeded",
+            "project_spend_limit_exceeded",
+            "organization_usage_limit_exceeded",
+        )
+    ),
     _sign(Meaning.QUOTA, "OpenAI", _OPENAI, "2026-11", code="insufficient_quota"),
     _sign(Meaning.QUOTA, "OpenAI", _OPENAI, "2026-11", code="billing_hard_limit_reached"),
     _sign(Meaning.QUOTA, "OpenAI", _OPENAI, "2026-11", code="billing_not_active"),
@@ -95,8 +123,8 @@ QUOTA: tuple[Sign, ...] = (
     _sign(
         Meaning.QUOTA,
         "Anthropic",
-        "https://docs.claude.com/en/api/rate-limits",
-        "2026-11",
+        _GITHUB + "anthropics/claude-code/issues/38035",
+        "2026-03-24",
         phrase="reached your specified",
     ),
     _sign(
@@ -120,7 +148,6 @@ QUOTA: tuple[Sign, ...] = (
         "2026-06-11",
         phrase="insufficient credits",
     ),
-    _sign(Meaning.QUOTA, "OpenRouter", _OPENROUTER, "2026-11", phrase="requires more credits"),
     _sign(
         Meaning.QUOTA,
         "DeepSeek",
@@ -143,7 +170,13 @@ QUOTA: tuple[Sign, ...] = (
 
 KEY: tuple[Sign, ...] = (
     _sign(Meaning.KEY, "OpenAI", _OPENAI, "2026-11", code="invalid_api_key"),
-    _sign(Meaning.KEY, "OpenAI", _OPENAI, "2026-11", code="unsupported_country_region_territory"),
+    _sign(
+        Meaning.KEY,
+        "OpenAI",
+        _GITHUB + "home-assistant/core/issues/120072",
+        "2024-06-21",
+        code="unsupported_country_region_territory",
+    ),
     _sign(Meaning.KEY, "Anthropic", _ANTHROPIC, "2026-11", code="authentication_error"),
     _sign(
         Meaning.KEY,

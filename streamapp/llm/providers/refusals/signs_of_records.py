@@ -123,6 +123,18 @@ TOO_LONG: tuple[Sign, ...] = (
         "2026-11",
         code="request_too_large",
     ),
+    _long(
+        "Anthropic",
+        _GITHUB + "anthropics/claude-code/issues/29584",
+        "2026-02-28",
+        phrase="extra usage is required for long context",
+    ),
+    _long(
+        "OpenRouter",
+        _GITHUB + "anomalyco/opencode/issues/12219",
+        "2026-05-04",
+        phrase="prompt tokens limit exceeded",
+    ),
     _long("Bedrock", _LITELLM, "2026-10-01", phrase="input is too long for requested model"),
     _long(
         "Gemini",

@@ -98,11 +98,17 @@ MODEL: tuple[Sign, ...] = (
     _sign(
         Meaning.MODEL,
         "Mistral",
-        "https://docs.mistral.ai/api",
-        "2026-11",
+        _GITHUB + "tmc/langchaingo/issues/1233",
+        "2025-04-23",
         code="invalid_model",
     ),
-    _sign(Meaning.MODEL, "Groq", _GROQ, "2026-11", code="model_decommissioned"),
+    _sign(
+        Meaning.MODEL,
+        "Groq",
+        _GITHUB + "atiilla/sqlmap-ai/issues/3",
+        "2025-08-21",
+        code="model_decommissioned",
+    ),
     _sign(
         Meaning.MODEL,
         "DeepSeek",
@@ -143,7 +149,14 @@ MODEL: tuple[Sign, ...] = (
 )
 
 ADDRESS: tuple[Sign, ...] = (
-    _sign(Meaning.ADDRESS, "OpenAI", _OPENAI, "2026-11", phrase="invalid url (", statuses=_404),
+    _sign(
+        Meaning.ADDRESS,
+        "OpenAI",
+        _GITHUB + "OpenHands/OpenHands/issues/485",
+        "2024-04-01",
+        phrase="invalid url (",
+        statuses=_404,
+    ),
     _sign(
         Meaning.ADDRESS,
         "Azure",
@@ -172,16 +185,16 @@ ADDRESS: tuple[Sign, ...] = (
     _sign(
         Meaning.ADDRESS,
         "vLLM",
-        "https://fastapi.tiangolo.com/tutorial/handling-errors/",
-        "2026-11",
+        _GITHUB + "dyad-sh/dyad/issues/883",
+        "2025-08-09",
         code="no such path",
         statuses=_404,
     ),
     _sign(
         Meaning.ADDRESS,
         "Ollama",
-        "https://pkg.go.dev/net/http#NotFound",
-        "2026-11",
+        _GITHUB + "idootop/mi-gpt/issues/221",
+        "2024-12-19",
         phrase="404 page not found",
         statuses=_404,
     ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.llm.providers.vendors.shape import Reply, Shape, ok, refusal
+from tests.unit.llm.providers.vendors.shape import LABEL, Reply, Shape, ok, refusal
 
 _G = "https://github.com/"
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>Sign in</body></html>"
@@ -201,6 +201,118 @@ SHAPES = (
             ok(),
         ],
         right="hello",
+        calls=2,
+        then=1,
+    ),
+    Shape(
+        vendor="OpenRouter",
+        kind="quota",
+        name="too little left for so many max_tokens",
+        source=_G + "can1357/oh-my-pi/issues/9569",
+        seen="2026-08-24",
+        ask={"parameters": {"max_tokens": 65_536}},
+        replies=[
+            refusal(
+                402,
+                _error(
+                    "This request requires more credits, or fewer max_tokens. You requested up to"
+                    " 65536 tokens, but can only afford 30104.",
+                    code=402,
+                ),
+            )
+        ],
+        right="ProviderForbidden",
+    ),
+    Shape(
+        vendor="OpenRouter",
+        kind="too long",
+        name="more tokens than the key may send, as a 402",
+        source=_G + "anomalyco/opencode/issues/12219",
+        seen="2026-05-04",
+        replies=[refusal(402, _error("Prompt tokens limit exceeded: 230799 > 91442.", code=402))],
+        right="ContextLengthExceeded",
+    ),
+    Shape(
+        vendor="Anthropic",
+        kind="too long",
+        name="a 429 that no waiting cures",
+        source=_G + "anthropics/claude-code/issues/29584",
+        seen="2026-02-28",
+        provider="anthropic",
+        replies=[
+            refusal(
+                429,
+                {
+                    "type": "error",
+                    **_error(
+                        "Extra usage is required for long context requests.",
+                        type="rate_limit_error",
+                    ),
+                },
+            )
+        ],
+        right="ContextLengthExceeded",
+    ),
+    Shape(
+        vendor="a gateway",
+        kind="parameter",
+        name="a temperature other than the default, through a proxy",
+        source=_G + "fazer-ai/agents/issues/130",
+        seen="2026-08-19",
+        ask={"parameters": {"temperature": 0.7}},
+        replies=[
+            refusal(
+                400,
+                _error("temperature is not supported for m when set to non-default values"),
+            ),
+            ok(),
+        ],
+        right="hello",
+        calls=2,
+        then=1,
+    ),
+    Shape(
+        vendor="DeepSeek",
+        kind="response format",
+        name="json_schema as a 422",
+        source=_G + "BerriAI/litellm/pull/31466",
+        seen="2026-06-26",
+        ask={"output_schema": LABEL},
+        replies=[
+            refusal(
+                422,
+                _error(
+                    "Failed to deserialize the JSON body into the target type: response_format:"
+                    " response_format.type `json_schema` is unavailable now at line 1 column 12440",
+                    type="invalid_request_error",
+                ),
+            ),
+            ok('{"label":"billing"}'),
+        ],
+        right={"label": "billing"},
+        calls=2,
+        then=1,
+    ),
+    Shape(
+        vendor="LiteLLM",
+        kind="response format",
+        name="a schema that Azure refuses, under the name of a policy",
+        source=_G + "google/adk-python/pull/4039",
+        seen="2025-12-29",
+        ask={"output_schema": LABEL},
+        replies=[
+            refusal(
+                400,
+                _error(
+                    "litellm.BadRequestError: litellm.ContentPolicyViolationError: AzureException -"
+                    " Invalid schema for response_format 'answer': In context=(),"
+                    " 'additionalProperties' is required to be supplied and to be false.",
+                    code="400",
+                ),
+            ),
+            ok('{"label":"billing"}'),
+        ],
+        right={"label": "billing"},
         calls=2,
         then=1,
     ),
