@@ -11,6 +11,7 @@ from streamapp.records.conversation import ChatMessage, Content
 from streamapp.records.request import Request
 from streamapp.records.sampling import Sampling, is_absent
 from streamapp.records.tools import ToolChoice, Tools, chosen, present_tools
+from streamapp.records.whole import WHOLE
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -82,7 +83,7 @@ class Chat(Request, Sampling, ChatOptions, type="chat"):
 
     prompt: None = None
     messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
-    sample: Annotated[int, Field(ge=0, lt=SAMPLES_LIMIT)] = 0
+    sample: Annotated[int, Field(ge=0, lt=SAMPLES_LIMIT), WHOLE] = 0
     extra_body: dict[str, JsonValue] | None = None
 
     def parameters(self) -> dict[str, Any]:

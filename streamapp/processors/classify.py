@@ -24,7 +24,11 @@ class Classify(Request, type="classify"):
 
     text: str = Field(min_length=1)
     labels: Annotated[
-        list[Label], Field(min_length=2, max_length=1000, fail_fast=True), AfterValidator(_distinct)
+        list[Label],
+        Field(
+            min_length=2, max_length=1000, fail_fast=True, json_schema_extra={"uniqueItems": True}
+        ),
+        AfterValidator(_distinct),
     ]
 
 

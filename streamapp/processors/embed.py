@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import processor
 from streamapp.records.request import Request
+from streamapp.records.whole import WHOLE, as_whole
 
 Text = Annotated[str, Field(min_length=1)]
 Token = Annotated[int, Field(ge=0, lt=2**31)]
@@ -26,8 +27,14 @@ def as_inputs(value: Any) -> Any:
     """Return one text, or the tokens of one, as a list of one."""
     if isinstance(value, str):
         return [value]
-    if isinstance(value, list) and value and type(value[0]) is int:
-        return [value]
+    if isinstance(value, list) and value and type(value[0]) in (int, float):
+        return [_as_tokens(value)]
+    return [_as_tokens(one) for one in value] if isinstance(value, list) else value
+
+
+def _as_tokens(value: Any) -> Any:
+    if isinstance(value, list) and float in map(type, value):
+        return [as_whole(token) for token in value]
     return value
 
 
@@ -40,6 +47,10 @@ Inputs = Annotated[
 ]
 
 
+#: Of a vector.
+Dimensions = Annotated[int, Field(gt=0, le=65_536), WHOLE]
+
+
 class Embed(Request, type="embed"):
     """One text or several, or their tokens; it takes no prompt.
 
@@ -50,7 +61,7 @@ class Embed(Request, type="embed"):
 
     prompt: None = None
     input: Inputs
-    dimensions: int | None = Field(default=None, gt=0, le=65_536)
+    dimensions: Dimensions | None = None
     user: str | None = Field(default=None, max_length=512)
 
     def parameters(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from streamapp.llm.client import LLMClient
@@ -27,11 +27,19 @@ def _stored(value: str) -> str:
     return value
 
 
+_SCALAR: Any = {"type": ["string", "number", "boolean"]}
+Variable = Annotated[
+    Any,
+    AfterValidator(_plain),
+    WithJsonSchema({"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]}),
+]
+
+
 class Generate(Request, type="generate"):
     """Fills the prompt that the record names."""
 
     prompt: Annotated[str, AfterValidator(_stored)] = Field(min_length=1, max_length=200)
-    variables: dict[str, Annotated[Any, AfterValidator(_plain)]] = Field(default_factory=dict)
+    variables: dict[str, Variable] = Field(default_factory=dict)
 
 
 @processor(Generate)

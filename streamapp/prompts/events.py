@@ -23,9 +23,10 @@ from pydantic import (
 from streamapp.errors import PromptError
 from streamapp.prompts.reference import NAME
 from streamapp.records.problems import describe
+from streamapp.records.whole import WHOLE
 
 Label = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
-Percent = Annotated[int, Field(ge=1, le=100)]
+Percent = Annotated[int, Field(ge=1, le=100), WHOLE]
 
 
 class _Event(BaseModel):

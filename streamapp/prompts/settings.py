@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from streamapp.records.sampling import Sampling
+from streamapp.records.whole import WHOLE
 
 #: A tool's name, or how the names of several begin.
 ToolPattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}(\.\*)?$|^\*$")]
@@ -20,8 +21,11 @@ class GuardSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    calls: int = Field(default=50, ge=1)
+    calls: Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE] = 50
     error_rate: float = Field(default=0.2, ge=0, lt=1)
+
+
+_SOURCES = ("file", "url", "topic_set")
 
 
 class ExampleSettings(BaseModel):
@@ -37,12 +41,21 @@ class ExampleSettings(BaseModel):
         refresh_s: Interval of the refresh, seconds.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "oneOf": [
+                {"required": [source], "properties": {source: {"type": "string"}}}
+                for source in _SOURCES
+            ]
+        },
+    )
 
     file: str | None = Field(default=None, min_length=1, max_length=200)
     url: str | None = Field(default=None, min_length=1, max_length=2_000)
     topic_set: str | None = Field(default=None, min_length=1, max_length=200)
-    count: int = Field(default=3, ge=1, le=50)
+    count: Annotated[int, Field(ge=1, le=50), WHOLE] = 3
     select: Literal["first", "random", "similar"] = "first"
     refresh_s: float = Field(default=300, ge=1)
 
@@ -91,8 +104,8 @@ class PromptSettings(BaseModel):
     examples: ExampleSettings | None = None
     guard: GuardSettings | None = None
     tools: tuple[ToolPattern, ...] = ()
-    max_steps: int | None = Field(default=None, ge=1, le=100)
-    max_tool_calls: int | None = Field(default=None, ge=1, le=1_000)
+    max_steps: Annotated[int, Field(ge=1, le=100), WHOLE] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1, le=1_000), WHOLE] | None = None
 
     def content(self) -> dict[str, JsonValue]:
         """Return what differs from the defaults: what a new default leaves equal stays equal."""

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from streamapp.records.whole import WHOLE, Int64, Positive
+
 
 def as_list(value: Any) -> Any:
     """Return a lone text as a list of one, an empty one as none: the same on the wire."""
@@ -17,8 +19,10 @@ def is_absent(value: Any) -> bool:
     return value is None or (isinstance(value, (str, list, dict)) and not value)
 
 
-#: The lone text is in the JSON Schema, too.
-ONE_OR_MORE = BeforeValidator(as_list, json_schema_input_type=str | list[str])
+#: Where an answer ends; the lone text is in the JSON Schema, too.
+_Stops = Annotated[list[str], Field(max_length=4)]
+Stop = Annotated[_Stops, BeforeValidator(as_list, json_schema_input_type=str | _Stops)]
+TopLogprobs = Annotated[int, Field(ge=0, le=20), WHOLE]
 
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
@@ -30,15 +34,15 @@ class Sampling(BaseModel):
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    max_tokens: int | None = Field(default=None, gt=0)
-    max_completion_tokens: int | None = Field(default=None, gt=0)
-    stop: Annotated[list[str], ONE_OR_MORE, Field(max_length=4)] | None = None
-    seed: int | None = None
+    max_tokens: Positive | None = None
+    max_completion_tokens: Positive | None = None
+    stop: Stop | None = None
+    seed: Int64 | None = None
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     logit_bias: dict[str, Bias] | None = None
     logprobs: bool | None = None
-    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    top_logprobs: TopLogprobs | None = None
     reasoning_effort: str | None = Field(default=None, max_length=32)
     verbosity: Literal["low", "medium", "high"] | None = None
     service_tier: str | None = Field(default=None, max_length=32)

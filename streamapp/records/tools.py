@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 from typing_extensions import TypedDict
 
+from streamapp.records.whole import Whole
+
 _STRICT = ConfigDict(extra="forbid")
 
 #: Longest list of tools, as of OpenAI.
@@ -86,7 +88,7 @@ class ToolCall(TypedDict):
     id: Annotated[str, Field(min_length=1, max_length=200)]
     type: Literal["function"]
     function: FunctionCall
-    index: NotRequired[int | None]
+    index: NotRequired[Whole | None]
 
 
 Tools = Annotated[list[FunctionTool], Field(max_length=TOOLS_LIMIT)]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from faust.web import Blueprint, View
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from streamapp.records.timestamps import parse_timestamp
+from streamapp.records.whole import WHOLE
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.dead_letters.service import DeadLetterService
 from streamapp.streaming.dead_letters.stored import Filter
@@ -28,8 +29,8 @@ class DeadLetterPlace(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    partition: int = Field(ge=0, le=2**31 - 1)
-    offset: int = Field(ge=0, le=2**62)
+    partition: Annotated[int, Field(ge=0, le=2**31 - 1), WHOLE]
+    offset: Annotated[int, Field(ge=0, le=2**62), WHOLE]
 
 
 class ReplayBody(BaseModel):

@@ -120,7 +120,10 @@ def _operation(op: Operation, schemas: ComponentSchemas, has_keys: bool) -> Sche
         "responses": _responses(op, schemas, has_keys),
     }
     parameters = [
-        *(_parameter(name, "path", {"type": "string", "minLength": 1}) for name in _names(op.path)),
+        *(
+            _parameter(name, "path", {**_TEXT, **op.places.get(name, {})})
+            for name in _names(op.path)
+        ),
         *(_parameter(name, "query", schema) for name, schema in op.query.items()),
         *(_parameter(name, "header", schema) for name, schema in op.headers.items()),
     ]
@@ -159,6 +162,8 @@ def _responses(op: Operation, schemas: ComponentSchemas, has_keys: bool) -> Sche
         responses[str(status)] = {"description": _MEANING[status], "content": error}
     return responses
 
+
+_TEXT: Schema = {"type": "string", "minLength": 1}
 
 _MEANING = {
     400: "This is no HTTP that a server can read",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 from aiohttp import web
 from faust.web import Blueprint, View
@@ -22,6 +22,7 @@ from streamapp.prompts.history import History
 from streamapp.prompts.reference import NAME
 from streamapp.prompts.settings import PromptSettings
 from streamapp.records.problems import describe
+from streamapp.records.whole import WHOLE
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import flag
 from streamapp.web.errors import Refusal
@@ -52,13 +53,16 @@ class Move(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    version: int = Field(ge=1)
+    version: Annotated[int, Field(ge=1, le=2**31 - 1), WHOLE]
     force: bool = False
     author: str = Field(default=AUTHOR, max_length=200)
     message: str = Field(default="", max_length=2_000)
 
 
-class Shares(RootModel[dict[Label, Percent] | None]):
+_SHARES = Field(json_schema_extra={"additionalProperties": False})
+
+
+class Shares(RootModel[Annotated[dict[Label, Percent], _SHARES] | None]):
     """Percent by label; null or {} ends the split."""
 
 

@@ -10,10 +10,15 @@ from streamapp.processors.chat import SAMPLES_LIMIT, Chat, ChatOptions
 from streamapp.records.conversation import ChatMessage
 from streamapp.records.sampling import Sampling
 from streamapp.records.tools import TOOLS_LIMIT, Function, NamedFunction
+from streamapp.records.whole import WHOLE
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.fields import CHAT, only, refused
 
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+#: How many answers to one question.
+Samples = Annotated[int, Field(ge=1, le=SAMPLES_LIMIT), WHOLE]
 
 
 class StreamOptions(BaseModel):
@@ -30,7 +35,7 @@ class ChatCompletionRequest(Sampling, ChatOptions):
 
     model: ModelName = DEFAULT
     messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
-    n: Annotated[int, Field(ge=1, le=SAMPLES_LIMIT)] | None = None
+    n: Samples | None = None
     functions: Annotated[list[Function], Field(max_length=TOOLS_LIMIT)] | None = None
     function_call: Literal["none", "auto"] | NamedFunction | None = None
     metadata: dict[str, str] | None = None

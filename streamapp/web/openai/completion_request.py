@@ -9,9 +9,10 @@ from pydantic_core import PydanticCustomError
 from streamapp.errors import InvalidRecord
 from streamapp.llm.routing.routes import DEFAULT
 from streamapp.processors.chat import SAMPLES_LIMIT, Chat
-from streamapp.records.sampling import ONE_OR_MORE, Bias, is_absent
+from streamapp.records.sampling import Bias, Stop, is_absent
+from streamapp.records.whole import WHOLE, Int64, Positive
 from streamapp.web.openai.cache_wish import CacheWish
-from streamapp.web.openai.chat_request import ModelName, StreamOptions
+from streamapp.web.openai.chat_request import ModelName, Samples, StreamOptions
 from streamapp.web.openai.fields import COMPLETIONS, only, refused
 
 Prompt = Annotated[str, Field(min_length=1)]
@@ -39,12 +40,12 @@ class CompletionRequest(BaseModel):
     echo: bool | None = None
     frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
     logit_bias: dict[str, Bias] | None = None
-    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
-    max_tokens: int | None = Field(default=None, gt=0)
-    n: Annotated[int, Field(ge=1, le=SAMPLES_LIMIT)] | None = None
+    logprobs: Annotated[int, Field(ge=0, le=5), WHOLE] | None = None
+    max_tokens: Positive | None = None
+    n: Samples | None = None
     presence_penalty: float | None = Field(default=None, ge=-2, le=2)
-    seed: int | None = None
-    stop: Annotated[list[str], ONE_OR_MORE, Field(max_length=4)] | None = None
+    seed: Int64 | None = None
+    stop: Stop | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     suffix: refused(COMPLETIONS["suffix"].why) = None  # type: ignore[valid-type]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from streamapp.processors.embed import Embed, Inputs
+from streamapp.processors.embed import Dimensions, Embed, Inputs
 from streamapp.records.response import Response
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.chat_answer import paid_usage
@@ -23,7 +23,7 @@ class EmbeddingsRequest(BaseModel):
     model: ModelName | None = None
     input: Inputs
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, Field(gt=0, le=65_536)] | None = None
+    dimensions: Dimensions | None = None
     user: Annotated[str, Field(max_length=512)] | None = None
     cache: bool | None = None
 

@@ -235,6 +235,7 @@ OPERATIONS = (
         "Tell whether any worker keeps the answer of a call, without the answer",
         CacheEntryBody,
         errors=(404, 503),
+        places={"fingerprint": {"pattern": "^[0-9a-f]{32}$"}},
         access=GROUP,
     ),
 )

@@ -69,6 +69,7 @@ class Operation:
         errors: Statuses with an `ErrorBody`, besides those of every operation and of a body.
         headers: Request headers, as JSON Schemas.
         query: Query parameters, likewise.
+        places: What stands in the path, likewise; any text where nothing is said of it.
         is_open: Whether no key is needed.
         access: What a key needs.
     """
@@ -84,6 +85,7 @@ class Operation:
     errors: Sequence[int] = field(default=(), kw_only=True)
     headers: JSONSchemas = field(default_factory=dict, kw_only=True)
     query: JSONSchemas = field(default_factory=dict, kw_only=True)
+    places: JSONSchemas = field(default_factory=dict, kw_only=True)
     is_open: bool = field(default=False, kw_only=True)
     access: Access = field(default=ANY_KEY, kw_only=True)
 

@@ -4,6 +4,7 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
+from streamapp.prompts.reference import NAME
 from streamapp.prompts.settings import PromptSettings
 from streamapp.web import prompts
 from streamapp.web.operations.operation import GROUP, PROMPTS, READ, Operation
@@ -79,6 +80,8 @@ class PromptStats(TypedDict):
 
 
 _CHANGING = (404, 409, 500, 503)
+_NAME = {"pattern": f"^{NAME.pattern}$"}
+_NAMED = {"name": _NAME}
 
 OPERATIONS = (
     Operation(
@@ -95,6 +98,7 @@ OPERATIONS = (
         "Show a prompt with all its versions",
         PromptBody,
         errors=(404, 422, 503),
+        places=_NAMED,
         access=READ,
     ),
     Operation(
@@ -103,6 +107,7 @@ OPERATIONS = (
         "Return the results of a prompt's versions, over all workers",
         PromptStats,
         errors=(503,),
+        places=_NAMED,
         access=GROUP,
     ),
     Operation(
@@ -113,6 +118,7 @@ OPERATIONS = (
         others={201: ChangedPrompt},
         body=prompts.Publish,
         errors=_CHANGING,
+        places=_NAMED,
         access=PROMPTS,
     ),
     Operation(
@@ -122,6 +128,7 @@ OPERATIONS = (
         ChangedPrompt,
         body=prompts.Move,
         errors=_CHANGING,
+        places={"name": _NAME, "label": _NAME},
         access=PROMPTS,
     ),
     Operation(
@@ -131,6 +138,7 @@ OPERATIONS = (
         ChangedPrompt,
         body=prompts.Shares,
         errors=_CHANGING,
+        places=_NAMED,
         query={"force": {"type": "boolean", "description": "Also where it is protected."}},
         access=PROMPTS,
     ),

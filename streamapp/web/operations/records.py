@@ -74,6 +74,7 @@ OPERATIONS = (
         "Tell what became of a record, at any worker",
         Response | Pending | Dead,
         errors=(404, 422),
+        places={"id": {"maxLength": ID_LIMIT}},
         query=_WAIT,
         access=OUTCOME,
     ),

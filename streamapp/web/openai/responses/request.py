@@ -8,7 +8,8 @@ from typing_extensions import TypedDict
 
 from streamapp.llm.routing.routes import DEFAULT
 from streamapp.processors.chat import Chat
-from streamapp.records.sampling import is_absent
+from streamapp.records.sampling import TopLogprobs, is_absent
+from streamapp.records.whole import Positive
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.chat_request import ModelName
 from streamapp.web.openai.fields import RESPONSES, only, refused
@@ -109,8 +110,8 @@ class ResponsesRequest(BaseModel):
     input: Input
     instructions: str | None = None
     include: list[Include] | None = None
-    max_output_tokens: int | None = Field(default=None, gt=0)
-    max_tool_calls: int | None = Field(default=None, gt=0)
+    max_output_tokens: Positive | None = None
+    max_tool_calls: Positive | None = None
     metadata: dict[str, str] | None = None
     parallel_tool_calls: bool | None = None
     prompt_cache_key: str | None = Field(default=None, max_length=512)
@@ -124,7 +125,7 @@ class ResponsesRequest(BaseModel):
     text: TextConfig | None = None
     tool_choice: ToolChoice | None = None
     tools: Annotated[list[ResponseFunctionTool], Field(max_length=128)] | None = None
-    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    top_logprobs: TopLogprobs | None = None
     top_p: float | None = Field(default=None, ge=0, le=1)
     user: str | None = Field(default=None, max_length=512)
     cache: bool | None = None
