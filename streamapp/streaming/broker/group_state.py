@@ -19,6 +19,8 @@ MEANING = {
     "Empty": "it has no member: the join of this worker has not arrived",
     "Dead": "it does not exist: the join of this worker has not arrived",
 }
+#: States in which a join or an assignment is waited for.
+WAITS = ("PreparingRebalance", "CompletingRebalance")
 
 
 @dataclass(frozen=True, slots=True)

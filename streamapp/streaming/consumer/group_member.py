@@ -29,7 +29,11 @@ from faust.transport.drivers.aiokafka import (
 from faust.types import TP
 
 from streamapp.streaming.consumer.group_refusals import ask_again
-from streamapp.streaming.consumer.request_limits import limit_requests, request_limits
+from streamapp.streaming.consumer.request_limits import (
+    group_waits,
+    limit_requests,
+    request_limits,
+)
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 
@@ -58,8 +62,12 @@ class GroupMemberThread(AIOKafkaConsumerThread):
         """Start the client; it joins no group before it is subscribed."""
         await super().on_start()
         client = self._ensure_consumer()
-        limits = request_limits(cast(Any, self.app).settings.session_timeout_s)
-        limit_requests(client._client, limits)
+        settings = cast(Any, self.app).settings
+        limit_requests(
+            client._client,
+            request_limits(settings.session_timeout_s),
+            is_waited_for=lambda: group_waits(settings),
+        )
         coordinator = client._coordinator
         if isinstance(coordinator, GroupCoordinator):
             app = cast(Any, self.app)

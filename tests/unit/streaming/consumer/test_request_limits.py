@@ -1,14 +1,22 @@
 import asyncio
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.errors import RequestTimedOutError
+from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
+from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest
+from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 
-from streamapp.streaming.consumer.request_limits import FETCH_S, limit_requests, request_limits
+from streamapp.streaming.consumer.request_limits import (
+    FETCH_S,
+    JOIN_LOOK_S,
+    limit_requests,
+    request_limits,
+)
 from tests.support.virtual_time import run_virtually, virtual_clock
 
 NODE = (1, ConnectionGroup.COORDINATION)
@@ -35,10 +43,17 @@ class _Client(AIOKafkaClient):
     def __del__(self, _warnings: Any = None) -> None: ...
 
 
-def _ask(kind: Any, *, answers_after_s: float) -> tuple[Any, float, list[str]]:
+def _ask(
+    kind: Any, *, answers_after_s: float, waits: Sequence[bool] = ()
+) -> tuple[Any, float, list[str]]:
+    looks = list(waits)
+
+    async def is_waited_for() -> bool:
+        return looks.pop(0) if looks else True
+
     async def main() -> tuple[Any, float, list[str]]:
         client = _Client(answers_after_s)
-        limit_requests(client, request_limits(10))
+        limit_requests(client, request_limits(10), is_waited_for=is_waited_for)
         request = kind.__new__(kind)
         try:
             answer = await client.send(1, request, group=ConnectionGroup.COORDINATION)
@@ -50,7 +65,14 @@ def _ask(kind: Any, *, answers_after_s: float) -> tuple[Any, float, list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "limit_s"), [(HeartbeatRequest, 5), (FetchRequest, FETCH_S)], ids=["beat", "fetch"]
+    ("kind", "limit_s"),
+    [
+        (HeartbeatRequest, 5),
+        (OffsetCommitRequest, 5),
+        (OffsetFetchRequest, 5),
+        (FindCoordinatorRequest, 10),
+        (FetchRequest, FETCH_S),
+    ],
 )
 def test_silent_connection_is_closed_at_the_limit(kind: type, limit_s: float) -> None:
     """The client begins a new one, far before its own limit, which a join needs."""
@@ -67,3 +89,15 @@ def test_silent_connection_is_closed_at_the_limit(kind: type, limit_s: float) ->
 def test_answer_in_time_is_given(kind: type, seconds: float) -> None:
     """A slow broker is asked on, and a join has all its time."""
     assert _ask(kind, answers_after_s=seconds) == ("answer", seconds, [])
+
+
+@pytest.mark.parametrize("kind", [JoinGroupRequest, SyncGroupRequest])
+def test_join_that_has_not_arrived_is_sent_again(kind: type) -> None:
+    """A group that waits for nobody at two looks in turn never got it."""
+    waits = [True, False, True, False, False]
+
+    assert _ask(kind, answers_after_s=179, waits=waits) == (
+        RequestTimedOutError,
+        len(waits) * JOIN_LOOK_S,
+        ["CONNECTION_TIMEOUT"],
+    )
