@@ -87,7 +87,7 @@ def create_app(
         settings=settings,
         window=window,
         ledger=flows.requests.ledger,
-        watchdog=_watchdog(settings),
+        watchdog=_watchdog(app, settings),
         on_log_change=metrics.log_changed,
         http_calls=http_calls.drain,
         inputs=flows.inputs,
@@ -174,9 +174,10 @@ def _router(
     return router
 
 
-def _watchdog(settings: Settings) -> Watchdog:
+def _watchdog(app: StreamApp, settings: Settings) -> Watchdog:
     ssl_context = kafka_client_options(settings)["ssl_context"]
     return Watchdog(
         lambda: broker_answers(settings.brokers, ssl_context=ssl_context, timeout_s=2.0),
         clock=time.monotonic,
+        on_stuck=app.blocking.keep,
     )

@@ -44,6 +44,29 @@ async def test_record_that_blocks_past_the_session_is_a_dead_letter(
             assert "in block" in text
 
 
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_record_that_never_ends_its_step_is_a_dead_letter(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """It ends two processes after two minutes each, and the third one does not begin it."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.blocking")
+        spinning = json.dumps({"id": "s", "type": "spin"}).encode()
+        await stage.produce([Record(spinning, b"s", 0), *(ask(f"r-{n}") for n in range(OTHERS))])
+
+        with stage.cut_off(), stage.cut_off():
+            for _ in range(2):
+                assert await worker.wait(200) == 1
+                worker.start()
+            report = await stage.settle(OTHERS + 1, 60)
+
+        assert worker.alive
+        assert report.dead == {"internal": 1}
+        assert not report.missing, report
+
+
 async def _livez(worker: WorkerProcess) -> str:
     url = f"http://127.0.0.1:{worker.port}/livez"
     async with aiohttp.ClientSession() as http, http.get(url) as response:

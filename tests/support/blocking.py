@@ -1,6 +1,7 @@
 """A processor of a test that lets no thread of its worker run, and so ends its session."""
 
 import ctypes
+import time
 
 from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import processor
@@ -19,3 +20,14 @@ async def block(request: Block, llm: LLMClient) -> str:
     # `PyDLL` does not let go of the lock during a call.
     ctypes.PyDLL(None).sleep(request.seconds)
     return "done"
+
+
+class Spin(Request, type="spin"):
+    """Never ends a step; other threads run."""
+
+
+@processor(Spin)
+async def spin(request: Spin, llm: LLMClient) -> str:
+    """Wait for ever, in the loop's thread."""
+    while True:
+        time.sleep(0.1)  # noqa: ASYNC251  # what a processor must not do

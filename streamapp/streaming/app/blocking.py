@@ -4,7 +4,7 @@ A processor that computes for long, or calls what blocks, holds up every record 
 it also keeps other threads from running (most C code does), no heartbeat is sent, the group goes
 on without the worker, and the record comes again: to block again. So each step of a record is
 timed, a thread looks where a long one stands, and a record that took longer than the session
-twice is not run a third time.
+twice is not run a third time. Nor is one that never ended its step, and so ended its process.
 """
 
 import sys
@@ -20,6 +20,7 @@ from faust.types import TP
 from pydantic_core import from_json
 
 from streamapp.errors import InternalError
+from streamapp.streaming.app.kept_fences import KeptFences
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Event, Message
 
@@ -42,6 +43,7 @@ class BlockingWatch(threading.Thread):
 
     Args:
         session_s: How long the group waits for a heartbeat, seconds.
+        kept: Counts over restarts what ended the process.
         notice_s: Steps that take longer are named.
         clock: Monotonic seconds.
     """
@@ -50,11 +52,13 @@ class BlockingWatch(threading.Thread):
         self,
         session_s: float,
         *,
+        kept: KeptFences | None = None,
         notice_s: float = NOTICE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="streamapp-blocking", daemon=True)
         self._session_s = session_s
+        self._kept = kept
         self._notice_s = notice_s
         self._clock = clock
         self._loop_thread = threading.get_ident()
@@ -75,12 +79,20 @@ class BlockingWatch(threading.Thread):
 
     def refusal(self, message: Message) -> InternalError | None:
         """Return why the record is not run any more; None where it is."""
-        if self._fences and self._fences[message.tp, message.offset] >= MOST_FENCES:
-            return InternalError(
-                f"its processor blocked the event loop for longer than {self._session_s:g} s,"
-                f" {MOST_FENCES} times; give blocking work to a thread or a process"
-            )
-        return None
+        if not self._fences and not self._kept:
+            return None
+        ended = self._kept.count(message) if self._kept else 0
+        if self._fences[message.tp, message.offset] + ended < MOST_FENCES:
+            return None
+        return InternalError(
+            f"its processor blocked the event loop for longer than {self._session_s:g} s,"
+            f" {MOST_FENCES} times; give blocking work to a thread or a process"
+        )
+
+    def keep(self) -> None:
+        """Remember the record that stands in its step now: the process is ended for it."""
+        if (step := self._step) is not None and self._kept is not None:
+            self._kept.add(step[0])
 
     def last(self) -> str:
         """Return what blocked last and how long ago; empty where nothing did."""

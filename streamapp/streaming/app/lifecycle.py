@@ -20,6 +20,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.app.assignment_watch import AssignmentWatch, tell_opened
 from streamapp.streaming.app.blocking import BlockingWatch
+from streamapp.streaming.app.kept_fences import KeptFences
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.app.window_drain import WindowDrain
 from streamapp.streaming.broker.acls import BOTH, require_rights
@@ -57,7 +58,8 @@ class StreamApp(faust.App):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.blocking = BlockingWatch(self.conf.broker_session_timeout)
+        kept = KeptFences(self.conf.datadir / "blocking.json")
+        self.blocking = BlockingWatch(self.conf.broker_session_timeout, kept=kept)
         self.held = HeldPartitions()
 
     def bind(

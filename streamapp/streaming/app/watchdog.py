@@ -31,6 +31,7 @@ class Watchdog(threading.Thread):
         probe: Whether a broker answers; may block a few seconds.
         clock: Monotonic seconds.
         end: Ends the process at once with a code.
+        on_stuck: Called in this thread before the process of a loop that is stuck is ended.
         interval_s: Seconds between two looks.
     """
 
@@ -40,12 +41,14 @@ class Watchdog(threading.Thread):
         *,
         clock: Callable[[], float],
         end: Callable[[int], object] = os._exit,
+        on_stuck: Callable[[], None] = lambda: None,
         interval_s: float = 1.0,
     ) -> None:
         super().__init__(name="streamapp-watchdog", daemon=True)
         self._probe = probe
         self._clock = clock
         self._end = end
+        self._on_stuck = on_stuck
         self._interval_s = interval_s
         self._stopped = threading.Event()
         self._pulse_at = clock()
@@ -89,6 +92,7 @@ class Watchdog(threading.Thread):
         if self._ends_at is not None and self._clock() >= self._ends_at:
             self._end_process(self._end_reason)
         elif self.loop_lag_s > LOOP_STUCK_S:
+            self._on_stuck()
             self._end_process("the event loop is stuck")
         if self._ends_at is None and self._probe():
             self._broker_seen_at = self._clock()

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import structlog
 from faust.types import TP
 
 from streamapp.streaming.app.blocking import BlockingWatch
+from streamapp.streaming.app.kept_fences import KeptFences
 from streamapp.streaming.window.lease import Lease
 from tests.unit.streaming.fake_broker import FakeEvent, FakeMessage
 
@@ -142,3 +144,32 @@ async def test_place_that_the_lock_hid_is_the_one_seen_before(fixture: Fixture) 
     assert hidden == "in C code that kept the interpreter's lock"
     assert ".py:" in seen
     assert after == seen
+
+
+async def test_record_that_ends_its_process_is_not_begun_for_ever(tmp_path: Path) -> None:
+    """Two processes ended for it; the third one knows, and so does no other record's place."""
+    path = tmp_path / "blocking.json"
+    for _ in range(2):
+        watch = BlockingWatch(6, kept=KeptFences(path))
+        assert watch.refusal(event(7).message) is None
+        watch.begin(event(7).message)  # and it never ends
+        watch.keep()
+
+    watch = BlockingWatch(6, kept=KeptFences(path))
+    assert watch.refusal(event(7).message) is not None
+    assert watch.refusal(event(8).message) is None
+    other = event(7).message
+    other.value = b"the topic was made anew"
+    assert watch.refusal(other) is None
+
+
+def test_file_that_is_none_ends_nothing(tmp_path: Path) -> None:
+    """What cannot be read or written costs another try."""
+    path = tmp_path / "blocking.json"
+    for text in ("[", "[1]", '{"a": null}'):
+        path.write_text(text)
+        assert KeptFences(path).count(event().message) == 0
+    lost = KeptFences(tmp_path / "no" / "folder" / "blocking.json")
+    lost.add(event().message)
+
+    assert lost.count(event().message) == 1

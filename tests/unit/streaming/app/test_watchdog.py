@@ -52,6 +52,23 @@ def test_stuck_loop_ends_the_process() -> None:
     assert fixture.ended == [1]
 
 
+def test_what_stuck_is_remembered_before_the_end() -> None:
+    """Only a loop that is stuck has a record to blame, not a stop that takes too long."""
+    steps: list[object] = []
+    clock = FakeClock()
+    watchdog = Watchdog(
+        lambda: True, clock=clock, end=steps.append, on_stuck=lambda: steps.append("kept")
+    )
+
+    clock.advance(LOOP_STUCK_S + 1)
+    watchdog.look()
+    assert steps == ["kept", 1]
+
+    watchdog.end_in(0, "a stop")
+    watchdog.look()
+    assert steps == ["kept", 1, 1]
+
+
 def test_pulse_tells_how_long_the_loop_slept() -> None:
     """The silence between two pulses shows a stopped process."""
     fixture = Fixture()
