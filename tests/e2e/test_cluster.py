@@ -1,12 +1,13 @@
 """A cluster of three brokers: restarted one by one, and with too few left to write."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.stage import Stage, ask
+from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka_cluster import NODES, KafkaCluster
 from tests.support.worker import WorkerProcess
 
@@ -39,19 +40,25 @@ async def test_nothing_is_lost_while_brokers_are_restarted_one_by_one(
     cluster: KafkaCluster, tmp_path: Path
 ) -> None:
     """Leaders and coordinators move under load; whatever is repeated is the same."""
-    count = 3_000
+    is_over = False
+
+    def records() -> Iterator[Record]:
+        numbers = itertools.count()
+        while not is_over:
+            number = next(numbers)
+            yield ask(f"r-{number}", f"k-{number % 50}")
+
     async with Stage(cluster.brokers[1], tmp_path) as stage:
         worker = await _open(stage, cluster)
         async with asyncio.TaskGroup() as group:
-            records = (ask(f"r-{number}", f"k-{number % 50}") for number in range(count))
-            producing = group.create_task(stage.produce(records, rate_per_s=50))
+            producing = group.create_task(stage.produce(records(), rate_per_s=50))
             for node in NODES:
                 with stage.cut_off():  # with its group's coordinator a member may be forgotten
                     await cluster.brokers[node].stop()
                     await cluster.start(node)
                     await asyncio.sleep(3)  # until it follows again
-            assert not producing.done()
-        report = await stage.settle(count, 120)
+            is_over = True
+        report = await stage.settle(producing.result(), 120)
 
         assert worker.alive
         assert not report.faults, report
