@@ -93,7 +93,7 @@ WAYS: Mapping[str, list[Any]] = {
         about("generate", prompt=PERSON, variables={"name": PERSON}),
         about("generate", prompt="translate", variables={NAME: PERSON}),
     ],
-    "rejected": [refused(400), refused(422)],
+    "rejected": [refused(400), refused(422), chat(shape="html")],
     "content_filtered": [
         chat(shape="content_filter", text=PERSON),
         chat(status=400, code="content_filter"),
@@ -105,7 +105,7 @@ WAYS: Mapping[str, list[Any]] = {
     ],
     "too_large": [chat(size=1_100_000)],
     "expired": [about("summarize", text=PERSON, deadline="2020-01-01T00:00:00Z")],
-    "retries_exhausted": [chat(shape="garbage"), chat(shape="html")],
+    "retries_exhausted": [chat(shape="garbage")],
     "internal": [about("careless", text=PERSON)],
 }
 RECORDS = [(kind, way) for kind, ways in WAYS.items() for way in ways]

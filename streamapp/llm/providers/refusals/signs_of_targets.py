@@ -8,7 +8,6 @@ from streamapp.llm.providers.refusals.sign import CLIENT_ERRORS, Meaning, Sign
 _GITHUB = "https://github.com/"
 _OPENAI = "https://platform.openai.com/docs/guides/error-codes"
 _ANTHROPIC = "https://docs.claude.com/en/api/errors"
-_GROQ = "https://console.groq.com/docs/errors"
 _PROXY = "https://docs.litellm.ai/docs/proxy/error_reference"
 _404 = frozenset({404})
 
@@ -174,7 +173,14 @@ ADDRESS: tuple[Sign, ...] = (
         phrase="no route matched with those values",
         statuses=_404,
     ),
-    _sign(Meaning.ADDRESS, "Groq", _GROQ, "2026-11", code="unknown_url", statuses=_404),
+    _sign(
+        Meaning.ADDRESS,
+        "Groq",
+        _GITHUB + "tech-shrimp/deno-api-proxy/issues/3",
+        "2025-01-30",
+        code="unknown_url",
+        statuses=_404,
+    ),
     _sign(
         Meaning.ADDRESS,
         "LM Studio",

@@ -7,7 +7,7 @@ from streamapp.llm.attempt import counted
 from streamapp.records.response import NO_USAGE, Usage
 
 #: Of DeepSeek, of Moonshot, and of proxies in front of Anthropic.
-_CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
+_CACHED = frozenset({"prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"})
 
 
 def count(value: Any) -> int:
@@ -42,7 +42,8 @@ def usage_of(
     reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
     reasoning = reasoning or count(usage.get("reasoning_tokens"))
     cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
-    cached = cached or max(count(usage.get(name)) for name in _CACHED)
+    if not cached and not _CACHED.isdisjoint(usage):
+        cached = max(count(usage.get(name)) for name in _CACHED)
     found = Usage(
         input_tokens=read,
         output_tokens=written,
@@ -57,6 +58,9 @@ def counts_in(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
     Numbers that are all 0 are none: some vendors send such ones with each part.
     """
+    usage = answer.get("usage")
+    if isinstance(usage, Mapping) and (usage.get("total_tokens") or usage.get("prompt_tokens")):
+        return usage  # as nearly all have it
     choices = answer.get("choices")
     places = [answer, answer.get("x_groq"), *(choices if isinstance(choices, list) else ())]
     for place in places:

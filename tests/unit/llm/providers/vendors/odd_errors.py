@@ -36,8 +36,8 @@ SHAPES = (
         vendor="Groq",
         kind="address",
         name="an unknown URL",
-        source="https://console.groq.com/docs/errors",
-        seen="2026-11",
+        source=_G + "tech-shrimp/deno-api-proxy/issues/3",
+        seen="2025-01-30",
         replies=[
             refusal(
                 404,
