@@ -1,5 +1,6 @@
 """The programs that are compared; each answers the same records on the same broker."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,6 +113,25 @@ class Streamapp(Contestant):
         }
 
 
+class StreamappFlow(Streamapp):
+    """The same worker with the same work as a flow: the records are a topic of the user's own."""
+
+    def environment(self, place: Place) -> dict[str, str]:
+        flow = {
+            "input": place.requests,
+            "output": place.responses,
+            "dead_letters": place.dead_letters,
+            "from": "earliest",
+            "type": "chat",
+            "id": "{{ value.id }}",
+            "fields": {"messages": "{{ value.messages }}"},
+        }
+        return super().environment(place) | {
+            "STREAMAPP_TOPIC_PREFIX": f"{place.prefix}-own",
+            "STREAMAPP_FLOWS": json.dumps({"work": flow}),
+        }
+
+
 YARDSTICK = Contestant(
     name="raw-keyed",
     title="aiokafka by hand, key order",
@@ -147,5 +167,12 @@ CONTESTANTS = {
             module="bench.contestants.faust_agent",
         ),
         STREAMAPP,
+        StreamappFlow(
+            name="streamapp-flow",
+            title="streamapp, the work as a flow",
+            module="streamapp",
+            options=("worker",),
+            has_probe=True,
+        ),
     )
 }
