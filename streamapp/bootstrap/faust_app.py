@@ -6,6 +6,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.worker import Worker
 from streamapp.streaming.broker.security import broker_credentials
+from streamapp.streaming.consumer.input_queue import InputQueue
 from streamapp.streaming.flows.assignor import LedgerBoundAssignor
 from streamapp.streaming.tables.recovery import Tables
 from streamapp.streaming.window.membership import Membership
@@ -22,6 +23,15 @@ def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> 
     class App(StreamApp):
         def _new_web(self) -> Web:
             return Web(self, settings=settings)
+
+        def FlowControlQueue(  # noqa: N802  # Faust's own name
+            self, maxsize: int | None = None, *, clear_on_resume: bool = False
+        ) -> InputQueue:
+            return InputQueue(
+                maxsize=maxsize or 0,
+                flow_control=self.flow_control,
+                clear_on_resume=clear_on_resume,
+            )
 
     return App(
         settings.app_id,

@@ -238,7 +238,7 @@ class StreamApp(faust.App):
                 self._commit_age.look(self.window.partitions, self.committed)
                 if self.window.is_open and not self.rebalancing:
                     self.held.look(self._kafka.cluster)
-                    await self.flow.look(is_moving=not self.window.is_full)
+                    await self.flow.look()
                     self._log_changes.look(self._kafka, self._kafka.fetched.out_of_range)
                 elif self._consumer is not None:
                     self.flow.clear()

@@ -37,24 +37,25 @@ class PartitionFlow:
         log.info("window.partition_held", partition=tp.partition)
         self._consumer().pause_partitions({tp})
 
-    async def look(self, *, is_moving: bool) -> None:
+    async def look(self) -> None:
         """Go on with what was held and has room again, and fetch again what Faust skipped.
 
-        Args:
-            is_moving: False where nothing can be expected to move now.
+        Nothing can be expected to move of an input for which the window has no room.
         """
         consumer = self._consumer()
         for tp, offset in self._window.resumable():
             log.info("window.partition_resumed", partition=tp.partition, offset=offset)
             await consumer.seek(tp, offset)
             consumer.resume_partitions({tp})
-        if not is_moving:
-            self._stalled.clear()
-            return
-        for tp, partition in self._window.partitions.items():
+        moving = {
+            tp: partition
+            for tp, partition in self._window.partitions.items()
+            if not self._window.is_full(tp.topic)
+        }
+        for tp, partition in moving.items():
             hole_end = consumer.hole_at_end(tp, partition.expected)
             if hole_end is not None and not len(partition):
                 partition.pass_hole(hole_end)
-        for tp, offset in self._stalled.due(self._window.partitions, consumer.highwater):
+        for tp, offset in self._stalled.due(moving, consumer.highwater):
             log.info("window.stall_sought", partition=tp.partition, offset=offset)
             await consumer.seek(tp, offset)

@@ -38,11 +38,14 @@ class StalledPartitions:
         """Return the partitions to seek back now, each with the offset to seek to.
 
         Args:
-            partitions: Those of the open window.
+            partitions: Those of the open window that are expected to move; of another one
+                nothing is remembered.
             highwater: Returns the offset after a partition's last one; 0 or None where it is
                 not known.
         """
         now, due = self._clock(), []
+        for tp in self._stalls.keys() - partitions.keys():
+            del self._stalls[tp]
         for tp, partition in partitions.items():
             end = highwater(tp)
             if partition.is_held or not end or partition.expected >= end:

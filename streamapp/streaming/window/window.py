@@ -140,10 +140,9 @@ class Window:
         """The partitions of the open generation."""
         return self._partitions
 
-    @property
-    def is_full(self) -> bool:
-        """Whether ``take`` would wait."""
-        return self._room.is_full(self._schedule)
+    def is_full(self, topic: str | None = None) -> bool:
+        """Whether ``take`` would wait with any record, or with one of that input."""
+        return self._room.is_full(self._schedule, topic)
 
     def open(
         self,

@@ -112,7 +112,7 @@ class FakeBroker:
             follows: The offset from which on the client found nothing before the record.
         """
         offsets = [offset for offset in sorted(self.log[tp]) if offset >= self.position[tp]]
-        if len(offsets) <= skip or self.window.is_full or tp in self.held:
+        if len(offsets) <= skip or self.window.is_full() or tp in self.held:
             return False
         offset = offsets[skip]
         self.position[tp] = offset + 1

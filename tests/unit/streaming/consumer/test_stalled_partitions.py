@@ -86,3 +86,12 @@ def test_unfinished_record_hides_no_skipped_one(fixture: Fixture) -> None:
 
     assert fixture.due_after(0) == []
     assert fixture.due_after(STALL_S + 0.1) == [(T0, 6)]
+
+
+def test_partition_that_could_not_move_meanwhile_waits_anew(fixture: Fixture) -> None:
+    """The window had no room for its input: nothing was skipped, and nothing is sought."""
+    fixture.clock.advance(STALL_S + 1)
+    assert fixture.stalled.due({}, lambda tp: 9) == []
+
+    assert fixture.due_after(0) == []
+    assert fixture.due_after(STALL_S + 1) == [(T0, 5)]
