@@ -15,6 +15,8 @@ from streamapp.bootstrap.serving import build_peers, serve
 from streamapp.bootstrap.tools import Tools
 from streamapp.bootstrap.tracing import traces
 from streamapp.errors import ConfigurationError
+from streamapp.llm.durable.observer import StepSpans
+from streamapp.llm.durable.progress import RecordsInProgress
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.drainable_router import DrainableRouter
@@ -35,6 +37,7 @@ from streamapp.streaming.broker.topic_configs import require_configs
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
 from streamapp.tools.loop import ToolLoop
+from streamapp.tools.observer import MeteredTools
 from streamapp.web.openai.bound_client import bound_client
 
 
@@ -68,8 +71,10 @@ def create_app(
     routes = build_routes(settings, providers, costs=costs, metrics=metrics, traced=traced)
     limits = SharedLimits(app, settings, routes)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
-    tools = Tools(settings)
-    router = _router(settings, registry, prompts, routes, files, metrics, tools.loop)
+    tools, records = Tools(settings, traced.tools(MeteredTools(metrics))), RecordsInProgress()
+    router = _router(
+        settings, registry, prompts, routes, files, metrics, tools.loop, traced.steps(), records
+    )
 
     handler, outcomes = traced.router(router), OutcomeRecorder(metrics)
     http_calls = DrainableRouter(handler, deadline_s=settings.deadline_s, clock=time.monotonic)
@@ -143,6 +148,7 @@ def create_app(
         peers=peers,
         traced=traced,
         counts=flows.counts,
+        records=records,
     )
     return app
 
@@ -155,6 +161,8 @@ def _router(
     files: Mapping[str, PromptFile],
     metrics: Metrics,
     tools: ToolLoop,
+    spans: StepSpans | None,
+    records: RecordsInProgress,
 ) -> Router:
     """Return the router of records to processors; raises where one of them cannot work."""
     router = Router(
@@ -168,6 +176,8 @@ def _router(
         observer=metrics,
         tools=tools,
         openai=bound_client,
+        spans=spans,
+        records=records,
     )
     if problems := router.problems(PromptRegistry.of(files)):
         raise ConfigurationError("; ".join(problems))

@@ -6,6 +6,7 @@ from streamapp.bootstrap.costs import Costs
 from streamapp.bootstrap.prompting import Prompts
 from streamapp.bootstrap.tracing import Untraced
 from streamapp.flows.topics import flow_topics
+from streamapp.llm.durable.progress import RecordsInProgress
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.processors.registry import Registry
@@ -53,6 +54,7 @@ def serve(
     peers: Peers,
     traced: Untraced,
     counts: Mapping[str, int],
+    records: RecordsInProgress,
 ) -> None:
     """Register every view, with what it reads."""
     producer = RequestProducer(
@@ -62,6 +64,7 @@ def serve(
         ledger=ledger,
         window=window,
         committed=app.committed_here,
+        steps=records.steps_of,
     )
     snapshots = WorkerSnapshots(
         app,
@@ -70,6 +73,7 @@ def serve(
         outcomes=outcomes,
         health=health,
         open_targets=routes.impaired,
+        records=records,
     )
     flows = flow_topics(settings, registry)
     history = History(snapshots.now)

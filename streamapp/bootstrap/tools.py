@@ -5,10 +5,15 @@ from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.mcp_server import mcp_servers
+from streamapp.tools.observer import ToolObserver
 
 
 class Tools:
     """All tools that prompts may name, and what runs models with them.
+
+    Args:
+        settings: Name the modules and servers.
+        observer: Hears of agents and tool calls.
 
     Attributes:
         loop: Runs models with tools.
@@ -17,9 +22,10 @@ class Tools:
         ConfigurationError: A tool is wrong.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observer: ToolObserver | None = None) -> None:
         self._servers = mcp_servers(settings.mcp)
-        self.loop = ToolLoop(ToolCatalogue(load_tools(listed(settings.tools)), self._servers))
+        catalogue = ToolCatalogue(load_tools(listed(settings.tools)), self._servers)
+        self.loop = ToolLoop(catalogue, observer)
 
     async def connect(self) -> None:
         """Begin to connect the servers; nothing waits for them but records that need them."""

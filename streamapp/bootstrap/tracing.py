@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from streamapp.errors import ConfigurationError
+from streamapp.llm.durable.observer import StepSpans
+from streamapp.llm.durable.traced import TracedSteps
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import Completer
 from streamapp.llm.traced import TracedObserver, TracedProvider
@@ -16,6 +18,8 @@ from streamapp.settings import Settings
 from streamapp.settings.opentelemetry import tracing_settings
 from streamapp.streaming.delivery.emitter import RecordEmitter, Send
 from streamapp.streaming.tracing import Run, TracedEmitter, TracedRun, traced_send
+from streamapp.tools.observer import ToolObserver
+from streamapp.tools.traced import TracedTools
 from streamapp.web.middleware import Middleware
 from streamapp.web.traced import span_requests
 
@@ -57,6 +61,14 @@ class Untraced:
         """Return what answers requests."""
         return router
 
+    def steps(self) -> StepSpans | None:
+        """Return what puts steps into spans."""
+        return None
+
+    def tools(self, observer: ToolObserver) -> ToolObserver:
+        """Return who hears of agents and tools."""
+        return observer
+
     def emitter(self, emitter: RecordEmitter, *, dead_letters: Collection[str]) -> RecordEmitter:
         """Return what delivers outcomes."""
         return emitter
@@ -97,6 +109,14 @@ class Traced(Untraced):
     def router(self, router: RequestHandler) -> RequestHandler:
         """Put each processor's run into a span."""
         return TracedRouter(router, self._tracing)
+
+    def steps(self) -> StepSpans | None:
+        """Put each step of a record that makes several into a span."""
+        return TracedSteps(self._tracing)
+
+    def tools(self, observer: ToolObserver) -> ToolObserver:
+        """Put each agent, and each tool call, into a span."""
+        return TracedTools(observer, self._tracing)
 
     def emitter(self, emitter: RecordEmitter, *, dead_letters: Collection[str]) -> RecordEmitter:
         """Put each delivery into a span, and name it in the answer's headers."""

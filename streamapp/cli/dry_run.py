@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from streamapp.cli.lines import Line
-from streamapp.errors import Failure
+from streamapp.errors import Failure, StreamappError
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd, prices_of
 from streamapp.llm.limits.token_estimate import ANSWER_TOKENS, estimated_tokens
@@ -25,6 +26,7 @@ from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.offered import OfferedTool
+from streamapp.web.openai.bound_client import bound_client
 
 #: Returns when the answer of a fingerprint was made, or None.
 KeptSince = Callable[[str], Awaitable[float | None]]
@@ -41,6 +43,9 @@ class Explanation:
             ``hit`` or ``miss``: a worker keeps it, or none does; ``possible``: none was asked.
         tokens: Estimate of questions and answers together, without those from the cache.
         cost_usd: Estimate, likewise; None where a price is unknown.
+        unknown_from: Name of the processor's own step that the dry run ended at: such coroutines
+            act on the world outside, so that none is run. What is told is what came before.
+        steps: Of the record of that id, where a worker runs it now: its last ones so far.
     """
 
     line: int
@@ -53,6 +58,8 @@ class Explanation:
     cache: str = ""
     tokens: int = 0
     cost_usd: Decimal | None = None
+    unknown_from: str = ""
+    steps: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation for machines; money as text."""
@@ -93,32 +100,36 @@ class DryRun:
             tools=ToolLoop(
                 ToolCatalogue(load_tools(listed(settings.tools)), map(_Unasked, settings.mcp))
             ),
+            openai=bound_client,
+            spans=_NoOwnSteps(),
         )
 
     async def explain(self, line: Line, key: bytes | None) -> Explanation:
         """Return what a worker would do with the record of that line."""
         self._calls.clear()
         id = recover_id(line.value) or f"line {line.number}"
+        use, unknown_from = None, ""
         try:
             request = self._router.decode(line.value)
-            answer = await self._router.answer(request, id=id, key=key)
+            use = (await self._router.answer(request, id=id, key=key)).response.prompt
         except Failure as failure:
-            return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")
+            if not isinstance(failure.__cause__, _StepNotRun):
+                return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")
+            unknown_from = str(failure.__cause__)
         shared = [await self._shared(call, line.number) for _, call in self._calls]
         paid = [noted for noted, word in zip(self._calls, shared, strict=True) if word in _PAID]
-        use = answer.response.prompt
+        label = f" @{use.label}" if use and use.label else ""
         return Explanation(
             line=line.number,
             id=id,
             type=request.type,
             processor=self._registry.processor_for(request.type).origin,
-            prompt=f"{use.name}:{use.version}{f' @{use.label}' if use.label else ''}"
-            if use
-            else "",
+            prompt=f"{use.name}:{use.version}{label}" if use else "",
             targets=tuple(f"{provider}/{call.model}" for provider, call in self._calls),
             cache=", ".join(dict.fromkeys(shared)),
             tokens=round(sum(estimated_tokens(call) for _, call in paid)),
             cost_usd=self._cost(paid),
+            unknown_from=unknown_from,
         )
 
     async def _shared(self, call: Call, line: int) -> str:
@@ -168,6 +179,22 @@ class _Noting:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+class _StepNotRun(StreamappError):
+    """The processor came to a step of its own; the message is its name."""
+
+
+class _NoOwnSteps:
+    """Ends a dry run at the first coroutine of `llm.step`."""
+
+    def made(self, kind: str, name: str, number: str) -> AbstractContextManager[object]:
+        if kind == "step":
+            raise _StepNotRun(name)
+        return nullcontext()
+
+    def replayed(self, kind: str, name: str, number: str) -> None:
+        """Nothing is stored here."""
 
 
 class _Unasked:

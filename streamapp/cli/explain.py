@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import IO
+from dataclasses import replace
+from typing import IO, Any
+from urllib.parse import quote
 
 import click
 from aiokafka.errors import KafkaError
@@ -35,9 +37,11 @@ from streamapp.streaming.prompts.example_topic import ExampleTopic
 def explain(file: IO[bytes], key: str | None, url: str | None, as_json: bool) -> None:
     """Explain the records of FILE, one JSON object a line; - is stdin. Nothing is sent.
 
-    Each record goes its whole way but for the call: its processor, the prompt's version now,
+    Each record goes its whole way but for the call, or as far as the first `llm.step` of its
+    processor, which is not run: its processor, the prompt's version now,
     the targets of its calls, tokens and price by estimate, and whether its answer is there
     already: an earlier line of the file pays for it, or a running worker keeps it (hit).
+    Of a record that a worker runs at this moment its steps so far are shown, by its id.
     Prompts are those of the topic; without a broker, the files.
 
     Exit codes: 0 all would be answered; 2 some would be dead letters.
@@ -56,7 +60,8 @@ async def _explained(
     settings = client_settings()
     found = []
     async with WorkerAccess(settings, url) as worker:
-        dry_run = DryRun(settings, await _prompts(settings), kept_since=await _kept_since(worker))
+        kept_since = await _kept_since(worker)
+        dry_run = DryRun(settings, await _prompts(settings), kept_since=kept_since)
         for line in read_lines(file):
             try:
                 key = key_of(line, field)
@@ -64,7 +69,10 @@ async def _explained(
                 id = recover_id(line.value) or f"line {line.number}"
                 found.append(Explanation(line.number, id, problem=str(error)))
             else:
-                found.append(await dry_run.explain(line, key))
+                explained = await dry_run.explain(line, key)
+                if kept_since is not None:
+                    explained = replace(explained, steps=await _steps(worker, line.value))
+                found.append(explained)
             if as_json:
                 print_json(found[-1].to_json())
             else:
@@ -85,6 +93,13 @@ async def _kept_since(worker: WorkerAccess) -> KeptSince | None:
         click.echo(f"caches are not looked at: no worker answers at {worker.base}", err=True)
         return None
     return kept_since
+
+
+async def _steps(worker: WorkerAccess, value: bytes) -> Sequence[Mapping[str, Any]]:
+    """Return the steps so far of the record, where a worker runs it now."""
+    id = recover_id(value)
+    status = None if id is None else await worker.get(f"/v1/requests/{quote(id, safe='')}")
+    return () if status is None else status.get("steps") or ()
 
 
 async def _prompts(settings: Settings) -> PromptRegistry:
@@ -122,14 +137,23 @@ def _text(found: Explanation) -> str:
     """Return two lines that fit 80 columns: which record, and what becomes of it."""
     id = printable(found.id, keep="")
     head = f"line {found.line}  {id}  " if id != f"line {found.line}" else f"{id}  "
+    running = "".join(f"\n    running: {_step(one)}" for one in found.steps)
     if found.problem:
-        return f"{head}DEAD LETTER\n    {printable(found.problem, keep='')}"
+        return f"{head}DEAD LETTER\n    {printable(found.problem, keep='')}{running}"
     cost = "price unknown" if found.cost_usd is None else f"${found.cost_usd:f}"
     parts = (
         ", ".join(found.targets) or "no call",
         f"cache {found.cache}" if found.cache else "",
         f"about {counted(found.tokens, 'token')}",
         cost,
+        f"then unknown: step {printable(found.unknown_from, keep='')} is not run here"
+        if found.unknown_from
+        else "",
     )
     record = f"{head}{found.type}  {found.prompt}".rstrip()
-    return f"{record}\n    {'  '.join(filter(None, parts))}"
+    return f"{record}\n    {'  '.join(filter(None, parts))}{running}"
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    name = printable(f"{step['kind']} {step['name']}".rstrip(), keep="")
+    return f"step {step['number']}  {name}  {step['outcome']}  {step['duration_s']:.1f} s"

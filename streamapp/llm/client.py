@@ -8,9 +8,7 @@ from streamapp.errors import PromptError
 from streamapp.llm.chunks import give_whole
 from streamapp.llm.client_parts import RenderedPrompt, ToolLoop
 from streamapp.llm.completion import Call, EmbeddingInput
-from streamapp.llm.durable.results import (
-    adapter_of,
-)
+from streamapp.llm.durable.results import adapter_of
 from streamapp.llm.durable.steps import Steps, fingerprint_of
 from streamapp.llm.durable.tally import Tally
 from streamapp.llm.provider import Completer
@@ -182,6 +180,7 @@ class LLMClient:
             lambda: make(*args, **kwargs),
             encode=adapter.dump_json,
             decode=adapter.validate_json,
+            name=name,
         )
 
     def idempotency_key(self, name: str) -> str:

@@ -98,6 +98,7 @@ class RecordCalls:
                 lambda: completer.complete(call),
                 encode=encode_completion,
                 decode=decode_completion,
+                name=call.model,
             )
         except Failure as failure:
             tally = self.steps.scope.tally

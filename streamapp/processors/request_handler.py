@@ -4,7 +4,7 @@ from typing import Protocol
 
 from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.durable.steps import StepStore
+from streamapp.llm.durable.stored_step import StepStore
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 

@@ -1,32 +1,33 @@
 """The router: brings a record through its processor, with expiry, prompt and route."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic_core import to_json
 
-from streamapp.errors import Expired, InvalidRecord
+from streamapp.errors import Expired
 from streamapp.llm.caller import CALLER
 from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import DEADLINE, Deadline
-from streamapp.llm.durable.steps import StepObserver, Steps, StepStore
+from streamapp.llm.durable.observer import StepObserver, StepSpans
+from streamapp.llm.durable.progress import RecordProgress, RecordsInProgress
+from streamapp.llm.durable.steps import Steps
+from streamapp.llm.durable.stored_step import StepStore
 from streamapp.llm.routing.routes import DEFAULT, Routes
-from streamapp.llm.schemas.schema import Schemas
 from streamapp.processors.outcome import failure_of
 from streamapp.processors.registry import Processor, Registry
+from streamapp.processors.start_checks import StartChecks
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.records.response import PromptUse, Response
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.loop import ToolLoop
-
-_TOOLS = "STREAMAPP_TOOLS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Router:
         observer: Hears of the steps of records.
         tools: Runs models with tools; none are known where None.
         openai: Makes OpenAI's own client of a record's, for those who use it.
+        spans: Puts the steps of records that make several into spans.
+        records: Where views read how far each record is.
     """
 
     def __init__(
@@ -71,7 +74,11 @@ class Router:
         observer: StepObserver | None = None,
         tools: ToolLoop | None = None,
         openai: Callable[[LLMClient, Routes], Any] | None = None,
+        spans: StepSpans | None = None,
+        records: RecordsInProgress | None = None,
     ) -> None:
+        self._spans = spans
+        self._records = records or RecordsInProgress(clock)
         self._tools = tools or ToolLoop(ToolCatalogue())
         self._openai = openai
         self._observer = observer
@@ -113,8 +120,30 @@ class Router:
         """
         if request.is_expired(self._now()):
             raise Expired("field 'deadline': it has passed")
+        with self._records.running(id, request.type) as progress:
+            return await self._answer(
+                request, progress, id=id, key=key, deadline=deadline, chunks=chunks, store=store
+            )
+
+    async def _answer(
+        self,
+        request: Request,
+        progress: RecordProgress,
+        *,
+        id: str,
+        key: bytes | None,
+        deadline: Deadline | None,
+        chunks: ChunkSink | None,
+        store: StepStore | None,
+    ) -> Answer:
         processor = self._registry.processor_for(request.type)
-        steps = Steps(store, observer=self._observer, is_single=processor.is_single_call)
+        steps = Steps(
+            store,
+            observer=self._observer,
+            is_single=processor.is_single_call,
+            spans=self._spans,
+            progress=progress,
+        )
         prompt = self._prompt(
             request, processor, steps.prompt, sticky=id.encode() if key is None else key
         )
@@ -198,44 +227,8 @@ class Router:
         Args:
             prompts: Those to look at, where the router's own are not known yet.
         """
-        prompts = prompts or self._prompts
-        found, schemas = [], Schemas()
-        for processor in self._registry.processors:
-            type, name = processor.type, processor.prompt
-            if name and name not in prompts.names:
-                found.append(
-                    f"record type '{type}' needs the prompt '{name}': add {name}.md to the prompts"
-                )
-            elif name:
-                found += self._unfilled(prompts, processor)
-        for name in prompts.names:
-            for tool in self._tools.catalogue.unknown(
-                prompts.resolve(name, sticky=b"").agent.tools
-            ):
-                place = prompts.place(name, "tools")
-                found.append(f"{place}: there is no tool '{tool}': is its module in {_TOOLS}?")
-            prompt = prompts.resolve(name, sticky=b"")
-            if prompt.model and prompt.model not in self._routes.names:
-                known = ", ".join(self._routes.names)
-                place = prompts.place(name, "model")
-                found.append(f"{place}: there is no model '{prompt.model}': use one of {known}")
-            try:
-                schemas.check(prompt.output_schema or {})
-            except InvalidRecord as error:
-                found.append(f"{prompts.place(name, 'output_schema')}, output_schema: {error}")
-        return found
-
-    def _unfilled(self, prompts: PromptRegistry, processor: Processor) -> Iterator[str]:
-        """Yield what the prompt of a record type needs and its records do not give."""
-        given, name = processor.variables, processor.prompt or ""
-        if given is None:
-            return
-        template = prompts.resolve(name, sticky=b"").template
-        for variable, line in template.variables.items():
-            if variable not in given | template.optional:
-                place = f"{prompts.place(name)}, line {line}"
-                known = ", ".join(sorted(given))
-                yield f"{place}: '{processor.type}' has no variable '{variable}': use {known}"
+        checks = StartChecks(self._registry, self._routes, self._tools.catalogue)
+        return checks.problems(prompts or self._prompts)
 
     def _prompt(
         self, request: Request, processor: Processor, began_with: str, *, sticky: bytes

@@ -63,7 +63,9 @@ class Metrics:
         self._log_changes = self._counter(
             "log_changes", "Partitions begun anew, since their log changed.", "reason"
         )
-        self._steps = self._counter("steps", "Finished steps of records.", "kind", "outcome")
+        self._steps = self._counter("steps", "Steps of records by their end.", "kind", "outcome")
+        self._tools = self._counter("tool_calls", "Calls of tools by models.", "tool", "outcome")
+        self._tool_duration = self._histogram("tool_call_duration", "Time of a tool.", "tool")
         self._steps_diverged = Counter(
             "streamapp_steps_diverged",
             "Redelivered records that asked something else than before.",
@@ -109,8 +111,13 @@ class Metrics:
         self._records[type, "failed", REQUESTS].inc()
 
     def stepped(self, kind: str, outcome: str) -> None:
-        """A step of a record is ``done`` or ``replayed``."""
+        """A step of a record is ``done``, ``replayed`` or ``failed``."""
         self._steps[kind, outcome].inc()
+
+    def tool_called(self, tool: str, outcome: str, duration_s: float) -> None:
+        """A tool was called; ``outcome`` is ``ok`` or what the model was told in its place."""
+        self._tools[tool, outcome].inc()
+        self._tool_duration[(tool,)].observe(duration_s)
 
     def diverged(self) -> None:
         """A redelivered record asked something else than before."""

@@ -14,7 +14,7 @@ from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Completion
 from streamapp.llm.durable.steps import fingerprint_of
 from streamapp.tools.catalogue import ToolCatalogue
-from streamapp.tools.observer import ToolObserver, Unobserved
+from streamapp.tools.observer import MeteredTools, ToolObserver
 from streamapp.tools.offered import OfferedTool, ToolResult, shape_of, wire_name
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ class ToolLoop:
 
     def __init__(self, catalogue: ToolCatalogue, observer: ToolObserver | None = None) -> None:
         self.catalogue = catalogue
-        self._observer = observer or Unobserved()
+        self._observer = observer or MeteredTools()
 
     async def answer(
         self,
@@ -72,7 +72,8 @@ class ToolLoop:
         if offered:
             asked["tools"] = [shape_of(one) for one in offered.values()]
         turns, called = list(messages), 0
-        with self._observer.agent(llm.model):
+        prompt = llm.calls.common.prompt.rpartition(":")[0]
+        with self._observer.agent(prompt, llm.calls.common.model):
             for step in range(1, most_steps + 1):
                 completion = await _completion(llm, turns, asked, schema, is_first=step == 1)
                 calls = completion.tool_calls
@@ -127,6 +128,7 @@ class ToolLoop:
             make,
             encode=lambda result: to_json({"text": result.text, "outcome": result.outcome}),
             decode=lambda value: ToolResult(**from_json(value)),
+            name=_known_name(function["name"], offered),
         )
 
     async def _call(
@@ -139,17 +141,23 @@ class ToolLoop:
             log.info("tools.unknown")
             return ToolResult(f"there is no such tool; there are: {', '.join(offered)}", "unknown")
         started_at, outcome = time.monotonic(), "failed"
-        try:
-            with self._observer.tool(found.name):
+        number = llm.calls.steps.scope.prefix.rstrip(".")
+        with self._observer.tool(found.name, number):
+            try:
                 result = await _within_bounds(found, llm, arguments)
-            outcome = result.outcome
-        finally:
-            duration_s = time.monotonic() - started_at
-            self._observer.called(found.name, outcome, duration_s)
-            log.info(
-                "tools.called", tool=found.name, outcome=outcome, duration_s=round(duration_s, 2)
-            )
+                outcome = result.outcome
+            finally:
+                duration_s = time.monotonic() - started_at
+                self._observer.called(found.name, outcome, duration_s)
+                took_s = round(duration_s, 2)
+                log.info("tools.called", tool=found.name, outcome=outcome, duration_s=took_s)
         return result
+
+
+def _known_name(wanted: str, offered: Mapping[str, OfferedTool]) -> str:
+    """Return the name of a tool; of one that there is not none: it is the model's own text."""
+    found = offered.get(wanted)
+    return found.name if found is not None else ""
 
 
 async def _within_bounds(tool: OfferedTool, llm: LLMClient, arguments: str) -> ToolResult:

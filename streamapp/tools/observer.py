@@ -1,4 +1,4 @@
-"""The interface of whoever hears of agents and tool calls: metrics and traces."""
+"""The interface of what hears of agents and tool calls, and their metrics."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
@@ -7,29 +7,56 @@ from typing import Protocol
 class ToolObserver(Protocol):
     """Hears of agents and of their tools; never of what tools are given or give."""
 
-    def agent(self, model: str) -> AbstractContextManager[object]:
-        """Return what is entered for the time of one loop."""
+    def agent(self, name: str, model: str) -> AbstractContextManager[object]:
+        """Return what is entered for the time of one loop.
+
+        Args:
+            name: Of its prompt; empty without one.
+            model: Its route's name.
+        """
         ...
 
-    def tool(self, name: str) -> AbstractContextManager[object]:
-        """Return what is entered for the time of one tool call."""
+    def tool(self, name: str, number: str) -> AbstractContextManager[object]:
+        """Return what is entered for the time of one tool call.
+
+        Args:
+            name: The tool's.
+            number: Of its step.
+        """
         ...
 
     def called(self, name: str, outcome: str, duration_s: float) -> None:
+        """A tool call ends; within what `tool` returned."""
+        ...
+
+
+class ToolMeter(Protocol):
+    """Counts tool calls; ``telemetry/metrics.py`` implements it."""
+
+    def tool_called(self, tool: str, outcome: str, duration_s: float) -> None:
         """A tool call ended."""
         ...
 
 
-class Unobserved:
-    """Nobody hears of them."""
+class MeteredTools:
+    """Counts tool calls.
 
-    def agent(self, model: str) -> AbstractContextManager[object]:
+    Args:
+        meter: The worker's; nobody counts where None.
+    """
+
+    def __init__(self, meter: ToolMeter | None = None) -> None:
+        self._meter = meter
+
+    def agent(self, name: str, model: str) -> AbstractContextManager[object]:
         """Nothing is entered."""
         return nullcontext()
 
-    def tool(self, name: str) -> AbstractContextManager[object]:
+    def tool(self, name: str, number: str) -> AbstractContextManager[object]:
         """Nothing is entered."""
         return nullcontext()
 
     def called(self, name: str, outcome: str, duration_s: float) -> None:
-        """Nobody counts it."""
+        """Count it."""
+        if self._meter is not None:
+            self._meter.tool_called(name, outcome, duration_s)

@@ -153,7 +153,10 @@ def _answer(
         case Status.DEAD:
             return json_response({"id": id, "status": "dead", "kind": known.kind}, headers=where)
         case Status.PENDING:
-            return json_response({"id": id, "status": "pending"}, status=pending, headers=where)
+            body: dict[str, Any] = {"id": id, "status": "pending"}
+            if known.steps:
+                body["steps"] = list(known.steps)
+            return json_response(body, status=pending, headers=where)
         case _:
             refusal = Refusal(404, "no worker knows this id", code="not_found", headers=headers)
             return refusal.response

@@ -114,6 +114,8 @@ class Stand:
             "STREAMAPP_MODEL": "gpt-4o-mini",
             "OPENAI_BASE_URL": provider,
             "OPENAI_API_KEY": "sk-fake",
+            "STREAMAPP_PROCESSORS": "tests.support.chain",
+            "CHAIN_LOG": str(directory / "noted"),
         }
         self.workers: list[WorkerProcess] = []
 

@@ -66,6 +66,18 @@ async def test_label_is_moved(visit: Visit, site: Site) -> None:
     await expect(page.locator("#prompt-list")).to_contain_text("summarizev1")
 
 
+async def test_records_of_several_steps_are_listed(visit: Visit, site: Site) -> None:
+    """A record in its third step stands with it; nothing is shown where there is none."""
+    page = visit.page
+    await expect(page.locator("#agents-panel")).to_be_hidden()
+
+    await site.post("/v1/requests", {"id": "in-steps", "type": "chain", "hangs_at": 3})
+
+    row = page.locator("#agents tr", has_text="in-steps")
+    await expect(row).to_contain_text("model default")
+    await expect(row).to_contain_text("running")
+
+
 async def test_first_prompt_is_open_with_its_settings(visit: Visit) -> None:
     """Who opens the view sees a prompt, what goes with it, and what this key may do."""
     page = visit.page

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import DOCS, blocks
+from tests.docs.pages import DOCS, ROOT, blocks
 from tests.e2e.stage import Record, Stage
 from tests.support.clients import packages_for_workers
 from tests.support.kafka import KafkaBroker
@@ -81,7 +81,7 @@ async def test_frameworks_go_on_where_a_worker_died(
     log = tmp_path / "looked-up"
     async with Stage(kafka, tmp_path) as stage:
         stage.extra = {
-            "PYTHONPATH": f"{pages}:{packages_for_workers()}",
+            "PYTHONPATH": f"{ROOT}:{pages}:{packages_for_workers()}",
             "LOOKED_UP": str(log),
         }
         await stage.open()

@@ -1,18 +1,33 @@
 """Workers die inside records of several steps; finished steps are not made again."""
 
+import asyncio
 import json
+import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.e2e.stage import Record, Stage
+from tests.support.chain import ask
 from tests.support.kafka import KafkaBroker
+from tests.support.worker import ROOT
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 EACH = 6
+#: The steps of a chain: three calls of the model, and one of its own. Then it is at its end.
+STEPS, END = (1, 2, 3, 4), 5
+PRICES = """
+["openai/fake-model"]
+input = 1.0
+output = 10.0
+"""
 
 
 def chain(id_: str, **fields: int) -> Record:
@@ -27,18 +42,29 @@ def calls_of(stage: Stage) -> Counter[tuple[str, str]]:
 
 
 async def test_each_record_goes_on_where_it_was_killed(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """Killed after each of its steps in turn, a record makes no finished step again."""
+    """Killed after each of its steps in turn, a record makes no finished step again.
+
+    The tokens and the cost of its response are those of every step, once.
+    """
     log = tmp_path / "noted"
     records = [
-        chain(f"h{step}-{number}", hangs_at=step) for step in (0, 1, 3, 4) for number in range(EACH)
+        chain(f"h{step}-{number}", hangs_at=step)
+        for step in (0, *STEPS, END)
+        for number in range(EACH)
     ]
     records += [chain(f"f-{number}", fan_out=8, hangs_at=1) for number in range(EACH)]
     async with Stage(kafka, tmp_path) as stage:
-        stage.extra = {"CHAIN_LOG": str(log)}
+        (tmp_path / "prices.toml").write_text(PRICES)
+        stage.extra = {
+            "CHAIN_LOG": str(log),
+            "STREAMAPP_PRICES_FILE": str(tmp_path / "prices.toml"),
+        }
         await stage.open()
         worker = await stage.ready_worker(processors="tests.support.chain")
         await stage.produce(records)
-        await stage.verifier.until(lambda: is_stuck(stage), 60)
+        await stage.verifier.until(lambda: is_stuck(stage, tmp_path), 60)
+        shown = await steps_shown(worker.port, "h3-0")
+        told = await explained(worker.port, records)
 
         stage.kill9(worker)
         worker.start()
@@ -48,35 +74,81 @@ async def test_each_record_goes_on_where_it_was_killed(kafka: KafkaBroker, tmp_p
         }
         calls, noted = calls_of(stage), Counter(log.read_text().split())
 
+    assert shown == [
+        ["1", "model", "default", "done"],
+        ["2", "step", "note", "done"],
+        ["3", "model", "default", "running"],
+    ]
+    assert told["h3-0"] == shown
+    assert told["h0-0"] == []
     assert [*report.missing, *report.unequal, *report.overcommitted] == []
     for (id_, step), count in calls.items():
         assert count == (2 if hangs(id_, step) else 1), (id_, step)
     assert set(noted.values()) == {1}
-    assert_counted_once(outcomes, "h")
     for id_, outcome in outcomes.items():
         if id_.startswith("f"):
             assert len(outcome["output"]) == 9
+        else:
+            read, written = tokens_of(id_, int(id_[1]))
+            usage = outcome["usage"]
+            assert (usage["input_tokens"], usage["output_tokens"]) == (read, written), id_
+            assert Decimal(outcome["cost_usd"]) * 1_000_000 == read + 10 * written, id_
+            assert outcome["attempts"] == 3, id_
 
 
-def is_stuck(stage: Stage) -> bool:
-    """Whether every record is answered or stands in the call that hangs."""
+def tokens_of(id_: str, hangs_at: int) -> tuple[int, int]:
+    """Return the tokens of the three calls, once each: the fake provider counts words."""
+    read = written = said = 0
+    for step, words in ((1, "one"), (3, "two"), (4, "three")):
+        text = words if step == 1 else f"{words} {said}"
+        question = ask(id_, text, hangs=hangs_at == step)[0]["content"]
+        answer = f"answer to: {question[:40]}"
+        read, written, said = (
+            read + len(question.split()),
+            written + len(answer.split()),
+            len(answer),
+        )
+    return read, written
+
+
+async def steps_shown(port: int, id_: str) -> list[list[str]]:
+    """Return what the worker says of the steps of a record in progress."""
+    url = f"http://127.0.0.1:{port}/v1/requests/{id_}"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        return short((await response.json())["steps"])
+
+
+async def explained(port: int, records: Sequence[Record]) -> dict[str, list[list[str]]]:
+    """Return what `streamapp explain` says of the steps of each record, by id."""
+    words = ["explain", "-", "--json", "--url", f"http://127.0.0.1:{port}"]
+    command = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "streamapp", *words),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=dict(os.environ)
+        | {"STREAMAPP_PROCESSORS": "tests.support.chain", "PYTHONPATH": str(ROOT)}
+        | {"CHAIN_LOG": os.devnull, "STREAMAPP_BROKER": "kafka://127.0.0.1:1"},
+    )
+    said, _ = await command.communicate(b"\n".join(record.value or b"" for record in records))
+    lines = [json.loads(line) for line in said.splitlines()]
+    return {line["id"]: short(line["steps"]) for line in lines}
+
+
+def short(steps: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """Return number, kind, name and outcome of steps."""
+    return [[one["number"], one["kind"], one["name"], one["outcome"]] for one in steps]
+
+
+def is_stuck(stage: Stage, directory: Path) -> bool:
+    """Whether every record is answered or stands in the step that hangs."""
     stuck = sum(hangs(id_, step) for id_, step in calls_of(stage))
-    return stuck == 4 * EACH and len(stage.verifier.outcomes) == EACH
+    waiting = len(list(directory.glob("noted.h*")))
+    is_answered = len(stage.verifier.outcomes) == EACH
+    return stuck == 4 * EACH and waiting == 2 * EACH and is_answered
 
 
 def hangs(id_: str, step: str) -> bool:
-    """Whether that step of that record was cut off by the kill."""
+    """Whether that call of that record was cut off by the kill."""
     return {"h1": "one", "h3": "two", "h4": "three"}.get(id_[:2]) == step or (
         id_[0] == "f" and step == "sum"
     )
-
-
-def assert_counted_once(outcomes: dict[str, dict[str, object]], prefix: str) -> None:
-    """Output tokens are those of a record that was not disturbed; hung calls carry their script."""
-    found: dict[str, Sequence[object]] = {}
-    for id_, outcome in outcomes.items():
-        if id_.startswith(prefix):
-            usage = outcome["usage"]
-            assert isinstance(usage, dict)
-            found[id_] = (outcome["attempts"], usage["output_tokens"] > 0)
-    assert set(found.values()) == {(3, True)}, found

@@ -8,83 +8,20 @@ record asks the same. A step within a step is numbered within it: ``3.1`` is the
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
+from streamapp.llm.durable.observer import StepObserver, StepSpans
+from streamapp.llm.durable.progress import RecordProgress
+from streamapp.llm.durable.stored_step import StepStore, StoredStep
 from streamapp.llm.durable.tally import Tally
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredStep:
-    """One finished step.
-
-    Attributes:
-        fingerprint: Of what was asked: another one means that the record's way has changed.
-        prompt: The prompt that the record began with, ``name:version`` or ``name:version@label``;
-            or empty.
-        result: JSON.
-        spent: What the steps within it came to; None where there were none.
-    """
-
-    fingerprint: str
-    prompt: str
-    result: bytes
-    spent: dict[str, Any] | None = None
-
-    def encode(self) -> bytes:
-        """Return the step as JSON; the result stands in it as it is."""
-        head: dict[str, Any] = {"fingerprint": self.fingerprint, "prompt": self.prompt}
-        if self.spent is not None:
-            head["spent"] = self.spent
-        return b'%b,"result":%b}' % (to_json(head)[:-1], self.result)
-
-    @classmethod
-    def decode(cls, value: bytes) -> "StoredStep":
-        """Return the step that `encode` wrote."""
-        fields: dict[str, Any] = from_json(value)
-        result = value[value.index(b'"result":') + len(b'"result":') : -1]
-        return cls(fields["fingerprint"], fields["prompt"], result, fields.get("spent"))
-
-
-class StepStore(Protocol):
-    """Keeps the finished steps of one record; see ``streaming/delivery/step_store.py``."""
-
-    @property
-    def limit_bytes(self) -> int:
-        """What a step, or the record's answer, may have at most."""
-        ...
-
-    def get(self, number: str) -> StoredStep | None:
-        """Return a finished step, or None."""
-        ...
-
-    async def put(self, number: str, step: StoredStep) -> None:
-        """Keep a finished step; returns when it will survive this worker.
-
-        Raises:
-            TooLarge: The result does not fit into a record.
-        """
-        ...
-
-
-class StepObserver(Protocol):
-    """Hears what becomes of steps; metrics implement it."""
-
-    def stepped(self, kind: str, outcome: str) -> None:
-        """A step of ``kind`` (``model``, ``step``, ``tool``) is ``done`` or ``replayed``."""
-        ...
-
-    def diverged(self) -> None:
-        """A redelivered record asked something else than before."""
-        ...
 
 
 class Scope:
@@ -121,6 +58,8 @@ class Steps:
         observer: Hears of each; None for nobody.
         is_single: Whether the record makes one call and hands its result on as it is. The
             record's own entry is that step, so it is stored only if another one follows.
+        spans: Puts each into a span; None where nobody traces.
+        progress: Where views read how far the record is; None where nobody does.
 
     Attributes:
         prompt: The prompt that the record began with; see `StoredStep`.
@@ -132,10 +71,14 @@ class Steps:
         *,
         observer: StepObserver | None = None,
         is_single: bool = False,
+        spans: StepSpans | None = None,
+        progress: RecordProgress | None = None,
     ) -> None:
         self._store = store
         self._observer = observer
         self._is_single = is_single
+        self._spans = spans
+        self._progress = progress
         self._root = Scope(self, replays=store is not None)
         self._unsaved: Callable[[], Awaitable[None]] | None = None
         self._saving: asyncio.Lock | None = None
@@ -161,6 +104,7 @@ class Steps:
         *,
         encode: Callable[[T], bytes],
         decode: Callable[[bytes], T],
+        name: str = "",
     ) -> T:
         """Return the result of the next step: the stored one, or what ``make`` gives.
 
@@ -170,6 +114,7 @@ class Steps:
             make: Makes the call. Steps that begin in it, but for a ``model``'s, are within it.
             encode: Returns its result as JSON.
             decode: Returns the result of a stored one.
+            name: Of the route, the tool or the coroutine: never what somebody asks.
 
         Raises:
             TooLarge: The result does not fit into a record.
@@ -177,18 +122,49 @@ class Steps:
         """
         scope, store = self.scope, self._store
         number = scope.next()
-        if store is None:
-            result = await make()
-            self._heard(kind, "done")
+        noted = None if self._progress is None else self._progress.begin(number, kind, name)
+        outcome = "failed"
+        try:
+            stored = None if store is None else self._stored(store, scope, number, fingerprint)
+            if stored is not None:
+                outcome = "replayed"
+                if self._spans is not None:
+                    self._spans.replayed(kind, name, number)
+                if stored.spent is not None:
+                    scope.tally.merge(Tally.decode(stored.spent))
+                return decode(stored.result)
+            if self._saving is not None:
+                await self._save_first()
+            # A record of one call has the span of its attempt, which says as much.
+            if self._spans is None or (self._is_single and number == "1"):
+                result = await self._made(scope, number, kind, fingerprint, make, encode)
+            else:
+                with self._spans.made(kind, name, number):
+                    result = await self._made(scope, number, kind, fingerprint, make, encode)
+            outcome = "done"
             return result
-        stored = self._stored(store, scope, number, fingerprint)
-        if stored is not None:
-            self._heard(kind, "replayed")
-            if stored.spent is not None:
-                scope.tally.merge(Tally.decode(stored.spent))
-            return decode(stored.result)
-        if self._saving is not None:
-            await self._save_first()
+        except asyncio.CancelledError:
+            outcome = ""  # nobody knows how it would have ended
+            raise
+        finally:
+            if noted is not None:
+                noted.end(outcome)
+            if outcome and self._observer is not None:
+                self._observer.stepped(kind, outcome)
+
+    async def _made(
+        self,
+        scope: Scope,
+        number: str,
+        kind: str,
+        fingerprint: Callable[[], str],
+        make: Callable[[], Awaitable[T]],
+        encode: Callable[[T], bytes],
+    ) -> T:
+        """Return what ``make`` gives, once that is stored."""
+        store = self._store
+        if store is None:
+            return await make()
         if kind == "model":
             result, spent = await make(), None
         else:
@@ -202,7 +178,6 @@ class Steps:
             self._unsaved, self._saving = save, asyncio.Lock()
         else:
             await save()
-        self._heard(kind, "done")
         return result
 
     async def _save_first(self) -> None:
@@ -238,10 +213,6 @@ class Steps:
         if self._observer is not None:
             self._observer.diverged()
         return None
-
-    def _heard(self, kind: str, outcome: str) -> None:
-        if self._observer is not None:
-            self._observer.stepped(kind, outcome)
 
 
 def fingerprint_of(*parts: Any) -> str:

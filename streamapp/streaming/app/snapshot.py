@@ -10,11 +10,15 @@ from typing import Any, cast
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import TP
 
+from streamapp.llm.durable.progress import RecordsInProgress
 from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
+
+#: Records of several steps in a snapshot.
+SHOWN_RECORDS = 20
 
 #: What a snapshot calls the metrics that it holds.
 SERIES = {
@@ -35,6 +39,7 @@ class WorkerSnapshots:
 
     Args:
         open_targets: Targets whose breaker is open, as ``provider/model``.
+        records: Those that run; none are shown where None.
     """
 
     def __init__(
@@ -46,7 +51,9 @@ class WorkerSnapshots:
         outcomes: OutcomeRecorder,
         health: AppHealth,
         open_targets: Callable[[], Sequence[str]] = tuple,
+        records: RecordsInProgress | None = None,
     ) -> None:
+        self._records = records or RecordsInProgress()
         self._app = app
         self._metrics = metrics
         self._outcomes = outcomes
@@ -104,6 +111,7 @@ class WorkerSnapshots:
                 flow: format(usd, "f") for flow, usd in self._outcomes.costs.day().items()
             },
             "open_breakers": list(self._open_targets()),
+            "agents": self._records.of_several_steps(SHOWN_RECORDS),
             "partitions": self._partitions(),
         }
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
@@ -38,6 +39,7 @@ class RequestProducer:
         send: Of the running producer.
         partitions: How many it has.
         committed: Next offset of each of this worker's partitions.
+        steps: Returns the steps so far of a record that runs here.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class RequestProducer:
         ledger: Ledger,
         window: Window,
         committed: Callable[[], Mapping[int, int]],
+        steps: Callable[[str], Sequence[Mapping[str, Any]]] = lambda id: (),
     ) -> None:
+        self._steps = steps
         self._topic = topic
         self._send = send
         self._partitions = partitions
@@ -90,7 +94,7 @@ class RequestProducer:
             answered = RequestStatus(status=Status.OK, body=entry.answer, digest=entry.digest)
             return replace(answered, committed=committed)
         if id in self._taken:  # after a dead letter, too: a later record of the id runs
-            return RequestStatus(status=Status.PENDING, committed=committed)
+            return RequestStatus(status=Status.PENDING, committed=committed, steps=self._steps(id))
         statuses = [_dead(entry)] if entry is not None else []
         if id in self._accepted:
             statuses.append(RequestStatus(status=Status.PENDING, place=self._accepted[id]))

@@ -1,6 +1,6 @@
 """The status of a request's id, as workers tell it to one another in headers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Self
@@ -35,6 +35,7 @@ class RequestStatus:
         digest: Hash of the record's bytes where it is finished.
         place: Where a dead record stood, or a pending one that came over HTTP was written.
         committed: Next offset of each partition of that worker.
+        steps: Of a record that runs: its last steps so far.
     """
 
     status: Status = Status.UNKNOWN
@@ -43,6 +44,7 @@ class RequestStatus:
     digest: str | None = None
     place: PartitionOffset | None = None
     committed: Mapping[int, int] = field(default_factory=dict)
+    steps: Sequence[Mapping[str, Any]] = ()
 
     def is_before(self, other: "RequestStatus") -> bool:
         """Whether the other's record was written after this one, to the same partition."""
@@ -79,10 +81,13 @@ class RequestStatus:
                 digest=fields["digest"],
                 place=PartitionOffset(*fields["place"]) if fields["place"] else None,
                 committed=dict(fields["committed"]),
+                steps=orjson.loads(body or b"{}").get("steps", ()) if status is _PENDING else (),
             )
-        except (LookupError, TypeError) as error:
+        except (AttributeError, LookupError, TypeError) as error:
             raise ValueError("no answer of a worker") from error
 
+
+_PENDING = Status.PENDING
 
 #: Carries what the body does not say; only workers send it to one another.
 HEADER = "Streamapp-Known"
@@ -111,4 +116,8 @@ def merged(statuses: Iterable[RequestStatus]) -> RequestStatus:
         if status.status is Status.OK
         or (status.status is Status.DEAD and not any(map(status.is_before, waiting)))
     ]
-    return max([*waiting, *finished], key=lambda status: status.status, default=RequestStatus())
+    return max(
+        [*waiting, *finished],
+        key=lambda status: (status.status, len(status.steps)),
+        default=RequestStatus(),
+    )

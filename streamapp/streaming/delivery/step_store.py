@@ -1,7 +1,7 @@
 """The steps of one record in the ledger, each under ``<id>#<number>`` in the record's partition."""
 
 from streamapp.errors import TooLarge
-from streamapp.llm.durable.steps import StoredStep
+from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from streamapp.web.operations.operation import EVENTS, GROUP, HTML, TEXT, Operation
+from streamapp.web.operations.records import Step
 
 
 class CheckBody(TypedDict):
@@ -134,6 +135,16 @@ class PartitionBody(TypedDict):
 Series = list[tuple[list[str], float]]
 
 
+class RecordOfSteps(TypedDict):
+    """A record that runs and has begun more than one step; the last of them."""
+
+    id: str
+    type: str
+    age_s: float
+    begun: int
+    last: Step
+
+
 class WorkerNow(TypedDict):
     """A worker's numbers; counters count from its start."""
 
@@ -163,6 +174,7 @@ class WorkerNow(TypedDict):
     breakers: Series
     flow_cost_usd_day: dict[str, str]
     open_breakers: list[str]
+    agents: list[RecordOfSteps]
     partitions: list[PartitionBody]
 
 

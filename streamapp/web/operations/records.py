@@ -1,6 +1,6 @@
 """The operations on records, answered at once or by way of the topic."""
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -9,11 +9,22 @@ from streamapp.records.response import Response
 from streamapp.web.operations.operation import ANSWERING, INFER, OUTCOME, RECORD, Operation
 
 
+class Step(TypedDict):
+    """A step of a record: a call of the model or of a tool, or a coroutine of its own."""
+
+    number: str
+    kind: Literal["model", "tool", "step"]
+    name: str
+    outcome: Literal["running", "done", "replayed", "failed"]
+    duration_s: float
+
+
 class Pending(TypedDict):
-    """A record that is accepted or taken, and not finished."""
+    """A record that is accepted or taken, and not finished; its last steps while it runs."""
 
     id: str
     status: Literal["pending"]
+    steps: NotRequired[list[Step]]
 
 
 class Dead(TypedDict):

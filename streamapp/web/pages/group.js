@@ -88,6 +88,7 @@ function merged() {
     oldest: most(nows.map((n) => n.oldest_uncommitted_s)) ?? 0,
     ids: sum((n) => n.ledger.ids), bytes: sum((n) => n.ledger.bytes),
     open: [...new Set(all("open_breakers"))],
+    agents: all("agents"),
     ...Object.fromEntries(series.map((name) => [name, all(name)])),
   };
 }

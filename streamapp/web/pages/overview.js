@@ -41,6 +41,7 @@ function showOverview() {
   showCharts();
   showLag();
   showModels(now);
+  showAgents(now);
   showWorkers();
   showChecks();
 }
@@ -116,6 +117,13 @@ function showModels(now) {
   const share = (r) => (r.failed ? el("span", { class: r.failed / r.calls > 0.05 ? "bad" : "" }, `${number(r.failed)} (${((100 * r.failed) / r.calls).toFixed(1)} %)`) : "0");
   fill($("#models"), table(["Model", "Breaker", "Calls", "Failed", "Retried", "Held by limits", "Tokens in", "Tokens out", "Cost"],
     [...rows].sort().map(([name, r]) => [name, tag(r.state), number(r.calls), share(r), number(r.retried), seconds(r.waited), number(r.input), number(r.output), r.cost ? dollars(r.cost) : "–"]), "No model has been called yet."));
+}
+
+// Records that make several calls, the oldest first, with the step that each is in.
+function showAgents(now) {
+  $("#agents-panel").classList.toggle("hidden", !now.agents.length);
+  fill($("#agents"), table(["Record", "Type", "For", "Steps", "Last step", "It is"],
+    now.agents.map((a) => [a.id, a.type, span(a.age_s), number(a.begun), `${a.last.kind} ${a.last.name}`, `${a.last.outcome}, ${seconds(a.last.duration_s)}`]), ""));
 }
 
 function showWorkers() {

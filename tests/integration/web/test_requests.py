@@ -17,6 +17,7 @@ from tests.support.waiting import until
 from .conftest import FakeHealth, FakeRequestProducer, Serve
 
 RECORD = {"type": "echo", "text": "hi"}
+STEP = {"number": "1", "kind": "model", "name": "m", "outcome": "running", "duration_s": 0.2}
 ANSWER = b'{"id":"a","status":"ok","output":"hello"}'
 
 
@@ -188,13 +189,18 @@ async def test_unready_worker_writes_nothing(
         (RequestStatus(status=Status.OK, body=ANSWER), 200, json.loads(ANSWER)),
         (RequestStatus(status=Status.PENDING), 200, {"id": "a", "status": "pending"}),
         (
+            RequestStatus(status=Status.PENDING, steps=[STEP]),
+            200,
+            {"id": "a", "status": "pending", "steps": [STEP]},
+        ),
+        (
             RequestStatus(status=Status.DEAD, kind="expired"),
             200,
             {"id": "a", "status": "dead", "kind": "expired"},
         ),
         (RequestStatus(), 404, None),
     ],
-    ids=["answered", "pending", "dead", "unknown"],
+    ids=["answered", "pending", "in steps", "dead", "unknown"],
 )
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 async def test_id_is_answered_by_any_worker(

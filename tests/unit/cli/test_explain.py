@@ -6,10 +6,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner, Result
 
 from streamapp.cli import main
 from streamapp.cli.dry_run import DryRun, Explanation
+from streamapp.cli.explain import _text
 from streamapp.cli.lines import Line
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings.loading import load_settings
@@ -140,3 +142,58 @@ def test_the_key_decides_as_when_it_is_sent() -> None:
 
     assert result.exit_code == 2
     assert "no text or number at 'metadata.customer'" in explained(result)[0]["problem"]
+
+
+OWN = """
+from streamapp.llm.client import LLMClient
+from streamapp.processors import processor
+from streamapp.records.request import Request
+
+
+class Paid(Request, type="paid"):
+    pass
+
+
+async def charge():
+    open("charged", "w").close()
+
+
+@processor(Paid)
+async def paid(request: Paid, llm: LLMClient) -> object:
+    client = llm.openai()
+    turns = [{"role": "user", "content": "How much?"}]
+    await client.chat.completions.create(model="default", messages=turns)
+    await llm.step("charge", charge)
+    return await llm.chat([{"role": "user", "content": "Thank you."}])
+"""
+
+
+def test_no_step_of_a_processor_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may act on the world outside: what comes before it is told, and its name."""
+    (tmp_path / "own_paid.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    as_json = run({"type": "paid"}, arguments=("--json",), STREAMAPP_PROCESSORS="own_paid")
+    as_text = run({"type": "paid"}, STREAMAPP_PROCESSORS="own_paid")
+
+    [found] = explained(as_json)
+    assert not (tmp_path / "charged").exists()
+    assert (found["problem"], found["unknown_from"]) == ("", "charge")
+    assert found["targets"] == ["offline/offline"]
+    assert "then unknown: step charge is not run here" in as_text.stdout
+
+
+def test_steps_of_a_record_in_progress_are_told() -> None:
+    """A line each, with how it ended."""
+    steps = [
+        {"number": "1", "kind": "model", "name": "m", "outcome": "done", "duration_s": 0.25},
+        {"number": "2", "kind": "tool", "name": "order", "outcome": "running", "duration_s": 3.0},
+    ]
+
+    text = _text(Explanation(1, "r", type="agent", steps=steps))
+
+    assert text.splitlines()[-2:] == [
+        "    running: step 1  model m  done  0.2 s",
+        "    running: step 2  tool order  running  3.0 s",
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streamapp.llm.durable.steps import StoredStep
+from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router

@@ -7,7 +7,8 @@ from typing import Any
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.durable.steps import Steps, StoredStep
+from streamapp.llm.durable.steps import Steps
+from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.records.response import Usage
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.loop import ToolLoop

@@ -17,7 +17,7 @@ from streamapp.errors import (
     RetriesExhausted,
 )
 from streamapp.llm.client import LLMClient
-from streamapp.llm.durable.steps import StoredStep
+from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry, processor
 from streamapp.processors.router import Answer, Router

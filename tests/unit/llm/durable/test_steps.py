@@ -11,7 +11,8 @@ from pydantic_core import from_json, to_json
 
 from streamapp.llm.completion import Completion
 from streamapp.llm.durable.results import decode_completion, encode_completion
-from streamapp.llm.durable.steps import Steps, StoredStep, fingerprint_of
+from streamapp.llm.durable.steps import Steps, fingerprint_of
+from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.records.response import Usage
 
 

@@ -1,5 +1,6 @@
 """What several workers together know of an id."""
 
+import orjson
 import pytest
 
 from streamapp.streaming.delivery.request_status import (
@@ -52,6 +53,17 @@ def test_words_are_merged(words: list[RequestStatus], status: Status) -> None:
 def test_word_travels_in_a_header(word: RequestStatus) -> None:
     """What one worker says is what another one reads."""
     assert RequestStatus.of(word.headers(), word.body) == word
+
+
+def test_steps_travel_in_the_body() -> None:
+    """They may be many, and headers are short; of two waiting ones the one that runs counts."""
+    steps = [{"number": "1", "kind": "model"}]
+    word = RequestStatus(status=Status.PENDING, steps=steps)
+
+    told = RequestStatus.of(word.headers(), orjson.dumps({"id": "a", "steps": steps}))
+
+    assert told == word
+    assert merged([pending(0, 5), told, pending(0, 5)]).steps == steps
 
 
 @pytest.mark.parametrize("headers", [{}, {HEADER: "x"}, {HEADER: "{}"}, {HEADER: "[]"}])

@@ -1,0 +1,125 @@
+"""The progress of the records that a worker runs: their steps so far, as views show them."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+#: Steps of one record that are shown: its last ones.
+SHOWN = 50
+
+
+class StepProgress:
+    """One step of a record that runs.
+
+    Attributes:
+        outcome: ``running``, ``done``, ``replayed`` or ``failed``.
+    """
+
+    __slots__ = ("_began_at", "_clock", "duration_s", "kind", "name", "number", "outcome")
+
+    def __init__(self, number: str, kind: str, name: str, clock: Callable[[], float]) -> None:
+        self.number = number
+        self.kind = kind
+        self.name = name
+        self.outcome = "running"
+        self.duration_s = 0.0
+        self._clock = clock
+        self._began_at = clock()
+
+    def end(self, outcome: str) -> None:
+        """Note how it ended; empty where it was broken off with its record."""
+        self.duration_s = self._clock() - self._began_at
+        self.outcome = outcome or "failed"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what views show: never what was asked or given."""
+        is_running = self.outcome == "running"
+        duration_s = self._clock() - self._began_at if is_running else self.duration_s
+        return {
+            "number": self.number,
+            "kind": self.kind,
+            "name": self.name,
+            "outcome": self.outcome,
+            "duration_s": round(duration_s, 3),
+        }
+
+
+class RecordProgress:
+    """One record that runs.
+
+    Attributes:
+        begun: How many steps have begun.
+    """
+
+    __slots__ = ("_began_at", "_clock", "_steps", "begun", "id", "type")
+
+    def __init__(self, id: str, type: str, clock: Callable[[], float]) -> None:
+        self.id = id
+        self.type = type
+        self.begun = 0
+        self._clock = clock
+        self._began_at = clock()
+        self._steps: deque[StepProgress] = deque(maxlen=SHOWN)
+
+    def begin(self, number: str, kind: str, name: str) -> StepProgress:
+        """Note that a step begins; whoever makes it notes its end."""
+        self.begun += 1
+        step = StepProgress(number, kind, name, self._clock)
+        self._steps.append(step)
+        return step
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it began."""
+        return self._clock() - self._began_at
+
+    def steps(self) -> list[dict[str, Any]]:
+        """Return its last steps, in the order in which they began."""
+        return [step.to_json() for step in self._steps]
+
+
+class RecordsInProgress:
+    """The records that a worker runs now, by id.
+
+    Args:
+        clock: Monotonic, seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._records: dict[str, RecordProgress] = {}
+
+    @contextmanager
+    def running(self, id: str, type: str) -> Iterator[RecordProgress]:
+        """Note a record for the time of the block."""
+        record = self._records[id] = RecordProgress(id, type, self._clock)
+        try:
+            yield record
+        finally:
+            if self._records.get(id) is record:
+                del self._records[id]
+
+    def steps_of(self, id: str) -> list[dict[str, Any]]:
+        """Return the steps of a record so far; none where it does not run here."""
+        record = self._records.get(id)
+        return [] if record is None else record.steps()
+
+    def of_several_steps(self, most: int) -> list[dict[str, Any]]:
+        """Return the records that have begun more than one step, the oldest first.
+
+        Args:
+            most: How many of them at most.
+        """
+        found = [record for record in self._records.values() if record.begun > 1]
+        return [
+            {
+                "id": record.id,
+                "type": record.type,
+                "age_s": round(record.age_s, 1),
+                "begun": record.begun,
+                "last": record.steps()[-1],
+            }
+            for record in found[:most]
+        ]

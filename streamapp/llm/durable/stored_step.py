@@ -1,0 +1,59 @@
+"""A finished step as it is stored, and the interface of what stores it."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic_core import from_json, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStep:
+    """One finished step.
+
+    Attributes:
+        fingerprint: Of what was asked: another one means that the record's way has changed.
+        prompt: The prompt that the record began with, ``name:version`` or ``name:version@label``;
+            or empty.
+        result: JSON.
+        spent: What the steps within it came to; None where there were none.
+    """
+
+    fingerprint: str
+    prompt: str
+    result: bytes
+    spent: dict[str, Any] | None = None
+
+    def encode(self) -> bytes:
+        """Return the step as JSON; the result stands in it as it is."""
+        head: dict[str, Any] = {"fingerprint": self.fingerprint, "prompt": self.prompt}
+        if self.spent is not None:
+            head["spent"] = self.spent
+        return b'%b,"result":%b}' % (to_json(head)[:-1], self.result)
+
+    @classmethod
+    def decode(cls, value: bytes) -> "StoredStep":
+        """Return the step that `encode` wrote."""
+        fields: dict[str, Any] = from_json(value)
+        result = value[value.index(b'"result":') + len(b'"result":') : -1]
+        return cls(fields["fingerprint"], fields["prompt"], result, fields.get("spent"))
+
+
+class StepStore(Protocol):
+    """Keeps the finished steps of one record; see ``streaming/delivery/step_store.py``."""
+
+    @property
+    def limit_bytes(self) -> int:
+        """What a step, or the record's answer, may have at most."""
+        ...
+
+    def get(self, number: str) -> StoredStep | None:
+        """Return a finished step, or None."""
+        ...
+
+    async def put(self, number: str, step: StoredStep) -> None:
+        """Keep a finished step; returns when it will survive this worker.
+
+        Raises:
+            TooLarge: The result does not fit into a record.
+        """
+        ...

@@ -1,0 +1,65 @@
+"""The checks at start: what prompts, routes and tools lack for records to be answered."""
+
+from collections.abc import Iterator
+
+from streamapp.errors import InvalidRecord
+from streamapp.llm.routing.routes import Routes
+from streamapp.llm.schemas.schema import Schemas
+from streamapp.processors.registry import Processor, Registry
+from streamapp.prompts.registry import PromptRegistry
+from streamapp.tools.catalogue import ToolCatalogue
+
+_TOOLS = "STREAMAPP_TOOLS"
+
+
+class StartChecks:
+    """Looks at prompts by what is configured.
+
+    Args:
+        registry: The processors.
+        routes: The models that prompts may name.
+        tools: The tools that they may name.
+    """
+
+    def __init__(self, registry: Registry, routes: Routes, tools: ToolCatalogue) -> None:
+        self._registry = registry
+        self._routes = routes
+        self._tools = tools
+
+    def problems(self, prompts: PromptRegistry) -> list[str]:
+        """Return what would fail records: missing prompts, variables and routes, wrong schemas."""
+        found, schemas = [], Schemas()
+        for processor in self._registry.processors:
+            type, name = processor.type, processor.prompt
+            if name and name not in prompts.names:
+                found.append(
+                    f"record type '{type}' needs the prompt '{name}': add {name}.md to the prompts"
+                )
+            elif name:
+                found += self._unfilled(prompts, processor)
+        for name in prompts.names:
+            prompt = prompts.resolve(name, sticky=b"")
+            for tool in self._tools.unknown(prompt.agent.tools):
+                place = prompts.place(name, "tools")
+                found.append(f"{place}: there is no tool '{tool}': is its module in {_TOOLS}?")
+            if prompt.model and prompt.model not in self._routes.names:
+                known = ", ".join(self._routes.names)
+                place = prompts.place(name, "model")
+                found.append(f"{place}: there is no model '{prompt.model}': use one of {known}")
+            try:
+                schemas.check(prompt.output_schema or {})
+            except InvalidRecord as error:
+                found.append(f"{prompts.place(name, 'output_schema')}, output_schema: {error}")
+        return found
+
+    def _unfilled(self, prompts: PromptRegistry, processor: Processor) -> Iterator[str]:
+        """Yield what the prompt of a record type needs and its records do not give."""
+        given, name = processor.variables, processor.prompt or ""
+        if given is None:
+            return
+        template = prompts.resolve(name, sticky=b"").template
+        for variable, line in template.variables.items():
+            if variable not in given | template.optional:
+                place = f"{prompts.place(name)}, line {line}"
+                known = ", ".join(sorted(given))
+                yield f"{place}: '{processor.type}' has no variable '{variable}': use {known}"
