@@ -129,6 +129,7 @@ def build_window(
             accepting=answers.emitter.accepting,
             now=time.time,
             refusal=app.blocking.refusal,
+            keys=settings.keys,
         )
         for input, (outlet, answers) in outlets.items()
     }

@@ -16,8 +16,8 @@ class UsageRecord(BaseModel):
         provider: As in ``[providers.NAME]``.
         model: The one that answered; the record's key.
         tenant: ``metadata.tenant`` of the records; empty without one.
-        api_key: Name of the HTTP key behind them; empty for records of the topic, and for keys
-            without a name.
+        api_key: Name of the HTTP key behind them; empty for records of other producers, and for
+            keys without a name.
         calls: Provider attempts that generated something, of no use or re-asks included; never
             those from a cache.
         input_tokens: As the provider counted them.

@@ -6,7 +6,7 @@ broker that refuses both, or a lost lease, leaves it unanswered and unacked.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ import structlog
 
 from streamapp.errors import Failure, InternalError, InvalidRecord, TooLarge
 from streamapp.llm.attempt import RIGHT
+from streamapp.llm.caller import CALLER, written_by
 from streamapp.llm.deadline import Deadline, only_waiting
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.codec import recover_id
@@ -48,6 +49,7 @@ class RecordHandler:
         now: Wall clock, seconds since the epoch.
         clock: Monotonic, seconds.
         refusal: Returns why a record is not run at all; None where it is.
+        keys: Names of the configured HTTP keys, whose records are billed to them.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class RecordHandler:
         now: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
         refusal: Callable[[Message], Failure | None] = lambda message: None,
+        keys: Container[str] = (),
     ) -> None:
         self._router = router
         self._ledger = ledger
@@ -73,6 +76,7 @@ class RecordHandler:
         self._outcomes = outcomes
         self._accepting = accepting
         self._refusal = refusal
+        self._keys = keys
         self._dead_letters = DeadLetterWriter(
             ledger=ledger, emitter=emitter, outlet=outlet, outcomes=outcomes, now=now
         )
@@ -87,6 +91,7 @@ class RecordHandler:
         """
         RIGHT.set(lease)
         message = event.message
+        CALLER.set(written_by(message.headers, self._keys))
         refused = self._refusal(message)
         id = self._outlet.id_of(message)
         try:

@@ -111,7 +111,7 @@ def dead_letters(
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
             query, tenant = request.query, key_of(request).tenant
-            flow = _flow(query.get("flow", REQUESTS), source)
+            flow = _flow(query.get("flow", REQUESTS), source, tenant)
             wanted = Filter(
                 kinds=[kind for kind in query.getall("kind", []) if kind],
                 types=[type for type in query.getall("type", []) if type],
@@ -141,6 +141,7 @@ def dead_letters(
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
             body = read(ReplayBody, await admission.read(request))
+            tenant = key_of(request).tenant
             places = list(dict.fromkeys((place.partition, place.offset) for place in body.places))
             if len(places) / body.rate_per_s > longest_s:
                 message = f"takes longer than {longest_s:g} s: send fewer at once, or faster"
@@ -149,8 +150,8 @@ def dead_letters(
                 results = await source.replay(
                     places,
                     rate_per_s=body.rate_per_s,
-                    tenant=key_of(request).tenant,
-                    flow=_flow(body.flow, source),
+                    tenant=tenant,
+                    flow=_flow(body.flow, source, tenant),
                 )
             return json_response(
                 {
@@ -164,9 +165,11 @@ def dead_letters(
     return blueprint
 
 
-def _flow(name: str, source: DeadLetterService) -> str:
+def _flow(name: str, source: DeadLetterService, tenant: str | None) -> str:
+    """Return the name of a flow; which others there are is not for a key of one tenant."""
     if name not in source.flows:
-        message = f"flow: there is no such flow; there are {', '.join(source.flows)}"
+        others = "" if tenant else f"; there are {', '.join(source.flows)}"
+        message = f"flow: there is no such flow{others}"
         raise Refusal(422, message, code="invalid", param="flow")
     return name
 

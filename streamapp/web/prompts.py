@@ -109,6 +109,8 @@ def prompts(
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             def event(body: bytes) -> Event:
                 given = _parsed(Publish, body)
+                if given.settings.model is not None:
+                    key_of(request).check_model(given.settings.model)
                 admission.check_model(given.settings.model)
                 Schemas().check(given.settings.output_schema or {})
                 return Published(

@@ -23,7 +23,7 @@ from streamapp.web.generate import with_type
 from streamapp.web.keys import Key, key_of
 from streamapp.web.peers import HOP, Peers
 from streamapp.web.responses import json_response
-from streamapp.web.tenancy import own_id, owned, owned_bytes
+from streamapp.web.tenancy import own_id, own_key, owned, owned_bytes
 
 #: Pauses between two looks while a caller waits, seconds: at this worker, and at the others.
 POLL_INTERVAL_S, ASK_S = 0.02, 0.5
@@ -57,8 +57,8 @@ def requests(
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
             wait_s = _wait_s(request, longest_wait_s)
-            given_id, key = request.headers.get("Idempotency-Key"), _key(request)
-            caller = key_of(request)
+            given_id, caller = request.headers.get("Idempotency-Key"), key_of(request)
+            key = _key(request, caller)
             body = await admission.read(request)
             if request.content_type in LINES:
                 if wait_s:
@@ -172,6 +172,6 @@ def _wait_s(request: web.Request, longest_s: float) -> float:
     return min(wait_s, longest_s)
 
 
-def _key(request: web.Request) -> bytes | None:
+def _key(request: web.Request, caller: Key) -> bytes | None:
     key = request.headers.get("Streamapp-Key")
-    return None if key is None else key.encode(errors="surrogateescape")
+    return None if key is None else own_key(key.encode(errors="surrogateescape"), caller)

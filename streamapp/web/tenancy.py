@@ -60,6 +60,18 @@ def own_id(id: str, key: Key) -> str:
     return own
 
 
+def own_key(kafka_key: bytes, key: Key) -> bytes:
+    """Return a record's Kafka key within the tenant's own.
+
+    Records of one key take turns: under another tenant's key the time would tell whether that
+    one has some, and its records would wait.
+    """
+    if key.tenant is None:
+        return kafka_key
+    start = f"{key.tenant}{SEPARATOR}".encode()
+    return kafka_key if kafka_key.startswith(start) else start + kafka_key
+
+
 def _marked(metadata: Mapping[str, Any], tenant: str) -> dict[str, Any]:
     if metadata.get("tenant") not in (None, "", tenant):
         raise forbidden("this key is of one tenant: metadata.tenant may not name another")

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaConsumer
 
 from bench.usage import UsageLog
 from streamapp.settings.keys import digest_of
@@ -37,6 +38,7 @@ class World:
     worker: WorkerProcess
     provider: FakeLLM
     http: aiohttp.ClientSession
+    broker: str
 
     async def ask(
         self, method: str, path: str, *, key: str = KEY, **kwargs: Any
@@ -78,7 +80,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
                 async with aiohttp.ClientSession(
                     url, connector=connector, timeout=aiohttp.ClientTimeout(total=300)
                 ) as http:
-                    yield World(worker, provider, http)
+                    yield World(worker, provider, http, broker.url.removeprefix("kafka://"))
             finally:
                 worker.kill9()
 
@@ -256,8 +258,33 @@ async def test_usage_is_told_by_key(world: World) -> None:
         status, _, _ = await world.ask("POST", path, key=TENANTS["shop"], json=body)
         assert status == 200
         assert await tokens_of(world, "shop") > before, path
+    before = await tokens_of(world, "shop")
+    record = {"type": "chat", **chat, "cache": False}
+    post: dict[str, Any] = {"params": {"wait": "60"}, "json": record}
+    status, _, _ = await world.ask("POST", "/v1/requests", key=TENANTS["shop"], **post)
+    assert (status, await tokens_of(world, "shop") > before) == (200, True), "by the topic"
     _, text, _ = await world.ask("GET", "/metrics")
     assert "sk-" not in text
+    bills = await usage_of(world, "shop")
+    assert sum(one["calls"] for one in bills) >= 4
+    assert {one["tenant"] for one in bills} == {"shop"}
+
+
+async def usage_of(world: World, key: str) -> list[dict[str, Any]]:
+    """Return the usage records of a key, once the calls of the test are among them."""
+    found: list[dict[str, Any]] = []
+    consumer = AIOKafkaConsumer(
+        "llm.usage", bootstrap_servers=world.broker, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        async with asyncio.timeout(60):
+            while sum(one["calls"] for one in found) < 4:
+                record = json.loads((await consumer.getone()).value)
+                found += [record] if record["api_key"] == key else []
+    finally:
+        await consumer.stop()
+    return found
 
 
 async def tokens_of(world: World, key: str) -> float:

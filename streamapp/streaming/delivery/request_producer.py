@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import DeliveryFailed, TooLarge
+from streamapp.llm.caller import CALLER, HEADER
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.emitter import Send
 from streamapp.streaming.delivery.ledger import Ledger
@@ -63,7 +64,7 @@ class RequestProducer:
         self._accepted: dict[str, PartitionOffset | None] = {}
 
     async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
-        """Write the record, and return its hash when the broker has it.
+        """Write the record, with the name of its caller's key; return its hash once it is there.
 
         Without a key its id decides the partition, so that the same id comes to the same
         worker, whose ledger knows it.
@@ -75,10 +76,12 @@ class RequestProducer:
         if len(value) + len(key or b"") + FRAME_BYTES > RECORD_LIMIT:
             raise TooLarge(f"a record has at most {RECORD_LIMIT - FRAME_BYTES:,} bytes")
         partition = None if key is not None else zlib.crc32(id.encode()) % self._partitions
+        caller = CALLER.get()
+        headers = [(HEADER, caller.encode())] if caller else None
         self._accept(id, None)
         try:
             async with asyncio.timeout(DELIVERY_S):
-                delivery = await self._send(self._topic, key, value, partition, None, None)
+                delivery = await self._send(self._topic, key, value, partition, None, headers)
                 written = await asyncio.shield(delivery)
         except (KafkaError, ProducerSendError, TimeoutError) as error:
             self._accepted.pop(id, None)

@@ -249,3 +249,38 @@ async def test_author_is_the_key(site: Site) -> None:
 
     assert named["versions"][-1]["author"] == "prompts"
     assert unnamed["versions"][-1]["author"] == "somebody else"
+
+
+async def test_kafka_key_is_of_its_tenant(site: Site, producer: FakeRequestProducer) -> None:
+    """Under another tenant's key, a record's time would tell of that one's; so it cannot be."""
+    record = {"type": "echo", "text": "x"}
+
+    for name in ("k", "b:k"):
+        headers = bearer("shop-key", **{"Streamapp-Key": name})
+        await site("POST", "/v1/requests", json=record, headers=headers)
+    headers = bearer("everything", **{"Streamapp-Key": "k"})
+    await site("POST", "/v1/requests", json=record, headers=headers)
+
+    assert [key for _, key, _ in producer.posted] == [b"a:k", b"a:b:k", b"k"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_error_names_no_flows_to_one_tenant(site: Site, method: str) -> None:
+    """Which flows there are is told to those that may see the whole group."""
+    body = {"json": {"places": [{"partition": 0, "offset": 0}], "flow": "x"}}
+    path = "/v1/dead-letters?flow=x" if method == "GET" else "/v1/dead-letters/replay"
+    more: Any = body if method == "POST" else {}
+
+    for key, told in (("shop-key", False), ("everything", True)):
+        status, answer, _ = await site(method, path, headers=bearer(key), **more)
+        assert (status, "labels" in answer["error"]["message"]) == (422, told)
+
+
+async def test_prompt_names_models_of_the_key_alone(site: Site) -> None:
+    """A key cannot reach a model by publishing a prompt that asks it."""
+    path = "/v1/prompts/mine/versions"
+    asked = {"body": "hi", "settings": {"model": "default"}}
+
+    status, answer, _ = await site("POST", path, json=asked, headers=bearer("small-key"))
+
+    assert (status, answer["error"]["code"]) == (403, "forbidden")

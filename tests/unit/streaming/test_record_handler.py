@@ -10,6 +10,7 @@ from faust.types import TP
 
 from streamapp.errors import InternalError, LeaseLost, ProviderRejected, UnknownType
 from streamapp.llm.attempt import RIGHT
+from streamapp.llm.caller import CALLER
 from streamapp.processors.router import Answer
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
@@ -55,6 +56,7 @@ class FakeRouter:
 
     answers: list[Any] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    callers: list[str] = field(default_factory=list)
     gate: asyncio.Event | None = None
 
     def decode(self, value: bytes | None) -> Request:
@@ -74,6 +76,7 @@ class FakeRouter:
         store: Any = None,
     ) -> Answer:
         self.calls.append(id)
+        self.callers.append(CALLER.get())
         if chunks:
             await chunks.begin()
             await chunks.add("answer ")
@@ -151,6 +154,7 @@ class Fixture:
             outcomes=self.outcomes,
             accepting=self.emitter.accepting,
             now=clock,
+            keys=["shop"],
         )
 
     async def send(
@@ -185,6 +189,17 @@ class Fixture:
 
 def record(**fields: Any) -> bytes:
     return json.dumps({"type": "chat", "metadata": {"text": CANARY}, **fields}).encode()
+
+
+async def test_record_of_a_key_is_billed_to_it() -> None:
+    """A record that a named key has sent is that key's; a name that nobody configured is none."""
+    fixture = Fixture()
+
+    for id, name in {"r-1": b"shop", "r-2": b"nobody", "r-3": b"\xff"}.items():
+        await fixture.run(record(id=id), headers=[("streamapp-api-key", name)])
+    await fixture.run(record(id="r-4"))
+
+    assert fixture.router.callers == ["shop", "", "", ""]
 
 
 async def test_answer_is_remembered_before_it_is_emitted() -> None:

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaTimeoutError
 from faust.types import TP, RecordMetadata
 
 from streamapp.errors import DeliveryFailed, TooLarge
+from streamapp.llm.caller import CALLER
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
 from streamapp.streaming.delivery.request_producer import RequestProducer
@@ -101,6 +102,15 @@ async def test_key_decides_the_partition(world: World) -> None:
     await world.requests.post(b"{}", id="a", key=b"k")
 
     assert world.producer.sent == [("llm.requests", b"k", b"{}", None, None, None)]
+
+
+async def test_record_tells_which_key_has_sent_it(world: World) -> None:
+    """The name of the HTTP key travels in a header, and is told with what the record costs."""
+    CALLER.set("shop")
+
+    await world.requests.post(b"{}", id="a", key=b"k")
+
+    assert world.producer.sent[0][5] == [("streamapp-api-key", b"shop")]
 
 
 async def test_accepted_id_is_pending_until_its_partition_is_past_it(world: World) -> None:
