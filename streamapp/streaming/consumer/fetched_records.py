@@ -95,11 +95,13 @@ class FetchedRecords:
             limit: Most records; None is unbounded.
 
         Raises:
-            KafkaError: The group refuses this client.
+            KafkaError: The group refuses this client, or it fetches no more.
         """
         fetcher = consumer._fetcher
         end = self._clock() + timeout_s
         while True:
+            if fetcher._fetch_task.done() and not fetcher._closed:
+                fetcher._fetch_task.result()  # it has ended by an error: nothing comes any more
             if fetcher._subscriptions.reassignment_in_progress:
                 await fetcher._subscriptions.wait_for_assignment()
             taken = self._take_there_is(fetcher, partitions, limit)

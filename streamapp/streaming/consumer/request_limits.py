@@ -72,7 +72,15 @@ def limit_requests(
         limits: Longest wait of each kind, seconds.
         is_waited_for: Whether the group waits for anybody: a join may take its time then.
     """
-    send = client.send
+    send_any = client.send
+
+    async def send(node_id: int, request: Any, *, group: Any) -> Any:
+        try:
+            return await send_any(node_id, request, group=group)
+        except RuntimeError as error:
+            # Of uvloop, where the connection was closed in the turn before; aiokafka knows the
+            # errors of sockets alone, and its tasks end by any other one.
+            raise silent(node_id, group, type(request).__name__, 0.0) from error
 
     def silent(node_id: int, group: Any, kind: str, after_s: float) -> RequestTimedOutError:
         log.warning("kafka.connection_silent", node=node_id, request=kind, after_s=after_s)

@@ -185,6 +185,7 @@ def _hint(topic: str, cause: BaseException | None) -> str | None:
         raise TooLarge(
             f"topic {topic} takes no record of this size: raise its max.message.bytes"
         ) from cause
-    if isinstance(cause, ProducerClosed):
-        raise DeliveryFailed(f"{topic}: {type(cause).__name__}") from cause
+    # The producer's own task has ended by an error of another kind, which it says so for ever.
+    if isinstance(cause, ProducerClosed) or type(cause) is KafkaError:
+        raise DeliveryFailed(f"{topic}: {type(cause).__name__}: the producer has ended") from cause
     return next((hint for kind, hint in REFUSALS.items() if type(cause) is kind), None)

@@ -56,6 +56,7 @@ PRIVATE = {
     "_error": ("aiokafka.consumer.fetcher:FetchError", "set"),
     "_fetch_max_wait_ms": ("aiokafka:AIOKafkaConsumer", "set"),
     "_fetch_records": ("faust.transport.drivers.aiokafka:AIOKafkaConsumerThread", "called"),
+    "_fetch_task": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_fetcher": ("aiokafka:AIOKafkaConsumer", "set"),
     "_force_close": ("aiohttp.web:RequestHandler", "set"),
     "_get_active_partitions": ("faust.transport.consumer:Consumer", "method"),

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, OffsetResetStrategy
 from aiokafka.errors import (
     CorruptRecordException,
+    KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
@@ -58,6 +60,8 @@ class Client:
         fetcher._loop = asyncio.get_running_loop()
         fetcher._records = {}
         fetcher._closed = False
+        self.fetching = asyncio.get_running_loop().create_future()
+        fetcher._fetch_task = self.fetching
         fetcher._fetch_waiters = set()
         fetcher._wait_consume_future = None
         fetcher._subscriptions = SimpleNamespace(
@@ -163,6 +167,15 @@ async def test_hole_goes_on_over_several_fetches() -> None:
     await take(fetched, client)
 
     assert fetched.tail[T0] == (6, 9)
+
+
+async def test_client_that_fetches_no_more_ends_its_worker() -> None:
+    """A task of the client that ended by an error would be waited for in silence, for good."""
+    fetched, client = FetchedRecords(), Client()
+    client.fetching.set_exception(KafkaError("Unexpected error during data retrieval"))
+
+    with pytest.raises(KafkaError, match="data retrieval"):
+        await take(fetched, client)
 
 
 async def test_hole_at_the_end_of_a_fetch_is_told_by_the_next_record() -> None:

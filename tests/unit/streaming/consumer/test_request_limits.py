@@ -101,3 +101,26 @@ def test_join_that_has_not_arrived_is_sent_again(kind: type) -> None:
         len(waits) * JOIN_LOOK_S,
         ["CONNECTION_TIMEOUT"],
     )
+
+
+def test_connection_that_was_just_closed_is_an_error_of_the_line() -> None:
+    """What uvloop raises there would end the client's own tasks, and nobody would fetch again."""
+
+    async def main() -> list[str]:
+        client = _Client(0)
+
+        async def closed(request: Any, *, expect_response: bool) -> str:
+            raise RuntimeError("unable to perform operation; the handler is closed")
+
+        client._conns[NODE].send = closed
+        limit_requests(client, request_limits(10), is_waited_for=lambda: asyncio.sleep(0, True))
+        for kind in (FetchRequest, ListOffsets):
+            with pytest.raises(RequestTimedOutError):
+                await client.send(1, kind.__new__(kind), group=ConnectionGroup.COORDINATION)
+        return client.closed
+
+    assert run_virtually(main()) == ["CONNECTION_TIMEOUT"] * 2
+
+
+class ListOffsets:
+    """A request without a limit of its own."""

@@ -112,11 +112,16 @@ async def test_record_in_too_large_a_batch_is_sent_alone() -> None:
     assert (len(together.delivered), len(alone.delivered)) == (0, 1)
 
 
-async def test_closed_producer_is_final() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [ProducerClosed(), KafkaError("Unexpected error during batch delivery")],
+    ids=["closed", "ended by an error"],
+)
+async def test_producer_that_has_ended_is_final(error: Exception) -> None:
     """A process that ends delivers nothing more: nothing is acked."""
-    topic, waits = FakeTopic(("send", ProducerClosed())), Waits()
+    topic, waits = FakeTopic(("send", error)), Waits()
 
-    with pytest.raises(DeliveryFailed, match="ProducerClosed"):
+    with pytest.raises(DeliveryFailed, match="the producer has ended"):
         await emit(topic, Lease(1), waits)
 
 
