@@ -8,8 +8,9 @@ from streamapp.errors import PromptError
 from streamapp.llm.chunks import give_whole
 from streamapp.llm.client_parts import RenderedPrompt, ToolLoop
 from streamapp.llm.completion import Call, EmbeddingInput
-from streamapp.llm.durable.results import adapter_of
-from streamapp.llm.durable.steps import Steps, fingerprint_of
+from streamapp.llm.durable.fingerprint import fingerprint_of, stable
+from streamapp.llm.durable.results import StepResults
+from streamapp.llm.durable.steps import Steps
 from streamapp.llm.durable.tally import Tally
 from streamapp.llm.provider import Completer
 from streamapp.llm.record_calls import RecordCalls
@@ -164,24 +165,30 @@ class LLMClient:
 
         Args:
             name: Of the step, unchanged by what it is given.
-            make: Any coroutine function; its result is stored as JSON, and read back by the
-                return annotation where there is one.
+            make: Any coroutine function; its result is what its JSON is read back as, by the
+                return annotation where there is one: the same at once and on a redelivery.
             args: For it; they belong to what is asked, as far as they are JSON.
             kwargs: Likewise.
 
         Raises:
             TooLarge: The result does not fit into a record.
+            InternalError: It is not what the annotation says, or no JSON.
             Exception: As of ``make``; what failed is not stored.
         """
-        adapter = adapter_of(make)
-        return await self.calls.steps.run(
+        results = StepResults(make)
+
+        async def made() -> bytes:
+            return results.encode(await make(*args, **kwargs))
+
+        stored = await self.calls.steps.run(
             "step",
-            lambda: fingerprint_of(name, args, kwargs),
-            lambda: make(*args, **kwargs),
-            encode=adapter.dump_json,
-            decode=adapter.validate_json,
+            lambda: fingerprint_of(name, stable(args), stable(kwargs)),
+            made,
+            encode=bytes,
+            decode=bytes,
             name=name,
         )
+        return results.decode(stored)
 
     def idempotency_key(self, name: str) -> str:
         """Return a key for what must not happen twice outside: equal on every redelivery.

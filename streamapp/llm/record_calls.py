@@ -37,6 +37,7 @@ class RecordCalls:
         parameters: Mapping[str, Any] | None = None,
         schema: Mapping[str, Any] | None = None,
         sample: int = 0,
+        tools: Sequence[Mapping[str, Any]] = (),
         is_streamed: bool = True,
         model: str | None = None,
         provider: Completer | None = None,
@@ -48,6 +49,8 @@ class RecordCalls:
             parameters: By OpenAI's names.
             schema: JSON Schema of the answer.
             sample: Another answer to an equal question, for each number.
+            tools: What the model may call besides those of ``parameters``. They may have changed
+                on a redelivery, as servers come and go, and make no other question of it.
             is_streamed: Whether its text is given to who takes the record's answer as it comes.
             model: Name of a route in place of the record's.
             provider: What answers the calls of that route.
@@ -60,7 +63,10 @@ class RecordCalls:
             model=model or self.common.model,
             chunks=self.common.chunks if is_streamed else None,
         )
-        return await self._complete(call, provider)
+        asked = call
+        if tools:
+            call = call.but(parameters={**call.parameters, "tools": tools})
+        return await self._complete(call, provider, asked=asked)
 
     async def embed(
         self,
@@ -86,7 +92,9 @@ class RecordCalls:
         vectors: list[list[float]] = (await self._complete(call, self._embedder)).output
         return vectors
 
-    async def _complete(self, call: Call, provider: Completer | None = None) -> Completion:
+    async def _complete(
+        self, call: Call, provider: Completer | None = None, *, asked: Call | None = None
+    ) -> Completion:
         if self._has_asked:
             call.deadline.invest()
         self._has_asked = True
@@ -94,7 +102,7 @@ class RecordCalls:
         try:
             completion = await self.steps.run(
                 "model",
-                lambda: fingerprint_of_call(call),
+                lambda: fingerprint_of_call(asked or call),
                 lambda: completer.complete(call),
                 encode=encode_completion,
                 decode=decode_completion,

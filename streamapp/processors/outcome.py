@@ -6,7 +6,7 @@ from streamapp.errors import DeliveryFailed, Failure, InternalError, LeaseLost
 from streamapp.processors.registry import Processor
 
 
-def failure_of(error: Exception, processor: Processor) -> Failure:
+def failure_of(error: BaseException, processor: Processor) -> Failure:
     """Return what a processor raised, alone or in a task group, as a failure.
 
     A library on OpenAI's own client wraps what that client raises; the failure of the record's
@@ -16,7 +16,7 @@ def failure_of(error: Exception, processor: Processor) -> Failure:
         DeliveryFailed, LeaseLost: They say nothing of the record: it stays unfinished.
     """
     first = _first(error)
-    if isinstance(first, Failure):
+    if isinstance(first, Failure) and not isinstance(first, InternalError):
         return first
     for cause in _causes(first):
         if isinstance(cause, (DeliveryFailed, LeaseLost)):
@@ -26,6 +26,8 @@ def failure_of(error: Exception, processor: Processor) -> Failure:
         if isinstance(failure, dict) and isinstance(failure.get("streamapp_failure"), Failure):
             found: Failure = failure["streamapp_failure"]
             return found
+    if isinstance(first, InternalError):  # of a tool or a step
+        return first
     bug = InternalError(f"{processor.origin} raised {type(first).__name__}")
     bug.__cause__ = error
     return bug

@@ -16,6 +16,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import DEADLINE, Deadline
 from streamapp.llm.durable.observer import StepObserver, StepSpans
 from streamapp.llm.durable.progress import RecordProgress, RecordsInProgress
+from streamapp.llm.durable.scope import is_cancelled
 from streamapp.llm.durable.steps import Steps
 from streamapp.llm.durable.stored_step import StepStore
 from streamapp.llm.routing.routes import DEFAULT, Routes
@@ -176,7 +177,10 @@ class Router:
         )
         try:
             output = await self._run(processor, request, llm)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError, SystemExit) as error:
+            # What a processor raises of its own accord must not end the worker.
+            if is_cancelled(error):
+                raise
             failure = failure_of(error, processor)
             failure.attempts = max(failure.attempts, llm.tally.attempts)
             if prompt:

@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 from streamapp.errors import BudgetExceeded, Failure, RetriesExhausted, StepLimit, ToolError
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Completion
-from streamapp.llm.durable.steps import fingerprint_of
+from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.observer import MeteredTools, ToolObserver
 from streamapp.tools.offered import OfferedTool, ToolResult, shape_of, wire_name
@@ -68,14 +68,14 @@ class ToolLoop:
         """
         most_steps, most_calls = max_steps or MAX_STEPS, max_tool_calls or MAX_TOOL_CALLS
         offered = {wire_name(one.name): one for one in await self.catalogue.chosen(tools)}
-        asked = dict(parameters or {})
-        if offered:
-            asked["tools"] = [shape_of(one) for one in offered.values()]
+        shapes = [shape_of(one) for one in offered.values()]
         turns, called = list(messages), 0
         prompt = llm.calls.common.prompt.rpartition(":")[0]
         with self._observer.agent(prompt, llm.calls.common.model):
             for step in range(1, most_steps + 1):
-                completion = await _completion(llm, turns, asked, schema, is_first=step == 1)
+                completion = await _completion(
+                    llm, turns, shapes, parameters or {}, schema, is_first=step == 1
+                )
                 calls = completion.tool_calls
                 if not calls:
                     return completion.output
@@ -103,7 +103,7 @@ class ToolLoop:
             first: BaseException = errors
             while isinstance(first, BaseExceptionGroup):
                 first = first.exceptions[0]
-            raise first from None
+            raise first from first.__cause__
         return [
             {"role": "tool", "tool_call_id": call["id"], "content": task.result().text}
             for call, task in zip(calls, tasks, strict=True)
@@ -173,7 +173,7 @@ async def _within_bounds(tool: OfferedTool, llm: LLMClient, arguments: str) -> T
         async with asyncio.timeout(limit_s) as limit:
             text = await tool.call(given, llm)
     except ToolError as error:
-        return ToolResult(str(error)[:RESULT_CHARS], "error")
+        return ToolResult(_storable(str(error)[:RESULT_CHARS]), "error")
     except TimeoutError:
         if not limit.expired():
             raise
@@ -181,12 +181,18 @@ async def _within_bounds(tool: OfferedTool, llm: LLMClient, arguments: str) -> T
     if len(text) > RESULT_CHARS:
         problem = f"its result has {len(text):,} characters, more than {RESULT_CHARS:,}"
         return ToolResult(f"{problem}: ask for less", "too_large")
-    return ToolResult(text)
+    return ToolResult(_storable(text))
+
+
+def _storable(text: str) -> str:
+    """Return a text without halves of surrogates, which models write as escapes."""
+    return text.encode(errors="replace").decode()
 
 
 async def _completion(
     llm: LLMClient,
     turns: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]],
     parameters: Mapping[str, Any],
     schema: Mapping[str, Any] | None,
     *,
@@ -197,7 +203,7 @@ async def _completion(
         if not is_first and llm.calls.common.deadline.remaining_s() <= 0:
             raise StepLimit("the record's deadline passed before the model came to an answer")
         return await llm.calls.complete(
-            turns, parameters=parameters, schema=schema, is_streamed=False
+            turns, parameters=parameters, tools=tools, schema=schema, is_streamed=False
         )
     except BudgetExceeded as failure:
         raise failure if is_first else _limit("a budget is spent", failure) from failure

@@ -4,6 +4,7 @@
 async def order_status(number: str) -> OrderStatus: ...
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing_extensions import TypedDict
 from streamapp.errors import ConfigurationError, Failure, InternalError, ToolError
 from streamapp.llm.client import LLMClient
 from streamapp.llm.durable.results import adapter_of, annotations_of
+from streamapp.llm.durable.scope import is_cancelled
 from streamapp.tools.offered import NAME_LIMIT, wire_name
 
 Run = Callable[..., Awaitable[Any]]
@@ -80,12 +82,14 @@ class Tool:
             result = await self.run(**passed)
         except (ToolError, Failure):
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError, SystemExit) as error:
+            if is_cancelled(error):
+                raise
             raise InternalError(f"tool {self.origin} raised {type(error).__name__}") from error
         if isinstance(result, str):
             return result
         try:
-            return self.results.dump_json(result).decode()
+            return self.results.dump_json(result, warnings=False).decode()
         except PydanticSerializationError:
             problem = f"tool {self.origin} returned what is not JSON"
         raise InternalError(problem)  # outside of the block: the cause may hold the result

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar, get_type_hints
 
-from pydantic import TypeAdapter
-from pydantic_core import from_json, to_json
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
+from streamapp.errors import InternalError
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.durable.steps import fingerprint_of
+from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.records.response import Usage
 
 S = TypeVar("S")
@@ -53,6 +54,35 @@ def fingerprint_of_call(call: Call) -> str:
         call.output_schema,
         *((call.sample,) if call.sample else ()),
     )
+
+
+class StepResults(Generic[S]):
+    """The results of a coroutine function as JSON; errors name it, and never what it gave."""
+
+    def __init__(self, make: Callable[..., Awaitable[S]]) -> None:
+        self._adapter = adapter_of(make)
+        self._make = make
+
+    def encode(self, result: S) -> bytes:
+        """Return a result as JSON; raises `InternalError` where it is none."""
+        try:
+            return self._adapter.dump_json(result, warnings=False)
+        except PydanticSerializationError:
+            pass
+        raise InternalError(f"step {self._origin} returned what is not JSON")
+
+    def decode(self, stored: bytes) -> S:
+        """Return the result of its JSON; raises `InternalError` where the annotation forbids it."""
+        try:
+            return self._adapter.validate_json(stored)
+        except ValidationError:
+            pass  # the error holds the result
+        raise InternalError(f"step {self._origin} returned what its annotation does not allow")
+
+    @property
+    def _origin(self) -> str:
+        module, name = (getattr(self._make, f"__{it}__", "?") for it in ("module", "qualname"))
+        return f"{module}.{name}"
 
 
 def adapter_of(make: Callable[..., Awaitable[S]]) -> TypeAdapter[S]:

@@ -8,14 +8,13 @@ record asks the same. A step within a step is numbered within it: ``3.1`` is the
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from hashlib import blake2b
 from typing import Any, TypeVar
 
 import structlog
-from pydantic_core import to_json
 
 from streamapp.llm.durable.observer import StepObserver, StepSpans
 from streamapp.llm.durable.progress import RecordProgress
+from streamapp.llm.durable.scope import Scope, chained, current_task
 from streamapp.llm.durable.stored_step import StepStore, StoredStep
 from streamapp.llm.durable.tally import Tally
 
@@ -24,30 +23,11 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Scope:
-    """The steps that are numbered together: those of a record, or those within one step.
+#: Where the task's steps are numbered; None where it is the record's own.
+_SCOPE: ContextVar[Scope | None] = ContextVar("step_scope", default=None)
 
-    Attributes:
-        tally: What the calls in it came to.
-    """
-
-    __slots__ = ("begun", "owner", "prefix", "replays", "tally")
-
-    def __init__(self, owner: "Steps", prefix: str = "", *, replays: bool) -> None:
-        self.owner = owner
-        self.prefix = prefix
-        self.begun = 0
-        self.replays = replays
-        self.tally = Tally()
-
-    def next(self) -> str:
-        """Return the number of the step that begins."""
-        self.begun += 1
-        return f"{self.prefix}{self.begun}"
-
-
-#: The step that runs, where calls are made within one.
-_INNER: ContextVar[Scope | None] = ContextVar("step_scope", default=None)
+#: Steps of which one may be stored before the first one is: those that began side by side.
+_SIDE_BY_SIDE = 32
 
 
 class Steps:
@@ -79,11 +59,10 @@ class Steps:
         self._is_single = is_single
         self._spans = spans
         self._progress = progress
-        self._root = Scope(self, replays=store is not None)
+        self._root = Scope(self)
         self._unsaved: Callable[[], Awaitable[None]] | None = None
         self._saving: asyncio.Lock | None = None
-        first = store.get("1") if store is not None else None
-        self.prompt = first.prompt if first is not None else ""
+        self.prompt = "" if store is None else _began_with(store, is_single=is_single)
 
     @property
     def tally(self) -> Tally:
@@ -92,9 +71,16 @@ class Steps:
 
     @property
     def scope(self) -> Scope:
-        """Where the next step is numbered."""
-        inner = _INNER.get()
-        return inner if inner is not None and inner.owner is self else self._root
+        """Where the task's next step is numbered; a task's own begins when it is first asked for.
+
+        Whoever starts tasks that make steps asks for it before.
+        """
+        found = _SCOPE.get()
+        scope = found if found is not None and found.owner is self else self._root
+        if scope.task is not current_task():
+            scope = scope.of_task()
+            _SCOPE.set(scope)
+        return scope
 
     async def run(
         self,
@@ -120,14 +106,16 @@ class Steps:
             TooLarge: The result does not fit into a record.
             Exception: As of ``make``; a step that failed is not stored.
         """
-        scope, store = self.scope, self._store
+        scope = self.scope
         number = scope.next()
         noted = None if self._progress is None else self._progress.begin(number, kind, name)
         outcome = "failed"
         try:
-            stored = None if store is None else self._stored(store, scope, number, fingerprint)
+            path, stored = self._found(scope, number, fingerprint)
             if stored is not None:
                 outcome = "replayed"
+                # Tasks beside this one begin their steps now, as they did while it was made.
+                await asyncio.sleep(0)
                 if self._spans is not None:
                     self._spans.replayed(kind, name, number)
                 if stored.spent is not None:
@@ -137,10 +125,10 @@ class Steps:
                 await self._save_first()
             # A record of one call has the span of its attempt, which says as much.
             if self._spans is None or (self._is_single and number == "1"):
-                result = await self._made(scope, number, kind, fingerprint, make, encode)
+                result = await self._made(scope, number, kind, path, make, encode)
             else:
                 with self._spans.made(kind, name, number):
-                    result = await self._made(scope, number, kind, fingerprint, make, encode)
+                    result = await self._made(scope, number, kind, path, make, encode)
             outcome = "done"
             return result
         except asyncio.CancelledError:
@@ -157,7 +145,7 @@ class Steps:
         scope: Scope,
         number: str,
         kind: str,
-        fingerprint: Callable[[], str],
+        path: Callable[[], str],
         make: Callable[[], Awaitable[T]],
         encode: Callable[[T], bytes],
     ) -> T:
@@ -168,10 +156,10 @@ class Steps:
         if kind == "model":
             result, spent = await make(), None
         else:
-            result, spent = await self._within(scope, number, make)
+            result, spent = await self._within(scope, number, path(), make)
 
         async def save() -> None:
-            step = StoredStep(fingerprint(), self.prompt, encode(result), spent)
+            step = StoredStep(path(), self.prompt, encode(result), spent)
             await store.put(number, step)
 
         if self._is_single and number == "1":
@@ -189,36 +177,49 @@ class Steps:
                 self._unsaved = None
 
     async def _within(
-        self, scope: Scope, number: str, make: Callable[[], Awaitable[T]]
+        self, scope: Scope, number: str, path: str, make: Callable[[], Awaitable[T]]
     ) -> tuple[T, dict[str, Any] | None]:
         """Return what ``make`` gives, and what the calls in it came to."""
-        inner = Scope(self, f"{number}.", replays=scope.replays)
-        token = _INNER.set(inner)
+        inner = scope.within(number, path)
+        token = _SCOPE.set(inner)
         try:
             result = await make()
         finally:
-            _INNER.reset(token)
+            _SCOPE.reset(token)
             scope.tally.merge(inner.tally)
         return result, inner.tally.encode() if inner.begun else None
 
-    def _stored(
-        self, store: StepStore, scope: Scope, number: str, fingerprint: Callable[[], str]
-    ) -> StoredStep | None:
-        stored = store.get(number) if scope.replays else None
-        if stored is None or stored.fingerprint == fingerprint():
-            return stored
-        # The steps behind it belong to the way that the record took before.
-        scope.replays = False
-        log.warning("steps.diverged", step=number)
-        if self._observer is not None:
-            self._observer.diverged()
-        return None
+    def _found(
+        self, scope: Scope, number: str, fingerprint: Callable[[], str]
+    ) -> tuple[Callable[[], str], StoredStep | None]:
+        """Return the fingerprint of a step that begins, and its stored one where it is the same.
+
+        It is taken now: what the step is given may be changed while it runs.
+        """
+        if self._store is None:
+            return str, None
+        stored = self._store.get(number)
+        if stored is None and self._is_single and number == "1":
+            scope.put_off(fingerprint)
+            return lambda: chained("", fingerprint()), None
+        path = scope.asked(fingerprint)
+        if stored is not None and stored.fingerprint != path:
+            stored = None
+            if not scope.has_diverged:
+                scope.has_diverged = True
+                log.warning("steps.diverged", step=number)
+                if self._observer is not None:
+                    self._observer.diverged()
+        return lambda: path, stored
 
 
-def fingerprint_of(*parts: Any) -> str:
-    """Return the fingerprint of what a step asks, 32 hexadecimal digits.
+def _began_with(store: StepStore, *, is_single: bool) -> str:
+    """Return the prompt that the record began with; empty where no step is stored.
 
-    Parts that are no JSON count by their type alone: whoever changes them changes the code.
+    Of steps side by side the first may not have been finished.
     """
-    text = to_json(parts, fallback=lambda part: type(part).__qualname__)
-    return blake2b(text, digest_size=16).hexdigest()
+    for number in range(1, 2 if is_single else _SIDE_BY_SIDE + 1):
+        stored = store.get(f"{number}") or store.get(f"{number}.1")
+        if stored is not None:
+            return stored.prompt
+    return ""

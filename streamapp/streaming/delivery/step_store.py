@@ -42,6 +42,7 @@ class LedgerSteps:
         self._partition = partition
         self._offset = offset
         self._kept: set[str] = set()
+        self._is_over = False
 
     @property
     def limit_bytes(self) -> int:
@@ -63,6 +64,8 @@ class LedgerSteps:
             TooLarge: A record cannot carry the result.
             LeaseLost, DeliveryFailed: As `Ledger.write`.
         """
+        if self._is_over:
+            return  # a task that its record left behind
         key, value = self._key(number), step.encode()
         if is_oversize(key.encode(), len(value) + ENVELOPE_BYTES):
             raise TooLarge(f"step {number} gave {len(value):,} bytes, more than a record carries")
@@ -80,6 +83,7 @@ class LedgerSteps:
 
     def forget(self) -> None:
         """Let go of the steps: the record is finished."""
+        self._is_over = True
         for number in self._kept:
             self._ledger.forget(self._key(number))
 

@@ -115,9 +115,10 @@ class _Door:
     async def _chat(self, body: ChatCompletionRequest) -> tuple[bytes, Mapping[str, str]]:
         route, provider = self._route(body.model)
         records = body.records(CacheWish(), extra={})
+        scope = self._llm.calls.steps.scope
         made = await asyncio.gather(*(self._one(record, route, provider) for record in records))
         responses = [_response(completion) for completion in made]
-        id = f"chatcmpl-{self._llm.id}-{self._llm.calls.steps.scope.begun}"
+        id = f"chatcmpl-{self._llm.id}-{scope.prefix}{scope.begun}"
         if not body.stream:
             found = chat_completion(responses, id=id, has_functions=body.has_functions)
             return orjson.dumps(found), _JSON

@@ -253,6 +253,22 @@ async def test_calls_side_by_side_fail_as_one_does(
     assert caught.value.attempts == 2
 
 
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, SystemExit])
+async def test_a_processor_cannot_end_its_worker(
+    make_router: MakeRouter, raised: type[BaseException]
+) -> None:
+    """What looks like a stop, and is none, ends the record alone: no worker would get past it."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        raise raised
+
+    router = make_router(Registry([own]))
+
+    with pytest.raises(InternalError, match=f"raised {raised.__name__}"):
+        await router.answer(Own(type="own"), id="r", key=None)
+
+
 async def test_a_cancellation_passes(make_router: MakeRouter) -> None:
     """A rebalance or a client that left stops the processor; that is no failure."""
     started = asyncio.Event()

@@ -5,8 +5,9 @@ from contextlib import ExitStack
 import pytest
 from pydantic_core import from_json, to_json
 
+from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.llm.durable.progress import SHOWN, RecordsInProgress
-from streamapp.llm.durable.steps import Steps, fingerprint_of
+from streamapp.llm.durable.steps import Steps
 from tests.fakes import FakeClock
 from tests.unit.llm.durable.test_steps import MemoryStore
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from streamapp.llm.completion import Completion
+from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.llm.durable.results import decode_completion, encode_completion
-from streamapp.llm.durable.steps import Steps, fingerprint_of
+from streamapp.llm.durable.steps import Steps
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.records.response import Usage
 
@@ -168,3 +169,112 @@ def test_a_completion_survives_its_step() -> None:
     )
 
     assert decode_completion(encode_completion(completion)) == completion
+
+
+async def test_tasks_of_several_steps_are_each_made_once() -> None:
+    """Tasks side by side, whichever is faster, find their own steps again."""
+    world = World()
+
+    async def deliver() -> None:
+        step = world.deliver()
+
+        async def piece(number: int) -> None:
+            for name in ("fetch", "read", "sum"):
+                await step(f"{name}{number}")
+                for _ in range(number * 3 if name == "fetch" else 9 - number * 3):
+                    await asyncio.sleep(0)
+
+        await asyncio.gather(*(piece(number) for number in range(4)))
+        await step("end")
+
+    await deliver()
+    made, world.made = world.made, []
+    lost = [number for number in world.store.kept if number in ("2:3", "3:2", "3:3")]
+    for number in lost:
+        del world.store.kept[number]
+    await deliver()
+
+    assert len(made) == 13
+    assert len(lost) == 3
+    assert sorted(world.made) == ["read2", "sum1", "sum2"]
+    assert world.heard.divergences == 0
+
+
+async def test_tasks_within_tasks_have_numbers_of_their_own() -> None:
+    """No two steps of a record have one number, however its tasks are nested."""
+    world = World()
+    step = world.deliver()
+
+    async def inner(name: str) -> None:
+        await step(f"{name}1")
+        await step(f"{name}2")
+
+    async def outer(name: str) -> None:
+        await step(name)
+        await asyncio.gather(inner(f"{name}a"), inner(f"{name}b"))
+        await step(f"{name}z")
+
+    await asyncio.gather(outer("x"), outer("y"))
+
+    assert len(world.made) == len(world.store.kept) == 12
+
+
+async def test_a_new_way_keeps_what_it_finished() -> None:
+    """A record that asks something else, and dies in it, does not make that way's steps again."""
+    world = World()
+    made: list[str] = []
+
+    def deliver(name: str, *, dies: bool) -> Awaitable[str]:
+        steps = Steps(world.store, observer=world.heard)
+
+        async def leaf() -> str:
+            made.append(name)
+            return name
+
+        async def outer() -> str:
+            await steps.run(
+                "step", lambda: fingerprint_of("leaf"), leaf, encode=to_json, decode=from_json
+            )
+            if dies:
+                raise ConnectionError
+            return name
+
+        return steps.run(
+            "step", lambda: fingerprint_of(name), outer, encode=to_json, decode=from_json
+        )
+
+    await deliver("old", dies=False)
+    for _ in range(2):
+        with pytest.raises(ConnectionError):
+            await deliver("new", dies=True)
+    assert await deliver("new", dies=False) == "new"
+
+    assert made == ["old", "new"]
+
+
+async def test_what_is_asked_is_taken_before_the_step_runs() -> None:
+    """Code that changes what it was given asked the same on the redelivery."""
+    world = World()
+    runs: list[int] = []
+
+    async def deliver(given: list[int]) -> None:
+        async def make() -> None:
+            runs.append(1)
+            given.append(1)
+
+        await Steps(world.store).run(
+            "step", lambda: fingerprint_of(given), make, encode=to_json, decode=from_json
+        )
+
+    await deliver([])
+    await deliver([])
+
+    assert len(runs) == 1
+
+
+async def test_a_record_knows_its_prompt_by_any_step_side_by_side() -> None:
+    """The first of them may be the one that was not finished."""
+    store = MemoryStore()
+    await store.put("3", StoredStep("", "desk:2", b"1"))
+
+    assert Steps(store).prompt == "desk:2"
