@@ -13,6 +13,7 @@ from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 from streamapp.settings.loading import load_settings
 from streamapp.streaming.broker.diagnosis import refusal
+from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.broker.topics import partition_counts
 from streamapp.telemetry.logging import configure_logging, known_secrets
@@ -76,9 +77,12 @@ async def reading(
     consumer = AIOKafkaConsumer(**kafka_client_options(settings), enable_auto_commit=False)
     await consumer.start()
     try:
+        ends = {} if from_beginning else await log_ends(consumer, partitions)
         consumer.assign(partitions)
-        seek = consumer.seek_to_beginning if from_beginning else consumer.seek_to_end
-        await seek(*partitions)
+        if from_beginning:
+            await consumer.seek_to_beginning(*partitions)
+        for place, end in ends.items():
+            consumer.seek(place, end)
         yield consumer
     finally:
         await consumer.stop()

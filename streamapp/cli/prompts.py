@@ -72,7 +72,9 @@ def show(prompt: str, as_json: bool) -> None:
         if as_json:
             return print_json(version.to_json() if version else found.to_json())
         if version:
-            return click.echo(printable(file_text(version)))
+            # Without a line more: what is published from it again is the same content.
+            text = printable(file_text(version))
+            return click.echo(text, nl=not text.endswith("\n"))
         print_table(
             ("version", "labels", "author", "created", "message"),
             (

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import IO
 
 import click
@@ -18,7 +18,7 @@ from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.lines import Line, key_of, problem, read_lines
 from streamapp.cli.outcomes import Outcomes, awaited
 from streamapp.cli.terminal import counted, progress
-from streamapp.errors import InvalidRecord, StreamappError
+from streamapp.errors import InvalidRecord, StreamappError, Undecodable
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import ensure_topics
@@ -50,7 +50,7 @@ def send(
 
     The order of the file is kept per partition, also over retries. Without --key records have
     no key: they are answered in any order, as fast as can be. With it, records of one key are
-    answered one after the other.
+    answered one after the other. --topic with the input of a flow takes what the flow reads.
 
     Exit codes: 0 all delivered, and with --wait answered; 1 some were not; 2 a line is wrong and
     nothing was sent.
@@ -59,9 +59,9 @@ def send(
     if is_waiting and topic:
         raise Ended("send: --wait follows the requests' topic: leave out --topic", 2)
     lines = _seekable(file)
-    total = _checked(lines, key, settings) if check else None
-    started_at = time.monotonic()
     topic = topic or settings.topic("requests")
+    total = _checked(lines, key, _decoder(settings, topic)) if check else None
+    started_at = time.monotonic()
     outcomes = Outcomes()
     work = _send(settings, read_lines(lines), topic=topic, key=key, total=total, on=outcomes)
     try:
@@ -92,9 +92,23 @@ def _seekable(file: IO[bytes]) -> IO[bytes]:
     return copy
 
 
-def _checked(file: IO[bytes], key: str | None, settings: Settings) -> int:
+def _decoder(settings: Settings, topic: str) -> Callable[[bytes], object]:
+    """Return the check of a value; the input of a flow holds records in its own shape."""
+    for flow in settings.flows.values():
+        if flow.input == topic:
+            return _json if flow.format == "json" else bytes
+    return Registry.load(settings.processor_modules).decode
+
+
+def _json(value: bytes) -> object:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(f"the value is not JSON: {error}") from error
+
+
+def _checked(file: IO[bytes], key: str | None, decode: Callable[[bytes], object]) -> int:
     """Return the number of records and rewind; end with exit 2 where one is wrong."""
-    decode = Registry.load(settings.processor_modules).decode
     wrong, total = 0, 0
     for line in read_lines(file):
         total += 1

@@ -13,6 +13,7 @@ from streamapp.cli.kafka import answered, client_settings, reading
 from streamapp.cli.terminal import printable
 from streamapp.records.timestamps import moment_of
 from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.topics import partition_counts
 
 TOPICS = {"responses": "responses", "dead-letters": "requests-dlt", "usage": "usage"}
@@ -23,22 +24,31 @@ POLL_INTERVAL_S = 1.0
 
 @click.command()
 @click.argument("what", type=click.Choice(list(TOPICS)), default="responses")
+@click.option("--topic", help="Another topic, e.g. the output of a flow; its values.")
 @click.option("--from-beginning", is_flag=True, help="Begin with the oldest message.")
 @click.option("--max", "limit", type=click.IntRange(1), help="End after so many messages.")
 @click.option("--exit", "leave", is_flag=True, help="Print what is there, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def tail(what: str, from_beginning: bool, limit: int | None, leave: bool, as_json: bool) -> None:
+def tail(
+    what: str,
+    topic: str | None,
+    from_beginning: bool,
+    limit: int | None,
+    leave: bool,
+    as_json: bool,
+) -> None:
     """Follow responses, dead-letters or usage until Ctrl-C.
 
     With --exit all that is there is printed, from the oldest message on, and the command ends.
 
     With --json, responses and usage are printed as they are on the topic; a dead letter is an
-    object of its reason, its place, and the key and record as text.
+    object of its reason, its place, and the key and record as text. Of another --topic the values
+    are printed, as text.
     """
     settings = client_settings()
-    show = (_JSON if as_json else _TEXT)[what]
+    show = (_JSON if as_json else _TEXT)["values" if topic else what]
+    topic = topic or settings.topic(TOPICS[what])
     with suppress(KeyboardInterrupt):
-        topic = settings.topic(TOPICS[what])
         if leave:
             asyncio.run(_print_all(settings, topic, limit, show))
         else:
@@ -74,7 +84,10 @@ async def _print_all(
     if not await answered(settings, partition_counts(settings, [topic])):
         return  # nothing was written yet
     async with reading(settings, [topic], from_beginning=True) as stream:
-        ends = await stream.end_offsets(stream.assignment())
+        places = stream.assignment()
+        ends = await log_ends(stream, places)
+        stream.assign(list(places))
+        await stream.seek_to_beginning(*places)
         shown = 0
         left = {tp for tp, end in ends.items() if await stream.position(tp) < end}
         while left and shown != limit:
@@ -164,9 +177,11 @@ _TEXT: Mapping[str, Callable[[ConsumerRecord], str]] = {
     "responses": _response_line,
     "dead-letters": _dead_letter_line,
     "usage": _usage_line,
+    "values": _usage_line,
 }
 _JSON: Mapping[str, Callable[[ConsumerRecord], str]] = {
     "responses": lambda message: _text(message.value) or "null",
     "dead-letters": lambda message: json.dumps(dead_letter(message), ensure_ascii=False),
     "usage": lambda message: _text(message.value) or "null",
+    "values": lambda message: _text(message.value) or "null",
 }

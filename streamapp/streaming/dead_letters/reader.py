@@ -10,12 +10,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import STALL_S, log_ends
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.dead_letters.source import DeadLetterSource
 from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
-#: A broker that hands out nothing for so long, while there is more to read, is gone, seconds.
-STALL_S = 15.0
 #: Places that are nearer to one another are read in one go, offsets.
 NEAR = 1_000
 #: Clocks of those who write dead letters and notes may differ by so much, milliseconds.
@@ -147,24 +146,8 @@ class DeadLetterReader:
         if not places:
             return {}
         begins = await self._consumer.beginning_offsets(places)
-        ends = await self._consumer.end_offsets(places)
-        ends |= await self._ends_by_fetch({tp: ends[tp] for tp in places if begins[tp] < ends[tp]})
-        return {tp: (begins[tp], ends[tp]) for tp in places}
-
-    async def _ends_by_fetch(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Return the ends that a fetch tells: the embedded broker's own lie in its last batch."""
-        consumer = self._consumer
-        consumer.assign(list(ends))
-        for tp, end in ends.items():
-            consumer.seek(tp, end - 1)
-        found: dict[TopicPartition, int] = {}
-        give_up_at = asyncio.get_running_loop().time() + STALL_S
-        while len(found) < len(ends):
-            await consumer.getmany(timeout_ms=200)
-            if asyncio.get_running_loop().time() > give_up_at:
-                raise KafkaTimeoutError(_SILENT)
-            found = {tp: max(end, at) for tp, end in ends.items() if (at := consumer.highwater(tp))}
-        return found
+        ends = await log_ends(self._consumer, places)
+        return {tp: (begins[tp], max(begins[tp], ends[tp])) for tp in places}
 
     async def _from(self, spans: Spans, time_ms: int) -> dict[TopicPartition, tuple[int, int]]:
         if not spans:

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streamapp.flows.topics import FlowTopics
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
+from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.broker.topics import admin_client, partition_counts
 
@@ -83,7 +84,7 @@ async def flow_states(settings: Settings, flows: Mapping[str, FlowTopics]) -> li
         )
         await consumer.start()
         begins = await consumer.beginning_offsets(places) if places else {}
-        ends = await consumer.end_offsets(places) if places else {}
+        ends = await log_ends(consumer, places)
     finally:
         await admin.close()
         await consumer.stop()

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.types import TP
 
 from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.consumer.fetched_records import FetchedRecords, Unreadable
 
@@ -84,12 +85,17 @@ class ChangelogReader:
             consumer.assign(list(places))
             begins = await consumer.beginning_offsets(list(places))
             ends = await consumer.end_offsets(list(places))
+            ahead = [place for place, partition in places.items() if left[partition] > ends[place]]
+            if ahead:
+                ends |= await log_ends(consumer, ahead)
+                consumer.assign(list(places))
             for place, partition in places.items():
                 if left[partition] > ends[place]:
                     log.warning("changelog.begun_anew", topic=self._topic, partition=partition)
                     left[partition] = 0  # it was made anew, and holds what was never read
                 left[partition] = max(left[partition], begins[place])
                 consumer.seek(place, left[partition])
+            told: set[TopicPartition] = set()
             while left:
                 for place, partition in places.items():
                     if partition in left and left[partition] >= ends[place]:
@@ -97,6 +103,11 @@ class ChangelogReader:
                 if not left:
                     return
                 await self._take_some(consumer, places, left, take)
+                for place in places.keys() - told:
+                    # The first fetch knows the end of a log better than the answer before it.
+                    if end := consumer.highwater(place):
+                        ends[place] = max(ends[place], end)
+                        told.add(place)
         finally:
             await consumer.stop()
 

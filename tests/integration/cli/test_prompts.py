@@ -53,6 +53,14 @@ def test_versions_are_listed_and_shown(run: Run, haiku: Path) -> None:
     assert json.loads(run("prompts", "show", "haiku:1", "--json").stdout)["message"] == "why"
 
 
+def test_what_show_prints_is_the_content_again(run: Run, haiku: Path, tmp_path: Path) -> None:
+    """Published without a change it is the version that it was."""
+    copy = tmp_path / "copy.md"
+    copy.write_text(run("prompts", "show", "haiku:1").stdout)
+
+    assert "haiku: version 1;" in run("prompts", "publish", str(copy), "--name", "haiku").stdout
+
+
 def test_a_diff_is_readable(run: Run, haiku: Path) -> None:
     """What went and what came, between two named versions."""
     lines = run("prompts", "diff", "haiku:1", "haiku@latest").stdout.splitlines()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -55,3 +56,25 @@ def test_module_runs_the_same_commands() -> None:
 
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("streamapp 0.")
+
+
+def helps(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=80)
+    yield command.get_help(context)
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            yield from helps(found, child, context)
+
+
+def test_help_of_every_command_fits_80_columns_without_marks() -> None:
+    """Lines that are kept as they are stand so, without click's mark for them."""
+    from streamapp.cli import main
+
+    texts = list(helps(main, "streamapp", None))
+
+    assert any("\n    -l, --loglevel LEVEL  debug" in text for text in texts)
+    for text in texts:
+        assert "\\b" not in text
+        assert max(map(len, text.splitlines())) <= 80, text

@@ -1,5 +1,7 @@
 """`streamapp send` before it connects."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner, Result
 
@@ -49,3 +51,27 @@ def test_unreachable_broker_is_named(arguments: list[str]) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith("streamapp: the broker kafka://127.0.0.1:1 does not answer")
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "line", "found"),
+    [
+        ("json", '{"body": "Arrived broken."}', None),
+        ("json", "Arrived broken.", "line 1: undecodable: the value is not JSON"),
+        ("text", "Arrived broken.", None),
+    ],
+)
+def test_input_of_a_flow_takes_records_of_its_own_shape(
+    form: str, line: str, found: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not request records; what the flow cannot read is named all the same."""
+    monkeypatch.chdir(tmp_path)
+    Path("streamapp.toml").write_text(
+        '[flows.labels]\ninput = "shop.reviews"\noutput = "shop.labelled"\ntype = "generate"\n'
+        f'format = "{form}"\n'
+    )
+
+    result = run("--topic", "shop.reviews", lines=line)
+
+    assert (found or "does not answer") in result.stderr
+    assert result.exit_code == (2 if found else 1)

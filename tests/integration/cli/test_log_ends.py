@@ -1,0 +1,91 @@
+"""Ends of logs on the embedded broker, whose own answer leaves out most of the last batch."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from click.testing import CliRunner
+from structlog.testing import capture_logs
+
+from streamapp.cli import main
+from streamapp.cli.kafka import reading
+from streamapp.settings import Settings
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.broker.log_ends import log_ends
+from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
+
+TOPIC = "llm.responses"
+#: One batch, larger than what a reader takes at once.
+RECORDS = RECORDS_AT_ONCE + 50
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[EmbeddedBroker]:
+    """A broker without topics."""
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def settings(broker: EmbeddedBroker) -> Settings:
+    """A topic of two partitions: one batch on the first one, nothing on the other one."""
+    bootstrap = broker.url.removeprefix("kafka://")
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    if TOPIC not in await admin.list_topics():
+        await admin.create_topics([NewTopic(TOPIC, 2, 1)])
+        async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+            batch = producer.create_batch()
+            for n in range(RECORDS):
+                batch.append(key=None, value=json.dumps({"id": str(n)}).encode(), timestamp=None)
+            await (await producer.send_batch(batch, TOPIC, partition=0))
+    await admin.close()
+    return Settings(_env_file=None, broker=broker.url)
+
+
+async def test_end_is_behind_the_last_record_of_the_last_batch(settings: Settings) -> None:
+    """Also where another partition holds nothing."""
+    places = [TopicPartition(TOPIC, n) for n in range(2)]
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker.removeprefix("kafka://"))
+    await consumer.start()
+    try:
+        ends = await log_ends(consumer, places)
+    finally:
+        await consumer.stop()
+
+    assert ends == dict(zip(places, (RECORDS, 0), strict=True))
+
+
+async def test_reading_from_now_on_begins_behind_all_that_is_there(settings: Settings) -> None:
+    """No record of the last batch is shown as a new one."""
+    async with reading(settings, [TOPIC], from_beginning=False) as consumer:
+        assert await consumer.position(TopicPartition(TOPIC, 0)) == RECORDS
+
+
+async def test_changelog_is_read_whole_and_known_where_it_was_read(settings: Settings) -> None:
+    """Neither the rest of a batch is left out, nor is a known changelog taken for a new one."""
+    taken: list[int] = []
+    reader = ChangelogReader(settings, TOPIC)
+
+    with capture_logs() as logs:
+        end = await reader.read({0: 0}, lambda partition, offset, key, value: taken.append(offset))
+        again = await reader.read(end, lambda *record: taken.append(-1))
+
+    assert taken == list(range(RECORDS))
+    assert end == again == {0: RECORDS}
+    assert not [entry for entry in logs if entry["event"] == "changelog.begun_anew"]
+
+
+def test_tail_prints_all_that_is_there(settings: Settings) -> None:
+    """With --exit the last batch is printed as well."""
+    result = CliRunner().invoke(
+        main, ["tail", "responses", "--exit", "--json"], env={"STREAMAPP_BROKER": settings.broker}
+    )
+
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == [
+        str(n) for n in range(RECORDS)
+    ]
