@@ -21,12 +21,12 @@ pytestmark = pytest.mark.kafka
 PAUSE_S = (3, 6)
 
 
-def agents(count: int) -> list[Record]:
-    """Return records of agents, every fifth of which calls eight tools at once."""
+def agents(count: int, *, every: int) -> list[Record]:
+    """Return records of agents; one in ``every`` calls eight tools at once, the others one."""
     found = []
     for number in range(count):
         id_ = f"a-{number}"
-        fields = {"type": "agent", "id": id_, "cache": False, "fan_out": 1 if number % 5 else 8}
+        fields = {"type": "agent", "id": id_, "cache": False, "fan_out": 1 if number % every else 8}
         found.append(Record(json.dumps(fields).encode(), id_.encode()))
     return found
 
@@ -70,7 +70,13 @@ def made_again(
 
 
 async def run(
-    kafka: KafkaBroker, tmp_path: Path, *, records: int, rate_per_s: float, kills: int
+    kafka: KafkaBroker,
+    tmp_path: Path,
+    *,
+    records: int,
+    rate_per_s: float,
+    kills: int,
+    every: int = 5,
 ) -> str:
     """Kill workers under agents, and judge; returns the figures in a line."""
     log = tmp_path / "ran"
@@ -80,7 +86,7 @@ async def run(
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(killing(stage, done, random.Random(7), kills))
-            await stage.produce(agents(records), rate_per_s=rate_per_s)
+            await stage.produce(agents(records, every=every), rate_per_s=rate_per_s)
             done.set()
         report = await stage.settle(records)
         outcomes = {
@@ -102,7 +108,7 @@ async def run(
     assert repaid == []
     assert rerun == []
     assert len(asked) - asked_again == 3 * records
-    assert len(ran) - ran_again == sum(1 if number % 5 else 8 for number in range(records))
+    assert len(ran) - ran_again == sum(1 if number % every else 8 for number in range(records))
     assert {outcome["attempts"] for outcome in outcomes.values()} == {3}
     assert len({o["usage"]["output_tokens"] for o in outcomes.values()}) <= 4
     return (
@@ -123,11 +129,12 @@ async def test_agents_go_on_where_a_worker_died(kafka: KafkaBroker, tmp_path: Pa
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("every", [5, 1], ids=["some fan out", "all fan out"])
 async def test_agents_go_on_in_long_chaos(
-    kafka: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kafka: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str], every: int
 ) -> None:
-    """The same over 500 records."""
-    figures = await run(kafka, tmp_path, records=500, rate_per_s=8, kills=10)
+    """The same over 500 records, and over 500 of which each calls eight tools at once."""
+    figures = await run(kafka, tmp_path, records=500, rate_per_s=8, kills=10, every=every)
 
     with capsys.disabled():
         sys.stdout.write(f"\n{figures}\n")

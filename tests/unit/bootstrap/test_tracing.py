@@ -116,8 +116,10 @@ class Worker:
             delivery.set_result(SimpleNamespace(offset=7))
             return delivery
 
-        async def append(*_: Any) -> None:
-            pass
+        self.appended: list[bytes] = []
+
+        async def append(key: bytes, *_: Any) -> None:
+            self.appended.append(key)
 
         self.run = self.traced.run(
             RecordHandler(
