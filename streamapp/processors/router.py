@@ -186,6 +186,8 @@ class Router:
             if prompt:
                 self._variants.failed(prompt.name, prompt.version, prompt.label, failure)
             raise failure from failure.__cause__
+        finally:
+            steps.end()
         tally, last = llm.tally, llm.tally.last
         response = Response(
             id=id,

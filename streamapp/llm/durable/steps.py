@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from streamapp.errors import InternalError
 from streamapp.llm.durable.observer import StepObserver, StepSpans
 from streamapp.llm.durable.progress import RecordProgress
 from streamapp.llm.durable.scope import Scope, chained, current_task
@@ -62,7 +63,12 @@ class Steps:
         self._root = Scope(self)
         self._unsaved: Callable[[], Awaitable[None]] | None = None
         self._saving: asyncio.Lock | None = None
+        self._is_over = False
         self.prompt = "" if store is None else _began_with(store, is_single=is_single)
+
+    def end(self) -> None:
+        """Make no step any more: tasks that the record left behind may ask for some."""
+        self._is_over = True
 
     @property
     def tally(self) -> Tally:
@@ -106,6 +112,8 @@ class Steps:
             TooLarge: The result does not fit into a record.
             Exception: As of ``make``; a step that failed is not stored.
         """
+        if self._is_over:
+            raise InternalError("the record has ended: nobody would count this call")
         scope = self.scope
         number = scope.next()
         noted = None if self._progress is None else self._progress.begin(number, kind, name)

@@ -186,7 +186,10 @@ class Ledger:
         record = None if value is None else self._line_of(id, value)
         if record is None or record.is_step:
             return False
-        return record.partition != step.partition or record.offset >= step.offset
+        if record.partition != step.partition:
+            # Of two records of one id, an answer is for both, and a dead letter for its own.
+            return LedgerEntry.decode(value or b"").answer is not None
+        return record.offset >= step.offset
 
     def absorb(self, key: bytes | None, value: bytes | None) -> None:
         """Take an entry from the changelog, within the bound of bytes; a later one replaces it.

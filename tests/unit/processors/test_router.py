@@ -269,6 +269,35 @@ async def test_a_processor_cannot_end_its_worker(
         await router.answer(Own(type="own"), id="r", key=None)
 
 
+async def test_what_a_failed_record_leaves_behind_makes_no_more_calls(
+    make_router: MakeRouter, llm: FakeProvider
+) -> None:
+    """Tasks of a gather go on when one fails: their calls would be paid and never counted."""
+    go_on, left = asyncio.Event(), []
+
+    async def piece(llm: LLMClient) -> None:
+        await go_on.wait()
+        await llm.chat([{"role": "user", "content": "x"}])
+
+    async def fail() -> None:
+        raise KeyError
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        left.append(asyncio.create_task(piece(llm)))
+        await asyncio.gather(left[0], fail())
+
+    router = make_router(Registry([own]))
+    with pytest.raises(InternalError, match="KeyError"):
+        await router.answer(Own(type="own"), id="r", key=None)
+
+    go_on.set()
+    with pytest.raises(InternalError, match="ended"):
+        await left[0]
+
+    assert llm.history == []
+
+
 async def test_a_cancellation_passes(make_router: MakeRouter) -> None:
     """A rebalance or a client that left stops the processor; that is no failure."""
     started = asyncio.Event()

@@ -181,6 +181,25 @@ async def test_steps_leave_with_their_own_record_alone(offset: int, is_kept: boo
     assert (b"a#1" in second.store) is is_kept
 
 
+@pytest.mark.parametrize(("end", "is_kept"), [("dead_letter", True), ("answer", False)])
+async def test_a_dead_letter_elsewhere_does_not_end_a_records_steps(
+    end: str, is_kept: bool
+) -> None:
+    """A record of the same id in another partition is not answered by it, and still runs."""
+    fixture = Fixture()
+    expires_at = fixture.ledger.expires_at()
+    if end == "answer":
+        other = LedgerEntry(digest(b"r"), 1, 9, expires_at, answer=b'{"output":"x"}')
+    else:
+        other = LedgerEntry(digest(b"r"), 1, 9, expires_at, dead_letter={"k": "v"})
+    step = LedgerEntry(digest(b"r"), 0, 7, expires_at, step=b"{}")
+    fixture.store.update({b"a": other.encode(), b"a#1": step.encode()})
+
+    fixture.ledger.rebuild({0, 1})
+
+    assert (b"a#1" in fixture.store) is is_kept
+
+
 def test_digest_tells_records_apart() -> None:
     """Equal bytes have equal digests, other bytes others; a null value has one too."""
     assert digest(b"a") == digest(b"a") != digest(b"b")
