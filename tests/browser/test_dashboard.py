@@ -269,6 +269,8 @@ async def test_group_is_summed_up_and_shown_apart(visit: Visit, site: Site, stan
     await asyncio.to_thread(stand.worker)
     await expect(page.get_by_role("status").first).to_have_text("all ready", timeout=60_000)
     await expect(page.locator("#workers article")).to_have_count(2)
+    draining = page.locator("#checks li", has_text="draining")
+    await expect(draining).to_contain_text("2 of 2 draining no: takes records, is not stopping")
     await page.reload()
     await site.work(40, seed=7)
 

@@ -145,6 +145,6 @@ function showChecks() {
     const checks = nows.map((now) => now.checks[name]).filter(Boolean);
     const good = checks.filter(([ok]) => ok).length, worst = checks.find(([ok]) => !ok) || checks[0];
     const text = checks.length === 1 ? (good ? "ok" : "no") : `${good} of ${checks.length}`;
-    return el("li", {}, el("span", { class: `tag ${good === checks.length ? "good" : "bad"}` }, text), ` ${name} `, el("span", { class: "soft" }, checks.length === 1 || !worst[0] ? worst[1] : ""));
+    return el("li", {}, el("span", { class: `tag ${good === checks.length ? "good" : "bad"}` }, text), ` ${name} `, el("span", { class: "soft" }, !worst[0] || checks.every(([, said]) => said === worst[1]) ? worst[1] : ""));
   })));
 }
