@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from reference.markdown import code, words
+from streamapp.records.sampling import EMPTY_SCHEMAS
 
 Schema = Mapping[str, Any]
 
@@ -48,7 +49,9 @@ def in_words(schema: Schema, definitions: Schema) -> str:
     if "$ref" in schema:
         schema = {**definitions[schema["$ref"].rpartition("/")[2]], **schema}
     if "anyOf" in schema or "oneOf" in schema:
-        either = [in_words(one, definitions) for one in schema.get("anyOf", schema.get("oneOf"))]
+        kinds = schema.get("anyOf", schema.get("oneOf"))
+        # Said once for all fields: what is empty is absent.
+        either = [in_words(one, definitions) for one in kinds if one not in EMPTY_SCHEMAS]
         return " or ".join(dict.fromkeys(one for one in either if one != "`null`"))
     if "enum" in schema:
         return ", ".join(code(value) for value in schema["enum"])

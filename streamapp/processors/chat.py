@@ -9,7 +9,7 @@ from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import processor
 from streamapp.records.conversation import ChatMessage, Content
 from streamapp.records.request import Request
-from streamapp.records.sampling import Sampling, is_absent
+from streamapp.records.sampling import EMPTY_IS_ABSENT, Sampling, is_absent
 from streamapp.records.tools import ToolChoice, Tools, chosen, present_tools
 from streamapp.records.whole import WHOLE
 
@@ -41,10 +41,10 @@ class ChatOptions(BaseModel):
     """What a conversation may ask for besides how to sample; null and empty mean absent."""
 
     tools: Tools | None = None
-    tool_choice: ToolChoice | None = None
+    tool_choice: Annotated[ToolChoice | None, EMPTY_IS_ABSENT] = None
     parallel_tool_calls: bool | None = None
-    response_format: ResponseFormat | None = None
-    prediction: Prediction | None = None
+    response_format: Annotated[ResponseFormat | None, EMPTY_IS_ABSENT] = None
+    prediction: Annotated[Prediction | None, EMPTY_IS_ABSENT] = None
 
     def options(self) -> dict[str, Any]:
         """Return what is set, by OpenAI's names."""

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
+from pydantic_core import core_schema
 
 from streamapp.records.whole import WHOLE, Int64, Positive
 
@@ -19,10 +27,39 @@ def is_absent(value: Any) -> bool:
     return value is None or (isinstance(value, (str, list, dict)) and not value)
 
 
+class _EmptyIsAbsent:
+    """Annotates a field that may hold a text, list or object of nothing where its type has none."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        def given(value: Any) -> Any:
+            return None if is_absent(value) else value
+
+        return core_schema.no_info_before_validator_function(given, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), *EMPTY_SCHEMAS]}
+
+
+#: In JSON Schema, what a client sends that means nothing by it.
+EMPTY_SCHEMAS = (
+    {"type": "string", "maxLength": 0},
+    {"type": "array", "maxItems": 0},
+    {"type": "object", "maxProperties": 0},
+)
+#: For an optional field whose type has no empty value of its own.
+EMPTY_IS_ABSENT = _EmptyIsAbsent()
+
 #: Where an answer ends; the lone text is in the JSON Schema, too.
 _Stops = Annotated[list[str], Field(max_length=4)]
 Stop = Annotated[_Stops, BeforeValidator(as_list, json_schema_input_type=str | _Stops)]
 TopLogprobs = Annotated[int, Field(ge=0, le=20), WHOLE]
+
+Verbosity = Annotated[Literal["low", "medium", "high"] | None, EMPTY_IS_ABSENT]
+CacheRetention = Annotated[Literal["in_memory", "in-memory", "24h"] | None, EMPTY_IS_ABSENT]
 
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
@@ -44,10 +81,10 @@ class Sampling(BaseModel):
     logprobs: bool | None = None
     top_logprobs: TopLogprobs | None = None
     reasoning_effort: str | None = Field(default=None, max_length=32)
-    verbosity: Literal["low", "medium", "high"] | None = None
+    verbosity: Verbosity = None
     service_tier: str | None = Field(default=None, max_length=32)
     prompt_cache_key: str | None = Field(default=None, max_length=512)
-    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
+    prompt_cache_retention: CacheRetention = None
     safety_identifier: str | None = Field(default=None, max_length=512)
     user: str | None = Field(default=None, max_length=512)
 

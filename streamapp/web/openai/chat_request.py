@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamapp.llm.routing.routes import DEFAULT
 from streamapp.processors.chat import SAMPLES_LIMIT, Chat, ChatOptions
 from streamapp.records.conversation import ChatMessage
-from streamapp.records.sampling import Sampling
+from streamapp.records.sampling import EMPTY_IS_ABSENT, Sampling
 from streamapp.records.tools import TOOLS_LIMIT, Function, NamedFunction
 from streamapp.records.whole import WHOLE
 from streamapp.web.openai.cache_wish import CacheWish
@@ -37,7 +37,7 @@ class ChatCompletionRequest(Sampling, ChatOptions):
     messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
     n: Samples | None = None
     functions: Annotated[list[Function], Field(max_length=TOOLS_LIMIT)] | None = None
-    function_call: Literal["none", "auto"] | NamedFunction | None = None
+    function_call: Annotated[Literal["none", "auto"] | NamedFunction | None, EMPTY_IS_ABSENT] = None
     metadata: dict[str, str] | None = None
     modalities: list[Literal["text"]] | None = None
     store: only(False, "nothing is stored here: send false, or leave it out") = None  # type: ignore[valid-type]

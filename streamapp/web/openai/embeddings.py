@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from streamapp.processors.embed import Dimensions, Embed, Inputs
 from streamapp.records.response import Response
+from streamapp.records.sampling import EMPTY_IS_ABSENT
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.chat_answer import paid_usage
 from streamapp.web.openai.chat_request import ModelName
@@ -22,7 +23,7 @@ class EmbeddingsRequest(BaseModel):
 
     model: ModelName | None = None
     input: Inputs
-    encoding_format: Literal["float", "base64"] | None = None
+    encoding_format: Annotated[Literal["float", "base64"] | None, EMPTY_IS_ABSENT] = None
     dimensions: Dimensions | None = None
     user: Annotated[str, Field(max_length=512)] | None = None
     cache: bool | None = None

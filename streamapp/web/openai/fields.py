@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from streamapp.records.sampling import is_absent
+from streamapp.records.sampling import EMPTY_SCHEMAS, is_absent
 
 
 class Treatment(NamedTuple):
@@ -155,14 +155,7 @@ FIELDS: Mapping[str, Mapping[str, Treatment]] = {
 }
 
 #: What a refused field may hold.
-_ABSENT = {
-    "anyOf": [
-        {"type": "null"},
-        {"type": "string", "maxLength": 0},
-        {"type": "array", "maxItems": 0},
-        {"type": "object", "maxProperties": 0},
-    ]
-}
+_ABSENT = {"anyOf": [{"type": "null"}, *EMPTY_SCHEMAS]}
 
 
 def refused(why: str) -> Any:
@@ -177,12 +170,14 @@ def refused(why: str) -> Any:
 
 
 def only(value: Any, why: str) -> Any:
-    """Return the type of a field that may have one value, or be null."""
+    """Return the type of a field that may have one value, or be null or empty."""
 
     def check(given: Any) -> Any:
-        if given is not None and (given != value or type(given) is not type(value)):
+        if is_absent(given):
+            return None
+        if given != value or type(given) is not type(value):
             raise PydanticCustomError("refused", "is not supported: {why}", {"why": why})
         return given
 
-    schema = {"anyOf": [{"const": value}, {"type": "null"}]}
+    schema = {"anyOf": [{"const": value}, *_ABSENT["anyOf"]]}
     return Annotated[Any, BeforeValidator(check), WithJsonSchema(schema)]

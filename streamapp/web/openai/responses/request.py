@@ -8,7 +8,13 @@ from typing_extensions import TypedDict
 
 from streamapp.llm.routing.routes import DEFAULT
 from streamapp.processors.chat import Chat
-from streamapp.records.sampling import TopLogprobs, is_absent
+from streamapp.records.sampling import (
+    EMPTY_IS_ABSENT,
+    CacheRetention,
+    TopLogprobs,
+    Verbosity,
+    is_absent,
+)
 from streamapp.records.whole import Positive
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.chat_request import ModelName
@@ -63,7 +69,7 @@ class TextConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: Annotated[PlainFormat | SchemaFormat, Discriminator("type")] | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
+    verbosity: Verbosity = None
 
 
 class Reasoning(BaseModel):
@@ -115,7 +121,7 @@ class ResponsesRequest(BaseModel):
     metadata: dict[str, str] | None = None
     parallel_tool_calls: bool | None = None
     prompt_cache_key: str | None = Field(default=None, max_length=512)
-    prompt_cache_retention: Literal["in_memory", "in-memory", "24h"] | None = None
+    prompt_cache_retention: CacheRetention = None
     reasoning: Reasoning | None = None
     safety_identifier: str | None = Field(default=None, max_length=512)
     service_tier: str | None = Field(default=None, max_length=32)
@@ -123,7 +129,7 @@ class ResponsesRequest(BaseModel):
     stream_options: ResponseStreamOptions | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     text: TextConfig | None = None
-    tool_choice: ToolChoice | None = None
+    tool_choice: Annotated[ToolChoice | None, EMPTY_IS_ABSENT] = None
     tools: Annotated[list[ResponseFunctionTool], Field(max_length=128)] | None = None
     top_logprobs: TopLogprobs | None = None
     top_p: float | None = Field(default=None, ge=0, le=1)
