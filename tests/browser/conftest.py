@@ -103,10 +103,12 @@ class Stand:
 
     Attributes:
         provider: The fake provider's base URL.
+        broker: The value for ``STREAMAPP_BROKER``.
     """
 
     def __init__(self, directory: Path, broker: EmbeddedBroker, provider: str) -> None:
         self.provider = provider
+        self.broker = broker.url
         self._directory = directory
         self._settings = {
             "STREAMAPP_BROKER": broker.url,
