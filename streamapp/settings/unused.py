@@ -22,18 +22,20 @@ _IDLE: Mapping[ProviderKind, tuple[str, ...]] = {
         "show_errors",
     ),
 }
-_USES = {
-    "api_version": "the address of Azure and the header of Anthropic hold it",
-    "pass_through": "what Anthropic's API takes is fixed",
-}
-#: Settings, and the one without which they do nothing.
-_NEEDS = {
-    "cache_url": "cache_ttl_s",
-    "cache_max_mb": "cache_ttl_s",
-    "schema_registry_user": "schema_registry_url",
-    "schema_registry_password": "schema_registry_user",
-    "schema_registry_ca_file": "schema_registry_url",
-}
+_USES = dict(
+    (
+        ("api_version", "the address of Azure and the header of Anthropic hold it"),
+        ("pass_through", "what Anthropic's API takes is fixed"),
+    )
+)
+#: Settings, each with the one without which it does nothing.
+_NEEDS = (
+    ("cache_url", "cache_ttl_s"),
+    ("cache_max_mb", "cache_ttl_s"),
+    ("schema_registry_user", "schema_registry_url"),
+    ("schema_registry_password", "schema_registry_user"),
+    ("schema_registry_ca_file", "schema_registry_url"),
+)
 
 
 def unused(
@@ -58,7 +60,7 @@ def unused(
 
 def _without_need(settings: Settings) -> Iterator[str]:
     made = settings.model_fields_set
-    for name, need in _NEEDS.items():
+    for name, need in _NEEDS:
         if name in made and _is_set(settings, name) and not _is_set(settings, need):
             yield f"{_named(name)} does nothing without {_named(need)}: set that, or remove it"
     limits = settings.global_requests_per_minute, settings.global_tokens_per_minute
