@@ -25,6 +25,8 @@ EVICTION_STEPS = 16
 #: Writes until the next eviction after one that found nothing but held entries.
 EVICTION_PAUSE = 64
 
+#: Between an id and the number of a step in a key: a byte that UTF-8 never has, so no id either.
+STEP_SEPARATOR = b"\xff"
 
 #: A Faust table's ``data``.
 Store = MutableMapping[bytes, bytes]
@@ -116,9 +118,9 @@ class Ledger:
         """Return when an entry written now expires, seconds since the epoch."""
         return self._now() + self._ttl_s
 
-    def lookup(self, id: str) -> LedgerEntry | None:
-        """Return what is remembered of the id."""
-        key = id.encode()
+    def lookup(self, id: str, step: str = "") -> LedgerEntry | None:
+        """Return what is remembered of the id, or of a step of its record."""
+        key = _key(id, step)
         line = self._lines.get(key)
         if line is None or (line.expires_at <= self._now() and not self._is_held(line)):
             return None
@@ -131,21 +133,21 @@ class Ledger:
         value = None if key is None else self._store().get(key)
         return None if value is None else LedgerEntry.decode(value).answer
 
-    async def write(self, id: str, entry: LedgerEntry, lease: Lease) -> None:
-        """Remember the id, and return when Kafka has it.
+    async def write(self, id: str, entry: LedgerEntry, lease: Lease, *, step: str = "") -> None:
+        """Remember the id, or a step of its record, and return when Kafka has it.
 
         Raises:
             DeliveryFailed: The broker refused the changelog record.
         """
-        key, value = id.encode(), entry.encode()
+        key, value = _key(id, step), entry.encode()
         await self._append(key, value, entry.partition, lease)
         self._store()[key] = value
         self._add(key, _Line.of(entry, len(value)))
         self.evict()
 
-    def forget(self, id: str) -> None:
+    def forget(self, id: str, step: str = "") -> None:
         """Let go of an entry that nobody needs any more, without a tombstone."""
-        key = id.encode()
+        key = _key(id, step)
         if key in self._lines:
             self._remove(key)
             self._store().pop(key, None)
@@ -167,7 +169,7 @@ class Ledger:
                 or (line.expires_at <= now and not self._is_held(line))
             ):
                 gone.append(key)
-            elif line.is_step and self._is_finished(key.rpartition(b"#")[0], line):
+            elif line.is_step and self._is_finished(key.partition(STEP_SEPARATOR)[0], line):
                 # The worker died before it let go of the steps.
                 gone.append(key)
             else:
@@ -261,3 +263,8 @@ class Ledger:
         if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
             del self._by_fingerprint[line.fingerprint]
         return line
+
+
+def _key(id: str, step: str) -> bytes:
+    """Return the key of an id, or of a step of its record."""
+    return id.encode() + STEP_SEPARATOR + step.encode() if step else id.encode()

@@ -1,4 +1,4 @@
-"""The steps of one record in the ledger, each under ``<id>#<number>`` in the record's partition."""
+"""The steps of one record in the ledger, each by its number, in the record's partition."""
 
 from streamapp.errors import TooLarge
 from streamapp.llm.durable.stored_step import StoredStep
@@ -51,7 +51,7 @@ class LedgerSteps:
 
     def get(self, number: str) -> StoredStep | None:
         """Return a finished step, or None."""
-        entry = self._ledger.lookup(self._key(number))
+        entry = self._ledger.lookup(self._id, number)
         if entry is None or entry.step is None or entry.digest != self._digest:
             return None
         self._kept.add(number)
@@ -66,8 +66,8 @@ class LedgerSteps:
         """
         if self._is_over:
             return  # a task that its record left behind
-        key, value = self._key(number), step.encode()
-        if is_oversize(key.encode(), len(value) + ENVELOPE_BYTES):
+        value = step.encode()
+        if is_oversize(f"{self._id}:{number}".encode(), len(value) + ENVELOPE_BYTES):
             raise TooLarge(f"step {number} gave {len(value):,} bytes, more than a record carries")
         entry = LedgerEntry(
             digest=self._digest,
@@ -78,14 +78,11 @@ class LedgerSteps:
             generation=self._lease.generation,
         )
         with self._storing:
-            await self._ledger.write(key, entry, self._lease)
+            await self._ledger.write(self._id, entry, self._lease, step=number)
         self._kept.add(number)
 
     def forget(self) -> None:
         """Let go of the steps: the record is finished."""
         self._is_over = True
         for number in self._kept:
-            self._ledger.forget(self._key(number))
-
-    def _key(self, number: str) -> str:
-        return f"{self._id}#{number}"
+            self._ledger.forget(self._id, number)

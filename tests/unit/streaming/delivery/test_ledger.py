@@ -5,6 +5,9 @@ from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
 
+#: Where the first step of record `a` is kept.
+STEP = b"a\xff1"
+
 
 class Changelog:
     """Collects what was appended, and can refuse."""
@@ -174,11 +177,11 @@ async def test_steps_leave_with_their_own_record_alone(offset: int, is_kept: boo
     first, second = Fixture(), Fixture()
     dead = LedgerEntry(digest(b"r"), 0, offset, first.ledger.expires_at(), dead_letter={"k": "v"})
     step = LedgerEntry(digest(b"r"), 0, 7, first.ledger.expires_at(), step=b"{}")
-    second.store.update({b"a": dead.encode(), b"a#1": step.encode()})
+    second.store.update({b"a": dead.encode(), STEP: step.encode()})
 
     second.ledger.rebuild({0})
 
-    assert (b"a#1" in second.store) is is_kept
+    assert (STEP in second.store) is is_kept
 
 
 @pytest.mark.parametrize(("end", "is_kept"), [("dead_letter", True), ("answer", False)])
@@ -193,11 +196,11 @@ async def test_a_dead_letter_elsewhere_does_not_end_a_records_steps(
     else:
         other = LedgerEntry(digest(b"r"), 1, 9, expires_at, dead_letter={"k": "v"})
     step = LedgerEntry(digest(b"r"), 0, 7, expires_at, step=b"{}")
-    fixture.store.update({b"a": other.encode(), b"a#1": step.encode()})
+    fixture.store.update({b"a": other.encode(), STEP: step.encode()})
 
     fixture.ledger.rebuild({0, 1})
 
-    assert (b"a#1" in fixture.store) is is_kept
+    assert (STEP in fixture.store) is is_kept
 
 
 def test_digest_tells_records_apart() -> None:
@@ -296,3 +299,16 @@ async def test_held_entries_are_looked_at_seldom() -> None:
         await fixture.write(f"r-{offset}", offset)
         fixture.committed[0] = offset + 1
     assert len(fixture.ledger) < EVICTION_PAUSE, "once they are committed, all of them go"
+
+
+@pytest.mark.parametrize("id", ["a#1", "a:1", "a\x001", "a\u00ff1"])
+async def test_no_id_has_the_key_of_a_step(id: str) -> None:
+    """Whatever a producer calls its record, it takes no other record's finished step away."""
+    fixture = Fixture()
+    step = LedgerEntry(digest(b"r"), 0, 7, fixture.ledger.expires_at(), step=b"{}")
+    await fixture.ledger.write("a", step, fixture.lease, step="1")
+
+    await fixture.write(id, 8)
+
+    assert fixture.ledger.lookup("a", "1") == step
+    assert fixture.ledger.lookup("a") is None
