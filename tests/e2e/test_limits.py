@@ -97,8 +97,10 @@ async def test_limit_of_the_provider_is_used_up(
         async with http.get("/_calls") as answer:
             calls = await answer.json()
     refused = sum(call["status"] == 429 for call in calls)
-    print(f"{calls[-1]['at_s'] - calls[0]['at_s']:.2f} s, {refused} 429s")  # noqa: T201
-    assert refused <= (6 if is_told else 90)
+    took_s = calls[-1]["at_s"] - calls[0]["at_s"]
+    print(f"{took_s:.2f} s, {refused} 429s")  # noqa: T201
+    # Probing goes by time: 3 % of the calls at the full rate, more on a machine that is slower.
+    assert refused <= (6 if is_told else 9 * max(took_s, 10))
 
 
 @pytest.mark.timeout(300)
