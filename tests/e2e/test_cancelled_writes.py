@@ -7,8 +7,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from tests.e2e.conftest import ProxiedKafka
 from tests.e2e.stage import Stage, ask
-from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -18,17 +18,20 @@ EACH = 5
 
 @pytest.mark.parametrize("cut", ["rebalance", "SIGTERM"])
 async def test_answer_of_a_record_cut_off_behind_its_ledger_entry_is_emitted(
-    kafka: KafkaBroker, tmp_path: Path, cut: str
+    proxied_kafka: ProxiedKafka, tmp_path: Path, cut: str
 ) -> None:
     """The next generation emits what the ledger has; each call of the provider answers otherwise.
 
     The topic of the answers refuses them for a while, so that every record stands between its
     two writes when its task is cancelled.
     """
-    async with Stage(kafka, tmp_path, partitions=2) as stage:
+    broker, proxy = proxied_kafka.broker, proxied_kafka.proxy
+    async with proxy, Stage(broker, tmp_path, partitions=2) as stage:
+        # An answer that arrives within the millisecond of its time would be let in.
+        proxy.delay(0.02, "up")
         stage.provider.default(unique=True)
         await stage.open()
-        first = await stage.ready_worker(revoke_drain_s=1, drain_s=1)
+        first = await stage.ready_worker(broker=proxy.url, revoke_drain_s=1, drain_s=1)
         await _refuse(stage)
         await stage.produce(ask(f"r-{n}", partition=n % 2) for n in range(2 * EACH))
         ids = {f"r-{n}" for n in range(2 * EACH)}
@@ -38,7 +41,7 @@ async def test_answer_of_a_record_cut_off_behind_its_ledger_entry_is_emitted(
         if cut == "SIGTERM":
             first.sigterm()
             assert await first.wait(30) == 1  # what was cut off is said
-        second = stage.start_worker()
+        second = stage.start_worker(broker=proxy.url)
         await until(lambda: second.has_logged("emitter.refused"), 120, state=second.tail)
         if cut == "rebalance":
             await until(lambda: first.has_logged("window.drain_cut"), 30, state=first.tail)

@@ -16,6 +16,7 @@ from streamapp.cli.kafka import producing, reading
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.topics import ensure_topics, partition_counts, topic_specs
+from tests.support.process import free_port
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
 
@@ -28,7 +29,8 @@ def settings() -> Iterator[Settings]:
 
 
 def run(settings: Settings, *arguments: str, **environment: str) -> Result:
-    env = {"STREAMAPP_BROKER": settings.broker} | environment
+    own = {"STREAMAPP_BROKER": settings.broker, "STREAMAPP_WEB_PORT": str(free_port())}
+    env = own | environment
     return CliRunner().invoke(main, arguments, env=env)
 
 
