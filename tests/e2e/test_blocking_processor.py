@@ -1,6 +1,7 @@
 """A processor that lets no heartbeat be sent costs its own record, and not the worker's others."""
 
 import json
+import re
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +19,7 @@ OTHERS = 40
 async def test_record_that_blocks_past_the_session_is_a_dead_letter(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    """It is named with its place, run twice and not again; all others are answered."""
+    """It is named, with its place where that can be seen, run twice, and others are answered."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
         stage.provider.default(unique=True)
         await stage.open()
@@ -38,10 +39,11 @@ async def test_record_that_blocks_past_the_session_is_a_dead_letter(
         assert worker.log.read_text().count("loop.blocked") == 2
         [dead_letter] = stage.verifier.outcomes["b"]
         assert b"internal" in dict(dead_letter.headers)["streamapp.error.kind"]
+        # Which thread runs when C code lets go of the lock is the interpreter's choice: where it
+        # is not the one that looks, the place is not known, and that is said.
         for text in (worker.log.read_text(), named):
-            assert "block" in text
-            assert "blocking.py" in text
-            assert "in block" in text
+            assert re.search("blocking.py:[0-9]+ in block|C code that kept the interpreter's", text)
+            assert "type=block" in text or "of type block" in text
 
 
 @pytest.mark.chaos
