@@ -22,7 +22,7 @@ class StepObserver(Protocol):
 
 
 class StepSpans(Protocol):
-    """Puts steps into spans; see ``llm/traced_steps.py``."""
+    """Puts steps into spans; see ``llm/durable/traced.py``."""
 
     def made(self, kind: str, name: str, number: str) -> AbstractContextManager[object]:
         """Return what is entered while a step is made and stored."""

@@ -32,7 +32,7 @@ TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError, RecordTooLargeEr
 
 #: Refusals that last until somebody changes the cluster or this machine, and what to change.
 #: Everything else is an outage, and the record waits it out.
-REFUSALS: Mapping[type[KafkaError], str] = {
+REFUSALS: Mapping[type, str] = {
     ClusterAuthorizationFailedError: "grant the right IdempotentWrite or Write on the cluster",
     InvalidTimestampError: "the broker does not accept this machine's time: set its clock right,"
     " or raise the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms",
@@ -188,4 +188,4 @@ def _hint(topic: str, cause: BaseException | None) -> str | None:
     # The producer's own task has ended by an error of another kind, which it says so for ever.
     if isinstance(cause, ProducerClosed) or type(cause) is KafkaError:
         raise DeliveryFailed(f"{topic}: {type(cause).__name__}: the producer has ended") from cause
-    return next((hint for kind, hint in REFUSALS.items() if type(cause) is kind), None)
+    return REFUSALS.get(type(cause))

@@ -1,6 +1,6 @@
 """A sign: words in a vendor's error that say what the error means."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 
 
@@ -39,7 +39,7 @@ CLIENT_ERRORS = frozenset(range(400, 500))
 ANY_ERROR = frozenset(range(400, 600))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Sign:
     """One sign; an error has it where its code is ``code`` and its message holds ``phrase``.
 
@@ -57,6 +57,7 @@ class Sign:
     vendor: str
     source: str
     seen: str
+    _: KW_ONLY
     code: str = ""
     phrase: str = ""
     statuses: frozenset[int] = CLIENT_ERRORS

@@ -3,6 +3,8 @@
 Each entry has its source and date; a vendor's new words are one more line.
 """
 
+from functools import partial
+
 from streamapp.llm.providers.refusals.sign import ANY_ERROR, Meaning, Sign
 
 _GITHUB = "https://github.com/"
@@ -12,38 +14,8 @@ _OPENROUTER = "https://openrouter.ai/docs/api/reference/errors-and-debugging"
 _FILTERED = _GITHUB + "compl-ai/compl-ai/issues/20"
 _LLAMA = _GITHUB + "ggml-org/llama.cpp/issues/19774"
 
-
-def _policy(vendor: str, source: str, seen: str, *, code: str = "", phrase: str = "") -> Sign:
-    return Sign(
-        meaning=Meaning.POLICY,
-        vendor=vendor,
-        source=source,
-        seen=seen,
-        code=code,
-        phrase=phrase,
-        statuses=ANY_ERROR,
-    )
-
-
-def _long(
-    vendor: str,
-    source: str,
-    seen: str,
-    *,
-    code: str = "",
-    phrase: str = "",
-    statuses: frozenset[int] = ANY_ERROR,
-) -> Sign:
-    return Sign(
-        meaning=Meaning.TOO_LONG,
-        vendor=vendor,
-        source=source,
-        seen=seen,
-        code=code,
-        phrase=phrase,
-        statuses=statuses,
-    )
-
+_policy = partial(Sign, Meaning.POLICY, statuses=ANY_ERROR)
+_long = partial(Sign, Meaning.TOO_LONG, statuses=ANY_ERROR)
 
 POLICY: tuple[Sign, ...] = (
     _policy("OpenAI", _OPENAI, "2026-11", code="content_policy_violation"),

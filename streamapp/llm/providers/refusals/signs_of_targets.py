@@ -3,7 +3,7 @@
 Each entry has its source and date; a vendor's new words are one more line.
 """
 
-from streamapp.llm.providers.refusals.sign import CLIENT_ERRORS, Meaning, Sign
+from streamapp.llm.providers.refusals.sign import Meaning, Sign
 
 _GITHUB = "https://github.com/"
 _OPENAI = "https://platform.openai.com/docs/guides/error-codes"
@@ -11,52 +11,30 @@ _ANTHROPIC = "https://docs.claude.com/en/api/errors"
 _PROXY = "https://docs.litellm.ai/docs/proxy/error_reference"
 _404 = frozenset({404})
 
-
-def _sign(
-    meaning: Meaning,
-    vendor: str,
-    source: str,
-    seen: str,
-    *,
-    code: str = "",
-    phrase: str = "",
-    statuses: frozenset[int] = CLIENT_ERRORS,
-) -> Sign:
-    return Sign(
-        meaning=meaning,
-        vendor=vendor,
-        source=source,
-        seen=seen,
-        code=code,
-        phrase=phrase,
-        statuses=statuses,
-    )
-
-
 MODEL: tuple[Sign, ...] = (
-    _sign(Meaning.MODEL, "OpenAI", _OPENAI, "2026-11", code="model_not_found"),
-    _sign(
+    Sign(Meaning.MODEL, "OpenAI", _OPENAI, "2026-11", code="model_not_found"),
+    Sign(
         Meaning.MODEL,
         "Azure",
         _GITHUB + "chatboxai/chatbox/issues/861",
         "2023-07-26",
         code="deploymentnotfound",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "Azure",
         _GITHUB + "run-llama/llama_index/issues/16503",
         "2024-10-11",
         code="operationnotsupported",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "OpenAI",
         _GITHUB + "langbot-app/LangBot/issues/400",
         "2023-04-16",
         phrase="this is not a chat model",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "Moonshot",
         _GITHUB + "langgenius/dify/issues/39778",
@@ -64,7 +42,7 @@ MODEL: tuple[Sign, ...] = (
         phrase="not found the model",
         statuses=_404,
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "OpenRouter",
         _GITHUB + "dnakov/anon-kode/issues/13",
@@ -72,7 +50,7 @@ MODEL: tuple[Sign, ...] = (
         phrase="no endpoints...data policy",
         statuses=_404,
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "Anthropic",
         _ANTHROPIC,
@@ -80,63 +58,63 @@ MODEL: tuple[Sign, ...] = (
         code="not_found_error",
         phrase="model: ",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "Gemini",
         _GITHUB + "crystal-autobot/autobot/issues/63",
         "2026-05-02",
         phrase="is not found for api version",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "Gemini",
         _GITHUB + "sohzm/cheating-daddy/issues/459",
         "2026-07-23",
         phrase="this model...is no longer available",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "Mistral",
         _GITHUB + "tmc/langchaingo/issues/1233",
         "2025-04-23",
         code="invalid_model",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "Groq",
         _GITHUB + "atiilla/sqlmap-ai/issues/3",
         "2025-08-21",
         code="model_decommissioned",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "DeepSeek",
         _GITHUB + "deepwn/addi/issues/13",
         "2026-03-30",
         phrase="model not exist",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "OpenRouter",
         _GITHUB + "anomalyco/opencode/issues/1558",
         "2025-08-03",
         phrase="no endpoints found for ",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "OpenRouter",
         _GITHUB + "OpenRouterTeam/openrouter-examples/issues/74",
         "2026-05-06",
         phrase="is not a valid model id",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "vLLM",
         _GITHUB + "Routstr/routstr-core/issues/554",
         "2026-06-17",
         phrase="the model...does not exist",
     ),
-    _sign(
+    Sign(
         Meaning.MODEL,
         "Ollama",
         _GITHUB + "netease-youdao/QAnything/issues/555",
@@ -144,11 +122,11 @@ MODEL: tuple[Sign, ...] = (
         phrase="model...not found",
         statuses=_404,
     ),
-    _sign(Meaning.MODEL, "LiteLLM", _PROXY, "2026-10", phrase="invalid model name passed in"),
+    Sign(Meaning.MODEL, "LiteLLM", _PROXY, "2026-10", phrase="invalid model name passed in"),
 )
 
 ADDRESS: tuple[Sign, ...] = (
-    _sign(
+    Sign(
         Meaning.ADDRESS,
         "OpenAI",
         _GITHUB + "OpenHands/OpenHands/issues/485",
@@ -156,7 +134,7 @@ ADDRESS: tuple[Sign, ...] = (
         phrase="invalid url (",
         statuses=_404,
     ),
-    _sign(
+    Sign(
         Meaning.ADDRESS,
         "Azure",
         _GITHUB + "BerriAI/litellm/issues/8572",
@@ -165,7 +143,7 @@ ADDRESS: tuple[Sign, ...] = (
         phrase="resource not found",
         statuses=_404,
     ),
-    _sign(
+    Sign(
         Meaning.ADDRESS,
         "Mistral",
         _GITHUB + "nextcloud/assistant/issues/593",
@@ -173,7 +151,7 @@ ADDRESS: tuple[Sign, ...] = (
         phrase="no route matched with those values",
         statuses=_404,
     ),
-    _sign(
+    Sign(
         Meaning.ADDRESS,
         "Groq",
         _GITHUB + "tech-shrimp/deno-api-proxy/issues/3",
@@ -181,14 +159,14 @@ ADDRESS: tuple[Sign, ...] = (
         code="unknown_url",
         statuses=_404,
     ),
-    _sign(
+    Sign(
         Meaning.ADDRESS,
         "LM Studio",
         _GITHUB + "lmstudio-ai/lmstudio-bug-tracker/issues/618",
         "2025-04-25",
         phrase="unexpected endpoint or method",
     ),
-    _sign(
+    Sign(
         Meaning.ADDRESS,
         "vLLM",
         _GITHUB + "dyad-sh/dyad/issues/883",
@@ -196,7 +174,7 @@ ADDRESS: tuple[Sign, ...] = (
         code="no such path",
         statuses=_404,
     ),
-    _sign(
+    Sign(
         Meaning.ADDRESS,
         "Ollama",
         _GITHUB + "idootop/mi-gpt/issues/221",

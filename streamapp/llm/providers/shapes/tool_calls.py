@@ -72,13 +72,7 @@ class ToolCalls:
         """Return where a call, or a part of one, belongs."""
         index, id, function = call.get("index"), call.get("id"), call.get("function") or {}
         if not isinstance(index, int):
-            last = max(self._calls, default=0)
-            begins = bool(function.get("name"))
-            index = self._told.get(id, last + 1 if begins or id else last) if id else last
-            if not id and begins and self._calls:
-                index = last if not self._calls[last]["function"]["name"] else last + 1
-            if not self._calls:
-                index = 0
+            index = self._following(id, begins=bool(function.get("name")))
         known = self._calls.get(index)
         if known is None:
             return index
@@ -88,6 +82,16 @@ class ToolCalls:
         if is_other or _is_another(known["function"], function):
             return max(self._calls) + 1
         return index
+
+    def _following(self, id: Any, *, begins: bool) -> int:
+        """Return where a part without an index belongs: to its id's call, a new one or the last."""
+        if id in self._told:
+            return self._told[id]
+        if not self._calls:
+            return 0
+        last = max(self._calls)
+        is_new = id or (begins and self._calls[last]["function"]["name"])
+        return last + 1 if is_new else last
 
     def _add(self, index: int, id: Any, function: Mapping[str, Any]) -> None:
         call = self._calls.setdefault(
@@ -102,7 +106,7 @@ class ToolCalls:
         if isinstance(id, str) and id and place is None and id not in self._told:
             call["id"], self._told[id] = id, index  # one that was told stays
         whole = call["function"]
-        whole["name"] = whole["name"] or "" + (function.get("name") or "")
+        whole["name"] = whole["name"] or function.get("name") or ""
         arguments = _arguments(function)
         whole["arguments"] += arguments
         if place is not None:
