@@ -75,7 +75,11 @@ def _names(choices: list[str]) -> "click.ParamType":
     show_default=True,
     help="Runs of each; the median counts.",
 )
-@click.option("--profile", is_flag=True, help="Run the workers under cProfile; no comparison.")
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Sample the workers: milliseconds of each step of a record; no comparison.",
+)
 @click.option("--memory", is_flag=True, help=f"streamapp's {MEMORY.title}, nothing else.")
 @click.option("--recovery", is_flag=True, help=f"streamapp's {RECOVERY.title}, nothing else.")
 @click.option(
@@ -116,14 +120,18 @@ def bench(
     async def compare(arena: Arena) -> None:
         for workload in (sized(WORKLOADS[name]) for name in only or DEFAULTS):
             runs: dict[str, list[Result]] = {name: [] for name in contestant}
+            profiles: list[dict[str, Any]] = []
             for name in contestant * rounds:  # in turns: what else the machine does hits all
                 result, hotspots = await arena.run(CONTESTANTS[name], workload, profile=profile)
                 runs[name].append(result)
                 if hotspots:
                     print_hotspots(out, result, hotspots)
+                    profiles.append(result.as_json(None) | {"profile": hotspots.as_json()})
             results = [sorted(of, key=lambda run: run.work_s)[len(of) // 2] for of in runs.values()]
-            if not profile:
-                print_workload(out, workload, results)
+            if profile:
+                figures.extend(profiles)
+                continue
+            print_workload(out, workload, results)
             figures.extend(result.as_json(reference(results, result)) for result in results)
 
     async def grow(arena: Arena) -> None:

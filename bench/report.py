@@ -120,22 +120,23 @@ def print_scale(console: Console, workload: Workload, runs: Sequence[Scaled]) ->
 
 
 def print_hotspots(console: Console, result: Result, hotspots: Hotspots) -> None:
-    """Print where a worker's time went; the profiler itself makes everything slower."""
+    """Print where a worker's CPU time went."""
     console.print(
-        f"{result.workload} {result.contestant}, profiled:"
-        f" {hotspots.total_ms:.3f} ms a record in Python and C functions"
+        f"{result.workload} {result.contestant}, CPU ms a record: {hotspots.total_ms:.3f} of the"
+        f" main thread ({hotspots.samples:,} samples), {hotspots.others_ms:.3f} of the others"
     )
-    packages = Table(title="own time by package", title_justify="left")
-    packages.add_column("package")
-    packages.add_column("ms/record", justify="right")
-    for package, own_ms in hotspots.packages[:25]:
-        packages.add_row(package, f"{own_ms:.4f}")
+    for title, rows in (("step", hotspots.steps), ("package, own time", hotspots.packages[:25])):
+        table = Table(title_justify="left")
+        table.add_column(title)
+        table.add_column("ms/record", justify="right")
+        table.add_column("%", justify="right")
+        for name, ms in rows:
+            table.add_row(name, f"{ms:.4f}", f"{100 * ms / hotspots.total_ms:.1f}")
+        console.print(table)
     functions = Table(title="functions by own time", title_justify="left")
     functions.add_column("function", overflow="fold")
-    for name in ("own ms/record", "total ms/record", "calls/record"):
+    for name in ("own ms/record", "total ms/record"):
         functions.add_column(name, justify="right")
     for spot in hotspots.functions:
-        functions.add_row(
-            spot.name, f"{spot.own_ms:.4f}", f"{spot.total_ms:.4f}", f"{spot.calls:.2f}"
-        )
-    console.print(packages, functions)
+        functions.add_row(spot.name, f"{spot.own_ms:.4f}", f"{spot.total_ms:.4f}")
+    console.print(functions)

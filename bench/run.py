@@ -184,7 +184,7 @@ class Run:
 
     @property
     def _profile(self) -> Path:
-        return self._place.folder / "worker.pstats"
+        return self._place.folder / "worker.profile.json"
 
     async def _done(self) -> int:
         responses = await self._topics.count(self._place.responses)
