@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, JsonValue, Tag
 from typing_extensions import TypedDict
 
-from streamapp.records.tools import FunctionCall, ToolCall
+from streamapp.records.tools import FunctionCall, ToolCall, present_calls
 
 _STRICT = ConfigDict(extra="forbid")
 
 #: Fields of a turn that clients send back and no question needs; see docs/http.md.
 DROPPED = frozenset(
-    {"annotations", "audio", "provider_specific_fields", "reasoning", "reasoning_details"}
-    | {"thinking_blocks"}
+    {"annotations", "audio", "parsed", "provider_specific_fields", "reasoning"}
+    | {"reasoning_details", "thinking_blocks"}
 )
 
 # Typed dictionaries, not models: what is validated is already what is sent.
@@ -116,7 +116,11 @@ def _kind(value: Any) -> str | None:
 _Text = Annotated[str, Tag("text")]
 _Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True), Tag("parts")]
 Content = Annotated[_Text | _Parts, Discriminator(_kind)]
-PerhapsContent = Annotated[_Text | _Parts | Annotated[None, Tag("null")], Discriminator(_kind)]
+#: A list of nothing is what a tool without a result is told by.
+_PerhapsParts = Annotated[list[Part], Field(fail_fast=True), Tag("parts")]
+PerhapsContent = Annotated[
+    _Text | _PerhapsParts | Annotated[None, Tag("null")], Discriminator(_kind)
+]
 
 
 class SaidTurn(TypedDict):
@@ -127,6 +131,7 @@ class SaidTurn(TypedDict):
     role: Literal["system", "developer", "user"]
     content: Content
     name: NotRequired[str | None]
+    cache_control: NotRequired[CacheControl | None]
 
 
 class AssistantTurn(TypedDict):
@@ -137,12 +142,14 @@ class AssistantTurn(TypedDict):
     role: Literal["assistant"]
     content: NotRequired[PerhapsContent]
     name: NotRequired[str | None]
+    cache_control: NotRequired[CacheControl | None]
     refusal: NotRequired[str | None]
     tool_calls: NotRequired[list[ToolCall] | None]
     function_call: NotRequired[FunctionCall | None]
     reasoning_content: NotRequired[str | None]
     annotations: NotRequired[list[JsonValue] | None]
     audio: NotRequired[dict[str, JsonValue] | None]
+    parsed: NotRequired[JsonValue]
     provider_specific_fields: NotRequired[dict[str, JsonValue] | None]
     reasoning: NotRequired[JsonValue]
     reasoning_details: NotRequired[list[JsonValue] | None]
@@ -158,6 +165,7 @@ class ToolTurn(TypedDict):
     content: PerhapsContent
     tool_call_id: Annotated[str, Field(min_length=1, max_length=200)]
     name: NotRequired[str | None]
+    cache_control: NotRequired[CacheControl | None]
 
 
 class FunctionTurn(TypedDict):
@@ -183,13 +191,15 @@ def _present(turn: dict[str, Any]) -> dict[str, Any]:
         if name == "content" or (name not in DROPPED and value not in (None, "", [], {}))
     }
     content = kept.get("content")
-    if content is None:
+    if content is None or content == []:
         # An assistant's turn may be its tool calls alone; any other says nothing.
         has_calls = "tool_calls" in kept or "function_call" in kept
         kept["content"] = None if has_calls else kept.get("refusal", "")
     elif isinstance(content, list):
         kept["content"] = [_present_part(part) for part in content]
     kept.pop("refusal", None)
+    if "tool_calls" in kept:
+        kept["tool_calls"] = present_calls(kept["tool_calls"])
     return kept
 
 

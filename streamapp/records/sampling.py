@@ -27,21 +27,29 @@ def is_absent(value: Any) -> bool:
     return value is None or (isinstance(value, (str, list, dict)) and not value)
 
 
-class _EmptyIsAbsent:
-    """Annotates a field that may hold a text, list or object of nothing where its type has none."""
+class EmptyIs:
+    """Annotates a field that may hold a text, list or object of nothing where its type has none.
+
+    Args:
+        instead: What null and those stand for.
+    """
+
+    def __init__(self, instead: Any = None) -> None:
+        self._instead = instead
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         def given(value: Any) -> Any:
-            return None if is_absent(value) else value
+            return self._instead if is_absent(value) else value
 
         return core_schema.no_info_before_validator_function(given, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"anyOf": [handler(schema), *EMPTY_SCHEMAS]}
+        null = [] if self._instead is None else [{"type": "null"}]
+        return {"anyOf": [handler(schema), *null, *EMPTY_SCHEMAS]}
 
 
 #: In JSON Schema, what a client sends that means nothing by it.
@@ -51,7 +59,7 @@ EMPTY_SCHEMAS = (
     {"type": "object", "maxProperties": 0},
 )
 #: For an optional field whose type has no empty value of its own.
-EMPTY_IS_ABSENT = _EmptyIsAbsent()
+EMPTY_IS_ABSENT = EmptyIs()
 
 #: Where an answer ends; the lone text is in the JSON Schema, too.
 _Stops = Annotated[list[str], Field(max_length=4)]

@@ -1,5 +1,6 @@
 """Tools by OpenAI's shape: what a model may call, which it must, and what it wants called."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
@@ -80,6 +81,14 @@ class FunctionCall(TypedDict):
     arguments: str
 
 
+class SentCall(FunctionCall):
+    """A call with what a client has read of its arguments."""
+
+    __pydantic_config__ = _STRICT  # type: ignore[misc]
+
+    parsed_arguments: NotRequired[JsonValue]
+
+
 class ToolCall(TypedDict):
     """A call that the model wanted; sent back before the tool's own turn."""
 
@@ -87,7 +96,7 @@ class ToolCall(TypedDict):
 
     id: Annotated[str, Field(min_length=1, max_length=200)]
     type: Literal["function"]
-    function: FunctionCall
+    function: SentCall
     index: NotRequired[Whole | None]
 
 
@@ -120,6 +129,14 @@ def chosen(tools: list[dict[str, Any]], choice: Any) -> tuple[list[dict[str, Any
     if not kept:
         return tools, choice
     return kept, choice["allowed_tools"]["mode"]
+
+
+def present_calls(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return calls that are sent back as the model wrote them."""
+    return [
+        {**call, "function": {name: call["function"][name] for name in ("name", "arguments")}}
+        for call in calls
+    ]
 
 
 def present_tools(tools: list[FunctionTool]) -> list[dict[str, Any]]:

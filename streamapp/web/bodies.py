@@ -38,6 +38,10 @@ TYPES = LINES | {
 }
 
 
+#: How a body may be packed; another name would be read as if nothing were said.
+ENCODINGS = frozenset({"identity", "gzip", "deflate", "br", "zstd", ""})
+
+
 class BodyReader:
     """Reads bodies so that neither slow nor large ones use up the memory or the places."""
 
@@ -49,12 +53,20 @@ class BodyReader:
         """Return the whole body.
 
         Raises:
-            Refusal: It did not arrive in time, or is said to be no JSON.
+            Refusal: It did not arrive in time, or is said to be no JSON, or to be packed by what
+                is not known here.
             HTTPRequestEntityTooLarge: It is longer than the server takes.
         """
         if request.content_type not in TYPES:
             raise Refusal(
                 415, "send application/json", code="unsupported_media_type", param="content-type"
+            )
+        if request.headers.get("Content-Encoding", "identity").lower() not in ENCODINGS:
+            raise Refusal(
+                415,
+                "send the body as it is, or with gzip or deflate",
+                code="unsupported_media_type",
+                param="content-encoding",
             )
         length = request.content_length
         is_small = not request.can_read_body or (length is not None and length <= SMALL_BYTES)

@@ -21,6 +21,8 @@ from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
 from streamapp.prompts.reference import NAME
 from streamapp.prompts.settings import PromptSettings
+from streamapp.records.codec import parse_value
+from streamapp.records.framing import without_mark
 from streamapp.records.problems import describe
 from streamapp.records.whole import WHOLE
 from streamapp.web.admission import Admission
@@ -202,11 +204,17 @@ def _name(request: web.Request) -> str:
 
 
 def _parsed(kind: type[B], body: bytes) -> B:
-    """Return the body; raises ``InvalidRecord`` where it is none of that kind."""
+    """Return the body.
+
+    Raises:
+        Undecodable: It is no strict JSON.
+        InvalidRecord: It is none of that kind.
+    """
+    value = parse_value(body)
     try:
-        return kind.model_validate_json(body, strict=True)
+        return kind.model_validate_json(without_mark(body), strict=True)
     except ValidationError as error:
-        problem = describe(error, kind)
+        problem = describe(error, kind, value)
     raise InvalidRecord(problem)  # outside of the block: pydantic's error holds the values
 
 

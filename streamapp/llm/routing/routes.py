@@ -147,12 +147,13 @@ class Routes:
 
         Args:
             name: A route's name; None for the default one.
-            operation: Without a name, embeddings have a default of their own.
+            operation: Embeddings have a default of their own, by either name: OpenAI's clients
+                always send one.
 
         Raises:
             InvalidRecord: There is no such route.
         """
-        if name is None:
+        if name is None or name == DEFAULT:
             return self._embed if operation == "embeddings" else self._routes[DEFAULT]
         try:
             return self._routes[name]

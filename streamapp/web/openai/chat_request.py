@@ -8,14 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from streamapp.llm.routing.routes import DEFAULT
 from streamapp.processors.chat import SAMPLES_LIMIT, Chat, ChatOptions
 from streamapp.records.conversation import ChatMessage
-from streamapp.records.sampling import EMPTY_IS_ABSENT, Sampling
+from streamapp.records.sampling import EMPTY_IS_ABSENT, EmptyIs, Sampling
 from streamapp.records.tools import TOOLS_LIMIT, Function, NamedFunction
 from streamapp.records.whole import WHOLE
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.fields import CHAT, only, refused
 
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
-
+#: The route that is named, or the default one.
+RouteName = Annotated[ModelName, EmptyIs(DEFAULT)]
 
 #: How many answers to one question.
 Samples = Annotated[int, Field(ge=1, le=SAMPLES_LIMIT), WHOLE]
@@ -33,7 +34,7 @@ class StreamOptions(BaseModel):
 class ChatCompletionRequest(Sampling, ChatOptions):
     """The body; what is null or empty is absent, and what is not listed is refused by name."""
 
-    model: ModelName = DEFAULT
+    model: RouteName = DEFAULT
     messages: list[ChatMessage] = Field(min_length=1, fail_fast=True)
     n: Samples | None = None
     functions: Annotated[list[Function], Field(max_length=TOOLS_LIMIT)] | None = None
@@ -83,14 +84,10 @@ class ChatCompletionRequest(Sampling, ChatOptions):
         return [
             record,
             *(
-                record.model_copy(update={"sample": sample, "seed": self._seed(sample)})
+                record.model_copy(update={"sample": sample, "seed": seed_of(self.seed, sample)})
                 for sample in range(1, self.n or 1)
             ),
         ]
-
-    def _seed(self, sample: int) -> int | None:
-        """Return a seed of each sample's own: with the same one they would be the same."""
-        return None if self.seed is None else self.seed + sample
 
     def _asked(self) -> dict[str, Any]:
         asked = self.options()
@@ -102,6 +99,11 @@ class ChatCompletionRequest(Sampling, ChatOptions):
             elif choice is not None:
                 asked["tool_choice"] = choice
         return asked
+
+
+def seed_of(seed: int | None, sample: int) -> int | None:
+    """Return a seed of each sample's own, of 64 bits: with the same one they would be the same."""
+    return None if seed is None else (seed + sample + 2**63) % 2**64 - 2**63
 
 
 def with_tool_turns(messages: Sequence[ChatMessage]) -> list[ChatMessage]:

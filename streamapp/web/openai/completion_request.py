@@ -12,7 +12,7 @@ from streamapp.processors.chat import SAMPLES_LIMIT, Chat
 from streamapp.records.sampling import Bias, Stop, is_absent
 from streamapp.records.whole import WHOLE, Int64, Positive
 from streamapp.web.openai.cache_wish import CacheWish
-from streamapp.web.openai.chat_request import ModelName, Samples, StreamOptions
+from streamapp.web.openai.chat_request import RouteName, Samples, StreamOptions, seed_of
 from streamapp.web.openai.fields import COMPLETIONS, only, refused
 
 Prompt = Annotated[str, Field(min_length=1)]
@@ -32,7 +32,7 @@ class CompletionRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    model: ModelName = DEFAULT
+    model: RouteName = DEFAULT
     prompt: Annotated[
         _Prompts, BeforeValidator(_as_prompts, json_schema_input_type=Prompt | _Prompts)
     ]
@@ -90,7 +90,8 @@ class CompletionRequest(BaseModel):
                 cache_ttl_s=ttl_s,
                 extra_body=dict(extra) or None,
                 sample=sample,
-                **asked | ({} if self.seed is None else {"seed": self.seed + sample}),
+                seed=seed_of(self.seed, sample),
+                **asked,
             )
             for prompt in self.prompt
             for sample in range(samples)

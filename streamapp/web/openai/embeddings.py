@@ -21,7 +21,7 @@ class EmbeddingsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: ModelName | None = None
+    model: Annotated[ModelName | None, EMPTY_IS_ABSENT] = None
     input: Inputs
     encoding_format: Annotated[Literal["float", "base64"] | None, EMPTY_IS_ABSENT] = None
     dimensions: Dimensions | None = None

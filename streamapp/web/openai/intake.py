@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
+from streamapp.llm.routing.routes import DEFAULT
 from streamapp.records import exact_json
 from streamapp.records.codec import parse
 from streamapp.web.admission import Admission
@@ -63,6 +64,7 @@ def without_extra(raw: bytes, passed: Mapping[str, frozenset[str]]) -> tuple[byt
     if not passed:
         return raw, {}
     fields = parse(raw)
-    names = passed.get(fields.get("model") or "default", frozenset())
+    model = fields.get("model") or DEFAULT
+    names = passed.get(model, frozenset()) if isinstance(model, str) else frozenset()
     extra = {name: fields.pop(name) for name in names & fields.keys()}
     return (exact_json.dumps(fields), extra) if extra else (raw, {})

@@ -167,6 +167,18 @@ async def test_wrong_content_type_is_415(
     assert handler.asked == []
 
 
+async def test_unknown_encoding_is_415(serve: Serve, handler: FakeRequestHandler) -> None:
+    """A body that is packed by a way that nobody here knows is not read as if it were not."""
+    site = await serve()
+
+    status, body, _ = await site(
+        "POST", "/v1/generate", data=b'{"type":"echo"}', headers={"Content-Encoding": "compress"}
+    )
+
+    assert (status, body["error"]["param"]) == (415, "content-encoding")
+    assert handler.asked == []
+
+
 @pytest.mark.parametrize("path", ["/livez", "/v1/models", "/nowhere", "/docs"])
 async def test_every_response_has_the_security_headers(serve: Serve, path: str) -> None:
     """Nothing may be framed, sniffed, stored or loaded from elsewhere, and no origin is allowed."""

@@ -60,6 +60,8 @@ async def test_null_is_absent(site: Site, handler: FakeRequestHandler, field: st
         ("modalities", []),
         ("audio", {}),
         ("web_search_options", {}),
+        ("model", None),
+        ("model", ""),
     ],
 )
 async def test_empty_is_absent(
@@ -153,6 +155,73 @@ async def test_turns_of_tools_are_passed_on(site: Site, handler: FakeRequestHand
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
         tool,
     ]
+
+
+async def test_what_a_client_has_parsed_is_dropped(site: Site, handler: FakeRequestHandler) -> None:
+    """Answers and arguments that the client's `parse` has read come back beside their texts."""
+    function: Any = CALL["function"]
+    read = {**CALL, "function": {**function, "parsed_arguments": {"a": 1}}}
+    turns = [
+        {"role": "assistant", "content": "{}", "parsed": {}},
+        {"role": "assistant", "content": None, "parsed": None, "tool_calls": [read]},
+    ]
+
+    status, body, _ = await site("POST", PATH, json=CHAT | {"messages": turns})
+
+    assert status == 200, body
+    assert asked(handler).messages == [
+        {"role": "assistant", "content": "{}"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    ]
+
+
+async def test_content_of_nothing_is_empty(site: Site, handler: FakeRequestHandler) -> None:
+    """A call without text, and a tool without a result, may have no parts."""
+    turns = [
+        {"role": "assistant", "content": [], "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c1", "content": []},
+    ]
+
+    status, body, _ = await site("POST", PATH, json=CHAT | {"messages": turns})
+
+    assert status == 200, body
+    assert [turn["content"] for turn in asked(handler).messages] == [None, ""]
+
+
+@pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
+async def test_turn_keeps_where_a_cache_ends(
+    site: Site, handler: FakeRequestHandler, role: str
+) -> None:
+    """`cache_control` is passed on of whole turns, as of their parts."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    turn = {"role": role, "content": "a", **mark}
+    turn |= {"tool_call_id": "c1"} if role == "tool" else {}
+
+    status, body, _ = await site("POST", PATH, json=CHAT | {"messages": [turn]})
+
+    assert status == 200, body
+    assert asked(handler).messages == [turn]
+
+
+@pytest.mark.parametrize("model", [{"a": 1}, ["default"], 1], ids=str)
+async def test_model_is_a_name(site: Site, model: Any) -> None:
+    """Whatever else it is, it is no error of ours."""
+    status, body, _ = await site("POST", PATH, json=CHAT | {"model": model})
+
+    assert (status, body["error"]["param"]) == (422, "model")
+
+
+@pytest.mark.parametrize("path", [PATH, "/v1/completions"])
+async def test_seeds_of_samples_have_64_bits(
+    site: Site, handler: FakeRequestHandler, path: str
+) -> None:
+    """The last seed is followed by the first one."""
+    body = (CHAT if path == PATH else {"prompt": "a"}) | {"n": 2, "seed": 2**63 - 1}
+
+    status, answer, _ = await site("POST", path, json=body)
+
+    assert status == 200, answer
+    assert [asked(handler, place).seed for place in (0, 1)] == [2**63 - 1, -(2**63)]
 
 
 @pytest.mark.parametrize(

@@ -333,11 +333,39 @@ async def test_cached_answer_is_told(
     assert headers["X-Streamapp-Cache"] == "hit"
 
 
+async def test_what_a_client_has_parsed_is_dropped(site: Site, handler: FakeRequestHandler) -> None:
+    """Answers and arguments that the client's `parse` has read come back beside their texts."""
+    items = [
+        {
+            "type": "message",
+            "role": "assistant",
+            "content": [{"type": "output_text", "text": "{}", "parsed": {}}],
+        },
+        {
+            "type": "function_call",
+            "call_id": "c1",
+            "name": "weather",
+            "arguments": '{"a":1}',
+            "parsed_arguments": {"a": 1},
+        },
+        {"type": "function_call_output", "call_id": "c1", "output": []},
+    ]
+
+    status, body, _ = await site("POST", PATH, json={"input": items})
+
+    assert status == 200, body
+    assert asked(handler).messages == [
+        {"role": "assistant", "content": "{}", "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c1", "content": ""},
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "why"),
     [
         ({"input": None}, "input", ""),
         ({"input": []}, "input", ""),
+        ({"input": [{"type": "reasoning", "summary": []}]}, "input", "says nothing"),
         ({"previous_response_id": "resp_1"}, "previous_response_id", "nothing is stored"),
         ({"store": True}, "store", "nothing is stored"),
         ({"tools": [{"type": "web_search"}]}, "tools.0.type", "function"),

@@ -148,6 +148,32 @@ async def test_what_cannot_be_is_refused_before_it_is_written(
     assert prompt_store.history.position == 1
 
 
+async def test_byte_order_mark_is_read(serve: Serve, prompt_store: FakePromptStore) -> None:
+    """Editors that put one before the JSON are read, as everywhere."""
+    site = await serve(**ROUTES)
+
+    status, body, _ = await site("POST", f"{HAIKU}/versions", data=b'\xef\xbb\xbf{"body": "x"}')
+
+    assert (status, body["versions"][0]["body"]) == (201, "x")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"body": "x", "body": "y"}', b'{"body": "x", "settings": {"top_p": NaN}}', b""],
+    ids=["twice", "nan", "empty"],
+)
+async def test_change_is_strict_json(
+    serve: Serve, prompt_store: FakePromptStore, body: bytes
+) -> None:
+    """What could be read in two ways is read in none, and the error says what it is."""
+    site = await serve(**ROUTES)
+
+    status, answer, _ = await site("POST", f"{HAIKU}/versions", data=body)
+
+    assert (status, answer["error"]["code"]) == (422, "undecodable")
+    assert prompt_store.history.position == 0
+
+
 async def test_a_protected_label_is_a_conflict_without_force(
     serve: Serve, prompt_store: FakePromptStore
 ) -> None:

@@ -1,4 +1,4 @@
-"""Tools, their calls and results as Anthropic writes them, to and from OpenAI's shape."""
+"""Turns, tools, calls and their results as Anthropic writes them, to and from OpenAI's shape."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,6 +7,9 @@ import orjson
 
 from streamapp.errors import InvalidRecord
 from streamapp.llm.providers.shapes.tool_calls import ToolCall
+
+#: Where Anthropic's own cache of a question may end.
+CACHE_MARK = "cache_control"
 
 _CHOICES = {"none": "none", "auto": "auto", "required": "any"}
 
@@ -37,14 +40,43 @@ def turns_of(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             if results is None:  # those of one turn stand together
                 results = []
                 turns.append({"role": "user", "content": results})
-            results.append(_result(message))
+            results.append(_marked([_result(message)], message)[0])
         elif role in ("user", "assistant"):
             results = None
             content = content_of(message.get("content"))
             if calls := message.get("tool_calls"):
                 content = [*_blocks(content), *map(_use, calls)]
+            if message.get(CACHE_MARK):
+                content = _marked(_blocks(content), message)
             turns.append({"role": role, "content": content})
     return turns
+
+
+def system_of(messages: Iterable[Mapping[str, Any]], *, more: str = "") -> Any:
+    """Return what the system says: one text, or blocks where a cache of it is asked for.
+
+    Args:
+        messages: All turns.
+        more: What is said behind them.
+    """
+    turns = [turn for turn in messages if turn.get("role") in ("system", "developer")]
+    texts = [*(text_of(turn.get("content")) for turn in turns), *([more] if more else ())]
+    blocks = [
+        {"type": "text", **{name: part[name] for name in ("text", CACHE_MARK) if part.get(name)}}
+        for turn in turns
+        for part in _marked(_blocks(turn.get("content")), turn)
+        if part.get("text")  # Anthropic refuses an empty one
+    ]
+    if not any(CACHE_MARK in block for block in blocks):
+        return "\n\n".join(texts)
+    return [*blocks, *([{"type": "text", "text": more}] if more else ())]
+
+
+def text_of(content: Any) -> str:
+    """Return the text of a message's content."""
+    if isinstance(content, list):
+        return "\n".join(part.get("text", "") for part in content)
+    return content or ""
 
 
 def content_of(content: Any) -> Any:
@@ -103,6 +135,14 @@ def _use(call: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(arguments, dict):
         raise InvalidRecord("the arguments of a call in 'tool_calls' are no JSON object")
     return {"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments}
+
+
+def _marked(blocks: list[Any], turn: Mapping[str, Any]) -> list[Any]:
+    """Return the blocks of a turn; the mark of the turn is that of its last block."""
+    mark = turn.get(CACHE_MARK)
+    if not mark or not blocks or CACHE_MARK in blocks[-1]:
+        return blocks
+    return [*blocks[:-1], {**blocks[-1], CACHE_MARK: mark}]
 
 
 def _blocks(content: Any) -> list[Any]:

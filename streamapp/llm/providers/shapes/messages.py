@@ -12,7 +12,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode, encode, garbled
 from streamapp.llm.providers.refusals.reading import error_within
 from streamapp.llm.providers.shapes.chat_request import StructuredMode
-from streamapp.llm.providers.shapes.message_tools import call_of, tools_of, turns_of
+from streamapp.llm.providers.shapes.message_tools import call_of, system_of, tools_of, turns_of
 from streamapp.llm.providers.shapes.strict_schema import fits_output_config
 from streamapp.llm.providers.shapes.tool_calls import ToolCall
 from streamapp.llm.providers.shapes.usage import count
@@ -58,11 +58,7 @@ def messages_request(
         InvalidRecord: A parameter cannot be written as JSON, such as a number above 64 bits.
     """
     wanted = call.parameters
-    system = [
-        _text(message.get("content"))
-        for message in call.messages
-        if message.get("role") in ("system", "developer")
-    ]
+    more = ""
     body: dict[str, Any] = {
         **(extra or {}),
         "model": call.model,
@@ -85,11 +81,12 @@ def messages_request(
     if schema is not None and mode == "json_schema" and fits_output_config(schema):
         config["format"] = {"type": "json_schema", "schema": schema}
     elif schema is not None:
-        system.append(f"Answer with JSON only, that fits this JSON Schema:\n{_json(schema)}")
+        more = f"Answer with JSON only, that fits this JSON Schema:\n{_json(schema)}"
     if config:
         body["output_config"] = config
+    system = system_of(call.messages, more=more)
     if system:
-        body["system"] = "\n\n".join(system)
+        body["system"] = system
     if not body["messages"]:
         body["messages"] = [{"role": "user", "content": body.pop("system", "")}]
     if call.chunks is not None:
@@ -274,12 +271,6 @@ def _schema(call: Call) -> Mapping[str, Any] | None:
         return {"type": "object"}
     schema = (shape.get("json_schema") or {}).get("schema")
     return schema if isinstance(schema, Mapping) else None
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        return "\n".join(part.get("text", "") for part in content)
-    return content or ""
 
 
 def _json(value: Any) -> str:

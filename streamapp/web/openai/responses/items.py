@@ -69,6 +69,7 @@ class OutputText(TypedDict):
     type: Literal["output_text"]
     text: str
     annotations: NotRequired[list[JsonValue] | None]
+    parsed: NotRequired[JsonValue]
     logprobs: NotRequired[list[JsonValue] | None]
 
 
@@ -82,8 +83,12 @@ def _content_kind(value: Any) -> str:
     return "parts" if isinstance(value, list) else "text"
 
 
+_Text = Annotated[str, Tag("text")]
 _Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True), Tag("parts")]
-Content = Annotated[Annotated[str, Tag("text")] | _Parts, Discriminator(_content_kind)]
+Content = Annotated[_Text | _Parts, Discriminator(_content_kind)]
+#: A list of nothing is what a function without a result is told by.
+_PerhapsParts = Annotated[list[Part], Field(fail_fast=True), Tag("parts")]
+PerhapsContent = Annotated[_Text | _PerhapsParts, Discriminator(_content_kind)]
 
 
 class ResponseMessage(TypedDict):
@@ -108,6 +113,7 @@ class FunctionCallItem(TypedDict):
     call_id: CallID
     name: Annotated[str, Field(min_length=1, max_length=200)]
     arguments: str
+    parsed_arguments: NotRequired[JsonValue]
     id: NotRequired[str | None]
     status: NotRequired[Status | None]
     namespace: NotRequired[None]
@@ -121,7 +127,7 @@ class FunctionCallOutput(TypedDict):
 
     type: Literal["function_call_output"]
     call_id: CallID
-    output: Content
+    output: PerhapsContent
     id: NotRequired[str | None]
     name: NotRequired[str | None]
     status: NotRequired[Status | None]
@@ -218,6 +224,8 @@ def _content(content: Any) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
         return content
     parts = [_part(part) for part in content]
+    if not parts:
+        return ""
     return parts[0]["text"] if len(parts) == 1 and parts[0]["type"] == "text" else parts
 
 

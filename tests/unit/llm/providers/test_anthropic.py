@@ -190,6 +190,63 @@ async def test_schema_is_native_where_it_can_be(
         assert orjson.dumps(schema).decode() in body["system"]
 
 
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+@pytest.mark.parametrize(
+    ("turn", "sent_as"),
+    [
+        (
+            {"role": "system", "content": [{"type": "text", "text": "a"} | MARK]},
+            [{"type": "text", "text": "a"} | MARK, {"type": "text", "text": "b"}],
+        ),
+        (
+            {"role": "system", "content": "a"} | MARK,
+            [{"type": "text", "text": "a"} | MARK, {"type": "text", "text": "b"}],
+        ),
+        ({"role": "system", "content": "a"}, "a\n\nb"),
+    ],
+    ids=["part", "turn", "none"],
+)
+async def test_system_says_where_its_cache_ends(turn: dict[str, Any], sent_as: Any) -> None:
+    """What the system says is one text, and blocks where a cache of it is asked for."""
+    call = chat("hi")
+    turns = [turn, {"role": "developer", "content": "b"}, *call.messages]
+    _, _, body = await sent(call.but(messages=turns))
+
+    assert body["system"] == sent_as
+    assert len(body["messages"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("turn", "block"),
+    [
+        ({"role": "user", "content": "a"}, {"type": "text", "text": "a"}),
+        (
+            {"role": "tool", "tool_call_id": "c", "content": "r"},
+            {"type": "tool_result", "tool_use_id": "c", "content": "r"},
+        ),
+        (
+            {
+                "role": "assistant",
+                "content": "a",
+                "tool_calls": [
+                    {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+                ],
+            },
+            {"type": "tool_use", "id": "c", "name": "f", "input": {}},
+        ),
+    ],
+    ids=["user", "tool", "assistant"],
+)
+async def test_turn_says_where_a_cache_ends(turn: dict[str, Any], block: Any) -> None:
+    """The mark of a turn is that of its last block."""
+    call = chat("hi")
+    _, _, body = await sent(call.but(messages=[*call.messages, turn | MARK]))
+
+    assert body["messages"][-1]["content"][-1] == block | MARK
+
+
 async def test_plain_text_wants_no_schema() -> None:
     """A record that asks for text gets text."""
     _, _, body = await sent(chat("hi", parameters={"response_format": {"type": "text"}}))

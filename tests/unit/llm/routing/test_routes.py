@@ -56,6 +56,7 @@ def test_unknown_name_is_an_invalid_record(name: str, providers: dict[str, FakeP
     assert "CANARY" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", [None, "default"])
 @pytest.mark.parametrize(
     ("embed_model", "provider", "model"),
     [
@@ -66,10 +67,14 @@ def test_unknown_name_is_an_invalid_record(name: str, providers: dict[str, FakeP
     ],
 )
 async def test_embeddings_have_a_default_of_their_own(
-    embed_model: str | None, provider: str, model: str, providers: dict[str, FakeProvider]
+    embed_model: str | None,
+    provider: str,
+    model: str,
+    name: str | None,
+    providers: dict[str, FakeProvider],
 ) -> None:
-    """Without a name, embeddings go to `embed_model`, of the default provider where it is bare."""
-    routed = routes(providers, embed_model=embed_model).resolve(None, operation="embeddings")
+    """By default embeddings go to `embed_model`, of the default provider where it is bare."""
+    routed = routes(providers, embed_model=embed_model).resolve(name, operation="embeddings")
 
     completion = await routed.complete(chat())
 
