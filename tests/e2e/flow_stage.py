@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.e2e.stage import Record, Stage
 from tests.support.judgement import Call, Crash, Report, judge
+from tests.support.topics import administered, create_topics
 from tests.support.verifier import Verifier
 
 
@@ -30,12 +30,7 @@ def merged(stage: Stage, input: str, output: str, *, step: str, **others: Any) -
 
 
 async def create_topic(stage: Stage, name: str, partitions: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(f"{stage.prefix}.{name}", partitions, 1)])
-    finally:
-        await admin.close()
+    await create_topics(stage.broker.bootstrap, f"{stage.prefix}.{name}", partitions=partitions)
 
 
 @asynccontextmanager
@@ -91,10 +86,6 @@ async def produce_values(
 
 async def places_of(stage: Stage, name: str) -> list[TopicPartition]:
     topic = f"{stage.prefix}.{name}"
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
+    async with administered(stage.broker.bootstrap) as admin:
         [found] = await admin.describe_topics([topic])
-    finally:
-        await admin.close()
     return [TopicPartition(topic, partition["partition"]) for partition in found["partitions"]]

@@ -12,17 +12,17 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.support.fakellm import FakeLLM
 from tests.support.judgement import Call, Crash, Report
 from tests.support.kafka import KafkaBroker
+from tests.support.topics import create_topics
 from tests.support.verifier import Verifier
 from tests.support.worker import STREAMAPP, WorkerProcess
 
@@ -94,11 +94,26 @@ class Stage:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def open(self, *, create_topics: bool = True) -> None:
-        """Create the topics, unless a worker did, and follow them."""
+    async def open(
+        self,
+        *,
+        made_by_worker: bool = False,
+        configs: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Create the topics, unless a worker did, and follow them.
+
+        Args:
+            made_by_worker: Whether the topics are there.
+            configs: Configuration of topics, by name without the prefix.
+        """
         names = [f"{self.prefix}.{n}" for n in ("requests", "responses", "requests-dlt")]
-        if create_topics:
-            await self._create_topics(names)
+        if not made_by_worker:
+            await create_topics(
+                self.broker.bootstrap,
+                *names,
+                partitions=self._partitions,
+                configs={f"{self.prefix}.{name}": c for name, c in (configs or {}).items()},
+            )
         self.verifier = await self._stack.enter_async_context(
             Verifier(
                 self.broker.bootstrap,
@@ -218,11 +233,3 @@ class Stage:
     def _kill_all(self) -> None:
         for worker in self.workers:
             worker.kill9()
-
-    async def _create_topics(self, names: Sequence[str]) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.broker.bootstrap)
-        await admin.start()
-        try:
-            await admin.create_topics([NewTopic(name, self._partitions, 1) for name in names])
-        finally:
-            await admin.close()

@@ -28,7 +28,7 @@ async def test_a_worker_waits_for_a_broker_absent_at_its_start(
         await own_kafka.start()
 
         await worker.wait_ready()
-        await stage.open(create_topics=False)
+        await stage.open(made_by_worker=True)
         await stage.produce(ask(f"r-{number}") for number in range(20))
         report = await stage.settle(20)
 

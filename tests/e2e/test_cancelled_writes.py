@@ -4,11 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.e2e.conftest import ProxiedKafka
 from tests.e2e.stage import Stage, ask
+from tests.support.topics import alter_topic
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -62,9 +61,4 @@ async def _refuse(stage: Stage, *, older_than_ms: int = 0) -> None:
     """Have the answers' topic refuse records of a time so long ago: at 0, every one."""
     topic = f"{stage.prefix}.responses"
     config = {"message.timestamp.before.max.ms": str(older_than_ms)}
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=config)])
-    finally:
-        await admin.close()
+    await alter_topic(stage.broker.bootstrap, topic, config)

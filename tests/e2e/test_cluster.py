@@ -32,7 +32,7 @@ async def _open(stage: Stage, cluster: KafkaCluster) -> WorkerProcess:
     stage.provider.default(latency_s=0.2, unique=True)
     url = ";".join(broker.url for broker in cluster.brokers.values())
     worker = await stage.ready_worker(broker=url, replication_factor=3)
-    await stage.open(create_topics=False)
+    await stage.open(made_by_worker=True)
     return worker
 
 

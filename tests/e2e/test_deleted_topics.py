@@ -4,10 +4,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.topics import create_topics, delete_topic
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
@@ -22,21 +22,21 @@ async def test_worker_says_which_topic_is_gone_and_goes_on_once_it_is_back(
         await stage.open()
         worker = await stage.ready_worker()
         responses, requests = f"{stage.prefix}.responses", f"{stage.prefix}.requests"
-        await _delete(stage, responses)
+        await delete_topic(kafka.bootstrap, responses)
         await stage.produce(ask(f"r-{n}", partition=0) for n in range(20))
 
         await until(lambda: _tells(worker, f"topic {responses} has taken no record"), 90)
         assert worker.alive
-        await _create(stage, responses)
+        await create_topics(kafka.bootstrap, responses)
         await worker.wait_ready(90)
         await stage.verifier.all_answered(20, 90)
         await stage.verifier.all_committed(30)
         assert sorted(call.id for call in stage.calls()) == sorted(f"r-{n}" for n in range(20))
 
-        await _delete(stage, requests)
+        await delete_topic(kafka.bootstrap, requests)
         await until(lambda: _tells(worker, f"topic {requests} is gone"), 90)
         assert worker.alive
-        await _create(stage, requests)
+        await create_topics(kafka.bootstrap, requests)
         await worker.wait_ready(90)
 
 
@@ -45,21 +45,3 @@ async def _tells(worker: WorkerProcess, text: str) -> bool:
     url = f"http://127.0.0.1:{worker.port}/readyz"
     async with aiohttp.ClientSession() as http, http.get(url) as response:
         return response.status == 503 and text in await response.text()
-
-
-async def _delete(stage: Stage, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.delete_topics([topic])
-    finally:
-        await admin.close()
-
-
-async def _create(stage: Stage, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, 1, 1)])
-    finally:
-        await admin.close()

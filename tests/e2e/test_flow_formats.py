@@ -11,7 +11,6 @@ from typing import Any
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
@@ -20,6 +19,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from tests.e2e.stage import Stage
 from tests.support.kafka import KafkaBroker
 from tests.support.registry import SchemaRegistryProcess
+from tests.support.topics import create_topics
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -245,12 +245,8 @@ async def _degraded(port: int) -> list[str]:
 
 
 async def _create(stage: Stage, *names: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(f"{stage.prefix}.{name}", 2, 1) for name in names])
-    finally:
-        await admin.close()
+    topics = [f"{stage.prefix}.{name}" for name in names]
+    await create_topics(stage.broker.bootstrap, *topics, partitions=2)
 
 
 async def _read(

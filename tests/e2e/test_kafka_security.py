@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click.testing import CliRunner
 
 from streamapp.cli import main
@@ -38,6 +37,7 @@ from tests.support.kafka_rights import (
     grant,
 )
 from tests.support.logs import restored_logging
+from tests.support.topics import create_topics
 from tests.support.waiting import until
 from tests.support.worker import ROOT, WorkerProcess
 
@@ -249,7 +249,7 @@ async def test_a_missing_right_is_named(guarded: GuardedKafka, tmp_path: Path) -
         async def is_told() -> bool:
             return re.fullmatch(pattern, await refused()) is not None
 
-        await until(is_told, 10)
+        await until(is_told, 60)
 
     topics = [(TOPIC, f"{prefix}{end}", PREFIXED) for end in (".", "-")]
     group = f"Read on the group {prefix}"
@@ -291,12 +291,7 @@ async def test_a_missing_right_of_a_flow_is_named(guarded: GuardedKafka, tmp_pat
     }
     values: dict[str, Any] = dict(settings) | {"flows": {"f": flow}}
     names = [flow["input"], flow["output"], f"{shop}.in-dlt"]
-    admin = AIOKafkaAdminClient(bootstrap_servers=guarded.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(str(name), 2, 1) for name in names])
-    finally:
-        await admin.close()
+    await create_topics(guarded.broker.bootstrap, *map(str, names), partitions=2)
 
     async def allow(*rights: Right) -> None:
         await grant(guarded.broker.port, LIMITED, list(rights))
@@ -310,7 +305,7 @@ async def test_a_missing_right_of_a_flow_is_named(guarded: GuardedKafka, tmp_pat
                 return re.fullmatch(pattern, str(error)) is not None
             return not pattern
 
-        await until(is_told, 10)
+        await until(is_told, 60)
 
     await allow(*((*topic, right) for topic in app for right in (CREATE, READ, WRITE)))
     await allow((GROUP, prefix, LITERAL, READ))

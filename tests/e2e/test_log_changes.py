@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.topics import administered, create_topics, delete_records, delete_topic
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -77,7 +77,8 @@ async def test_retention_that_passes_the_position_is_said(
         worker.sigterm()
         assert await worker.wait(30) == 0
         await stage.produce([ask(f"r-{n}", partition=0) for n in range(10)])
-        await _delete_before(stage, 6)
+        topic = f"{stage.prefix}.requests"
+        await delete_records(kafka.bootstrap, topic, 0, before=6)
 
         worker = await stage.ready_worker()
         left = {f"r-{n}" for n in range(5, 10)}
@@ -91,14 +92,8 @@ async def test_retention_that_passes_the_position_is_said(
 
 async def _make_anew(stage: Stage) -> None:
     topic = f"{stage.prefix}.requests"
-    async with _Admin(stage) as admin:
-        await admin.delete_topics([topic])
-
-        async def is_made() -> bool:
-            answer = await admin.create_topics([NewTopic(topic, 1, 1)])
-            return not answer.topic_errors[0][1]
-
-        await until(is_made, 20, state=lambda: "the topic is still being deleted")
+    await delete_topic(stage.broker.bootstrap, topic)
+    await create_topics(stage.broker.bootstrap, topic)
 
 
 async def _commit(stage: Stage, offset: int) -> None:
@@ -111,26 +106,8 @@ async def _commit(stage: Stage, offset: int) -> None:
         await consumer.commit({place: offset})
 
 
-async def _delete_before(stage: Stage, offset: int) -> None:
-    place = TopicPartition(f"{stage.prefix}.requests", 0)
-    async with _Admin(stage) as admin:
-        await admin.delete_records({place: RecordsToDelete(before_offset=offset)})
-
-
 async def _committed_is(stage: Stage, offset: int) -> bool:
-    async with _Admin(stage) as admin:
+    async with administered(stage.broker.bootstrap) as admin:
         offsets = await admin.list_consumer_group_offsets(stage.prefix)
     committed = offsets.get(TopicPartition(f"{stage.prefix}.requests", 0))
     return committed is not None and bool(committed.offset == offset)
-
-
-class _Admin:
-    def __init__(self, stage: Stage) -> None:
-        self._client = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-
-    async def __aenter__(self) -> AIOKafkaAdminClient:
-        await self._client.start()
-        return self._client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._client.close()

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka import KafkaBroker
@@ -17,13 +15,18 @@ NOW = time.time()
 FIVE_MB = 5_000_000
 #: By partition, in milliseconds: each is the first record that a worker sees of its partition.
 TIMES = [-(10**15), 0, int(NOW * 1e6), int(NOW * 1e9)]
+#: Any time, as brokers before 3.6 do, and large records.
+TAKES_ANYTHING = {
+    "message.timestamp.before.max.ms": str(2**63 - 1),
+    "message.timestamp.after.max.ms": str(2**63 - 1),
+    "max.message.bytes": str(2 * FIVE_MB),
+}
 
 
 async def test_odd_times_and_sizes_end_no_worker(kafka: KafkaBroker, tmp_path: Path) -> None:
     """What no calendar has is answered; what no dead letter carries is named by its place."""
     async with Stage(kafka, tmp_path, partitions=len(TIMES)) as stage:
-        await stage.open()
-        await _take_anything(stage)
+        await stage.open(configs={"requests": TAKES_ANYTHING})
         topic = f"{stage.prefix}.requests"
         large = Record(b"{" + b" " * FIVE_MB, b"large", 0)
         async with AIOKafkaProducer(
@@ -46,20 +49,3 @@ async def test_odd_times_and_sizes_end_no_worker(kafka: KafkaBroker, tmp_path: P
         [dead] = stage.verifier.outcomes[f"{topic}-0-1"]
         assert dict(dead.headers)["streamapp.value"] == b"omitted"
         assert dead.value is None
-
-
-async def _take_anything(stage: Stage) -> None:
-    """Have the requests' topic take any time, as brokers before 3.6 do, and large records."""
-    anything = str(2**63 - 1)
-    config = {
-        "message.timestamp.before.max.ms": anything,
-        "message.timestamp.after.max.ms": anything,
-        "max.message.bytes": str(2 * FIVE_MB),
-    }
-    resource = ConfigResource(ConfigResourceType.TOPIC, f"{stage.prefix}.requests", configs=config)
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.alter_configs([resource])
-    finally:
-        await admin.close()

@@ -5,10 +5,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.topics import add_partitions
 from tests.support.verifier import Verifier
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
@@ -24,7 +24,7 @@ async def test_added_partitions_wait_and_are_taken_over(kafka: KafkaBroker, tmp_
         await stage.produce([ask(f"before-{n}", partition=n % 2) for n in range(10)])
         await stage.settle(10)
 
-        await _grow(stage, 4)
+        await add_partitions(kafka.bootstrap, f"{stage.prefix}.requests", 4)
         await until(lambda: _has_said_so(first) and _has_said_so(second), 60, state=first.tail)
         await _produce(stage, [ask(f"behind-{n}", partition=n % 4) for n in range(40)])
         await stage.verifier.until(lambda: len(stage.calls()) >= 30, 30)
@@ -83,15 +83,6 @@ async def _produce(stage: Stage, records: list[Record]) -> None:
             await producer.send_and_wait(
                 f"{stage.prefix}.requests", record.value, record.key, record.partition
             )
-
-
-async def _grow(stage: Stage, count: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        await admin.create_partitions({f"{stage.prefix}.requests": NewPartitions(count)})
-    finally:
-        await admin.close()
 
 
 async def _readyz(worker: WorkerProcess) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka import AIOKafkaProducer
 
 from streamapp.settings import Settings
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
 from streamapp.streaming.tables.changelog_reader import ChangelogReader
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.topics import create_topics, delete_records
 from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -109,7 +109,9 @@ async def test_retention_that_overtakes_a_reading_does_not_hold_it(
 
     def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
         if not seen:  # the reading stands still meanwhile
-            deleting.submit(asyncio.run, _delete(kafka, topic, before=390)).result()
+            deleting.submit(
+                asyncio.run, delete_records(kafka.bootstrap, topic, 0, before=390)
+            ).result()
         seen.add(offset)
 
     async with asyncio.timeout(60):
@@ -136,24 +138,10 @@ def _reader(kafka: KafkaBroker, topic: str) -> ChangelogReader:
 
 
 async def _write(kafka: KafkaBroker, topic: str, *, records: int, size: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(topic, 1, 1)])
-    finally:
-        await admin.close()
+    await create_topics(kafka.bootstrap, topic)
     async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
         for _ in range(records):
             await producer.send(topic, b"x" * size, key=b"k", partition=0)
-
-
-async def _delete(kafka: KafkaBroker, topic: str, *, before: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before)})
-    finally:
-        await admin.close()
 
 
 async def _fill(stage: Stage, *, entries: int, size: int) -> None:

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.topics import alter_topic
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
@@ -20,9 +19,8 @@ async def test_answer_too_large_for_its_topic_is_a_dead_letter(
 ) -> None:
     """A topic with a limit below ours costs a dead letter, no worker and no neighbour."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
-        await stage.open()
-        for name in ("responses", "requests-dlt"):
-            await _configure(stage, name, "max.message.bytes", "2000")
+        small = {"max.message.bytes": "2000"}
+        await stage.open(configs={"responses": small, "requests-dlt": small})
         worker = await stage.ready_worker()
         large = ask("large", script={"size": 5_000}, partition=0)
 
@@ -85,15 +83,7 @@ def _without_key(id_: str) -> Record:
 
 
 async def _configure(stage: Stage, topic: str, name: str, value: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stage.broker.bootstrap)
-    await admin.start()
-    try:
-        resource = ConfigResource(
-            ConfigResourceType.TOPIC, f"{stage.prefix}.{topic}", configs={name: value}
-        )
-        await admin.alter_configs([resource])
-    finally:
-        await admin.close()
+    await alter_topic(stage.broker.bootstrap, f"{stage.prefix}.{topic}", {name: value})
 
 
 async def _readyz(worker: WorkerProcess) -> str:
