@@ -147,4 +147,5 @@ def judge_growth(looks: list[Look]) -> None:
     sys.stderr.write(told + "\n")
     assert mb_then - mb < MOST_GROWTH_MB, told
     assert files_then - files < MOST_MORE_FILES, told
+    assert tasks > 0, "nothing was counted"
     assert tasks_then - tasks < MOST_MORE_TASKS, told

@@ -5,25 +5,34 @@ seconds a line of JSON is added to `census.jsonl` in its working directory.
 """
 
 import asyncio
-import gc
 import json
+import runpy
+import sys
 import threading
 import time
+import weakref
 from collections import Counter
 from pathlib import Path
-
-from streamapp.cli import main
 
 EVERY_S = 2.0
 FILE = "census.jsonl"
 
+_loops: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+_set_running_loop = asyncio._set_running_loop
+
+
+def note(loop: asyncio.AbstractEventLoop | None) -> None:
+    """Take the place of what every event loop calls as it begins to run, uvloop's too."""
+    if loop is not None:
+        _loops.add(loop)
+    _set_running_loop(loop)
+
 
 def tasks() -> Counter[str]:
     """Return how many tasks of each coroutine wait, over all event loops of the process."""
-    loops = [one for one in gc.get_objects() if isinstance(one, asyncio.AbstractEventLoop)]
     return Counter(
         getattr(task.get_coro(), "__qualname__", "unknown")
-        for loop in loops
+        for loop in list(_loops)
         for task in asyncio.all_tasks(loop)
     )
 
@@ -37,5 +46,8 @@ def count_for_ever(file: Path) -> None:
 
 
 if __name__ == "__main__":
+    # Before anything imports uvloop, which takes what it calls when it is imported.
+    asyncio._set_running_loop = asyncio.events._set_running_loop = note
     threading.Thread(target=count_for_ever, args=(Path(FILE).absolute(),), daemon=True).start()
-    main()
+    sys.argv[0] = "streamapp"
+    runpy.run_module("streamapp", run_name="__main__")
