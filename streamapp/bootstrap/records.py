@@ -16,7 +16,7 @@ from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.broker.log_probe import LogProbe
 from streamapp.streaming.broker.topics import answers_changelog
-from streamapp.streaming.consumer.consumer import events
+from streamapp.streaming.consumer.consumer import Consumer, events
 from streamapp.streaming.consumer.fetched_records import unreadable_lines
 from streamapp.streaming.consumer.raw_schema import RawSchema
 from streamapp.streaming.delivery.chunks import ChunkStreams
@@ -75,7 +75,9 @@ class FlowLedger:
         self.ledger = Ledger(
             lambda: self.table.data,
             self.table.append,
-            committed=lambda partition: app.committed(TP(input, partition)),
+            redeliverable=lambda partition, offset: cast(Consumer, app.consumer).may_redeliver(
+                TP(input, partition), offset
+            ),
             now=time.time,
             ttl_s=settings.ledger_ttl_s,
             max_bytes=settings.ledger_max_mb * 1_000_000,

@@ -32,10 +32,10 @@ from tests.support.redis import RedisServer
 from tests.support.worker import WorkerProcess
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
-RATE_PER_S = 25
-#: From when on nothing may grow: all that is kept for a time (`LIFE_S`) has been let go by then.
+RATE_PER_S = 10
+#: From when on nothing may grow: what is kept for a time has been let go again by then.
 SETTLED_S = 300.0
-LIFE_S = 60
+CACHE_S, LEDGER_S = 60, 240
 #: How long the first and the last look at a worker take.
 LOOK_S = 90.0
 MOST_GROWTH_MB, MOST_MORE_FILES, MOST_MORE_TASKS = 15, 5, 10
@@ -102,8 +102,8 @@ async def test_nothing_grows_over_half_an_hour(kafka: KafkaBroker, tmp_path: Pat
             "config": config,
             "prompts_dir": prompts_dir(tmp_path / "prompts", "{{ id }} version 0"),
             "cache_url": redis.url,
-            "cache_ttl_s": LIFE_S,
-            "ledger_ttl_s": 2 * LIFE_S,
+            "cache_ttl_s": CACHE_S,
+            "ledger_ttl_s": LEDGER_S,
         }
         command = ("tests.support.census", "worker")
         staying = [stage.start_worker(command=command, **settings) for _ in range(2)]
@@ -119,7 +119,7 @@ async def test_nothing_grows_over_half_an_hour(kafka: KafkaBroker, tmp_path: Pat
             guests = group.create_task(have_guests(stage, dice, done, **settings))
             await stage.produce(records(count, dice), rate_per_s=RATE_PER_S)
             done.set()
-        await stage.settle(count)
+        await stage.settle(count, timeout_s=600)
         report = stage.verifier.report(paid(stage), stage.crashes)
         alive = [worker.alive for worker in staying]
 

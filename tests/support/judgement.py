@@ -159,7 +159,9 @@ def _overcommitted(
     faults, checked = [], Counter[int]()  # the ends only grow, so each input is checked once
     for number, sample in enumerate(samples):
         for partition, committed in sample.committed.items():
-            for record in by_partition[partition][checked[partition] :]:
+            records = by_partition[partition]
+            while checked[partition] < len(records):
+                record = records[checked[partition]]
                 if record.offset >= committed:
                     break
                 checked[partition] += 1

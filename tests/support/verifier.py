@@ -9,7 +9,7 @@ import contextlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -63,9 +63,9 @@ class Verifier:
                 for topic in await admin.describe_topics(topics)
                 for partition in topic["partitions"]
             ]
-            reader = await stack.enter_async_context(self._consumer())
+            reader = await stack.enter_async_context(_started(self._consumer()))
             reader.assign(places)
-            sampler = await stack.enter_async_context(self._consumer())
+            sampler = await stack.enter_async_context(_started(self._consumer()))
             outcome_places = [place for place in places if place.topic != self._requests]
             for work in (self._follow(reader), self._sample(admin, sampler, outcome_places)):
                 stack.push_async_callback(_end, asyncio.create_task(work))
@@ -189,6 +189,21 @@ def _id_in(value: bytes | None) -> str | None:
         return None
     id_ = data.get("id") if isinstance(data, dict) else None
     return id_ if isinstance(id_, str) else None
+
+
+@contextlib.asynccontextmanager
+async def _started(consumer: AIOKafkaConsumer) -> AsyncIterator[AIOKafkaConsumer]:
+    """Start and stop a consumer, also where its last fetch failed."""
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        try:
+            await consumer.stop()
+        except asyncio.CancelledError:
+            # aiokafka cancels a fetch that waits for its next try, and passes that on; judging
+            # a long run keeps the loop longer than a fetch may take.
+            await consumer._client.close()
 
 
 async def _end(task: asyncio.Task[None]) -> None:

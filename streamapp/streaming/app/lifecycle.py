@@ -173,8 +173,7 @@ class StreamApp(faust.App):
     def committed_here(self) -> dict[int, int]:
         """Return the committed offsets of this worker's partitions of the requests."""
         mine = (tp for tp in self.window.partitions if tp.topic == self._requests_topic)
-        offsets = {tp.partition: self.committed(tp) for tp in mine}
-        return {partition: offset for partition, offset in offsets.items() if offset is not None}
+        return {tp.partition: at for tp in mine if (at := self.committed(tp)) is not None}
 
     def unreadable(self) -> list[str]:
         """Return the partitions that are held since a batch in them cannot be read."""

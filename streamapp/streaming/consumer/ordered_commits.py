@@ -39,6 +39,12 @@ class OrderedCommits(AIOKafkaConsumer):
     """
 
     progress: Callable[[], Mapping[TP, Progress]] = staticmethod(dict)
+    #: What the last commit of a partition says is finished, read once.
+    _finished: dict[TP, tuple[Progress, frozenset[int]]]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._finished = {}
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what the window finished since the last commit."""
@@ -68,7 +74,20 @@ class OrderedCommits(AIOKafkaConsumer):
     def finished(self, tp: TP, position: int) -> frozenset[int]:
         """Return the offsets above ``position`` that the last commit says are finished."""
         committed = self._member.committed.get(tp)
-        return decode(position, committed.finished) if committed else frozenset()
+        if committed is None:
+            return frozenset()
+        known, offsets = self._finished.get(tp, (None, frozenset()))
+        if known is not committed:
+            offsets = decode(committed.offset, committed.finished)
+            self._finished[tp] = committed, offsets
+        return offsets if committed.offset == position else frozenset()
+
+    def may_redeliver(self, tp: TP, offset: int) -> bool:
+        """Whether the record may come again: nothing committed says that it is finished."""
+        committed = self._committed_offset.get(tp)
+        if committed is None:
+            return True
+        return offset >= committed and offset not in self.finished(tp, committed)
 
     async def leave_group(self) -> None:
         """Give the partitions to others now; nothing is committed after that."""

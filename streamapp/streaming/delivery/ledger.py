@@ -69,11 +69,12 @@ class Ledger:
     Args:
         store: The table's local data.
         append: Delivers a changelog record.
-        committed: Committed offset of a partition of the requests, or None; what stands at or
-            above it may be redelivered and is never evicted.
+        redeliverable: Whether the record at a partition and offset may be redelivered: it is
+            neither below the committed offset nor finished by the commit's metadata. Its entry is
+            never evicted.
         now: Wall clock, seconds since the epoch.
         ttl_s: How long a finished id is remembered, seconds.
-        max_bytes: Upper bound of what all entries cost, but for those not committed yet.
+        max_bytes: Upper bound of what all entries cost, but for those that may be redelivered.
         restore: Puts an entry of a partition into the local data outside of any record: a store
             that keeps partitions apart cannot tell it there. Where None, as any other.
 
@@ -86,7 +87,7 @@ class Ledger:
         store: Callable[[], Store],
         append: Append,
         *,
-        committed: Callable[[int], int | None],
+        redeliverable: Callable[[int, int], bool],
         now: Callable[[], float],
         ttl_s: float,
         max_bytes: float,
@@ -94,7 +95,7 @@ class Ledger:
     ) -> None:
         self._store = store
         self._append = append
-        self._committed = committed
+        self._redeliverable = redeliverable
         self._now = now
         self._ttl_s = ttl_s
         self._max_bytes = max_bytes
@@ -246,8 +247,7 @@ class Ledger:
 
     def _is_held(self, line: _Line) -> bool:
         """Whether the record may be redelivered: it is remembered past its time, too."""
-        committed = self._committed(line.partition)
-        return committed is None or line.offset >= committed
+        return self._redeliverable(line.partition, line.offset)
 
     def _add(self, key: bytes, line: _Line) -> None:
         if key in self._lines:

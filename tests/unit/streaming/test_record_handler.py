@@ -143,7 +143,7 @@ class Fixture:
             ledger=Ledger(
                 lambda: store,
                 append,
-                committed=lambda partition: None,
+                redeliverable=lambda partition, offset: True,
                 now=clock,
                 ttl_s=60,
                 max_bytes=1e6,

@@ -37,11 +37,13 @@ class Commits:
     force_commit = OrderedCommits.force_commit
     commit_progress = OrderedCommits.commit_progress
     finished = OrderedCommits.finished
+    may_redeliver = OrderedCommits.may_redeliver
     _member = OrderedCommits._member
 
     def __init__(self) -> None:
         self._thread = Thread()
         self._committed_offset: dict[TP, int] = {}
+        self._finished: dict[TP, tuple[Progress, frozenset[int]]] = {}
         self.now: dict[TP, Progress] = {}
         nothing = lambda *_: None  # noqa: E731
         self.app = SimpleNamespace(
@@ -90,6 +92,33 @@ async def test_offset_that_stands_still_is_committed_for_what_is_behind_it(
     assert len(commits._thread.asked) == 2
     assert commits.finished(T0, 8) == {9, 10}  # type: ignore[misc]
     assert commits.finished(T1, 0) == frozenset()  # type: ignore[misc]
+
+
+async def test_record_may_come_again_until_a_commit_says_that_it_is_finished(
+    commits: Commits,
+) -> None:
+    """By the offset, or by what stands beside it in the last commit that the group took."""
+
+    def may_come_again(*offsets: int, tp: TP = T0) -> list[int]:
+        return [one for one in offsets if commits.may_redeliver(tp, one)]  # type: ignore[misc]
+
+    assert may_come_again(0, 7) == [0, 7], "nothing is committed"
+    commits.now = {T0: Progress(8, encode(8, {10}))}
+    await commits.commit()
+    assert may_come_again(7, 8, 9, 10, 11) == [8, 9, 11]
+    assert may_come_again(7, tp=T1) == [7]
+
+    commits._thread.takes = False
+    commits.now = {T0: Progress(8, encode(8, {9, 10}))}
+    await commits.commit()
+    assert may_come_again(9, 10) == [9], "the commit failed"
+
+    commits._thread.takes = True
+    await commits.commit()
+    assert may_come_again(9, 10) == []
+    commits.now = {T0: Progress(11)}
+    await commits.commit()
+    assert may_come_again(10, 11) == [11]
 
 
 async def test_commit_that_failed_is_not_noted_and_comes_again(commits: Commits) -> None:

@@ -28,15 +28,19 @@ class Fixture:
         self.changelog = Changelog()
         self.clock = FakeClock()
         self.committed: dict[int, int] = {}
+        self.finished_behind: set[int] = set()
         self.lease = Lease(1)
         self.ledger = Ledger(
             lambda: self.store,
             self.changelog.append,
-            committed=self.committed.get,
+            redeliverable=self.redeliverable,
             now=self.clock,
             ttl_s=ttl_s,
             max_bytes=max_bytes,
         )
+
+    def redeliverable(self, partition: int, offset: int) -> bool:
+        return offset >= self.committed.get(partition, 0) and offset not in self.finished_behind
 
     async def write(self, id: str, offset: int, answer: bytes = b'{"output":1}') -> LedgerEntry:
         entry = LedgerEntry(digest(b"record"), 0, offset, self.ledger.expires_at(), answer)
@@ -110,6 +114,19 @@ async def test_uncommitted_id_outlives_time_and_size() -> None:
 
     assert set(fixture.store) == {b"a", b"b"}
     assert fixture.ledger.lookup("a") is not None
+
+
+async def test_ids_behind_a_held_record_are_bounded_once_the_commit_names_them() -> None:
+    """What the commit's metadata says is finished never comes again, however long one is held."""
+    fixture = Fixture(max_bytes=2_000)
+    fixture.committed[0] = 5  # the held one
+
+    for offset in range(6, 106):
+        await fixture.write(f"r-{offset}", offset, answer=b'"%b"' % (b"x" * 1_000))
+        fixture.finished_behind.add(offset - 1)
+
+    assert len(fixture.ledger) <= 2
+    assert fixture.ledger.lookup("r-105") is not None, "not in a commit yet"
 
 
 async def test_uncommitted_id_outlives_its_time_in_a_recovery() -> None:
@@ -283,12 +300,12 @@ async def test_held_entries_are_looked_at_seldom() -> None:
     """Past the bound with nothing to evict, a write does not turn over what is held."""
     fixture, looks = Fixture(max_bytes=1), 0
 
-    def committed(partition: int) -> int | None:
+    def redeliverable(partition: int, offset: int) -> bool:
         nonlocal looks
         looks += 1
-        return fixture.committed.get(partition)
+        return fixture.redeliverable(partition, offset)
 
-    fixture.ledger._committed = committed
+    fixture.ledger._redeliverable = redeliverable
     for offset in range(1_000):
         await fixture.write(f"r-{offset}", offset)
 
