@@ -19,6 +19,8 @@ HELD = {"latency_s": 50}
 SPAN = 16_384
 #: What they, their ids in the ledger and two partitions' backlog may cost; all of them: 220 MB.
 MOST_MB = 120
+#: What answers on their way may cost beside the ledger: buffers of producer and HTTP client.
+ON_ITS_WAY_MB = 60
 
 
 async def oldest_uncommitted_s(worker: WorkerProcess) -> float:
@@ -133,3 +135,29 @@ async def test_span_behind_a_held_record_is_bounded(kafka: KafkaBroker, tmp_path
     assert grown_mb < MOST_MB
     assert not report.faults, report
     assert report.repeats == 0
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_answers_behind_a_held_record_keep_to_the_ledgers_bound(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """However large they are: what the commit says is finished is let go as any other answer."""
+    count, size, ledger_mb = 4_000, 30_000, 8
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(ledger_max_mb=ledger_mb, cache_ttl_s=0)
+        await stage.produce([ask("held", script=[{"latency_s": 75}])])
+        await stage.in_flight(1)
+        before_mb = resident_mb(worker)
+        stage.provider.default(size=size)
+        await stage.produce(ask(f"r-{number}") for number in range(count))
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes) >= count, 240)
+        assert "held" not in stage.verifier.outcomes
+        grown_mb = resident_mb(worker) - before_mb
+        report = await stage.settle(count + 1, 120)
+
+    print(f"{count * size / 1e6:.0f} MB of answers, memory grew by {grown_mb:.0f} MB")  # noqa: T201
+    assert grown_mb < ledger_mb + ON_ITS_WAY_MB
+    assert not report.faults, report
+    assert (report.repeats, report.calls) == (0, count + 1)
