@@ -72,6 +72,8 @@ class FlowLedger:
         )
         app.tables.add(self.table)
         app.held.changelogs[input] = answers_changelog(settings, flow)
+        if flow == REQUESTS:
+            app.held.requests = input
         self.ledger = Ledger(
             lambda: self.table.data,
             self.table.append,

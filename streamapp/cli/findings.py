@@ -121,7 +121,7 @@ async def topics(settings: Settings) -> list[Finding]:
         # As many as the ledger will have once a worker has begun.
         kept = max(kept, requests.partitions)
         wrong.append(
-            held_line(requests.name, count, kept)
+            held_line(requests.name, count, kept, is_set=True)
             if kept < count
             else f"topic {requests.name} has {count} partitions, not {requests.partitions}: set"
             f" STREAMAPP_PARTITIONS={count}"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -10,8 +11,11 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from streamapp.errors import ConfigurationError, InvalidRecord, Undecodable
 from streamapp.flows.emit import Emit, Incoming
+from streamapp.llm.client import LLMClient
 from streamapp.records.framing import frame_of
 from streamapp.records.problems import describe
+
+_EXAMPLE = "(review: Review, llm: LLMClient) -> Labelled | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Annotations:
             failure = Undecodable if is_json == "json_invalid" else InvalidRecord
             problem = describe(error, self.model)
         if failure is Undecodable:
-            problem = frame_of(value) or "the value is not JSON in UTF-8"
+            problem = frame_of(value, in_flow=True) or "the value is not JSON in UTF-8"
         # Outside of the block: pydantic's error holds the record's values.
         raise failure(f"flow '{flow}': {problem}")
 
@@ -104,17 +108,28 @@ def annotations_of(run: Callable[..., Any], *, origin: str) -> Annotations:
         raise ConfigurationError(
             f"flow {origin}: its annotations cannot be read: {error}"
         ) from None
-    names = [name for name in hints if name != "return"]
-    if not names or "return" not in hints:
+    _check_parameters(run, origin)
+    first = next(iter(signature(run).parameters))
+    if first not in hints or "return" not in hints:
+        raise ConfigurationError(f"flow {origin}: annotate it, as {_EXAMPLE}")
+    given, is_incoming = hints[first], False
+    if given is LLMClient:
+        raise ConfigurationError(f"flow {origin}: the record comes first: {_EXAMPLE}")
+    if any(Incoming in (member, get_origin(member)) for member in _members(given)) and (
+        get_origin(given) is not Incoming
+    ):
         raise ConfigurationError(
-            f"flow {origin}: annotate it, as (review: Review, llm: LLMClient) -> Labelled | None"
+            f"flow {origin}: say what is in it, as Incoming[Review] or Incoming[Review | None]"
         )
-    given, is_incoming = hints[names[0]], False
     if get_origin(given) is Incoming:
         (given,), is_incoming = get_args(given), True
     emitted = _emitted(hints["return"])
     if not emitted:
         raise ConfigurationError(f"flow {origin}: it returns None alone: annotate what it emits")
+    if list in emitted or Emit in emitted:
+        raise ConfigurationError(
+            f"flow {origin}: say what it emits, as list[Labelled] or Emit[Labelled]"
+        )
     union: Any = Union[tuple(emitted)]  # noqa: UP007  # of types that are known at run time
     try:
         value, output = TypeAdapter(given), TypeAdapter(union)
@@ -130,6 +145,16 @@ def annotations_of(run: Callable[..., Any], *, origin: str) -> Annotations:
         emits_text=emitted == [str],
         model=given if is_model else BaseModel,
     )
+
+
+def _check_parameters(run: Callable[..., Any], origin: str) -> None:
+    """Refuse what cannot be called with a record and the client."""
+    try:
+        signature(run).bind(None, None)
+    except TypeError:
+        raise ConfigurationError(
+            f"flow {origin}: it is called with the record and the client: {_EXAMPLE}"
+        ) from None
 
 
 def _emitted(annotation: Any) -> list[Any]:

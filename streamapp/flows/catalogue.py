@@ -11,6 +11,12 @@ from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
 
+#: Topics that the app writes for itself; requests may come from flows, too.
+_OWN = (
+    "responses", "requests-dlt", "requests-dlt-replays", "usage", "chunks", "prompts", "examples",
+    "spend", "limits",
+)  # fmt: skip
+
 
 def load_flows(
     settings: Settings, registry: Registry, formats: Formats | None = None
@@ -44,16 +50,20 @@ def load_flows(
             flows.append(FileFlow(name, table, registry, formats))
         except ConfigurationError as error:
             problems.append(str(error))
-    own = [settings.topic(n) for n in ("responses", "usage", "chunks", "prompts", "spend")]
     topics = {name: settings.topic(name) for name in ("requests", "responses")}
-    problems += problems_of(flows, **topics, own=own)
+    problems += problems_of(flows, **topics, own=map(settings.topic, _OWN), app_id=settings.app_id)
     if problems:
         raise ConfigurationError("\n".join(problems))
     return in_order(flows)
 
 
 def problems_of(
-    flows: Sequence[Flow], *, requests: str, responses: str = "", own: Iterable[str] = ()
+    flows: Sequence[Flow],
+    *,
+    requests: str,
+    responses: str = "",
+    own: Iterable[str] = (),
+    app_id: str = "streamapp",
 ) -> Iterator[str]:
     """Yield what keeps flows from going together, a line for each.
 
@@ -62,14 +72,22 @@ def problems_of(
         requests: The topic of the built-in flow.
         responses: What that writes to.
         own: Topics that the app writes for itself.
+        app_id: How the names of its changelogs begin.
     """
+    own = frozenset(own)
     reader, writer = {requests: REQUESTS}, dict.fromkeys(own, "streamapp itself")
     for flow in flows:
         place = f"[flows.{flow.name}]"
         if flow.name == REQUESTS:
             yield f"{place}: the name is that of the built-in flow: take another one"
         if (other := reader.setdefault(flow.input, flow.name)) != flow.name:
-            yield f"{place} input: the flow '{other}' reads {flow.input} already"
+            yield (
+                f"{place} input: the flow '{other}' reads {flow.input} already: run one of them"
+                " in workers of another STREAMAPP_APP_ID"
+            )
+        for topic in (*flow.outputs, *flow.reply_topics, flow.dead_letters):
+            if topic.startswith(f"{app_id}-") and topic.endswith("-changelog"):
+                yield f"{place}: {topic} is a changelog of streamapp itself: take another topic"
         for output in flow.outputs:
             if (other := writer.setdefault(output, flow.name)) != flow.name:
                 yield f"{place} output: {output} is written by {_named(other)} already"
@@ -82,9 +100,14 @@ def problems_of(
                     f" {_named(writer[topic])} already"
                 )
         dead = flow.dead_letters
-        if dead in written or dead in reader or dead in writer:
+        if dead in own:
             yield (
-                f"[flows.{flow.name}] dead_letters: {flow.dead_letters} is an input or output"
+                f"[flows.{flow.name}] dead_letters: {dead} is written by streamapp itself: take"
+                " another topic"
+            )
+        elif dead in written or dead in reader or dead in writer:
+            yield (
+                f"[flows.{flow.name}] dead_letters: {dead} is an input or output"
                 " of a flow: take another topic"
             )
     ways: dict[str, Sequence[str]] = {requests: (responses,)}

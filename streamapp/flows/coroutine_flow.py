@@ -202,6 +202,19 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
+def _check_emit(emitted: Emit[Any], flow: str) -> None:
+    """Refuse a key and headers that Kafka cannot be given; raises `InternalError`."""
+    key, headers = emitted.key, emitted.headers or {}
+    if not (key is None or isinstance(key, bytes) or (isinstance(key, str) and _is_utf8(key))):
+        raise InternalError(f"flow '{flow}' emits a key that is no UTF-8 text and no bytes")
+    if (
+        not isinstance(headers, Mapping)
+        or not all(isinstance(text, str) and text and _is_utf8(text) for text in headers)
+        or not all(isinstance(text, str) and _is_utf8(text) for text in headers.values())
+    ):
+        raise InternalError(f"flow '{flow}' emits headers that are no texts by name")
+
+
 def encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]) -> Any:
     """Return what a coroutine returned as JSON: a list of records.
 
@@ -221,6 +234,7 @@ def encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]
             text = None
         if text is None:
             raise InternalError(f"flow '{flow}' returned what its annotation does not allow")
+        _check_emit(emitted, flow)
         fields: dict[str, Any] = {"value": text}
         if emitted.to is not None:
             fields["to"] = emitted.to

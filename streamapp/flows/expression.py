@@ -120,12 +120,14 @@ class Expression:
         for path in self._paths:
             found: Any = scope
             for part in path:
+                if isinstance(found, Unreadable):
+                    break
                 try:
                     found = found[part]
                 except (LookupError, TypeError):
                     return f"{'.'.join(map(str, path))} is missing"
-            if isinstance(found, Undefined):
-                return f"{'.'.join(map(str, path))} is not UTF-8 text"
+            if isinstance(found, Unreadable):
+                return found.problem
         return "something that the template asks for is missing"
 
 
@@ -150,9 +152,14 @@ def compiled(value: Any, *, place: str) -> Callable[[Mapping[str, Any]], Any] | 
     return None
 
 
-def undefined(name: str) -> Undefined:
-    """Return what fails when a template uses it."""
-    return StrictUndefined(name=name)
+class Unreadable(StrictUndefined):
+    """What fails when a template uses it, for the reason ``problem``."""
+
+    __slots__ = ("problem",)
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(hint=problem)
+        self.problem = problem
 
 
 def _environment() -> _Environment:

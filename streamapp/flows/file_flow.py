@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from streamapp.errors import ConfigurationError, InvalidRecord, UnknownType
+from streamapp.errors import ConfigurationError, InvalidRecord, Undecodable, UnknownType
 from streamapp.flows.expression import NAMES, Expression, compiled
 from streamapp.flows.flow import Bounds, Emission, Start
 from streamapp.flows.formats.choice import Formats, Output
@@ -17,7 +17,7 @@ from streamapp.flows.shape import Shape
 from streamapp.flows.source_record import SourceRecord
 from streamapp.flows.values import SourceValues
 from streamapp.processors.registry import Registry
-from streamapp.records.codec import validate
+from streamapp.records.codec import parse_value, validate
 from streamapp.records.request import ID_LIMIT, Request
 from streamapp.records.response import Response
 from streamapp.settings.flows import FlowSettings
@@ -94,6 +94,9 @@ class FileFlow:
         scope = _scope(record, self._values.key(record), value)
         if self._when is not None and not self._is_wanted(scope):
             return None
+        if settings.shape == "merge" and not isinstance(value, Mapping):
+            # Before the call: what cannot be written must not be paid.
+            raise InvalidRecord(f"{self._place('shape')}: the value has no fields to merge into")
         fields: dict[str, Any] = {"type": settings.type, **self._given(scope)}
         for name in ("model", "prompt"):
             if (said := getattr(settings, name)) is not None:
@@ -105,8 +108,13 @@ class FileFlow:
         if self._tenant is not None and (tenant := self._tenant(scope)) is not None:
             metadata = fields.get("metadata") or {}
             fields["metadata"] = {**metadata, "tenant": self._text("tenant", tenant)}
-        with named(self.name):
-            return validate(self._record, _json(fields))
+        try:
+            text = to_json(fields)
+            with named(self.name):
+                return validate(self._record, text)
+        except (PydanticSerializationError, Undecodable):
+            problem = f"{self._place(f'fields.{_unwritable(fields)}')}: it gives what is no JSON"
+        raise InvalidRecord(problem)  # outside of the block: the cause holds the value
 
     def write(self, record: SourceRecord, response: Response) -> list[Emission]:
         """Return the one record of an answer."""
@@ -158,7 +166,9 @@ class FileFlow:
             self._problems.append(str(error))
             return
         is_enveloped = settings.unwrap is not None
-        self._values = SourceValues(decoder, keys, is_enveloped=is_enveloped)
+        self._values = SourceValues(
+            decoder, keys, is_enveloped=is_enveloped, key_format=settings.key_format
+        )
         self._shape = Shape(settings, self._values, self._encoder)
 
     def _record_of(self, registry: Registry) -> type[Request]:
@@ -226,9 +236,11 @@ def _scope(record: SourceRecord, key: Any, value: Any) -> dict[str, Any]:
     )
 
 
-def _json(fields: Mapping[str, Any]) -> bytes:
-    try:
-        return to_json(fields)
-    except PydanticSerializationError:
-        problem = "a field of the request is not JSON"
-    raise InvalidRecord(problem)
+def _unwritable(fields: Mapping[str, Any]) -> str:
+    """Return the name of the first field that is no JSON: bytes, or an infinite number."""
+    for name, value in fields.items():
+        try:
+            parse_value(to_json(value))
+        except (PydanticSerializationError, Undecodable):
+            return name
+    return ", ".join(fields)

@@ -6,8 +6,7 @@ async def label(review: Review, llm: LLMClient) -> Labelled | None: ...
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
-from inspect import iscoroutinefunction
-from pathlib import Path
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,7 +20,7 @@ from streamapp.flows.formats.codec import JsonDecoder, JsonEncoder
 from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import FLOW_TYPE
 from streamapp.records.request import Request
-from streamapp.settings.flows import FlowName, Format, TopicName
+from streamapp.settings.flows import FlowName, FlowSettings, Format, TopicName
 
 
 def flow(
@@ -80,19 +79,39 @@ def flow(
 
     def decorate(run: Callable[[Any, LLMClient], Awaitable[Any]]) -> PythonFlow:
         origin = f"{run.__module__}.{getattr(run, '__qualname__', '?')}"
+        if isasyncgenfunction(run):
+            raise ConfigurationError(f"flow {origin}: return a list of records, and yield none")
         if not iscoroutinefunction(run):
             raise ConfigurationError(f"flow {origin}: it must be an 'async def'")
         named = name or run.__name__.replace("_", "-")
         dead = dead_letters or f"{input}-dlt"
         _check(origin, named, (input, *outputs, *reply_topics, dead), outputs)
         types = annotations_of(run, origin=origin)
-        formats = PythonFormats(
-            format or ("text" if types.is_text else "json"),
-            output_format or ("text" if types.emits_text else "json"),
+        said = _settings(
+            origin,
+            input=input,
+            type=named,
+            output=outputs[0],
+            shape="output",
+            start=start,
+            weight=weight,
+            max_in_flight=max_in_flight,
+            ordering=ordering,
+            deadline_s=deadline_s,
+            format=format or ("text" if types.is_text else "json"),
             message=message,
-            output_schema=None if output_schema is None else Path(output_schema),
+            output_format=output_format or ("text" if types.emits_text else "json"),
+            output_schema=output_schema,
             output_message=output_message,
             register_schemas=register_schemas,
+        )
+        formats = PythonFormats(
+            said.format,
+            said.output_format,
+            message=said.message,
+            output_schema=said.output_schema,
+            output_message=said.output_message,
+            register_schemas=said.register_schemas,
         )
         made: type[Request] = type(
             f"{named}-request", (FlowRequest,), {}, type=f"{FLOW_TYPE}{named}"
@@ -112,12 +131,12 @@ def flow(
             outputs=outputs,
             reply_topics=tuple(reply_topics),
             dead_letters=dead,
-            start=start,
+            start=said.from_,
             annotations=types,
             id=id,
             model=model,
             cache=cache,
-            bounds=Bounds(weight, max_in_flight, ordering, deadline_s),
+            bounds=Bounds(said.weight, said.max_in_flight, said.ordering, said.deadline_s),
             formats=formats,
             decoder=JsonDecoder(),
             encoders=dict.fromkeys(outputs, JsonEncoder()),
@@ -137,6 +156,27 @@ def _check(origin: str, name: str, topics: Sequence[str], outputs: Sequence[str]
         raise ConfigurationError(f"flow {origin}: {wrong['input']!r}: {wrong['msg']}") from None
     if not outputs:
         raise ConfigurationError(f"flow {origin}: to: name a topic at least")
+
+
+def _settings(origin: str, **options: Any) -> FlowSettings:
+    """Return the options as the settings of a flow of the file, held to the same rules.
+
+    Raises:
+        ConfigurationError: One is wrong, or two do not go together.
+    """
+    given = {"from" if name == "start" else name: value for name, value in options.items()}
+    of_annotation = given["output_format"] == "json-schema" and given["output_schema"] is None
+    if of_annotation:
+        given["output_schema"] = "the annotation"
+    try:
+        found = FlowSettings.model_validate(given)
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        option = ".".join(map(str, wrong["loc"])).replace("from", "start")
+        place = f"{option}: " if option else ""
+        problem = wrong["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(f"flow {origin}: {place}{problem}") from None
+    return found.model_copy(update={"output_schema": None}) if of_annotation else found
 
 
 _TOPIC: TypeAdapter[str] = TypeAdapter(TopicName)

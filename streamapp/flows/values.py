@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from streamapp.errors import Undecodable
-from streamapp.flows.expression import undefined
+from streamapp.errors import Failure
+from streamapp.flows.expression import Unreadable
 from streamapp.flows.formats.codec import Decoder, JsonText
 from streamapp.flows.formats.debezium import unwrapped, unwrapped_text
 from streamapp.flows.source_record import SourceRecord
+from streamapp.settings.flows import Format
 
 
 class SourceValues:
@@ -16,12 +17,25 @@ class SourceValues:
         decoder: Of values.
         key_decoder: Of keys.
         is_enveloped: Whether values are change events of Debezium.
+        key_format: What the key decoder reads, for messages.
     """
 
-    def __init__(self, decoder: Decoder, key_decoder: Decoder, *, is_enveloped: bool) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        key_decoder: Decoder,
+        *,
+        is_enveloped: bool,
+        key_format: Format = "text",
+    ) -> None:
         self._decoder = decoder
         self._key_decoder = key_decoder
         self._is_enveloped = is_enveloped
+        self._key_problem = (
+            "key is not UTF-8 text: set key_format"
+            if key_format == "text"
+            else f'key is not what key_format = "{key_format}" says'
+        )
 
     def is_loaded(self, record: SourceRecord) -> bool:
         """Whether `value` and `key` may be called at once."""
@@ -55,8 +69,8 @@ class SourceValues:
             return None
         try:
             return self._key_decoder.decode(record.key)
-        except Undecodable:
-            return undefined("key")
+        except Failure:
+            return Unreadable(self._key_problem)
 
     def text(self, record: SourceRecord) -> bytes | None:
         """Return the value as JSON, as it was written; None where it was not written so."""

@@ -24,12 +24,17 @@ def without_mark(value: bytes) -> bytes:
     return value[3:] if value.startswith(BYTE_ORDER_MARK) else value
 
 
-def frame_of(value: bytes) -> str | None:
-    """Return what bytes are that are no JSON, and what reads them; None where that is unknown."""
+def frame_of(value: bytes, *, in_flow: bool = False) -> str | None:
+    """Return what bytes are that are no JSON, and what reads them; None where that is unknown.
+
+    Args:
+        value: Of a record.
+        in_flow: Whether a flow reads it already, in another format.
+    """
     if value.startswith(_MAGIC) and len(value) > _FRAME_LENGTH:
         return (
             "the value is framed by a schema registry (a 0 byte and a schema's number):"
-            f' {_FLOW} and format = "avro", "json-schema" or "protobuf"'
+            f' {"set" if in_flow else f"{_FLOW} and"} format = "avro", "json-schema" or "protobuf"'
         )
     if value.startswith(_UTF_16):
         return "the value is in UTF-16: send UTF-8"

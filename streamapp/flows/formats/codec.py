@@ -6,6 +6,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from streamapp.errors import OutputInvalid, Undecodable
 from streamapp.records.codec import parse_value
+from streamapp.records.framing import frame_of
 
 
 class Decoder(Protocol):
@@ -79,7 +80,11 @@ class JsonDecoder:
 
     def decode(self, value: bytes) -> Any:
         """See `Decoder`."""
-        return parse_value(value)
+        try:
+            return parse_value(value)
+        except Undecodable as error:
+            problem = frame_of(value, in_flow=True) or str(error)
+        raise Undecodable(problem)
 
     def json_of(self, value: bytes) -> bytes:
         """See `JsonText`."""

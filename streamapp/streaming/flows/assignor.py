@@ -71,10 +71,12 @@ class HeldPartitions:
 
     Attributes:
         changelogs: That of each input's ledger.
+        requests: The input whose partitions are a setting; None until it is known.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.changelogs: dict[str, str] = {}
+        self.requests: str | None = None
         self._clock = clock
         self._lines: dict[str, str] = {}
         self._seen_at: dict[str, float] = {}
@@ -94,7 +96,9 @@ class HeldPartitions:
             count = len(cluster.partitions_for_topic(input) or ())
             self._look_for(input, is_there=count > 0)
             kept = len(cluster.partitions_for_topic(changelog) or ())
-            line = held_line(input, count, kept) if 0 < kept < count else None
+            line = None
+            if 0 < kept < count:
+                line = held_line(input, count, kept, is_set=input == self.requests)
             if line is None:
                 self._lines.pop(input, None)
             elif self._lines.get(input) != line:
@@ -114,10 +118,21 @@ class HeldPartitions:
             log.critical("topics.input_gone", topic=input, reason=line)
 
 
-def held_line(input: str, count: int, kept: int) -> str:
-    """Return what to do about an input of ``count`` partitions whose ledger has ``kept``."""
+def held_line(input: str, count: int, kept: int, *, is_set: bool) -> str:
+    """Return what to do about an input of ``count`` partitions whose ledger has ``kept``.
+
+    Args:
+        input: The topic.
+        count: Its partitions.
+        kept: Those of its ledger.
+        is_set: Whether a setting says how many it has; a flow's input has as many as it has.
+    """
+    cure = (
+        f"set STREAMAPP_PARTITIONS={count} and start the workers again"
+        if is_set
+        else "the next worker that starts takes them over: start one again"
+    )
     return (
         f"topic {input} has {count} partitions and its ledger {kept}: records in partitions"
-        f" {kept} to {count - 1} wait, the others go on; set STREAMAPP_PARTITIONS={count} where it"
-        " is the topic of requests, and start the workers again"
+        f" {kept} to {count - 1} wait, the others go on; {cure}"
     )

@@ -44,7 +44,8 @@ def _load(**tables: dict[str, Any]) -> list[str]:
         ),
         (
             {"a": _table("x", "y"), "b": _table("x", "z")},
-            "[flows.b] input: the flow 'a' reads x already",
+            "[flows.b] input: the flow 'a' reads x already: run one of them in workers of another"
+            " STREAMAPP_APP_ID",
         ),
         (
             {"a": _table("llm.requests", "y")},
@@ -53,6 +54,18 @@ def _load(**tables: dict[str, Any]) -> list[str]:
         (
             {"a": _table("x", "llm.responses")},
             "[flows.a] output: llm.responses is written by streamapp itself already",
+        ),
+        (
+            {"a": _table("x", "llm.requests-dlt")},
+            "[flows.a] output: llm.requests-dlt is written by streamapp itself already",
+        ),
+        (
+            {"a": _table("x", "y", dead_letters="llm.requests-dlt")},
+            "[flows.a] dead_letters: llm.requests-dlt is written by streamapp itself",
+        ),
+        (
+            {"a": _table("x", "streamapp-answers-a-changelog")},
+            "[flows.a]: streamapp-answers-a-changelog is a changelog of streamapp itself",
         ),
         ({"requests": _table("x", "y")}, "the name is that of the built-in flow"),
         (

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from streamapp.errors import ConfigurationError, InvalidRecord
-from streamapp.flows.expression import NAMES, Expression, compiled, undefined
+from streamapp.flows.expression import NAMES, Expression, Unreadable, compiled
 
 CANARY = "canary-7f3a"
 
@@ -127,9 +127,10 @@ def test_a_record_that_does_not_fit_is_named_without_its_values(
 
 def test_a_key_that_is_no_text_fails_only_who_asks_for_it() -> None:
     """A key in bytes fails a template that names it, and no other."""
-    assert _given("{{ value }}", 1, key=undefined("key")) == 1
-    with pytest.raises(InvalidRecord, match="key is not UTF-8 text"):
-        _given("{{ key }}", 1, key=undefined("key"))
+    assert _given("{{ value }}", 1, key=Unreadable("key is odd")) == 1
+    for text in ("{{ key }}", "{{ key.id }}", "id {{ key.id }}"):
+        with pytest.raises(InvalidRecord, match=r"x: key is odd$"):
+            _given(text, 1, key=Unreadable("key is odd"))
 
 
 def test_templates_are_filled_deep_inside() -> None:

@@ -108,6 +108,19 @@ def test_text_is_the_value_itself() -> None:
         ({"id": "{{ value.id }}"}, {"body": "b", "id": [CANARY]}, InvalidRecord, "id: it gives no"),
         ({"id": "{{ value.id }}"}, {"body": "b", "id": CANARY * 99}, InvalidRecord, "longer than"),
         ({"format": "text"}, b"\xff" + CANARY.encode(), Undecodable, "not UTF-8 text"),
+        ({}, b"\x00\x00\x00\x00\x07" + CANARY.encode(), Undecodable, ': set format = "avro", '),
+        (
+            {"fields": {"text": "{{ value.n * 1e308 }}", "labels": LABELS}},
+            {"n": 1e308, "body": CANARY},
+            InvalidRecord,
+            "fields.text: it gives what is no JSON",
+        ),
+        (
+            {"shape": "merge", "fields": {"text": "t", "labels": LABELS}},
+            [CANARY],
+            InvalidRecord,
+            "shape: the value has no fields to merge into",
+        ),
     ],
 )
 def test_a_record_that_is_no_request_is_told_by_flow_and_field(
@@ -120,6 +133,23 @@ def test_a_record_that_is_no_request_is_told_by_flow_and_field(
     assert str(raised.value).startswith("[flows.labels]")
     assert problem in str(raised.value)
     assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("key_format", "key", "problem"),
+    [
+        ("text", b"\xff", "key is not UTF-8 text: set key_format"),
+        ("json", CANARY.encode(), 'key is not what key_format = "json" says'),
+    ],
+)
+def test_a_key_of_another_format_is_told(key_format: str, key: bytes, problem: str) -> None:
+    """A template that asks for a field of it is a dead letter that says what to set."""
+    fields = {"text": "{{ key.id }}", "labels": LABELS}
+
+    with pytest.raises(InvalidRecord) as raised:
+        _read(_flow(key_format=key_format, fields=fields), {"body": "b"}, key=key)
+
+    assert str(raised.value) == f"[flows.labels] fields.text: {problem}"
 
 
 def test_a_merge_is_the_source_with_the_output_in_it() -> None:

@@ -1,3 +1,4 @@
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -151,8 +152,20 @@ async def test_emit_keeps_what_it_does_not_say() -> None:
         Emit(Labelled(body="b", label="praise"), to="elsewhere"),
         {"body": CANARY, "label": CANARY},
         CANARY,
+        Emit(Labelled(body="b", label="praise"), headers={"a": 1}),  # type: ignore[dict-item]  # a mistake
+        Emit(Labelled(body="b", label="praise"), headers={"a": "\ud800"}),
+        Emit(Labelled(body="b", label="praise"), key=1),  # type: ignore[arg-type]  # likewise
+        Emit(Labelled(body="b", label="praise"), key="\ud800"),
     ],
-    ids=["undeclared topic", "wrong field", "another type"],
+    ids=[
+        "undeclared topic",
+        "wrong field",
+        "another type",
+        "number as header",
+        "half a character as header",
+        "number as key",
+        "half a character as key",
+    ],
 )
 async def test_what_a_flow_must_not_emit_is_a_bug_of_the_flow(returned: Any) -> None:
     """An undeclared topic or another type ends the record as `internal`, without its values."""
@@ -172,7 +185,7 @@ async def test_what_a_flow_must_not_emit_is_a_bug_of_the_flow(returned: Any) -> 
         (b'{"body": "b"}', InvalidRecord, "field 'stars' is missing"),
         (b'{"body": "b", "stars": "%b"}' % CANARY.encode(), InvalidRecord, "field 'stars'"),
         (b"[]", InvalidRecord, ""),
-        (b"\x00\x00\x00\x00\x07abc", Undecodable, "framed by a schema registry"),
+        (b"\x00\x00\x00\x00\x07abc", Undecodable, "(a 0 byte and a schema's number): set format ="),
     ],
 )
 def test_a_record_of_another_type_is_told_by_its_fields(
@@ -248,17 +261,85 @@ def test_what_cannot_be_a_flow_ends_the_start() -> None:
     async def good(review: Review, llm: LLMClient) -> Labelled:
         return labelled
 
+    async def yielding(review: Review, llm: LLMClient) -> AsyncIterator[Labelled]:
+        yield labelled
+
+    async def alone(review: Review) -> Labelled:
+        raise NotImplementedError
+
+    async def more(review: Review, llm: LLMClient, more: int) -> Labelled:
+        raise NotImplementedError
+
+    async def swapped(llm: LLMClient, review: Review) -> Labelled:
+        raise NotImplementedError
+
+    async def half(review, llm: LLMClient) -> Labelled:  # type: ignore[no-untyped-def]
+        raise NotImplementedError
+
+    async def some_list(review: Review, llm: LLMClient) -> list:  # type: ignore[type-arg]
+        raise NotImplementedError
+
+    async def some_emit(review: Review, llm: LLMClient) -> Emit:  # type: ignore[type-arg]
+        raise NotImplementedError
+
+    async def incoming(record: Incoming, llm: LLMClient) -> str:  # type: ignore[type-arg]
+        raise NotImplementedError
+
+    async def perhaps(record: Incoming[Review] | None, llm: LLMClient) -> str:
+        raise NotImplementedError
+
     wrong: list[tuple[Any, Any, str]] = [
         (plain, "out", "must be an 'async def'"),
         (bare, "out", "annotate it, as"),
         (mute, "out", "it returns None alone"),
         (good, [], "to: name a topic at least"),
         (good, "no topic", "'no topic'"),
+        (yielding, "out", "return a list of records"),
+        (alone, "out", "it is called with the record and the client: (review: Review, llm"),
+        (more, "out", "it is called with the record and the client"),
+        (swapped, "out", "the record comes first"),
+        (half, "out", "annotate it, as"),
+        (some_list, "out", "say what it emits, as list[Labelled]"),
+        (some_emit, "out", "say what it emits, as list[Labelled] or Emit[Labelled]"),
+        (incoming, "out", "say what is in it, as Incoming[Review]"),
+        (perhaps, "out", "Incoming[Review | None]"),
     ]
     for run, to, problem in wrong:
         with pytest.raises(ConfigurationError, match=r"^flow tests\.unit\.flows") as raised:
             flow("reviews", to=to)(run)
         assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"format": "xml"}, "format: Input should be 'json', "),
+        ({"weight": 0}, "weight: Input should be greater than 0"),
+        ({"max_in_flight": 0}, "max_in_flight: Input should be greater than 0"),
+        ({"deadline_s": -1}, "deadline_s: Input should be greater than 0"),
+        ({"ordering": "keys"}, "ordering: Input should be 'key', "),
+        ({"start": "newest"}, "start: Input should be 'latest' or 'earliest'"),
+        ({"format": "protobuf"}, '"protobuf" and message = "module:Class" go together'),
+        (
+            {"output_format": "avro", "register_schemas": True},
+            "register_schemas needs output_schema",
+        ),
+    ],
+)
+def test_options_are_held_to_what_the_files_are(options: dict[str, Any], problem: str) -> None:
+    """A wrong one ends the start with the flow and its name, not a record."""
+    with pytest.raises(ConfigurationError) as raised:
+        _labelling(lambda review: None, **options)
+
+    assert str(raised.value).startswith("flow tests.unit.flows.test_python_flow.")
+    assert problem in str(raised.value)
+
+
+def test_schema_of_the_annotation_may_be_registered() -> None:
+    """JSON Schema needs no file: the annotation is the schema."""
+    flow = _labelling(lambda review: None, output_format="json-schema", register_schemas=True)
+
+    assert (flow.formats.register_schemas, flow.formats.output_schema) == (True, None)
 
 
 def test_flows_are_found_beside_those_of_the_file() -> None:

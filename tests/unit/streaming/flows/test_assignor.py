@@ -49,10 +49,19 @@ def test_they_are_assigned_once_the_ledger_has_them() -> None:
     assert found[INPUT] == found[CHANGELOG] == {0, 1, 2, 3, 4, 5}
 
 
-def test_what_waits_is_said_once() -> None:
-    """One line that says what to set, until it is cured."""
+@pytest.mark.parametrize(
+    ("requests", "cure"),
+    [
+        (INPUT, "set STREAMAPP_PARTITIONS=6 and start the workers again"),
+        (OTHER, "the next worker that starts takes them over"),
+    ],
+    ids=["requests", "flow"],
+)
+def test_what_waits_is_said_once(requests: str, cure: str) -> None:
+    """One line that says what to do, until it is cured; a flow's input has no setting."""
     cluster, held = FakeCluster({INPUT: 6, CHANGELOG: 4}), HeldPartitions()
     held.changelogs[INPUT] = CHANGELOG
+    held.requests = requests
 
     with capture_logs() as logs:
         held.look(cluster)
@@ -60,7 +69,8 @@ def test_what_waits_is_said_once() -> None:
 
     [line] = held.impaired()
     assert "partitions 4 to 5 wait" in line
-    assert "STREAMAPP_PARTITIONS=6" in line
+    assert cure in line
+    assert ("STREAMAPP_PARTITIONS" in line) == (requests == INPUT)
     assert [entry["log_level"] for entry in logs] == ["critical"]
     cluster[CHANGELOG] = 6
     held.look(cluster)
