@@ -32,7 +32,7 @@ StreamappError
         │   └── AnswerBroken    it began, and did not end
         ├── ProviderDenied      401, exhausted quota: nothing the record can help
         │   ├── ModelUnavailable    retired, or never there
-        │   └── ProviderForbidden   403 without a reason, or a quote: it, or this record
+        │   └── ProviderForbidden   403, a final 429, or a quote: it, or this record
         ├── TargetOpen          its breaker is open: no attempt was made
         ├── TargetBusy          it takes no more now, and another may: no attempt was made
         └── ProviderRejected    400, 404, 422
@@ -248,7 +248,12 @@ class ModelUnavailable(ProviderDenied):
 
 
 class ProviderForbidden(ProviderDenied):
-    """403 without a known reason, or words that may be the record's own: it or the account."""
+    """It or the account: 403 without a known reason, 429 that no waiting cures, or a quote."""
+
+    @property
+    def is_quote(self) -> bool:
+        """Whether all that tells it may be the record's own words."""
+        return self.status not in (403, 429)
 
 
 class TargetOpen(ProviderError):

@@ -78,7 +78,7 @@ class TakenChunks:
     """Takes a streamed answer, or fails to; keeps the texts of the last attempt."""
 
     def __init__(self, *, error: Exception | None = None) -> None:
-        self.begun = 0
+        self.begun = self.retracted = 0
         self.texts: list[str] = []
         self.calls: list[CallDelta] = []
         self.is_cached = False
@@ -94,6 +94,10 @@ class TakenChunks:
         if self._error:
             raise self._error
         self.texts.append(text)
+
+    async def retract(self) -> None:
+        self.retracted += 1
+        self.texts.clear()
 
     async def add_call(self, delta: CallDelta) -> None:
         self.calls.append(delta)

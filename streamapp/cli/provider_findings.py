@@ -168,7 +168,7 @@ def _wrong(
     title: str, settings: ProviderSettings, adapter: ListsModels, error: Exception
 ) -> Finding:
     url, status = adapter.models_url, getattr(error, "status", None)
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited) or (isinstance(error, ProviderForbidden) and status == 429):
         return Finding(title, True, f"{url} answers {status}")
     if status in (404, 405) or (isinstance(status, int) and 300 <= status < 400):
         return Finding(title, False, f"{url} answers {status}: check base_url")

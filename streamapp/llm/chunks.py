@@ -25,6 +25,17 @@ class CallDelta:
     arguments: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """The beginning of the answer, where what came before it turns out to be thoughts.
+
+    Attributes:
+        text: May be empty.
+    """
+
+    text: str
+
+
 class ChunkSink(Protocol):
     """Takes a streamed answer.
 
@@ -46,6 +57,10 @@ class ChunkSink(Protocol):
         """Take the next chunk, never empty."""
         ...
 
+    async def retract(self) -> None:
+        """Take back all texts of this attempt; one that has passed them on for good keeps them."""
+        ...
+
     async def add_call(self, delta: CallDelta) -> None:
         """Take the next piece of a tool call; one that takes text alone passes it over.
 
@@ -54,10 +69,14 @@ class ChunkSink(Protocol):
         ...
 
 
-async def give(chunks: ChunkSink, pieces: AsyncIterator[str | CallDelta]) -> None:
+async def give(chunks: ChunkSink, pieces: AsyncIterator[str | CallDelta | Instead]) -> None:
     """Give the texts and calls of one attempt as they come; empty texts are none."""
     is_begun = False
     async for piece in pieces:
+        if isinstance(piece, Instead):
+            if is_begun:
+                await chunks.retract()
+            piece = piece.text
         heard(piece if isinstance(piece, str) else piece.arguments)
         if piece and not is_begun:
             is_begun = True

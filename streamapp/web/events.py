@@ -116,6 +116,9 @@ class ChunksSent:
         self.any = True
         await self._send(text)
 
+    async def retract(self) -> None:
+        """Keep what was sent: an answer that is paid for does not end for its thoughts."""
+
     async def add_call(self, delta: CallDelta) -> None:
         """Send the next piece of a tool call."""
         if self._send_call:

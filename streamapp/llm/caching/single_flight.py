@@ -153,6 +153,10 @@ class _Begin:
     is_cached: bool
 
 
+class _Retract:
+    pass
+
+
 class _Relay:
     """Hands chunks over in the leader's own task: what its taker raises is not the others'.
 
@@ -160,13 +164,16 @@ class _Relay:
     """
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[_Begin | str | CallDelta] = asyncio.Queue()
+        self._queue: asyncio.Queue[_Begin | _Retract | str | CallDelta] = asyncio.Queue()
 
     async def begin(self, *, is_cached: bool = False) -> None:
         self._queue.put_nowait(_Begin(is_cached))
 
     async def add(self, text: str) -> None:
         self._queue.put_nowait(text)
+
+    async def retract(self) -> None:
+        self._queue.put_nowait(_Retract())
 
     async def add_call(self, delta: CallDelta) -> None:
         self._queue.put_nowait(delta)
@@ -179,6 +186,8 @@ class _Relay:
                 await chunks.begin(is_cached=piece.is_cached)
             elif isinstance(piece, CallDelta):
                 await chunks.add_call(piece)
+            elif isinstance(piece, _Retract):
+                await chunks.retract()
             else:
                 await chunks.add(piece)
 

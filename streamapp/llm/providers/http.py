@@ -19,7 +19,7 @@ from streamapp.errors import (
     TooLarge,
 )
 from streamapp.llm.attempt import heard
-from streamapp.llm.chunks import CallDelta, ChunkSink, give
+from streamapp.llm.chunks import CallDelta, ChunkSink, Instead, give
 from streamapp.llm.providers.bodies import decode_any, garbled, only_signs_of_life
 from streamapp.llm.providers.event_stream import EventReader
 from streamapp.llm.providers.rate_hints import rate_hints
@@ -66,7 +66,7 @@ class StreamReader(Protocol):
         """Whether the answer says that it is whole."""
         ...
 
-    def feed(self, event: bytes) -> str:
+    def feed(self, event: bytes) -> str | Instead:
         """Take the data of one event; return the text it adds."""
         ...
 
@@ -74,7 +74,7 @@ class StreamReader(Protocol):
         """Return what was added to tool calls since it was last asked for."""
         ...
 
-    def end(self) -> str:
+    def end(self) -> str | Instead:
         """Return the text that is left at the end; raises where the answer broke off."""
         ...
 
@@ -197,7 +197,7 @@ class Http:
 
     async def _texts(
         self, url: URL, body: bytes, reader: StreamReader, head: "_Head"
-    ) -> AsyncGenerator[str | CallDelta, None]:
+    ) -> AsyncGenerator[str | CallDelta | Instead, None]:
         try:
             async with self._request(url, body) as response:
                 if response.status != 200:

@@ -8,6 +8,7 @@ refusal of redirects, are not ours to keep here.
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,7 +28,7 @@ from streamapp.errors import (
     ProviderTimeout,
     ProviderUnavailable,
 )
-from streamapp.llm.chunks import CallDelta, give
+from streamapp.llm.chunks import CallDelta, Instead, give
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.anthropic import AnthropicProvider
 from streamapp.llm.providers.bodies import decode, encode
@@ -39,6 +40,7 @@ from streamapp.llm.providers.shapes.chat_answer import chat_completion
 from streamapp.llm.providers.shapes.chat_request import StructuredMode
 from streamapp.llm.providers.shapes.chat_stream import ChatStream
 from streamapp.llm.providers.shapes.embeddings import embeddings_completion
+from streamapp.llm.providers.shapes.thoughts import ThoughtHabit
 
 #: By the names of litellm's errors, which say more than their statuses.
 _LEAVES: dict[str, type[ProviderError]] = {
@@ -139,6 +141,7 @@ class LiteLLMProvider:
         self._extra_body = extra_body
         self._pass_through = frozenset(pass_through)
         self._dialects: dict[str, Dialect] = {}
+        self._habits: defaultdict[str, ThoughtHabit] = defaultdict(ThoughtHabit)
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call``; a target's model is ``VENDOR/MODEL``, as litellm writes it.
@@ -174,7 +177,7 @@ class LiteLLMProvider:
         answer = await self._asked(self._litellm.acompletion, request)
         if call.chunks is None:
             return chat_completion(_json(answer), call, provider=self._name)
-        stream = ChatStream(call, provider=self._name)
+        stream = ChatStream(call, provider=self._name, habit=self._habits[call.model])
         await give(call.chunks, self._texts(answer, stream))
         return stream.completion()
 
@@ -217,7 +220,7 @@ class LiteLLMProvider:
 
     async def _texts(
         self, chunks: AsyncIterator[Any], stream: ChatStream
-    ) -> AsyncIterator[str | CallDelta]:
+    ) -> AsyncIterator[str | CallDelta | Instead]:
         try:
             async for chunk in chunks:
                 yield stream.feed(_json(chunk))

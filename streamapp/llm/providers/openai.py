@@ -5,6 +5,7 @@ adds a second to every start.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from streamapp.llm.providers.shapes.chat_answer import chat_completion
 from streamapp.llm.providers.shapes.chat_request import StructuredMode
 from streamapp.llm.providers.shapes.chat_stream import ChatStream
 from streamapp.llm.providers.shapes.embeddings import embeddings_completion
+from streamapp.llm.providers.shapes.thoughts import ThoughtHabit
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
@@ -73,6 +75,7 @@ class OpenAIProvider:
         self._extra_body = extra_body
         self._pass_through = frozenset(pass_through)
         self._dialects: dict[str, Dialect] = {}
+        self._habits: defaultdict[str, ThoughtHabit] = defaultdict(ThoughtHabit)
         key = checked_key(name, api_key) if api_key else None
         self._http = Http(
             name,
@@ -110,7 +113,7 @@ class OpenAIProvider:
         if call.chunks is None:
             answer, hints = await self._http.post(url, encode(body))
             return _hinted(self._read(answer, call), hints)
-        stream = ChatStream(call, provider=self._name)
+        stream = ChatStream(call, provider=self._name, habit=self._habits[call.model])
         whole, hints = await self._http.stream(url, encode(body), reader=stream, chunks=call.chunks)
         if whole is None:
             return _hinted(stream.completion(), hints)

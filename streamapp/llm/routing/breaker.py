@@ -21,8 +21,6 @@ from streamapp.llm.provider import Completer
 
 log = structlog.get_logger(__name__)
 
-_FORBIDDEN = 403
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerLimits:
@@ -178,7 +176,7 @@ class Breaker:
         """
         if self.answers != self._forbidden_after:
             self._forbidden, self._forbidden_after = [], self.answers
-        is_quote = error.status != _FORBIDDEN
+        is_quote = error.is_quote
         if not is_quote or not any(other is of for other in self._forbidden):
             self._forbidden.append(of)
         return (is_quote or self.answers > 0) and len(self._forbidden) < self._limits.failures

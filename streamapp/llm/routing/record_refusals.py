@@ -7,7 +7,6 @@ from streamapp.llm.routing.breaker import Breaker
 _REFUSALS = 3
 #: So often it says what may be the record's own words, while nobody else is refused or answered.
 _QUOTES = 5
-_FORBIDDEN = 403
 
 
 class RecordRefusals:
@@ -29,12 +28,12 @@ class RecordRefusals:
         if breaker.answers > self._answers.get(name, 0):
             self._answers[name] = breaker.answers
             self._counts[name] = self._counts.get(name, 0) + 1
-        is_quote = failure.status != _FORBIDDEN
+        is_quote = failure.is_quote
         if is_quote and not breaker.is_open:
             self._quotes[name] = self._quotes.get(name, 0) + 1
         if self._counts.get(name, 0) < _REFUSALS and self._quotes.get(name, 0) < _QUOTES:
             return failure
-        refused = (ProviderRejected if is_quote else ContentFiltered)(
+        refused = (ContentFiltered if failure.status == 403 else ProviderRejected)(
             f"{failure.provider}: HTTP {failure.status} for this record alone",
             provider=failure.provider,
             status=failure.status,

@@ -88,6 +88,10 @@ class ChunkStream:
         if self._clock() - self._sent_at >= EVERY_S:
             await self._flush()
 
+    async def retract(self) -> None:
+        """Begin again: whoever reads chunks takes those from 0 on as another text."""
+        await self.begin()
+
     async def add_call(self, delta: CallDelta) -> None:
         """Pass it over: calls are in the response record."""
 

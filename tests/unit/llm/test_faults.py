@@ -57,8 +57,11 @@ ROWS = {
         EXHAUSTED,
         3,
     ),
-    "429-no-retry": Row(
-        {"status": 429, "headers": {"x-should-retry": "false"}}, RateLimited, EXHAUSTED, 1
+    "429-no-retry-in-time": Row(
+        {"status": 429, "headers": {"x-should-retry": "false", "retry-after": "1"}},
+        RateLimited,
+        EXHAUSTED,
+        3,
     ),
     **{
         str(status): Row({"status": status}, ProviderUnavailable, EXHAUSTED, 3)
@@ -105,6 +108,7 @@ ROWS = {
 DENIALS = {
     **{str(status): {"status": status} for status in (401, 402, 403)},
     "429-quota": {"shape": "insufficient_quota"},
+    "429-no-retry": {"status": 429, "headers": {"x-should-retry": "false"}},
     "redirect": {"status": 307, "headers": {"location": "http://127.0.0.1:1/v1"}},
 }
 

@@ -148,15 +148,18 @@ def _error(
     code = next((code for code in details.known_codes if _shows(code)), "")
     message = f"{provider}: HTTP {status} {code}".rstrip()
     wait_s = retry_after_s(headers, now=now)
-    leaf, refused = _leaf(status, details)
-    if wait_s is None and issubclass(leaf, RateLimited):
-        wait_s = told_retry_after_s(details)
+    leaf, refused, is_known = _leaf(status, details)
+    wish = _wish_to_retry(headers)
+    if leaf is RateLimited:
+        wait_s = told_retry_after_s(details) if wait_s is None else wait_s
+        if wish is False and wait_s is None:
+            leaf = ProviderForbidden
     error = leaf(
         message,
         provider=provider,
         status=status,
         retry_after_s=wait_s,
-        retryable=_wish_to_retry(headers),
+        retryable=None if is_known or leaf is RateLimited else wish,
     )
     if isinstance(error, ParameterRefused):
         error.parameters, error.by_value = refused.names, refused.by_value
@@ -165,17 +168,19 @@ def _error(
     return error
 
 
-def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Refused]:
+def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Refused, bool]:
+    """Return the error, what it refuses, and whether that is known by more than the status."""
     meaning, is_doubtful = meaning_of(status, details)
     refused = Refused()
     if status in _REFUSED and meaning in (None, Meaning.POLICY) and not is_doubtful:
         refused = refused_parameters(details)
     # LiteLLM calls a schema that Azure does not take a violation of its policy.
     if refused.names and (meaning is None or refused.names == ("json_schema",)):
-        return ParameterRefused, refused
+        return ParameterRefused, refused, True
     if meaning is not None:
-        return _LEAVES[meaning], Refused()
-    return _by_status(status, details, is_doubtful=is_doubtful), Refused()
+        return _LEAVES[meaning], Refused(), True
+    by_status = _by_status(status, details, is_doubtful=is_doubtful)
+    return by_status, Refused(), by_status is ContextLengthExceeded
 
 
 def _by_status(status: int, details: Details, *, is_doubtful: bool) -> type[ProviderError]:
@@ -205,4 +210,12 @@ def _shows(code: str) -> bool:
 
 
 def _wish_to_retry(headers: Mapping[str, str]) -> bool | None:
+    """Return what the SDKs of OpenAI and Anthropic obey, over the status; None without it.
+
+    Here it says nothing against a meaning that is known by words: what is too long stays so, and
+    a generation that failed may end well. A 429 that is not to be tried again, and names no time,
+    is no rate that waiting cures: it is the account's, unless one record alone gets it.
+
+    Source: ``openai._base_client.BaseClient._should_retry``, openai-python 2.
+    """
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())

@@ -5,7 +5,7 @@ from typing import Any
 
 from streamapp.errors import AnswerBroken, ContentFiltered, ProviderError, ProviderUnavailable
 from streamapp.llm.attempt import refused
-from streamapp.llm.chunks import CallDelta
+from streamapp.llm.chunks import CallDelta, Instead
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import decode_any, garbled
 from streamapp.llm.providers.event_stream import Halves
@@ -19,7 +19,12 @@ from streamapp.llm.providers.shapes.chat_answer import (
 )
 from streamapp.llm.providers.shapes.content import NO_CONTENT, Content, content_of
 from streamapp.llm.providers.shapes.finish_reason import finish_reason_of
-from streamapp.llm.providers.shapes.thoughts import ThoughtFilter
+from streamapp.llm.providers.shapes.thoughts import (
+    LoneClosing,
+    ThoughtFilter,
+    ThoughtHabit,
+    after_lone_closing,
+)
 from streamapp.llm.providers.shapes.tool_calls import ToolCalls
 from streamapp.llm.providers.shapes.usage import counts_in
 
@@ -27,12 +32,22 @@ _DONE = b"[DONE]"
 
 
 class ChatStream:
-    """Takes the events of one answer, in order."""
+    """Takes the events of one answer, in order.
 
-    def __init__(self, call: Call, *, provider: str) -> None:
+    Args:
+        call: What was asked.
+        provider: The configured provider's name.
+        habit: Of the target; learns from this answer.
+    """
+
+    def __init__(self, call: Call, *, provider: str, habit: ThoughtHabit | None = None) -> None:
         self._call = call
         self._provider = provider
         self._thoughts, self._halves = ThoughtFilter(), Halves()
+        self._habit = habit or ThoughtHabit()
+        self._is_held = self._habit.begins_within
+        self._lone: LoneClosing | None = LoneClosing()
+        self._lone_chars, self._is_bare = 0, False
         self._texts: list[str] = []
         self._refusals: list[str] = []
         self._reasoning_chars = 0
@@ -47,7 +62,11 @@ class ChatStream:
     def has_begun(self) -> bool:
         """Whether anything was generated: then it is paid for."""
         return bool(
-            self._texts or self._has_calls or self._reasoning_chars or self._thoughts.thought_chars
+            self._texts
+            or self._has_calls
+            or self._reasoning_chars
+            or self._thoughts.thought_chars
+            or self._lone_chars
         )
 
     @property
@@ -55,7 +74,7 @@ class ChatStream:
         """Whether the answer says that it is whole."""
         return self._has_ended or self._finish_reason is not None
 
-    def feed(self, event: bytes) -> str:
+    def feed(self, event: bytes) -> str | Instead:
         """Take the data of one event; return the text it adds, often none.
 
         What goes wrong behind the end of an answer takes nothing from it, but for a provider that
@@ -82,7 +101,7 @@ class ChatStream:
                 return ""
             raise
 
-    def _fed(self, event: bytes) -> str:
+    def _fed(self, event: bytes) -> str | Instead:
         chunk = decode_any(event, self._provider)
         if error := error_in(chunk):
             if not self.is_over:
@@ -97,7 +116,7 @@ class ChatStream:
         """Return what was added to tool calls since it was last asked for."""
         return self._calls.new() if self._has_calls else ()
 
-    def _take(self, chunk: Any) -> str:
+    def _take(self, chunk: Any) -> str | Instead:
         if chunk.get("model"):
             self._answer["model"] = chunk["model"]
         counts = counts_in(chunk)
@@ -127,12 +146,29 @@ class ChatStream:
         self._refusals.append(content.refusal)
         return self._add(self._thoughts.feed(content.text)) if content.text else ""
 
-    def _add(self, text: str) -> str:
-        if text:
-            self._texts.append(text)
-        return text
+    def _add(self, text: str) -> str | Instead:
+        if self._is_bare:
+            text = text.lstrip()
+        if not text:
+            return ""
+        self._is_bare = False
+        self._texts.append(text)
+        if self._lone is not None and self._lone.may_be_in(text):
+            return self._behind_thoughts(is_whole=False) or ("" if self._is_held else text)
+        return "" if self._is_held else text
 
-    def end(self) -> str:
+    def _behind_thoughts(self, *, is_whole: bool) -> Instead | None:
+        """Return the answer behind thoughts that nothing opened; None where there are none."""
+        found = after_lone_closing("".join(self._texts), is_whole=is_whole)
+        if found is None or self._thoughts.has_opened:
+            return None
+        answer, self._lone_chars = found
+        self._texts, self._is_bare = [answer] if answer else [], not answer
+        self._lone, self._is_held = None, False
+        self._habit.begins_within = True
+        return Instead(answer)
+
+    def end(self) -> str | Instead:
         """Return the text that was held back until the stream's end.
 
         Raises:
@@ -148,7 +184,16 @@ class ChatStream:
             if self.has_begun:
                 raise AnswerBroken(message, provider=self._provider)
             raise ProviderUnavailable(message, provider=self._provider)
-        return self._add(self._thoughts.end())
+        return self._last(self._add(self._thoughts.end()))
+
+    def _last(self, text: str | Instead) -> str | Instead:
+        """Return ``text`` and what was held back for its sake."""
+        if self._lone is None:
+            return text
+        if self._lone.is_there and (instead := self._behind_thoughts(is_whole=True)):
+            return instead
+        self._habit.begins_within = False
+        return "".join(self._texts) if self._is_held else text
 
     def completion(self) -> Completion:
         """Return the whole answer, after `end`; raises as ``chat_completion``."""
@@ -162,7 +207,7 @@ class ChatStream:
             raise garbled("a tool call without a name", self._provider) from error
         read = ReadChoice(
             content,
-            self._thoughts.thought_chars,
+            self._thoughts.thought_chars + self._lone_chars,
             self._finish_reason,
             calls,
             _joined(self._logprobs),

@@ -18,8 +18,17 @@ _PAIRS = (
 )
 _OPENINGS = tuple(opening for opening, _ in _PAIRS)
 _LONGEST = max(len(opening) for opening, _ in _PAIRS)
-#: Some chat templates write the opening tag into the prompt: only the closing one comes back.
-_CLOSED_ALONE = re.compile(r"\A(.*?)^\s*</think>\s*$\n?", re.DOTALL | re.MULTILINE)
+#: Some chat templates write the opening tag into the prompt: only the closing one comes back, on
+#: its own line (DeepSeek-R1, Qwen) or right behind the thoughts (DeepSeek-V3.1, GLM). One between
+#: quotes, or with blanks round it, is what the text is about.
+_CLOSED_ALONE = re.compile(
+    r"""^[^\S\n]*</think>(?=[^\S\n]*$|[^\s`'"”»),.;:])|(?<=[^\s`'"“«(\[=])</think>(?![`'"”»),;:])""",
+    re.MULTILINE,
+)
+_CLOSING = "</think>"
+#: So much of a text's end is looked at again with the next chunk, and so often the whole text.
+_NEAR = 24
+_LOOKS = 16
 
 
 class ThoughtFilter:
@@ -37,6 +46,11 @@ class ThoughtFilter:
         self._closing = ""
         self._is_answer = False
         self._is_first = True
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether the text begins with thoughts."""
+        return bool(self._closing)
 
     @property
     def is_open(self) -> bool:
@@ -94,17 +108,67 @@ def _may_open(start: str) -> bool:
     return any(opening.startswith(start) for opening, _ in _PAIRS)
 
 
+class ThoughtHabit:
+    """Whether the streams of a target begin within thoughts, as far as its last one told.
+
+    Attributes:
+        begins_within: Then what comes before the closing tag is held back.
+    """
+
+    def __init__(self) -> None:
+        self.begins_within = False
+
+
+class LoneClosing:
+    """Looks in a text that comes in chunks for the end of thoughts that nothing opened.
+
+    Attributes:
+        is_there: Whether the tag is in the text, whatever it means there.
+    """
+
+    def __init__(self) -> None:
+        self.is_there = False
+        self._near = ""
+        self._looks = 0
+
+    def may_be_in(self, chunk: str) -> bool:
+        """Whether the tag is near the end of the text that ends with ``chunk``."""
+        near = self._near + chunk
+        self._near = near[-_NEAR:]
+        if _CLOSING not in near:
+            return False
+        self.is_there = True
+        self._looks += 1
+        return self._looks <= _LOOKS
+
+
+def after_lone_closing(text: str, *, is_whole: bool) -> tuple[str, int] | None:
+    """Return the answer behind thoughts that nothing opened, and their length; None without any.
+
+    Args:
+        text: From its beginning.
+        is_whole: Whether nothing comes after it.
+    """
+    match = _CLOSED_ALONE.search(text)
+    if match is None:
+        return None
+    before, after = text[: match.start()], text[match.end() :]
+    # What follows on the tag's line tells whether it ends thoughts.
+    is_known = is_whole or bool(after.lstrip(" \t"))
+    is_code = before.count("```") % 2
+    if not is_known or is_code or "<think>" in before:
+        return None
+    return after.lstrip(), len(before)
+
+
 def without_thoughts(text: str) -> tuple[str, int]:
     """Return the answer in a whole text, and the length of the thoughts before it, characters.
 
     Thoughts that do not end are all that there is: the answer is empty.
     """
-    if "</think>" not in text and not text.lstrip().startswith(_OPENINGS):
+    if _CLOSING not in text and not text.lstrip().startswith(_OPENINGS):
         return text, 0
     thoughts = ThoughtFilter()
     answer = thoughts.feed(text) + thoughts.end()
-    if not thoughts.thought_chars and "</think>" in answer:
-        match = _CLOSED_ALONE.match(answer)
-        if match and "<think>" not in match.group(1):
-            return answer[match.end() :].lstrip(), len(match.group(1))
-    return answer, thoughts.thought_chars
+    alone = None if thoughts.has_opened else after_lone_closing(answer, is_whole=True)
+    return alone or (answer, thoughts.thought_chars)

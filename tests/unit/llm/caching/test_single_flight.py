@@ -231,6 +231,26 @@ async def test_chunks_go_to_the_first_caller(gated: Gated, flights: SingleFlight
     assert (first.is_cached, second.is_cached) == (False, True)
 
 
+async def test_texts_that_are_taken_back_are_so_for_the_first_caller() -> None:
+    """What turns out to be no part of the answer is not kept in the shared call either."""
+
+    class Thinking(FakeProvider):
+        async def complete(self, call: Call) -> Completion:
+            assert call.chunks is not None
+            await call.chunks.begin()
+            await call.chunks.add("let me see")
+            await call.chunks.retract()
+            await call.chunks.add("answer")
+            return await super().complete(replace(call, chunks=None))
+
+    taker = TakenChunks()
+    flights = SingleFlight(Thinking("one"), fingerprints=Fingerprints(["default"]))
+    await flights.complete(chat(chunks=taker))
+
+    assert taker.texts == ["answer"]
+    assert (taker.begun, taker.retracted) == (1, 1)
+
+
 async def test_broken_taker_fails_alone(gated: Gated, flights: SingleFlight) -> None:
     """A caller whose chunks nobody takes any more fails; the answer goes to the others."""
     broken = TakenChunks(error=ConnectionResetError())

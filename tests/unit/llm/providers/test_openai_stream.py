@@ -233,3 +233,57 @@ async def test_takers_own_error_is_not_the_providers(
         await provider.complete(chat(chunks=TakenChunks(error=ConnectionResetError())))
 
     await until(lambda: not server.counts["in_flight"], 5)
+
+
+THOUGHT = "let me see,\nit is `</think>`\n</think>\n\n"
+
+
+def in_deltas(text: str, size: int) -> list[bytes]:
+    return [
+        *(delta(text[at : at + size]) for at in range(0, len(text), size)),
+        delta(None, "stop", usage={"prompt_tokens": 10, "completion_tokens": 40}),
+        DONE,
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+async def test_thoughts_that_nothing_opened_are_taken_back(chunks: TakenChunks, size: int) -> None:
+    """A closing tag alone shows late that the texts so far were thoughts: the answer is left."""
+    async with replying(*in_deltas(f"{THOUGHT}hello again", size)) as provider:
+        completion = await provider.complete(chat(chunks=chunks))
+
+    assert "".join(chunks.texts) == completion.output == "hello again"
+    assert completion.usage.reasoning_tokens > 0
+    assert chunks.begun == 1
+    assert chunks.retracted == (size < 100)
+
+
+async def test_thoughts_that_nothing_opened_are_held_back_next_time() -> None:
+    """A target whose last stream began within thoughts gives what comes behind them alone."""
+    async with replying(*in_deltas(f"{THOUGHT}hello", 4)) as provider:
+        await provider.complete(chat(chunks=TakenChunks()))
+        second = TakenChunks()
+        completion = await provider.complete(chat(chunks=second))
+
+    assert "".join(second.texts) == completion.output == "hello"
+    assert (second.begun, second.retracted) == (1, 0)
+
+
+async def test_target_that_no_longer_thinks_is_not_held_back() -> None:
+    """A stream without thoughts comes whole at its end, and the next one as it is written."""
+    bodies = [b"".join(in_deltas(f"{THOUGHT}hello", 4)), *2 * [b"".join(in_deltas("abcdefgh", 4))]]
+
+    async def handle(request: web.BaseRequest) -> web.Response:
+        return web.Response(body=bodies.pop(0), content_type="text/event-stream")
+
+    runner = web.ServerRunner(web.Server(handle))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    takers = [TakenChunks() for _ in range(3)]
+    async with contextlib.aclosing(OpenAIProvider("mine", base_url=base_url)) as provider:
+        outputs = [(await provider.complete(chat(chunks=taker))).output for taker in takers]
+    await runner.cleanup()
+
+    assert outputs == ["hello", "abcdefgh", "abcdefgh"]
+    assert [taker.texts for taker in takers[1:]] == [["abcdefgh"], ["abcd", "efgh"]]

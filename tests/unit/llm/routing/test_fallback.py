@@ -509,11 +509,12 @@ def test_record_that_is_refused_by_itself_is_filtered() -> None:
     assert took_s <= 1.1 * without_s
 
 
-def test_record_that_an_error_quotes_is_rejected_by_itself() -> None:
-    """A 400 in words that the record holds too opens nothing, and ends that record."""
+@pytest.mark.parametrize("status", [400, 429], ids=["quoted", "final-429"])
+def test_record_that_is_refused_alone_is_rejected(status: int) -> None:
+    """A 400 in its own words, or a 429 that is not to be tried again, opens nothing for others."""
 
     async def main() -> tuple[list[Any], list[str]]:
-        routed = choosy_routes(Choosy("one", status=400))
+        routed = choosy_routes(Choosy("one", status=status))
         texts = ["refused", *["fine"] * 40, "refused", *["fine"] * 40]
         ends, _ = await timed(routed, texts, at_once=4)
         return ends, list(routed.impaired())
@@ -541,7 +542,7 @@ def test_record_that_an_error_quotes_opens_nothing_alone() -> None:
     assert asked == 5
 
 
-@pytest.mark.parametrize("status", [403, 400], ids=["forbidden", "quoted"])
+@pytest.mark.parametrize("status", [403, 400, 429], ids=["forbidden", "quoted", "final-429"])
 def test_key_that_is_gone_is_no_policy(status: int) -> None:
     """Where nobody is answered any more, records are held, and none is given up."""
 
@@ -563,9 +564,12 @@ def test_key_that_is_gone_is_no_policy(status: int) -> None:
     assert asked < 10 + 20 * 2 + 60
 
 
-async def test_target_that_never_answered_is_closed_to_all(fakes: dict[str, FakeProvider]) -> None:
-    """A first 403 is of the account: nothing says that others are answered."""
-    fakes["one"].enqueue(ProviderForbidden("one: HTTP 403", provider="one", status=403))
+@pytest.mark.parametrize("status", [403, 429])
+async def test_target_that_never_answered_is_closed_to_all(
+    status: int, fakes: dict[str, FakeProvider]
+) -> None:
+    """A first 403 is of the account: nothing says that others are answered; so is a final 429."""
+    fakes["one"].enqueue(ProviderForbidden("one: refused", provider="one", status=status))
     routed = routes(fakes)
 
     completion = await ask(routed)

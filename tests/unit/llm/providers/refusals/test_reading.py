@@ -9,9 +9,11 @@ from multidict import CIMultiDict
 from streamapp.errors import (
     ContentFiltered,
     ContextLengthExceeded,
+    GarbledAnswer,
     ModelUnavailable,
     ProviderDenied,
     ProviderError,
+    ProviderForbidden,
     ProviderRejected,
     ProviderUnavailable,
     RateLimited,
@@ -114,3 +116,37 @@ def test_wish_to_wait_is_read(headers: dict[str, str], expected_s: float | None)
 def test_wish_to_be_retried_wins(status: int, wish: str, is_retryable: bool) -> None:
     """`x-should-retry` wins over the status."""
     assert error(status, b"", x_should_retry=wish).retryable is is_retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "wish", "expected"),
+    [
+        (400, "context_length_exceeded", "true", ContextLengthExceeded),
+        (400, "json_validate_failed", "false", GarbledAnswer),
+        (413, "", "false", ContextLengthExceeded),
+        (429, "", "true", RateLimited),
+        (429, "rate_limit_exceeded", "false", ProviderForbidden),
+        (429, "insufficient_quota", "true", ProviderDenied),
+    ],
+)
+def test_meaning_wins_over_the_wish(
+    status: int, code: str, wish: str, expected: type[ProviderError]
+) -> None:
+    """What its words say an error means is not changed by `x-should-retry`."""
+    found = error(status, {"error": {"code": code}}, x_should_retry=wish)
+
+    assert type(found) is expected
+    assert found.retryable is expected.retryable
+
+
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [({"retry_after": "20"}, "no"), ({}, "Please try again in 20s.")],
+    ids=["header", "words"],
+)
+def test_refusal_that_names_its_end_is_waited_for(headers: dict[str, str], text: str) -> None:
+    """A 429 that says when it ends is a rate, whether or not the same request may be retried."""
+    found = error(429, {"error": {"message": text}}, x_should_retry="false", **headers)
+
+    assert type(found) is RateLimited
+    assert (found.retryable, found.retry_after_s) == (True, 20)
