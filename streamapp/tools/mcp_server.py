@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
 #: A listing that no server changes is asked for again after this time, seconds.
 LISTING_S = 60.0
+#: Longest silence of a server that holds a stream of events open, seconds; the SDK's own bound.
+EVENTS_S = 300.0
 #: Pages of a listing that are read.
 PAGES = 20
 
@@ -188,15 +190,16 @@ class McpServer:
                 await self._list(session)
 
     async def _connected(self, stack: AsyncExitStack) -> Session:
+        from httpx2 import AsyncClient, Timeout
         from mcp import Client, StdioServerParameters
         from mcp.client.streamable_http import streamable_http_client
-        from mcp.shared._httpx_utils import create_mcp_http_client
 
         settings = self._settings
         values = {name: value.get_secret_value() for name, value in settings.values.items()}
         server: Any
         if settings.url is not None:
-            http = create_mcp_http_client(headers=values)
+            timeout = Timeout(self.timeout_s, read=EVENTS_S)
+            http = AsyncClient(headers=values, timeout=timeout)
             await stack.enter_async_context(http)
             server = streamable_http_client(settings.url, http_client=http)
         else:
