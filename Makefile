@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## this list; it is what `make` alone prints
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv ## run everything here: broker, worker, one record of every type
+demo: .venv ## run everything here: broker, worker, one record of every type and an agent
 	$(BIN)/streamapp demo $(ARGS)
 
 test: .venv ## the whole test suite, a file at a time in each of three processes, and the unit tests' coverage

@@ -1,4 +1,4 @@
-"""`streamapp demo`: a broker, a worker and one record of every type, in one command."""
+"""`streamapp demo`: a broker, a worker, a record of every type and an agent, in one command."""
 
 import asyncio
 import signal
@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
+from streamapp.cli import demo_agent
 from streamapp.cli.answers import answers_table
 from streamapp.cli.child import WorkerProcess, running_worker
 from streamapp.cli.kafka import client_settings
@@ -35,6 +36,7 @@ SESSION_TIMEOUT_S = 6
 def demo(leave: bool) -> None:
     """Run everything here: a broker, a worker and one sample record of every type.
 
+    One more goes to an agent, whose model may call two tools.
     The broker is the embedded one, in memory, unless STREAMAPP_BROKER is set. Without
     OPENAI_API_KEY or OPENAI_BASE_URL the answers come from the built-in offline provider.
     """
@@ -49,7 +51,10 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
         progress = stack.enter_context(_progress())
         task = progress.add_task("starting the broker", total=len(samples()))
         port = _free_port(settings)
-        environment = {"STREAMAPP_WEB_PORT": str(port)}
+        environment = {
+            "STREAMAPP_WEB_PORT": str(port),
+            "STREAMAPP_PROCESSORS": ",".join([*settings.processor_modules, demo_agent.__name__]),
+        }
         if "broker" not in settings.model_fields_set:
             broker = stack.enter_context(EmbeddedBroker(data_dir=settings.data_dir)).url
             settings = settings.model_copy(update={"broker": broker})

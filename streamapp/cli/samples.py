@@ -1,4 +1,4 @@
-"""The demo's records: one of every built-in type, sent and awaited."""
+"""The demo's records: one of every built-in type and one of an agent, sent and awaited."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from streamapp.cli.demo_agent import SAMPLE
 from streamapp.cli.kafka import producing, reading
 from streamapp.cli.tail import dead_letter
 from streamapp.errors import StreamappError
@@ -27,7 +28,7 @@ def samples() -> dict[str, dict[str, Any]]:
     """Return the sample records by their ids, which are new with every call."""
     text = files("streamapp.cli").joinpath("samples.jsonl").read_text("utf-8")
     run = secrets.token_hex(3)
-    records = [json.loads(line) for line in text.splitlines()]
+    records = [*map(json.loads, text.splitlines()), SAMPLE]
     return {f"demo-{run}-{r['type']}": {"id": f"demo-{run}-{r['type']}", **r} for r in records}
 
 

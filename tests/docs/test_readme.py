@@ -17,7 +17,9 @@ pytestmark = [pytest.mark.embedded, pytest.mark.timeout(600)]
 #: The model that the pages name; `streamapp check` looks for it at the provider.
 MODEL = "gpt-4o-mini"
 README, QUICK_START = "README.md", "docs/quick-start.md"
-TYPES = ("generate", "chat", "summarize", "classify", "extract", "translate", "embed")
+TYPES = (
+    "generate", "chat", "summarize", "classify", "extract", "translate", "embed", "demo-agent",
+)  # fmt: skip
 
 
 def after_the_demo(page: Path) -> list[Block]:

@@ -179,7 +179,8 @@ def _text_of(message: Mapping[str, Any]) -> str:
 
 
 def _read(call: Call) -> str:
-    return " ".join(_text_of(message) for message in call.messages)
+    # By lines: what one text says by a name ends with that text.
+    return "\n".join(_text_of(message) for message in call.messages)
 
 
 def _json(value: Any) -> str:

@@ -22,7 +22,9 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(180)]
 
-TYPES = ("generate", "chat", "summarize", "classify", "extract", "translate", "embed")
+TYPES = (
+    "generate", "chat", "summarize", "classify", "extract", "translate", "embed", "demo-agent",
+)  # fmt: skip
 
 
 def command(tmp_path: Path, *arguments: str, **environment: str) -> ChildProcess:

@@ -5,17 +5,22 @@ import time
 
 from rich.console import Console
 
+from streamapp.cli import demo_agent
 from streamapp.cli.answers import answers_table
 from streamapp.cli.samples import SampleOutcome, samples
+from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.durable.steps import Steps
 from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.processors.registry import Registry
+from streamapp.tools.catalogue import ToolCatalogue
+from streamapp.tools.loop import ToolLoop
 
 
 def test_samples_are_valid_and_of_every_type() -> None:
-    """Each built-in type has one sample that its processor takes."""
-    registry = Registry.load()
+    """Each built-in type, and the demo's agent, has one sample that its processor takes."""
+    registry = Registry.load([demo_agent.__name__])
 
     requests = [registry.decode(json.dumps(r).encode()) for r in samples().values()]
 
@@ -41,6 +46,24 @@ async def test_offline_provider_extracts_what_the_sample_says() -> None:
         "total": 1249.5,
         "currency": "EUR",
     }
+
+
+async def test_the_offline_provider_calls_both_tools_of_the_agent() -> None:
+    """It gives them what the question says, and its answer holds what they know."""
+    client = LLMClient(
+        provider=OfflineProvider("offline"),
+        call=Call(model="default", deadline=Deadline(9, time.monotonic)),
+        steps=Steps(),
+        id="r-1",
+        tools=ToolLoop(ToolCatalogue()),
+    )
+
+    asked = demo_agent.Agent.model_validate(demo_agent.SAMPLE)
+    answer = await demo_agent.agent.run(asked, client)
+
+    assert answer.startswith("[offline] When does my parcel come?")
+    assert '{"number":"4711","state":"on its way","due":"2030-01-02"}' in answer
+    assert '["2030-01-06"]' in answer
 
 
 def test_table_shows_answers_as_text() -> None:
