@@ -125,7 +125,8 @@ async def run(
 async def test_agents_go_on_where_a_worker_died(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Each is answered once in content; no finished call is made, and no finished tool run, again.
 
-    Records of one key are answered in their order. Attempts and tokens are those of every step once.
+    Records of one key are answered in their order; attempts and tokens are those of every step,
+    once.
     """
     await run(kafka, tmp_path, records=60, rate_per_s=12, kills=2)
 
