@@ -22,6 +22,8 @@ QUIET = (
     *("aiokafka", "asyncio", "aiohttp", "rocksdict"),
     *("httpx", "httpx2", "openai", "instructor"),
 )
+#: The SDK of MCP tells what it could not read, which may be what a tool gave.
+SILENT = ("mcp",)
 #: Their INFO lines name every service that starts or stops: shown at our DEBUG.
 FRAMEWORK = ("faust", "mode")
 
@@ -86,6 +88,8 @@ def configure_logging(
     logging.root.setLevel(number)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(number, quiet_level))
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in FRAMEWORK:
         logging.getLogger(name).setLevel(number + 10)
 
@@ -99,6 +103,8 @@ def known_secrets(settings: Settings) -> tuple[str, ...]:
     values.append(cache_url.partition("://")[2].rpartition("@")[0].partition(":")[2])
     values += [p.api_key.get_secret_value() for p in settings.providers.values() if p.api_key]
     values += [value.get_secret_value() for value in named]
+    servers = [server for server in settings.mcp.values() if server.url is not None]
+    values += [one.get_secret_value() for server in servers for one in server.values.values()]
     values += tracing_settings().secrets
     return tuple(value for value in values if value)
 

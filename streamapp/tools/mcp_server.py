@@ -1,6 +1,6 @@
 """MCP servers as sources of tools: connected once per worker, and again after a loss.
 
-The SDK is the extra ``mcp``; only this module imports it.
+The SDK is the extra ``mcp``; only this module and its two transports import it.
 """
 
 import asyncio
@@ -9,14 +9,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
 
 import structlog
+from pydantic import ValidationError
 
 from streamapp.errors import ConfigurationError, ToolError
 from streamapp.llm.client import LLMClient
 from streamapp.settings.mcp import McpSettings
+from streamapp.tools.mcp_program import program_streams
 from streamapp.tools.offered import NAME_LIMIT, wire_name
 
 log = structlog.get_logger(__name__)
@@ -25,8 +28,6 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
 #: A listing that no server changes is asked for again after this time, seconds.
 LISTING_S = 60.0
-#: Longest silence of a server that holds a stream of events open, seconds; the SDK's own bound.
-EVENTS_S = 300.0
 #: Pages of a listing that are read.
 PAGES = 20
 
@@ -138,6 +139,8 @@ class McpServer:
                     f"the server '{self.name}' refused the call: {error.error.message}"
                 ) from None
             self._lose(error)
+        except ValidationError:
+            raise ToolError(f"the server '{self.name}' gave what is no result") from None
         except Exception as error:
             self._lose(error)
         else:
@@ -156,6 +159,8 @@ class McpServer:
 
     async def _hold(self) -> None:
         """Connect, list, list again when told to; for ever."""
+        # It takes a second, of which no server's time and no record's should be.
+        await asyncio.to_thread(import_module, "mcp")
         pause_s = FIRST_PAUSE_S
         while True:
             try:
@@ -190,21 +195,20 @@ class McpServer:
                 await self._list(session)
 
     async def _connected(self, stack: AsyncExitStack) -> Session:
-        from httpx2 import AsyncClient, Timeout
-        from mcp import Client, StdioServerParameters
+        from mcp import Client
         from mcp.client.streamable_http import streamable_http_client
+
+        from streamapp.tools.mcp_http import http_client
 
         settings = self._settings
         values = {name: value.get_secret_value() for name, value in settings.values.items()}
         server: Any
         if settings.url is not None:
-            timeout = Timeout(self.timeout_s, read=EVENTS_S)
-            http = AsyncClient(headers=values, timeout=timeout)
+            http = http_client(values, timeout_s=self.timeout_s)
             await stack.enter_async_context(http)
             server = streamable_http_client(settings.url, http_client=http)
         else:
-            program, *arguments = settings.command
-            server = StdioServerParameters(command=program, args=arguments, env=values)
+            server = program_streams(settings.command, values, name=self.name)
         client = Client(server, message_handler=self._noticed, cache=None)
         session: Session = await stack.enter_async_context(client)
         return session
@@ -213,8 +217,8 @@ class McpServer:
         """Take what the server says of its own accord: that its tools have changed."""
         if "ToolListChanged" in type(getattr(message, "root", message)).__name__:
             self._look_again.set()
-        elif isinstance(message, Exception):
-            self._lose(message)
+        elif isinstance(message, Exception):  # not a message: its text is nobody's business
+            log.warning("mcp.unreadable", server=self.name)
 
     async def _list(self, session: Session) -> None:
         """Take what is allowed of what the server offers."""

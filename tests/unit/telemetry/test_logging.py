@@ -9,6 +9,7 @@ import structlog
 from pydantic import SecretStr
 
 from streamapp.settings import ProviderSettings, Settings
+from streamapp.settings.mcp import McpSettings
 from streamapp.telemetry.logging import configure_logging, known_secrets
 from tests.support.logs import restored_logging
 
@@ -128,13 +129,16 @@ def test_configuring_again_replaces_the_former_setup() -> None:
 
 
 def test_known_secrets_are_those_of_the_settings() -> None:
-    """API keys, passwords and the providers' keys are all known."""
+    """API keys, passwords, the providers' keys and headers of MCP servers are all known."""
+    server = McpSettings(url="http://a", values={"authorization": SecretStr("mcp")})
+    program = McpSettings(command=["b"], values={"FOLDER": SecretStr("/")})
     settings = Settings(
         _env_file=None,
         api_keys=SecretStr("key-1, key-2"),
         kafka_sasl_password=SecretStr("sasl"),
         cache_url=SecretStr("redis://:pw@host"),
         providers={"p": ProviderSettings(kind="openai", api_key=SecretStr("provider"))},
+        mcp={"s": server, "p": program},
     )
 
     assert known_secrets(settings) == (
@@ -144,4 +148,5 @@ def test_known_secrets_are_those_of_the_settings() -> None:
         "redis://:pw@host",
         "pw",
         "provider",
+        "mcp",
     )
