@@ -12,6 +12,7 @@ StreamappError
     ├── RecordError             producer of the record
     │   ├── Undecodable
     │   ├── InvalidRecord
+    │   │   └── ModelForbidden  the key behind it may not use the model
     │   ├── UnknownType
     │   ├── TooLarge
     │   └── Expired
@@ -107,6 +108,10 @@ class InvalidRecord(RecordError):
     """The JSON does not have the record's shape."""
 
     kind = Kind.INVALID
+
+
+class ModelForbidden(InvalidRecord):
+    """The HTTP key that sent the record may not use the model that it, or its prompt, names."""
 
 
 class UnknownType(RecordError):

@@ -178,6 +178,7 @@ def _router(
         openai=bound_client,
         spans=spans,
         records=records,
+        models_of={n: frozenset(key.models) for n, key in settings.keys.items() if key.models},
     )
     if problems := router.problems(PromptRegistry.of(files)):
         raise ConfigurationError("; ".join(problems))

@@ -1,14 +1,15 @@
 """The router: brings a record through its processor, with expiry, prompt and route."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import to_json
 
-from streamapp.errors import Expired
+from streamapp.errors import Expired, ModelForbidden
 from streamapp.llm.caller import CALLER
 from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.client import LLMClient
@@ -60,6 +61,8 @@ class Router:
         openai: Makes OpenAI's own client of a record's, for those who use it.
         spans: Puts the steps of records that make several into spans.
         records: Where views read how far each record is.
+        models_of: By the name of an HTTP key, the routes that its records may use; all where it
+            is not among them.
     """
 
     def __init__(
@@ -77,7 +80,9 @@ class Router:
         openai: Callable[[LLMClient, Routes], Any] | None = None,
         spans: StepSpans | None = None,
         records: RecordsInProgress | None = None,
+        models_of: Mapping[str, Container[str]] = MappingProxyType({}),
     ) -> None:
+        self._models_of = models_of
         self._spans = spans
         self._records = records or RecordsInProgress(clock)
         self._tools = tools or ToolLoop(ToolCatalogue())
@@ -149,6 +154,7 @@ class Router:
             request, processor, steps.prompt, sticky=id.encode() if key is None else key
         )
         model = request.model or (prompt.model if prompt else None)
+        self._check_model(model or DEFAULT)
         deadline = deadline or Deadline(self._deadline_s, self._clock)
         DEADLINE.set(deadline)
         call = Call(
@@ -244,6 +250,12 @@ class Router:
         reference = reference or request.prompt or processor.prompt or ""
         found = self._prompts.resolve(reference, sticky=sticky) if reference else None
         return replace(found, label=label) if found and label else found
+
+    def _check_model(self, model: str) -> None:
+        """Raise where the caller's key may not use it: a prompt may name any, at any time."""
+        allowed = self._models_of.get(CALLER.get())
+        if allowed is not None and model not in allowed:
+            raise ModelForbidden("model: the key may not use the one that this leads to")
 
     def _openai_client(self, llm: LLMClient) -> Any:
         if self._openai is None:

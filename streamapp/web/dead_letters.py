@@ -64,7 +64,8 @@ class DeadLetterList(TypedDict):
     """The newest dead letters, newest first.
 
     Of ``looked_at`` records ``foreign`` ones were no dead letters of ours. Only the newest of
-    each partition are looked at; ``complete`` tells whether those were all.
+    each partition are looked at; ``complete`` tells whether those were all. A key of one tenant
+    does not learn how many others have: ``looked_at`` are its own, ``complete`` is false.
     """
 
     dead_letters: list[DeadLetterBody]
@@ -130,7 +131,7 @@ def dead_letters(
                     # How many others have is not for a key of one tenant.
                     "looked_at": len(found.dead_letters) if tenant else found.seen.records,
                     "foreign": 0 if tenant else found.seen.foreign,
-                    "complete": found.seen.is_whole,
+                    "complete": found.seen.is_whole and not tenant,
                 }
             )
 
@@ -141,17 +142,18 @@ def dead_letters(
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
             body = read(ReplayBody, await admission.read(request))
-            tenant = key_of(request).tenant
+            key = key_of(request)
             places = list(dict.fromkeys((place.partition, place.offset) for place in body.places))
             if len(places) / body.rate_per_s > longest_s:
                 message = f"takes longer than {longest_s:g} s: send fewer at once, or faster"
                 raise Refusal(422, message, code="invalid", param="rate_per_s")
+            key.spend(len(places) - 1)
             async with admission.looking():
                 results = await source.replay(
                     places,
                     rate_per_s=body.rate_per_s,
-                    tenant=tenant,
-                    flow=_flow(body.flow, source, tenant),
+                    tenant=key.tenant,
+                    flow=_flow(body.flow, source, key.tenant),
                 )
             return json_response(
                 {

@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
+from streamapp.web.keys import key_of
 from streamapp.web.openapi import Schema
 from streamapp.web.pages import Page
 
 
-def documents(*, openapi: Callable[[], Schema], asyncapi: Callable[[], Schema]) -> Blueprint:
+def documents(*, openapi: Callable[[], Schema], asyncapi: Callable[[bool], Schema]) -> Blueprint:
     """Return ``/openapi.json``, ``/asyncapi.json`` and ``/docs``.
+
+    ``asyncapi`` is told whether the user's flows belong into it: a key of one tenant does not
+    learn which there are.
 
     A document is made when somebody first asks for it, beside the loop: that takes longer than
     most else of a start.
@@ -27,8 +31,8 @@ def documents(*, openapi: Callable[[], Schema], asyncapi: Callable[[], Schema]) 
         return orjson.dumps(openapi())
 
     @cache
-    def topics() -> bytes:
-        return orjson.dumps(asyncapi())
+    def topics(with_flows: bool) -> bytes:
+        return orjson.dumps(asyncapi(with_flows))
 
     async def answer(document: Callable[[], bytes]) -> web.Response:
         body = await asyncio.to_thread(document)
@@ -46,7 +50,7 @@ def documents(*, openapi: Callable[[], Schema], asyncapi: Callable[[], Schema]) 
         """The topics."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
-            return await answer(topics)
+            return await answer(partial(topics, key_of(request).tenant is None))
 
     @blueprint.route("/docs", name="docs")
     class Docs(View):

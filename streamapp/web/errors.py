@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from streamapp.errors import Failure, Kind, PromptNotFound, ProviderError
+from streamapp.errors import Failure, Kind, ModelForbidden, PromptNotFound, ProviderError
 
 STATUS: Mapping[Kind, int] = {
     Kind.UNDECODABLE: 422,
@@ -70,14 +70,14 @@ def failure_response(failure: Failure) -> web.Response:
     return error_response(
         status,
         _message(failure),
-        code=failure.kind.value,
+        code=_code(failure),
         headers={"Retry-After": str(_retry_after_s(failure))} if status == 503 else None,
     )
 
 
 def failure_body(failure: Failure) -> dict[str, dict[str, str | None]]:
     """Return the error object alone, for a stream that has begun already."""
-    return error_body(failure_status(failure), _message(failure), code=failure.kind.value)
+    return error_body(failure_status(failure), _message(failure), code=_code(failure))
 
 
 def http_error_response(error: web.HTTPException) -> web.Response:
@@ -94,7 +94,16 @@ def http_error_response(error: web.HTTPException) -> web.Response:
 
 def failure_status(failure: Failure) -> int:
     """Return the status of a record's failure."""
-    return 404 if isinstance(failure, PromptNotFound) else STATUS[failure.kind]
+    match failure:
+        case PromptNotFound():
+            return 404
+        case ModelForbidden():
+            return 403
+    return STATUS[failure.kind]
+
+
+def _code(failure: Failure) -> str:
+    return "forbidden" if isinstance(failure, ModelForbidden) else failure.kind.value
 
 
 def _message(failure: Failure) -> str:

@@ -14,6 +14,7 @@ from streamapp.records.request import Request
 from streamapp.web.admission import Admission
 from streamapp.web.events import ChunksSent, EventStream
 from streamapp.web.keys import key_of
+from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.tenancy import owned
 
 
@@ -32,6 +33,7 @@ def generate(*, handler: RequestHandler, admission: Admission) -> Blueprint:
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             async with EventStream(request) as stream, admission.admitted(request) as body:
                 record = owned(handler.decode(with_type(body)), key_of(request))
+                record = CacheWish.of(request).applied(record)
                 admission.check(record)
                 id = record.id or f"http-{uuid4().hex}"
                 if not record.stream:

@@ -46,6 +46,11 @@ class Key:
         if self.models is not None and (model or "default") not in self.models:
             raise forbidden("this key may not use that model: GET /v1/models lists its own")
 
+    def spend(self, more: int) -> None:
+        """Count requests that came within the one that was let in; its rate waits for them, too."""
+        if self.rate:
+            self.rate.spend(more)
+
     def check_whole_group(self) -> None:
         """Raise a ``Refusal`` where it may see one tenant alone."""
         if self.tenant is not None:
@@ -87,6 +92,10 @@ class KeyRate:
                 headers={"Retry-After": str(max(1, wait_s))},
             )
         self._left -= 1
+
+    def spend(self, count: int) -> None:
+        """Take as many more, below zero where there are too few: the next ones wait."""
+        self._left -= count
 
 
 class Keys:

@@ -11,7 +11,7 @@ from aiohttp import web
 from streamapp.errors import Failure, Kind
 from streamapp.web.errors import Refusal, error_response, failure_response, http_error_response
 from streamapp.web.keys import Keys, remember
-from streamapp.web.operations.operation import INFER, NOBODY, Access
+from streamapp.web.operations.operation import INFER, NOBODY, REPLAY, Access
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +96,7 @@ def require_key(keys: Keys, wanted: Mapping[tuple[str, str], Access]) -> Middlew
             key.check_scope(access.scopes)
             if access.is_of_group:
                 key.check_whole_group()
-            if key.rate and access is INFER:
+            if key.rate and access in (INFER, REPLAY):
                 key.rate.take()
         return await handler(request)
 

@@ -64,6 +64,7 @@ def requests(
                 if wait_s:
                     raise InvalidRecord("wait: is for one record; ask for each id of a batch")
                 records = batch(body, given_id, caller)
+                caller.spend(len(records) - 1)
                 await asyncio.gather(*(written(value, id, key) for id, value in records))
                 ids = [id for id, _ in records]
                 return json_response({"ids": ids, "status": "pending"}, status=202)

@@ -105,7 +105,9 @@ def install(
         history_of(history=history, url=snapshots.own_url, peers=peers),
         documents(
             openapi=lambda: openapi(OPERATIONS, records=records, has_keys=settings.has_keys),
-            asyncapi=lambda: asyncapi(settings, topics=topics, records=records, flows=flows),
+            asyncapi=lambda with_flows: asyncapi(
+                settings, topics=topics, records=records, flows=flows if with_flows else {}
+            ),
         ),
     ]
     for blueprint in blueprints:

@@ -1,6 +1,6 @@
 """Records of a key that is of one tenant: marked as its own, and told apart from others'."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from streamapp.errors import InvalidRecord
@@ -19,14 +19,23 @@ def owned(record: R, key: Key) -> R:
     """Return the record as one of the key's tenant.
 
     Raises:
-        Refusal: It names another tenant, or a model that the key may not use.
+        Refusal: It names another tenant, or a model that the key may not use. Where it names
+            none, its prompt may: then the router looks.
     """
-    key.check_model(record.model)
+    if record.model is not None:
+        key.check_model(record.model)
     if key.tenant is None:
         return record
     metadata = _marked(record.metadata, key.tenant)
     id = own_id(record.id, key) if record.id is not None else None
     return record.model_copy(update={"metadata": metadata, "id": id})
+
+
+def owned_all(records: Sequence[R], key: Key) -> list[R]:
+    """Return the records of one request as of `owned`; each counts for the key's own rate."""
+    found = [owned(record, key) for record in records]
+    key.spend(len(found) - 1)
+    return found
 
 
 def owned_bytes(value: bytes, key: Key) -> bytes:

@@ -2,8 +2,13 @@
 
 import re
 from dataclasses import dataclass
+from typing import TypeVar
 
 from aiohttp import web
+
+from streamapp.records.request import Request
+
+R = TypeVar("R", bound=Request)
 
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?(\d{1,9})\"?")
 
@@ -41,3 +46,9 @@ class CacheWish:
         if self.is_refused or asked is False:
             return False, None
         return bool(asked) or self.max_age_s is not None or is_repeatable, self.max_age_s
+
+    def applied(self, record: R) -> R:
+        """Return a record that has its own say; the header is stricter or says nothing."""
+        cache, age_s = self.decided(record.cache, is_repeatable=True)
+        ttl_s = min((s for s in (age_s, record.cache_ttl_s) if s is not None), default=None)
+        return record.model_copy(update={"cache": cache, "cache_ttl_s": ttl_s})

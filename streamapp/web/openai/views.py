@@ -27,7 +27,7 @@ from streamapp.web.openai.responses.answer import answered_object, asked_object,
 from streamapp.web.openai.responses.request import ResponsesRequest
 from streamapp.web.openai.responses.stream import ResponseEvents
 from streamapp.web.responses import json_response
-from streamapp.web.tenancy import owned
+from streamapp.web.tenancy import owned, owned_all
 
 
 def openai(
@@ -63,7 +63,7 @@ def openai(
                 intake.taken(request, ChatCompletionRequest) as (body, extra),
             ):
                 made = body.records(CacheWish.of(request), extra=extra)
-                records = [owned(record, key_of(request)) for record in made]
+                records = owned_all(made, key_of(request))
                 if not body.stream:
                     responses = await answers.of(records, id=id)
                     found = chat_completion(responses, id=id, has_functions=body.has_functions)
@@ -89,7 +89,7 @@ def openai(
                 intake.taken(request, CompletionRequest) as (body, extra),
             ):
                 made = body.records(CacheWish.of(request), extra=extra)
-                records = [owned(record, key_of(request)) for record in made]
+                records = owned_all(made, key_of(request))
                 if not body.stream:
                     responses = await answers.of(records, id=id)
                     return answered(

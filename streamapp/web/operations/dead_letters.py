@@ -14,6 +14,7 @@ OPERATIONS = (
         dead_letters.DeadLetterList,
         errors=(422, 503, 504),
         query={
+            "flow": {"type": "string", "description": "Of this flow; of the requests without it."},
             "kind": {"type": "string", "description": "Only this kind."},
             "type": {"type": "string", "description": "Only this record type."},
             "id": {"type": "string", "description": "Only this record."},

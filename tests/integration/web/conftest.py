@@ -150,6 +150,7 @@ class FakeDeadLetters(DeadLetterService):
         self.tenants: list[str | None] = []
         self.replayed: list[tuple[tuple[int, int], float]] = []
         self.failure: Exception | None = None
+        self.is_whole = False
 
     @property
     def flows(self) -> list[str]:
@@ -160,7 +161,7 @@ class FakeDeadLetters(DeadLetterService):
         self.of_flows.append(flow)
         if self.failure:
             raise self.failure
-        return Found(self.dead_letters[:limit], Seen(records=7, foreign=2, is_whole=False))
+        return Found(self.dead_letters[:limit], Seen(records=7, foreign=2, is_whole=self.is_whole))
 
     async def replay(
         self,

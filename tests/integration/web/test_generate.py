@@ -261,3 +261,36 @@ async def test_client_that_leaves_cancels_its_work(
 
     async with asyncio.timeout(5):
         await handler.cancelled.wait()
+
+
+@pytest.mark.parametrize(
+    ("record", "header", "cache", "ttl_s"),
+    [
+        ({}, "", True, None),
+        ({"cache": False}, "max-age=60", False, None),
+        ({}, "no-cache", False, None),
+        ({"cache_ttl_s": 5}, "no-store", False, 5),
+        ({}, "max-age=60", True, 60),
+        ({"cache_ttl_s": 5}, "max-age=60", True, 5),
+    ],
+)
+async def test_cache_control_is_obeyed(
+    serve: Serve,
+    handler: FakeRequestHandler,
+    record: dict[str, Any],
+    header: str,
+    cache: bool,
+    ttl_s: float | None,
+) -> None:
+    """The header keeps a record out of the cache as `cache` does, and the shorter age counts."""
+    site = await serve()
+
+    await site(
+        "POST",
+        "/v1/generate",
+        json={"type": "echo", **record},
+        headers={"Cache-Control": header} if header else {},
+    )
+
+    ((asked, _, _),) = handler.asked
+    assert (asked.cache, asked.cache_ttl_s) == (cache, ttl_s)

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 
+from streamapp.errors import ModelForbidden
 from streamapp.settings import KeySettings, ModelSettings, ProviderSettings
 from streamapp.settings.keys import SCOPES, digest_of
 from streamapp.streaming.delivery.request_status import RequestStatus, Status
@@ -184,7 +185,22 @@ async def test_dead_letters_are_those_of_the_tenant(
 
     assert dead_letters.asked[0].tenant == "a"
     assert dead_letters.tenants == ["a"]
-    assert (body["looked_at"], body["foreign"]) == (0, 0)
+    assert (body["looked_at"], body["foreign"], body["complete"]) == (0, 0, False)
+
+
+async def test_complete_tells_one_tenant_nothing_of_others(
+    site: Site, dead_letters: FakeDeadLetters
+) -> None:
+    """Whether others' letters push some out of the list is the same to a tenant either way."""
+    told = {}
+    for is_whole in (True, False):
+        dead_letters.is_whole = is_whole
+        for key in ("shop-key", "everything"):
+            _, body, _ = await site("GET", "/v1/dead-letters", headers=bearer(key))
+            told[key, is_whole] = body["complete"]
+
+    assert told["shop-key", True] == told["shop-key", False]
+    assert (told["everything", True], told["everything", False]) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +227,7 @@ async def test_whole_group_is_not_for_one_tenant(site: Site, path: str) -> None:
 async def test_models_of_a_key_are_fixed(
     site: Site, handler: FakeRequestHandler, path: str, body: dict[str, Any]
 ) -> None:
-    """A key with models of its own uses those alone, and lists no others."""
+    """A key with models of its own names those alone, and lists no others."""
     headers = bearer("small-key")
     allowed, _, _ = await site("POST", path, json=body | {"model": "other"}, headers=headers)
     asked = len(handler.asked)
@@ -219,9 +235,27 @@ async def test_models_of_a_key_are_fixed(
     default, _, _ = await site("POST", path, json=body, headers=headers)
     _, models, _ = await site("GET", "/v1/models", headers=headers)
 
+    # Without a name a record's prompt has its say: the router looks, once it knows the version.
+    is_record = "type" in body
     assert allowed in (200, 202)
-    assert (named, default, len(handler.asked)) == (403, 403, asked)
+    assert (named, default in (200, 202)) == (403, is_record)
+    assert len(handler.asked) == asked + (path == "/v1/generate")
     assert [model["id"] for model in models["data"]] == ["other"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_model_of_a_prompt_that_the_key_may_not_use_is_403(
+    site: Site, handler: FakeRequestHandler, stream: bool
+) -> None:
+    """What the router finds out has the status that the door gives."""
+    handler.failure = ModelForbidden("why")
+    headers = bearer("small-key")
+
+    status, body, _ = await site(
+        "POST", "/v1/generate", json={"type": "echo", "stream": stream}, headers=headers
+    )
+
+    assert (status, body["error"]["code"]) == (403, "forbidden")
 
 
 async def test_own_rate_of_a_key(site: Site) -> None:
@@ -236,6 +270,39 @@ async def test_own_rate_of_a_key(site: Site) -> None:
     assert (first, status, other, reading) == (200, 429, 200, 200)
     assert body["error"]["code"] == "rate_limited"
     assert 1 <= int(headers["Retry-After"]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"json": CHAT | {"n": 30}}),
+        ("/v1/completions", {"json": {"prompt": ["a"] * 10, "n": 3}}),
+        (
+            "/v1/requests",
+            {
+                "data": b'{"type":"echo"}\n' * 30,
+                "headers": {"Content-Type": "application/jsonl"},
+            },
+        ),
+        (
+            "/v1/dead-letters/replay",
+            {"json": {"places": [{"partition": 0, "offset": n} for n in range(30)]}},
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_each_of_many_counts_for_the_rate(
+    site: Site, path: str, body: dict[str, Any]
+) -> None:
+    """Samples, lines and replays are as many requests: the next one waits for all of them."""
+    headers = bearer("slow-key", **body.pop("headers", {}))
+    first, _, _ = await site("POST", path, headers=headers, **body)
+    status, _, answered = await site(
+        "POST", "/v1/chat/completions", json=CHAT, headers=bearer("slow-key")
+    )
+
+    assert (first in (200, 202), status) == (True, 429)
+    assert 29 * 60 < int(answered["Retry-After"]) <= 30 * 60
 
 
 async def test_author_is_the_key(site: Site) -> None:
@@ -274,6 +341,27 @@ async def test_error_names_no_flows_to_one_tenant(site: Site, method: str) -> No
     for key, told in (("shop-key", False), ("everything", True)):
         status, answer, _ = await site(method, path, headers=bearer(key), **more)
         assert (status, "labels" in answer["error"]["message"]) == (422, told)
+
+
+async def test_document_of_topics_names_no_flows_to_one_tenant(serve: Serve) -> None:
+    """The topics of flows are in the document of those that may see the whole group."""
+    site = await serve(
+        providers={"p": ProviderSettings(kind="offline")},
+        models={"default": ModelSettings(targets=["p/m"])},
+        keys={"shop": key("shop-key", tenant="a"), "all": key("all-key")},
+        flows={
+            "labels": {
+                "input": "of-somebody",
+                "output": "labels-out",
+                "type": "summarize",
+                "fields": {"text": "{{ value }}"},
+            }
+        },
+    )
+
+    for name in ("all-key", "shop-key", "all-key"):
+        _, body, _ = await site("GET", "/asyncapi.json", headers=bearer(name))
+        assert ("of-somebody" in json.dumps(body)) == (name == "all-key")
 
 
 async def test_prompt_names_models_of_the_key_alone(site: Site) -> None:

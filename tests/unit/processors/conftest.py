@@ -1,6 +1,6 @@
 """What the tests of processors share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +32,11 @@ def llm() -> FakeProvider:
 def make_router(clock: FakeClock, llm: FakeProvider) -> Callable[..., Router]:
     """Build a router of processors and a directory of prompts, on the fake provider."""
 
-    def make(registry: Registry | None = None, prompts_dir: Path = Path("prompts")) -> Router:
+    def make(
+        registry: Registry | None = None,
+        prompts_dir: Path = Path("prompts"),
+        models_of: Mapping[str, Container[str]] | None = None,
+    ) -> Router:
         settings = load_settings(
             providers={"fake": {"kind": "offline"}},
             models={"default": {"targets": ["fake/m"]}, "large": {"targets": ["fake/l"]}},
@@ -45,6 +49,7 @@ def make_router(clock: FakeClock, llm: FakeProvider) -> Callable[..., Router]:
             deadline_s=90,
             clock=clock,
             now=lambda: NOW,
+            models_of=models_of or {},
         )
 
     return make

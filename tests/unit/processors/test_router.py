@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +14,12 @@ from streamapp.errors import (
     Expired,
     InternalError,
     InvalidRecord,
+    ModelForbidden,
     PromptNotFound,
     ProviderRejected,
     ProviderUnavailable,
 )
+from streamapp.llm.caller import CALLER
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Completion
 from streamapp.llm.deadline import Deadline
@@ -164,6 +167,40 @@ async def test_the_model_is_the_records_then_the_prompts_then_the_default(
     response = (await router.answer(summarize(model=in_record), id="r", key=None)).response
 
     assert response.model == used
+
+
+@pytest.mark.parametrize(
+    ("key", "in_record", "in_prompt", "may"),
+    [
+        ("small", None, "model: large", False),
+        ("small", None, "", True),
+        ("small", "default", "model: large", True),
+        ("small", "large", "", False),
+        ("large", None, "model: large", True),
+        ("large", None, "", False),
+        ("", None, "model: large", True),
+        ("free", None, "model: large", True),
+    ],
+)
+async def test_key_uses_its_own_models_whoever_names_them(
+    make_router: MakeRouter,
+    llm: FakeProvider,
+    tmp_path: Path,
+    key: str,
+    in_record: str | None,
+    in_prompt: str,
+    may: bool,
+) -> None:
+    """The route that a prompt names is no way around the models of the key that sent a record."""
+    (tmp_path / "summarize.md").write_text(f"---\n{in_prompt}\n---\n{{{{ text }}}}")
+    models_of = {"small": {"default"}, "large": {"large"}}
+    router = make_router(prompts_dir=tmp_path, models_of=models_of)
+    CALLER.set(key)
+
+    with nullcontext() if may else pytest.raises(ModelForbidden):
+        await router.answer(summarize(model=in_record), id="r", key=None)
+
+    assert len(llm.history) == may
 
 
 async def test_an_unknown_model_is_invalid_and_not_quoted(
