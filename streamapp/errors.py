@@ -11,10 +11,8 @@ StreamappError
 └── Failure                     ends one record; carries the dead-letter ``kind``
     ├── RecordError             producer of the record
     │   ├── Undecodable
-    │   ├── InvalidRecord
-    │   │   └── ModelForbidden  the key behind it may not use the model
-    │   ├── UnknownType
-    │   ├── TooLarge
+    │   ├── InvalidRecord       ModelForbidden: by the key that sent it
+    │   ├── UnknownType, TooLarge
     │   └── Expired
     ├── PromptError             author of the prompt, or a reference to one that does not exist
     │   ├── PromptNotFound
@@ -188,8 +186,7 @@ class ProviderError(Failure):
         status: HTTP status, or None where there was no answer.
         hints: What the provider said of its limits.
         is_paid: Whether something was generated, or may have been.
-        told: What the provider itself said, which may quote the request: it is shown where the
-            operator wants that, and nowhere else.
+        told: What it said itself, which may quote the request: for who wants it shown, alone.
     """
 
     kind = Kind.RETRIES_EXHAUSTED

@@ -2,14 +2,19 @@
 
 import os
 import sys
-from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 # What they would fetch from elsewhere is in the packages: prices, and a tokenizer's table.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-os.environ["TIKTOKEN_CACHE_DIR"] = str(files("litellm.litellm_core_utils") / "tokenizers")
+# By its place alone: to import that package takes as long as all others together.
+_LITELLM: Any = find_spec("litellm")
+os.environ["TIKTOKEN_CACHE_DIR"] = str(
+    Path(_LITELLM.origin).parent / "litellm_core_utils" / "tokenizers"
+)
 
 URL, KEY, FRAMEWORK = sys.argv[1:4]
 MODEL = "default"
