@@ -44,6 +44,9 @@ OPTIONS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 
+# What a page shows comes when it comes: a loaded machine takes more than Playwright's 5 s.
+expect.set_options(timeout=30_000)
+
 
 class Site:
     """The worker under the browser, with a client of its own."""
@@ -143,7 +146,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     provider.start()
     with EmbeddedBroker() as broker:
         try:
-            asyncio.run(until(lambda: "base_url" in provider.log.read_text(), 20))
+            asyncio.run(until(lambda: "base_url" in provider.log.read_text(), 60))
             base_url = json.loads(provider.log.read_text().splitlines()[0])["base_url"]
             stand = Stand(directory, broker, base_url)
             yield stand

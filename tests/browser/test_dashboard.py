@@ -46,7 +46,7 @@ async def test_record_from_the_playground_is_answered_and_counted(visit: Visit) 
     async def moved() -> bool:
         return await calls(page) == before + 1
 
-    await until(moved, 10)
+    await until(moved, 60)
 
 
 async def test_label_is_moved(visit: Visit, site: Site) -> None:
@@ -132,7 +132,7 @@ async def test_dead_letter_is_replayed(visit: Visit, site: Site) -> None:
     async def is_answered() -> bool:
         return (await site.get("/v1/requests/again"))["status"] == "ok"
 
-    await until(is_answered, 20)
+    await until(is_answered, 60)
 
 
 async def test_answer_is_opened_and_dead_letters_are_grouped_and_edited(

@@ -155,7 +155,7 @@ async def test_spent_budget_of_a_tenant_is_answered_by_another_model(
                 sum(one["calls"] for found in (await usage(stage)).values() for one in found) == 41
             )
 
-        await until(told, 10)
+        await until(told, 60)
         found = await usage(stage)
         assert {key: sum(one["calls"] for one in ones) for key, ones in found.items()} == {
             ("fake-model", "a"): 20,
@@ -184,8 +184,8 @@ async def test_held_records_wait_for_a_larger_budget(kafka: KafkaBroker, tmp_pat
         worker = await stage.ready_worker(**settings, drain_s=0.5)
 
         await stage.produce([ask(f"r-{number}") for number in range(30)])
-        await until(lambda: worker.has_logged("budget.spent"), 10)
-        await stage.verifier.until(lambda: len(stage.verifier.outcomes) == 10, 10)
+        await until(lambda: worker.has_logged("budget.spent"), 60)
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes) == 10, 60)
         assert await worker.is_ready()
         assert "budget daily" in (await get(worker, "/readyz"))["degraded"]
 

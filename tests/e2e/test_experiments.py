@@ -97,7 +97,7 @@ async def test_the_guard_moves_a_label_back_and_every_worker_follows(
         async def is_everywhere() -> bool:
             return {(await shown(worker))["labels"]["production"] for worker in workers} == {1}
 
-        await until(is_everywhere, 10)
+        await until(is_everywhere, 60)
         await stage.produce(generate(f"c{n}") for n in range(40))
         report = await stage.settle(produced + 40)
         answers = used(stage)
@@ -135,7 +135,7 @@ async def test_a_record_in_flight_keeps_its_version(kafka: KafkaBroker, tmp_path
         async def is_known() -> bool:
             return bool((await shown(worker))["labels"]["production"] == 2)
 
-        await until(is_known, 10)
+        await until(is_known, 60)
         assert "slow" not in stage.verifier.outcomes
         await stage.produce([generate("next")])
         await stage.settle(2)
@@ -190,7 +190,7 @@ async def test_a_split_over_10000_keys_is_kept_by_every_worker(
         async def has_split() -> bool:
             return bool((await shown(first))["split"])
 
-        await until(has_split, 10)
+        await until(has_split, 60)
         keys = [f"customer-{number}" for number in range(KEYS)]
         await stage.produce(generate(f"a/{key}", key=key) for key in keys)
         await stage.verifier.all_answered(KEYS, 120)

@@ -216,7 +216,7 @@ async def test_a_change_over_http_is_known_to_every_worker(
             async with http.get(second) as shown:
                 return bool((await shown.json())["labels"]["production"] == 2)
 
-        await until(knows, 10)
+        await until(knows, 60)
         records = [generate(f"r{number}") for number in range(20)]
         await stage.produce(records)
         report = await stage.settle(len(records))

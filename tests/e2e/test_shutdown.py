@@ -54,7 +54,7 @@ async def test_other_signals_end_it_in_the_same_way(
 
         for each in signals:
             os.kill(worker.pid, each)
-            await until(worker.is_unready, 20, state=worker.tail)
+            await until(worker.is_unready, 60, state=worker.tail)
 
         assert await worker.wait(30) == 0, worker.tail()
         report = await stage.settle(20)

@@ -259,7 +259,7 @@ async def test_client_that_leaves_cancels_its_work(
     with pytest.raises((asyncio.TimeoutError, aiohttp.ServerTimeoutError)):
         await site("POST", "/v1/generate", json=RECORD, timeout=aiohttp.ClientTimeout(total=0.3))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await handler.cancelled.wait()
 
 

@@ -72,7 +72,7 @@ async def test_wait_returns_the_response(serve: Serve, producer: FakeRequestProd
     site = await serve()
     value = json.dumps(RECORD | {"id": "a"}).encode()
     asked = asyncio.create_task(site("POST", "/v1/requests?wait=8", data=value))
-    await until(lambda: producer.posted, 5)
+    await until(lambda: producer.posted, 60)
     producer.words["a"] = RequestStatus(status=Status.OK, body=ANSWER, digest=digest(value))
 
     status, body, _ = await asked

@@ -31,6 +31,8 @@ from tests.unit.llm.calls import chat
 
 LIMITS = RetryLimits(attempts=3, paid_attempts=2)
 TIMEOUT_S = 0.15
+#: Of calls that fail otherwise: 50 MB take a while on a loaded machine.
+LONG_S = 60
 KEY = "sk-CANARY-KEY"
 PROMPT = "CANARY-PROMPT"
 
@@ -123,7 +125,7 @@ def routes(base_url: str, *, timeout_s: float) -> Routes:
     return Routes(settings, providers, limits=LIMITS, clock=clock, sleep=clock.sleep)
 
 
-async def failure_at(base_url: str, *, timeout_s: float = 5) -> Failure:
+async def failure_at(base_url: str, *, timeout_s: float = LONG_S) -> Failure:
     """Return how a call to ``base_url`` fails."""
     routed = routes(base_url, timeout_s=timeout_s)
     async with contextlib.aclosing(routed):
@@ -144,7 +146,7 @@ async def test_wrong_answer_has_its_outcome(row: Row, server: FakeLLM) -> None:
     server.default(**row.outcome)
     slow = row.outcome.keys() & {"hang", "drip_s"}
 
-    failure = await failure_at(server.base_url, timeout_s=TIMEOUT_S if slow else 5)
+    failure = await failure_at(server.base_url, timeout_s=TIMEOUT_S if slow else LONG_S)
 
     assert type(leaf_of(failure)) is row.leaf
     assert failure.kind is row.kind
@@ -156,7 +158,7 @@ async def test_denied_call_is_held(outcome: dict[str, Any], server: FakeLLM) -> 
     """A call that the provider denies is held, asks again, and is answered once it is let in."""
     server.script(outcome, outcome, outcome, {})
 
-    async with contextlib.aclosing(routes(server.base_url, timeout_s=5)) as routed:
+    async with contextlib.aclosing(routes(server.base_url, timeout_s=LONG_S)) as routed:
         completion = await routed.resolve(None).complete(chat())
 
     assert completion.attempts == len(server.calls) == 4
@@ -169,7 +171,7 @@ async def test_wrong_answer_leaks_nothing(row: Row, server: FakeLLM) -> None:
     server.default(**row.outcome)
     slow = row.outcome.keys() & {"hang", "drip_s"}
 
-    failure = await failure_at(server.base_url, timeout_s=TIMEOUT_S if slow else 5)
+    failure = await failure_at(server.base_url, timeout_s=TIMEOUT_S if slow else LONG_S)
 
     texts = f"{failure} {leaf_of(failure)}"
     assert not any(canary in texts for canary in (CANARY, KEY, PROMPT))
@@ -204,7 +206,7 @@ async def test_recovery_is_answered(server: FakeLLM) -> None:
     """A provider that fails twice and recovers answers; the attempts are counted."""
     server.script({"status": 503}, {"shape": "truncated"}, {})
 
-    async with contextlib.aclosing(routes(server.base_url, timeout_s=5)) as routed:
+    async with contextlib.aclosing(routes(server.base_url, timeout_s=LONG_S)) as routed:
         completion = await routed.resolve(None).complete(chat())
 
     assert completion.output == "answer to: hello"
@@ -214,14 +216,14 @@ async def test_recovery_is_answered(server: FakeLLM) -> None:
 async def test_cancelled_call_ends_at_the_provider(server: FakeLLM) -> None:
     """Cancelling a call closes its connection, so that the provider can stop working."""
     server.default(hang="headers")
-    async with contextlib.aclosing(routes(server.base_url, timeout_s=5)) as routed:
+    async with contextlib.aclosing(routes(server.base_url, timeout_s=LONG_S)) as routed:
         call = asyncio.create_task(routed.resolve(None).complete(chat()))
-        await until(lambda: server.counts["in_flight"], 5)
+        await until(lambda: server.counts["in_flight"], 30)
 
         call.cancel()
 
         with pytest.raises(asyncio.CancelledError):
             await call
-        await until(lambda: not server.counts["in_flight"], 5)
+        await until(lambda: not server.counts["in_flight"], 30)
 
     assert server.counts["aborted"] == 1

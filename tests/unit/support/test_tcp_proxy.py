@@ -69,7 +69,7 @@ async def test_stalled_direction_keeps_what_it_got(proxy: TcpProxy, direction: s
 
     writer.write(b"late")
     if direction == "down":
-        await until(lambda: proxy.forwarded["up"] == 4, 5)
+        await until(lambda: proxy.forwarded["up"] == 4, 30)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(reader.readexactly(1), 0.2)
     assert proxy.forwarded["down"] == 0

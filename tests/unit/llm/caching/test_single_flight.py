@@ -61,7 +61,7 @@ def flights(gated: Gated) -> SingleFlight:
 async def started(gated: Gated, *calls: Any) -> list[asyncio.Task[Completion]]:
     """Start the calls, and return once the provider has one."""
     tasks = [asyncio.create_task(call) for call in calls]
-    await until(lambda: gated.history, 5)
+    await until(lambda: gated.history, 30)
     await asyncio.sleep(0)
     return tasks
 
@@ -221,7 +221,7 @@ async def test_chunks_go_to_the_first_caller(gated: Gated, flights: SingleFlight
     tasks = await started(
         gated, flights.complete(chat(chunks=first)), flights.complete(chat(chunks=second))
     )
-    await until(lambda: first.texts == ["one "], 5)
+    await until(lambda: first.texts == ["one "], 30)
     gated.gate.set()
     await asyncio.gather(*tasks)
 

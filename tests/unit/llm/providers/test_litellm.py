@@ -145,7 +145,7 @@ async def test_broken_stream_is_translated() -> None:
     assert texts.texts == ["half"]
 
 
-@pytest.mark.timeout(240)  # the first run installs litellm
+@pytest.mark.timeout(600)  # the first run installs litellm and compiles it
 async def test_litellm_keeps_the_contract() -> None:
     """In its own environment, the real litellm passes the contract of all providers."""
     try:
@@ -156,7 +156,17 @@ async def test_litellm_keeps_the_contract() -> None:
     ours = site.getsitepackages()
     code = f"import sys; sys.path += {ours}; import pytest; sys.exit(pytest.main())"
     # litellm warns on its own account, which `filterwarnings = error` would make errors.
-    arguments = ["-q", "-p", "no:cacheprovider", "-k", "litellm", "-W", "ignore", "--timeout", "60"]
+    arguments = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "litellm",
+        "-W",
+        "ignore",
+        "--timeout",
+        "300",
+    ]
     process = await asyncio.create_subprocess_exec(
         str(python),
         "-c",

@@ -81,13 +81,13 @@ async def test_chunks_come_while_the_model_writes(
     server.default(text="one two three four", hang="body")
 
     task = asyncio.create_task(provider.complete(chat(chunks=chunks)))
-    await until(lambda: chunks.texts, 5)
+    await until(lambda: chunks.texts, 30)
 
     assert not task.done()
     assert "one two three four".startswith("".join(chunks.texts))
     task.cancel()
     await asyncio.wait([task])
-    await until(lambda: not server.counts["in_flight"], 5)
+    await until(lambda: not server.counts["in_flight"], 30)
 
 
 async def test_usage_comes_with_the_last_piece(server: FakeLLM, provider: OpenAIProvider) -> None:
@@ -232,7 +232,7 @@ async def test_takers_own_error_is_not_the_providers(
     with pytest.raises(ConnectionResetError):
         await provider.complete(chat(chunks=TakenChunks(error=ConnectionResetError())))
 
-    await until(lambda: not server.counts["in_flight"], 5)
+    await until(lambda: not server.counts["in_flight"], 30)
 
 
 THOUGHT = "let me see,\nit is `</think>`\n</think>\n\n"

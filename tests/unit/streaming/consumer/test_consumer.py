@@ -81,7 +81,7 @@ async def test_suspended_flow_gives_a_waiting_hand_over_up() -> None:
     await asyncio.sleep(0)
     suspended.set()
 
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     await asyncio.sleep(0)
     assert cleaned == [True]
 
@@ -124,7 +124,7 @@ async def test_stop_gives_a_waiting_hand_over_up() -> None:
 
     hand_over._stopped.set()
 
-    assert (await asyncio.wait_for(waiting, 5)).stopped
+    assert (await asyncio.wait_for(waiting, 30)).stopped
 
 
 @pytest.mark.parametrize("waits", [False, True])
