@@ -1,7 +1,10 @@
 """Server-sent events as vendors write them, read from bytes that are split anywhere."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from streamapp.llm.chunks import CallDelta, Instead
 
 _DATA = b"data:"
 _ERROR = b"error:"
@@ -10,6 +13,32 @@ _BOM = b"\xef\xbb\xbf"
 _FIRST = re.compile(rb'(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2})"')
 #: At the beginning of one: the second half.
 _SECOND = re.compile(rb'"(\\u[dD][c-fC-F][0-9a-fA-F]{2})')
+
+
+class StreamReader(Protocol):
+    """How a vendor's events are put together."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was generated."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the answer says that it is whole."""
+        ...
+
+    def feed(self, event: bytes) -> str | Instead:
+        """Take the data of one event; return the text it adds."""
+        ...
+
+    def new_calls(self) -> Sequence[CallDelta]:
+        """Return what was added to tool calls since it was last asked for."""
+        ...
+
+    def end(self) -> str | Instead:
+        """Return the text that is left at the end; raises where the answer broke off."""
+        ...
 
 
 class EventReader:

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +21,8 @@ from streamapp.errors import (
 from streamapp.llm.attempt import heard
 from streamapp.llm.chunks import CallDelta, ChunkSink, Instead, give
 from streamapp.llm.providers.bodies import decode_any, garbled, only_signs_of_life
-from streamapp.llm.providers.event_stream import EventReader
+from streamapp.llm.providers.event_stream import EventReader, StreamReader
+from streamapp.llm.providers.prepared_post import PreparedPost, Reply
 from streamapp.llm.providers.rate_hints import rate_hints
 from streamapp.settings.proxies import Proxies
 
@@ -50,32 +51,6 @@ class HintsOf(Protocol):
 
     def __call__(self, headers: Mapping[str, str], *, now: float) -> RateHints | None:
         """Return what the headers of an answer say; ``now`` is Unix seconds."""
-        ...
-
-
-class StreamReader(Protocol):
-    """How a vendor's events are put together."""
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether anything was generated."""
-        ...
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the answer says that it is whole."""
-        ...
-
-    def feed(self, event: bytes) -> str | Instead:
-        """Take the data of one event; return the text it adds."""
-        ...
-
-    def new_calls(self) -> Sequence[CallDelta]:
-        """Return what was added to tool calls since it was last asked for."""
-        ...
-
-    def end(self) -> str | Instead:
-        """Return the text that is left at the end; raises where the answer broke off."""
         ...
 
 
@@ -121,6 +96,8 @@ class Http:
         self._wall_clock = wall_clock
         self._proxies = Proxies()
         self._session: aiohttp.ClientSession | None = None
+        #: By the URL of a configured model, so few.
+        self._posts: dict[URL, PreparedPost] = {}
 
     async def post(self, url: URL, body: bytes) -> tuple[bytes, RateHints | None]:
         """Return the body of a 200, and what its headers say of the vendor's limits.
@@ -130,8 +107,15 @@ class Http:
             TooLarge: The answer is longer than allowed.
         """
         try:
-            async with self._request(url, body) as response:
-                return await self._body(response), self._hints(response)
+            prepared = self._prepared(url, body)
+            if prepared is None:
+                async with self._request(url, body) as response:
+                    return await self._body(response), self._hints(response)
+            reply = await prepared.send(body)
+            try:
+                return await self._body(reply), self._hints(reply)
+            finally:
+                reply.release()
         except (aiohttp.ClientError, OSError) as error:
             raise self._unavailable(error) from error
 
@@ -192,6 +176,7 @@ class Http:
     async def aclose(self) -> None:
         """Close the session and its connections."""
         if self._session:
+            self._posts.clear()
             await self._session.close()
             self._session = None
 
@@ -237,7 +222,7 @@ class Http:
                 return
             raise self._unavailable(error) from error
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _body(self, response: aiohttp.ClientResponse | Reply) -> bytes:
         """Read in chunks, so that neither a long body nor a bomb fills the memory."""
         chunks, size = [], 0
         if response.status == 200:
@@ -247,7 +232,7 @@ class Http:
                 heard()  # a stream may come under another name
             size = self._checked(size + len(chunk))
             chunks.append(chunk)
-        body = b"".join(chunks)
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         if response.status == 200:
             return body
         error = self._error_for(
@@ -260,7 +245,7 @@ class Http:
         error.hints = self._hints(response)
         raise error
 
-    def _hints(self, response: aiohttp.ClientResponse) -> RateHints | None:
+    def _hints(self, response: aiohttp.ClientResponse | Reply) -> RateHints | None:
         return self._hints_of(response.headers, now=self._wall_clock())
 
     def _checked(self, size: int) -> int:
@@ -277,6 +262,13 @@ class Http:
         # aiohttp warns about long bytes; a file it sends in pieces.
         data = body if len(body) < _ALL_AT_ONCE_BYTES else io.BytesIO(body)
         return self._opened().post(url, data=data, allow_redirects=False, **self._proxies.of(url))
+
+    def _prepared(self, url: URL, body: bytes) -> PreparedPost | None:
+        """Return the prepared request; None for what aiohttp has to send in its own way."""
+        prepared = self._posts.get(url)
+        if prepared is None and not self._proxies.of(url) and url.raw_user is None:
+            prepared = self._posts[url] = PreparedPost(self._opened(), url)
+        return prepared if len(body) < _ALL_AT_ONCE_BYTES else None
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session:
