@@ -7,18 +7,17 @@ import time
 from collections import Counter as Counts
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streamapp.settings.flows import REQUESTS
+from streamapp.telemetry.series import LabelledCounter, LabelledHistogram
 
 #: Seconds: a cached answer takes milliseconds, a long one minutes.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
-
-M = TypeVar("M", Counter, Histogram)
 
 #: Latencies kept for the percentiles of the last minute.
 RECENT, RECENT_S = 4_000, 60.0
@@ -85,39 +84,39 @@ class Metrics:
     def answered(self, *, type: str, duration_s: float, flow: str = REQUESTS) -> None:
         """A response was delivered."""
         self._since["answered"] += 1
-        self._records[type, "answered", flow].inc()
-        self._duration[type, flow].observe(duration_s)
+        self._records.add((type, "answered", flow))
+        self._duration.observe((type, flow), duration_s)
         self._recent.append((self._clock(), duration_s))
 
     def skipped(self, *, flow: str) -> None:
         """A flow had nothing to ask for a record."""
         self._since["skipped"] += 1
-        self._records["none", "skipped", flow].inc()
+        self._records.add(("none", "skipped", flow))
 
     def replayed(self, *, type: str, flow: str = REQUESTS) -> None:
         """A stored outcome was delivered again."""
         self._since["replayed"] += 1
-        self._records[type, "replayed", flow].inc()
+        self._records.add((type, "replayed", flow))
 
     def dead_lettered(self, *, type: str | None, kind: str, flow: str = REQUESTS) -> None:
         """A dead letter was delivered."""
         self._since["dead_letters"] += 1
-        self._records[type or "unknown", "dead_letter", flow].inc()
-        self._dead_letters[kind, flow].inc()
+        self._records.add((type or "unknown", "dead_letter", flow))
+        self._dead_letters.add((kind, flow))
 
     def failed(self, *, type: str) -> None:
         """A record over HTTP ended as an error."""
         self._since["failed"] += 1
-        self._records[type, "failed", REQUESTS].inc()
+        self._records.add((type, "failed", REQUESTS))
 
     def stepped(self, kind: str, outcome: str) -> None:
         """A step of a record is ``done``, ``replayed`` or ``failed``."""
-        self._steps[kind, outcome].inc()
+        self._steps.add((kind, outcome))
 
     def tool_called(self, tool: str, outcome: str, duration_s: float) -> None:
         """A tool was called; ``outcome`` is ``ok`` or what the model was told in its place."""
-        self._tools[tool, outcome].inc()
-        self._tool_duration[(tool,)].observe(duration_s)
+        self._tools.add((tool, outcome))
+        self._tool_duration.observe((tool,), duration_s)
 
     def diverged(self) -> None:
         """A redelivered record asked something else than before."""
@@ -134,7 +133,7 @@ class Metrics:
 
     def log_changed(self, reason: str) -> None:
         """A partition's log does not hold what was committed: it is begun anew."""
-        self._log_changes[(reason,)].inc()
+        self._log_changes.add((reason,))
 
     def take(self) -> dict[str, Any]:
         """Return the counts since the last call, for the log."""
@@ -145,37 +144,35 @@ class Metrics:
 
     def called(self, provider: str, model: str, outcome: str, duration_s: float) -> None:
         """An attempt ended; ``outcome`` is ``ok`` or the name of what went wrong."""
-        self._calls[provider, model, outcome].inc()
-        self._call_duration[provider, model].observe(duration_s)
+        self._calls.add((provider, model, outcome))
+        self._call_duration.observe((provider, model), duration_s)
 
     def spent(
         self, provider: str, model: str, *, input_tokens: int, output_tokens: int, usd: float | None
     ) -> None:
         """An attempt was billed; a model whose price is unknown (None) has no costs at all."""
-        self._tokens[provider, model, "input"].inc(input_tokens)
-        self._tokens[provider, model, "output"].inc(output_tokens)
+        self._tokens.add((provider, model, "input"), input_tokens)
+        self._tokens.add((provider, model, "output"), output_tokens)
         if usd is not None:
-            cost = self._cost[provider, model]
-            if usd:
-                cost.inc(usd)
+            self._cost.add((provider, model), usd)
 
     def spent_by_key(self, key: str, *, input_tokens: int, output_tokens: int, usd: float) -> None:
         """An attempt for a named key was billed; the names are those of the settings."""
-        self._key_tokens[key, "input"].inc(input_tokens)
-        self._key_tokens[key, "output"].inc(output_tokens)
-        self._key_cost[key,].inc(usd)
+        self._key_tokens.add((key, "input"), input_tokens)
+        self._key_tokens.add((key, "output"), output_tokens)
+        self._key_cost.add((key,), usd)
 
     def looked_up(self, tier: str, *, hit: bool) -> None:
         """A cache was asked."""
-        self._lookups[tier, "hit" if hit else "miss"].inc()
+        self._lookups.add((tier, "hit" if hit else "miss"))
 
     def waited(self, provider: str, wait_s: float) -> None:
         """A call waited for a limit."""
-        self._rate_limit_wait[(provider,)].observe(wait_s)
+        self._rate_limit_wait.observe((provider,), wait_s)
 
     def retried(self, provider: str, reason: str) -> None:
         """A call is tried again."""
-        self._retries[provider, reason].inc()
+        self._retries.add((provider, reason))
 
     # -- reading
 
@@ -201,27 +198,16 @@ class Metrics:
             return [None for _ in wanted]
         return [recent[min(int(share * len(recent)), len(recent) - 1)] for share in wanted]
 
-    def _counter(self, name: str, text: str, *labels: str) -> "_Series[Counter]":
-        return _Series(Counter(f"streamapp_{name}", text, labels, registry=self.registry))
+    def _counter(self, name: str, text: str, *labels: str) -> LabelledCounter:
+        counter = LabelledCounter(f"streamapp_{name}", text, labels)
+        self.registry.register(counter)
+        return counter
 
-    def _histogram(self, name: str, text: str, *labels: str) -> "_Series[Histogram]":
+    def _histogram(self, name: str, text: str, *labels: str) -> LabelledHistogram:
         full = f"streamapp_{name}_seconds"
-        return _Series(Histogram(full, text, labels, buckets=BUCKETS, registry=self.registry))
-
-
-class _Series(dict[tuple[str, ...], M]):
-    """The series of a metric by their labels' values; made at their first use.
-
-    To find one by ``metric.labels()`` takes longer than to count.
-    """
-
-    def __init__(self, metric: M) -> None:
-        self._metric: M = metric
-
-    def __missing__(self, values: tuple[str, ...]) -> M:
-        series: M = self._metric.labels(*values)
-        self[values] = series
-        return series
+        histogram = LabelledHistogram(full, text, labels, bounds=BUCKETS)
+        self.registry.register(histogram)
+        return histogram
 
 
 class _Watched(Collector):
