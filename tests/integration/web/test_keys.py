@@ -13,6 +13,7 @@ from streamapp.settings.keys import SCOPES, digest_of
 from streamapp.streaming.delivery.request_status import RequestStatus, Status
 from streamapp.web.middleware import OPEN_PATHS
 from streamapp.web.operations import OPERATIONS
+from streamapp.web.peers import HOP
 
 from .conftest import FakeDeadLetters, FakeRequestHandler, FakeRequestProducer, Serve, Site
 
@@ -186,6 +187,20 @@ async def test_dead_letters_are_those_of_the_tenant(
     assert dead_letters.asked[0].tenant == "a"
     assert dead_letters.tenants == ["a"]
     assert (body["looked_at"], body["foreign"], body["complete"]) == (0, 0, False)
+
+
+async def test_what_workers_tell_one_another_is_not_for_one_tenant(
+    site: Site, producer: FakeRequestProducer
+) -> None:
+    """Who asks as another worker would does not see by its offsets how much the group does."""
+    producer.words["a:r1"] = RequestStatus(status=Status.PENDING, committed={0: 4_141_414_141})
+
+    told = {}
+    for key, id in (("shop-key", "r1"), ("everything", "a:r1")):
+        _, _, headers = await site("GET", f"/v1/requests/{id}", headers=bearer(key, **{HOP: "1"}))
+        told[key] = "4141414141" in "".join(headers.values())
+
+    assert told == {"shop-key": False, "everything": True}
 
 
 async def test_complete_tells_one_tenant_nothing_of_others(
