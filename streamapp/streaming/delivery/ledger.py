@@ -6,18 +6,19 @@ emitted and the record finished. Entries leave by age and size without a tombsto
 own retention deletes there.
 """
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import structlog
 
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry
+from streamapp.streaming.delivery.ledger_entry import EntryHead, LedgerEntry
 from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
 
 #: What an entry costs besides its key and value: its line, index and objects; bytes.
-ENTRY_BYTES = 600
+ENTRY_BYTES = 700
 
 #: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
 EVICTION_STEPS = 16
@@ -35,29 +36,24 @@ Store = MutableMapping[bytes, bytes]
 Append = Callable[[bytes, bytes, int, Lease], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """What eviction needs to know of an entry without reading it."""
+class _Line(NamedTuple):
+    """What eviction needs to know of an entry without reading it.
+
+    No frozen dataclass, which takes three times as long to make: there is one for each record, and
+    for each entry of a recovery.
+    """
 
     partition: int
     offset: int
     expires_at: float
-    size: int
+    generation: int
     fingerprint: str | None
     is_step: bool
-    generation: int
+    size: int
 
     @classmethod
-    def of(cls, entry: LedgerEntry, size: int) -> "_Line":
-        return cls(
-            entry.partition,
-            entry.offset,
-            entry.expires_at,
-            size + ENTRY_BYTES,
-            entry.fingerprint,
-            entry.step is not None,
-            entry.generation,
-        )
+    def of(cls, head: EntryHead, size: int) -> "_Line":
+        return cls(*head, size + ENTRY_BYTES)
 
 
 class Ledger:
@@ -100,7 +96,8 @@ class Ledger:
         self._ttl_s = ttl_s
         self._max_bytes = max_bytes
         self._restore = restore
-        self._lines: dict[bytes, _Line] = {}
+        # A plain dictionary walks past all that has left at its front to find its first key.
+        self._lines: OrderedDict[bytes, _Line] = OrderedDict()
         self._by_fingerprint: dict[str, bytes] = {}
         self._bytes = 0
         self._pause = 0
@@ -125,14 +122,13 @@ class Ledger:
         line = self._lines.get(key)
         if line is None or (line.expires_at <= self._now() and not self._is_held(line)):
             return None
-        value = self._store().get(key)
-        return None if value is None else LedgerEntry.decode(value)
+        return self._entry(key)
 
     def answer_to(self, fingerprint: str) -> bytes | None:
         """Return a response record that answers calls of ``fingerprint``; it may be old."""
         key = self._by_fingerprint.get(fingerprint)
-        value = None if key is None else self._store().get(key)
-        return None if value is None else LedgerEntry.decode(value).answer
+        entry = None if key is None else self._entry(key)
+        return None if entry is None else entry.answer
 
     async def write(self, id: str, entry: LedgerEntry, lease: Lease, *, step: str = "") -> None:
         """Remember the id, or a step of its record, and return when Kafka has it.
@@ -143,7 +139,7 @@ class Ledger:
         key, value = _key(id, step), entry.encode()
         await self._append(key, value, entry.partition, lease)
         self._store()[key] = value
-        self._add(key, _Line.of(entry, len(value)))
+        self._add(key, _Line.of(entry.head, len(value)))
         self.evict()
 
     def forget(self, id: str, step: str = "") -> None:
@@ -160,7 +156,7 @@ class Ledger:
         with the writes to come.
         """
         known = self._lines
-        self._lines, self._by_fingerprint, self._bytes = {}, {}, 0
+        self._lines, self._by_fingerprint, self._bytes = OrderedDict(), {}, 0
         store, now, gone = self._store(), self._now(), []
         for key, value in store.items():
             line = known.get(key) or self._line_of(key, value)
@@ -191,7 +187,8 @@ class Ledger:
             return False
         if record.partition != step.partition:
             # Of two records of one id, an answer is for both, and a dead letter for its own.
-            return LedgerEntry.decode(value or b"").answer is not None
+            entry = self._entry(id)
+            return entry is not None and entry.answer is not None
         return record.offset >= step.offset
 
     def absorb(self, key: bytes | None, value: bytes | None) -> None:
@@ -216,14 +213,26 @@ class Ledger:
         self._add(key, line)
         self.evict()
 
+    def _entry(self, key: bytes) -> LedgerEntry | None:
+        """Return a stored entry; None where there is none, or none that can be read."""
+        value = self._store().get(key)
+        try:
+            return None if value is None else LedgerEntry.decode(value)
+        except (ValueError, TypeError, KeyError) as error:
+            self._tell_unreadable(error)
+            return None
+
+    def _tell_unreadable(self, error: Exception) -> None:
+        if not self.unreadable:
+            log.error("ledger.entry_unreadable", error=type(error).__name__)
+        self.unreadable += 1
+
     def _line_of(self, key: bytes, value: bytes) -> _Line | None:
         """Return what eviction needs of an entry; None, counted, for what is no entry."""
         try:
-            return _Line.of(LedgerEntry.decode(value), len(value))
+            return _Line.of(LedgerEntry.head_of(value), len(value))
         except (ValueError, TypeError, KeyError) as error:
-            if not self.unreadable:
-                log.error("ledger.entry_unreadable", error=type(error).__name__)
-            self.unreadable += 1
+            self._tell_unreadable(error)
             return None
 
     def evict(self) -> None:

@@ -1,13 +1,31 @@
 """An entry of the ledger, as its changelog carries it."""
 
+import re
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
 #: What the envelope of an entry adds to an answer at most, bytes.
 ENVELOPE_BYTES = 400
+
+#: What `LedgerEntry.encode` writes before the answer, the step or the dead letter.
+_HEAD = re.compile(
+    rb'\{"digest":"[0-9a-f]*","partition":(\d+),"offset":(\d+),"expires_at":(\d+\.\d+),'
+    rb'"generation":(\d+),(?:"fingerprint":"([0-9a-f]*)",)?"(answer|step|dead_letter)":'
+)
+
+
+class EntryHead(NamedTuple):
+    """What an entry says of itself before its answer; see `LedgerEntry`."""
+
+    partition: int
+    offset: int
+    expires_at: float
+    generation: int
+    fingerprint: str | None
+    is_step: bool
 
 
 def digest(value: bytes | None) -> str:
@@ -75,6 +93,38 @@ class LedgerEntry:
             dead_letter=fields.get("dead_letter"),
             step=step,
             generation=fields.get("generation", 0),
+        )
+
+    @classmethod
+    def head_of(cls, value: bytes) -> EntryHead:
+        """Return the head of the entry that ``encode`` wrote, without reading what follows it.
+
+        Raises:
+            ValueError: It is no entry.
+        """
+        found = _HEAD.match(value)
+        if found is None or not value.endswith(b"}"):
+            return cls.decode(value).head  # of another version
+        partition, offset, expires_at, generation, fingerprint, kind = found.groups()
+        return EntryHead(
+            int(partition),
+            int(offset),
+            float(expires_at),
+            int(generation),
+            None if fingerprint is None else fingerprint.decode(),
+            kind == b"step",
+        )
+
+    @property
+    def head(self) -> EntryHead:
+        """What eviction needs to know of it."""
+        return EntryHead(
+            self.partition,
+            self.offset,
+            self.expires_at,
+            self.generation,
+            self.fingerprint,
+            self.step is not None,
         )
 
     def is_of(self, partition: int, offset: int) -> bool:

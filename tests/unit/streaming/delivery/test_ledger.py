@@ -68,6 +68,55 @@ def test_entry_keeps_a_dead_letter() -> None:
     assert not entry.is_of(3, 8)
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        LedgerEntry("ab", 3, 7, 1234.5, b'{"output":1}', generation=4),
+        LedgerEntry("ab", 3, 7, 1234.567, b'{"output":1}', fingerprint="0c"),
+        LedgerEntry("ab", 0, 0, 0.0, dead_letter={"kind": '","answer":"'}),
+        LedgerEntry("ab", 3, 7, 1234.5, step=b'{"result":{"answer":1}}'),
+    ],
+    ids=["answer", "fingerprint", "dead letter", "step"],
+)
+def test_head_is_that_of_the_whole_entry(entry: LedgerEntry) -> None:
+    """A recovery reads the heads alone, and must learn the same from them."""
+    assert LedgerEntry.head_of(entry.encode()) == LedgerEntry.decode(entry.encode()).head
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"digest":"ab","partition":3,"offset":7,"expires_at":5.0,"answer":{}}',
+        b'{"digest":"ab","partition":3,"offset":7,"expires_at":5,"answer":{},"new":[1]}',
+        b'{"offset":7,"new":"x","partition":3,"digest":"ab","expires_at":5.0,"answer":{}}',
+    ],
+    ids=["older", "newer", "in another order"],
+)
+def test_head_of_another_version_is_read(value: bytes) -> None:
+    """Entries outlive the version that wrote them."""
+    head = LedgerEntry.head_of(value)
+
+    assert (head.partition, head.offset, head.expires_at, head.is_step) == (3, 7, 5.0, False)
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"[1]", b'{"digest":"ab","partition":3,"offset":7}'])
+def test_what_is_no_entry_has_no_head(value: bytes) -> None:
+    """It is passed over and counted, never indexed."""
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        LedgerEntry.head_of(value)
+
+
+def test_entry_that_is_broken_behind_its_head_is_no_answer() -> None:
+    """Found out when it is looked up: the record is run, as if nothing were remembered."""
+    fixture = Fixture()
+    entry = LedgerEntry(digest(b"record"), 0, 1, fixture.clock() + 60, b'{"output":', "0c")
+    fixture.ledger.absorb(b"a", entry.encode())
+
+    assert fixture.ledger.lookup("a") is None
+    assert fixture.ledger.answer_to("0c") is None
+    assert fixture.ledger.unreadable == 2
+
+
 async def test_written_id_is_found_after_its_delivery() -> None:
     """An id is known once Kafka has it, on the partition of its record."""
     fixture = Fixture()
