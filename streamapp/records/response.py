@@ -41,6 +41,17 @@ class Usage(BaseModel):
     reasoning_tokens: int = 0
     estimated: bool = False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is equal to `NO_USAGE`: nothing was counted or guessed."""
+        return not (
+            self.input_tokens
+            or self.output_tokens
+            or self.cached_input_tokens
+            or self.reasoning_tokens
+            or self.estimated
+        )
+
     def __add__(self, other: "Usage") -> "Usage":
         """Return the sum of both."""
         if self is NO_USAGE:

@@ -12,7 +12,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import Prices, added_usd
 from streamapp.llm.limits.token_estimate import CHARS_PER_TOKEN, question_tokens
 from streamapp.llm.provider import Completer
-from streamapp.records.response import NO_USAGE, Usage
+from streamapp.records.response import Usage
 from streamapp.records.usage import UsageRecord
 
 #: Longest model and tenant in a usage record, characters.
@@ -93,7 +93,7 @@ class Billed:
         self, call: Call, provider: str, model: str, usage: Usage | None, *, chars: int
     ) -> Bill:
         """Tell the payers; ``chars`` were written."""
-        if usage is None or usage == NO_USAGE:
+        if usage is None or usage.is_empty:
             usage = Usage(
                 input_tokens=round(question_tokens(call)),
                 output_tokens=round(chars / CHARS_PER_TOKEN),
