@@ -8,11 +8,13 @@ from faust.types import TP
 
 from streamapp.llm.routing.embedder import Embedder
 from streamapp.llm.routing.routes import Routes
+from streamapp.prompts.example_set import Examples
 from streamapp.prompts.example_sources import Sources
 from streamapp.prompts.examples import ExamplesManager, in_use
 from streamapp.prompts.files import PromptFile
 from streamapp.prompts.guard import Guard
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.prompts.settings import ExampleSettings
 from streamapp.prompts.variants import Variants
 from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
@@ -71,6 +73,10 @@ class Prompts:
     async def refresh_examples(self) -> None:
         """Fetch the examples that the prompts in use name."""
         await self._examples.refresh(in_use(self.table.history.prompts))
+
+    async def examples_of(self, settings: ExampleSettings) -> Examples:
+        """Return all examples of a source; raises ``PromptError`` where none ever arrived."""
+        return await self._examples.whole_set(settings)
 
     def watch(self, window: Window) -> None:
         """Keep examples fresh, roll back what fails, dead-letter invalid events, while it runs.

@@ -20,6 +20,7 @@ from streamapp.streaming.dead_letters.service import DeadLetterService
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder, RecordingRouter
 from streamapp.streaming.delivery.request_producer import RequestProducer
+from streamapp.streaming.flows.input_records import InputRecords
 from streamapp.streaming.flows.rates import FlowRates
 from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
@@ -83,6 +84,7 @@ def serve(
         handler=RecordingRouter(http_calls, outcomes),
         health=health,
         prompt_store=prompts.table,
+        examples_of=prompts.examples_of,
         variants=prompts.variants,
         producer=producer,
         dead_letter_source=DeadLetterService(settings, app.produce, flows=flows, counts=counts),
@@ -94,6 +96,7 @@ def serve(
         topics=topic_specs(settings),
         settings=settings,
         rates=FlowRates(settings, flows),
+        inputs=InputRecords(settings, flows),
         flows=flows,
         tiers=costs.economy.tiers,
     )

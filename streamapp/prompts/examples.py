@@ -84,6 +84,20 @@ class ExamplesManager:
         seed = int.from_bytes(blake2b(sticky, digest_size=8).digest())
         return Random(seed).sample(found, settings.count)  # noqa: S311 - no secret
 
+    async def whole_set(self, settings: ExampleSettings) -> Examples:
+        """Return all examples of a source, for people; the last good set where there is one.
+
+        Raises:
+            PromptError: No set of it ever arrived.
+        """
+        source = settings.source
+        if source not in self._sets:
+            await self._refresh_one(settings)
+        # By now an equal wish may have found them, or the look-out may have forgotten them.
+        if source in self._sets:
+            return self._sets[source]
+        raise PromptError(self._problems.get(source, "it has just been forgotten: look again"))
+
     def nearest(self, settings: ExampleSettings) -> Nearest | None:
         """Return what chooses by the question; None where `chosen` is to be asked."""
         if not settings.is_similar or len(self._sets.get(settings.source, ())) <= settings.count:

@@ -28,6 +28,7 @@ from streamapp.web.flows import flows as flows_of
 from streamapp.web.generate import generate
 from streamapp.web.group import Group
 from streamapp.web.history import history_of
+from streamapp.web.input_records import RecordSource, input_records
 from streamapp.web.live import live
 from streamapp.web.openai.views import openai
 from streamapp.web.openapi import openapi
@@ -35,6 +36,7 @@ from streamapp.web.operations import OPERATIONS
 from streamapp.web.own_key import own_key
 from streamapp.web.peers import Peers
 from streamapp.web.probes import probes
+from streamapp.web.prompt_examples import FindExamples, prompt_examples
 from streamapp.web.prompt_stats import stats
 from streamapp.web.prompts import PromptStore, prompts
 from streamapp.web.requests import requests
@@ -55,11 +57,13 @@ def install(
     metrics: Callable[[], bytes],
     peers: Peers,
     prompt_store: PromptStore,
+    examples_of: FindExamples,
     variants: Variants,
     records: Mapping[str, type[Request]],
     topics: Sequence[TopicSpec],
     settings: Settings,
     rates: FlowRates,
+    inputs: RecordSource,
     flows: Mapping[str, FlowTopics] = MappingProxyType({}),
     tiers: Sequence[CacheTier] = (),
 ) -> None:
@@ -68,8 +72,9 @@ def install(
     ``handler`` is the router that the stream uses: limits and budgets are shared through it,
     but HTTP runs up to ``MAX_IN_FLIGHT`` records of its own at once. ``records`` are the record
     classes by type and ``topics`` what is created at the start: the documents tell of them.
-    ``flows`` are the user's, by name, and ``rates`` tell what they do. ``tiers`` are those of the
-    cache.
+    ``examples_of`` returns the examples that a version of a prompt names. ``flows`` are the
+    user's, by name; ``rates`` tell what they do and ``inputs`` what stands on their inputs.
+    ``tiers`` are those of the cache.
     """
     running = settings.max_in_flight
     admission = Admission(
@@ -96,12 +101,14 @@ def install(
             longest_wait_s=settings.deadline_s,
         ),
         prompts(store=prompt_store, admission=admission),
+        prompt_examples(store=prompt_store, find=examples_of, admission=admission),
         stats(variants=variants, peers=peers, admission=admission),
         cache_lookup(tiers=tiers, peers=peers, admission=admission),
         dead_letters(source=dead_letter_source, admission=admission, longest_s=settings.deadline_s),
         own_key(),
         live(group=group, metrics=metrics),
         flows_of(rates=rates, group=group, admission=admission),
+        input_records(source=inputs, admission=admission),
         history_of(history=history, url=snapshots.own_url, peers=peers),
         documents(
             openapi=lambda: openapi(OPERATIONS, records=records, has_keys=settings.has_keys),

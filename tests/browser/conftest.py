@@ -107,12 +107,13 @@ class Stand:
     Attributes:
         provider: The fake provider's base URL.
         broker: The value for ``STREAMAPP_BROKER``.
+        directory: Where the workers lie.
     """
 
     def __init__(self, directory: Path, broker: EmbeddedBroker, provider: str) -> None:
         self.provider = provider
         self.broker = broker.url
-        self._directory = directory
+        self.directory = directory
         self._settings = {
             "STREAMAPP_BROKER": broker.url,
             "STREAMAPP_API_KEYS": KEY,
@@ -126,7 +127,7 @@ class Stand:
 
     def worker(self, **settings: str) -> WorkerProcess:
         """Start one more worker, and wait until it is ready."""
-        directory = self._directory / f"worker-{len(self.workers)}"
+        directory = self.directory / f"worker-{len(self.workers)}"
         worker = WorkerProcess(directory, self._settings | settings)
         self.workers.append(worker)
         worker.start()

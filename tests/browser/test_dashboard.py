@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from playwright.async_api import Browser, Page, expect
 
 from tests.support.absent import absent
@@ -16,6 +17,7 @@ from .conftest import SHAPES, Site, Stand, Visit, tab
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
 RECORD = {"type": "summarize", "text": "a text", "max_words": 9}
+TRACE = "a" * 32
 ATTACK = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
 
 
@@ -88,6 +90,29 @@ async def test_first_prompt_is_open_with_its_settings(visit: Visit) -> None:
     await expect(page.locator("#prompt-view")).to_contain_text("Settings")
 
 
+async def test_examples_of_a_version_are_shown(visit: Visit, site: Site) -> None:
+    """With their content, as the model sees them; a set that is not there is told with its file."""
+    directory = site.worker.log.parent / "prompts"
+    directory.mkdir(exist_ok=True)
+    example = {"variables": {"text": "A long text."}, "output": "A short one."}
+    (directory / "set.jsonl").write_text(json.dumps(example))
+    body = "{{ text }} {{ max_words }}"
+    for file in ("set.jsonl", "nowhere.jsonl"):
+        settings = {"examples": {"file": file}, "output_schema": {"type": "string"}}
+        await site.post("/v1/prompts/shorten/versions", {"body": body, "settings": settings})
+    page = visit.page
+    await tab(page, "Prompts")
+    await page.get_by_role("button", name="shorten").click()
+
+    await expect(page.locator(".examples")).to_contain_text("A long text.")
+    await expect(page.get_by_label("Answer of the example")).to_have_text("A short one.")
+    await expect(page.get_by_label("Schema of the answer")).to_contain_text("string")
+    await page.get_by_role("button", name="v2 latest").click()
+    await expect(page.locator(".examples")).to_contain_text(
+        "nowhere.jsonl: the file cannot be read"
+    )
+
+
 async def test_version_is_tried_and_gets_a_share(visit: Visit, site: Site) -> None:
     """One click asks a version; shares are set beside what the variants came to."""
     await site.publish("answer", "Answer briefly: {{ question }}")
@@ -136,12 +161,15 @@ async def test_dead_letter_is_replayed(visit: Visit, site: Site) -> None:
 
 
 async def test_answer_is_opened_and_dead_letters_are_grouped_and_edited(
-    visit: Visit, site: Site
+    visit: Visit, site: Site, stand: Stand
 ) -> None:
-    """The whole answer with what it cost; causes by kind; a record is corrected and sent."""
+    """Request and whole answer with its cost; causes by kind; a record is corrected and sent."""
     long = json.dumps({"text": "word " * 200 + "the end"})
     chat = {"type": "chat", "messages": [{"role": "user", "content": f"x [[fake:{long}]]"}]}
-    await site.post("/v1/requests?wait=30", {"id": "long-answer", **chat})
+    async with AIOKafkaProducer(bootstrap_servers=stand.broker.removeprefix("kafka://")) as topic:
+        value = json.dumps({"id": "long-answer", **chat}).encode()
+        headers = [("traceparent", f"00-{TRACE}-{'b' * 16}-01".encode())]
+        await topic.send("llm.requests", value, key=b"customer-1", headers=headers)
     await site.post("/v1/requests?wait=30", {"id": "no-prompt", **RECORD, "prompt": "nowhere"})
     bad = {"type": "chat", "messages": [{"role": "user", "content": 'x [[fake:{"status": 400}]]'}]}
     await site.post("/v1/requests?wait=30", {"id": "refused", **bad})
@@ -149,9 +177,14 @@ async def test_answer_is_opened_and_dead_letters_are_grouped_and_edited(
 
     await tab(page, "Answers")
     row = page.locator("#answers-list article", has_text="long-answer")
-    await row.get_by_text("whole answer").click()
-    await expect(row.locator("pre")).to_contain_text("the end")
-    await expect(row.locator("dl")).to_contain_text("Attempts1")
+    await row.get_by_text("request and whole answer").click()
+    await expect(row.get_by_label("Whole answer")).to_contain_text("the end")
+    await expect(row.get_by_label("Request", exact=True)).to_contain_text('"id": "long-answer"')
+    await expect(row.get_by_label("Headers of the request")).to_contain_text("traceparent")
+    facts = row.locator("dl")
+    for fact in ("Attempts1", "Keycustomer-1", f"Trace{TRACE}", "Placellm.requests ", "Cost$0"):
+        await expect(facts).to_contain_text(fact)
+    await expect(facts).to_contain_text("Modelopenai/gpt-4o-mini")
 
     await tab(page, "Dead letters")
     await expect(page.locator("#dead-groups")).to_contain_text("prompt_error")
@@ -203,7 +236,7 @@ async def test_keyboard_reaches_every_view(visit: Visit) -> None:
     """The arrow keys walk the tabs; the skip link comes first."""
     page = visit.page
     await page.locator("#tab-overview").focus()
-    for name in ("answers", "dead", "prompts", "play", "overview"):
+    for name in ("answers", "flows", "dead", "prompts", "play", "overview"):
         await page.keyboard.press("ArrowRight")
         await expect(page.locator(f"#{name}")).to_be_visible()
 
@@ -240,7 +273,7 @@ async def test_axe_finds_nothing_serious(visit: Visit, site: Site) -> None:
     for theme in ("light", "dark"):
         for shape in SHAPES.values():
             await page.set_viewport_size(shape)
-            for name in ("Overview", "Answers", "Dead letters", "Prompts", "Playground"):
+            for name in ("Overview", "Answers", "Flows", "Dead letters", "Prompts", "Playground"):
                 await tab(page, name)
                 await page.evaluate(axe)
                 found = await page.evaluate("axe.run()")
@@ -258,7 +291,7 @@ async def test_narrow_page_does_not_scroll_sideways(visit: Visit, site: Site) ->
     await site.work(20)
     page = visit.page
     await page.set_viewport_size(SHAPES["390"])
-    for name in ("Overview", "Answers", "Dead letters", "Prompts", "Playground"):
+    for name in ("Overview", "Answers", "Flows", "Dead letters", "Prompts", "Playground"):
         await tab(page, name)
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
 

@@ -27,6 +27,8 @@ SERIES = {
     "streamapp_provider_calls_total": "calls",
     "streamapp_tokens_total": "tokens",
     "streamapp_cost_usd_total": "cost_usd",
+    "streamapp_key_tokens_total": "key_tokens",
+    "streamapp_key_cost_usd_total": "key_cost_usd",
     "streamapp_cache_lookups_total": "cache",
     "streamapp_rate_limit_wait_seconds_sum": "rate_limit_wait_s",
     "streamapp_retries_total": "retries",

@@ -18,6 +18,8 @@ from streamapp.records.response import Response
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.flows.costs import FlowCosts
 from streamapp.telemetry.metrics import Metrics
+from streamapp.telemetry.subject import SUBJECT, TRACE_ID
+from streamapp.telemetry.trace_headers import trace_id
 
 #: Outcomes kept, and characters of an answer kept with each.
 KEPT, PREVIEW = 200, 400
@@ -111,7 +113,7 @@ class OutcomeRecorder:
 
     def _keep(self, **fields: Any) -> None:
         at = round(self._now(), 3)
-        self.tail.append(RecordOutcome(next(self._numbers), {"at": at, **fields}))
+        self.tail.append(RecordOutcome(next(self._numbers), {"at": at, **_subject(), **fields}))
 
 
 class FlowOutcomes:
@@ -163,3 +165,14 @@ class RecordingRouter:
 def _prompt(response: Response) -> str | None:
     use = response.prompt
     return f"{use.name}:{use.version}" if use else None
+
+
+def _subject() -> dict[str, Any]:
+    """Return place and trace of the record that the current task works on, as far as known."""
+    subject, trace = SUBJECT.get(), TRACE_ID.get()
+    message = subject.message if subject else None
+    found: dict[str, Any] = {}
+    if message:
+        found |= {"partition": message.tp.partition, "offset": message.offset}
+        trace = trace or trace_id(message.headers) or ""
+    return found | {"trace_id": trace} if trace else found

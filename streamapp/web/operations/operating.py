@@ -108,6 +108,18 @@ class FlowsBody(TypedDict):
     flows: list[FlowBody]
 
 
+class InputRecordBody(TypedDict):
+    """A record of a flow's input, its bytes as text; ``at`` in seconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: float
+    key: str | None
+    headers: list[tuple[str, str | None]]
+    record: str | None
+
+
 class Latency(TypedDict):
     """Seconds within which a share of the last minute's records was answered."""
 
@@ -168,6 +180,8 @@ class WorkerNow(TypedDict):
     calls: Series
     tokens: Series
     cost_usd: Series
+    key_tokens: Series
+    key_cost_usd: Series
     cache: Series
     rate_limit_wait_s: Series
     retries: Series
@@ -227,6 +241,15 @@ OPERATIONS = (
         "Tell of every flow: its topics, lag, rate, dead letters and cost of a day",
         FlowsBody,
         errors=(503,),
+        access=GROUP,
+    ),
+    Operation(
+        "GET",
+        "/v1/flows/{flow}/records/{partition}/{offset}",
+        "Show one record of a flow's input, while the topic holds it",
+        InputRecordBody,
+        errors=(404, 422, 503, 504),
+        places={"partition": {"pattern": "^[0-9]{1,10}$"}, "offset": {"pattern": "^[0-9]{1,19}$"}},
         access=GROUP,
     ),
     Operation(

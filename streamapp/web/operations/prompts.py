@@ -2,6 +2,7 @@
 
 from typing import NotRequired
 
+from pydantic import JsonValue
 from typing_extensions import TypedDict
 
 from streamapp.prompts.reference import NAME
@@ -53,6 +54,25 @@ class PromptList(TypedDict):
     prompts: list[PromptSummary]
 
 
+class ExampleBody(TypedDict):
+    """A question, by the variables that it fills in, and its good answer."""
+
+    variables: dict[str, JsonValue]
+    output: JsonValue
+
+
+class ExamplesBody(TypedDict):
+    """The first examples of a version's set; ``count`` is how many it has.
+
+    ``source`` is null for a version that has none; ``problem`` says why no set has arrived.
+    """
+
+    source: str | None
+    count: int
+    examples: list[ExampleBody]
+    problem: str | None
+
+
 class VariantBody(TypedDict):
     """The results of the records of one version and label, over all workers that answered."""
 
@@ -99,6 +119,15 @@ OPERATIONS = (
         PromptBody,
         errors=(404, 422, 503),
         places=_NAMED,
+        access=READ,
+    ),
+    Operation(
+        "GET",
+        "/v1/prompts/{name}/versions/{version}/examples",
+        "Show the few-shot examples that a version names",
+        ExamplesBody,
+        errors=(404, 503),
+        places={"name": _NAME, "version": {"pattern": "^[0-9]{1,10}$"}},
         access=READ,
     ),
     Operation(

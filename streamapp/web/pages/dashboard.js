@@ -31,7 +31,7 @@ async function showKey() {
 }
 
 const tabs = () => [...document.querySelectorAll('[role="tab"]')];
-const loaders = { dead: loadDead, prompts: loadPrompts, answers: showAnswers, overview: showOverview };
+const loaders = { flows: loadFlows, dead: loadDead, prompts: loadPrompts, answers: showAnswers, overview: showOverview };
 function open(name) {
   for (const tab of tabs()) {
     const here = tab.getAttribute("aria-controls") === name;
@@ -68,6 +68,8 @@ addEventListener("DOMContentLoaded", () => {
   let typing = 0;
   $("#dead-q").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(loadDead, 300); });
   $("#dead-kind").addEventListener("change", loadDead);
+  $("#dead-flow").addEventListener("change", loadDead);
+  setInterval(() => { if (!document.hidden && !$("#flows").classList.contains("hidden")) loadFlows(); }, 3000);
   $("#dead-load").addEventListener("click", loadDead);
   $("#dead-all").addEventListener("click", selectDead);
   $("#dead-replay").addEventListener("click", replayDead);

@@ -82,7 +82,7 @@ function merged() {
   const nows = looked().map((w) => w.now).filter(Boolean);
   const sum = (pick) => nows.reduce((s, now) => s + pick(now), 0);
   const all = (name) => nows.flatMap((now) => now[name] || []);
-  const series = ["records", "dead_letters", "calls", "tokens", "cost_usd", "cache", "rate_limit_wait_s", "retries", "breakers"];
+  const series = ["records", "dead_letters", "calls", "tokens", "cost_usd", "key_tokens", "key_cost_usd", "cache", "rate_limit_wait_s", "retries", "breakers"];
   return {
     in_flight: sum((n) => n.in_flight), pending: sum((n) => n.pending), room: sum((n) => n.max_in_flight),
     oldest: most(nows.map((n) => n.oldest_uncommitted_s)) ?? 0,

@@ -1,29 +1,59 @@
 // How records ended: answers as they come, and dead letters.
 
 const outcomes = [];
-const opened = new Map(); // what was asked of an opened answer, by id
+const opened = new Map(); // what was found of an opened outcome, by id and time
 
-// The whole of one answer: what the worker that has it tells of it.
+const NOT_KEPT = "The answer is not kept any more: answers are remembered for the ledger's time.";
+const OVER_HTTP = "It came over HTTP: of its request and answer no more than this is kept.";
+
+// All of one outcome: the request while its topic holds it, and the answer while a worker has it.
 function whole(o) {
-  const place = el("div", {}, opened.has(o.id) ? wholeOf(opened.get(o.id)) : null);
-  const details = el("details", { class: "whole", open: opened.has(o.id) }, el("summary", {}, "whole answer"), place);
+  const name = `${o.id} ${o.at}`, place = el("div", {}, opened.has(name) ? opened.get(name) : null);
+  const details = el("details", { class: "whole", open: opened.has(name) }, el("summary", {}, o.status === "ok" ? "request and whole answer" : "request"), place);
   details.addEventListener("toggle", async () => {
-    if (!details.open) { opened.delete(o.id); return; }
-    if (opened.has(o.id)) return;
+    if (!details.open) { opened.delete(name); return; }
+    if (opened.has(name)) return;
     fill(place, el("p", { class: "soft" }, "asking…"));
-    try {
-      const body = await (await ask(`/v1/requests/${encodeURIComponent(o.id)}`)).json();
-      opened.set(o.id, body);
-      fill(place, wholeOf(body));
-    } catch (error) { fill(place, el("p", { class: "bad" }, error.status === 404 ? "It is not kept any more: answers are remembered for the ledger's time, those over HTTP not at all." : error.message)); }
+    const parts = wholeOf(o, ...(await Promise.all([requestOf(o), answerOf(o)])));
+    opened.set(name, parts);
+    fill(place, parts);
   });
   return details;
 }
 
-function wholeOf(r) {
-  const facts = { Provider: r.provider && `${r.provider}/${r.model}`, Prompt: r.prompt && `${r.prompt.name}:${r.prompt.version}${r.prompt.label ? ` @${r.prompt.label}` : ""}`, Tokens: r.usage && `${r.usage.input_tokens} in, ${r.usage.output_tokens} out`, Cost: r.cost_usd === null ? "unknown" : r.cost_usd !== undefined && dollars(Number(r.cost_usd)), Attempts: r.attempts, "Active time": r.duration_s !== undefined && seconds(r.duration_s), Cached: r.cached === undefined ? null : r.cached ? "yes" : "no", "Ended by": r.finish_reason, Written: r.created_at && new Date(r.created_at).toLocaleString(), Kind: r.kind, Steps: r.steps && JSON.stringify(r.steps), Metadata: r.metadata && Object.keys(r.metadata).length ? JSON.stringify(r.metadata) : null };
-  return [r.output === undefined ? null : el("pre", { class: "answer", tabindex: 0, "aria-label": "Whole answer" }, asText(r.output)), r.tool_calls ? el("pre", { tabindex: 0, "aria-label": "Tool calls" }, JSON.stringify(r.tool_calls, null, 2)) : null,
-    el("dl", { class: "facts" }, Object.entries(facts).filter(([, value]) => value !== null && value !== undefined && value !== false).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))))];
+async function found(path) {
+  try { return await (await ask(path)).json(); } catch (error) { return { error: error.message, status: error.status }; }
+}
+const requestOf = (o) => (o.offset === undefined ? null : found(`/v1/flows/${encodeURIComponent(o.flow)}/records/${o.partition}/${o.offset}`));
+const answerOf = (o) => (o.status !== "ok" || o.source === "http" ? null : found(`/v1/requests/${encodeURIComponent(o.id)}`));
+
+function facts(all) {
+  return el("dl", { class: "facts" }, Object.entries(all).filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "").map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
+}
+
+function pretty(text) { try { return JSON.stringify(JSON.parse(text), null, 2); } catch (error) { return text; } }
+
+function wholeOf(o, request, answer) {
+  const r = answer && !answer.error ? answer : {};
+  const cost = r.cost_usd === undefined ? o.cost_usd : r.cost_usd;
+  const block = (name, text) => [el("h3", {}, name), el("pre", { class: "answer", tabindex: 0, "aria-label": name }, text)];
+  const note = (text) => el("p", { class: "soft" }, text);
+  const headers = (request?.headers || []).map(([name, value]) => `${name}: ${value}`).join("\n");
+  return [
+    request?.record ? block("Request", pretty(request.record)) : note(request?.error || OVER_HTTP),
+    r.output !== undefined ? block("Whole answer", asText(r.output)) : answer?.error ? note(answer.status === 404 ? NOT_KEPT : answer.error) : null,
+    r.tool_calls ? block("Tool calls", JSON.stringify(r.tool_calls, null, 2)) : null,
+    r.steps ? block("Steps", JSON.stringify(r.steps, null, 2)) : null,
+    headers ? block("Headers of the request", headers) : null,
+    facts({
+      Id: o.id, Flow: o.flow, Place: o.offset === undefined ? null : `${request?.topic || "partition"} ${o.partition}@${o.offset}`, Key: request?.key, Sent: request?.at && new Date(request.at * 1000).toLocaleString(),
+      Model: o.model && `${o.provider}/${o.model}`, Prompt: o.prompt && `${o.prompt}${o.label ? ` @${o.label}` : ""}`,
+      Tokens: r.usage ? `${r.usage.input_tokens} in, ${r.usage.output_tokens} out` : o.tokens !== undefined && `${number(o.tokens)} in all`,
+      Cost: o.status !== "ok" ? null : cost === null ? "unknown" : dollars(Number(cost)), Attempts: r.attempts, "Active time": o.duration_s !== undefined && seconds(o.duration_s),
+      Cached: o.cached === undefined ? null : o.cached ? "yes" : "no", "Ended by": r.finish_reason, Answered: new Date(o.at * 1000).toLocaleString(), Kind: o.kind, Trace: o.trace_id,
+      Metadata: r.metadata && Object.keys(r.metadata).length ? JSON.stringify(r.metadata) : null,
+    }),
+  ];
 }
 let paused = false;
 
@@ -36,12 +66,12 @@ function showAnswers() {
     el("span", { class: `tag ${o.status === "ok" ? "good" : "bad"}` }, o.status === "ok" ? o.type : o.kind),
     el("span", { class: "id" }, o.id),
     el("span", { class: "meta" }, o.status === "ok" ? `${o.cached ? "cached · " : ""}${seconds(o.duration_s)} · ${number(o.tokens)} tok${o.cost_usd && Number(o.cost_usd) ? ` · ${dollars(Number(o.cost_usd))}` : ""}` : o.type || ""),
-    el("span", { class: "text" }, o.text), o.status === "ok" && o.source !== "http" ? whole(o) : null)) : el("p", { class: "soft" }, wanted ? "Nothing fits." : "No record has ended yet: send one from the playground."));
+    el("span", { class: "text" }, o.text), whole(o))) : el("p", { class: "soft" }, wanted ? "Nothing fits." : "No record has ended yet: send one from the playground."));
 }
 
 const picked = new Map();
 async function loadDead() {
-  const query = new URLSearchParams({ limit: "100" });
+  const query = new URLSearchParams({ limit: "100", flow: $("#dead-flow").value });
   if ($("#dead-q").value.trim()) query.set("q", $("#dead-q").value.trim());
   if ($("#dead-kind").value) query.set("kind", $("#dead-kind").value);
   try {
@@ -79,7 +109,7 @@ function editor(d) {
     catch (error) { note.textContent = error.message; }
     send.disabled = false;
   } }, "Send edited");
-  try { text.value = JSON.stringify(JSON.parse(d.record), null, 2); } catch (error) { text.value = d.record; }
+  text.value = pretty(d.record);
   return el("div", {}, text, el("div", { class: "bar" }, send, el("span", { class: "soft" }, "as a new record, without its key and headers")), note);
 }
 
@@ -91,7 +121,7 @@ function deadRow(d) {
   } });
   return el("article", { class: "row pick" }, box, el("time", {}, clock(d.at)), el("span", {}, el("span", { class: "tag bad" }, d.kind || "?")), el("span", { class: "id" }, d.id || ""),
     el("span", { class: "meta" }, `${d.type || "?"} · ${counted(d.attempts, "attempt")}${d.replays ? ` · replayed ${d.replays}×` : ""}${d.replayed ? " · sent again" : ""}`), el("span", { class: "text" }, d.message || ""),
-    el("details", {}, el("summary", {}, `record at ${id}`), d.record === null || d.record === undefined ? el("p", { class: "soft" }, "(not kept)") : [el("pre", { tabindex: 0, "aria-label": "Record" }, d.record), editor(d)]));
+    el("details", {}, el("summary", {}, `record at ${id}`), d.record === null || d.record === undefined ? el("p", { class: "soft" }, "(not kept)") : [el("pre", { tabindex: 0, "aria-label": "Record" }, pretty(d.record)), $("#dead-flow").value === "requests" ? editor(d) : null]));
 }
 
 function selectDead() {
@@ -102,7 +132,7 @@ function selectDead() {
 async function replayDead() {
   $("#dead-replay").disabled = true;
   try {
-    const body = await (await ask("/v1/dead-letters/replay", { method: "POST", json: { places: [...picked.values()] } })).json();
+    const body = await (await ask("/v1/dead-letters/replay", { method: "POST", json: { places: [...picked.values()], flow: $("#dead-flow").value } })).json();
     const counts = {};
     for (const { result } of body.results) counts[result] = (counts[result] || 0) + 1;
     $("#dead-note").textContent = Object.entries(counts).map(([name, n]) => `${n} ${name}`).join(", ");

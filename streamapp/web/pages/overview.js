@@ -42,8 +42,15 @@ function showOverview() {
   showLag();
   showModels(now);
   showAgents(now);
+  showKeys(now);
   showWorkers();
   showChecks();
+}
+
+// Whether a model was called whose price is not known.
+function unpricedTokens(now) {
+  const priced = new Set(now.cost_usd.map(([[provider, model]]) => `${provider}/${model}`));
+  return now.tokens.some(([[provider, model], n]) => n && !priced.has(`${provider}/${model}`));
 }
 
 function showTiles(now, point) {
@@ -51,8 +58,7 @@ function showTiles(now, point) {
   const room = now.room || 1, busy = `${number(now.in_flight)} of ${number(room)} in flight, ${number(now.pending)} waiting`;
   const spent = total(now.cost_usd), tokens = total(now.tokens), waited = total(now.rate_limit_wait_s);
   const halfOpen = now.breakers.filter(([, state]) => state === 1).length;
-  const priced = new Set(now.cost_usd.map(([[provider, model]]) => `${provider}/${model}`));
-  const unpriced = now.tokens.some(([[provider, model], n]) => n && !priced.has(`${provider}/${model}`));
+  const unpriced = unpricedTokens(now);
   const among = !chosen && told.length > 1 ? "p95 of the slowest worker" : "p95: 95 of 100 within";
   fill($("#tiles"),
     tile("Answered", number(mean((p) => p.answered)), "per s", spark(line(), (p) => p.answered)),
@@ -117,6 +123,17 @@ function showModels(now) {
   const share = (r) => (r.failed ? el("span", { class: r.failed / r.calls > 0.05 ? "bad" : "" }, `${number(r.failed)} (${((100 * r.failed) / r.calls).toFixed(1)} %)`) : "0");
   fill($("#models"), table(["Model", "Breaker", "Calls", "Failed", "Retried", "Held by limits", "Tokens in", "Tokens out", "Cost"],
     [...rows].sort().map(([name, r]) => [name, tag(r.state), number(r.calls), share(r), number(r.retried), seconds(r.waited), number(r.input), number(r.output), r.cost ? dollars(r.cost) : "–"]), "No model has been called yet."));
+}
+
+// What each named key has used since the workers' starts, the most expensive first.
+function showKeys(now) {
+  const rows = new Map();
+  const row = (name) => { if (!rows.has(name)) rows.set(name, { input: 0, output: 0, usd: 0 }); return rows.get(name); };
+  for (const [[name, direction], n] of now.key_tokens) row(name)[direction] += n;
+  for (const [[name], n] of now.key_cost_usd) row(name).usd += n;
+  $("#keys-panel").classList.toggle("hidden", !rows.size);
+  fill($("#keys"), table(["Key", "Tokens in", "Tokens out", "Cost since start"],
+    [...rows].sort((a, b) => b[1].usd - a[1].usd || b[1].input - a[1].input).map(([name, r]) => [name, number(r.input), number(r.output), r.usd ? dollars(r.usd) : unpricedTokens(now) ? "unknown" : "$0"]), ""));
 }
 
 // Records that make several calls, the oldest first, with the step that each is in.

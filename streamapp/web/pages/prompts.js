@@ -81,15 +81,27 @@ function showPrompt(prompt, stats, chosenVersion) {
     el("h3", {}, "Results by variant"), variants(stats),
     el("h3", {}, "Split"), split(prompt, change),
     settingsOf(current.settings),
+    current.settings.examples ? examplesOf(prompt.name, current.version) : null,
     el("h3", {}, previous ? `Against version ${previous.version}` : "Text"),
     el("pre", { class: "diff", tabindex: 0, "aria-label": "Text of the prompt" }, previous ? lineDiff(previous.body, current.body) : current.body));
 }
 
 // What goes with the text: the route, sampling, the schema of the answer, where examples come from.
 function settingsOf({ output_schema: schema, examples, ...rest }) {
-  const parts = { Settings: rest, "Schema of the answer": schema, Examples: examples };
+  const parts = { Settings: rest, "Schema of the answer": schema, "Where examples come from": examples };
   const shown = Object.entries(parts).filter(([, value]) => value && Object.keys(value).length);
   return shown.length ? shown.map(([name, value]) => [el("h3", {}, name), el("pre", { class: "diff", tabindex: 0, "aria-label": name }, JSON.stringify(value, null, 2))]) : [el("h3", {}, "Settings"), el("p", { class: "soft" }, "None but the defaults: no schema, no examples.")];
+}
+
+// What goes before each question: fetched by the worker, so that one sees what the model sees.
+function examplesOf(name, version) {
+  const place = el("div", { class: "examples" }, el("p", { class: "soft" }, "asking…"));
+  found(`/v1/prompts/${encodeURIComponent(name)}/versions/${version}/examples`).then((body) => {
+    if (body.error || body.problem) return fill(place, el("p", { class: "bad", role: "alert" }, body.error || `${body.source}: ${body.problem}`));
+    const rest = body.count - body.examples.length;
+    fill(place, body.examples.map((example) => el("figure", {}, el("dl", { class: "facts" }, Object.entries(example.variables).map(([variable, value]) => el("div", {}, el("dt", {}, variable), el("dd", {}, asText(value))))), el("pre", { tabindex: 0, "aria-label": "Answer of the example" }, asText(example.output)))), rest ? el("p", { class: "soft" }, `and ${counted(rest, "more example")}`) : null);
+  });
+  return [el("h3", {}, "Examples"), place];
 }
 
 // Sums over all workers since their start; the bar is the variant's part of the records.

@@ -11,12 +11,15 @@ import faust
 import pytest
 from pydantic import Field
 
+from streamapp.errors import PromptError
 from streamapp.flows.topics import flow_topics
 from streamapp.llm.caching.cache import CacheTier
 from streamapp.llm.chunks import CallDelta, ChunkSink
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Answer
+from streamapp.prompts.example_set import Examples
+from streamapp.prompts.settings import ExampleSettings
 from streamapp.prompts.variants import Variants
 from streamapp.records.codec import parse
 from streamapp.records.request import Request
@@ -33,6 +36,7 @@ from streamapp.streaming.dead_letters.stored import Filter
 from streamapp.streaming.delivery.ledger_entry import digest
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus
+from streamapp.streaming.flows.input_records import InputRecord
 from streamapp.streaming.flows.rates import FlowRates
 from streamapp.streaming.flows.state import FlowState
 from streamapp.web.peers import Peers
@@ -190,6 +194,29 @@ class FakeFlowRates(FlowRates):
         return self.found
 
 
+class FakeInputRecords:
+    """Inputs of flows that a test fills."""
+
+    def __init__(self) -> None:
+        self.flows = ["requests", "labels"]
+        self.found: dict[tuple[str, int, int], InputRecord] = {}
+
+    async def at(self, flow: str, partition: int, offset: int) -> InputRecord | None:
+        return self.found.get((flow, partition, offset))
+
+
+class FakeExamples:
+    """The examples of every version; or why there are none."""
+
+    def __init__(self) -> None:
+        self.found: Examples | PromptError = ()
+
+    async def __call__(self, settings: ExampleSettings) -> Examples:
+        if isinstance(self.found, PromptError):
+            raise self.found
+        return self.found
+
+
 class FakeWorkerSnapshots(WorkerSnapshots):
     """A worker that does nothing, in a group with others."""
 
@@ -279,6 +306,18 @@ def rates() -> FakeFlowRates:
 
 
 @pytest.fixture
+def inputs() -> FakeInputRecords:
+    """Inputs without records."""
+    return FakeInputRecords()
+
+
+@pytest.fixture
+def examples() -> FakeExamples:
+    """No examples."""
+    return FakeExamples()
+
+
+@pytest.fixture
 def snapshots() -> FakeWorkerSnapshots:
     """A worker at rest."""
     return FakeWorkerSnapshots()
@@ -292,6 +331,8 @@ async def serve(
     dead_letters: FakeDeadLetters,
     snapshots: FakeWorkerSnapshots,
     rates: FakeFlowRates,
+    inputs: FakeInputRecords,
+    examples: FakeExamples,
     prompt_store: FakePromptStore,
     variants: Variants,
 ) -> AsyncIterator[Serve]:
@@ -334,6 +375,8 @@ async def serve(
             topics=topic_specs(settings),
             settings=settings,
             rates=rates,
+            inputs=inputs,
+            examples_of=examples,
             flows=flow_topics(settings, registry),
             tiers=tiers,
         )

@@ -6,9 +6,10 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streamapp.flows.topics import FlowTopics
+from streamapp.streaming.flows.input_records import InputRecord
 from streamapp.streaming.flows.state import FlowState
 
-from .conftest import FakeFlowRates, FakeWorkerSnapshots, Serve
+from .conftest import FakeFlowRates, FakeInputRecords, FakeWorkerSnapshots, Serve
 
 LABELS = FlowTopics("shop.reviews", ("shop.labelled",), "shop.reviews-dlt", ("shop.replies",))
 TABLE: dict[str, Any] = {
@@ -63,6 +64,49 @@ async def test_flows_without_a_broker_are_told_later(
     status, _, headers = await site("GET", "/v1/flows")
 
     assert (status, "Retry-After" in headers) == (503, True)
+
+
+async def test_a_record_of_an_input_is_shown(serve: Serve, inputs: FakeInputRecords) -> None:
+    """As its producer wrote it; bytes that are no text are shown as far as they are."""
+    headers = (("traceparent", b"00-a"), ("traceparent", b"\xff"))
+    record = InputRecord("shop.reviews", 3, 17, 5.0, b"k", b'{"body": 1}', headers)
+    inputs.found["labels", 3, 17] = record
+    site = await serve()
+
+    status, body, _ = await site("GET", "/v1/flows/labels/records/3/17")
+
+    assert status == 200
+    assert body == {
+        "topic": "shop.reviews",
+        "partition": 3,
+        "offset": 17,
+        "at": 5.0,
+        "key": "k",
+        "headers": [["traceparent", "00-a"], ["traceparent", "\N{REPLACEMENT CHARACTER}"]],
+        "record": '{"body": 1}',
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("labels/records/3/18", 404),
+        ("nowhere/records/3/17", 404),
+        ("labels/records/x/17", 422),
+        ("labels/records/3/-1", 422),
+        (f"labels/records/{2**31}/1", 422),
+    ],
+)
+async def test_a_place_without_a_record_is_told(serve: Serve, place: str, expected: int) -> None:
+    """What is gone or never was is 404; what is no place is 422."""
+    site = await serve()
+
+    status, body, _ = await site("GET", f"/v1/flows/{place}")
+
+    assert (status, body["error"]["code"]) == (
+        expected,
+        {404: "not_found", 422: "invalid"}[expected],
+    )
 
 
 async def test_asyncapi_has_the_topics_of_flows(serve: Serve) -> None:

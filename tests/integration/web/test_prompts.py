@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from streamapp.errors import DeliveryFailed, OutputInvalid
-from streamapp.prompts.events import Labelled, Protected
+from streamapp.errors import DeliveryFailed, OutputInvalid, PromptError
+from streamapp.prompts.events import Labelled, Protected, Published
+from streamapp.prompts.example_set import Example
 from streamapp.prompts.variants import Variants
 from streamapp.streaming.app.health import Check
-from tests.integration.web.conftest import FakeHealth, Serve
+from tests.integration.web.conftest import FakeExamples, FakeHealth, Serve
 from tests.support.prompt_store import NOW, FakePromptStore
 
 HAIKU = "/v1/prompts/haiku"
@@ -250,3 +251,39 @@ async def test_stats_are_summed_up_over_the_workers(serve: Serve, variants: Vari
     assert (body["name"], body["workers"], body["missing"]) == ("haiku", 2, 1)
     [variant] = body["variants"]
     assert (variant["calls"], variant["errors"], variant["invalid_outputs"]) == (2, 2, 2)
+
+
+async def test_examples_of_a_version_are_shown(
+    serve: Serve, prompt_store: FakePromptStore, examples: FakeExamples
+) -> None:
+    """The first ones of the set; of a version without any, none; else why there is none."""
+    settings = {"examples": {"file": "haiku.jsonl"}}
+    await prompt_store.publish("haiku", "Write about {{ x }}")
+    await prompt_store.write("haiku", Published(body="{{ x }}", settings=settings, created_at=NOW))
+    examples.found = [Example(variables={"x": n}, output="a") for n in range(60)]
+    site = await serve()
+    plain, whole = f"{HAIKU}/versions/1/examples", f"{HAIKU}/versions/2/examples"
+
+    _, none, _ = await site("GET", plain)
+    _, found, _ = await site("GET", whole)
+    examples.found = PromptError("the file cannot be read (FileNotFoundError)")
+    _, missing, _ = await site("GET", whole)
+
+    assert none == {"source": None, "count": 0, "examples": [], "problem": None}
+    assert (found["source"], found["count"], len(found["examples"])) == ("haiku.jsonl", 60, 50)
+    assert found["examples"][0] == {"variables": {"x": 0}, "output": "a"}
+    assert missing["problem"] == "the file cannot be read (FileNotFoundError)"
+    assert (missing["count"], missing["examples"]) == (0, [])
+
+
+@pytest.mark.parametrize("place", ["haiku/versions/3", "haiku/versions/x", "other/versions/1"])
+async def test_examples_of_no_version_are_not_found(
+    serve: Serve, prompt_store: FakePromptStore, place: str
+) -> None:
+    """A version that does not exist is told as such."""
+    await prompt_store.publish("haiku", "Write about {{ x }}")
+    site = await serve()
+
+    status, _, _ = await site("GET", f"/v1/prompts/{place}/examples")
+
+    assert status == 404

@@ -157,6 +157,19 @@ async def test_a_set_is_fetched_when_it_is_due(
     assert source.fetches == 2
 
 
+async def test_a_whole_set_is_shown_and_fetched_once(
+    manager: ExamplesManager, source: Source
+) -> None:
+    """Of a source that no record used yet, too; what never arrived says why."""
+    found = await manager.whole_set(FIRST)
+    again = await manager.whole_set(FIRST)
+    source.data = PromptError("the source answers 500")
+
+    assert (len(found), len(again), source.fetches) == (3, 3, 1)
+    with pytest.raises(PromptError, match="the source answers 500"):
+        await manager.whole_set(ExampleSettings(file="other.jsonl"))
+
+
 async def test_random_examples_are_the_same_for_the_same_key(manager: ExamplesManager) -> None:
     """A key sees the same examples each time; keys differ."""
     some = FIRST.model_copy(update={"select": "random"})

@@ -72,6 +72,7 @@ def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> Non
     metrics.dead_lettered(type="chat", kind="expired")
     metrics.called("p", "m", "ok", 0.1)
     metrics.spent("p", "m", input_tokens=1, output_tokens=2, usd=0.5)
+    metrics.spent_by_key("shop", input_tokens=1, output_tokens=2, usd=0.5)
     metrics.looked_up("memory", hit=True)
     metrics.waited("p", 2.0)
     metrics.retried("p", "timeout")
@@ -87,6 +88,8 @@ def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> Non
     assert now["calls"] == [[["p", "m", "ok"], 1]]
     assert now["tokens"] == [[["p", "m", "input"], 1], [["p", "m", "output"], 2]]
     assert now["cost_usd"] == [[["p", "m"], 0.5]]
+    assert now["key_tokens"] == [[["shop", "input"], 1], [["shop", "output"], 2]]
+    assert now["key_cost_usd"] == [[["shop"], 0.5]]
     assert now["cache"] == [[["memory", "hit"], 1]]
     assert now["rate_limit_wait_s"] == [[["p"], 2.0]]
     assert now["retries"] == [[["p", "timeout"], 1]]

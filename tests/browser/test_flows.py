@@ -1,0 +1,121 @@
+"""The dashboard's view of flows, their dead letters, and what each key has used."""
+
+import asyncio
+import hashlib
+import json
+
+import aiohttp
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from playwright.async_api import expect
+
+from tests.support.worker import WorkerProcess
+
+from .conftest import SHAPES, Site, Stand, Visit, tab
+
+pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+
+SHOP_KEY = "sk-of-the-shop"
+CONFIG = """
+[keys.shop]
+key_sha256 = "{digest}"
+scopes = ["infer"]
+
+[flows.translate]
+input = "shop.comments"
+from = "earliest"
+type = "translate"
+output = "shop.comments.english"
+shape = "merge"
+merge_into = "english"
+
+[flows.translate.fields]
+text = "{{{{ value.text }}}}"
+target_language = "English"
+
+[flows.shorten]
+input = "shop.comments.english"
+from = "earliest"
+type = "summarize"
+output = "shop.comments.short"
+shape = "merge"
+merge_into = "short"
+
+[flows.shorten.fields]
+text = "{{{{ value.english }}}}"
+max_words = 20
+"""
+
+
+async def comment(servers: str) -> None:
+    """Write two comments on the input of the chain, one of which the provider refuses."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    await admin.create_topics([NewTopic("shop.comments", 2, 1)])
+    await admin.close()
+    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    await producer.start()
+    for text in ("Guten Morgen", 'Nein [[fake:{"status": 400}]]'):
+        await producer.send_and_wait("shop.comments", json.dumps({"text": text}).encode())
+    await producer.stop()
+
+
+@pytest.fixture(scope="module")
+def worker(stand: Stand) -> WorkerProcess:
+    """A worker with two flows in a chain and a key of a name."""
+    asyncio.run(comment(stand.broker.removeprefix("kafka://")))
+    directory = stand.directory / "flows"
+    directory.mkdir()
+    config = directory / "streamapp.toml"
+    digest = hashlib.sha256(SHOP_KEY.encode()).hexdigest()
+    config.write_text(CONFIG.format(digest=digest))
+    return stand.worker(STREAMAPP_CONFIG=str(config))
+
+
+async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit) -> None:
+    """Topics and flows with lag and rate; the number of dead letters leads to them."""
+    page = visit.page
+    await tab(page, "Flows")
+    chain = page.get_by_role("img", name="translate from shop.comments to shop.comments.english")
+    await expect(chain).to_contain_text("shop.comments.short")
+    await expect(page.locator(".chain")).to_have_count(2)  # the built-in flow stands alone
+    row = page.locator("#flow-table tr", has=page.get_by_role("rowheader", name="translate"))
+    await expect(row.get_by_role("button")).to_have_text("1", timeout=60_000)
+    await expect(row).to_contain_text("per s")
+    await expect(chain).to_contain_text("1 dead letter")
+    await expect(chain.get_by_text("lag 0")).to_have_count(2)
+
+    await row.get_by_role("button").click()
+
+    await expect(page.locator("#dead")).to_be_visible()
+    await expect(page.get_by_label("Flow", exact=True)).to_have_value("translate")
+    await expect(page.locator("#dead-list article")).to_have_count(1)
+    await page.get_by_role("button", name="Select all").click()
+    await page.get_by_role("button", name="Replay selected").click()
+    await expect(page.locator("#dead-note")).to_have_text("1 sent")
+    await page.set_viewport_size(SHAPES["390"])
+    await tab(page, "Flows")
+    await expect(page.locator(".chain").first).to_be_visible()
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+async def test_usage_by_key_is_shown(visit: Visit, site: Site) -> None:
+    """A named key stands with its tokens and cost; nothing is shown before one was used."""
+    page = visit.page
+    await expect(page.locator("#keys-panel")).to_be_hidden()
+    headers = {"Authorization": f"Bearer {SHOP_KEY}"}
+    body = {"type": "summarize", "text": "A text to pay for.", "max_words": 9}
+
+    async with (
+        aiohttp.ClientSession(headers=headers) as http,
+        http.post(f"{site.url}/v1/generate", json=body) as response,
+    ):
+        assert response.status == 200
+        usage = (await response.json())["usage"]
+
+    row = page.locator("#keys tr", has_text="shop")
+    await expect(row).to_contain_text("shop")
+    await expect(row.locator("td").nth(0)).to_have_text(str(usage["input_tokens"]))
+    await expect(row.locator("td").nth(1)).to_have_text(str(usage["output_tokens"]))
+    await expect(row.locator("td").nth(2)).to_contain_text("$")
