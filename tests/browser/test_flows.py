@@ -89,7 +89,7 @@ async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit) -> N
     await row.get_by_role("button").click()
 
     await expect(page.locator("#dead")).to_be_visible()
-    await expect(page.get_by_label("Flow", exact=True)).to_have_value("translate")
+    await expect(page.locator("#dead-flow")).to_have_value("translate")
     await expect(page.locator("#dead-list article")).to_have_count(1)
     await page.get_by_role("button", name="Select all").click()
     await page.get_by_role("button", name="Replay selected").click()
@@ -118,4 +118,4 @@ async def test_usage_by_key_is_shown(visit: Visit, site: Site) -> None:
     await expect(row).to_contain_text("shop")
     await expect(row.locator("td").nth(0)).to_have_text(str(usage["input_tokens"]))
     await expect(row.locator("td").nth(1)).to_have_text(str(usage["output_tokens"]))
-    await expect(row.locator("td").nth(2)).to_contain_text("$")
+    await expect(row.locator("td").nth(2)).to_have_text("unknown")  # no price of it is known

@@ -5,9 +5,9 @@ plus one; with a fetch it tells the whole. A reader that trusts the answer leave
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 #: A broker that hands out nothing for so long, while there is something to read, is gone, seconds.
@@ -47,3 +47,33 @@ async def log_ends(
         if filled and asyncio.get_running_loop().time() > give_up_at:
             raise KafkaTimeoutError("the broker hands out no records")
     return ends
+
+
+async def records_to_end(
+    consumer: AIOKafkaConsumer, place: TopicPartition
+) -> AsyncIterator[ConsumerRecord]:
+    """Yield each record from the consumer's position to the end of the log, as it is by now.
+
+    A log that ends before the position was made anew: it is read from its beginning.
+
+    Args:
+        consumer: A started one of no group, with this partition alone assigned.
+        place: The partition.
+
+    Raises:
+        KafkaError: No broker answered.
+    """
+    end: int = (await consumer.end_offsets([place]))[place]
+    position = await consumer.position(place)
+    if position > end:
+        end = (await log_ends(consumer, [place]))[place]
+        consumer.assign([place])
+        consumer.seek(place, position if position <= end else 0)
+    while await consumer.position(place) < end:
+        for records in (await consumer.getmany(place, timeout_ms=1000)).values():
+            for record in records:
+                yield record
+        # Up to an open transaction, where those are waited for; -1 where they are not.
+        stable = consumer.last_stable_offset(place)
+        known = consumer.highwater(place) if stable in (None, -1) else stable
+        end = max(end, known or 0)

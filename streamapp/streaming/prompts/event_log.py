@@ -19,6 +19,7 @@ from streamapp.prompts.files import PromptFile
 from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
 from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import records_to_end
 from streamapp.streaming.broker.security import kafka_client_options, log_reader_options
 
 log = structlog.get_logger(__name__)
@@ -68,11 +69,8 @@ class PromptLog:
 
     async def catch_up(self) -> None:
         """Apply every event that is on the topic by now."""
-        ends: Mapping[TopicPartition, int] = await self._consumer.end_offsets([self._place])
-        while await self._consumer.position(self._place) < ends[self._place]:
-            for records in (await self._consumer.getmany(timeout_ms=1000)).values():
-                for record in records:
-                    self.history.apply(record.offset, record.key, record.value, record.headers)
+        async for record in records_to_end(self._consumer, self._place):
+            self.history.apply(record.offset, record.key, record.value, record.headers)
 
     async def write(self, name: str, event: Event) -> EventOutcome:
         """Append the event and return what became of it.

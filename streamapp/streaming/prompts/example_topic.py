@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streamapp.errors import PromptError
 from streamapp.prompts.example_set import SET_LIMIT
 from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import records_to_end
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.prompts.event_log import PARTITION
 
@@ -49,13 +50,8 @@ class ExampleTopic:
 
     async def _catch_up(self, wanted: set[str] | None) -> None:
         consumer = self._consumer or await self._opened()
-        end = (await consumer.end_offsets([self._place]))[self._place]
-        if await consumer.position(self._place) > end:
-            consumer.seek(self._place, 0)  # the topic was made anew
-        while await consumer.position(self._place) < end:
-            for records in (await consumer.getmany(timeout_ms=1000)).values():
-                for record in records:
-                    self._take(record.key or b"", record.value, wanted)
+        async for record in records_to_end(consumer, self._place):
+            self._take(record.key or b"", record.value, wanted)
 
     def _take(self, key: bytes, value: bytes | None, wanted: set[str] | None) -> None:
         name = key.decode(errors="replace")

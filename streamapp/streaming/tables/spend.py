@@ -18,6 +18,7 @@ from mode import Service
 
 from streamapp.llm.costs.spend import Spend
 from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import records_to_end
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.tables.shared_table import PARTITION, SharedTable
 
@@ -89,7 +90,7 @@ class SpendTopic:
         """Hand the key and value of every record from ``start`` on to ``take``.
 
         Returns:
-            The topic's end, as it was when the reading began.
+            The topic's end.
 
         Raises:
             KafkaError: No broker answered.
@@ -102,11 +103,9 @@ class SpendTopic:
             await consumer.start()
             consumer.assign([place])
             consumer.seek(place, start)
-            end: int = (await consumer.end_offsets([place]))[place]
-            while await consumer.position(place) < end:
-                for records in (await consumer.getmany(timeout_ms=1000)).values():
-                    for record in records:
-                        take(record.key or b"", record.value)
-            return end
+            async for record in records_to_end(consumer, place):
+                take(record.key or b"", record.value)
+            position: int = await consumer.position(place)
+            return position
         finally:
             await consumer.stop()

@@ -13,12 +13,13 @@ from streamapp.cli import main
 from streamapp.cli.kafka import reading
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
-from streamapp.streaming.broker.log_ends import log_ends
+from streamapp.streaming.broker.log_ends import log_ends, records_to_end
 from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader
+from streamapp.streaming.tables.spend import SpendTopic
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
 
-TOPIC = "llm.responses"
+TOPIC, SPEND = "llm.responses", "llm.spend"
 #: One batch, larger than what a reader takes at once.
 RECORDS = RECORDS_AT_ONCE + 50
 
@@ -32,17 +33,19 @@ def broker() -> Iterator[EmbeddedBroker]:
 
 @pytest.fixture
 async def settings(broker: EmbeddedBroker) -> Settings:
-    """A topic of two partitions: one batch on the first one, nothing on the other one."""
+    """A topic of two partitions, the second one empty, and one of sums: a batch on each."""
     bootstrap = broker.url.removeprefix("kafka://")
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     if TOPIC not in await admin.list_topics():
-        await admin.create_topics([NewTopic(TOPIC, 2, 1)])
+        await admin.create_topics([NewTopic(TOPIC, 2, 1), NewTopic(SPEND, 1, 1)])
         async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
-            batch = producer.create_batch()
-            for n in range(RECORDS):
-                batch.append(key=None, value=json.dumps({"id": str(n)}).encode(), timestamp=None)
-            await (await producer.send_batch(batch, TOPIC, partition=0))
+            for topic in (TOPIC, SPEND):
+                batch = producer.create_batch()
+                for n in range(RECORDS):
+                    value = json.dumps({"id": str(n)}).encode()
+                    batch.append(key=None, value=value, timestamp=None)
+                await (await producer.send_batch(batch, topic, partition=0))
     await admin.close()
     return Settings(_env_file=None, broker=broker.url)
 
@@ -58,6 +61,31 @@ async def test_end_is_behind_the_last_record_of_the_last_batch(settings: Setting
         await consumer.stop()
 
     assert ends == dict(zip(places, (RECORDS, 0), strict=True))
+
+
+async def test_log_is_read_to_its_end_whatever_a_reader_takes_at_once(settings: Settings) -> None:
+    """All of the last batch, and none of it again; another log under the same name from 0 on."""
+    place = TopicPartition(TOPIC, 0)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=settings.broker.removeprefix("kafka://"), max_poll_records=20
+    ) as consumer:
+        consumer.assign([place])
+        consumer.seek(place, 0)
+        whole = [record.offset async for record in records_to_end(consumer, place)]
+        again = [record.offset async for record in records_to_end(consumer, place)]
+        consumer.seek(place, RECORDS + 1)
+        anew = [record.offset async for record in records_to_end(consumer, place)]
+
+    assert (whole, again, anew) == (list(range(RECORDS)), [], whole)
+
+
+async def test_sums_are_read_on_from_behind_the_last_batch(settings: Settings) -> None:
+    """The next reading begins where this one ended."""
+    taken: list[bytes | None] = []
+
+    end = await SpendTopic(settings).read(0, lambda key, value: taken.append(value))
+
+    assert (end, len(taken)) == (RECORDS, RECORDS)
 
 
 async def test_reading_from_now_on_begins_behind_all_that_is_there(settings: Settings) -> None:
