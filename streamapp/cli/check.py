@@ -11,6 +11,7 @@ from streamapp.cli.findings import own_parts, topics
 from streamapp.cli.flow_findings import flows
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
+from streamapp.cli.prompt_findings import published_prompts
 from streamapp.cli.provider_findings import live, providers
 from streamapp.cli.terminal import counted
 from streamapp.errors import ConfigurationError
@@ -42,12 +43,15 @@ async def _findings(*, is_live: bool) -> list[Finding]:
     except ConfigurationError as error:
         rest = "processors, prompts, providers and topics were not checked"
         return [Finding("settings", False, line) for line in f"{error}; {rest}".splitlines()]
+    on_broker = await topics(settings)
+    if on_broker[0].ok:
+        on_broker += await published_prompts(settings)
     source = f"environment and {settings.config or 'streamapp.toml'}"
     return [
         Finding("settings", True, source),
         *own_parts(settings),
         *await providers(settings, is_live=is_live),
         *(await live(settings) if is_live else ()),
-        *await topics(settings),
+        *on_broker,
         *await flows(settings),
     ]

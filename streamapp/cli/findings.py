@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
+from streamapp.cli.prompt_findings import examples_of_files
 from streamapp.cli.tool_findings import tool_findings
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.llm.costs.prices import prices_of
@@ -54,7 +55,7 @@ def own_parts(settings: Settings) -> list[Finding]:
                 f"{PREFIX}PROMPTS_DIR: there is no directory {str(settings.prompts_dir)!r}"
             )
         findings.append(Finding("prompts", True, ", ".join(prompts.names)))
-        findings += _examples(settings, prompts)
+        findings += examples_of_files(settings, prompts)
     with looking_at("models"):
         built: dict[str, LLMProvider] = {
             name: build_provider(name, provider) for name, provider in settings.providers.items()
@@ -80,18 +81,6 @@ def own_parts(settings: Settings) -> list[Finding]:
         )
         findings += [Finding("prompts", False, problem) for problem in router.problems()]
     return findings
-
-
-def _examples(settings: Settings, prompts: PromptRegistry) -> list[Finding]:
-    """Look for the files of few-shot examples that prompts name."""
-    found = []
-    for name in prompts.names:
-        examples = prompts.resolve(name, sticky=b"").settings.examples
-        if examples and examples.file and not (settings.prompts_dir / examples.file).is_file():
-            place = prompts.place(name, "examples")
-            missing = settings.prompts_dir / examples.file
-            found.append(Finding("prompts", False, f"{place}: there is no file {str(missing)!r}"))
-    return found
 
 
 def _prices(settings: Settings, targets: Sequence[str]) -> Finding:

@@ -202,6 +202,41 @@ def test_check_names_wrong_partition_counts_and_the_missing_prompts(settings: Se
     assert "WRONG prompts: STREAMAPP_PROMPTS_DIR: there is no directory" in result.stdout
 
 
+def test_check_names_missing_examples_of_prompts_on_the_topic(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """A file or a set that a version in use names, and neither what is there nor old versions."""
+    directory = tmp_path / "prompts"
+    directory.mkdir()
+    (directory / "there.jsonl").write_text("")
+    for name, source in (
+        ("old", "f: gone"),
+        ("file", "f: gone"),
+        ("there", "f: there"),
+        ("set", "s"),
+    ):
+        examples = f"file: {source[3:]}.jsonl" if source[0] == "f" else "topic_set: shots"
+        prompt = tmp_path / f"{name}.md"
+        prompt.write_text(f"---\nexamples: {{{examples}}}\n---\n{{{{ x }}}}")
+        assert run(settings, "prompts", "publish", str(prompt)).exit_code == 0
+    (tmp_path / "old.md").write_text("{{ x }}")
+    assert run(settings, "prompts", "publish", str(tmp_path / "old.md")).exit_code == 0
+    assert run(settings, "prompts", "label", "old", "production", "2").exit_code == 0
+
+    result = run(settings, "check", STREAMAPP_PROMPTS_DIR=str(directory))
+
+    wrong = [line for line in result.stdout.splitlines() if line.startswith("WRONG")]
+    assert (result.exit_code, wrong) == (
+        2,
+        [
+            "WRONG prompts: prompt file:1 (latest, production) on the topic: there is no file"
+            f" '{directory}/gone.jsonl'",
+            "WRONG prompts: prompt set:1 (latest, production) on the topic: topic llm.examples has"
+            " no set 'shots'",
+        ],
+    )
+
+
 def test_flows_are_listed_before_and_after_the_first_record(settings: Settings) -> None:
     """The embedded broker tells their lag, too."""
     nothing = run(settings, "flows", "--seconds", "0", "--json")
