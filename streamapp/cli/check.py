@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -46,7 +47,8 @@ async def _findings(*, is_live: bool) -> list[Finding]:
     on_broker = await topics(settings)
     if on_broker[0].ok:
         on_broker += await published_prompts(settings)
-    source = f"environment and {settings.config or 'streamapp.toml'}"
+    file = settings.config or Path("streamapp.toml")
+    source = f"environment and {file}" if file.exists() else f"environment; there is no {file}"
     return [
         Finding("settings", True, source),
         *own_parts(settings),

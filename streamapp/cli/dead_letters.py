@@ -189,7 +189,8 @@ def replay(
         done = "would send" if dry_run else "sent"
         told = f"{done} {counted(sent, 'record')} again in {seconds:g} s"
         reasons = "".join(f"; not sent: {n:,} {_WHY[name]}" for name, n in refused.items())
-        click.echo(f"{told}{reasons}{_foreign(seen)}", err=True)
+        nothing = "" if sent or refused else "; no dead letter fits"
+        click.echo(f"{told}{reasons}{nothing}{_foreign(seen)}", err=True)
     failed = sum(refused.values()) - refused["replayed"]
     if failed and not dry_run:
         were = "was" if failed == 1 else "were"

@@ -62,8 +62,10 @@ def print_json(value: Any) -> None:
 
 
 def print_table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table without lines."""
-    table = Table(*names, box=None, header_style="bold", pad_edge=False)
+    """Print a table without lines; what is too wide goes on in the next line, whole."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console().print(table)

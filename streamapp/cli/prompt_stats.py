@@ -31,6 +31,8 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
         click.echo(told, err=True)
     if as_json:
         return print_json(found)
+    if not found["variants"]:
+        return click.echo(f"no record has used the prompt {name!r} yet", err=True)
     print_table(
         ("version", "label", "calls", "errors", "invalid", "tokens", "US dollars", "mean s"),
         (

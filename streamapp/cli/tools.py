@@ -39,6 +39,10 @@ def tools(as_json: bool) -> None:
         ]
         click.echo(json.dumps({"tools": rows, "away": away}))
         return
+    if not found and not away:
+        hint = "no tools: name modules with @tool coroutines in STREAMAPP_TOOLS, or an [mcp.NAME]"
+        click.echo(hint, err=True)
+        return
     table = Table("tool", "from", "arguments", "does")
     for one in found:
         described = one.description.partition("\n")[0] or "(no docstring)"

@@ -85,18 +85,19 @@ class ExamplesManager:
         return Random(seed).sample(found, settings.count)  # noqa: S311 - no secret
 
     async def whole_set(self, settings: ExampleSettings) -> Examples:
-        """Return all examples of a source, for people; the last good set where there is one.
+        """Return all examples of a source, for people: the last good set, else what is there now.
+
+        What fails here impairs nothing: records may never ask for it.
 
         Raises:
-            PromptError: No set of it ever arrived.
+            PromptError: There is no set.
         """
-        source = settings.source
-        if source not in self._sets:
-            await self._refresh_one(settings)
-        # By now an equal wish may have found them, or the look-out may have forgotten them.
-        if source in self._sets:
-            return self._sets[source]
-        raise PromptError(self._problems.get(source, "it has just been forgotten: look again"))
+        if settings.source in self._sets:
+            return self._sets[settings.source]
+        try:
+            return await self._fetched(settings)
+        except Exception as error:
+            raise PromptError(_problem(error)) from error
 
     def nearest(self, settings: ExampleSettings) -> Nearest | None:
         """Return what chooses by the question; None where `chosen` is to be asked."""
@@ -140,13 +141,10 @@ class ExamplesManager:
         wait_s = settings.refresh_s * (1 - JITTER * self._rng.random())
         self._due[source] = self._clock() + wait_s
         try:
-            async with asyncio.timeout(self._timeout_s):
-                data = await self._fetch(settings)
-            found = parse_examples(data)
+            found = await self._fetched(settings)
         except Exception as error:
             # Whatever a source does, records go on with the last good set.
-            known = isinstance(error, PromptError)
-            problem = str(error) if known else type(error).__name__
+            problem = _problem(error)
             self._due[source] = self._clock() + min(wait_s, RETRY_S)
             self._failed_at.setdefault(source, self._clock())
             if self._problems.get(source) != problem:  # told once, not at each try
@@ -158,9 +156,18 @@ class ExamplesManager:
             if found != self._sets.get(source):  # an equal one keeps its vectors
                 self._sets[source] = found
 
+    async def _fetched(self, settings: ExampleSettings) -> Examples:
+        async with asyncio.timeout(self._timeout_s):
+            data = await self._fetch(settings)
+        return parse_examples(data)
+
     def _keep(self, sources: set[str]) -> None:
         """Forget the sources that no prompt in use names any more."""
         for known in (self._sets, self._due, self._problems, self._failed_at):
             for source in known.keys() - sources:
                 known.pop(source)
         self._similarity.keep(sources)
+
+
+def _problem(error: Exception) -> str:
+    return str(error) if isinstance(error, PromptError) else type(error).__name__

@@ -99,8 +99,11 @@ function groups(letters) {
   return el("div", { class: "panel group" }, el("h2", {}, "By kind and reason"), table(["Kind", "Reason", "Listed", ""], rows, ""));
 }
 
+const CUT = 2000; // the list has no more of a record
+
 // The record as it was, to be corrected and sent as a new one.
 function editor(d) {
+  if (d.record.length >= CUT) return el("p", { class: "soft" }, `Cut at ${number(CUT)} characters: streamapp dead-letters show ${d.partition}@${d.offset} prints the whole record.`);
   const text = el("textarea", { rows: 8, spellcheck: "false", "aria-label": `Record ${d.id}` });
   const note = el("p", { class: "soft", role: "status" });
   const send = el("button", { type: "button", onclick: async () => {
@@ -121,7 +124,7 @@ function deadRow(d) {
   } });
   return el("article", { class: "row pick" }, box, el("time", {}, clock(d.at)), el("span", {}, el("span", { class: "tag bad" }, d.kind || "?")), el("span", { class: "id" }, d.id || ""),
     el("span", { class: "meta" }, `${d.type || "?"} · ${counted(d.attempts, "attempt")}${d.replays ? ` · replayed ${d.replays}×` : ""}${d.replayed ? " · sent again" : ""}`), el("span", { class: "text" }, d.message || ""),
-    el("details", {}, el("summary", {}, `record at ${id}`), d.record === null || d.record === undefined ? el("p", { class: "soft" }, "(not kept)") : [el("pre", { tabindex: 0, "aria-label": "Record" }, pretty(d.record)), $("#dead-flow").value === "requests" ? editor(d) : null]));
+    el("details", {}, el("summary", {}, `record at ${id}`), d.record === null || d.record === undefined ? el("p", { class: "soft" }, "(not kept)") : [el("pre", { tabindex: 0, "aria-label": "Record" }, pretty(d.record)), $("#dead-flow").value === "requests" ? editor(d) : el("p", { class: "soft" }, "A record of a topic of yours: correct it where it comes from.")]));
 }
 
 function selectDead() {

@@ -119,6 +119,9 @@ def test_dry_run_sends_nothing(settings: Settings) -> None:
 
     assert (result.exit_code, len(result.stdout.splitlines())) == (0, 20)
     assert "would send 20 records again" in result.stderr
+    none = run(settings, "replay", "--dry-run", "--id", "r-99")
+    assert "would send 0 records again" in none.stderr
+    assert "no dead letter fits" in none.stderr
     assert objects(counts)[0]["would_send"] == 20
     assert sent(settings) == []
 

@@ -54,6 +54,18 @@ def test_unreachable_broker_and_missing_prompt_are_both_named(
     assert result.stderr == "streamapp: 2 of 8 checks failed\n"
 
 
+def test_settings_file_is_named_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told that a file was read which does not exist."""
+    monkeypatch.chdir(tmp_path)
+    without = run().stdout
+    (tmp_path / "streamapp.toml").write_text("")
+
+    assert "ok    settings: environment; there is no streamapp.toml" in without
+    assert "ok    settings: environment and streamapp.toml" in run().stdout
+
+
 def test_missing_prompts_directory_is_named() -> None:
     """PROMPTS_DIR set to a folder that is not there is wrong; its default may be missing."""
     assert "STREAMAPP_PROMPTS_DIR: there is no directory 'nowhere'" in (

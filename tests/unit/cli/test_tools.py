@@ -39,6 +39,14 @@ def test_tools_are_listed_with_their_arguments() -> None:
     assert "Look an order up." in result.stdout
 
 
+def test_no_tools_are_told_with_where_they_come_from() -> None:
+    """In place of a table without rows."""
+    result = CliRunner().invoke(main, ["tools"], env={"STREAMAPP_TOOLS": ""})
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "STREAMAPP_TOOLS" in result.stderr
+
+
 def test_json_has_the_schemas() -> None:
     """As the model gets them."""
     [found] = json.loads(CliRunner().invoke(main, ["tools", "--json"]).stdout)["tools"]

@@ -157,17 +157,21 @@ async def test_a_set_is_fetched_when_it_is_due(
     assert source.fetches == 2
 
 
-async def test_a_whole_set_is_shown_and_fetched_once(
+async def test_a_whole_set_is_shown_and_a_missing_one_impairs_nothing(
     manager: ExamplesManager, source: Source
 ) -> None:
-    """Of a source that no record used yet, too; what never arrived says why."""
+    """Of a source that no record used yet, too; what is not there says why."""
     found = await manager.whole_set(FIRST)
-    again = await manager.whole_set(FIRST)
+    await manager.refresh([FIRST])
     source.data = PromptError("the source answers 500")
 
-    assert (len(found), len(again), source.fetches) == (3, 3, 1)
+    assert len(found) == len(await manager.whole_set(FIRST)) == 3
     with pytest.raises(PromptError, match="the source answers 500"):
         await manager.whole_set(ExampleSettings(file="other.jsonl"))
+    source.data = None
+    with pytest.raises(PromptError, match="TimeoutError"):
+        await manager.whole_set(ExampleSettings(file="other.jsonl"))
+    assert manager.impaired() == []
 
 
 async def test_random_examples_are_the_same_for_the_same_key(manager: ExamplesManager) -> None:
