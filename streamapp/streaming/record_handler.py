@@ -234,6 +234,9 @@ class RecordHandler:
                     await stream.end(response.output)
                 await self._emit(records, lease)
             except TooLarge as failure:  # for the topic, whose limit is below ours
+                steps.forget()
+                if stream is not None:
+                    await stream.fail(failure)
                 await self._dead_letters.write(
                     message, lease, failure, stage="emit", id=id, type=request.type, remember=True
                 )

@@ -180,6 +180,32 @@ async def test_embeddings_and_samples(desk: Desk) -> None:
     assert (await desk.answer(use)).response.output == [[1.0, 2.0], 2]
 
 
+async def test_streams_and_vectors_are_steps_as_well(desk: Desk) -> None:
+    """Delivered again, they come from the ledger: same text, calls, vectors and tokens."""
+
+    async def use(client: openai.AsyncOpenAI, llm: LLMClient) -> Any:
+        made = await client.chat.completions.create(model="default", messages=ASKED, stream=True)
+        chunks = [chunk async for chunk in made]
+        vectors = await client.embeddings.create(model="default", input=["a", "bb"])
+        last = await client.chat.completions.create(model="default", messages=ASKED)
+        deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+        called = [call.id for delta in deltas for call in delta.tool_calls or () if call.id]
+        ends = [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices]
+        vector = [one.embedding for one in vectors.data]
+        return [called, ends[-1], vector, last.choices[0].message.content]
+
+    kept = Kept()
+    desk.default.enqueue(calling(("look", {"at": 1})))
+    first = await desk.answer(use, store=kept)
+    again = await desk.answer(use, store=kept)
+
+    assert len(desk.default.history) == 3
+    assert again.response.output == first.response.output
+    assert first.response.output[:2] == [["call_0"], "tool_calls"]
+    assert again.response.usage == first.response.usage
+    assert again.response.attempts == first.response.attempts == 3
+
+
 @pytest.mark.parametrize("is_wrapped", [False, True], ids=["openais", "a library's"])
 async def test_a_failed_call_keeps_its_kind(desk: Desk, is_wrapped: bool) -> None:
     """The record ends as if it had called by itself, also where a library wraps the error."""
