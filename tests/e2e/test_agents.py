@@ -6,8 +6,10 @@ import json
 import random
 import sys
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,8 @@ from tests.support.kafka import KafkaBroker
 pytestmark = pytest.mark.kafka
 
 PAUSE_S = (3, 6)
+#: Starts workers, and disturbs them until the event is set.
+Disturb = Callable[[Stage, asyncio.Event], Coroutine[Any, Any, None]]
 #: Few enough that records of one key wait for each other, behind a kill above all.
 KEYS = 20
 
@@ -33,8 +37,9 @@ def agents(count: int, *, every: int) -> list[Record]:
     return found
 
 
-async def killing(stage: Stage, done: asyncio.Event, dice: random.Random, least: int) -> None:
+async def killing(stage: Stage, done: asyncio.Event, *, least: int) -> None:
     """Kill one of two workers every few seconds, and start another in its place."""
+    dice = random.Random(7)
     alive = [stage.start_worker(processors="tests.support.agent") for _ in range(2)]
     await asyncio.gather(*(worker.wait_ready() for worker in alive))
     kills = 0
@@ -48,6 +53,21 @@ async def killing(stage: Stage, done: asyncio.Event, dice: random.Random, least:
         stage.kill9(alive.pop(0))
         kills += 1
         alive.append(stage.start_worker(processors="tests.support.agent"))
+
+
+async def freezing(stage: Stage, done: asyncio.Event) -> None:
+    """Freeze one of two workers in the middle of agents until the other has answered them."""
+    frozen, _ = [stage.start_worker(processors="tests.support.agent") for _ in range(2)]
+    await asyncio.gather(*(worker.wait_ready() for worker in stage.workers))
+    await stage.in_flight(4)
+    stage.sigstop(frozen)
+    await done.wait()
+    await stage.verifier.until(lambda: not stage.verifier.missing, 90)
+    opened = frozen.log.read_text().count("window.opened")
+    frozen.sigcont()
+    await stage.verifier.until(
+        lambda: frozen.log.read_text().count("window.opened") > opened or not frozen.alive, 90
+    )
 
 
 def made_again(
@@ -77,17 +97,17 @@ async def run(
     *,
     records: int,
     rate_per_s: float,
-    kills: int,
     every: int = 5,
+    disturb: Disturb,
 ) -> str:
-    """Kill workers under agents, and judge; returns the figures in a line."""
+    """Disturb workers under agents, and judge; returns the figures in a line."""
     log = tmp_path / "ran"
     async with Stage(kafka, tmp_path) as stage:
         stage.extra = {"AGENT_LOG": str(log)}
         await stage.open()
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(killing(stage, done, random.Random(7), kills))
+            group.create_task(disturb(stage, done))
             await stage.produce(agents(records, every=every), rate_per_s=rate_per_s)
             done.set()
         report = await stage.settle(records)
@@ -100,7 +120,7 @@ async def run(
             for call in stage.provider.calls
         ]
         lines = [line.split() for line in log.read_text().splitlines()]
-        ran = [((id_, part), float(at) - LATENCY_S, float(at)) for id_, part, at in lines]
+        ran = [((id_, part), float(begun), float(end)) for id_, part, begun, end in lines]
         crashes = list(stage.crashes)
     asked_again, repaid = made_again(asked, crashes)
     ran_again, rerun = made_again(ran, crashes)
@@ -128,7 +148,13 @@ async def test_agents_go_on_where_a_worker_died(kafka: KafkaBroker, tmp_path: Pa
     Records of one key are answered in their order; attempts and tokens are those of every step,
     once.
     """
-    await run(kafka, tmp_path, records=60, rate_per_s=12, kills=2)
+    await run(kafka, tmp_path, records=60, rate_per_s=12, disturb=partial(killing, least=2))
+
+
+@pytest.mark.timeout(300)
+async def test_agents_go_on_behind_a_frozen_worker(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """One that comes to itself again behind its session makes no step more, and answers nothing."""
+    await run(kafka, tmp_path, records=40, rate_per_s=12, disturb=freezing)
 
 
 @pytest.mark.chaos
@@ -138,7 +164,9 @@ async def test_agents_go_on_in_long_chaos(
     kafka: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str], every: int
 ) -> None:
     """The same over 500 records, and over 500 of which each calls eight tools at once."""
-    figures = await run(kafka, tmp_path, records=500, rate_per_s=8, kills=10, every=every)
+    figures = await run(
+        kafka, tmp_path, records=500, rate_per_s=8, every=every, disturb=partial(killing, least=10)
+    )
 
     with capsys.disabled():
         sys.stdout.write(f"\n{figures}\n")

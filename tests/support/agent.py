@@ -1,6 +1,7 @@
 """A record type that is an agent, for tests: the model, one tool or eight, the model, an answer.
 
-`AGENT_LOG` names a file to which each end of a tool's run appends a line: the outside world.
+`AGENT_LOG` names a file to which each end of a tool's run appends a line, with the moments of its
+beginning and its end: the outside world.
 """
 
 import asyncio
@@ -30,8 +31,9 @@ def noting(number: int) -> Tool:
     @tool(name=f"part.n{number}")
     async def note(llm: LLMClient) -> str:
         """Write down that this ran."""
+        begun_s = time.monotonic()
         await asyncio.sleep(LATENCY_S)
-        line = f"{llm.id} {number} {time.monotonic()}\n".encode()
+        line = f"{llm.id} {number} {begun_s} {time.monotonic()}\n".encode()
         log = os.open(os.environ["AGENT_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(log, line)
         os.close(log)
