@@ -159,8 +159,6 @@ class McpServer:
 
     async def _hold(self) -> None:
         """Connect, list, list again when told to; for ever."""
-        # It takes a second, of which no server's time and no record's should be.
-        await asyncio.to_thread(import_module, "mcp")
         pause_s = FIRST_PAUSE_S
         while True:
             try:
@@ -249,8 +247,11 @@ def mcp_servers(settings: Mapping[str, McpSettings]) -> list[McpServer]:
     Raises:
         ConfigurationError: There are some, and the SDK is not installed.
     """
-    if settings and find_spec("mcp") is None:
-        raise ConfigurationError("[mcp.NAME]: install streamapp[mcp], their official SDK")
+    if settings:
+        if find_spec("mcp") is None:
+            raise ConfigurationError("[mcp.NAME]: install streamapp[mcp], their official SDK")
+        # Here, before the worker is in its group: it takes a second, and no heartbeat goes on.
+        import_module("mcp")
     return [McpServer(name, one) for name, one in settings.items()]
 
 
