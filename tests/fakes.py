@@ -78,6 +78,7 @@ class TakenChunks:
     """Takes a streamed answer, or fails to; keeps the texts of the last attempt."""
 
     def __init__(self, *, error: Exception | None = None) -> None:
+        self.is_open = True
         self.begun = self.retracted = 0
         self.texts: list[str] = []
         self.calls: list[CallDelta] = []

@@ -43,6 +43,11 @@ class ChunkSink(Protocol):
     a model does not write the same text twice, so nothing can be spliced. `begin` says so.
     """
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the text of another call may begin: nothing was passed on for good."""
+        ...
+
     async def begin(self, *, is_cached: bool = False) -> None:
         """Begin the text of an attempt; what came before it, if anything, is void.
 

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from streamapp.errors import PromptError
-from streamapp.llm.chunks import give_whole
 from streamapp.llm.client_parts import RenderedPrompt, ToolLoop
 from streamapp.llm.completion import Call, EmbeddingInput
 from streamapp.llm.durable.fingerprint import fingerprint_of, stable
@@ -137,8 +136,7 @@ class LLMClient:
                 parameters=parameters or {},
                 schema=schema,
             )
-            if self.calls.common.chunks:
-                await give_whole(self.calls.common.chunks, answer)
+            await self.calls.give(answer)
             return answer
         completion = await self.calls.complete(
             messages, parameters=parameters, schema=schema, sample=sample

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from streamapp.errors import Failure
+from streamapp.llm.chunks import ChunkSink, give_whole
 from streamapp.llm.completion import Call, Completion, EmbeddingInput
 from streamapp.llm.durable.results import decode_completion, encode_completion, fingerprint_of_call
 from streamapp.llm.durable.steps import Steps
@@ -29,6 +30,7 @@ class RecordCalls:
         self.common = common
         self.steps = steps
         self._has_asked = False
+        self._is_streaming = False
 
     async def complete(
         self,
@@ -51,22 +53,45 @@ class RecordCalls:
             sample: Another answer to an equal question, for each number.
             tools: What the model may call besides those of ``parameters``. They may have changed
                 on a redelivery, as servers come and go, and make no other question of it.
-            is_streamed: Whether its text is given to who takes the record's answer as it comes.
+            is_streamed: Whether its text is given to who takes the record's answer as it comes,
+                where no other call's is being given.
             model: Name of a route in place of the record's.
             provider: What answers the calls of that route.
         """
+        chunks = self._taker() if is_streamed else None
         call = self.common.but(
             messages=messages,
             parameters=parameters or {},
             output_schema=schema,
             sample=sample,
             model=model or self.common.model,
-            chunks=self.common.chunks if is_streamed else None,
+            chunks=chunks,
         )
         asked = call
         if tools:
             call = call.but(parameters={**call.parameters, "tools": tools})
-        return await self._complete(call, provider, asked=asked)
+        if chunks is None:
+            return await self._complete(call, provider, asked=asked)
+        self._is_streaming = True
+        try:
+            return await self._complete(call, provider, asked=asked)
+        finally:
+            self._is_streaming = False
+
+    async def give(self, answer: Any) -> None:
+        """Give an answer that several calls led to, whole, to who takes the record's."""
+        if (chunks := self._taker()) is not None:
+            await give_whole(chunks, answer)
+
+    def _taker(self) -> ChunkSink | None:
+        """Return who takes the text of what begins now; None where it would spoil another's.
+
+        What a tool or another step asks is no part of the record's answer.
+        """
+        chunks = self.common.chunks
+        if chunks is None or self._is_streaming or not chunks.is_open:
+            return None
+        return None if self.steps.scope.is_within_step else chunks
 
     async def embed(
         self,

@@ -100,6 +100,11 @@ class ChunksSent:
         self._on_hit = on_hit
         self.any = False
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is sent."""
+        return not self.any
+
     async def begin(self, *, is_cached: bool = False) -> None:
         """Refuse a second attempt once a chunk of the first one is sent.
 

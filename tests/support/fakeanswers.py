@@ -46,6 +46,7 @@ class Outcome:
         unique: The default answer's text differs from call to call, as a model's does.
         calls: How many calls of the offered tools are the answer, until a result is sent back;
             their arguments fit the tools' schemas.
+        for_ever: Those calls are the answer to their results, too.
     """
 
     latency_s: float = 0.0
@@ -62,6 +63,7 @@ class Outcome:
     drip_s: float = 0.0
     unique: bool = False
     calls: int = 0
+    for_ever: bool = False
 
     @property
     def logged_status(self) -> int:
@@ -171,7 +173,7 @@ def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
     written = len(text.split())
     message: dict[str, Any] = {"role": "assistant", "content": text}
     finish_reason = outcome.finish_reason
-    if calls := calls_for(body, outcome.calls):
+    if calls := calls_for(body, outcome.calls, for_ever=outcome.for_ever):
         message |= {"content": None, "tool_calls": calls}
         finish_reason = "tool_calls"
     return {

@@ -11,10 +11,17 @@ from streamapp.llm.schemas.instance import instance_of
 PIECE = 5
 
 
-def calls_for(body: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
-    """Return ``count`` calls of the offered tools in turn; none once a result was sent back."""
+def calls_for(
+    body: Mapping[str, Any], count: int, *, for_ever: bool = False
+) -> list[dict[str, Any]]:
+    """Return ``count`` calls of the offered tools in turn.
+
+    Once a result was sent back there are none, unless it is to go on for ever.
+    """
     tools, choice = body.get("tools") or [], body.get("tool_choice")
-    if not tools or not count or choice == "none" or body["messages"][-1]["role"] == "tool":
+    if not tools or not count or choice == "none":
+        return []
+    if body["messages"][-1]["role"] == "tool" and not for_ever:
         return []
     if isinstance(choice, dict):
         tools = [t for t in tools if t["function"]["name"] == choice["function"]["name"]]

@@ -45,6 +45,11 @@ class Scope:
         self._path = path
         self._put_off: Callable[[], str] | None = None
 
+    @property
+    def is_within_step(self) -> bool:
+        """Whether what is asked here is asked by a step, and not by the record itself."""
+        return "." in self.prefix
+
     def next(self) -> str:
         """Return the number of the step that begins."""
         self.begun += 1

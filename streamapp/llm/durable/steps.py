@@ -158,13 +158,13 @@ class Steps:
         encode: Callable[[T], bytes],
     ) -> T:
         """Return what ``make`` gives, once that is stored."""
-        store = self._store
-        if store is None:
-            return await make()
         if kind == "model":
             result, spent = await make(), None
         else:
             result, spent = await self._within(scope, number, path(), make)
+        store = self._store
+        if store is None:
+            return result
 
         async def save() -> None:
             step = StoredStep(path(), self.prompt, encode(result), spent)

@@ -78,6 +78,11 @@ class ChunkStream:
         self._held = ""
         self._sent_at = float("-inf")
 
+    @property
+    def is_open(self) -> bool:
+        """Chunks that count from 0 again take the place of those before."""
+        return True
+
     async def begin(self, *, is_cached: bool = False) -> None:
         """Begin the text of an attempt."""
         self._index, self._held = 0, ""
