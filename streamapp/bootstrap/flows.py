@@ -20,7 +20,7 @@ from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.flows.assignor import LedgerBoundAssignor
 from streamapp.streaming.flows.outlet import FlowOutlet, Outlet, RequestsOutlet
 from streamapp.streaming.flows.partition_counts import PartitionCounts
-from streamapp.streaming.flows.topics import ensure_flow_topics
+from streamapp.streaming.flows.topics import compacted_outputs, ensure_flow_topics
 from streamapp.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -51,6 +51,7 @@ class Flows:
             flow.name: FlowLedger(app, settings, flow.input, flow=flow.name) for flow in self.own
         }
         self.counts = PartitionCounts()
+        self._compacted: set[str] = set()
         metrics.watch(
             "ledger_unreadable_entries",
             "Entries of the ledgers that could not be read, since the start.",
@@ -88,11 +89,13 @@ class Flows:
         """Create what is missing beside the inputs, and register schemas where that is wanted.
 
         Raises:
-            ConfigurationError: As `ensure_flow_topics`, or the registry refuses a schema.
+            ConfigurationError: As `ensure_flow_topics` and `compacted_outputs`, or the registry
+                refuses a schema.
         """
         await self._refuse_schemas()
         if self.own:
             self.counts.update(await ensure_flow_topics(self._settings, self.own))
+            self._compacted.update(await compacted_outputs(self._settings, self.own))
 
     def outlets(self, handler: RequestHandler) -> dict[str, tuple[Outlet, FlowLedger]]:
         """Return each flow with its ledger, by input."""
@@ -113,6 +116,7 @@ class Flows:
                 flow,
                 topics={name: raw_topic(self._app, name) for name in names},
                 counts=self.counts,
+                compacted=self._compacted,
                 is_chained=flow.input in written,
             )
             found[flow.input] = (outlet, self._answers[flow.name])

@@ -75,6 +75,11 @@ class PythonFlow(Processor):
     decoder: Decoder
     encoders: Mapping[str, Encoder]
 
+    @property
+    def keeps_keys(self) -> bool:
+        """No: `Emit` may say another one."""
+        return False
+
     def with_formats(self, formats: Formats) -> "PythonFlow":
         """Return the flow with what reads and writes its topics; raises `ConfigurationError`."""
         place, said = f"flow '{self.name}'", self.formats

@@ -39,6 +39,8 @@ class FileFlow:
         ConfigurationError: A template, the type or a field is wrong; a line for each.
     """
 
+    keeps_keys = True
+
     def __init__(
         self,
         name: str,

@@ -54,6 +54,7 @@ class Flow(Protocol):
         dead_letters: The topic of what it cannot answer.
         start: Where it begins on a partition that it never read.
         bounds: What it may use of a worker.
+        keeps_keys: Whether all that it writes has the key of its source.
     """
 
     @property
@@ -70,6 +71,8 @@ class Flow(Protocol):
     def start(self) -> Start: ...  # noqa: D102
     @property
     def bounds(self) -> Bounds: ...  # noqa: D102
+    @property
+    def keeps_keys(self) -> bool: ...  # noqa: D102
 
     def is_loaded(self, record: SourceRecord) -> bool:
         """Whether `read` and `write` may be called at once; else after `load`."""

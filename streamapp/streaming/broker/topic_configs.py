@@ -81,9 +81,9 @@ def config_problems(
 def _problems(
     settings: Settings, spec: TopicSpec, config: Mapping[str, str]
 ) -> Iterator[ConfigProblem]:
-    policies = set(config.get("cleanup.policy", "").replace(" ", "").split(","))
+    policies = _policies(config)
     for part, loss in _NOT_COMPACTED.items():
-        if spec.name == settings.topic(part) and "compact" in policies:
+        if spec.name == settings.topic(part) and is_compacted(config):
             detail = f"topic {spec.name} has cleanup.policy={config['cleanup.policy']}: {loss}"
             yield ConfigProblem(f"{detail}; set cleanup.policy=delete", loses=True)
     if "delete" in policies:
@@ -104,6 +104,15 @@ def _problems(
             f" letter too_large, after it was paid for; set {BATCH_LIMIT} or more",
             loses=False,
         )
+
+
+def is_compacted(config: Mapping[str, str]) -> bool:
+    """Whether records of a topic with that configuration replace earlier ones of their key."""
+    return "compact" in _policies(config)
+
+
+def _policies(config: Mapping[str, str]) -> set[str]:
+    return set(config.get("cleanup.policy", "").replace(" ", "").split(","))
 
 
 def _is_less(kept: int, wanted: int) -> bool:

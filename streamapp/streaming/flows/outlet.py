@@ -1,12 +1,12 @@
 """The outlet of an input topic: how its records are read, and where their answers go."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from faust.types import TopicT
 
-from streamapp.errors import TooLarge
+from streamapp.errors import InvalidRecord, TooLarge
 from streamapp.flows.flow import Bounds, Flow
 from streamapp.flows.headers import chained_id
 from streamapp.flows.source_record import SourceRecord
@@ -118,6 +118,7 @@ class FlowOutlet:
         flow: Reads records and shapes answers.
         topics: Its outputs and dead letters, by name.
         counts: Known when records are taken.
+        compacted: Topics that take no record without a key; likewise.
         is_chained: Whether another flow writes its input: a record may then stand there twice,
             and is known by what that one says of it.
     """
@@ -128,6 +129,7 @@ class FlowOutlet:
         *,
         topics: Mapping[str, TopicT],
         counts: PartitionCounts,
+        compacted: Container[str] = (),
         is_chained: bool = False,
     ) -> None:
         self.name = flow.name
@@ -136,6 +138,7 @@ class FlowOutlet:
         self._flow = flow
         self._topics = topics
         self._counts = counts
+        self._compacted = compacted
         self._is_chained = is_chained
 
     def is_loaded(self, message: Message) -> bool:
@@ -153,13 +156,20 @@ class FlowOutlet:
 
     def decode(self, message: Message) -> Request | None:
         """Return what the flow makes of the record."""
-        return self._flow.read(_source(message))
+        request = self._flow.read(_source(message))
+        if request is not None and message.key is None and self._flow.keeps_keys:
+            # Before the call; of several topics only the answer says which one it is for.
+            topics = (*self._flow.outputs, *self._flow.reply_topics)
+            if len(topics) == 1:
+                self._check_key(topics[0], None)
+        return request
 
     def records(self, message: Message, answer: bytes) -> list[OutgoingRecord]:
         """Return the flow's records for the answer; equal ones however often it is asked."""
         response = Response.model_validate_json(answer)
         tp, found = message.tp, []
         for emission in self._flow.write(_source(message), response):
+            self._check_key(emission.topic, emission.key)
             size = len(emission.value or b"") + size_of(emission.headers)
             if is_oversize(emission.key, size):
                 raise TooLarge(
@@ -176,6 +186,13 @@ class FlowOutlet:
                 OutgoingRecord(topic, emission.key, emission.value, partition, emission.headers)
             )
         return found
+
+    def _check_key(self, topic: str, key: bytes | None) -> None:
+        """Refuse what the topic never takes: it would hold up all that comes after it."""
+        if key is None and topic in self._compacted:
+            raise InvalidRecord(
+                f"[flows.{self.name}] {topic} is compacted and takes no record without a key"
+            )
 
     def dead_letter_partition(self, partition: int) -> int | None:
         """Return the same one, as long as the input has not grown past it."""

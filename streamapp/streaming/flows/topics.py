@@ -7,6 +7,7 @@ from streamapp.flows.catalogue import written_by
 from streamapp.flows.flow import Flow
 from streamapp.settings import Settings
 from streamapp.streaming.broker.acls import BOTH, READ, WRITE, require_rights
+from streamapp.streaming.broker.topic_configs import is_compacted, topic_configs
 from streamapp.streaming.broker.topics import (
     TopicSpec,
     answers_changelog,
@@ -55,6 +56,37 @@ def missing_inputs(flows: Sequence[Flow], existing: Iterable[str]) -> list[str]:
         for flow in flows
         if flow.input not in known
     ]
+
+
+async def compacted_outputs(settings: Settings, flows: Sequence[Flow]) -> set[str]:
+    """Return the outputs and reply topics that are compacted; raises as `compacted_among`.
+
+    Raises:
+        KafkaError: No broker answered.
+    """
+    names = [*written_by(flows), *(flow.dead_letters for flow in flows)]
+    return compacted_among(flows, await topic_configs(settings, names))
+
+
+def compacted_among(flows: Sequence[Flow], configs: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Return the outputs and reply topics that are compacted: they take no record without a key.
+
+    Args:
+        flows: Of the app.
+        configs: The configurations of their topics, by name; what is not told is not compacted.
+
+    Raises:
+        ConfigurationError: A topic of dead letters is compacted: some of them would vanish.
+    """
+    found = {name for name, config in configs.items() if is_compacted(config)}
+    if lost := [
+        f"[flows.{flow.name}] dead_letters: {flow.dead_letters} is compacted: those of equal keys"
+        " would vanish, and those without a key be refused; set its cleanup.policy=delete"
+        for flow in flows
+        if flow.dead_letters in found
+    ]:
+        raise ConfigurationError("\n".join(lost))
+    return found
 
 
 async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[str, int]:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -6,7 +7,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from streamapp.errors import TooLarge
+from streamapp.errors import InvalidRecord, TooLarge
 from streamapp.flows.file_flow import FileFlow
 from streamapp.processors.registry import Registry
 from streamapp.records.response import Response
@@ -36,13 +37,25 @@ class FakeMessage:
     timestamp: float = 1_700_000_000.0
 
 
-def _outlet(counts: dict[str, int], *, is_chained: bool = False, **settings: Any) -> FlowOutlet:
+def _outlet(
+    counts: dict[str, int],
+    *,
+    is_chained: bool = False,
+    compacted: Sequence[str] = (),
+    **settings: Any,
+) -> FlowOutlet:
     table: dict[str, Any] = {"input": "in", "output": "out", "type": "summarize"}
     table |= {"fields": {"text": "{{ value.t }} at {{ timestamp }}"}, "shape": "merge"}
     table |= {"merge_into": "short"} | settings
     flow = FileFlow("f", FlowSettings(**table), Registry.load())
     topics: Any = {name: FakeTopic(name) for name in ("out", "replies", "in-dlt")}
-    return FlowOutlet(flow, topics=topics, counts=PartitionCounts(counts), is_chained=is_chained)
+    return FlowOutlet(
+        flow,
+        topics=topics,
+        counts=PartitionCounts(counts),
+        compacted=compacted,
+        is_chained=is_chained,
+    )
 
 
 def _answer(output: Any) -> bytes:
@@ -130,3 +143,29 @@ def test_a_record_that_no_topic_takes_is_too_large() -> None:
 
     with pytest.raises(TooLarge, match=r"^\[flows\.f\] the record for out has"):
         _outlet({}).records(FakeMessage(source), _answer("y" * 200_000))
+
+
+def test_a_compacted_topic_is_given_nothing_without_a_key() -> None:
+    """It would refuse the record for ever; a flow with one topic refuses it before the call."""
+    outlet = _outlet({"in": 4, "out": 4}, compacted=["out"])
+    value, problem = (
+        b'{"t": "x"}',
+        r"^\[flows\.f\] out is compacted and takes no record without a key",
+    )
+
+    assert outlet.decode(FakeMessage(value)) is not None
+    with pytest.raises(InvalidRecord, match=problem):
+        outlet.decode(FakeMessage(value, key=None))
+
+
+def test_a_reply_decides_which_topic_takes_it() -> None:
+    """With several topics the answer says where it goes; only then it is refused."""
+    outlet = _outlet({"in": 4, "out": 4}, compacted=["out"], reply_topics=("replies",))
+    asking = FakeMessage(b'{"t": "x"}', key=None, headers=[("reply-to", b"replies")])
+    silent = FakeMessage(b'{"t": "x"}', key=None)
+
+    assert outlet.decode(asking) is not None
+    assert len(outlet.records(asking, _answer("y"))) == 1
+    assert outlet.decode(silent) is not None
+    with pytest.raises(InvalidRecord, match="out is compacted"):
+        outlet.records(silent, _answer("y"))

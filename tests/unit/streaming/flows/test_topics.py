@@ -1,8 +1,11 @@
+import pytest
+
+from streamapp.errors import ConfigurationError
 from streamapp.flows.catalogue import load_flows
 from streamapp.flows.flow import Flow
 from streamapp.processors.registry import Registry
 from streamapp.settings import FlowSettings, Settings
-from streamapp.streaming.flows.topics import flow_topic_names, missing_inputs
+from streamapp.streaming.flows.topics import compacted_among, flow_topic_names, missing_inputs
 
 
 def _flows() -> tuple[Settings, list[Flow]]:
@@ -37,3 +40,19 @@ def test_an_input_must_exist_unless_a_flow_writes_it() -> None:
 
     assert problem == "[flows.a] input: there is no topic x: create it, or mend the name"
     assert missing_inputs(flows, existing=["x"]) == []
+
+
+def test_compacted_outputs_are_known() -> None:
+    """They are the user's to compact, for they take what has a key."""
+    _, flows = _flows()
+    configs = {"y": {"cleanup.policy": "compact,delete"}, "z": {"cleanup.policy": "delete"}}
+
+    assert compacted_among(flows, configs) == {"y"}
+
+
+def test_compacted_dead_letters_end_the_start() -> None:
+    """Of equal keys all but the last would vanish."""
+    _, flows = _flows()
+
+    with pytest.raises(ConfigurationError, match=r"^\[flows\.a\] dead_letters: x-dlt is compacted"):
+        compacted_among(flows, {"x-dlt": {"cleanup.policy": "compact"}})
