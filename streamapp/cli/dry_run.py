@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from streamapp.cli.flow_samples import FlowSamples
 from streamapp.cli.lines import Line
 from streamapp.errors import Failure, StreamappError
+from streamapp.flows.coroutine_flow import FlowRequest
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd, prices_of
 from streamapp.llm.limits.token_estimate import ANSWER_TOKENS, estimated_tokens
@@ -20,6 +22,7 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.records.codec import recover_id
+from streamapp.records.request import Request
 from streamapp.records.response import Usage
 from streamapp.settings import Settings
 from streamapp.settings.checks import listed
@@ -46,6 +49,9 @@ class Explanation:
         unknown_from: Name of the processor's own step that the dry run ended at: such coroutines
             act on the world outside, so that none is run. What is told is what came before.
         steps: Of the record of that id, where a worker runs it now: its last ones so far.
+        skipped: Whether the flow that reads it passes it over; the rest is empty then.
+        request: What a flow of the file makes of it.
+        writes: What a flow writes for it, with an answer by rules in place of a model's.
     """
 
     line: int
@@ -60,6 +66,9 @@ class Explanation:
     cost_usd: Decimal | None = None
     unknown_from: str = ""
     steps: Sequence[Mapping[str, Any]] = ()
+    skipped: bool = False
+    request: Mapping[str, Any] | None = None
+    writes: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the explanation for machines; money as text."""
@@ -75,12 +84,22 @@ class DryRun:
         prompts: What references are looked up in.
         kept_since: Returns when the answer of a fingerprint was made, if workers keep one,
             seconds since the epoch; None where no worker can be asked.
+        flow: Name of the flow whose input the records stand on; None for request records.
+
+    Raises:
+        ConfigurationError: There is no such flow.
     """
 
     def __init__(
-        self, settings: Settings, prompts: PromptRegistry, *, kept_since: KeptSince | None = None
+        self,
+        settings: Settings,
+        prompts: PromptRegistry,
+        *,
+        kept_since: KeptSince | None = None,
+        flow: str | None = None,
     ) -> None:
         self._registry = Registry.load(settings.processor_modules)
+        self.samples = None if flow is None else FlowSamples(settings, self._registry, flow)
         self._calls: list[tuple[str, Call]] = []
         self._prices = prices_of(settings)
         self._kept_since = kept_since
@@ -108,10 +127,21 @@ class DryRun:
         """Return what a worker would do with the record of that line."""
         self._calls.clear()
         id = recover_id(line.value) or f"line {line.number}"
-        use, unknown_from = None, ""
+        use, unknown_from, flow = None, "", self.samples
+        writes: Sequence[Mapping[str, Any]] = ()
         try:
-            request = self._router.decode(line.value)
-            use = (await self._router.answer(request, id=id, key=key)).response.prompt
+            if flow is None:
+                request = self._router.decode(line.value)
+            else:
+                id, source = f"line {line.number}", flow.source(line, key)
+                read = flow.read(source)
+                if read is None:
+                    return Explanation(line.number, id, skipped=True)
+                request, id = read, read.id or id
+            response = (await self._router.answer(request, id=id, key=key)).response
+            use = response.prompt
+            if flow is not None:
+                writes = flow.written(source, response)
         except Failure as failure:
             if not isinstance(failure.__cause__, _StepNotRun):
                 return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")
@@ -130,6 +160,8 @@ class DryRun:
             tokens=round(sum(estimated_tokens(call) for _, call in paid)),
             cost_usd=self._cost(paid),
             unknown_from=unknown_from,
+            request=None if flow is None else _asked(request),
+            writes=writes,
         )
 
     async def _shared(self, call: Call, line: int) -> str:
@@ -157,6 +189,14 @@ class DryRun:
             )
             total = added_usd(total, cost)
         return total
+
+
+def _asked(request: Request) -> Mapping[str, Any] | None:
+    """Return a request as a producer would write it; None for a flow's own in Python."""
+    if isinstance(request, FlowRequest):
+        return None
+    fields = request.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return {"type": request.type, **fields}
 
 
 #: Words for calls that a provider would be asked for.

@@ -26,16 +26,24 @@ from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.records.codec import recover_id
 from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.prompts.example_topic import ExampleTopic
 
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @click.option("--key", metavar="FIELD", help="Field whose value is the record's key, as in send.")
+@click.option("--flow", metavar="NAME", help="The flow whose input the records stand on.")
 @click.option("--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a record.")
-def explain(file: IO[bytes], key: str | None, url: str | None, as_json: bool) -> None:
+def explain(
+    file: IO[bytes], key: str | None, flow: str | None, url: str | None, as_json: bool
+) -> None:
     """Explain the records of FILE, one JSON object a line; - is stdin. Nothing is sent.
+
+    With --flow they are records of its input, and what it makes of each is shown as well: the
+    request, or that it is skipped, and what is written, with an answer by rules in place of a
+    model's. Framed formats are read as JSON.
 
     Each record goes its whole way but for the call, or as far as the first `llm.step` of its
     processor, which is not run: its processor, the prompt's version now,
@@ -46,7 +54,7 @@ def explain(file: IO[bytes], key: str | None, url: str | None, as_json: bool) ->
 
     Exit codes: 0 all would be answered; 2 some would be dead letters.
     """
-    found = asyncio.run(_explained(file, key, url, as_json=as_json))
+    found = asyncio.run(_explained(file, key, url, flow=flow, as_json=as_json))
     wrong = sum(bool(explanation.problem) for explanation in found)
     if wrong:
         what = "a dead letter" if wrong == 1 else "dead letters"
@@ -55,22 +63,25 @@ def explain(file: IO[bytes], key: str | None, url: str | None, as_json: bool) ->
 
 
 async def _explained(
-    file: IO[bytes], field: str | None, url: str | None, *, as_json: bool
+    file: IO[bytes], field: str | None, url: str | None, *, flow: str | None, as_json: bool
 ) -> list[Explanation]:
     settings = client_settings()
     found = []
     async with WorkerAccess(settings, url) as worker:
         kept_since = await _kept_since(worker)
-        dry_run = DryRun(settings, await _prompts(settings), kept_since=kept_since)
+        own = None if flow == REQUESTS else flow
+        dry_run = DryRun(settings, await _prompts(settings), kept_since=kept_since, flow=own)
+        if dry_run.samples is not None and dry_run.samples.is_framed:
+            click.echo("values are read and written as JSON: no schema is looked at", err=True)
         for line in read_lines(file):
             try:
                 key = key_of(line, field)
             except InvalidRecord as error:
-                id = recover_id(line.value) or f"line {line.number}"
+                id = (None if own else recover_id(line.value)) or f"line {line.number}"
                 found.append(Explanation(line.number, id, problem=str(error)))
             else:
                 explained = await dry_run.explain(line, key)
-                if kept_since is not None:
+                if kept_since is not None and own is None:
                     explained = replace(explained, steps=await _steps(worker, line.value))
                 found.append(explained)
             if as_json:
@@ -138,6 +149,8 @@ def _text(found: Explanation) -> str:
     id = printable(found.id, keep="")
     head = f"line {found.line}  {id}  " if id != f"line {found.line}" else f"{id}  "
     running = "".join(f"\n    running: {_step(one)}" for one in found.steps)
+    if found.skipped:
+        return f"{head}SKIPPED"
     if found.problem:
         return f"{head}DEAD LETTER\n    {printable(found.problem, keep='')}{running}"
     cost = "price unknown" if found.cost_usd is None else f"${found.cost_usd:f}"
@@ -151,7 +164,8 @@ def _text(found: Explanation) -> str:
         else "",
     )
     record = f"{head}{found.type}  {found.prompt}".rstrip()
-    return f"{record}\n    {'  '.join(filter(None, parts))}{running}"
+    written = "".join(f"\n    to {printable(one['topic'], keep='')}" for one in found.writes)
+    return f"{record}\n    {'  '.join(filter(None, parts))}{written}{running}"
 
 
 def _step(step: Mapping[str, Any]) -> str:
