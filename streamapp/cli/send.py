@@ -19,6 +19,7 @@ from streamapp.cli.lines import Line, key_of, problem, read_lines
 from streamapp.cli.outcomes import Outcomes, awaited
 from streamapp.cli.terminal import counted, progress
 from streamapp.errors import InvalidRecord, StreamappError, Undecodable
+from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import ensure_topics
@@ -50,7 +51,8 @@ def send(
 
     The order of the file is kept per partition, also over retries. Without --key records have
     no key: they are answered in any order, as fast as can be. With it, records of one key are
-    answered one after the other. --topic with the input of a flow takes what the flow reads.
+    answered one after the other. With --topic they are the records of another topic, as the input
+    of a flow, in its own shape.
 
     Exit codes: 0 all delivered, and with --wait answered; 1 some were not; 2 a line is wrong and
     nothing was sent.
@@ -93,11 +95,14 @@ def _seekable(file: IO[bytes]) -> IO[bytes]:
 
 
 def _decoder(settings: Settings, topic: str) -> Callable[[bytes], object]:
-    """Return the check of a value; the input of a flow holds records in its own shape."""
-    for flow in settings.flows.values():
-        if flow.input == topic:
-            return _json if flow.format == "json" else bytes
-    return Registry.load(settings.processor_modules).decode
+    """Return the check of a value; another topic than that of requests has a shape of its own."""
+    registry = Registry.load(settings.processor_modules)
+    if topic == settings.topic("requests"):
+        return registry.decode
+    for flow in flow_topics(settings, registry).values():
+        if flow.input == topic and flow.format == "json":
+            return _json
+    return bytes
 
 
 def _json(value: bytes) -> object:

@@ -75,3 +75,30 @@ def test_input_of_a_flow_takes_records_of_its_own_shape(
 
     assert (found or "does not answer") in result.stderr
     assert result.exit_code == (2 if found else 1)
+
+
+def test_input_of_a_flow_in_python_is_checked_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it reads is known from its annotations."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "sent_flows.py").write_text(
+        "from streamapp.flows.python_flow import flow\n"
+        "from streamapp.llm.client import LLMClient\n\n"
+        '@flow("notes", to="notes.short")\n'
+        "async def shorten(note: dict[str, str], llm: LLMClient) -> str:\n    return ''\n"
+    )
+    monkeypatch.setenv("STREAMAPP_PROCESSORS", "sent_flows")
+
+    good = run("--topic", "notes", lines='{"text": "x"}')
+    wrong = run("--topic", "notes", lines="nope")
+
+    assert "does not answer" in good.stderr
+    assert "line 1: undecodable: the value is not JSON" in wrong.stderr
+
+
+def test_another_topic_takes_what_its_readers_know() -> None:
+    """A topic may have its records before it has its flow."""
+    result = run("--topic", "shop.reviews", lines='{"body": "Arrived broken."}')
+
+    assert (result.exit_code, "does not answer" in result.stderr) == (1, True)
