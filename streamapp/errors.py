@@ -252,11 +252,6 @@ class ModelUnavailable(ProviderDenied):
 class ProviderForbidden(ProviderDenied):
     """It or the account: 403 without a known reason, 429 that no waiting cures, or a quote."""
 
-    @property
-    def is_quote(self) -> bool:
-        """Whether all that tells it may be the record's own words."""
-        return self.status not in (403, 429)
-
 
 class TargetOpen(ProviderError):
     """The target's circuit breaker is open; never leaves the fallback."""
@@ -281,11 +276,13 @@ class ParameterRefused(ProviderRejected):
         parameters: Their names as we send them; never empty.
         by_value: Whether it takes the parameters, and only these values not.
         beside: It takes the parameters, but not together with this one; empty for not at all.
+        wanted: The values that it takes alone where no stream is asked for; None for any.
     """
 
     parameters: tuple[str, ...] = ()
     by_value: bool = False
     beside: str = ""
+    wanted: dict[str, object] | None = None
 
 
 class ContextLengthExceeded(ProviderRejected):

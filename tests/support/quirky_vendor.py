@@ -25,7 +25,7 @@ PLAIN = Shape(
     right="hello",
 )
 #: What is no quirk of a record, but a state of the account: it passes, and is rare.
-STATES = frozenset({"key", "model", "address", "quota", "busy"})
+STATES = frozenset({"key", "model", "address", "quota", "busy", "server down"})
 #: Answers that fail on the way, and are good when asked again.
 BROKEN = ("AnswerBroken", "ProviderUnavailable")
 

@@ -64,6 +64,8 @@ class Dialect:
         #: Values that are refused, by their parameter; and parameters that bear no other beside.
         self._values: dict[str, set[bytes]] = {}
         self._beside: dict[str, str] = {}
+        #: Values that answers which are no streams have to be asked for with.
+        self._wanted: dict[str, Any] = {}
         #: By schema: how many steps below the strict way its target takes it.
         self._steps: OrderedDict[bytes, int] = OrderedDict()
 
@@ -88,6 +90,8 @@ class Dialect:
         for name, other in self._beside.items():
             if other in body:
                 body.pop(name, None)
+        if self._wanted and call.chunks is None and call.operation != "embeddings":
+            body |= self._wanted
         for name, other in self._names.items():
             if name in body:
                 value = body.pop(name)
@@ -96,6 +100,11 @@ class Dialect:
 
     def learn(self, refusal: ParameterRefused, call: Call, sent: Mapping[str, Any]) -> bool:
         """Take note of what was refused; return whether another request differs from ``sent``."""
+        for name, value in (refusal.wanted or {}).items():
+            self._wanted[name] = value
+            log.warning("llm.parameter_set", target=self._target, parameter=name, value=value)
+        if refusal.wanted:
+            return self.body(call) != sent
         for name in refusal.parameters:
             if name == "json_schema":
                 self._step_down(call)

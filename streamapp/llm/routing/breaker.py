@@ -176,7 +176,7 @@ class Breaker:
         """
         if self.answers != self._forbidden_after:
             self._forbidden, self._forbidden_after = [], self.answers
-        is_quote = error.is_quote
+        is_quote = may_be_quoted(error)
         if not is_quote or not any(other is of for other in self._forbidden):
             self._forbidden.append(of)
         return (is_quote or self.answers > 0) and len(self._forbidden) < self._limits.failures
@@ -272,6 +272,11 @@ class StillClosed:
             provider, _, _ = self._breaker.name.partition("/")
             raise TargetOpen(f"{self._breaker.name}: taken for down", provider=provider)
         return await self._provider.complete(call)
+
+
+def may_be_quoted(error: ProviderForbidden) -> bool:
+    """Whether all that tells it may be the record's own words."""
+    return error.status not in (403, 429)
 
 
 def _denial(error: Failure) -> str:

@@ -4,8 +4,9 @@ Each pattern has its source and date; a vendor's new words are one more line.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from streamapp.llm.providers.refusals.details import Details
 
@@ -24,6 +25,8 @@ class ParameterSign:
         seen: Date of the source.
         by_value: Whether only the value is refused.
         beside: The parameter that it may not stand beside; empty where it may not stand at all.
+        wanted: Parameters that have to be sent with these values, in an answer that is not
+            streamed; empty where something sent is refused.
     """
 
     pattern: re.Pattern[str]
@@ -32,6 +35,7 @@ class ParameterSign:
     seen: str
     by_value: bool = False
     beside: str = ""
+    wanted: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,13 @@ class Refused:
         names: Of parameters, as OpenAI writes them.
         by_value: Whether their values alone are refused.
         beside: The parameter that they may not stand beside; empty where they may not at all.
+        wanted: Values that they have to have, in place of none or of another one.
     """
 
     names: tuple[str, ...] = ()
     by_value: bool = False
     beside: str = ""
+    wanted: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _sign(
@@ -73,8 +79,8 @@ PARAMETER_SIGNS: tuple[ParameterSign, ...] = (
     _sign(
         r"unknown parameter: '(NAME)'",
         "OpenAI",
-        "https://platform.openai.com/docs/guides/error-codes",
-        "2026-11",
+        _GITHUB + "teabranch/open-responses-server/issues/41",
+        "2025-06-29",
     ),
     _sign(
         r"unrecognized request arguments? supplied: ((?:NAME)(?:, NAME)*)",
@@ -115,8 +121,15 @@ PARAMETER_SIGNS: tuple[ParameterSign, ...] = (
     _sign(
         r"does not support parameters: \[((?:'NAME'(?:, )?)+)\]",
         "LiteLLM",
-        "https://docs.litellm.ai/docs/completion/drop_params",
-        "2026-11",
+        _GITHUB + "mcdonc/klangk/pull/2067",
+        "2026-08-03",
+    ),
+    _sign(
+        r"do(?:es)?n't support (NAME)=[^\s=]{1,40}",
+        "LiteLLM",
+        _GITHUB + "BerriAI/litellm/pull/33738",
+        "2026-07",
+        by_value=True,
     ),
     _sign(
         r"`?(temperature)`? and `?top_p`? cannot both be specified",
@@ -137,6 +150,28 @@ PARAMETER_SIGNS: tuple[ParameterSign, ...] = (
         _GITHUB + "fazer-ai/agents/issues/130",
         "2026-08-19",
     ),
+)
+
+#: What says that a parameter is missing, or has to have another value: open models of Qwen think
+#: where nothing is said, and then answer in streams alone.
+WANTED_SIGNS: tuple[ParameterSign, ...] = tuple(
+    ParameterSign(
+        re.compile(pattern, re.IGNORECASE), vendor, source, seen, wanted={"enable_thinking": False}
+    )
+    for pattern, vendor, source, seen in (
+        (
+            r"enable_thinking ?(?:must be set to|必须设置为) ?false",
+            "DashScope",
+            _GITHUB + "datawhalechina/hello-agents/issues/230",
+            "2025-12-23",
+        ),
+        (
+            r"enable thinking can not be support when `?stream=false",
+            "ModelScope",
+            _GITHUB + "musistudio/claude-code-router/issues/948",
+            "2025-10-23",
+        ),
+    )
 )
 
 #: What says that the way of asking for JSON is not taken, with the parameter `response_format`.
@@ -221,6 +256,8 @@ def refused_parameters(details: Details) -> Refused:
         return Refused(("json_schema",))
     if any(_matches(RESPONSE_FORMAT_SIGNS, details)):
         return Refused(("response_format",))
+    for sign, _ in _matches(WANTED_SIGNS, details):
+        return Refused(tuple(sign.wanted), wanted=sign.wanted)
     found: dict[str, None] = {}
     values: dict[str, None] = {}
     for sign, match in _matches(PARAMETER_SIGNS, details):

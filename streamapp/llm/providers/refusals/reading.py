@@ -24,18 +24,24 @@ from streamapp.llm.providers.refusals.own_words import OwnWords
 from streamapp.llm.providers.refusals.parameters import Refused, refused_parameters
 from streamapp.llm.providers.refusals.retry_after import retry_after_s, told_retry_after_s
 from streamapp.llm.providers.refusals.sign import OPERATORS, SHARED, Meaning, Sign
-from streamapp.llm.providers.refusals.signs_of_operators import KEY, QUOTA, TRANSIENT
-from streamapp.llm.providers.refusals.signs_of_records import POLICY, TOO_LONG
+from streamapp.llm.providers.refusals.signs_of_length import TOO_LONG
+from streamapp.llm.providers.refusals.signs_of_operators import KEY, QUOTA
+from streamapp.llm.providers.refusals.signs_of_policy import POLICY
+from streamapp.llm.providers.refusals.signs_of_servers import RATES, TRANSIENT
 from streamapp.llm.providers.refusals.signs_of_targets import ADDRESS, MODEL
 
 #: The table, in the order in which it is looked through.
-SIGNS: tuple[Sign, ...] = (*POLICY, *TOO_LONG, *TRANSIENT, *QUOTA, *KEY, *MODEL, *ADDRESS)
+SIGNS: tuple[Sign, ...] = (
+    *(*POLICY, *TOO_LONG, *TRANSIENT, *QUOTA),
+    *(*KEY, *MODEL, *ADDRESS, *RATES),
+)
 
 _LEAVES: dict[Meaning, type[ProviderError]] = {
     Meaning.POLICY: ContentFiltered,
     Meaning.TOO_LONG: ContextLengthExceeded,
     Meaning.FAILED: GarbledAnswer,
     Meaning.BUSY: RateLimited,
+    Meaning.DOWN: ProviderUnavailable,
     Meaning.SHORT: ProviderForbidden,
     Meaning.QUOTA: ProviderDenied,
     Meaning.KEY: ProviderDenied,
@@ -163,7 +169,7 @@ def _error(
     )
     if isinstance(error, ParameterRefused):
         error.parameters, error.by_value = refused.names, refused.by_value
-        error.beside = refused.beside
+        error.beside, error.wanted = refused.beside, dict(refused.wanted) or None
     error.told = next(iter(details.texts), "")
     return error
 
@@ -188,6 +194,8 @@ def _by_status(status: int, details: Details, *, is_doubtful: bool) -> type[Prov
         return ContextLengthExceeded
     if status in (401, 402):
         return ProviderDenied
+    if status == 410:
+        return ModelUnavailable
     if status in _BUSY:
         return RateLimited
     if status in _PASSING or (status >= 500 and status not in _UNABLE):

@@ -15,6 +15,8 @@ class Meaning(StrEnum):
     """The model wrote something that the provider itself could not use."""
     BUSY = "busy"
     """Waiting helps: a rate, a capacity."""
+    DOWN = "server down"
+    """The server itself failed, although the status blames the request; waiting helps."""
     SHORT = "too little left"
     """The account has too little left for this record; for a shorter one it may suffice."""
     QUOTA = "quota"
@@ -31,7 +33,7 @@ class Meaning(StrEnum):
 OPERATORS = frozenset({Meaning.QUOTA, Meaning.KEY, Meaning.MODEL, Meaning.ADDRESS})
 
 #: Meanings that punish more records than the refused one.
-SHARED = OPERATORS | {Meaning.BUSY}
+SHARED = OPERATORS | {Meaning.BUSY, Meaning.DOWN}
 
 #: Where a sign counts that names no statuses of its own.
 CLIENT_ERRORS = frozenset(range(400, 500))

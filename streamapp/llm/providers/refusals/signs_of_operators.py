@@ -6,60 +6,11 @@ Each entry has its source and date; a vendor's new words are one more line.
 from streamapp.llm.providers.refusals.sign import ANY_ERROR, Meaning, Sign
 
 _GITHUB = "https://github.com/"
-_OPENAI = "https://platform.openai.com/docs/guides/error-codes"
 _ANTHROPIC = "https://docs.claude.com/en/api/errors"
-_OPENROUTER = "https://openrouter.ai/docs/api/reference/errors-and-debugging"
-_PROXY = "https://docs.litellm.ai/docs/proxy/error_reference"
+_DIGEST = "https://www.developersdigest.tech/errors/api/anthropic-api"
+_ZHIPU = "https://docs.bigmodel.cn/cn/api/api-code"
 _BUDGET = _GITHUB + "BerriAI/litellm/issues/14144"
 _KEY_EXPIRED = _GITHUB + "SamuelSchmidgall/AgentLaboratory/issues/33"
-
-TRANSIENT: tuple[Sign, ...] = (
-    Sign(
-        Meaning.FAILED,
-        "Groq",
-        _GITHUB + "thepersonalaicompany/amurex-backend/issues/38",
-        "2025-02-11",
-        code="json_validate_failed",
-    ),
-    Sign(
-        Meaning.FAILED,
-        "Groq",
-        _GITHUB + "groq/groq-typescript/issues/28",
-        "2024-05-12",
-        code="tool_use_failed",
-    ),
-    Sign(
-        Meaning.BUSY,
-        "Mistral",
-        _GITHUB + "continuedev/continue/issues/6185",
-        "2025-06-18",
-        phrase="service tier capacity exceeded",
-    ),
-    Sign(
-        Meaning.BUSY,
-        "OpenRouter",
-        "https://openrouter.ai/docs/api_reference/errors-and-debugging",
-        "2026-11",
-        code="openrouter_in_flight_budget",
-    ),
-    Sign(Meaning.BUSY, "Anthropic", _ANTHROPIC, "2026-11", code="rate_limit_error"),
-    Sign(
-        Meaning.BUSY,
-        "Ollama",
-        _GITHUB + "ollama/ollama/issues/4159",
-        "2024-05-05",
-        phrase="maximum pending requests exceeded",
-        statuses=ANY_ERROR,
-    ),
-    Sign(
-        Meaning.BUSY,
-        "Ollama",
-        _GITHUB + "ollama/ollama/issues/15934",
-        "2026-05-02",
-        phrase="server overloaded, please retry",
-        statuses=ANY_ERROR,
-    ),
-)
 
 QUOTA: tuple[Sign, ...] = (
     Sign(
@@ -73,9 +24,9 @@ QUOTA: tuple[Sign, ...] = (
         Sign(
             Meaning.QUOTA,
             "OpenAI",
-            "https://learn.microsoft.com/microsoft-cloud/dev/dev-proxy/concepts/"
-            "openai-insufficient-quota",
-            "2026-11-27",
+            "https://help.openai.com/en/articles/"
+            "6614457-troubleshooting-api-usage-and-spend-limits",
+            "2026-11",
             code=code,
         )
         for code in (
@@ -85,12 +36,35 @@ QUOTA: tuple[Sign, ...] = (
             "organization_usage_limit_exceeded",
         )
     ),
-    Sign(Meaning.QUOTA, "OpenAI", _OPENAI, "2026-11", code="insufficient_quota"),
-    Sign(Meaning.QUOTA, "OpenAI", _OPENAI, "2026-11", code="billing_hard_limit_reached"),
-    Sign(Meaning.QUOTA, "OpenAI", _OPENAI, "2026-11", code="billing_not_active"),
-    Sign(Meaning.QUOTA, "OpenAI", _OPENAI, "2026-11", code="enforced_spend_limit_reached"),
-    Sign(Meaning.QUOTA, "OpenAI", _OPENAI, "2026-11", code="contract_spend_limit_reached"),
-    Sign(Meaning.QUOTA, "Anthropic", _ANTHROPIC, "2026-11", code="billing_error"),
+    Sign(
+        Meaning.QUOTA,
+        "OpenAI",
+        _GITHUB + "dev-hato/hato-bot/pull/4552",
+        "2024-12-08",
+        code="insufficient_quota",
+    ),
+    Sign(
+        Meaning.QUOTA,
+        "OpenAI",
+        _GITHUB + "Decryptu/DecryptGPT/issues/1",
+        "2024-01-02",
+        phrase="billing hard limit has been reached",
+    ),
+    Sign(
+        Meaning.QUOTA,
+        "OpenAI",
+        _GITHUB + "RamiAwar/dataline/issues/175",
+        "2024-05-31",
+        code="billing_not_active",
+    ),
+    Sign(Meaning.QUOTA, "Anthropic", _DIGEST, "2026-11", code="billing_error"),
+    Sign(
+        Meaning.QUOTA,
+        "Anthropic",
+        _DIGEST + "/429-enforced-spend-limit-reached",
+        "2026-11",
+        code="enforced_spend_limit_reached",
+    ),
     Sign(
         Meaning.QUOTA,
         "Anthropic",
@@ -129,8 +103,8 @@ QUOTA: tuple[Sign, ...] = (
     Sign(
         Meaning.QUOTA,
         "DeepSeek",
-        "https://api-docs.deepseek.com/quick_start/error_codes",
-        "2026-11",
+        _GITHUB + "Aider-AI/aider/issues/4851",
+        "2026-02-19",
         phrase="insufficient balance",
     ),
     Sign(
@@ -141,13 +115,52 @@ QUOTA: tuple[Sign, ...] = (
         phrase="insufficient balance (1008)",
         statuses=ANY_ERROR,
     ),
+    Sign(
+        Meaning.QUOTA,
+        "Moonshot",
+        "https://forum.moonshot.ai/t/429-insufficient-balance/244",
+        "2026-11",
+        code="exceeded_current_quota_error",
+    ),
+    Sign(
+        Meaning.QUOTA,
+        "DashScope",
+        _GITHUB + "alibaba/spring-ai-alibaba/issues/1146",
+        "2025-06-10",
+        code="arrearage",
+    ),
+    Sign(
+        Meaning.QUOTA,
+        "SiliconFlow",
+        _GITHUB + "FoundationAgents/OpenManus/issues/438",
+        "2025-03-11",
+        phrase="balance is insufficient",
+    ),
+    Sign(Meaning.QUOTA, "Zhipu", _GITHUB + "zai-org/GLM-5/issues/148", "2026-09-11", code="1113"),
+    *(
+        Sign(Meaning.QUOTA, "Zhipu", _ZHIPU, "2026-11", code=code)
+        for code in ("1304", "1308", "1309", "1310")
+    ),
     Sign(Meaning.QUOTA, "LiteLLM", _BUDGET, "2025-09-01", code="budget_exceeded"),
     Sign(Meaning.QUOTA, "LiteLLM", _BUDGET, "2025-09-01", phrase="budget has been exceeded"),
     Sign(Meaning.QUOTA, "LiteLLM", _BUDGET, "2025-09-01", phrase="crossed budget"),
 )
 
 KEY: tuple[Sign, ...] = (
-    Sign(Meaning.KEY, "OpenAI", _OPENAI, "2026-11", code="invalid_api_key"),
+    Sign(
+        Meaning.KEY,
+        "OpenAI",
+        "https://www.skills.sh/openai/openai-developers-for-cursor/openai-api-troubleshooting",
+        "2026-11",
+        code="invalid_api_key",
+    ),
+    Sign(
+        Meaning.KEY,
+        "OpenAI",
+        _GITHUB + "continuedev/continue/issues/8209",
+        "2025-10-12",
+        phrase="your organization must be verified",
+    ),
     Sign(
         Meaning.KEY,
         "OpenAI",
@@ -173,6 +186,29 @@ KEY: tuple[Sign, ...] = (
         "2024-03-14",
         phrase="user location is not supported",
     ),
-    Sign(Meaning.KEY, "OpenRouter", _OPENROUTER, "2026-11", phrase="no auth credentials found"),
-    Sign(Meaning.KEY, "LiteLLM", _PROXY, "2026-10", phrase="authentication error, "),
+    Sign(
+        Meaning.KEY,
+        "Gemini",
+        "https://ai.google.dev/gemini-api/docs/troubleshooting",
+        "2026-11",
+        phrase="free tier is not available in your country",
+    ),
+    Sign(
+        Meaning.KEY,
+        "OpenRouter",
+        _GITHUB + "musistudio/claude-code-router/issues/227",
+        "2025-07-17",
+        phrase="no auth credentials found",
+    ),
+    *(
+        Sign(Meaning.KEY, "Zhipu", _ZHIPU, "2026-11", code=code)
+        for code in ("1110", "1111", "1112", "1121")
+    ),
+    Sign(
+        Meaning.KEY,
+        "LiteLLM",
+        _GITHUB + "BerriAI/litellm/issues/20673",
+        "2026-02-07",
+        phrase="authentication error, ",
+    ),
 )

@@ -6,13 +6,16 @@ Each entry has its source and date; a vendor's new words are one more line.
 from streamapp.llm.providers.refusals.sign import Meaning, Sign
 
 _GITHUB = "https://github.com/"
-_OPENAI = "https://platform.openai.com/docs/guides/error-codes"
-_ANTHROPIC = "https://docs.claude.com/en/api/errors"
-_PROXY = "https://docs.litellm.ai/docs/proxy/error_reference"
 _404 = frozenset({404})
 
 MODEL: tuple[Sign, ...] = (
-    Sign(Meaning.MODEL, "OpenAI", _OPENAI, "2026-11", code="model_not_found"),
+    Sign(
+        Meaning.MODEL,
+        "OpenAI",
+        _GITHUB + "madox2/vim-ai/issues/124",
+        "2024-10-03",
+        code="model_not_found",
+    ),
     Sign(
         Meaning.MODEL,
         "Azure",
@@ -53,8 +56,8 @@ MODEL: tuple[Sign, ...] = (
     Sign(
         Meaning.MODEL,
         "Anthropic",
-        _ANTHROPIC,
-        "2026-11",
+        _GITHUB + "browser-use/browser-use/pull/5085",
+        "2026-06-26",
         code="not_found_error",
         phrase="model: ",
     ),
@@ -122,7 +125,56 @@ MODEL: tuple[Sign, ...] = (
         phrase="model...not found",
         statuses=_404,
     ),
-    Sign(Meaning.MODEL, "LiteLLM", _PROXY, "2026-10", phrase="invalid model name passed in"),
+    Sign(
+        Meaning.MODEL,
+        "LM Studio",
+        _GITHUB + "tinyhumansai/openhuman/issues/4181",
+        "2026-06-26",
+        phrase="no models loaded",
+    ),
+    Sign(
+        Meaning.MODEL,
+        "NVIDIA",
+        _GITHUB + "Alishahryar1/free-claude-code/issues/1021",
+        "2026-07-08",
+        phrase="function...not found for account",
+        statuses=_404,
+    ),
+    Sign(
+        Meaning.MODEL,
+        "NVIDIA",
+        _GITHUB + "tashfeenahmed/freellmapi/issues/634",
+        "2026-07-28",
+        phrase="the model...has reached its end of life",
+    ),
+    Sign(
+        Meaning.MODEL,
+        "Hugging Face",
+        _GITHUB + "cline/cline/issues/5098",
+        "2025-07-22",
+        phrase="is not supported by any provider you have enabled",
+    ),
+    Sign(
+        Meaning.MODEL,
+        "Bedrock",
+        _GITHUB + "Laisky/one-api/issues/77",
+        "2025-05-29",
+        phrase="with on-demand throughput isn",
+    ),
+    Sign(
+        Meaning.MODEL,
+        "Zhipu",
+        "https://docs.bigmodel.cn/cn/api/api-code",
+        "2026-11",
+        code="1211",
+    ),
+    Sign(
+        Meaning.MODEL,
+        "LiteLLM",
+        _GITHUB + "BerriAI/litellm/issues/2398",
+        "2024-03-08",
+        phrase="invalid model name passed in",
+    ),
 )
 
 ADDRESS: tuple[Sign, ...] = (

@@ -10,6 +10,7 @@ from multidict import CIMultiDict
 from streamapp.errors import ParameterRefused
 from streamapp.llm.providers.dialect import Dialect
 from streamapp.llm.providers.refusals.reading import error_for
+from tests.fakes import TakenChunks
 from tests.unit.llm.calls import chat
 
 
@@ -84,6 +85,19 @@ def test_parameter_of_many_refused_values_is_left_out() -> None:
         assert dialect.learn(refusal(EFFORT), call, dialect.body(call))
 
     assert kept(dialect, reasoning_effort="low") == {}
+
+
+def test_wanted_value_is_set_where_no_stream_is_asked_for() -> None:
+    """Whatever the operator's own extra says; streams and embeddings are left as they are."""
+    dialect = Dialect("mine/m", extra={"enable_thinking": True})
+    call = chat()
+    refusal = ParameterRefused("no", provider="mine")
+    refusal.parameters, refusal.wanted = ("enable_thinking",), {"enable_thinking": False}
+
+    assert dialect.learn(refusal, call, dialect.body(call))
+    assert dialect.body(call)["enable_thinking"] is False
+    assert dialect.body(chat(chunks=TakenChunks()))["enable_thinking"] is True
+    assert not dialect.learn(refusal, call, dialect.body(call))
 
 
 def test_parameter_is_left_out_only_beside_the_other() -> None:

@@ -11,6 +11,7 @@ from streamapp.errors import (
     ContextLengthExceeded,
     GarbledAnswer,
     ModelUnavailable,
+    ParameterRefused,
     ProviderDenied,
     ProviderError,
     ProviderForbidden,
@@ -137,6 +138,24 @@ def test_meaning_wins_over_the_wish(
 
     assert type(found) is expected
     assert found.retryable is expected.retryable
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "parameter.enable_thinking must be set to false for non-streaming calls",
+        "parameter.enable_thinking必须设置为false才能进行非流式调用",
+    ],
+)
+def test_parameter_that_is_wanted_is_named_with_its_value(text: str) -> None:
+    """In whatever language it is said."""
+    found = error(400, {"error": {"message": text, "code": "invalid_parameter_error"}})
+
+    assert isinstance(found, ParameterRefused)
+    assert (found.parameters, found.wanted) == (
+        ("enable_thinking",),
+        {"enable_thinking": False},
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,17 @@
 """The shapes of all vendors, each with its source."""
 
-from tests.unit.llm.providers.vendors import hosted, odd_answers, odd_errors, open_models
+from tests.unit.llm.providers.vendors import (
+    hosted,
+    more_errors,
+    odd_answers,
+    odd_errors,
+    open_models,
+)
 
-SHAPES = (*hosted.SHAPES, *open_models.SHAPES, *odd_answers.SHAPES, *odd_errors.SHAPES)
+SHAPES = (
+    *hosted.SHAPES,
+    *open_models.SHAPES,
+    *odd_answers.SHAPES,
+    *odd_errors.SHAPES,
+    *more_errors.SHAPES,
+)

@@ -14,7 +14,11 @@ from tests.unit.llm.providers.vendors.shape import (
 )
 
 _G = "https://github.com/"
-_CODES = "https://platform.openai.com/docs/guides/error-codes"
+#: LiteLLM's own list of vendors' words.
+_WORDS = (
+    _G + "BerriAI/litellm/blob/002b24d3c092203f8540ded24b892ce6ca1e0a50/"
+    "litellm/litellm_core_utils/exception_mapping_utils.py"
+)
 _FILTERED = {
     "message": "The response was filtered due to the prompt triggering Azure OpenAI's content"
     " management policy.",
@@ -78,8 +82,8 @@ OPENAI = (
         vendor="OpenAI",
         kind="model",
         name="retired model",
-        source=_CODES,
-        seen="2026-11",
+        source=_G + "madox2/vim-ai/issues/124",
+        seen="2024-10-03",
         replies=[
             refusal(
                 404,
@@ -98,8 +102,8 @@ OPENAI = (
         vendor="OpenAI",
         kind="quota",
         name="429 without money",
-        source=_CODES,
-        seen="2026-11",
+        source=_G + "dev-hato/hato-bot/pull/4552",
+        seen="2024-12-08",
         replies=[
             refusal(
                 429,
@@ -381,8 +385,8 @@ GEMINI = (
         vendor="Gemini",
         kind="too long",
         name="error in a list",
-        source="https://docs.litellm.ai/docs/exception_mapping",
-        seen="2026-10-01",
+        source=_WORDS,
+        seen="2026-11-27",
         replies=[
             refusal(
                 400,

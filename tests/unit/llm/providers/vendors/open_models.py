@@ -15,7 +15,11 @@ from tests.unit.llm.providers.vendors.shape import (
 
 _G = "https://github.com/"
 _ROUTER = "https://openrouter.ai/docs/api/reference/errors-and-debugging"
-_PROXY = "https://docs.litellm.ai/docs/proxy/error_reference"
+#: LiteLLM's own list of vendors' words.
+_WORDS = (
+    _G + "BerriAI/litellm/blob/002b24d3c092203f8540ded24b892ce6ca1e0a50/"
+    "litellm/litellm_core_utils/exception_mapping_utils.py"
+)
 _STUDIO = _G + "lmstudio-ai/lmstudio-bug-tracker/issues/"
 _RIGHT = {"label": "billing"}
 
@@ -742,8 +746,8 @@ LITELLM = (
         vendor="LiteLLM",
         kind="too long",
         name="the class of the error in its text",
-        source="https://docs.litellm.ai/docs/exception_mapping",
-        seen="2026-10-01",
+        source=_WORDS,
+        seen="2026-11-27",
         replies=[
             refusal(
                 400,
@@ -807,8 +811,8 @@ LITELLM = (
         vendor="LiteLLM",
         kind="key",
         name="a wrong key of the proxy",
-        source=_PROXY,
-        seen="2026-10",
+        source=_G + "BerriAI/litellm/issues/20673",
+        seen="2026-02-07",
         replies=[
             refusal(
                 400,

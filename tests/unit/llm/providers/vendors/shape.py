@@ -23,6 +23,7 @@ Kind = Literal[
     "address",
     "quota",
     "busy",
+    "server down",
     "parameter",
     "response format",
 ]

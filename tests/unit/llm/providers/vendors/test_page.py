@@ -17,4 +17,5 @@ def test_signs_have_sources() -> None:
         assert sign.source.startswith("https://")
         assert sign.seen[:2] == "20"
         assert sign.code or sign.phrase
-        assert (sign.code + sign.phrase).islower()
+        words = sign.code + sign.phrase
+        assert words == words.lower()
