@@ -108,7 +108,7 @@ def first_choice(answer: Any) -> Mapping[str, Any]:
     if not isinstance(choices, list):
         raise TypeError("no list of choices")
     choice = next((one for one in choices if one.get("index") == 0), choices[0])
-    if not isinstance(choice, Mapping):
+    if not isinstance(choice, dict):
         raise TypeError("no choice")
     return choice
 
@@ -116,25 +116,25 @@ def first_choice(answer: Any) -> Mapping[str, Any]:
 def logprobs_of(choice: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the log probabilities beside a message, or a part of it; None without any."""
     found = choice.get("logprobs")
-    return dict(found) if isinstance(found, Mapping) else None
+    return dict(found) if isinstance(found, dict) else None
 
 
 def error_in(answer: Any) -> Any:
     """Return the error that an answer, or an event of a stream, holds; None where it holds none."""
     if isinstance(answer, list):
         return answer if answer and isinstance(answer[0], dict) and answer[0].get("error") else None
-    if not isinstance(answer, Mapping):
+    if not isinstance(answer, dict):
         return None
     if answer.get("error") or answer.get("object") in ("error", "Error"):
         return answer
-    if isinstance(own := answer.get("base_resp"), Mapping) and own.get("status_code"):
+    if isinstance(own := answer.get("base_resp"), dict) and own.get("status_code"):
         # MiniMax's word for it, also beside choices that are null.
         return {"message": own.get("status_msg"), "code": own["status_code"]}
-    is_answer = any(name in answer for name in ("choices", "data", "usage", "id"))
+    if any(map(answer.__contains__, ("choices", "data", "usage", "id"))):
+        return None
     said = answer.get("message") or answer.get("msg") or answer.get("errors")
     is_failed = answer.get("code") or answer.get("success") is False
-    names_one = answer.get("detail") or (said and is_failed)
-    return answer if names_one and not is_answer else None
+    return answer if answer.get("detail") or (said and is_failed) else None
 
 
 def withheld(provider: str) -> ContentFiltered:
@@ -144,7 +144,7 @@ def withheld(provider: str) -> ContentFiltered:
 
 def _is_blocked(answer: Any) -> bool:
     """Whether Azure says, in place of choices, that the prompt was filtered."""
-    results = answer.get("prompt_filter_results") if isinstance(answer, Mapping) else None
+    results = answer.get("prompt_filter_results") if isinstance(answer, dict) else None
     if not isinstance(results, list):
         return False
     filters = (one.get("content_filter_results") or {} for one in results if isinstance(one, dict))

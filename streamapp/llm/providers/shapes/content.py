@@ -1,6 +1,5 @@
 """A message's content as vendors write it: text, parts, nothing; with reasoning beside it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +34,7 @@ def content_of(message: Any) -> Content:
     Raises:
         TypeError: It is none.
     """
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         raise TypeError("no message")
     content = message.get("content")
     text, refusal, reasoning = _read(content)
@@ -50,7 +49,7 @@ def content_of(message: Any) -> Content:
 def _read(content: Any) -> tuple[str, str, int]:
     if content is None or isinstance(content, str):
         return content or "", "", 0
-    if isinstance(content, Mapping):
+    if isinstance(content, dict):
         content = [content]
     if not isinstance(content, list):
         raise TypeError("no content")
@@ -58,7 +57,7 @@ def _read(content: Any) -> tuple[str, str, int]:
     for part in content:
         if isinstance(part, str):
             texts.append(part)
-        elif not isinstance(part, Mapping):
+        elif not isinstance(part, dict):
             raise TypeError("no part")
         elif part.get("type", "text") in _TEXT_TYPES:
             texts.append(_text(part.get("text")))
@@ -70,7 +69,7 @@ def _read(content: Any) -> tuple[str, str, int]:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         value = value.get("value")
     if value is None:
         return ""
@@ -84,6 +83,6 @@ def _length(value: Any) -> int:
         return len(value)
     if isinstance(value, list):
         return sum(map(_length, value))
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return sum(_length(value.get(name)) for name in ("text", "content", "summary", "thinking"))
     return 0

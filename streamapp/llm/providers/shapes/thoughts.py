@@ -133,8 +133,11 @@ class LoneClosing:
 
     def may_be_in(self, chunk: str) -> bool:
         """Whether the tag is near the end of the text that ends with ``chunk``."""
+        if "<" not in chunk and not self._near:
+            return False
         near = self._near + chunk
-        self._near = near[-_NEAR:]
+        # Kept only where the tag may have begun: most chunks hold none.
+        self._near = near[-_NEAR:] if "<" in near[-_NEAR:] else ""
         if _CLOSING not in near:
             return False
         self.is_there = True

@@ -59,17 +59,17 @@ def counts_in(answer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     Numbers that are all 0 are none: some vendors send such ones with each part.
     """
     usage = answer.get("usage")
-    if isinstance(usage, Mapping) and (usage.get("total_tokens") or usage.get("prompt_tokens")):
+    if isinstance(usage, dict) and (usage.get("total_tokens") or usage.get("prompt_tokens")):
         return usage  # as nearly all have it
     choices = answer.get("choices")
     places = [answer, answer.get("x_groq"), *(choices if isinstance(choices, list) else ())]
     for place in places:
-        usage = place.get("usage") if isinstance(place, Mapping) else None
-        if isinstance(usage, Mapping) and any(map(count, usage.values())):
+        usage = place.get("usage") if isinstance(place, dict) else None
+        if isinstance(usage, dict) and any(map(count, usage.values())):
             return usage
     return None
 
 
 def _detail(usage: Mapping[str, Any], group: str, name: str) -> int:
     details = usage.get(group)
-    return count(details.get(name)) if isinstance(details, Mapping) else 0
+    return count(details.get(name)) if isinstance(details, dict) else 0
