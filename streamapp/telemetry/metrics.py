@@ -6,12 +6,13 @@ Labels never hold an id, a key or text.
 import time
 from collections import Counter as Counts
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from streamapp.settings.flows import REQUESTS
 from streamapp.telemetry.series import LabelledCounter, LabelledHistogram
@@ -190,6 +191,11 @@ class Metrics:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
+    def samples(self, names: Iterable[str]) -> Iterator[Sample]:
+        """Yield the samples of these names alone: each second is too often to read all of them."""
+        for family in self.registry.restricted_registry(names).collect():
+            yield from family.samples
+
     def percentiles(self, wanted: Sequence[float] = (0.5, 0.95, 0.99)) -> list[float | None]:
         """Return percentiles of the last minute's active times, seconds; None without any."""
         since = self._clock() - RECENT_S
@@ -218,6 +224,9 @@ class _Watched(Collector):
         self._text = text
         self._label = label
         self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(self._name, self._text, labels=[self._label])
 
     def collect(self) -> Iterable[Metric]:
         family = GaugeMetricFamily(self._name, self._text, labels=[self._label])

@@ -44,6 +44,10 @@ class LabelledCounter(Collector):
             self._created[labels] = self._now()
             self._values[labels] = amount
 
+    def describe(self) -> Iterable[Metric]:
+        """Yield the metric without values: by its names it can be read alone."""
+        yield CounterMetricFamily(self._name, self._text, labels=self._labels)
+
     def collect(self) -> Iterable[Metric]:
         """Yield the metric with the values of now."""
         family = CounterMetricFamily(self._name, self._text, labels=self._labels)
@@ -97,6 +101,10 @@ class LabelledHistogram(Collector):
             series = self._series[labels] = _Distribution(len(self._bounds), self._now())
         series.counts[bisect_left(self._bounds, value)] += 1
         series.sum += value
+
+    def describe(self) -> Iterable[Metric]:
+        """Yield the metric without values: by its names it can be read alone."""
+        yield HistogramMetricFamily(self._name, self._text, labels=self._labels)
 
     def collect(self) -> Iterable[Metric]:
         """Yield the metric with the values of now."""

@@ -136,10 +136,8 @@ class WorkerSnapshots:
     def _series(self) -> dict[str, list[list[Any]]]:
         """Return label values and value of each series, by what it counts."""
         found: dict[str, list[list[Any]]] = {name: [] for name in SERIES.values()}
-        for family in self._metrics.registry.collect():
-            for sample in family.samples:
-                if name := SERIES.get(sample.name):
-                    found[name].append([list(sample.labels.values()), sample.value])
+        for sample in self._metrics.samples(SERIES):
+            found[SERIES[sample.name]].append([list(sample.labels.values()), sample.value])
         return found
 
     def _partitions(self) -> list[dict[str, Any]]:

@@ -99,3 +99,20 @@ def test_unknown_price_is_no_cost_of_zero() -> None:
     assert 'streamapp_cost_usd_total{model="m",provider="free"} 0.0' in text
     assert 'provider="private"} ' in text
     assert not re.search(r"cost_usd_total\{[^}]*private", text)
+
+
+def test_samples_of_some_names_leave_the_others_unread(metrics: Metrics) -> None:
+    """What is looked at each second is a few of them, and some cost more than all those."""
+    metrics.answered(type="chat", duration_s=0.2)
+    metrics.waited("p", 0.25)
+    metrics.watch_each("breaker_state", "text", label="provider", read=lambda: {"p": 2})
+    metrics.watch_each("costly", "text", label="x", read=lambda: pytest.fail("was read"))
+
+    names = (
+        "streamapp_records_total",
+        "streamapp_rate_limit_wait_seconds_sum",
+        "streamapp_breaker_state",
+    )
+    found = {sample.name: sample.value for sample in metrics.samples(names)}
+
+    assert found == dict(zip(names, (1.0, 0.25, 2.0), strict=True))
