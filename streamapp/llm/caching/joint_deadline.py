@@ -50,11 +50,17 @@ class JointDeadline(Deadline):
 
     def spent_s(self) -> float:
         """Return the active seconds of the member that has most left."""
+        if len(self._members) == 1:
+            (member,) = self._members.values()
+            return member.spent_s()
         nearest = max(self._members.values(), key=Deadline.remaining_s, default=None)
         return nearest.spent_s() if nearest else 0.0
 
     def remaining_s(self) -> float:
         """Return the active seconds left to the last member; negative once past."""
+        if len(self._members) == 1:  # nearly always, and looked at several times a call
+            (member,) = self._members.values()
+            return member.remaining_s()
         return max((member.remaining_s() for member in self._members.values()), default=0.0)
 
     def restart(self) -> None:

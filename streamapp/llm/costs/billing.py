@@ -19,9 +19,9 @@ from streamapp.records.usage import UsageRecord
 NAME_LIMIT = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Bill:
-    """One attempt that is paid for.
+    """One attempt that is paid for; nobody changes one that he was given.
 
     Attributes:
         model: The one that answered, or was asked.

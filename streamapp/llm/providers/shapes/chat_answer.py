@@ -16,7 +16,7 @@ from streamapp.llm.providers.shapes.tool_calls import ToolCall, tool_calls_of
 from streamapp.llm.providers.shapes.usage import usage_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadChoice:
     """One choice, read.
 
@@ -107,7 +107,9 @@ def first_choice(answer: Any) -> Mapping[str, Any]:
     choices = answer["choices"]
     if not isinstance(choices, list):
         raise TypeError("no list of choices")
-    choice = next((one for one in choices if one.get("index") == 0), choices[0])
+    choice = choices[0]
+    if len(choices) > 1 or not isinstance(choice, dict):
+        choice = next((one for one in choices if one.get("index") == 0), choice)
     if not isinstance(choice, dict):
         raise TypeError("no choice")
     return choice

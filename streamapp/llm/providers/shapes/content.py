@@ -8,9 +8,9 @@ _BESIDE = frozenset({"reasoning_content", "reasoning", "reasoning_text", "thinki
 _TEXT_TYPES = frozenset({"text", "output_text"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Content:
-    """What a message, or a part of a streamed one, says.
+    """What a message, or a part of a streamed one, says; nobody changes one that he was given.
 
     Attributes:
         text: Of all parts that are text.
