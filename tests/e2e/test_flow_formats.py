@@ -55,6 +55,18 @@ ORDER = json.dumps(
         "required": ["id"],
     }
 )
+EVOLVED_ORDER = json.dumps(
+    {
+        "title": "Order",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "price": {"type": "number"},
+            "note": {"type": "string"},
+        },
+        "required": ["id", "note"],
+    }
+)
 ANSWERED_ORDER = json.dumps(
     {
         "title": "AnsweredOrder",
@@ -196,6 +208,12 @@ async def _flow_over(
         process.process.sigcont()
         await until(lambda: _says_nothing(worker.port), 60)
         evolved_keys = [await review(n, EVOLVED, shop="south") for n in (5, 6)]
+        await _let_schemas_change(registry, f"{orders}-value")
+        order = await asyncio.to_thread(
+            registry.json, orders, EVOLVED_ORDER, {"id": "o-2", "price": 2.5, "note": "fragile"}
+        )
+        await producer.send_and_wait(orders, order, key=b"o-2")
+        both_orders = await _read(stage, "answered", 2)
         all_replies = await _read(stage, "replies", 7)
         dead = await _read(stage, "reviews-dlt", 1, and_no_more=True)
 
@@ -218,6 +236,14 @@ async def _flow_over(
         registry.read_json, answered, ANSWERED_ORDER, order_answered.value
     )
     assert (read_order["id"], read_order["big"]) == ("o-1", 12345678901234567890)
+    evolved_order = [
+        await asyncio.to_thread(registry.read_json, answered, ANSWERED_ORDER, record.value)
+        for record in both_orders
+    ]
+    assert {found["id"]: found.get("note") for found in evolved_order} == {
+        "o-1": None,
+        "o-2": "fragile",
+    }
     subjects = await asyncio.to_thread(registry.client.get_subjects)
     assert f"{answered}-value" in subjects
     assert [json.loads(record.value)["id"] for record in rows] == ["row-1", "row-2"]
@@ -227,6 +253,11 @@ async def _flow_over(
         "[flows.reviews] the schema registry has no schema 99999"
     )
     assert len(dead) == 1
+
+
+async def _let_schemas_change(registry: Registry, subject: str) -> None:
+    """Let the subject take a schema that asks for more than the one before."""
+    await asyncio.to_thread(registry.client.set_compatibility, subject, "NONE")
 
 
 async def _says(port: int, words: str) -> bool:

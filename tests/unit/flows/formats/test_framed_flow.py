@@ -181,6 +181,26 @@ async def test_a_key_in_avro_is_read_and_written_as_it_came() -> None:
     assert request.metadata == {"tenant": "north"}
 
 
+async def test_json_schema_evolves_in_the_middle() -> None:
+    """Each value is held to the schema that it was written by, the older one as well."""
+    registry = FakeRegistry()
+    first = registry.add("shop.reviews-value", Schema("JSON", '{"required": ["body"]}'))
+    second = registry.add("shop.reviews-value", Schema("JSON", '{"required": ["body", "shop"]}'))
+    flow = _flow(registry, format="json-schema", tenant="{{ value.shop | default('old') }}")
+    old, new = b'{"body": "late"}', b'{"body": "late", "shop": "north"}'
+
+    found = [
+        await _request(flow, _record(_framed(id, value)))
+        for id, value in ((first, old), (second, new), (first, old))
+    ]
+
+    assert [request.metadata["tenant"] for request in found] == ["old", "north", "old"]
+    with pytest.raises(
+        InvalidRecord, match=f"the value does not fit its schema {second}: required"
+    ):
+        await _request(flow, _record(_framed(second, old)))
+
+
 @pytest.mark.parametrize("output_format", ["json", "json-schema"])
 async def test_json_schema_keeps_digits(output_format: str) -> None:
     """A merge of JSON leaves what it does not replace as it was written, in either frame."""
