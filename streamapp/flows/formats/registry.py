@@ -125,6 +125,9 @@ class ConfluentRegistry:
         await self._client.aclose()
 
     async def _whole(self, found: Any) -> Schema:
+        if not isinstance(found.schema_str, str):
+            # Of whatever stands before the registry; it must not be kept as the schema.
+            raise RegistryUnavailable("the schema registry answers without a schema")
         references = []
         for reference in found.references or ():
             used = await self._ask(self._client.get_version(reference.subject, reference.version))
