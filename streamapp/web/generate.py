@@ -10,6 +10,7 @@ from faust.web import Blueprint, View
 
 from streamapp.llm.chunks import give_whole
 from streamapp.processors.request_handler import RequestHandler
+from streamapp.records.framing import without_mark
 from streamapp.records.request import Request
 from streamapp.web.admission import Admission
 from streamapp.web.events import ChunksSent, EventStream
@@ -67,5 +68,5 @@ def with_type(body: bytes) -> bytes:
     except (ValueError, RecursionError):
         return body
     if isinstance(fields, dict) and "prompt" in fields and "type" not in fields:
-        return b'{"type":"generate",' + body.lstrip()[1:]
+        return b'{"type":"generate",' + without_mark(body).lstrip()[1:]
     return body

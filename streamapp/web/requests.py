@@ -13,6 +13,9 @@ from faust.web import Blueprint, View
 
 from streamapp.errors import DeliveryFailed, Failure, InvalidRecord
 from streamapp.processors.request_handler import RequestHandler
+from streamapp.records import exact_json
+from streamapp.records.codec import parse
+from streamapp.records.framing import without_mark
 from streamapp.records.request import ID_LIMIT
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus, Status, merged
@@ -57,7 +60,7 @@ def requests(
         async def post(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
             wait_s = _wait_s(request, longest_wait_s)
-            given_id, caller = request.headers.get("Idempotency-Key"), key_of(request)
+            given_id, caller = _given_id(request), key_of(request)
             key = _key(request, caller)
             body = await admission.read(request)
             if request.content_type in LINES:
@@ -94,7 +97,7 @@ def requests(
         Raises:
             Failure: It is none that a worker could answer.
         """
-        value = with_type(body)
+        value = without_mark(with_type(body))
         record = owned(handler.decode(value), caller)
         value = owned_bytes(value, caller)
         given_id = None if given_id is None else own_id(given_id, caller)
@@ -106,7 +109,7 @@ def requests(
         id = given_id if given_id is not None else own_id(f"http-{uuid4().hex}", caller)
         if not 1 <= len(id) <= ID_LIMIT:
             raise InvalidRecord(f"Idempotency-Key: must have 1 to {ID_LIMIT} characters")
-        return id, b'{"id":%b,%b' % (orjson.dumps(id), value.lstrip()[1:])
+        return id, with_id(value, id)
 
     def batch(body: bytes, given_id: str | None, caller: Key) -> Sequence[tuple[str, bytes]]:
         """Return id and bytes of each line; nothing is written where one is wrong."""
@@ -146,6 +149,19 @@ def requests(
     return blueprint
 
 
+def with_id(value: bytes, id: str) -> bytes:
+    """Return the bytes of a record with its id among them; they are only added to where they can.
+
+    Args:
+        value: A well-formed record whose id is absent or null.
+        id: For it.
+    """
+    fields = parse(value)
+    if "id" in fields:
+        return exact_json.dumps(fields | {"id": id})
+    return b'{"id":%b,%b' % (orjson.dumps(id), value.lstrip()[1:])
+
+
 def _answer(
     id: str, known: RequestStatus, *, pending: int, headers: Mapping[str, str] | None = None
 ) -> web.Response:
@@ -173,6 +189,18 @@ def _wait_s(request: web.Request, longest_s: float) -> float:
     if not 0 <= wait_s < math.inf:
         raise Refusal(422, "wait: must be seconds, 0 or more", code="invalid", param="wait")
     return min(wait_s, longest_s)
+
+
+def _given_id(request: web.Request) -> str | None:
+    """Return what stands in ``Idempotency-Key``; a header may hold any bytes, an id is text."""
+    id = request.headers.get("Idempotency-Key")
+    try:
+        is_id = id is None or 1 <= len(id.encode().decode()) <= ID_LIMIT
+    except UnicodeEncodeError:
+        is_id = False
+    if not is_id:
+        raise InvalidRecord(f"Idempotency-Key: must have 1 to {ID_LIMIT} characters in UTF-8")
+    return id
 
 
 def _key(request: web.Request, caller: Key) -> bytes | None:

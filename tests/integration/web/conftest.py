@@ -21,7 +21,7 @@ from streamapp.processors.router import Answer
 from streamapp.prompts.example_set import Examples
 from streamapp.prompts.settings import ExampleSettings
 from streamapp.prompts.variants import Variants
-from streamapp.records.codec import parse
+from streamapp.records.codec import parse, validate
 from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
@@ -85,7 +85,7 @@ class FakeRequestHandler:
 
     def decode(self, value: bytes) -> Request:
         parse(value)
-        return Echo.model_validate_json(value)
+        return validate(Echo, value)
 
     async def answer(
         self, request: Request, *, id: str, key: bytes | None, chunks: ChunkSink | None = None

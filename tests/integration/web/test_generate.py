@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -204,18 +205,28 @@ async def test_whole_request_has_one_deadline(serve: Serve, handler: FakeRequest
 
 
 async def test_waiting_for_a_slot_counts_towards_the_deadline(
-    serve: Serve, handler: FakeRequestHandler
+    serve: Serve, handler: FakeRequestHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the only slot taken a second request waits, expires and never runs."""
     site = await serve(max_in_flight=1, deadline_s=0.3)
-    handler.hold = asyncio.Event()
+    asked, hold = asyncio.Event(), asyncio.Event()
 
-    answers = await asyncio.gather(
-        *(site("POST", "/v1/generate", json=RECORD) for _ in range(2)),
-    )
+    async def keep_the_slot(request: Any, **kwargs: Any) -> Any:
+        assert not asked.is_set()
+        asked.set()
+        while not hold.is_set():
+            with suppress(asyncio.CancelledError):  # its own deadline must not free the slot
+                await hold.wait()
+        raise errors.Expired("late")
 
-    assert [status for status, _, _ in answers] == [504, 504]
-    assert len(handler.asked) == 1
+    monkeypatch.setattr(handler, "answer", keep_the_slot)
+    first = asyncio.create_task(site("POST", "/v1/generate", json=RECORD))
+    await asked.wait()
+
+    status, _, _ = await site("POST", "/v1/generate", json=RECORD)
+    hold.set()
+
+    assert (status, (await first)[0]) == (504, 504)
 
 
 async def test_too_many_requests_are_turned_away_at_once(
@@ -261,6 +272,17 @@ async def test_client_that_leaves_cancels_its_work(
 
     async with asyncio.timeout(60):
         await handler.cancelled.wait()
+
+
+async def test_short_form_behind_a_byte_order_mark(
+    serve: Serve, handler: FakeRequestHandler
+) -> None:
+    """The mark stays before nothing."""
+    site = await serve()
+
+    status, _, _ = await site("POST", "/v1/generate", data=b'\xef\xbb\xbf {"prompt":"x"}')
+
+    assert (status, handler.asked[0][0].type) == (200, "generate")
 
 
 @pytest.mark.parametrize(

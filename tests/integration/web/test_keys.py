@@ -1,5 +1,6 @@
 """Named keys: what each may do, whose records it sees, and how it is told."""
 
+import asyncio
 import json
 import re
 from typing import Any, cast
@@ -389,3 +390,24 @@ async def test_prompt_names_models_of_the_key_alone(site: Site) -> None:
     status, answer, _ = await site("POST", path, json=asked, headers=bearer("small-key"))
 
     assert (status, answer["error"]["code"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("key", ["everything", "shop-key"])
+@pytest.mark.parametrize("id", [b"", b"\xff", b"a" * 201], ids=["empty", "no-text", "long"])
+async def test_id_of_the_header_is_text(
+    site: Site, producer: FakeRequestProducer, key: str, id: bytes
+) -> None:
+    """What no record could hold as its id is refused, with a tenant before it, too."""
+    body = b'{"type":"echo"}'
+    reader, writer = await asyncio.open_connection("127.0.0.1", site.app.conf.web_port)
+    head = f"Host: localhost\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n".encode()
+    writer.write(
+        b"POST /v1/requests HTTP/1.1\r\n%bContent-Length: %d\r\nIdempotency-Key: %b\r\n\r\n%b"
+        % (head, len(body), id, body)
+    )
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 422 ")
+    assert b"Idempotency-Key" in answer
+    assert producer.posted == []

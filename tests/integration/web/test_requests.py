@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from streamapp.errors import DeliveryFailed
+from streamapp.records.codec import parse
 from streamapp.streaming.app.health import Check
 from streamapp.streaming.broker.embedded import free_port
 from streamapp.streaming.delivery.ledger_entry import digest
@@ -44,6 +45,32 @@ async def test_idempotency_key_is_the_id(serve: Serve, producer: FakeRequestProd
 
     assert [posted[0] for posted in producer.posted] == ["mine", "mine"]
     assert producer.posted[0] == producer.posted[1]
+
+
+@pytest.mark.parametrize("header", [None, "mine"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type":"echo","id":null}',
+        b' {"type":"echo"}',
+        b'\xef\xbb\xbf{"type":"echo"}',
+        b'\xef\xbb\xbf {"id":null,"type":"echo"}',
+        b'{"type":"echo","variables":{"id":null}}',
+        b'\xef\xbb\xbf{"type":"echo","id":"mine"}',
+    ],
+)
+async def test_what_is_written_is_a_record_with_its_id(
+    serve: Serve, producer: FakeRequestProducer, body: bytes, header: str | None
+) -> None:
+    """Whatever is accepted can be read again by the worker that takes it, under the id told."""
+    site = await serve()
+    headers = {"Idempotency-Key": header} if header else {}
+
+    status, answer, _ = await site("POST", "/v1/requests", data=body, headers=headers)
+
+    ((id, _, value),) = producer.posted
+    assert (status, answer["id"]) == (202, id)
+    assert parse(value) == parse(body) | {"id": id}
 
 
 @pytest.mark.parametrize(

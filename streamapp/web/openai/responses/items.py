@@ -164,7 +164,8 @@ Item = Annotated[
         custom_error_type="item_kind",
         custom_error_message=(
             "is not supported: send items of the types message, function_call,"
-            " function_call_output and reasoning; nothing is stored here"
+            " function_call_output and reasoning; nothing is stored here, and with store false"
+            " clients send items whole"
         ),
     ),
 ]
