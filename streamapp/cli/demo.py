@@ -40,7 +40,7 @@ def demo(leave: bool) -> None:
     The broker is the embedded one, in memory, unless STREAMAPP_BROKER is set. Without
     OPENAI_API_KEY or OPENAI_BASE_URL the answers come from the built-in offline provider.
     """
-    asyncio.run(_demo(client_settings(), leave=leave))
+    asyncio.run(_demo(client_settings(may_lack_secrets=False), leave=leave))
 
 
 async def _demo(settings: Settings, *, leave: bool) -> None:

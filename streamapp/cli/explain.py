@@ -65,7 +65,7 @@ def explain(
 async def _explained(
     file: IO[bytes], field: str | None, url: str | None, *, flow: str | None, as_json: bool
 ) -> list[Explanation]:
-    settings = client_settings()
+    settings = client_settings(may_lack_secrets=False)
     found = []
     async with WorkerAccess(settings, url) as worker:
         kept_since = await _kept_since(worker)

@@ -24,13 +24,17 @@ T = TypeVar("T")
 BROKER_TIMEOUT_S = 10.0
 
 
-def client_settings() -> Settings:
+def client_settings(*, may_lack_secrets: bool = True) -> Settings:
     """Read the settings, and keep libraries quiet: a command says itself what went wrong.
+
+    Args:
+        may_lack_secrets: Whether the command needs none of the keys that the file names: who
+            sends records or looks at topics need not hold what workers hold.
 
     Raises:
         ConfigurationError: A value is wrong.
     """
-    settings = load_settings()
+    settings = load_settings(may_lack_secrets=may_lack_secrets)
     configure_logging(
         "warning", "console", secrets=known_secrets(settings), quiet_level=logging.CRITICAL + 1
     )

@@ -22,7 +22,7 @@ from streamapp.tools.offered import OfferedTool
 @click.option("--json", "as_json", is_flag=True, help="Print the tools as JSON, schemas included.")
 def tools(as_json: bool) -> None:
     """List typed tools and those of MCP servers; calls none of them."""
-    settings = client_settings()
+    settings = client_settings(may_lack_secrets=False)
     servers = mcp_servers(settings.mcp)
     catalogue = ToolCatalogue(load_tools(listed(settings.tools)), servers)
     found, away = asyncio.run(_listed(catalogue, servers))

@@ -47,8 +47,8 @@ def is_private(url: str) -> bool:
 def refuse_unknown_targets(models: Mapping[str, ModelSettings], providers: Collection[str]) -> None:
     """Raise ``ValueError`` that names each target which is no model of one of the providers."""
     wrong = [
-        f"models.{name} target {target!r}: write PROVIDER/MODEL with one of the providers"
-        f" {sorted(providers)}"
+        f"models.{name} target {target!r}: write PROVIDER/MODEL with one of the providers:"
+        f" {', '.join(sorted(providers)) or 'there is none yet, add [providers.NAME]'}"
         for name, route in models.items()
         for target in route.all_targets
         if target.partition("/")[0] not in providers or not target.partition("/")[2]

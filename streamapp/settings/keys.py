@@ -70,6 +70,7 @@ def with_values(
     *,
     models: Mapping[str, Any],
     api_keys: tuple[str, ...] = (),
+    may_lack: bool = False,
 ) -> tuple[dict[str, KeySettings], list[str]]:
     """Return the keys with what the environment holds of them, and what is wrong.
 
@@ -78,6 +79,7 @@ def with_values(
         environment: Holds the values.
         models: The configured routes.
         api_keys: Keys without a name.
+        may_lack: Whether the environment need not hold them: nobody will serve HTTP.
     """
     found, problems = {}, []
     owners = {digest_of(key): "API_KEYS" for key in api_keys}
@@ -87,7 +89,7 @@ def with_values(
             value = (environment.get(variable) or "").strip()
             if len(value) >= SHORTEST:
                 values.append(SecretStr(value))
-            else:
+            elif value or not may_lack:
                 what = f"is shorter than {SHORTEST} characters" if value else "is not set"
                 problems.append(f"keys.{name}.key_env: the variable {variable} {what}")
         if unknown := sorted(set(key.models or ()) - models.keys()):

@@ -25,10 +25,11 @@ from streamapp.settings.tables import (
 from streamapp.settings.unused import unused
 
 
-def load_settings(**overrides: Any) -> Settings:
+def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settings:
     """Read the settings, the providers' keys included.
 
     Args:
+        may_lack_secrets: Whether the variables that the file names for keys may be missing.
         overrides: Values that win over every source, by field name.
 
     Raises:
@@ -48,12 +49,20 @@ def load_settings(**overrides: Any) -> Settings:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
     providers, models, more = implied(
-        settings.providers, settings.models, model=settings.model, environment=environment
+        settings.providers,
+        settings.models,
+        model=settings.model,
+        environment=environment,
+        may_lack=may_lack_secrets,
     )
     keys, wrong = with_values(
-        settings.keys, environment, models=models, api_keys=settings.api_tokens
+        settings.keys,
+        environment,
+        models=models,
+        api_keys=settings.api_tokens,
+        may_lack=may_lack_secrets,
     )
-    mcp, missing = with_environment(settings.mcp, environment)
+    mcp, missing = with_environment(settings.mcp, environment, may_lack=may_lack_secrets)
     more += [*wrong, *missing, *unused(settings, providers, models)]
     if problems or more:
         raise ConfigurationError("\n".join([*problems, *more]))

@@ -39,9 +39,15 @@ class McpSettings(BaseModel):
 
 
 def with_environment(
-    servers: Mapping[str, McpSettings], environment: Mapping[str, str | None]
+    servers: Mapping[str, McpSettings],
+    environment: Mapping[str, str | None],
+    *,
+    may_lack: bool = False,
 ) -> tuple[dict[str, McpSettings], list[str]]:
-    """Return the servers with what the environment holds for them, and what is missing there."""
+    """Return the servers with what the environment holds for them, and what is missing there.
+
+    Nothing is where it ``may_lack`` all of it: nobody will ask a server.
+    """
     found, problems = {}, []
     for name, server in servers.items():
         wanted = {**server.headers_env, **{variable: variable for variable in server.env}}
@@ -49,7 +55,7 @@ def with_environment(
         problems += [
             f"mcp.{name}.{field}: the environment variable {variable} is not set"
             for variable in wanted.values()
-            if not environment.get(variable)
+            if not (may_lack or environment.get(variable))
         ]
         values = {
             key: SecretStr(environment.get(variable) or "") for key, variable in wanted.items()

@@ -155,6 +155,7 @@ def implied(
     *,
     model: str | None,
     environment: Mapping[str, str | None],
+    may_lack: bool = False,
 ) -> tuple[dict[str, ProviderSettings], dict[str, ModelSettings], list[str]]:
     """Add the provider that the environment implies, the default route, and providers' keys.
 
@@ -163,6 +164,7 @@ def implied(
         models: Likewise.
         model: Of the default route, where the operator wrote none.
         environment: Holds the keys.
+        may_lack: Whether it need not hold them: nobody will call a provider.
 
     Returns:
         All providers, all routes, and a line for each thing that is wrong.
@@ -192,7 +194,7 @@ def implied(
         if provider.api_key_env and provider.api_key is None:
             if value := environment.get(provider.api_key_env):
                 found[name] = provider.model_copy(update={"api_key": SecretStr(value)})
-            elif name in providers:
+            elif name in providers and not may_lack:
                 problems.append(
                     f"providers.{name}: the environment variable {provider.api_key_env} is not set"
                 )

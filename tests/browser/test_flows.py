@@ -17,11 +17,12 @@ from .conftest import SHAPES, Site, Stand, Visit, tab
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
 SHOP_KEY = "sk-of-the-shop"
-CONFIG = """
+KEYS = """
 [keys.shop]
 key_sha256 = "{digest}"
 scopes = ["infer"]
-
+"""
+FLOWS = """
 [flows.translate]
 input = "shop.comments"
 from = "earliest"
@@ -31,7 +32,7 @@ shape = "merge"
 merge_into = "english"
 
 [flows.translate.fields]
-text = "{{{{ value.text }}}}"
+text = "{{ value.text }}"
 target_language = "English"
 
 [flows.shorten]
@@ -43,20 +44,21 @@ shape = "merge"
 merge_into = "short"
 
 [flows.shorten.fields]
-text = "{{{{ value.english }}}}"
+text = "{{ value.english }}"
 max_words = 20
 """
 
 
-async def comment(servers: str) -> None:
-    """Write two comments on the input of the chain, one of which the provider refuses."""
+async def comment(broker: str, *texts: str) -> None:
+    """Create the input of the chain, and write comments on it."""
+    servers = broker.removeprefix("kafka://")
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     await admin.start()
     await admin.create_topics([NewTopic("shop.comments", 2, 1)])
     await admin.close()
     producer = AIOKafkaProducer(bootstrap_servers=servers)
     await producer.start()
-    for text in ("Guten Morgen", 'Nein [[fake:{"status": 400}]]'):
+    for text in texts:
         await producer.send_and_wait("shop.comments", json.dumps({"text": text}).encode())
     await producer.stop()
 
@@ -64,12 +66,12 @@ async def comment(servers: str) -> None:
 @pytest.fixture(scope="module")
 def worker(stand: Stand) -> WorkerProcess:
     """A worker with two flows in a chain and a key of a name."""
-    asyncio.run(comment(stand.broker.removeprefix("kafka://")))
+    asyncio.run(comment(stand.broker, "Guten Morgen", 'Nein [[fake:{"status": 400}]]'))
     directory = stand.directory / "flows"
     directory.mkdir()
     config = directory / "streamapp.toml"
     digest = hashlib.sha256(SHOP_KEY.encode()).hexdigest()
-    config.write_text(CONFIG.format(digest=digest))
+    config.write_text(KEYS.format(digest=digest) + FLOWS)
     return stand.worker(STREAMAPP_CONFIG=str(config))
 
 

@@ -10,6 +10,7 @@ from tests.support.clients import ROOT
 from tests.support.worker import WorkerProcess
 
 from .conftest import SHAPES, Site, Stand, Visit, tab
+from .test_flows import FLOWS, comment
 
 pytestmark = [pytest.mark.embedded, pytest.mark.chaos, pytest.mark.timeout(400)]
 
@@ -53,9 +54,11 @@ CHANGE = (
 @pytest.fixture(scope="module")
 def worker(stand: Stand, tmp_path_factory: pytest.TempPathFactory) -> WorkerProcess:
     """The worker that serves the page, and another one beside it."""
+    texts = [f"Kommentar {number}" for number in range(40)]
+    asyncio.run(comment(stand.broker, *texts, 'Nein [[fake:{"status": 400}]]'))
     directory = tmp_path_factory.mktemp("config")
     config, prices = directory / "streamapp.toml", directory / "prices.toml"
-    config.write_text(CONFIG.format(url=stand.provider))
+    config.write_text(CONFIG.format(url=stand.provider) + FLOWS)
     prices.write_text(PRICES)
     settings = {
         "STREAMAPP_CONFIG": str(config),
@@ -103,10 +106,23 @@ async def test_pictures(visit: Visit, site: Site) -> None:
     await tab(page, "Answers")
     await site.work(160, seed=300)
     await page.wait_for_timeout(1_500)
+    await page.get_by_role("button", name="Pause").click()
+    await page.get_by_text("request and whole answer").first.click()
+    await expect(page.get_by_label("Whole answer").first).to_be_visible()
     await picture(page, "answers-1280-light")
+    await tab(page, "Flows")
+    await expect(page.locator("#flow-table")).to_contain_text("per s")
+    await picture(page, "flows-1280-light")
+    await page.set_viewport_size(SHAPES["390"])
+    await page.get_by_role("button", name="Light or dark").click()
+    await page.wait_for_timeout(500)
+    await picture(page, "flows-390-dark", full_page=True)
+    await page.get_by_role("button", name="Light or dark").click()
+    await page.set_viewport_size(SHAPES["1280"])
     await tab(page, "Prompts")
     await page.get_by_role("button", name="translate").click()
     await page.get_by_role("button", name="candidate").click()
+    await expect(page.locator("#prompt-view")).to_contain_text("Against version 1")
     await picture(page, "prompts-1280-light", full_page=True)
     await tab(page, "Playground")
     await page.get_by_role("button", name="Answer now").click()

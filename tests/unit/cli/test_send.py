@@ -26,6 +26,17 @@ def test_wrong_lines_are_all_named_and_nothing_is_sent() -> None:
     assert lines[2].startswith("streamapp: 2 of 4 records are wrong, nothing was sent")
 
 
+def test_no_key_of_a_provider_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender in the worker's folder is told of its own mistakes alone."""
+    monkeypatch.chdir(tmp_path)
+    Path("streamapp.toml").write_text(
+        '[providers.a]\nkind = "openai"\napi_key_env = "NOBODY_HAS_IT"\n'
+        '[models.default]\ntargets = ["a/m"]\n'
+    )
+
+    assert "line 1: undecodable" in run(lines="nope\n").stderr
+
+
 def test_flood_of_wrong_lines_is_counted() -> None:
     """The first problems are shown, the rest is a number."""
     result = run(lines="nope\n" * 1000)

@@ -92,6 +92,23 @@ def test_broker_without_host_or_port_is_refused(monkeypatch: Env, broker: str) -
     assert problems()[0].startswith("STREAMAPP_BROKER: must be kafka://HOST:PORT")
 
 
+def test_keys_may_be_missing_where_nobody_needs_them(monkeypatch: Env) -> None:
+    """Who sends records from a worker's folder need not hold what the worker holds."""
+    Path("streamapp.toml").write_text(
+        '[providers.a]\nkind = "openai"\napi_key_env = "A_KEY"\n'
+        '[models.default]\ntargets = ["a/m"]\n'
+        '[keys.shop]\nkey_env = "SHOP_KEY"\nscopes = ["infer"]\n'
+        '[mcp.docs]\nurl = "https://docs.example/mcp"\nallow = ["*"]\n'
+        'headers_env = { Authorization = "DOCS_TOKEN" }\n'
+    )
+
+    assert len(problems()) == 3
+    assert load_settings(may_lack_secrets=True).models["default"].targets == ["a/m"]
+    monkeypatch.setenv("SHOP_KEY", "short")
+    with pytest.raises(ConfigurationError, match="SHOP_KEY is shorter"):
+        load_settings(may_lack_secrets=True)
+
+
 def test_every_missing_key_is_named(monkeypatch: Env) -> None:
     """Each provider's variable that is not set has a line, and so has the missing route."""
     Path("streamapp.toml").write_text(
