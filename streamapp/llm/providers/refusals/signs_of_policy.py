@@ -56,7 +56,13 @@ POLICY: tuple[Sign, ...] = (
         "2026-06-12",
         phrase="content exists risk",
     ),
-    _policy("OpenRouter", _OPENROUTER_TYPES, "2026-11", code="refusal"),
+    _policy(
+        "OpenRouter",
+        _OPENROUTER_TYPES,
+        "2026-11",
+        code="refusal",
+        statuses=frozenset({403}),  # a part of a message has the same type
+    ),
     _policy(
         "DashScope",
         _GITHUB + "CommandCodeAI/command-code/issues/813",

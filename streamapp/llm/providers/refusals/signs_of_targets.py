@@ -161,6 +161,23 @@ MODEL: tuple[Sign, ...] = (
         "2025-05-29",
         phrase="with on-demand throughput isn",
     ),
+    *(
+        Sign(
+            Meaning.MODEL,
+            "GitHub",
+            _GITHUB + "github/gh-models/issues/65",
+            "2025-06-15",
+            code=code,
+        )
+        for code in ("unknown_model", "unavailable_model")
+    ),
+    Sign(
+        Meaning.MODEL,
+        "GitHub",
+        _GITHUB + "anomalyco/opencode/issues/34048",
+        "2026-06-26",
+        phrase="the requested model is not supported",
+    ),
     Sign(
         Meaning.MODEL,
         "Zhipu",

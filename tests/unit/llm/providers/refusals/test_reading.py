@@ -140,6 +140,17 @@ def test_meaning_wins_over_the_wish(
     assert found.retryable is expected.retryable
 
 
+@pytest.mark.parametrize(("status", "expected"), [(400, ProviderRejected), (403, ContentFiltered)])
+def test_part_of_a_message_that_is_quoted_is_no_refusal(
+    status: int, expected: type[ProviderError]
+) -> None:
+    """A 400 may quote a part of type `refusal`; as the type of a 403 it is the provider's."""
+    text = 'Invalid part: {"type": "refusal", "refusal": 5}'
+    own = {} if status == 400 else {"metadata": {"error_type": "refusal"}}
+
+    assert type(error(status, {"error": {"message": text, **own}})) is expected
+
+
 @pytest.mark.parametrize(
     "text",
     [

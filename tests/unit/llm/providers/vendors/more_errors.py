@@ -428,6 +428,29 @@ OPERATORS = (
         ),
     ),
     _model(
+        "GitHub",
+        "a code of its own",
+        _G + "github/gh-models/issues/65",
+        "2025-06-15",
+        400,
+        _error(
+            "Unknown model: deepseek/deepseek-v3",
+            code="unknown_model",
+            details="Unknown model: deepseek/deepseek-v3",
+        ),
+    ),
+    _model(
+        "GitHub",
+        "a brownout before it is retired",
+        _G + "microsoft/langchain-for-beginners/issues/34",
+        "2026-08-18",
+        410,
+        _error(
+            "GitHub Models is temporarily unavailable as part of a scheduled retirement brownout.",
+            code="github_models_retirement_brownout",
+        ),
+    ),
+    _model(
         "Zhipu",
         "no such model as a 400",
         _ZHIPU,
