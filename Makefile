@@ -3,7 +3,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 ARGS ?=
-SUITE := -m "not chaos" -n 3 --dist loadfile
+# The order of files is that of tests/support/packing.py.
+SUITE := -m "not chaos" --dist loadfile --no-loadscope-reorder
 # Tests start a worker a hundred times; without compiled modules each start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -23,10 +24,10 @@ help: ## this list; it is what `make` alone prints
 demo: .venv ## run everything here: broker, worker, one record of every type and an agent
 	$(BIN)/streamapp demo $(ARGS)
 
-test: .venv ## the whole test suite, a file at a time in each of three processes, and the unit tests' coverage
-	$(BIN)/python -m pytest $(SUITE) --cov --cov-report= tests/unit $(ARGS)
+test: .venv ## the whole test suite, a file at a time in each process, and the unit tests' coverage
+	$(BIN)/python -m pytest $(SUITE) -n 3 --cov --cov-report= tests/unit $(ARGS)
 	@echo "Lines of streamapp/ that the unit tests run: $$($(BIN)/coverage report --format=total) %"
-	$(BIN)/python -m pytest $(SUITE) --ignore tests/unit $(ARGS)
+	$(BIN)/python -m pytest $(SUITE) -n 4 --ignore tests/unit $(ARGS)
 
 chaos: .venv ## the long fault tests, on Apache Kafka
 	$(BIN)/python -m pytest -m chaos $(ARGS)

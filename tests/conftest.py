@@ -12,6 +12,7 @@ from tests.support.kafka import KafkaBroker, kafka_jars
 from tests.support.kept_logs import pytest_runtest_makereport, pytest_runtest_setup
 from tests.support.machine import guarded, hide
 from tests.support.maven import MavenUnavailable
+from tests.support.packing import longest_first
 
 __all__ = ["pytest_runtest_makereport", "pytest_runtest_setup"]
 
@@ -28,11 +29,12 @@ settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a property the time of the many tests that it is; it may state its own."""
+    """Give a property the time of the many tests that it is; put files that take long first."""
     for item in items:
         is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         if is_property and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(60))
+    longest_first(items)
 
 
 @pytest.fixture(scope="session", autouse=True)
