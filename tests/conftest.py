@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.absent import absent
-from tests.support.kafka import KafkaBroker, kafka_jars
+from tests.support.kafka import STEADY, KafkaBroker, kafka_jars
 from tests.support.kept_logs import pytest_runtest_makereport, pytest_runtest_setup
 from tests.support.machine import guarded, hide
 from tests.support.maven import MavenUnavailable
 from tests.support.packing import longest_first
+from tests.support.process import free_port
 
 __all__ = ["pytest_runtest_makereport", "pytest_runtest_setup"]
 
@@ -33,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
         if is_property and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(60))
+            item.add_marker(pytest.mark.timeout(240))
     longest_first(items)
 
 
@@ -64,8 +65,17 @@ def kafka_installed() -> None:
 
 @pytest.fixture(scope="session")
 def kafka(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """One Apache Kafka for all tests that leave it running; use own topic names."""
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    """One Apache Kafka for all tests that leave it running; use own topic names.
+
+    Its listener `PROXIED` sends clients to a port at which nothing listens until a test's proxy
+    does.
+    """
+    broker = KafkaBroker(
+        tmp_path_factory.mktemp("kafka"),
+        config=STEADY,
+        listeners={"PROXIED": "PLAINTEXT"},
+        advertised={"PROXIED": free_port()},
+    )
     try:
         asyncio.run(broker.start())
         yield broker

@@ -1,14 +1,11 @@
 """What every test on a real broker gets."""
 
-import asyncio
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from tests.support.kafka import KafkaBroker
-from tests.support.process import free_port
 from tests.support.tcp_proxy import TcpProxy
 
 
@@ -31,26 +28,8 @@ class ProxiedKafka:
     proxy: TcpProxy
 
 
-@pytest.fixture(scope="session")
-def _proxied_broker(
-    kafka_installed: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[KafkaBroker, int]]:
-    """Run one broker for all tests that cut workers off; yield it and the proxy's port."""
-    port = free_port()
-    broker = KafkaBroker(
-        tmp_path_factory.mktemp("proxied-kafka"),
-        listeners={"PROXIED": "PLAINTEXT"},
-        advertised={"PROXIED": port},
-    )
-    try:
-        asyncio.run(broker.start())
-        yield broker, port
-    finally:
-        asyncio.run(broker.stop())
-
-
 @pytest.fixture
-def proxied_kafka(_proxied_broker: tuple[KafkaBroker, int]) -> ProxiedKafka:
-    """A broker that workers reach through a proxy; the test leaves the broker running."""
-    broker, port = _proxied_broker
-    return ProxiedKafka(broker, TcpProxy(broker.listener_ports["PROXIED"], port=port))
+def proxied_kafka(kafka: KafkaBroker) -> ProxiedKafka:
+    """The broker that workers reach through a proxy; the test leaves the broker running."""
+    proxy = TcpProxy(kafka.listener_ports["PROXIED"], port=kafka.advertised_ports["PROXIED"])
+    return ProxiedKafka(kafka, proxy)

@@ -21,8 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 JARS = ROOT / ".kafka" / "libs"
 POM = Path(__file__).with_name("kafka") / "pom.xml"
 
-# A small heap and the cheap compiler: the broker shares a few cores with the test.
-JVM = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+# A small heap and the cheap compiler, and nobody doubts what Maven fetched: the broker shares a few
+# cores with the test.
+JVM = (
+    *("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"),
+    *("-XX:+UnlockDiagnosticVMOptions", "-XX:-BytecodeVerificationRemote"),
+)
 
 CONFIG = {
     "process.roles": "broker,controller",
@@ -36,7 +40,12 @@ CONFIG = {
     # After `kill -9` the controller refuses the broker until its old session has ended.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
+    # An idle controller writes nothing: it would cost each broker of the suite CPU all the time.
+    "metadata.max.idle.interval.ms": "0",
 }
+
+#: Over it, of a broker that no test takes away: slow heartbeats, and late ones do no harm.
+STEADY = {"broker.session.timeout.ms": "18000", "broker.heartbeat.interval.ms": "2000"}
 
 
 def kafka_jars() -> Path:
@@ -66,6 +75,7 @@ class KafkaBroker:
     Attributes:
         port: Loopback port, the same over restarts.
         listener_ports: Those of the further listeners, by name.
+        advertised_ports: Those that clients of a further listener are told, by its name.
     """
 
     def __init__(
@@ -85,13 +95,13 @@ class KafkaBroker:
         self._config = dict(config or {})
         self._jvm = list(jvm)
         self._listeners = dict(listeners or {})
-        self._advertised = dict(advertised or {})
         self._scram_users = dict(scram_users or {})
         self._voters = dict(voters or {node_id: free_port()})
         self._node_id = node_id
         self._cluster_id = cluster_id or uuid.uuid4().hex[:22]
         self.port = free_port()
         self.listener_ports = {name: free_port() for name in self._listeners}
+        self.advertised_ports = self.listener_ports | dict(advertised or {})
         self.process = ChildProcess(
             self._java("kafka.Kafka", str(self._properties)), log=directory / "kafka.log"
         )
@@ -162,7 +172,6 @@ class KafkaBroker:
         voters = {node: f"127.0.0.1:{port}" for node, port in self._voters.items()}
         controller = voters[self._node_id]
         plain = f"PLAINTEXT://{self.bootstrap}"
-        told = self.listener_ports | self._advertised
         protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT"} | self._listeners
         addresses = {
             "node.id": str(self._node_id),
@@ -170,7 +179,7 @@ class KafkaBroker:
             "listeners": ",".join(
                 [plain, *_addresses(self.listener_ports), f"CONTROLLER://{controller}"]
             ),
-            "advertised.listeners": ",".join([plain, *_addresses(told)]),
+            "advertised.listeners": ",".join([plain, *_addresses(self.advertised_ports)]),
             "listener.security.protocol.map": ",".join(f"{n}:{p}" for n, p in protocols.items()),
             "log.dirs": str(self._directory / "data"),
         }
