@@ -27,9 +27,9 @@ SEEN = (
     *("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTEST_", "COV_", "COVERAGE_"),
 )
 
-#: Where a worker, Kafka, Redis, an OpenTelemetry collector, Prometheus, Grafana and a model
-#: server listen by default: a test gives its programs free ports.
-DEFAULT_PORTS = frozenset({6066, 9092, 6379, 4317, 4318, 9090, 3000, 11434})
+#: Where a worker, Kafka, its registry, Redis, an OpenTelemetry collector, Prometheus, Grafana,
+#: model servers and LiteLLM's proxy listen by default: a test gives its programs free ports.
+DEFAULT_PORTS = frozenset({6066, 9092, 8081, 6379, 4317, 4318, 9090, 3000, 11434, 8000, 4000})
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

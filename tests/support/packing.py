@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 import pytest
 
 #: Of a test without a limit of its own, seconds.
-DEFAULT_S = 60
+DEFAULT_S = 120
 
 
 class Item(Protocol):

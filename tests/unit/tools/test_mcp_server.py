@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -19,17 +18,19 @@ from streamapp.tools import tool
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.mcp_server import McpServer
 from tests.fakes import FakeProvider
+from tests.support.process import free_port
+from tests.support.waiting import until
 from tests.unit.tools.agents import ASKED, agent, calling, told
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = [sys.executable, "-m", "tests.support.mcp_server"]
 
-pytestmark = [pytest.mark.timeout(60), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
 
 
 @asynccontextmanager
 async def connected(**fields: Any) -> AsyncIterator[McpServer]:
-    settings = McpSettings(**({"allow": ["get_*"], "timeout_s": 20} | fields))
+    settings = McpSettings(**({"allow": ["get_*"], "timeout_s": 60} | fields))
     server = McpServer("orders", settings, listing_s=0.2)
     try:
         yield server
@@ -66,21 +67,8 @@ async def serving(port: int) -> AsyncIterator[None]:
         await process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 async def called(server: McpServer, name: str, **arguments: Any) -> str:
     return await server.call(name, arguments)
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(30):
-        while not await condition():  # noqa: ASYNC110  # of another process
-            await asyncio.sleep(0.05)
 
 
 async def test_a_model_calls_what_is_allowed(over_streams: McpServer) -> None:
@@ -130,7 +118,7 @@ async def test_one_program_serves_all_calls_and_a_new_one_follows(over_streams: 
             return await called(over_streams, "get_pid") != pid
         return False
 
-    await until(is_back)
+    await until(is_back, 60)
     assert [one.own_name for one in await over_streams.tools()][:1] == ["get_more"]
 
 
@@ -142,7 +130,7 @@ async def test_a_changed_list_is_read_again(over_streams: McpServer) -> None:
     async def is_late_there() -> bool:
         return "get_late" in [one.own_name for one in await over_streams.tools()]
 
-    await until(is_late_there)
+    await until(is_late_there, 60)
     assert "get_late" not in before
 
 
@@ -165,7 +153,7 @@ async def test_over_http_with_a_server_that_comes_back() -> None:
                     return await called(server, "get_order", number="8") == "order 8 of no shop"
                 return False
 
-            await until(is_back)
+            await until(is_back, 60)
 
     assert found == "order 7 of no shop"
     assert while_away == names
