@@ -52,6 +52,7 @@ from tests.support.fakeanswers import (
     payload,
     texts_of,
 )
+from tests.support.json_response import json_response
 
 PREFIX = "/v1"
 MARKER = "[[fake:"
@@ -272,18 +273,18 @@ class FakeLLM:
                     {"id": name, "object": "model", "created": 0, "owned_by": "fake"}
                     for name in self._models
                 ]
-                return _json({"object": "list", "data": models})
+                return json_response({"object": "list", "data": models})
             case ("GET", "/_calls"):
                 since = int(request.rel_url.query.get("since", "0"))
-                return _json([call._asdict() for call in self.calls[since:]])
+                return json_response([call._asdict() for call in self.calls[since:]])
             case ("GET", "/_calls/count"):
-                return _json(self.counts)
+                return json_response(self.counts)
             case ("POST", "/_reset"):
                 self.reset()
-                return _json({})
+                return json_response({})
             case ("POST", "/_script"):
                 self._load(orjson.loads(await request.read()))
-                return _json({})
+                return json_response({})
         return _error(404, "not_found")
 
     def _load(self, script: Mapping[str, Any]) -> None:
@@ -362,10 +363,6 @@ def _cut(request: web.BaseRequest) -> None:
 def _error(status: int, code: str) -> web.Response:
     headers = {"content-type": "application/json"}
     return web.Response(body=error_body(code, status), status=status, headers=headers)
-
-
-def _json(data: Any) -> web.Response:
-    return web.Response(body=orjson.dumps(data), headers={"content-type": "application/json"})
 
 
 async def serve(arguments: argparse.Namespace) -> None:

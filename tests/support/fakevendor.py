@@ -12,6 +12,8 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
+from tests.support.json_response import json_response
+
 REFUSED = {
     "too long": (400, "litellm.ContextWindowExceededError: the prompt of another vendor"),
     "too large": (413, "Request too large for model m, please reduce your message size"),
@@ -56,7 +58,7 @@ class FakeVendor:
         if refused:
             self.refusals += 1
             words = f"Unsupported parameter: '{refused}' is not supported with this model."
-            return _json({"error": {"message": words, "param": refused}}, 400)
+            return json_response({"error": {"message": words, "param": refused}}, 400)
         id_ = body["messages"][-1]["content"]
         self._asked[id_] += 1
         quirk = quirk_of(id_, streamed=bool(body.get("stream")))
@@ -81,14 +83,16 @@ def quirk_of(id_: str, *, streamed: bool) -> str:
 def _refusal(quirk: str) -> web.Response:
     if quirk in REFUSED:
         status, words = REFUSED[quirk]
-        return _json({"error": {"message": words, "type": None, "code": str(status)}}, status)
+        return json_response(
+            {"error": {"message": words, "type": None, "code": str(status)}}, status
+        )
     if quirk == "error in a 200":
-        return _json({"error": {"message": "upstream is down", "code": 502}})
+        return json_response({"error": {"message": "upstream is down", "code": 502}})
     if quirk == "busy":
         words = "Service tier capacity exceeded for this model."
-        return _json({"object": "error", "message": words}, 429)
+        return json_response({"object": "error", "message": words}, 429)
     half = {"content": "answer to some"}
-    return _json({"choices": [{"index": 0, "message": half, "finish_reason": "error"}]})
+    return json_response({"choices": [{"index": 0, "message": half, "finish_reason": "error"}]})
 
 
 def _whole(text: str, quirk: str) -> web.Response:
@@ -111,7 +115,7 @@ def _whole(text: str, quirk: str) -> web.Response:
         answer["usage"] = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}
     if quirk == "extras":
         answer |= {"x_vendor": [1], "error": None, "service_tier": None}
-    return _json(answer)
+    return json_response(answer)
 
 
 def _events(text: str, quirk: str) -> web.Response:
@@ -139,8 +143,3 @@ def _events(text: str, quirk: str) -> web.Response:
 def _chunk(delta: Any, reason: str | None = None) -> str:
     choice = {"index": 0, "delta": delta, "finish_reason": reason}
     return "data: " + json.dumps({"choices": [choice]})
-
-
-def _json(answer: Any, status: int = 200) -> web.Response:
-    headers = {"content-type": "application/json"}
-    return web.Response(body=orjson.dumps(answer), status=status, headers=headers)

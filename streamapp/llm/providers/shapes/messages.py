@@ -81,7 +81,8 @@ def messages_request(
     if schema is not None and mode == "json_schema" and fits_output_config(schema):
         config["format"] = {"type": "json_schema", "schema": schema}
     elif schema is not None:
-        more = f"Answer with JSON only, that fits this JSON Schema:\n{_json(schema)}"
+        text = orjson.dumps(schema).decode()
+        more = f"Answer with JSON only, that fits this JSON Schema:\n{text}"
     if config:
         body["output_config"] = config
     system = system_of(call.messages, more=more)
@@ -271,7 +272,3 @@ def _schema(call: Call) -> Mapping[str, Any] | None:
         return {"type": "object"}
     schema = (shape.get("json_schema") or {}).get("schema")
     return schema if isinstance(schema, Mapping) else None
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
