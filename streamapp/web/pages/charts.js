@@ -72,9 +72,10 @@ function tile(title, value, unit, foot, state = "") {
 }
 
 
-// The first column names the row; a cell may be a node. Wide ones scroll by themselves.
-function table(head, rows, empty) {
+// The first column names the row; a cell may be a node. Numbers stand to the right, columns of `texts` do not. Wide ones scroll by themselves.
+function table(head, rows, empty, texts = []) {
   if (!rows.length) return el("p", { class: "soft" }, empty);
-  const cells = (row) => row.map((cell, i) => el(i ? "td" : "th", i ? { class: "n" } : { scope: "row" }, cell));
-  return el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": `Table by ${head[0].toLowerCase()}` }, el("table", {}, el("thead", {}, el("tr", {}, head.map((name, i) => el("th", { scope: "col", class: i ? "n" : "" }, name)))), el("tbody", {}, rows.map((row) => el("tr", {}, cells(row))))));
+  const side = (i) => (texts.includes(head[i]) ? "t" : "n");
+  const cells = (row) => row.map((cell, i) => el(i ? "td" : "th", i ? { class: side(i) } : { scope: "row" }, cell));
+  return el("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": `Table by ${head[0].toLowerCase()}` }, el("table", {}, el("thead", {}, el("tr", {}, head.map((name, i) => el("th", { scope: "col", class: i ? side(i) : "" }, name)))), el("tbody", {}, rows.map((row) => el("tr", {}, cells(row))))));
 }

@@ -2,7 +2,7 @@
 
 const BOX = { width: 216, flow: 62, topic: 34, gap: 46, beside: 18 };
 const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 9)}…${text.slice(-8)}` : text);
-const perSecond = (rate) => (rate === null ? "rate not known yet" : `${number(rate)} per s`);
+const perSecond = (rate) => (rate === null ? "rate in a moment" : `${number(rate)} per s`);
 
 // Topics and flows as nodes; a chain is what hangs together.
 function chainsOf(flows) {
@@ -66,7 +66,7 @@ async function loadFlows() {
       f.name, f.partitions ? f.input : [f.input, " ", el("span", { class: "tag bad" }, "missing")], number(f.partitions), [...f.outputs, ...f.reply_topics].join(", ") || "none",
       f.rate_per_s === null ? "–" : `${number(f.rate_per_s)} per s`, number(f.lag),
       f.dead_letters ? el("button", { type: "button", class: "slim", "aria-label": `${counted(f.dead_letters, "dead letter")} of ${f.name}`, onclick: () => openDead(f.name) }, number(f.dead_letters)) : "0",
-      f.cost_usd_day === null ? "unknown" : dollars(Number(f.cost_usd_day))]), ""));
+      f.cost_usd_day === null ? "unknown" : dollars(Number(f.cost_usd_day))]), "", ["Input", "Outputs"]));
     nameFlows(flows.map((f) => f.name));
   } catch (error) { $("#flow-note").textContent = error.message; }
 }

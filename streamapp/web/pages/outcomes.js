@@ -96,7 +96,7 @@ function groups(letters) {
     const select = el("button", { type: "button", onclick: () => { for (const box of $("#dead-list").querySelectorAll("input")) { box.checked = ids.has(box.dataset.place); box.dispatchEvent(new Event("change")); } } }, "Select");
     return [el("span", { class: "tag bad" }, kind), reason, number(some.length), select];
   });
-  return el("div", { class: "panel group" }, el("h2", {}, "By kind and reason"), table(["Kind", "Reason", "Listed", ""], rows, ""));
+  return el("div", { class: "panel group" }, el("h2", {}, "By kind and reason"), table(["Kind", "Reason", "Listed", ""], rows, "", ["Reason"]));
 }
 
 const CUT = 2000; // the list has no more of a record
