@@ -28,6 +28,8 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
 #: A listing that no server changes is asked for again after this time, seconds.
 LISTING_S = 60.0
+#: Most tools of a server, as of OpenAI's API, and most characters of what one says of itself.
+MOST_TOOLS, SHAPE_CHARS = 128, 20_000
 #: Pages of a listing that are read.
 PAGES = 20
 
@@ -228,13 +230,10 @@ class McpServer:
                 if not any(fnmatchcase(tool.name, pattern) for pattern in self._settings.allow):
                     continue
                 made = McpTool(self, tool.name, tool.description or "", tool.input_schema)
-                spelled = wire_name(made.name)
-                if len(spelled) > NAME_LIMIT or not spelled.replace("-", "_").isidentifier():
-                    log.warning("mcp.tool_left_out", server=self.name, reason="its name")
-                elif spelled in found:
-                    log.warning("mcp.tool_left_out", server=self.name, reason="two of one name")
+                if problem := _problem(made, found):
+                    log.warning("mcp.tool_left_out", server=self.name, reason=problem)
                 else:
-                    found[spelled] = made
+                    found[wire_name(made.name)] = made
             cursor = page.next_cursor
             if cursor is None:
                 break
@@ -253,6 +252,18 @@ def mcp_servers(settings: Mapping[str, McpSettings]) -> list[McpServer]:
         # Here, before the worker is in its group: it takes a second, and no heartbeat goes on.
         import_module("mcp")
     return [McpServer(name, one) for name, one in settings.items()]
+
+
+def _problem(tool: McpTool, found: Mapping[str, McpTool]) -> str:
+    """Return why a tool is not offered beside those found; a provider would refuse the call."""
+    spelled = wire_name(tool.name)
+    if len(spelled) > NAME_LIMIT or not spelled.replace("-", "_").isidentifier():
+        return "its name"
+    if spelled in found:
+        return "two of one name"
+    if len(tool.description) + len(json.dumps(tool.schema)) > SHAPE_CHARS:
+        return f"more than {SHAPE_CHARS:,} characters"
+    return f"more than {MOST_TOOLS} tools" if len(found) >= MOST_TOOLS else ""
 
 
 def _text_of(result: Any) -> str:

@@ -2,8 +2,8 @@
 
 It needs no SDK. Its tools: ``junk`` writes what is no message before it answers, ``big`` gives
 50 MB, ``last`` as well, with its id at the end, ``wrong`` gives no result of a tool, ``hang``
-nothing, ``die`` ends the program, and ``where`` tells its process. Two of its tools have one name
-for providers.
+nothing, ``die`` ends the program, and ``where`` tells its process. It offers more than any provider
+takes: two tools of one name, one with a book for a description, and hundreds.
 """
 
 import json
@@ -45,6 +45,14 @@ def call(number: int, name: str) -> None:
         say(number, result=text(str(os.getpid())))
 
 
+def listed() -> list[dict[str, Any]]:
+    """Return the tools, and what no provider would take."""
+    plain: dict[str, Any] = {"inputSchema": {"type": "object"}}
+    found = [{**plain, "name": name} for name in NAMES]
+    found.append({**plain, "name": "long", "description": "x" * 30_000})
+    return found + [{**plain, "name": f"many{number}"} for number in range(200)]
+
+
 def main() -> None:
     """Answer, until nobody asks any more."""
     for line in sys.stdin:
@@ -55,8 +63,7 @@ def main() -> None:
                 known["capabilities"] = {"tools": {}}
                 say(asked["id"], result={**known, "serverInfo": {"name": "odd", "version": "1"}})
             case "tools/list":
-                tools = [{"name": name, "inputSchema": {"type": "object"}} for name in NAMES]
-                say(asked["id"], result={"tools": tools})
+                say(asked["id"], result={"tools": listed()})
             case "tools/call":
                 call(asked["id"], asked["params"]["name"])
             case _ if "id" in asked:

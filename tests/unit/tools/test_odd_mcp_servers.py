@@ -16,7 +16,7 @@ from streamapp.errors import ToolError
 from streamapp.settings.mcp import McpSettings
 from streamapp.telemetry.logging import configure_logging
 from streamapp.tools.mcp_program import MESSAGE_BYTES
-from streamapp.tools.mcp_server import McpServer
+from streamapp.tools.mcp_server import MOST_TOOLS, McpServer
 from tests.support.odd_mcp_server import BIG, CANARY
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,6 +91,14 @@ async def test_names_that_providers_do_not_tell_apart_are_offered_once(odd: McpS
 
     assert names == ["get.order"]
     assert "no t" not in [tool.own_name for tool in await odd.tools()]
+
+
+async def test_what_a_provider_would_refuse_is_not_offered(odd: McpServer) -> None:
+    """One tool too many would cost each record of the prompt."""
+    tools = await odd.tools()
+
+    assert len(tools) == MOST_TOOLS
+    assert "long" not in {tool.own_name for tool in tools}
 
 
 async def test_an_answer_of_50_mb_over_http_is_refused() -> None:
