@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     model: str | None = None
     """Model of the default route, where the file has none."""
     embed_model: str | None = None
-    """Model of `embed` records that name none; without it that of the default route."""
+    """Model of `embed` records that name none, or `default`; else that of the default route."""
     prompts_dir: Path = Path("prompts")
     """Folder of prompt files, beside the built-in ones."""
     examples_hosts: str = ""

@@ -166,7 +166,7 @@ def _scope_of(
     name: str, route: ModelSettings, providers: Mapping[str, ProviderSettings]
 ) -> Sequence[str]:
     """Return what the answers of a route depend on: its targets, and where their providers are."""
-    used = {target.partition("/")[0] for target in route.targets}
+    used = {target.partition("/")[0] for target in route.all_targets}
     places = [
         f"{provider} {settings.kind} {settings.base_url} {settings.extra_body}"
         for provider, settings in sorted(providers.items())

@@ -140,7 +140,7 @@ RESPONSES: Mapping[str, Treatment] = {
 
 EMBEDDINGS: Mapping[str, Treatment] = {
     "input": Treatment("honoured", "a text, its tokens, or several of either"),
-    "model": Treatment("honoured", "a configured route"),
+    "model": Treatment("honoured", "a configured route; `default` is `EMBED_MODEL`, where set"),
     "dimensions": PASSED,
     "encoding_format": PASSED,
     "user": PASSED,

@@ -45,14 +45,18 @@ async def make(server: FakeLLM, meter: UsageMeter) -> AsyncIterator[Make]:
             tiers: tuple[CacheTier, ...] | None = None,
             ttl_s: float = 60,
             target: str = "openai/m",
+            beside: str = "http://127.0.0.1:1",
             spend: Spend | None = None,
             **budgets: Any,
         ) -> Routes:
             provider = ProviderSettings(kind="openai", base_url=server.base_url)
             settings = Settings(
-                providers={"openai": provider},
+                providers={
+                    "openai": provider,
+                    "beside": ProviderSettings(kind="openai", base_url=beside),
+                },
                 models={
-                    "default": ModelSettings(targets=[target]),
+                    "default": ModelSettings(targets=[target], context_length=["beside/m"]),
                     "small": ModelSettings(targets=["openai/small"]),
                 },
                 budgets=budgets,
@@ -66,7 +70,7 @@ async def make(server: FakeLLM, meter: UsageMeter) -> AsyncIterator[Make]:
                 tiers=(MemoryTier(max_bytes=1e6),) if tiers is None else tiers,
                 cache_ttl_s=ttl_s,
             )
-            providers = {"openai": build_provider("openai", provider)}
+            providers = {n: build_provider(n, p) for n, p in settings.providers.items()}
             routes = Routes(settings, providers, economy=economy)
             stack.push_async_callback(routes.aclose)
             return routes
@@ -123,12 +127,21 @@ async def test_workers_share_a_far_tier(make: Make, server: FakeLLM) -> None:
     [
         ({}, {"call": chat(tenant="b")}),
         ({}, {"target": "openai/m2"}),
+        ({}, {"beside": "http://127.0.0.1:2"}),
         ({}, {"route": "small"}),
         ({}, {"call": chat(output_schema=LABELS)}),
         ({"call": chat(cache=False)}, {}),
         ({}, {"call": chat(cache=False)}),
     ],
-    ids=["tenant", "target", "route", "schema", "kept-nothing", "wants-fresh"],
+    ids=[
+        "tenant",
+        "target",
+        "place-of-another-target",
+        "route",
+        "schema",
+        "kept-nothing",
+        "wants-fresh",
+    ],
 )
 async def test_nothing_else_is_shared(
     first: dict[str, Any], second: dict[str, Any], make: Make, server: FakeLLM
@@ -136,7 +149,8 @@ async def test_nothing_else_is_shared(
     """Another tenant, model, route or schema, or the wish for a fresh answer, costs a call."""
     tier = MemoryTier(max_bytes=1e6)
     for fields in (first, second):
-        routes = make(tiers=(tier,), target=fields.get("target", "openai/m"))
+        places = {name: fields[name] for name in ("target", "beside") if name in fields}
+        routes = make(tiers=(tier,), **places)
         call = fields.get("call", chat())
         assert not (await ask(routes, call, fields.get("route"))).cached
 
