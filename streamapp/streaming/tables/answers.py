@@ -9,7 +9,7 @@ partition, and reads the rest; Faust reads nothing of it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import faust
 from faust.tables.table import Table
@@ -19,8 +19,10 @@ from yarl import URL
 
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.delivery.emitter import Emitter
-from streamapp.streaming.tables.disk_fallback_store import DiskFallbackStore
 from streamapp.streaming.window.lease import Lease
+
+if TYPE_CHECKING:
+    from streamapp.streaming.tables.disk_fallback_store import DiskFallbackStore
 
 TABLE_ANSWERS = "answers"
 
@@ -50,6 +52,7 @@ class AnswersTable(Table[bytes, bytes]):
         partitions: int | None,
         recover: Callable[[set[int]], Awaitable[None]],
     ) -> None:
+        self._on_disk: DiskFallbackStore | None = None
         super().__init__(
             app,
             name=answers_table(flow),
@@ -67,7 +70,10 @@ class AnswersTable(Table[bytes, bytes]):
         """Return the store; one on a disk does without it where it must."""
         if URL(url).scheme != "rocksdb":
             return super()._new_store_by_url(url)
-        return DiskFallbackStore(
+        # 6 MB that a worker with its tables in memory does without.
+        from streamapp.streaming.tables.disk_fallback_store import DiskFallbackStore
+
+        self._on_disk = DiskFallbackStore(
             url,
             self.app,
             self,
@@ -79,10 +85,12 @@ class AnswersTable(Table[bytes, bytes]):
             loop=self.loop,
             options=self.options,
         )
+        return self._on_disk
 
     def impaired(self) -> list[str]:
         """Return what the store does without."""
-        return self.data.impaired() if isinstance(self.data, DiskFallbackStore) else []
+        data = self.data
+        return data.impaired() if data is self._on_disk else []
 
     async def append(self, key: bytes, value: bytes, partition: int, lease: Lease) -> None:
         """Write an entry to the changelog, on the record's own partition.
@@ -106,10 +114,11 @@ class AnswersTable(Table[bytes, bytes]):
         Faust's store on a disk takes the partition from the record that is handled, and fails
         where there is none.
         """
-        if isinstance(self.data, DiskFallbackStore):
-            self.data.restore(key, value, partition)
+        data = self.data
+        if data is self._on_disk:
+            data.restore(key, value, partition)
         else:
-            self.data[key] = value
+            data[key] = value
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Read what is missing of this worker's partitions; its window opens afterwards.

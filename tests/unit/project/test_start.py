@@ -22,7 +22,7 @@ def imported_by(statement: str) -> set[str]:
 
 def test_worker_imports_nothing_that_it_is_not_configured_to_use() -> None:
     """Clients of vendors, of Redis and of traces, and the price list, each cost a start."""
-    unwanted = "aiocache anthropic genai_prices httpx litellm openai opentelemetry redis"
+    unwanted = "aiocache anthropic genai_prices httpx litellm openai opentelemetry redis rocksdict"
 
     modules = imported_by("import streamapp.app")
 
