@@ -17,6 +17,10 @@ ENTRY_BYTES = 500
 REDIS_TIMEOUT_S = 0.25
 REDIS_PAUSE_S = 5.0
 
+#: Connections to Redis at most. The client closes none of them: a burst would keep as many as it
+#: had look-ups at once, with as many for each worker at the server.
+REDIS_CONNECTIONS = 16
+
 _NAMESPACE = "streamapp:answers"
 
 
@@ -109,14 +113,16 @@ class RedisTier:
                 RedisCache,
             )
             from aiocache.serializers import NullSerializer  # type: ignore[import-untyped] # likewise
-            from redis.asyncio import ConnectionPool
+            from redis.asyncio import BlockingConnectionPool
             from redis.exceptions import RedisError
         except ImportError:
             raise ConfigurationError(
                 "STREAMAPP_CACHE_URL needs Redis's client: install streamapp[redis]"
             ) from None
         try:
-            pool = ConnectionPool.from_url(url)
+            pool = BlockingConnectionPool.from_url(
+                url, max_connections=REDIS_CONNECTIONS, timeout=timeout_s
+            )
         except ValueError:
             raise ConfigurationError(
                 "STREAMAPP_CACHE_URL: write redis://[[USER]:PASSWORD@]HOST[:PORT][/DB],"

@@ -12,7 +12,12 @@ from structlog.testing import capture_logs
 
 from streamapp.errors import ConfigurationError
 from streamapp.llm.caching.cache import CacheTier
-from streamapp.llm.caching.tiers import ENTRY_BYTES, MemoryTier, RedisTier
+from streamapp.llm.caching.tiers import (
+    ENTRY_BYTES,
+    REDIS_CONNECTIONS,
+    MemoryTier,
+    RedisTier,
+)
 from tests.fakes import FakeClock
 from tests.support.absent import absent
 from tests.support.redis import RedisServer, RedisUnavailable
@@ -51,6 +56,18 @@ async def test_value_comes_back(tier: CacheTier) -> None:
 
     assert await tier.get("f") == b"\x00two\xff"
     assert await tier.get("g") is None
+
+
+async def test_burst_keeps_few_connections(redis: RedisServer) -> None:
+    """What a burst opens stays open, at the server too: look-ups wait for one of a few."""
+    async with contextlib.aclosing(RedisTier(redis.url, timeout_s=30)) as tier:
+        await tier.set("f", b"one", ttl_s=60)
+
+        found = await asyncio.gather(*(tier.get("f") for _ in range(300)))
+        connections = await tier._cache.client.client_list()
+
+    assert set(found) == {b"one"}
+    assert len(connections) <= REDIS_CONNECTIONS
 
 
 async def test_value_expires(tier: CacheTier) -> None:
