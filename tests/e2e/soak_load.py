@@ -16,7 +16,7 @@ from tests.support.judgement import Call
 from tests.support.worker import WorkerProcess
 
 KEYS = 200
-#: A guest may start slowly where other things run: it is no part of what is judged.
+#: A worker may start slowly where other things run: that is no part of what is judged.
 START_S = 600
 #: Records that are paid once each; the others share their calls or have them refused first.
 PAID_ONCE = "r-"
@@ -25,7 +25,7 @@ CONFIG = """
 kind = "openai"
 base_url = "{url}"
 api_key_env = "OPENAI_API_KEY"
-requests_per_minute = 900
+requests_per_minute = 1500
 tokens_per_minute = 2000000
 max_concurrency = 64
 

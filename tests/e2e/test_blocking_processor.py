@@ -34,6 +34,7 @@ async def test_record_that_blocks_past_the_session_is_a_dead_letter(
             await stage.settle(OTHERS + 1, 180)
         report, named = stage.report(), await _livez(worker)
 
+        print(f"blocked for longer than the session, twice: {report}")  # noqa: T201
         assert worker.alive
         assert not report.faults, report
         assert worker.log.read_text().count("loop.blocked") == 2

@@ -18,6 +18,7 @@ import pytest
 
 from tests.e2e.soak_load import (
     CONFIG,
+    START_S,
     call_over_http,
     change_prompts,
     have_guests,
@@ -32,7 +33,7 @@ from tests.support.redis import RedisServer
 from tests.support.worker import WorkerProcess
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
-RATE_PER_S = 10
+RATE_PER_S = 6
 #: From when on nothing may grow: what is kept for a time has been let go again by then.
 SETTLED_S = 300.0
 CACHE_S, LEDGER_S = 60, 240
@@ -107,7 +108,7 @@ async def test_nothing_grows_over_half_an_hour(kafka: KafkaBroker, tmp_path: Pat
         }
         command = ("tests.support.census", "worker")
         staying = [stage.start_worker(command=command, **settings) for _ in range(2)]
-        await asyncio.gather(*(worker.wait_ready() for worker in staying))
+        await asyncio.gather(*(worker.wait_ready(START_S) for worker in staying))
 
         looks: list[list[Look]] = [[] for _ in staying]
         count = int(seconds * RATE_PER_S)

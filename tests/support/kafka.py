@@ -116,7 +116,7 @@ class KafkaBroker:
         """The same for STREAMAPP_BROKER and Faust."""
         return f"kafka://{self.bootstrap}"
 
-    async def start(self, timeout_s: float = 60) -> None:
+    async def start(self, timeout_s: float = 180) -> None:
         """Start, or start again on the same data, and wait until metadata requests are answered.
 
         Raises:
@@ -131,7 +131,7 @@ class KafkaBroker:
         self._format()
         self.process.start()
 
-    async def wait_ready(self, timeout_s: float = 60) -> None:
+    async def wait_ready(self, timeout_s: float = 180) -> None:
         """Wait until the broker names itself in answer to a metadata request."""
         await until(self._answers, timeout_s, state=self.process.tail)
 
