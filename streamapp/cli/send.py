@@ -102,6 +102,13 @@ def _decoder(settings: Settings, topic: str) -> Callable[[bytes], object]:
     for flow in flow_topics(settings, registry).values():
         if flow.input == topic and flow.format == "json":
             return _json
+        if flow.input == topic and flow.format != "text":
+            raise Ended(
+                f"send: the flow of {topic} reads {flow.format}, in the frame of a schema registry,"
+                " and send writes lines as they are: use a producer with a serializer, or"
+                " --no-check",
+                EXIT_CONFIGURATION,
+            )
     return bytes
 
 

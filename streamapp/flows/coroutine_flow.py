@@ -54,6 +54,7 @@ class PythonFlow(Processor):
     Attributes:
         annotations: The types of its topics.
         id: Returns the id of a value; None for topic, partition and offset.
+        tenant: Returns the tenant of a value, for budgets; None, or None of it, for nobody's.
         bounds: What it may use of a worker.
         formats: Of its topics.
         decoder: Of its input; by `with_formats`.
@@ -68,6 +69,7 @@ class PythonFlow(Processor):
     start: Start
     annotations: Annotations
     id: Callable[[Any], str] | None
+    tenant: Callable[[Any], str | None] | None
     model: str | None
     cache: bool
     bounds: Bounds
@@ -136,7 +138,8 @@ class PythonFlow(Processor):
         # Nothing of it is validated again: the record may be of any type.
         return cast(type[FlowRequest], self.record).model_construct(
             type=self.type,
-            id=None if self.id is None else self._id_of(value),
+            id=None if self.id is None else self._text("id", self.id, value),
+            metadata=self._metadata_of(value),
             model=self.model,
             cache=self.cache,
             record=given,
@@ -184,19 +187,31 @@ class PythonFlow(Processor):
                 value = encoder.encode(self.annotations.emitted_value(text))
         return Emission(reply_to or topic, value, key, headers, keeps_key="key" not in fields)
 
-    def _id_of(self, value: Any) -> str:
-        assert self.id is not None
+    def _metadata_of(self, value: Any) -> dict[str, Any]:
+        if self.tenant is None:
+            return {}
+        tenant = self._text("tenant", self.tenant, value, may_be_none=True)
+        return {} if tenant is None else {"tenant": tenant}
+
+    def _text(
+        self, option: str, of: Callable[[Any], Any], value: Any, *, may_be_none: bool = False
+    ) -> str | None:
+        """Return what an option of the flow gives for a value; raises a `Failure`."""
         try:
-            id = self.id(value)
+            text = of(value)
         except Exception as error:
-            raise InternalError(f"flow '{self.name}', id: raised {type(error).__name__}") from error
-        if not isinstance(id, str) or not id:
-            raise InvalidRecord(f"flow '{self.name}', id: it gives no text")
-        if len(id) > ID_LIMIT or not _is_utf8(id):
+            problem = f"flow '{self.name}', {option}: raised {type(error).__name__}"
+            raise InternalError(problem) from error
+        if text is None and may_be_none:
+            return None
+        if not isinstance(text, str) or not text:
+            raise InvalidRecord(f"flow '{self.name}', {option}: it gives no text")
+        if len(text) > ID_LIMIT or not _is_utf8(text):
             raise InvalidRecord(
-                f"flow '{self.name}', id: it gives no UTF-8 text of at most {ID_LIMIT} characters"
+                f"flow '{self.name}', {option}: it gives no UTF-8 text of at most {ID_LIMIT}"
+                " characters"
             )
-        return id
+        return text
 
 
 def _is_utf8(text: str) -> bool:

@@ -35,6 +35,7 @@ def flow(
     model: str | None = None,
     cache: bool = True,
     id: Callable[[Any], str] | None = None,
+    tenant: Callable[[Any], str | None] | None = None,
     weight: float = 1.0,
     max_in_flight: int | None = None,
     ordering: Literal["key", "partition", "none"] | None = None,
@@ -60,6 +61,7 @@ def flow(
         model: The route of its calls; default: the prompt's, else ``default``.
         cache: Whether answers may come from, or be given to, equal calls.
         id: Returns the id of a value, where it has one of its own.
+        tenant: Returns the tenant of a value, for budgets and fairness; None for nobody's.
         weight: Its part of the worker's slots, beside the other flows.
         max_in_flight: Most of its records at once; default: its share.
         ordering: As the setting of that name, for this flow.
@@ -134,6 +136,7 @@ def flow(
             start=said.from_,
             annotations=types,
             id=id,
+            tenant=tenant,
             model=model,
             cache=cache,
             bounds=Bounds(said.weight, said.max_in_flight, said.ordering, said.deadline_s),

@@ -70,6 +70,7 @@ def test_unreachable_broker_is_named(arguments: list[str]) -> None:
         ("json", '{"body": "Arrived broken."}', None),
         ("json", "Arrived broken.", "line 1: undecodable: the value is not JSON"),
         ("text", "Arrived broken.", None),
+        ("avro", '{"body": "Arrived broken."}', "send: the flow of shop.reviews reads avro"),
     ],
 )
 def test_input_of_a_flow_takes_records_of_its_own_shape(

@@ -242,6 +242,25 @@ def test_id_that_no_ledger_can_keep_is_a_dead_letter(id: Any) -> None:
         flow.read(_record(GOOD))
 
 
+@pytest.mark.parametrize(
+    ("tenant", "metadata"), [("north", {"tenant": "north"}), (None, {})], ids=["north", "nobody"]
+)
+def test_a_value_may_have_a_tenant(tenant: str | None, metadata: dict[str, str]) -> None:
+    """Its budgets hold for flows in Python, too."""
+    request = _labelling(lambda review: None, tenant=lambda review: tenant).read(_record(GOOD))
+
+    assert request is not None
+    assert request.metadata == metadata
+
+
+def test_tenant_that_is_no_text_is_a_dead_letter() -> None:
+    """What raises is a bug of the flow, what gives something else a record without one."""
+    with pytest.raises(InvalidRecord, match=r"^flow 'label-reviews', tenant: it gives no text"):
+        _labelling(lambda review: None, tenant=lambda review: 7).read(_record(GOOD))
+    with pytest.raises(InternalError, match=r"tenant: raised AttributeError"):
+        _labelling(lambda review: None, tenant=lambda review: review.shop).read(_record(GOOD))
+
+
 def test_record_of_no_calendar_has_no_time() -> None:
     """Its producer wrote nanoseconds."""
     assert _record(GOOD, timestamp_s=1.7e15).timestamp is None
