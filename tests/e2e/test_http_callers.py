@@ -28,6 +28,18 @@ pytestmark = [
 
 KEY = "sk-everything"
 TENANTS = {"shop": "sk-shop", "desk": "sk-desk"}
+#: May use the route `small` alone.
+SMALL = "sk-small"
+ROUTES = """
+[providers.openai]
+kind = "openai"
+base_url = "{base_url}"
+api_key_env = "OPENAI_API_KEY"
+[models.default]
+targets = ["openai/fake-model"]
+[models.small]
+targets = ["openai/small-model"]
+"""
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
 
@@ -60,15 +72,18 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         'scopes = ["infer", "read", "replay"]\n'
         for name, key in TENANTS.items()
     ]
-    (home / "streamapp.toml").write_text("\n".join(keys))
+    keys.append(
+        f'[keys.small]\nkey_sha256 = "{digest_of(SMALL).hex()}"\n'
+        'scopes = ["infer"]\nmodels = ["small"]\n'
+    )
     async with FakeLLM(default={"calls": 1}) as provider:
+        routes = ROUTES.format(base_url=provider.base_url)
+        (home / "streamapp.toml").write_text("\n".join([routes, *keys]))
         with EmbeddedBroker() as broker:
             settings = {
                 "STREAMAPP_BROKER": broker.url,
                 "STREAMAPP_CONFIG": str(home / "streamapp.toml"),
                 "STREAMAPP_API_KEYS": KEY,
-                "STREAMAPP_MODEL": "fake-model",
-                "OPENAI_BASE_URL": provider.base_url,
                 "OPENAI_API_KEY": "sk-provider",
             }
             worker = WorkerProcess(home / "worker", settings, command=STREAMAPP)
@@ -201,7 +216,7 @@ async def test_tenants_learn_nothing_of_one_another(world: World) -> None:
     # List and replay: none of the other's, and its places are as empty as any.
     _, listed, _ = await world.ask("GET", "/v1/dead-letters", key=desk)
     _, owned, _ = await world.ask("GET", "/v1/dead-letters", key=shop)
-    assert (listed["dead_letters"], listed["looked_at"]) == ([], 0)
+    assert (listed["dead_letters"], listed["looked_at"], listed["complete"]) == ([], 0, False)
     (letter,) = owned["dead_letters"]
     places = [
         {"partition": letter["partition"], "offset": letter["offset"]},
@@ -224,9 +239,34 @@ async def test_tenants_learn_nothing_of_one_another(world: World) -> None:
     named = chat | {"metadata": {"tenant": "shop"}}
     status, _, _ = await world.ask("POST", "/v1/chat/completions", key=desk, json=named)
     assert status == 403
-    for path in ("/v1/workers", "/v1/live?count=1", "/metrics", f"/v1/cache/{'0' * 32}"):
+    group = ("/v1/workers", "/v1/live?count=1", "/metrics", "/v1/history", "/v1/flows")
+    for path in (*group, f"/v1/cache/{'0' * 32}", "/v1/prompts/summarize/stats"):
         status, _, _ = await world.ask("GET", path, key=desk)
         assert status == 403, path
+
+
+async def test_prompt_is_no_way_around_the_models_of_a_key(world: World) -> None:
+    """What a prompt asks for is held to the key's own routes, at once and by the topic."""
+    for name, model in (("large", "default"), ("small", "small")):
+        version = {"body": "{{ text }}", "settings": {"model": model}}
+        path = f"/v1/prompts/{name}/versions"
+        status, _, _ = await world.ask("POST", path, json=version)
+        assert status == 201
+    before = len(world.provider.calls)
+
+    async def ask(prompt: str, path: str = "/v1/generate") -> tuple[int, Any, Any]:
+        record = {"type": "generate", "prompt": prompt, "variables": {"text": "hi"}}
+        return await world.ask("POST", path, key=SMALL, json=record)
+
+    status, refused, _ = await ask("large")
+    _, dead, _ = await ask("large", "/v1/requests?wait=60")
+    assert (status, refused["error"]["code"]) == (403, "forbidden")
+    assert (dead["status"], dead["kind"]) == ("dead", "invalid")
+    assert len(world.provider.calls) == before
+
+    for path in ("/v1/generate", "/v1/requests?wait=60"):
+        status, answer, _ = await ask("small", path)
+        assert (status, answer["model"]) == (200, "small-model")
 
 
 async def test_time_tells_nothing_of_other_tenants(world: World) -> None:

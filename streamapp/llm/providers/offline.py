@@ -94,7 +94,8 @@ class OfflineProvider:
         for tool in call.parameters.get("tools") or ():
             function = tool["function"]
             if function["name"] not in called:
-                return function["name"], self._extracted(_read(call), function["parameters"])
+                schema = function.get("parameters") or {"type": "object"}
+                return function["name"], self._extracted(_read(call), schema)
         return None
 
     def _answer(self, call: Call) -> str:

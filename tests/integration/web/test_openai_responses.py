@@ -369,6 +369,7 @@ async def test_what_a_client_has_parsed_is_dropped(site: Site, handler: FakeRequ
         ({"previous_response_id": "resp_1"}, "previous_response_id", "nothing is stored"),
         ({"store": True}, "store", "nothing is stored"),
         ({"tools": [{"type": "web_search"}]}, "tools.0.type", "function"),
+        ({"tools": [TOOL | {"defer_loading": 0}]}, "tools.0.defer_loading", "at once"),
         ({"tool_choice": {"type": "web_search_preview"}}, "tool_choice", "not supported"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "input.0", "not supported"),
         ({"input": [{"role": "user", "content": 1}]}, "input.0.content", ""),

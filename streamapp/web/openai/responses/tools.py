@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
 from typing_extensions import TypedDict
 
 from streamapp.records.tools import TOOLS_LIMIT, Name
+from streamapp.web.openai.fields import only
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -22,7 +23,7 @@ class ResponseFunctionTool(TypedDict):
     parameters: NotRequired[dict[str, JsonValue] | None]
     strict: NotRequired[bool | None]
     output_schema: NotRequired[dict[str, JsonValue] | None]
-    defer_loading: NotRequired[Literal[False] | None]
+    defer_loading: NotRequired[only(False, "all tools are sent at once")]  # type: ignore[valid-type]
     allowed_callers: NotRequired[list[Literal["direct"]] | None]
 
 

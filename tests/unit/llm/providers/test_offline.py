@@ -117,3 +117,15 @@ async def test_vectors_are_of_unit_length() -> None:
     assert [len(vector) for vector in first] == [8, 8]
     assert math.hypot(*first[0]) == pytest.approx(1)
     assert first[0] == second[0] != first[1]
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"type": "object"}], ids=str)
+async def test_tool_without_parameters_is_called_with_none(parameters: Any) -> None:
+    """A function may take nothing, and say so in any way."""
+    said = {} if parameters is None else {"parameters": parameters}
+    tool = {"type": "function", "function": {"name": "now", **said}}
+    call = chat(parameters={"tools": [tool]})
+
+    (wanted,) = (await OfflineProvider("mine").complete(call)).tool_calls
+
+    assert wanted["function"] == {"name": "now", "arguments": "{}"}
