@@ -25,7 +25,7 @@ def answers_table(outcomes: Sequence[SampleOutcome]) -> Table:
         table.add_row(
             outcome.type,
             # Text, not markup: an answer may hold brackets and escape sequences.
-            Text(_shown(response["output"])),
+            Text(shown(response["output"])),
             Text(f"{response['provider']}\n{response['model']}"),
             f"{usage['input_tokens']} + {usage['output_tokens']}",
             f"{response['duration_s']:.2f} s",
@@ -33,7 +33,8 @@ def answers_table(outcomes: Sequence[SampleOutcome]) -> Table:
     return table
 
 
-def _shown(output: Any) -> str:
+def shown(output: Any) -> str:
+    """Return an output as text of bounded length, without escape sequences."""
     if isinstance(output, list):  # vectors
         first = ", ".join(f"{x:.3f}" for x in output[0][:3])
         return f"{len(output)} vectors of {len(output[0])}: [{first}, ...], ..."

@@ -1,6 +1,7 @@
 """`streamapp demo`: a broker, a worker, a record of every type and an agent, in one command."""
 
 import asyncio
+import json
 import signal
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from streamapp.cli import demo_agent
 from streamapp.cli.answers import answers_table
 from streamapp.cli.child import WorkerProcess, running_worker
+from streamapp.cli.demo_chain import FLOWS, chain_ends, chain_table, send_reviews
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.samples import SampleOutcome, answer_samples, samples
 from streamapp.cli.terminal import own_command
@@ -38,7 +40,8 @@ def demo(leave: bool) -> None:
 
     One more goes to an agent, whose model may call two tools.
     The broker is the embedded one, in memory, unless STREAMAPP_BROKER is set. Without
-    OPENAI_API_KEY or OPENAI_BASE_URL the answers come from the built-in offline provider.
+    OPENAI_API_KEY or OPENAI_BASE_URL the answers come from the built-in offline provider. On
+    the embedded broker sample reviews also go through a chain of three flows, where none is set.
     """
     asyncio.run(_demo(client_settings(may_lack_secrets=False), leave=leave))
 
@@ -50,7 +53,7 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
     async with AsyncExitStack() as stack:
         progress = stack.enter_context(_progress())
         task = progress.add_task("starting the broker", total=len(samples()))
-        port = _free_port(settings)
+        port, has_chain = _free_port(settings), False
         environment = {
             "STREAMAPP_WEB_PORT": str(port),
             "STREAMAPP_PROCESSORS": ",".join([*settings.processor_modules, demo_agent.__name__]),
@@ -62,6 +65,9 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
                 "STREAMAPP_BROKER": broker,
                 "STREAMAPP_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
             }
+            if has_chain := not settings.flows:
+                await send_reviews(settings)
+                environment["STREAMAPP_FLOWS"] = json.dumps(FLOWS)
         progress.update(task, description="starting the worker")
         url = web_url(settings.web_host, port)
         worker = await stack.enter_async_context(running_worker(environment, url=url))
@@ -75,6 +81,14 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
         failed = [outcome.type for outcome in outcomes if outcome.response is None]
         if failed:
             raise StreamappError(f"no answer for: {', '.join(failed)}")
+        if has_chain:
+            timeout_s = settings.deadline_s + MARGIN_S
+            ends = await _unless(
+                chain_ends(settings, timeout_s=timeout_s), stop.wait(), worker.wait_ended()
+            )
+            if ends is None:
+                raise StreamappError("stopped before the chain was through")
+            Console().print(chain_table(ends))
         if not leave:
             _say_what_next(settings, worker)
             await _unless(worker.wait_ended(), stop.wait())

@@ -1,4 +1,4 @@
-"""The README, the quick start and the first flow, typed in a fresh clone with an empty HOME."""
+"""The README and the quick start, typed literally in a fresh clone with an empty HOME."""
 
 import json
 import signal
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from streamapp.cli.demo_chain import FLOWS, reviews
 from tests.docs.pages import Block, blocks
 from tests.docs.terminal import opened
 from tests.support.fakellm import FakeLLM
@@ -17,6 +18,7 @@ pytestmark = [pytest.mark.embedded, pytest.mark.timeout(600)]
 #: The model that the pages name; `streamapp check` looks for it at the provider.
 MODEL = "gpt-4o-mini"
 README, QUICK_START = "README.md", "docs/quick-start.md"
+REVIEWS = reviews()
 TYPES = (
     "generate", "chat", "summarize", "classify", "extract", "translate", "embed", "demo-agent",
 )  # fmt: skip
@@ -63,20 +65,22 @@ async def test_make_demo_shows_an_answer_of_every_type(
     assert demo.startswith("make demo ")
     assert [type for type in TYPES if f"│ {type} " not in terminal.output] == []
     assert "offline" in terminal.output
+    assert [review for review in REVIEWS if f"│ {review['body'][:12]}" not in terminal.output] == []
     assert has_ended
 
 
 async def test_a_provider_of_the_environment_answers_the_demo(
     clone: Path, home: Mapping[str, str]
 ) -> None:
-    """The command with a key asks that provider, once for each record, and ends by itself."""
+    """The command with a key asks that provider, once for each record of each flow, and ends."""
     command = blocks(clone / README, "sh")[1].text
     async with FakeLLM() as provider:
         environment = {**for_the_demo(home), "OPENAI_BASE_URL": provider.base_url}
         async with opened(clone, environment) as terminal:
             output = await terminal.type(command)
 
-        assert len(provider.calls) == len(TYPES)
+        # The provider translates all reviews alike: each of the other flows asks it once.
+        assert len(provider.calls) == len(TYPES) + len(REVIEWS) + len(FLOWS) - 1
         assert output.count("│ openai") == len(TYPES)
 
 
