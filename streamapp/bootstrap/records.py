@@ -21,6 +21,7 @@ from streamapp.streaming.consumer.fetched_records import unreadable_lines
 from streamapp.streaming.consumer.raw_schema import RawSchema
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
+from streamapp.streaming.delivery.grown_topics import to_grown_topics
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.streaming.delivery.own_batch import send_in_own_batch
@@ -58,9 +59,17 @@ class FlowLedger:
     def __init__(
         self, app: StreamApp, settings: Settings, input: str, *, flow: str = REQUESTS
     ) -> None:
+
+        async def refresh() -> object:
+            return (
+                await cast(Producer, app.producer)._ensure_producer().client.force_metadata_update()
+            )
+
         self.emitter = Emitter(
-            app.produce,
-            send_alone=lambda *record: send_in_own_batch(cast(Producer, app.producer), *record),
+            to_grown_topics(app.produce, refresh),
+            send_alone=to_grown_topics(
+                lambda *record: send_in_own_batch(cast(Producer, app.producer), *record), refresh
+            ),
         )
         # The changelog topic exists before Faust looks for it: see streaming/broker/topics.py.
         self.table = AnswersTable(
