@@ -124,13 +124,13 @@ async def _prompts(settings: Settings) -> PromptRegistry:
     examples = ExamplesManager(
         sources.fetch, clock=time.monotonic, embed=_no_vectors if settings.embed_model else None
     )
-    prompts: Mapping[str, Prompt]
+    prompts: Mapping[str, Prompt] = prompts_of(load_files(settings.prompts_dir))
     try:
         async with reading() as log:
-            prompts = log.history.prompts
+            # What the topic does not have yet, the first worker publishes from the files.
+            prompts = {**prompts, **log.history.prompts}
     except (StreamappError, KafkaError):
         click.echo("the prompts are those of the files: no topic to read", err=True)
-        prompts = prompts_of(load_files(settings.prompts_dir))
     try:
         await examples.refresh(in_use(prompts))
     finally:
