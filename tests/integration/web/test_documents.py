@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 from jsonschema import Draft202012Validator
 
+from streamapp.cli import demo_agent
 from streamapp.cli.samples import samples
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import topic_specs
@@ -50,13 +51,16 @@ def resolved(document: Any, schema: Any) -> Draft202012Validator:
 
 
 async def test_schema_of_records_is_the_one_that_is_enforced(site: Site) -> None:
-    """The samples of every type fit; a wrong one does not."""
+    """The samples of every built-in type fit; a wrong one does not."""
     _, document, _ = await site("GET", "/openapi.json")
 
     record = resolved(document, {"$ref": "#/components/schemas/Record"})
 
     assert [
-        problem for sample in samples().values() for problem in record.iter_errors(sample)
+        problem
+        for sample in samples().values()
+        if sample["type"] != demo_agent.SAMPLE["type"]  # the demo's own type, not of this site
+        for problem in record.iter_errors(sample)
     ] == []
     assert not record.is_valid({"type": "summarize", "text": "x", "more": 1})
     assert not record.is_valid({"type": "nothing"})
