@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.embedded, pytest.mark.timeout(600)]
 
 #: The model that the pages name; `streamapp check` looks for it at the provider.
 MODEL = "gpt-4o-mini"
-README, QUICK_START = "README.md", "docs/quick-start.md"
+README, QUICK_START, FIRST_FLOW = "README.md", "docs/quick-start.md", "docs/first-flow.md"
 REVIEWS = reviews()
 TYPES = (
     "generate", "chat", "summarize", "classify", "extract", "translate", "embed", "demo-agent",
@@ -84,7 +84,7 @@ async def test_a_provider_of_the_environment_answers_the_demo(
         assert output.count("│ openai") == len(TYPES)
 
 
-@pytest.mark.parametrize("page", [README, QUICK_START])
+@pytest.mark.parametrize("page", [README, QUICK_START, FIRST_FLOW])
 async def test_what_is_typed_shows_what_the_page_shows(
     page: str, clone: Path, home: Mapping[str, str]
 ) -> None:
