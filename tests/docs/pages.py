@@ -40,8 +40,9 @@ class Block:
 
     @property
     def place(self) -> str:
-        """Page and line, for messages."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        """Page and line, for messages; a page may be of a copy of the repository."""
+        inside = self.page.is_relative_to(ROOT)
+        return f"{self.page.relative_to(ROOT) if inside else self.page.name}:{self.line}"
 
 
 def blocks(page: Path, *languages: str) -> list[Block]:
