@@ -1,6 +1,6 @@
 """MCP servers as sources of tools: connected once per worker, and again after a loss.
 
-The SDK is the extra ``mcp``; only this module and its two transports import it.
+The SDK is the extra ``mcp``; only this module, `mcp_session` and the two transports import it.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from streamapp.errors import ConfigurationError, ToolError
 from streamapp.llm.client import LLMClient
 from streamapp.settings.mcp import McpSettings
 from streamapp.tools.mcp_program import program_streams
+from streamapp.tools.mcp_session import Session, is_of_connection, name_of, text_of, until_lost
 from streamapp.tools.offered import NAME_LIMIT, wire_name
 
 log = structlog.get_logger(__name__)
@@ -32,18 +33,6 @@ LISTING_S = 60.0
 MOST_TOOLS, SHAPE_CHARS = 128, 20_000
 #: Pages of a listing that are read.
 PAGES = 20
-
-
-class Session(Protocol):
-    """A connection of the SDK; see ``mcp.Client``."""
-
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Return the result of a tool."""
-        ...
-
-    async def list_tools(self, *, cursor: str | None = None, cache_mode: Any = ...) -> Any:
-        """Return a page of its tools."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +125,7 @@ class McpServer:
         try:
             result = await session.call_tool(name, dict(arguments))
         except MCPError as error:
-            if not _is_of_connection(error):
+            if not is_of_connection(error):
                 raise ToolError(
                     f"the server '{self.name}' refused the call: {error.error.message}"
                 ) from None
@@ -146,7 +135,7 @@ class McpServer:
         except Exception as error:
             self._lose(error)
         else:
-            text = _text_of(result)
+            text = text_of(result)
             if result.is_error:
                 raise ToolError(text or "it failed")
             return text
@@ -172,10 +161,15 @@ class McpServer:
                     self._is_known.set()
                     log.info("mcp.connected", server=self.name, tools=len(self._listed))
                     pause_s = FIRST_PAUSE_S
-                    await self._keep_listing(session)
+                    hearing = asyncio.create_task(self._await_changes(session))
+                    try:
+                        await self._keep_listing(session)
+                    finally:
+                        hearing.cancel()
+                        await asyncio.wait([hearing])
             except Exception as error:
                 log.warning(
-                    "mcp.away", server=self.name, error=_told(error), next_try_s=round(pause_s, 1)
+                    "mcp.away", server=self.name, error=name_of(error), next_try_s=round(pause_s, 1)
                 )
             finally:
                 self._session = None
@@ -193,6 +187,13 @@ class McpServer:
                 return
             async with asyncio.timeout(self.timeout_s):
                 await self._list(session)
+
+    async def _await_changes(self, session: Session) -> None:
+        """Have the list read again when the server says so; where it cannot, the time decides."""
+        while True:
+            if not await until_lost(session, on_change=self._look_again.set):
+                return
+            await asyncio.sleep(self._listing_s)
 
     async def _connected(self, stack: AsyncExitStack) -> Session:
         from mcp import Client
@@ -264,26 +265,3 @@ def _problem(tool: McpTool, found: Mapping[str, McpTool]) -> str:
     if len(tool.description) + len(json.dumps(tool.schema)) > SHAPE_CHARS:
         return f"more than {SHAPE_CHARS:,} characters"
     return f"more than {MOST_TOOLS} tools" if len(found) >= MOST_TOOLS else ""
-
-
-def _text_of(result: Any) -> str:
-    """Return a result as text: its text, or the structure that it gives in its place."""
-    texts = [block.text for block in result.content if block.type == "text"]
-    others = sorted({block.type for block in result.content} - {"text"})
-    if not texts and result.structured_content is not None:
-        return json.dumps(result.structured_content, ensure_ascii=False)
-    return "\n".join([*texts, *(f"[{kind}: not shown]" for kind in others)])
-
-
-def _is_of_connection(error: Any) -> bool:
-    """Whether the connection ended, by the SDK's own code for that."""
-    from mcp.types import CONNECTION_CLOSED
-
-    return bool(error.error.code == CONNECTION_CLOSED)
-
-
-def _told(error: BaseException) -> str:
-    """Return what went wrong in one word: a message could hold what a header held."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return type(error).__name__

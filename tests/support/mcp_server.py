@@ -28,15 +28,18 @@ def get_pid() -> int:
 
 
 @server.tool()
-async def get_more(ctx: Context[Any, Any]) -> str:
-    """Offer one tool more."""
+async def get_more(ctx: Context[Any, Any], quietly: bool = False) -> str:
+    """Offer one tool more, and tell so."""
 
     def get_late() -> str:
         """Be late."""
         return "late"
 
     server.add_tool(get_late)
-    await ctx.session.send_tool_list_changed()
+    if quietly:
+        return "offered"
+    await ctx.notify_tools_changed()  # to those that asked for it, since 2026-07-28
+    await ctx.session.send_tool_list_changed()  # to all, before
     return "offered"
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
 
 
 @asynccontextmanager
-async def connected(**fields: Any) -> AsyncIterator[McpServer]:
+async def connected(*, listing_s: float = 0.2, **fields: Any) -> AsyncIterator[McpServer]:
     settings = McpSettings(**({"allow": ["get_*"], "timeout_s": 60} | fields))
-    server = McpServer("orders", settings, listing_s=0.2)
+    server = McpServer("orders", settings, listing_s=listing_s)
     try:
         yield server
     finally:
@@ -122,16 +122,42 @@ async def test_one_program_serves_all_calls_and_a_new_one_follows(over_streams: 
     assert [one.own_name for one in await over_streams.tools()][:1] == ["get_more"]
 
 
-async def test_a_changed_list_is_read_again(over_streams: McpServer) -> None:
-    """What the server offers later is offered to the next record."""
-    before = [one.own_name for one in await over_streams.tools()]
-    await called(over_streams, "get_more")
+NEVER_S = 3600.0
+
+
+@pytest.mark.parametrize("over", ["streams", "http"])
+async def test_a_server_that_tells_of_new_tools_is_asked_at_once(
+    over: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server offers later is offered to the next record, not a minute later."""
+    monkeypatch.chdir(ROOT)
+    port = free_port()
+    async with AsyncExitStack() as running:
+        if over == "http":
+            await running.enter_async_context(serving(port))
+            fields: dict[str, Any] = {"url": f"http://127.0.0.1:{port}/mcp"}
+        else:
+            fields = {"command": PROGRAM}
+        server = await running.enter_async_context(connected(listing_s=NEVER_S, **fields))
+        before = [one.own_name for one in await server.tools()]
+        await called(server, "get_more")
+
+        async def is_late_there() -> bool:
+            return "get_late" in [one.own_name for one in await server.tools()]
+
+        await until(is_late_there, 60)
+        assert "get_late" not in before
+
+
+async def test_a_server_that_tells_nothing_is_asked_now_and_then(over_streams: McpServer) -> None:
+    """Its list is read again after a while."""
+    await over_streams.tools()
+    await called(over_streams, "get_more", quietly=True)
 
     async def is_late_there() -> bool:
         return "get_late" in [one.own_name for one in await over_streams.tools()]
 
     await until(is_late_there, 60)
-    assert "get_late" not in before
 
 
 async def test_over_http_with_a_server_that_comes_back() -> None:
