@@ -42,7 +42,7 @@ class InputRecord:
             "offset": self.offset,
             "at": self.at,
             "key": _text(self.key),
-            "headers": [[name, _text(value)] for name, value in self.headers],
+            "headers": [{"name": name, "value": _text(value)} for name, value in self.headers],
             "record": _text(self.value),
         }
 

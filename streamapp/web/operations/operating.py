@@ -108,6 +108,13 @@ class FlowsBody(TypedDict):
     flows: list[FlowBody]
 
 
+class RecordHeader(TypedDict):
+    """A header of a Kafka record; several may have one name."""
+
+    name: str
+    value: str | None
+
+
 class InputRecordBody(TypedDict):
     """A record of a flow's input, its bytes as text; ``at`` in seconds since the epoch."""
 
@@ -116,7 +123,7 @@ class InputRecordBody(TypedDict):
     offset: int
     at: float
     key: str | None
-    headers: list[tuple[str, str | None]]
+    headers: list[RecordHeader]
     record: str | None
 
 

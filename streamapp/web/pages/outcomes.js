@@ -38,7 +38,7 @@ function wholeOf(o, request, answer) {
   const cost = r.cost_usd === undefined ? o.cost_usd : r.cost_usd;
   const block = (name, text) => [el("h3", {}, name), el("pre", { class: "answer", tabindex: 0, "aria-label": name }, text)];
   const note = (text) => el("p", { class: "soft" }, text);
-  const headers = (request?.headers || []).map(([name, value]) => `${name}: ${value}`).join("\n");
+  const headers = (request?.headers || []).map(({ name, value }) => `${name}: ${value}`).join("\n");
   return [
     request?.record ? block("Request", pretty(request.record)) : note(request?.error || OVER_HTTP),
     r.output !== undefined ? block("Whole answer", asText(r.output)) : answer?.error ? note(answer.status === 404 ? NOT_KEPT : answer.error) : null,

@@ -82,7 +82,10 @@ async def test_a_record_of_an_input_is_shown(serve: Serve, inputs: FakeInputReco
         "offset": 17,
         "at": 5.0,
         "key": "k",
-        "headers": [["traceparent", "00-a"], ["traceparent", "\N{REPLACEMENT CHARACTER}"]],
+        "headers": [
+            {"name": "traceparent", "value": "00-a"},
+            {"name": "traceparent", "value": "\N{REPLACEMENT CHARACTER}"},
+        ],
         "record": '{"body": 1}',
     }
 
