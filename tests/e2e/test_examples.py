@@ -231,7 +231,7 @@ async def test_only_sets_that_are_asked_for_are_kept(kafka: KafkaBroker, tmp_pat
             _env_file=None, broker=kafka.url, app_id=stage.prefix, topic_prefix=stage.prefix
         )
         await ensure_topics(settings)
-        await stage.open()
+        await stage.open(made_by_worker=True)
         await publish(stage, "good")
         topic = ExampleTopic(settings)
         try:

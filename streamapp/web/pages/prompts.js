@@ -4,7 +4,7 @@ async function loadPrompts() {
   try {
     const body = await (await ask("/v1/prompts")).json();
     const used = body.prompts.filter((p) => !p.retired);
-    fill($("#prompt-list"), el("h2", {}, "Prompts"), el("div", { class: "list" }, used.map((p) => el("button", { type: "button", "data-name": p.name, onclick: () => loadPrompt(p.name) }, el("span", {}, p.name), el("span", { class: "soft" }, `v${p.labels.production ?? "–"}`)))));
+    fill($("#prompt-list"), el("h2", {}, "Prompts"), el("div", { class: "list" }, used.map((p) => el("button", { type: "button", "data-name": p.name, onclick: () => choosePrompt(p.name) }, el("span", {}, p.name), el("span", { class: "soft" }, `v${p.labels.production ?? "–"}`)))));
     const shown = $("#prompt-view").dataset.name;
     if (shown) mark(shown); else if (used.length) await loadPrompt(used[0].name);
   } catch (error) { fill($("#prompt-list"), el("p", { class: "bad" }, error.message)); }
@@ -27,16 +27,24 @@ function lineDiff(before, after) {
 
 function mark(name) { for (const button of document.querySelectorAll("#prompt-list button")) button.setAttribute("aria-current", button.dataset.name === name); }
 
+// What was shown goes at once: nobody shall fill in what the answer is about to replace.
+function choosePrompt(name) {
+  fill($("#prompt-view"), el("p", { class: "soft" }, "asking…"));
+  return loadPrompt(name);
+}
+
+let promptLoads = 0;
+
 async function loadPrompt(name, chosen = null) {
+  const load = ++promptLoads;
   $("#prompt-view").dataset.name = name;
   mark(name);
   const path = `/v1/prompts/${encodeURIComponent(name)}`;
   try {
     const prompt = await (await ask(path)).json();
-    if ($("#prompt-view").dataset.name !== name) return; // another one was chosen meanwhile
     const stats = await ask(`${path}/stats`).then((r) => r.json()).catch(() => ({ variants: [] }));
-    showPrompt(prompt, stats, chosen);
-  } catch (error) { fill($("#prompt-view"), el("p", { class: "bad", role: "alert" }, error.message)); }
+    if (load === promptLoads) showPrompt(prompt, stats, chosen); // else another one was asked for meanwhile
+  } catch (error) { if (load === promptLoads) fill($("#prompt-view"), el("p", { class: "bad", role: "alert" }, error.message)); }
 }
 
 // Sends a change, then shows the prompt as it is after it; what went wrong stands beside the button.

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from streamapp.cli.demo_chain import FLOWS, reviews
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.topics import ensure_topics
@@ -58,7 +59,10 @@ async def test_demo_with_exit_answers_every_type(tmp_path: Path) -> None:
 
 
 async def test_demo_asks_the_provider_of_the_environment(tmp_path: Path) -> None:
-    """With an OpenAI-compatible server configured every answer is its, one call each."""
+    """With an OpenAI-compatible server configured every answer is its, one call each.
+
+    It translates all reviews alike: each further flow of the chain asks it once.
+    """
     async with FakeLLM() as provider:
         code, output = await ended(
             command(
@@ -73,7 +77,7 @@ async def test_demo_asks_the_provider_of_the_environment(tmp_path: Path) -> None
 
     assert code == 0, output
     assert [type for type in TYPES if not re.search(rf"│ {type} .*openai", output)] == []
-    assert len(calls) == len(TYPES)
+    assert len(calls) == len(TYPES) + len(reviews()) + len(FLOWS) - 1
 
 
 async def test_demo_stays_up_until_it_is_stopped(tmp_path: Path) -> None:
