@@ -24,6 +24,7 @@ from streamapp.streaming.app.kept_fences import KeptFences
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.app.window_drain import WindowDrain
 from streamapp.streaming.broker.acls import BOTH, require_rights
+from streamapp.streaming.broker.bootstrap import BootstrappedProducer
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs
 from streamapp.streaming.broker.wait import wait_for_broker
 from streamapp.streaming.consumer.commit_age import CommitAge
@@ -87,8 +88,7 @@ class StreamApp(faust.App):
             http_calls: Ends what is answered over HTTP, within the given seconds.
             inputs: Topics of the flows, beside the requests.
             from_latest: Those of them that a new group reads from their end.
-            preparing: Called at the start, in order, when the topics exist and before the group
-                is joined; again from the first one where no broker answers.
+            preparing: Called before the group is joined, in order; again where no broker answers.
             closing: Called after the drain, in order; closes providers.
             on_log_change: Called with the reason where a partition is begun anew.
             clock: Monotonic seconds.
@@ -123,8 +123,7 @@ class StreamApp(faust.App):
         """Wait for the broker, create and verify the topics, prepare what records need.
 
         Raises:
-            ConfigurationError: A topic is not as the settings say, the broker refuses us, or the
-                data directory cannot be used.
+            ConfigurationError: A topic, a right or the data directory is not as it has to be.
         """
         self._create_directories()
         self.watchdog.start()
@@ -149,6 +148,9 @@ class StreamApp(faust.App):
             await step()
 
     # -- what Faust knows and does not say
+
+    def _new_producer(self) -> BootstrappedProducer:
+        return BootstrappedProducer(self.transport, loop=self.loop, beacon=self.beacon)
 
     def _new_consumer(self) -> Consumer:
         consumer = Consumer(
@@ -200,8 +202,7 @@ class StreamApp(faust.App):
         if self.is_draining or self.should_stop:
             return
         assigned = [tp for tp in self.consumer.assignment() if tp.topic in self._inputs]
-        # With nothing committed from the log's beginning; where that is not 0, the missing
-        # start is a hole as any other.
+        # With nothing committed from the beginning; where that is not 0, it begins with a hole.
         positions = {tp: self.committed(tp) or 0 for tp in assigned}
         self.flow.clear()
         finished = {tp: self._kafka.finished(tp, at) for tp, at in positions.items()}

@@ -28,6 +28,7 @@ from faust.transport.drivers.aiokafka import (
 )
 from faust.types import TP
 
+from streamapp.streaming.broker.bootstrap import until_brokers_are_named
 from streamapp.streaming.consumer.group_refusals import ask_again
 from streamapp.streaming.consumer.request_limits import (
     group_waits,
@@ -62,6 +63,7 @@ class GroupMemberThread(AIOKafkaConsumerThread):
         """Start the client; it joins no group before it is subscribed."""
         await super().on_start()
         client = self._ensure_consumer()
+        await until_brokers_are_named(client._client)
         settings = cast(Any, self.app).settings
         limit_requests(
             client._client,

@@ -64,6 +64,7 @@ PRIVATE = {
     "_make_server": ("aiohttp.web_runner:BaseRunner", "called"),
     "_maybe_leave_group": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "method"),
     "_new_consumer": ("faust.app.base:App", "called"),
+    "_new_producer": ("faust.app.base:App", "called"),
     "_new_consumer_thread": ("faust.transport.consumer:ThreadDelegateConsumer", "called"),
     "_new_store_by_url": ("faust.tables.base:Collection", "called"),
     "_new_web": ("faust.app.base:App", "called"),

@@ -1,0 +1,55 @@
+"""The first look of a client at its cluster, repeated until brokers are named."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.errors import KafkaError
+from faust.transport.drivers.aiokafka import Producer
+
+log = structlog.get_logger(__name__)
+
+#: Between two looks, seconds.
+PAUSE_S = 0.5
+
+
+class Bootstrapped(Protocol):
+    """A client of aiokafka, after its first `bootstrap`."""
+
+    @property
+    def cluster(self) -> ClusterMetadata:
+        """What it knows of the cluster."""
+        ...
+
+    async def bootstrap(self) -> None:
+        """Ask the bootstrap servers for the brokers."""
+        ...
+
+
+async def until_brokers_are_named(
+    client: Bootstrapped, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Bootstrap again until the client knows brokers.
+
+    A broker that has just started, or that the controller has fenced for a moment, answers without
+    any. aiokafka goes on with that one connection; once it is closed, it knows nobody whom it could
+    ask, for ever.
+    """
+    while not client.cluster.brokers():
+        log.warning("broker.none_named", retry_in_s=PAUSE_S)
+        await sleep(PAUSE_S)
+        try:
+            await client.bootstrap()
+        except (KafkaError, OSError) as error:
+            log.warning("broker.unreachable", error=type(error).__name__, retry_in_s=PAUSE_S)
+
+
+class BootstrappedProducer(Producer):
+    """Faust's producer, started once it knows brokers."""
+
+    async def on_start(self) -> None:
+        """Start the client, and wait for brokers."""
+        await super().on_start()
+        await until_brokers_are_named(self._ensure_producer().client)
