@@ -11,8 +11,11 @@ CLIENT_ID, CLIENT_SECRET = "worker", "CANARY-oauth-secret"
 
 
 def unsigned_token(*, subject: str = "streams", lifetime_s: float = 60) -> str:
-    """Return a JSON web token without a signature."""
-    now = time.time()
+    """Return a JSON web token without a signature.
+
+    In whole seconds, as servers do: the broker takes none that begins later in its millisecond.
+    """
+    now = int(time.time())
     claims = {"sub": subject, "iat": now, "exp": now + lifetime_s}
     return f"{_part({'alg': 'none'})}.{_part(claims)}."
 
