@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from faust.transport.drivers.aiokafka import Producer
 from faust.types import TP
 
 from streamapp.bootstrap.faust_app import membership
@@ -21,10 +20,9 @@ from streamapp.streaming.consumer.fetched_records import unreadable_lines
 from streamapp.streaming.consumer.raw_schema import RawSchema
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
-from streamapp.streaming.delivery.grown_topics import to_grown_topics
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
-from streamapp.streaming.delivery.own_batch import send_in_own_batch
+from streamapp.streaming.delivery.producer import Producer
 from streamapp.streaming.flows.handlers import RecordHandlers
 from streamapp.streaming.flows.outlet import Outlet
 from streamapp.streaming.record_handler import RecordHandler
@@ -59,17 +57,9 @@ class FlowLedger:
     def __init__(
         self, app: StreamApp, settings: Settings, input: str, *, flow: str = REQUESTS
     ) -> None:
-
-        async def refresh() -> object:
-            return (
-                await cast(Producer, app.producer)._ensure_producer().client.force_metadata_update()
-            )
-
         self.emitter = Emitter(
-            to_grown_topics(app.produce, refresh),
-            send_alone=to_grown_topics(
-                lambda *record: send_in_own_batch(cast(Producer, app.producer), *record), refresh
-            ),
+            app.produce,
+            send_alone=lambda *record: cast(Producer, app.producer).send_alone(*record),
         )
         # The changelog topic exists before Faust looks for it: see streaming/broker/topics.py.
         self.table = AnswersTable(

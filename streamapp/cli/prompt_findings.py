@@ -1,4 +1,4 @@
-"""What is wrong with prompts of files and on the topic: examples that are not there."""
+"""The findings of `streamapp check` about few-shot examples: files and sets that are missing."""
 
 from collections.abc import Iterable, Iterator
 

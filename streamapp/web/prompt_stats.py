@@ -10,6 +10,7 @@ from faust.web import Blueprint, View
 from streamapp.prompts.variants import Variant, Variants, merged
 from streamapp.web.admission import Admission
 from streamapp.web.peers import HOP, Peers
+from streamapp.web.prompts import named_prompt
 
 
 def stats(*, variants: Variants, peers: Peers, admission: Admission) -> Blueprint:
@@ -22,7 +23,7 @@ def stats(*, variants: Variants, peers: Peers, admission: Admission) -> Blueprin
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
-            name = request.match_info["name"]
+            name = named_prompt(request)
             counts: list[list[Variant] | None] = [variants.of(name)]
             if HOP not in request.headers:
                 path = f"/v1/prompts/{quote(name, safe='')}/stats"

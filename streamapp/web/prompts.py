@@ -102,7 +102,7 @@ def prompts(
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
-            return state(_name(request))
+            return state(named_prompt(request))
 
     @blueprint.route("/v1/prompts/{name}/versions", name="prompt_versions")
     class Versions(View):
@@ -154,7 +154,7 @@ def prompts(
 
     async def changed(request: web.Request, event_of: Callable[[bytes], Event]) -> web.Response:
         admission.check_ready()
-        name = _name(request)
+        name = named_prompt(request)
         event = event_of(await admission.read(request))
         before = store.history.prompts.get(name)
         try:
@@ -196,7 +196,8 @@ def author_of(request: web.Request, given: str = AUTHOR) -> str:
     return key_of(request).name or given
 
 
-def _name(request: web.Request) -> str:
+def named_prompt(request: web.Request) -> str:
+    """Return the name in the path; raises ``PromptError`` for what no prompt can be named."""
     name = request.match_info["name"]
     if not NAME.fullmatch(name):
         raise PromptError("a prompt's name is letters, digits, '.', '_' and '-', at most 100")

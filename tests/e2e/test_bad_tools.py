@@ -3,8 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.stage import Record, Stage
 from tests.support.bad_tools import write_prompts
 from tests.support.kafka import KafkaBroker
+from tests.support.mcp_serving import serving
 from tests.support.odd_mcp_server import CANARY
 from tests.support.process import free_port
-from tests.support.worker import ROOT, WorkerProcess
+from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
@@ -116,26 +116,6 @@ def asked(prompt: str, number: int, **script: Any) -> Record:
     fields = {"type": "generate", "prompt": prompt, "variables": {"question": text}}
     value = {"id": id_, "cache": False, "metadata": {"tenant": id_}, **fields}
     return Record(json.dumps(value).encode(), id_.encode())
-
-
-@asynccontextmanager
-async def serving(port: int) -> AsyncIterator[None]:
-    """A real MCP server on a port; returns once it listens."""
-    command = [sys.executable, "-m", "tests.support.mcp_server", str(port)]
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        while True:
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            await asyncio.sleep(0.1)
-        yield
-    finally:
-        process.kill()
-        await process.wait()
 
 
 async def page(worker: WorkerProcess, path: str) -> str:

@@ -24,7 +24,6 @@ from streamapp.streaming.app.kept_fences import KeptFences
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.app.window_drain import WindowDrain
 from streamapp.streaming.broker.acls import BOTH, require_rights
-from streamapp.streaming.broker.bootstrap import BootstrappedProducer
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs
 from streamapp.streaming.broker.wait import wait_for_broker
 from streamapp.streaming.consumer.commit_age import CommitAge
@@ -33,6 +32,7 @@ from streamapp.streaming.consumer.fetched_records import unreadable_lines
 from streamapp.streaming.consumer.log_changes import LogChanges
 from streamapp.streaming.consumer.partition_flow import PartitionFlow
 from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.producer import Producer
 from streamapp.streaming.flows.assignor import HeldPartitions
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
@@ -149,8 +149,8 @@ class StreamApp(faust.App):
 
     # -- what Faust knows and does not say
 
-    def _new_producer(self) -> BootstrappedProducer:
-        return BootstrappedProducer(self.transport, loop=self.loop, beacon=self.beacon)
+    def _new_producer(self) -> Producer:
+        return Producer(self.transport, loop=self.loop, beacon=self.beacon)
 
     def _new_consumer(self) -> Consumer:
         consumer = Consumer(

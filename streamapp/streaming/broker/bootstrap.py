@@ -7,7 +7,6 @@ from typing import Protocol
 import structlog
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError
-from faust.transport.drivers.aiokafka import Producer
 
 log = structlog.get_logger(__name__)
 
@@ -49,12 +48,3 @@ async def until_brokers_are_named(
             await client.bootstrap()
         except (KafkaError, OSError) as error:
             log.warning("broker.unreachable", error=type(error).__name__, retry_in_s=PAUSE_S)
-
-
-class BootstrappedProducer(Producer):
-    """Faust's producer, started once it knows brokers."""
-
-    async def on_start(self) -> None:
-        """Start the client, and wait for brokers."""
-        await super().on_start()
-        await until_brokers_are_named(self._ensure_producer().client)

@@ -135,7 +135,7 @@ OPERATIONS = (
         "/v1/prompts/{name}/stats",
         "Return the results of a prompt's versions, over all workers",
         PromptStats,
-        errors=(503,),
+        errors=(422, 503),
         places=_NAMED,
         access=GROUP,
     ),

@@ -239,6 +239,14 @@ async def test_the_registry_asks_for_a_key(serve: Serve) -> None:
         assert (await site(method, path))[0] == 401
 
 
+async def test_results_of_what_no_prompt_can_be_named_are_refused(serve: Serve) -> None:
+    """A name that the document forbids is no prompt without results."""
+    site = await serve()
+    status, body, _ = await site("GET", "/v1/prompts/%C3%97/stats")
+
+    assert (status, body["error"]["code"]) == (422, "prompt_error")
+
+
 async def test_stats_are_summed_up_over_the_workers(serve: Serve, variants: Variants) -> None:
     """One worker asks the others, and is asked no further; who does not answer is counted."""
     variants.failed("haiku", 1, "production", OutputInvalid("x"))

@@ -284,28 +284,28 @@ def test_what_cannot_be_a_flow_ends_the_start() -> None:
         yield labelled
 
     async def alone(review: Review) -> Labelled:
-        raise NotImplementedError
+        return labelled
 
     async def more(review: Review, llm: LLMClient, more: int) -> Labelled:
-        raise NotImplementedError
+        return labelled
 
     async def swapped(llm: LLMClient, review: Review) -> Labelled:
-        raise NotImplementedError
+        return labelled
 
     async def half(review, llm: LLMClient) -> Labelled:  # type: ignore[no-untyped-def]
-        raise NotImplementedError
+        return labelled
 
     async def some_list(review: Review, llm: LLMClient) -> list:  # type: ignore[type-arg]
-        raise NotImplementedError
+        return [labelled]
 
     async def some_emit(review: Review, llm: LLMClient) -> Emit:  # type: ignore[type-arg]
-        raise NotImplementedError
+        return Emit(labelled)
 
     async def incoming(record: Incoming, llm: LLMClient) -> str:  # type: ignore[type-arg]
-        raise NotImplementedError
+        return "praise"
 
     async def perhaps(record: Incoming[Review] | None, llm: LLMClient) -> str:
-        raise NotImplementedError
+        return "praise"
 
     wrong: list[tuple[Any, Any, str]] = [
         (plain, "out", "must be an 'async def'"),

@@ -1,12 +1,9 @@
 """Tools of a real MCP server, over its standard streams and over HTTP."""
 
-import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,12 +15,10 @@ from streamapp.tools import tool
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.mcp_server import McpServer
 from tests.fakes import FakeProvider
+from tests.support.mcp_serving import PROGRAM, ROOT, serving
 from tests.support.process import free_port
 from tests.support.waiting import until
 from tests.unit.tools.agents import ASKED, agent, calling, told
-
-ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = [sys.executable, "-m", "tests.support.mcp_server"]
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
 
@@ -46,25 +41,6 @@ async def over_streams(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[McpServ
         command=PROGRAM, env=["ORDERS_SHOP"], values={"ORDERS_SHOP": SecretStr("books")}
     ) as server:
         yield server
-
-
-@asynccontextmanager
-async def serving(port: int) -> AsyncIterator[None]:
-    """A server on a port; returns once it listens."""
-    process = await asyncio.create_subprocess_exec(
-        *PROGRAM, str(port), cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        while True:
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            await asyncio.sleep(0.05)
-        yield
-    finally:
-        process.kill()
-        await process.wait()
 
 
 async def called(server: McpServer, name: str, **arguments: Any) -> str:

@@ -1,0 +1,79 @@
+"""The worker's producer: Faust's, which waits for brokers and hears of topics that grow."""
+
+import time
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from aiokafka.errors import MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from faust.transport.drivers.aiokafka import Producer as FaustProducer
+from faust.types import RecordMetadata
+
+from streamapp.records.dead_letter import Headers
+from streamapp.streaming.broker.bootstrap import until_brokers_are_named
+
+
+class Producer(FaustProducer):
+    """Started once it knows brokers.
+
+    aiokafka asserts that it knows a partition, and looks for new ones every five minutes: a topic
+    that grows would end the worker. Here it looks at once, and what is raised is an outage as any.
+    """
+
+    async def on_start(self) -> None:
+        """Start the client, and wait for brokers."""
+        await super().on_start()
+        await until_brokers_are_named(self._ensure_producer().client)
+
+    async def send(self, topic: str, *record: Any, **fields: Any) -> Awaitable[RecordMetadata]:
+        """Buffer a record, see `Send`; the inner awaitable is its delivery.
+
+        Raises:
+            ProducerSendError: As of Faust.
+            UnknownTopicOrPartitionError: The partition was not known until now.
+        """
+        try:
+            return await super().send(topic, *record, **fields)
+        except AssertionError as error:
+            raise await self._looked_again(topic) from error
+
+    async def send_alone(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Headers,
+    ) -> Awaitable[RecordMetadata]:
+        """Do so in a batch of its own: the broker's limit of bytes is for a batch, not a record.
+
+        Args:
+            topic: Its name.
+            key: With ``value``, the record; not both are None.
+            value: See ``key``.
+            partition: By the key where None.
+            timestamp: Seconds since the epoch; now where None.
+            headers: Of the record.
+
+        Raises:
+            MessageSizeTooLargeError: It is more than the client sends.
+            UnknownTopicOrPartitionError: The partition was not known until now.
+        """
+        client = self._ensure_producer()
+        await client.client._wait_on_metadata(topic)
+        batch = client.create_batch()
+        pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers or ())
+        time_ms = int((time.time() if timestamp is None else timestamp) * 1000)
+        if batch.append(timestamp=time_ms, key=key, value=value, headers=pairs) is None:
+            raise MessageSizeTooLargeError(topic)
+        try:
+            place = client._partition(topic, partition, None, None, key, value)
+        except AssertionError as error:
+            raise await self._looked_again(topic) from error
+        sent: Awaitable[Any] = await client.send_batch(batch, topic, partition=place)
+        return sent
+
+    async def _looked_again(self, topic: str) -> UnknownTopicOrPartitionError:
+        """Ask the brokers for the partitions of all topics; the record is tried again."""
+        await self._ensure_producer().client.force_metadata_update()
+        return UnknownTopicOrPartitionError(topic)

@@ -1,0 +1,67 @@
+"""The worker's producer, where a topic has grown since it looked."""
+
+import asyncio
+from typing import Any
+
+import faust
+import pytest
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from streamapp.streaming.delivery.producer import Producer
+
+
+class Client:
+    """A client of aiokafka that knows more partitions once it looked; its own metadata, too."""
+
+    def __init__(self) -> None:
+        self.known = {0}
+        self.client = self
+
+    async def force_metadata_update(self) -> None:
+        self.known.add(5)
+
+    async def _wait_on_metadata(self, topic: str) -> None:
+        """Know the topic."""
+
+    async def send(self, topic: str, value: Any, *, partition: int, **fields: Any) -> Any:
+        return self._sent(topic, self._partition(topic, partition))
+
+    def create_batch(self) -> "Client":
+        return self
+
+    def append(self, **fields: Any) -> object:
+        return fields
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> Any:
+        return self._sent(topic, partition)
+
+    def _partition(self, topic: str, partition: int, *others: Any) -> int:
+        assert partition in self.known, "Unrecognized partition"
+        return partition
+
+    def _sent(self, topic: str, partition: int) -> "asyncio.Future[str]":
+        delivery: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        delivery.set_result(f"{topic}-{partition}")
+        return delivery
+
+
+class Started(Producer):
+    """One whose client is given."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(faust.App("t", broker="kafka://127.0.0.1:1").transport)
+        self._given = client
+
+    def _ensure_producer(self) -> Any:
+        return self._given
+
+
+@pytest.mark.parametrize("name", ["send", "send_alone"])
+async def test_an_unknown_partition_is_looked_for_and_tried_again(name: str) -> None:
+    """The client's assertion would end the worker; the error that is raised is waited out."""
+    send = getattr(Started(Client()), name)
+
+    with pytest.raises(UnknownTopicOrPartitionError):
+        await send("t", None, b"v", 5, None, None)
+
+    assert await (await send("t", None, b"v", 5, None, None)) == "t-5"
