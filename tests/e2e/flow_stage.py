@@ -1,11 +1,11 @@
 """Flows on a stage: their topics, their records, and the judgement of each."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from tests.e2e.stage import Record, Stage
 from tests.support.judgement import Call, Crash, Report, judge
@@ -89,3 +89,23 @@ async def places_of(stage: Stage, name: str) -> list[TopicPartition]:
     async with administered(stage.broker.bootstrap) as admin:
         [found] = await admin.describe_topics([topic])
     return [TopicPartition(topic, partition["partition"]) for partition in found["partitions"]]
+
+
+@asynccontextmanager
+async def reader_of(stage: Stage, name: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Read a topic from its first record on."""
+    async with AIOKafkaConsumer(
+        bootstrap_servers=stage.broker.bootstrap, auto_offset_reset="earliest"
+    ) as reader:
+        reader.assign(await places_of(stage, name))
+        yield reader
+
+
+async def all_records(stage: Stage, name: str) -> Sequence[ConsumerRecord]:
+    """Return all that stands on a topic."""
+    found: list[ConsumerRecord] = []
+    async with reader_of(stage, name) as reader:
+        ends = await reader.end_offsets(await places_of(stage, name))
+        while len(found) < sum(ends.values()):
+            found.append(await reader.getone())
+    return found
