@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 Flows = Mapping[str, Mapping[str, Any]]
 
 
+@pytest.mark.chaos  # `make test` has the rolling deployment, which adds, changes and removes
 async def test_a_renamed_flow_goes_on_where_it_was(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Of 500 records that wait none is lost, answered twice or asked twice, along a chain."""
     async with Stage(kafka, tmp_path, partitions=2) as stage:
@@ -51,6 +52,7 @@ async def test_a_renamed_flow_goes_on_where_it_was(kafka: KafkaBroker, tmp_path:
     assert paid == {f"r-{n}": 2 for n in range(500)}
 
 
+@pytest.mark.chaos  # `make test` has the rolling deployment, which adds, changes and removes
 async def test_a_flow_put_back_goes_on_where_it_was_killed(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
