@@ -366,6 +366,11 @@ async def test_what_a_client_has_parsed_is_dropped(site: Site, handler: FakeRequ
         ({"input": None}, "input", ""),
         ({"input": []}, "input", ""),
         ({"input": [{"type": "reasoning", "summary": []}]}, "input", "says nothing"),
+        (
+            {"input": [{"type": "reasoning", "summary": []}], "instructions": "be kind"},
+            "input",
+            "says nothing",
+        ),
         ({"previous_response_id": "resp_1"}, "previous_response_id", "nothing is stored"),
         ({"store": True}, "store", "nothing is stored"),
         ({"tools": [{"type": "web_search"}]}, "tools.0.type", "function"),

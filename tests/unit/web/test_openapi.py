@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -169,6 +170,28 @@ def test_what_the_code_refuses_does_not_fit(type: str, change: Any) -> None:
         taken(f"/record/{type}", sample)
     assert schema.is_valid(SAMPLES[type])
     assert not schema.is_valid(sample)
+
+
+THOUGHT = {"type": "reasoning", "summary": []}
+
+
+@pytest.mark.parametrize(
+    ("items", "is_allowed"),
+    [
+        ([THOUGHT], False),
+        ([THOUGHT, THOUGHT], False),
+        ([THOUGHT, {"role": "user", "content": "a"}], True),
+        ([{"type": "function_call_output", "call_id": "c", "output": ""}, THOUGHT], True),
+    ],
+)
+def test_reasoning_alone_does_not_fit(items: list[Any], is_allowed: bool) -> None:
+    """Items of which one at least is no reasoning: the document asks for it as the code does."""
+    content = DOCUMENT["paths"]["/v1/responses"]["post"]["requestBody"]["content"]
+    schema = {**content["application/json"]["schema"], "components": DOCUMENT["components"]}
+
+    assert Draft202012Validator(schema).is_valid({"input": items}) is is_allowed
+    with nullcontext() if is_allowed else pytest.raises(Refusal, match="says nothing"):
+        taken("/v1/responses", {"input": items})
 
 
 @pytest.mark.parametrize("number", [b"7.0", b"7", b"0.7e1"])

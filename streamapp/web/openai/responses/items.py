@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    Tag,
+)
+from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
 from streamapp.records.conversation import Audio, RefusalPart
@@ -169,6 +178,35 @@ Item = Annotated[
         ),
     ),
 ]
+
+
+class SaysSomething:
+    """Annotates a list of items that must not be reasoning alone.
+
+    OpenAI refuses reasoning without the item that followed it, too.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        def checked(items: list[Any]) -> list[Any]:
+            if all(item.get("type") == "reasoning" for item in items):
+                message = "reasoning alone says nothing: send a message, too"
+                raise PydanticCustomError("reasoning_alone", message)
+            return items
+
+        return core_schema.no_info_after_validator_function(checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        found = handler(schema)
+        said = [
+            kind
+            for kind in found["items"]["oneOf"]
+            if handler.resolve_ref_schema(kind)["properties"]["type"].get("const") != "reasoning"
+        ]
+        return {**found, "contains": {"oneOf": said}}
 
 
 def turns_of(instructions: str | None, items: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 from typing_extensions import TypedDict
 
-from streamapp.errors import Kind
 from streamapp.llm.routing.routes import DEFAULT
 from streamapp.processors.chat import Chat
 from streamapp.records.sampling import (
@@ -17,11 +16,10 @@ from streamapp.records.sampling import (
     is_absent,
 )
 from streamapp.records.whole import Positive
-from streamapp.web.errors import Refusal
 from streamapp.web.openai.cache_wish import CacheWish
 from streamapp.web.openai.chat_request import RouteName
 from streamapp.web.openai.fields import RESPONSES, only, refused
-from streamapp.web.openai.responses.items import Item, turns_of
+from streamapp.web.openai.responses.items import Item, SaysSomething, turns_of
 from streamapp.web.openai.responses.tools import (
     ResponseFunctionTool,
     ToolChoice,
@@ -100,7 +98,7 @@ def _input_kind(value: Any) -> str:
 
 Input = Annotated[
     Annotated[str, Field(min_length=1), Tag("text")]
-    | Annotated[list[Item], Field(min_length=1, fail_fast=True), Tag("items")],
+    | Annotated[list[Item], Field(min_length=1, fail_fast=True), SaysSomething(), Tag("items")],
     Discriminator(_input_kind),
 ]
 
@@ -156,19 +154,12 @@ class ResponsesRequest(BaseModel):
         Args:
             wish: What the request's headers say of the cache.
             extra: Fields that only some providers know.
-
-        Raises:
-            Refusal: No item says anything.
         """
-        turns = turns_of(self.instructions, self.input)
-        if not turns:
-            message = "field 'input': reasoning alone says nothing: send a message, too"
-            raise Refusal(422, message, code=Kind.INVALID.value, param="input")
         is_shared, ttl_s = wish.decided(self.cache, is_repeatable=self.temperature == 0)
         return Chat(
             type=Chat.record_type,
             model=self.model,
-            messages=turns,
+            messages=turns_of(self.instructions, self.input),
             metadata=self.metadata or {},
             stream=bool(self.stream),
             cache=is_shared,
