@@ -91,7 +91,7 @@ RESPONSES: Mapping[str, Treatment] = {
         "honoured",
         "a text, or items: messages (`input_text`, `input_image`, `input_file`, `input_audio`,"
         " `output_text`, `refusal`), `function_call`, `function_call_output`; `reasoning` is"
-        " dropped, since no other model reads it; others are refused",
+        " dropped, since no other model reads it, and refused alone; others are refused",
     ),
     "model": Treatment("honoured", "a configured route"),
     "instructions": PASSED,
