@@ -27,6 +27,7 @@ class Key:
         tenant: Whose records it sends and sees; None for everybody's.
         models: Routes it may name; None for all.
         rate: Its own, where it has one.
+        team: Names of the keys of its tenant, its own among them.
     """
 
     name: str = ""
@@ -34,6 +35,7 @@ class Key:
     tenant: str | None = None
     models: frozenset[str] | None = None
     rate: "KeyRate | None" = field(default=None, compare=False)
+    team: frozenset[str] = frozenset()
 
     def check_scope(self, scopes: Collection[str]) -> None:
         """Raise a ``Refusal`` where it has none of ``scopes``; an empty one is for all keys."""
@@ -116,6 +118,7 @@ class Keys:
                 tenant=key.tenant,
                 models=None if key.models is None else frozenset(key.models),
                 rate=KeyRate(per_minute) if per_minute else None,
+                team=frozenset(n for n, k in settings.keys.items() if k.tenant == key.tenant),
             )
             found += [(digest, caller) for digest in key.digests]
         return cls(found)

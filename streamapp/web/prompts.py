@@ -16,6 +16,7 @@ from streamapp.errors import (
     PromptNotFound,
 )
 from streamapp.llm.schemas.schema import Schemas
+from streamapp.prompts import files, guard
 from streamapp.prompts.events import Event, Label, Labelled, Percent, Published, Split, now
 from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
@@ -28,12 +29,14 @@ from streamapp.records.whole import WHOLE
 from streamapp.web.admission import Admission
 from streamapp.web.bodies import flag
 from streamapp.web.errors import Refusal
-from streamapp.web.keys import key_of
+from streamapp.web.keys import Key, key_of
 
 #: Longest wait until a change is in this worker's table, seconds.
 VISIBLE_S = 5.0
 #: The author of a change that names none.
 AUTHOR = "http"
+#: What is not a name: changes by files, by a guard, and by nobody in particular.
+_OWN_AUTHORS = (AUTHOR, files.AUTHOR, guard.AUTHOR)
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -102,7 +105,7 @@ def prompts(
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
-            return state(named_prompt(request))
+            return state(request, named_prompt(request))
 
     @blueprint.route("/v1/prompts/{name}/versions", name="prompt_versions")
     class Versions(View):
@@ -172,14 +175,19 @@ def prompts(
         is_new = isinstance(event, Published) and not (
             before and outcome.version in before.versions
         )
-        return state(name, status=201 if is_new else 200, version=outcome.version)
+        return state(request, name, status=201 if is_new else 200, version=outcome.version)
 
-    def state(name: str, *, status: int = 200, version: int | None = None) -> web.Response:
+    def state(
+        request: web.Request, name: str, *, status: int = 200, version: int | None = None
+    ) -> web.Response:
         prompt = store.history.prompts.get(name)
         if prompt is None:
             raise PromptNotFound("there is no prompt of that name")
         changed = {} if version is None else {"version": version}
-        return web.json_response(prompt.to_json() | changed, status=status)
+        shown = prompt.to_json()
+        for shown_version in shown["versions"]:
+            shown_version["author"] = told_author(shown_version["author"], key_of(request))
+        return web.json_response(shown | changed, status=status)
 
     def _built(kind: type[Labelled], **fields: Any) -> Event:
         try:
@@ -194,6 +202,16 @@ def prompts(
 def author_of(request: web.Request, given: str = AUTHOR) -> str:
     """Return the name of the key that changes something; without one, what the body says."""
     return key_of(request).name or given
+
+
+def told_author(author: str, key: Key) -> str:
+    """Return the author of a version as a key may know it.
+
+    The registry is everybody's, the names of keys and people are not: to a key of one tenant
+    an author is told of its own team and of streamapp itself, and is empty otherwise.
+    """
+    is_told = key.tenant is None or author in key.team or author in _OWN_AUTHORS
+    return author if is_told else ""
 
 
 def named_prompt(request: web.Request) -> str:

@@ -336,6 +336,41 @@ async def test_author_is_the_key(site: Site) -> None:
     assert unnamed["versions"][-1]["author"] == "somebody else"
 
 
+async def test_author_is_told_to_its_own_team_alone(serve: Serve) -> None:
+    """A key of one tenant learns no names of other keys from the registry that all share."""
+    site = await serve(
+        keys={
+            "shop": key("shop-key", tenant="a"),
+            "till": key("till-key", tenant="a"),
+            "desk": key("desk-key", tenant="b"),
+            "whole": key("whole-key"),
+        }
+    )
+    path = "/v1/prompts/fresh"
+    for name in ("shop", "desk", "whole"):
+        headers = bearer(f"{name}-key")
+        status, changed, _ = await site(
+            "POST", f"{path}/versions", json={"body": f"by {name}"}, headers=headers
+        )
+        assert (status, changed["versions"][-1]["author"]) == (201, name)
+
+    told = {}
+    for name in ("shop", "till", "desk", "whole"):
+        _, body, _ = await site("GET", path, headers=bearer(f"{name}-key"))
+        told[name] = [version["author"] for version in body["versions"]]
+        move = {"version": 1}
+        _, moved, _ = await site(
+            "PUT", f"{path}/labels/production", json=move, headers=bearer(f"{name}-key")
+        )
+        assert [version["author"] for version in moved["versions"]] == told[name]
+    assert told == {
+        "shop": ["shop", "", ""],
+        "till": ["shop", "", ""],
+        "desk": ["", "desk", ""],
+        "whole": ["shop", "desk", "whole"],
+    }
+
+
 async def test_kafka_key_is_of_its_tenant(site: Site, producer: FakeRequestProducer) -> None:
     """Under another tenant's key, a record's time would tell of that one's; so it cannot be."""
     record = {"type": "echo", "text": "x"}
