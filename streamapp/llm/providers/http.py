@@ -24,13 +24,11 @@ from streamapp.llm.providers.bodies import decode_any, garbled, only_signs_of_li
 from streamapp.llm.providers.event_stream import EventReader, StreamReader
 from streamapp.llm.providers.prepared_post import PreparedPost, Reply
 from streamapp.llm.providers.rate_hints import rate_hints
+from streamapp.llm.providers.session import CONNECT_TIMEOUT_S, open_session
 from streamapp.settings.proxies import Proxies
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
-_CONNECT_TIMEOUT_S = 10.0
-_KEEPALIVE_S = 30.0
-_DNS_TTL_S = 60
 _ALL_AT_ONCE_BYTES = 1024 * 1024
 #: How a body begins that is a whole answer, or a web page.
 _NO_EVENTS = (b"{", b"[", b"<")
@@ -271,22 +269,12 @@ class Http:
         return prepared if len(body) < _ALL_AT_ONCE_BYTES else None
 
     def _opened(self) -> aiohttp.ClientSession:
-        if self._session:
-            return self._session
-        # No pool limit: the in-flight window and the limiter bound the connections.
-        connector = aiohttp.TCPConnector(
-            limit=0, ttl_dns_cache=_DNS_TTL_S, keepalive_timeout=_KEEPALIVE_S
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            headers=self._headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
-        )
+        if self._session is None:
+            self._session = open_session(self._headers)
         return self._session
 
     def _unavailable(self, error: Exception) -> ProviderError:
         if isinstance(error, TimeoutError):
-            message = f"{self._name}: no connection within {_CONNECT_TIMEOUT_S:.0f} s"
+            message = f"{self._name}: no connection within {CONNECT_TIMEOUT_S:.0f} s"
             return ProviderTimeout(message, provider=self._name)
         return ProviderUnavailable(f"{self._name}: {type(error).__name__}", provider=self._name)

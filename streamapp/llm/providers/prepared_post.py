@@ -16,6 +16,8 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from streamapp.llm.attempt import permitted
+
 
 @dataclass(slots=True)
 class Reply:
@@ -68,12 +70,14 @@ class PreparedPost:
 
         Raises:
             aiohttp.ClientError, OSError: As of `aiohttp.ClientSession.post`.
+            LeaseLost: Another worker answers the record since the connection was asked for.
         """
         try:
             connection = await self._connector.connect(self._request, [], self._timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError("connection timeout") from error
         try:
+            await permitted()  # a new connection took its time
             protocol, transport = connection.protocol, connection.transport
             if protocol is None or transport is None or transport.is_closing():
                 raise aiohttp.ClientConnectionResetError("the connection was closed")

@@ -3,13 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.connector import Connection
 from yarl import URL
 
+from streamapp.errors import LeaseLost
+from streamapp.llm.attempt import RIGHT
 from streamapp.llm.providers.prepared_post import PreparedPost, Reply
+from streamapp.llm.providers.session import open_session
 
 Handler = Callable[[web.BaseRequest], "asyncio.Future[web.StreamResponse]"]
 HEADERS = {"content-type": "application/json", "user-agent": "streamapp", "x-own": "ä"}
@@ -176,3 +181,47 @@ async def test_header_with_a_line_break_is_refused() -> None:
     async with aiohttp.ClientSession(headers={"x": "a\r\ny: b"}) as session:
         with pytest.raises(ValueError, match="line break"):
             PreparedPost(session, URL("http://127.0.0.1/"))
+
+
+class Right:
+    """That of a worker in its group, until it is ended."""
+
+    is_valid, is_ended = True, False
+
+    def end(self) -> None:
+        self.is_valid, self.is_ended = False, True
+
+
+class DyingConnector(aiohttp.TCPConnector):
+    """Ends a right while it connects, as another worker takes over what this one had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.right = Right()
+
+    async def connect(self, *args: Any, **named: Any) -> Connection:
+        connection = await super().connect(*args, **named)
+        self.right.end()
+        return connection
+
+
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+async def test_nothing_is_sent_once_another_worker_answers(is_streamed: bool) -> None:
+    """A worker that was frozen while it connected does not pay for what was taken over."""
+    bodies = []
+
+    async def note(request: web.BaseRequest) -> web.Response:
+        bodies.append(await request.read())
+        return web.json_response({})
+
+    connector = DyingConnector()
+    async with served(note) as (_, url), open_session(HEADERS, connector) as session:
+        token = RIGHT.set(connector.right)
+        sent = (
+            session.post(url, data=b"{}") if is_streamed else PreparedPost(session, url).send(b"")
+        )
+        with pytest.raises(LeaseLost):
+            await sent
+        RIGHT.reset(token)
+
+    assert bodies == []

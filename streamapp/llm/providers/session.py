@@ -1,0 +1,46 @@
+"""The session of a provider: its connections, and requests that are sent only while they may be."""
+
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest, ClientResponse
+from aiohttp.connector import Connection
+
+from streamapp.llm.attempt import permitted
+
+CONNECT_TIMEOUT_S = 10.0
+
+_KEEPALIVE_S = 30.0
+_DNS_TTL_S = 60
+
+
+class PermittedRequest(ClientRequest):
+    """A request that asks again for its permission once it has a connection.
+
+    A connection takes its time, and a worker may be frozen meanwhile.
+    """
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        """Send it over ``conn``; raises `LeaseLost` where another worker answers the record."""
+        await permitted()
+        return await super().send(conn)
+
+
+def open_session(
+    headers: Mapping[str, str], connector: aiohttp.BaseConnector | None = None
+) -> aiohttp.ClientSession:
+    """Return a session of the running loop.
+
+    Args:
+        headers: Sent with each request.
+        connector: Its connections; by default as many as are asked for, over TCP.
+    """
+    return aiohttp.ClientSession(
+        # No pool limit: the in-flight window and the limiter bound the connections.
+        connector=connector
+        or aiohttp.TCPConnector(limit=0, ttl_dns_cache=_DNS_TTL_S, keepalive_timeout=_KEEPALIVE_S),
+        headers=headers,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        request_class=PermittedRequest,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+    )
