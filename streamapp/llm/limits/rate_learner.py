@@ -65,6 +65,8 @@ class PaceLearner:
         self._admitted_at = clock()
         self._cut_at = self._grown_at = clock()
         self._growth_per_s = 0.0
+        # The period and the rate that led to the last step down, and the least it led to.
+        self._measured, self._least_per_s = (_SHORTEST_PERIOD_S, 0.0), 0.0
         # The last rate at which it was seen to answer, for the time after it refused everything.
         self._good_per_s = 0.0
         self._answers = 0
@@ -148,6 +150,8 @@ class PaceLearner:
             wish_until = now + min(retry_after_s, _LONGEST_PAUSE_S)
             self.paused_until = max(self.paused_until, wish_until)
         if epoch != self.epoch:
+            if epoch == self.epoch - 1:
+                self._correct()
             return
         self._accepted -= 1
         if self._answers >= _ENOUGH_ANSWERS and self.rate_per_s != UNLIMITED:
@@ -159,6 +163,7 @@ class PaceLearner:
         leap = _STEP_DOWN if self.is_limited else _LEAP_DOWN
         least_per_s = 0.0 if known_per_s == UNLIMITED else known_per_s * leap
         self._slow_to(max(measured_per_s * _STEP_DOWN, least_per_s))
+        self._measured, self._least_per_s = (period_s, measured_per_s), least_per_s
         cost_s = period_s + _PAUSE_COST * max(self.paused_until - now, 0.0)
         least = _TOLD_GROWTH_PER_S if self.is_limited else _LEAST_GROWTH_PER_S
         growth_per_s = max(_CURIOSITY / cost_s, least)
@@ -167,6 +172,17 @@ class PaceLearner:
         self.epoch += 1
         self._cut_at = self._grown_at = now
         self._marks.append((max(now, self.paused_until), self._accepted))
+
+    def _correct(self) -> None:
+        """Take a call that was in flight at the step down out of what was accepted before it."""
+        self._accepted -= 1
+        for number, (at, count) in enumerate(self._marks):
+            if at >= self._cut_at:
+                self._marks[number] = at, count - 1
+        period_s, measured_per_s = self._measured
+        measured_per_s -= 1 / period_s
+        self._measured = period_s, measured_per_s
+        self._slow_to(max(measured_per_s * _STEP_DOWN, self._least_per_s))
 
     def _measure(self, now: float) -> tuple[float, float]:
         """Return the seconds of a period that ends now, and the accepted rate in it."""

@@ -1,0 +1,41 @@
+"""What is learned of a rate by each answer and refusal."""
+
+import pytest
+
+from streamapp.llm.limits.rate_learner import PaceLearner
+
+AT_ONCE = 100
+
+
+@pytest.mark.parametrize("late", [0, 30, 69])
+def test_refusals_of_calls_in_flight_count_for_the_step_down(late: int) -> None:
+    """What is refused after the step down, and was sent before it, was not accepted before it."""
+    now = 0.0
+    learner = PaceLearner(lambda: now, is_limited=False)
+    epochs = [learner.admitted() for _ in range(AT_ONCE)]
+    now = 0.5
+
+    learner.refused(epochs[0])
+    for epoch in epochs[1 : late + 1]:
+        learner.refused(epoch)
+
+    accepted = AT_ONCE - 1 - late
+    assert learner.rate_per_s == pytest.approx(accepted / 0.5 * 0.9)
+    assert learner.epoch == epochs[0] + 1
+
+
+def test_refusals_of_older_calls_say_nothing() -> None:
+    """A call of before the last but one step down corrects neither."""
+    now = 0.0
+    learner = PaceLearner(lambda: now, is_limited=False)
+    oldest = [learner.admitted() for _ in range(50)]
+    now = 0.5
+    learner.refused(oldest[0])
+    younger = [learner.admitted() for _ in range(20)]
+    now = 1.0
+    learner.refused(younger[0])
+    before = learner.rate_per_s
+
+    learner.refused(oldest[1])
+
+    assert learner.rate_per_s == before
