@@ -1,6 +1,6 @@
 """Chunks of a streamed answer, and the interface of their sinks."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,12 +17,14 @@ class CallDelta:
         id: Of the call, in its first piece alone; else empty.
         name: Of the function that is called, likewise.
         arguments: What is added to its arguments, JSON as the model writes it; may be empty.
+        extra: What the vendor wants back with the call, told once: Gemini's signature of a thought.
     """
 
     index: int
     id: str = ""
     name: str = ""
     arguments: str = ""
+    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,7 @@ class AssistantTurn(TypedDict):
     refusal: NotRequired[str | None]
     tool_calls: NotRequired[list[ToolCall] | None]
     function_call: NotRequired[FunctionCall | None]
+    extra_content: NotRequired[dict[str, JsonValue] | None]
     reasoning_content: NotRequired[str | None]
     annotations: NotRequired[list[JsonValue] | None]
     audio: NotRequired[dict[str, JsonValue] | None]

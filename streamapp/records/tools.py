@@ -10,6 +10,11 @@ from streamapp.records.whole import Whole
 
 _STRICT = ConfigDict(extra="forbid")
 
+#: What a vendor wants back with a call or a turn of its model, as it was: Gemini's signature of
+#: the thought that led to a call, without which it refuses the next turn.
+#: Source: https://ai.google.dev/gemini-api/docs/thought-signatures#openai
+EXTRA_CONTENT = "extra_content"
+
 #: Longest list of tools, as of OpenAI.
 TOOLS_LIMIT = 128
 
@@ -98,6 +103,7 @@ class ToolCall(TypedDict):
     type: Literal["function"]
     function: SentCall
     index: NotRequired[Whole | None]
+    extra_content: NotRequired[dict[str, JsonValue] | None]
 
 
 Tools = Annotated[list[FunctionTool], Field(max_length=TOOLS_LIMIT)]
@@ -134,7 +140,10 @@ def chosen(tools: list[dict[str, Any]], choice: Any) -> tuple[list[dict[str, Any
 def present_calls(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return calls that are sent back as the model wrote them."""
     return [
-        {**call, "function": {name: call["function"][name] for name in ("name", "arguments")}}
+        {
+            **{name: value for name, value in call.items() if value is not None},
+            "function": {name: call["function"][name] for name in ("name", "arguments")},
+        }
         for call in calls
     ]
 

@@ -221,9 +221,6 @@ def _limit(reason: str, failure: Failure) -> StepLimit:
 
 def _said(completion: Completion) -> dict[str, Any]:
     """Return the model's turn, as it is sent back."""
-    calls = [
-        {"id": call["id"], "type": "function", "function": dict(call["function"])}
-        for call in completion.tool_calls
-    ]
+    calls = [{**call, "function": dict(call["function"])} for call in completion.tool_calls]
     text = completion.output if isinstance(completion.output, str) else ""
     return {"role": "assistant", "content": text or None, "tool_calls": calls}

@@ -25,9 +25,11 @@ from streamapp.llm.providers.shapes.chat_request import StructuredMode
 from streamapp.llm.providers.shapes.chat_stream import ChatStream
 from streamapp.llm.providers.shapes.embeddings import embeddings_completion
 from streamapp.llm.providers.shapes.thoughts import ThoughtHabit
+from streamapp.records.tools import EXTRA_CONTENT
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
+_GOOGLE = ".googleapis.com"
 _CHAT = "chat/completions"
 _EMBEDDINGS = "embeddings"
 
@@ -74,6 +76,8 @@ class OpenAIProvider:
         self._structured = structured
         self._extra_body = extra_body
         self._pass_through = frozenset(pass_through)
+        if (self._root.host or "").endswith(_GOOGLE):
+            self._pass_through |= {EXTRA_CONTENT}  # refuses calls of its own without it
         self._dialects: dict[str, Dialect] = {}
         self._habits: defaultdict[str, ThoughtHabit] = defaultdict(ThoughtHabit)
         key = checked_key(name, api_key) if api_key else None

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from streamapp.records import exact_json
 from streamapp.records.response import Response, Usage
-from streamapp.records.tools import FunctionCall
+from streamapp.records.tools import EXTRA_CONTENT, FunctionCall
 
 
 class PromptTokens(TypedDict):
@@ -40,6 +40,7 @@ class WantedCall(TypedDict):
     id: str
     type: Literal["function"]
     function: FunctionCall
+    extra_content: NotRequired[dict[str, Any]]
 
 
 class AssistantMessage(TypedDict):
@@ -144,4 +145,7 @@ def _message(response: Response, has_functions: bool) -> AssistantMessage:
 
 
 def _wanted(call: Mapping[str, Any]) -> WantedCall:
-    return {"id": call["id"], "type": "function", "function": call["function"]}
+    wanted: WantedCall = {"id": call["id"], "type": "function", "function": call["function"]}
+    if extra := call.get(EXTRA_CONTENT):
+        wanted["extra_content"] = extra
+    return wanted

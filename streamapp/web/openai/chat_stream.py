@@ -7,6 +7,7 @@ import orjson
 
 from streamapp.llm.chunks import CallDelta
 from streamapp.records.response import Response
+from streamapp.records.tools import EXTRA_CONTENT
 from streamapp.web.openai.chat_answer import TokenCounts, finish_reason, usage_of
 
 
@@ -47,14 +48,19 @@ class CompletionChunks:
             index: Of the choice.
         """
         deltas: list[dict[str, Any]] = []
+        extra = {EXTRA_CONTENT: call.extra} if call.extra and not self._has_functions else {}
         if call.name:
             function = {"name": call.name, "arguments": ""}
             head = {"index": call.index, "id": call.id, "type": "function", "function": function}
+            head |= extra
             deltas.append({"function_call": function} if self._has_functions else head)
         if call.arguments:
             function = {"arguments": call.arguments}
             part = {"index": call.index, "function": function}
+            part |= {} if call.name else extra
             deltas.append({"function_call": function} if self._has_functions else part)
+        elif extra and not call.name:
+            deltas.append({"index": call.index, **extra})
         if not self._has_functions:
             deltas = [{"tool_calls": [delta]} for delta in deltas]
         elif call.index:  # the older shape has one call alone

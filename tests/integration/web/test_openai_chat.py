@@ -269,6 +269,53 @@ async def test_calls_are_answered_in_openais_shape(site: Site, handler: FakeRequ
     assert choice["finish_reason"] == "tool_calls"
 
 
+SIGNED: dict[str, Any] = CALL | {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+
+
+async def test_signed_call_is_there_and_back(site: Site, handler: FakeRequestHandler) -> None:
+    """Gemini's signature of a call reaches the client, which sends it back with the turn."""
+    handler.output, handler.tool_calls = "", [SIGNED]
+
+    _, body, _ = await site("POST", PATH, json=CHAT | {"tools": [TOOL]})
+    said = body["choices"][0]["message"]
+    turns = [*CHAT["messages"], said, {"role": "tool", "tool_call_id": "c1", "content": "x"}]
+    await site("POST", PATH, json={"messages": turns, "tools": [TOOL]})
+
+    assert said["tool_calls"] == [SIGNED]
+    (_, turn, _) = cast("list[dict[str, Any]]", asked(handler).messages)
+    assert turn["tool_calls"] == [SIGNED]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [],
+        [CallDelta(0, "c1", "weather", '{"a":1}', SIGNED["extra_content"])],
+        [
+            CallDelta(0, "c1", "weather"),
+            CallDelta(0, arguments='{"a":1}', extra=SIGNED["extra_content"]),
+        ],
+        [CallDelta(0, "c1", "weather", '{"a":1}')],
+        [CallDelta(0, "c1", "weather", '{"a":1}'), CallDelta(0, extra=SIGNED["extra_content"])],
+    ],
+    ids=["cached", "first", "last", "told-at-the-end", "by-itself"],
+)
+async def test_signature_is_streamed_once(
+    site: Site, handler: FakeRequestHandler, pieces: list[str | CallDelta]
+) -> None:
+    """Whenever the vendor tells it, the client has it with its call when the stream ends."""
+    handler.chunks, handler.output, handler.tool_calls = pieces, "", [SIGNED]
+
+    got = await chunks(site, CHAT | {"tools": [TOOL], "stream": True})
+
+    deltas = [c["choices"][0]["delta"] for c in got][1:-1]
+    calls = [call for delta in deltas for call in delta["tool_calls"]]
+    extras = [call["extra_content"] for call in calls if "extra_content" in call]
+    assert extras == [SIGNED["extra_content"]]
+    assert "".join(c.get("function", {}).get("arguments", "") for c in calls) == '{"a":1}'
+    assert {call["index"] for call in calls} == {0}
+
+
 async def test_calls_are_streamed(site: Site, handler: FakeRequestHandler) -> None:
     """A streamed call is its name and then its arguments, before the end."""
     handler.output, handler.tool_calls = "", [CALL]

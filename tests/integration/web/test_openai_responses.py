@@ -1,7 +1,7 @@
 """OpenAI's responses: items in, items out, and the events of a stream."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from openai.types.responses import Response, ResponseStreamEvent
@@ -224,6 +224,28 @@ async def test_calls_are_items(site: Site, handler: FakeRequestHandler) -> None:
     again = [*body["output"], {"type": "function_call_output", "call_id": "c1", "output": "x"}]
     status, body, _ = await site("POST", PATH, json={"input": again, "tools": [TOOL]})
     assert status == 200, body
+
+
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_signed_call_is_there_and_back(
+    site: Site, handler: FakeRequestHandler, is_streamed: bool
+) -> None:
+    """Gemini's signature of a call is in its item, which the client sends back."""
+    signed: dict[str, Any] = CALL | {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+    handler.chunks = [CallDelta(0, "c1", "weather"), CallDelta(0, extra=signed["extra_content"])]
+    handler.output, handler.tool_calls = "", [signed]
+    body: dict[str, Any] = {"input": "hi", "tools": [TOOL]}
+
+    if is_streamed:
+        items = (await streamed(site, body))[-1]["response"]["output"]
+    else:
+        items = (await site("POST", PATH, json=body))[1]["output"]
+    items.append({"type": "function_call_output", "call_id": "c1", "output": "x"})
+    await site("POST", PATH, json=body | {"input": items})
+
+    assert items[0]["extra_content"] == signed["extra_content"]
+    turn = cast("dict[str, Any]", asked(handler).messages[0])
+    assert turn["tool_calls"] == [signed]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,17 @@ async def test_the_model_is_asked_until_it_answers(llm: FakeProvider) -> None:
     assert record.usage.input_tokens == 6
 
 
+async def test_signed_call_goes_back_signed(llm: FakeProvider) -> None:
+    """What the vendor wants back with a call is in the model's own turn."""
+    wish, extra = calling(("order", {"number": "1"})), {"google": {"thought_signature": "c2ln"}}
+    signed = [{**wish.tool_calls[0], "extra_content": extra}]
+    llm.enqueue(wish.but(tool_calls=signed), "here")
+
+    await agent(llm, order).chat(ASKED, tools=["order"])
+
+    assert llm.history[1].messages[1]["tool_calls"] == signed
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from streamapp.records.tools import EXTRA_CONTENT
+
 #: Providers that name one in ``pass_through`` get it.
-OTHERS = frozenset({"cache_control", "reasoning_content"})
+OTHERS = frozenset({"cache_control", "reasoning_content", EXTRA_CONTENT})
 
 
 def of_openai(body: dict[str, Any], taken: frozenset[str]) -> dict[str, Any]:
@@ -23,13 +25,17 @@ def of_openai(body: dict[str, Any], taken: frozenset[str]) -> dict[str, Any]:
 def _has(message: Mapping[str, Any], dropped: frozenset[str]) -> bool:
     content = message.get("content")
     parts: Sequence[Any] = content if isinstance(content, list) else ()
-    return bool(dropped & message.keys()) or any(dropped & part.keys() for part in parts)
+    calls: Sequence[Any] = message.get("tool_calls") or ()
+    inner = (*parts, *calls)
+    return bool(dropped & message.keys()) or any(dropped & one.keys() for one in inner)
 
 
 def _turn(message: Mapping[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
     turn = _without(message, dropped)
     if isinstance(turn.get("content"), list):
         turn["content"] = [_without(part, dropped) for part in turn["content"]]
+    if turn.get("tool_calls"):
+        turn["tool_calls"] = [_without(call, dropped) for call in turn["tool_calls"]]
     return turn
 
 

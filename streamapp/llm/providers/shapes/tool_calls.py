@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from streamapp.llm.chunks import CallDelta
+from streamapp.records.tools import EXTRA_CONTENT
 
 ToolCall = dict[str, Any]
 
@@ -46,7 +47,8 @@ class ToolCalls:
         if not isinstance(calls, (list, tuple)):
             raise TypeError("no list of calls")
         for call in calls:
-            self._add(self._place(call), call.get("id"), call.get("function") or {})
+            place, extra = self._place(call), call.get(EXTRA_CONTENT)
+            self._add(place, call.get("id"), call.get("function") or {}, extra)
         if function := part.get("function_call"):  # of servers that know the older form alone
             self._add(0, None, function)
 
@@ -93,7 +95,7 @@ class ToolCalls:
         is_new = id or (begins and self._calls[last]["function"]["name"])
         return last + 1 if is_new else last
 
-    def _add(self, index: int, id: Any, function: Mapping[str, Any]) -> None:
+    def _add(self, index: int, id: Any, function: Mapping[str, Any], extra: Any = None) -> None:
         call = self._calls.setdefault(
             index,
             {
@@ -109,11 +111,16 @@ class ToolCalls:
         whole["name"] = whole["name"] or function.get("name") or ""
         arguments = _arguments(function)
         whole["arguments"] += arguments
+        is_told = EXTRA_CONTENT in call or not isinstance(extra, dict) or not extra
+        if not is_told:
+            call[EXTRA_CONTENT] = extra
         if place is not None:
-            self._new += [CallDelta(place, arguments=arguments)] if arguments else []
+            delta = CallDelta(place, arguments=arguments, extra=None if is_told else extra)
+            self._new += [delta] if arguments or delta.extra else []
         elif whole["name"]:
             place = self._places[index] = len(self._places)
-            self._new.append(CallDelta(place, call["id"], whole["name"], whole["arguments"]))
+            more = call.get(EXTRA_CONTENT)
+            self._new.append(CallDelta(place, call["id"], whole["name"], whole["arguments"], more))
 
 
 def _arguments(function: Mapping[str, Any]) -> str:

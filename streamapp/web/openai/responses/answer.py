@@ -1,11 +1,12 @@
 """Responses of ``chat`` records by the shape of OpenAI's responses."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
 
 from streamapp.records.response import Response
+from streamapp.records.tools import EXTRA_CONTENT
 from streamapp.web.openai.chat_answer import ReasoningTokens, paid_usage, text_of
 from streamapp.web.openai.responses.request import ResponsesRequest
 
@@ -42,6 +43,7 @@ class CallItem(TypedDict):
     name: str
     arguments: str
     status: ItemStatus
+    extra_content: NotRequired[dict[str, Any]]
 
 
 class CachedTokens(TypedDict):
@@ -199,7 +201,10 @@ def output_of(response: Response, *, id: str) -> list[MessageItem | CallItem]:
         items.append(message_item(item_id("msg", id, 0), text, status(response), logprobs))
     for call in calls:
         own = item_id("fc", id, len(items))
-        items.append(call_item(own, call["id"], **call["function"], status="completed"))
+        extra = call.get(EXTRA_CONTENT)
+        items.append(
+            call_item(own, call["id"], **call["function"], status="completed", extra=extra)
+        )
     return items
 
 
@@ -232,9 +237,17 @@ def text_part(text: str, logprobs: Sequence[Any] = ()) -> OutputTextPart:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": list(logprobs)}
 
 
-def call_item(id: str, call_id: str, name: str, arguments: str, status: ItemStatus) -> CallItem:
-    """Return a call."""
-    return {
+def call_item(
+    id: str,
+    call_id: str,
+    name: str,
+    arguments: str,
+    status: ItemStatus,
+    *,
+    extra: Mapping[str, Any] | None = None,
+) -> CallItem:
+    """Return a call; ``extra`` is what its vendor wants back with it."""
+    item: CallItem = {
         "type": "function_call",
         "id": id,
         "call_id": call_id,
@@ -242,6 +255,9 @@ def call_item(id: str, call_id: str, name: str, arguments: str, status: ItemStat
         "arguments": arguments,
         "status": status,
     }
+    if extra:
+        item["extra_content"] = dict(extra)
+    return item
 
 
 def logprobs_of(logprobs: Mapping[str, Any] | None) -> list[Any]:

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
 from streamapp.records.conversation import Audio, RefusalPart
+from streamapp.records.tools import EXTRA_CONTENT
 from streamapp.web.openai.fields import refused
 
 _STRICT = ConfigDict(extra="forbid")
@@ -127,6 +128,7 @@ class FunctionCallItem(TypedDict):
     status: NotRequired[Status | None]
     namespace: NotRequired[None]
     caller: NotRequired[JsonValue]
+    extra_content: NotRequired[dict[str, JsonValue] | None]
 
 
 class FunctionCallOutput(TypedDict):
@@ -235,6 +237,8 @@ def turns_of(instructions: str | None, items: Any) -> list[dict[str, Any]]:
             case "function_call":
                 function = {"name": item["name"], "arguments": item["arguments"]}
                 call = {"id": item["call_id"], "type": "function", "function": function}
+                if extra := item.get(EXTRA_CONTENT):
+                    call[EXTRA_CONTENT] = extra
                 turn = _open_turn(turns)
                 if turn is None:
                     turn = {"role": "assistant", "content": None}

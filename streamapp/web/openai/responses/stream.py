@@ -1,6 +1,6 @@
 """The events of a streamed response, in OpenAI's order."""
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -113,9 +113,13 @@ class ResponseEvents:
             place = self._places[delta.index] = len(self._items)
             self._arguments[place] = []
             own = item_id("fc", self._asked["id"], place)
-            item = call_item(own, delta.id, delta.name, "", "in_progress")
+            item = call_item(own, delta.id, delta.name, "", "in_progress", extra=delta.extra)
             self._items.append(item)
             await self._event("response.output_item.added", output_index=place, item=item)
+        elif delta.extra:
+            place = self._places[delta.index]
+            began = cast(CallItem, self._items[place])
+            self._items[place] = {**began, "extra_content": dict(delta.extra)}
         if delta.arguments:
             place = self._places[delta.index]
             self._arguments[place].append(delta.arguments)

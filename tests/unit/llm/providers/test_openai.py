@@ -152,6 +152,39 @@ async def test_number_above_64_bits_is_an_invalid_record(recorder: Recorder) -> 
     assert recorder.requests == []
 
 
+SIGNED = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+
+
+@pytest.mark.parametrize(
+    ("host", "pass_through", "kept"),
+    [
+        ("generativelanguage.googleapis.com", [], SIGNED),
+        ("gateway.example", ["extra_content"], SIGNED),
+        ("api.example", [], {}),
+        ("googleapis.com.example", [], {}),
+    ],
+)
+async def test_signed_calls_go_back_to_who_signed_them(
+    host: str,
+    pass_through: list[str],
+    kept: dict[str, Any],
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Gemini gets the signatures of its calls; others, which refuse them, where they say so."""
+    monkeypatch.setenv("HTTP_PROXY", recorder.root_url)  # whatever the host, it is answered
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    wanted = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    said = {"role": "assistant", "content": None}
+    call = chat("hi").but(messages=[said | SIGNED | {"tool_calls": [wanted | SIGNED]}])
+
+    await complete(f"http://{host}/v1", call, pass_through=pass_through)
+
+    assert recorder.requests[0][2]["messages"] == [
+        said | kept | {"tool_calls": [wanted | kept]},
+    ]
+
+
 async def test_long_prompt_is_sent(server: FakeLLM) -> None:
     """A request above aiohttp's warning size goes out whole and without a warning."""
     await complete(server.base_url, chat("word " * 300_000))

@@ -57,6 +57,40 @@ def test_whole_calls_that_all_have_index_0_are_told_apart() -> None:
     assert calls.all() == [call("a", "f", "a"), call("b", "f", "b")]
 
 
+SIGNATURE = {"google": {"thought_signature": "c2ln"}}
+
+
+def test_what_the_vendor_wants_back_stays_with_its_call() -> None:
+    """Gemini signs the first of several calls: the signature is that one's, whole or in parts."""
+    calls = ToolCalls()
+    signed = {**call("a", "f", "{}"), "extra_content": SIGNATURE}
+    calls.add({"tool_calls": [{"index": 0, **signed}, {"index": 1, **call("b", "f", "{}")}]})
+
+    assert calls.all() == [signed, call("b", "f", "{}")]
+    assert calls.new() == [
+        CallDelta(0, "a", "f", "{}", SIGNATURE),
+        CallDelta(1, "b", "f", "{}"),
+    ]
+
+
+@pytest.mark.parametrize("extra", [SIGNATURE, {}, None, "text"])
+def test_signature_may_come_behind_its_call(extra: object) -> None:
+    """It is told once, when it is there; what is no object is none."""
+    calls = ToolCalls()
+    calls.add({"tool_calls": [{"index": 0, **call("a", "f", "")}]})
+    for _ in range(2):
+        calls.add({"tool_calls": [{"index": 0, "extra_content": extra}]})
+
+    is_there = extra == SIGNATURE
+    assert calls.new() == [
+        CallDelta(0, "a", "f"),
+        *([CallDelta(0, extra=SIGNATURE)] if is_there else []),
+    ]
+    assert calls.all() == [
+        {**call("a", "f", ""), **({"extra_content": SIGNATURE} if is_there else {})}
+    ]
+
+
 def test_call_of_the_older_form_gets_an_id() -> None:
     """A server that knows functions alone still names a call that can be answered."""
     found = tool_calls_of({"function_call": {"name": "f", "arguments": "{}"}})
