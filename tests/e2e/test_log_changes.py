@@ -90,6 +90,46 @@ async def test_retention_that_passes_the_position_is_said(
         assert "lost=5" in text
 
 
+async def test_retention_that_emptied_the_log_is_said_once(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Nothing comes behind what is gone: that is committed all the same, and not said again."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce([ask("before", partition=0)])
+        await stage.settle(1)
+        worker.sigterm()
+        assert await worker.wait(30) == 0
+        await stage.produce([ask(f"r-{n}", partition=0) for n in range(10)])
+        topic = f"{stage.prefix}.requests"
+        await delete_records(kafka.bootstrap, topic, 0, before=11)
+
+        worker = await stage.ready_worker()
+        await until(lambda: _committed_is(stage, 11), 60, state=worker.tail)
+
+        assert worker.log.read_text().count("log.start_passed") == 1
+
+
+async def test_what_was_deleted_before_a_group_came_is_no_loss(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A new group begins where its log begins, and alarms nobody."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        await stage.produce([ask(f"old-{n}", partition=0) for n in range(20)])
+        topic = f"{stage.prefix}.requests"
+        await delete_records(kafka.bootstrap, topic, 0, before=20)
+
+        worker = await stage.ready_worker()
+        await until(lambda: _committed_is(stage, 20), 60, state=worker.tail)
+        await stage.produce([ask("new", partition=0)])
+        await until(lambda: _committed_is(stage, 21), 60, state=worker.tail)
+
+        assert [call.id for call in stage.calls()] == ["new"]
+        assert not worker.has_logged("log.start_passed")
+
+
 async def _make_anew(stage: Stage) -> None:
     topic = f"{stage.prefix}.requests"
     await delete_topic(stage.broker.bootstrap, topic)

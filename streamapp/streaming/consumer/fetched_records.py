@@ -76,7 +76,6 @@ class FetchedRecords:
         self.unreadable: dict[TP, Unreadable] = {}
         self.tail: dict[TP, tuple[int, int]] = {}
         self.out_of_range: dict[TP, int] = {}
-        self._gone_from: dict[TP, int] = {}
 
     async def take(
         self,
@@ -155,9 +154,10 @@ class FetchedRecords:
     def go_on_at(self, client: AIOKafkaConsumer, tp: TP, offset: int, behind: int | None) -> None:
         """Fetch from ``offset`` on; what lies from ``behind`` to there is gone."""
         self.out_of_range.pop(tp, None)
-        self.tail.pop(tp, None)
+        hole, hole_end = self.tail.pop(tp, (behind, behind))
         if behind is not None:
-            self._gone_from[tp] = behind
+            # Known as any other hole at the end: perhaps no record comes behind it for long.
+            self.tail[tp] = (hole if hole is not None and hole_end == behind else behind, offset)
         client.seek(tp, offset)
 
     def _take_of(
@@ -167,7 +167,7 @@ class FetchedRecords:
             _let_go(fetcher, tp)
             return []
         batches = result._partition_records
-        start = self._gone_from.pop(tp, batches.next_fetch_offset)
+        start = batches.next_fetch_offset
         # A fetch often ends with a marker: the hole is then before the next one's first record.
         hole, hole_end = self.tail.get(tp, (start, start))
         behind = hole if hole_end == start else start
@@ -221,12 +221,7 @@ class FetchedRecords:
 
     def forget_others(self, assigned: set[TP]) -> None:
         """Forget what was noted of partitions that are not assigned any more."""
-        noted: tuple[dict[TP, Any], ...] = (
-            self.unreadable,
-            self.tail,
-            self.out_of_range,
-            self._gone_from,
-        )
+        noted: tuple[dict[TP, Any], ...] = (self.unreadable, self.tail, self.out_of_range)
         for one in noted:
             for tp in one.keys() - assigned:
                 del one[tp]

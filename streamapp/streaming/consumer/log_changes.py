@@ -31,6 +31,7 @@ class LogChanges:
 
     Args:
         inputs: Names of the topics whose records are answered.
+        committed: Returns a partition's committed offset; None where there is none.
         begin_anew: Has the window take a partition from an offset on, whatever was committed.
         on_change: Called with the reason, for metrics.
     """
@@ -38,11 +39,13 @@ class LogChanges:
     def __init__(
         self,
         inputs: Collection[str],
+        committed: Callable[[TP], int | None],
         *,
         begin_anew: Callable[[TP, int], Awaitable[None]],
         on_change: Callable[[str], None],
     ) -> None:
         self._inputs = inputs
+        self._committed = committed
         self._begin_anew = begin_anew
         self._on_change = on_change
         self._following: asyncio.Future[None] | None = None
@@ -73,6 +76,10 @@ class LogChanges:
             if tp.topic not in self._inputs:
                 log.warning("log.begun_anew", topic=tp.topic, partition=tp.partition, offset=begin)
                 await logs.go_on_at(tp, begin)
+            elif position == 0 < begin and self._committed(tp) is None:
+                # A new group: what was deleted before it came was never its own.
+                log.info("log.begins", topic=tp.topic, partition=tp.partition, start=begin)
+                await logs.go_on_at(tp, begin, behind=position)
             elif position < begin:
                 self._on_change("start_passed")
                 log.critical(

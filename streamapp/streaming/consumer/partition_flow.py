@@ -54,7 +54,7 @@ class PartitionFlow:
         }
         for tp, partition in moving.items():
             hole_end = consumer.hole_at_end(tp, partition.expected)
-            if hole_end is not None and not len(partition):
+            if hole_end is not None:
                 partition.pass_hole(hole_end)
         for tp, offset in self._stalled.due(moving, consumer.highwater):
             log.info("window.stall_sought", partition=tp.partition, offset=offset)

@@ -81,7 +81,8 @@ class PartitionState:
 
     Attributes:
         expected: Next offset to take.
-        next_commit: Next offset to commit; None until a record of this generation finished.
+        next_commit: Next offset to commit; None until a record of this generation finished or a
+            hole was passed.
         is_held: Nothing is taken until its span is small again.
     """
 
@@ -141,9 +142,15 @@ class PartitionState:
         return Verdict.BEYOND_GAP if offset > last_seen else Verdict.COMEBACK
 
     def pass_hole(self, offset: int) -> None:
-        """Expect ``offset`` next: the log holds nothing between."""
+        """Expect ``offset`` next: the log holds nothing between.
+
+        That is committed as well: a group that never got past what retention deleted would be told
+        of the loss at each start.
+        """
         self.expected = offset
         self._last_seen = -1
+        if not self._unfinished:
+            self.next_commit, self._progress = offset, None
 
     # -- span
 
@@ -222,7 +229,7 @@ class PartitionState:
         self.next_commit = self.next_unfinished
 
     def progress(self) -> Progress | None:
-        """Return what to commit; None until a record of this generation finished.
+        """Return what to commit; None until a record of this generation finished or a hole passed.
 
         It is the same object until another record finishes.
         """

@@ -462,6 +462,24 @@ def test_partition_whose_end_holds_no_record_is_not_sought_back(play: Play) -> N
     play(scene)
 
 
+def test_hole_at_the_end_behind_a_running_record_is_not_sought_back(play: Play) -> None:
+    """Nothing is there to fetch again, however long the record takes; the hole is committed."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.highwaters = {T0: 3}
+        member.consumer.holes = {(T0, 1): 3}
+        await member.assign(T0)
+        await member.deliver(0, runs_s=STALL_S + 1)
+
+        await asyncio.sleep(STALL_S + 3)
+
+        assert member.consumer.told("seek") == []
+        progress = member.window.progress()[T0]
+        assert progress.offset == 3
+
+    play(scene)
+
+
 def test_partition_that_stands_still_is_sought_back(play: Play) -> None:
     """Records that Faust skipped at the end are fetched again, from the first one missed."""
 

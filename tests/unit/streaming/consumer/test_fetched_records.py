@@ -265,6 +265,7 @@ async def test_position_that_the_broker_does_not_have_waits_for_a_better_one() -
     assert fetched.out_of_range == {T0: 30}
     assert client.held == {T0}
     fetched.go_on_at(client, T0, 40, 30)
+    assert fetched.tail[T0] == (30, 40)  # perhaps no record comes for long
     client.fetched(T0, 40, 41, start=40, end=42)
     taken = await fetched.take(client, None, timeout_s=0, limit=None)
 

@@ -20,10 +20,15 @@ class FakeLogs:
 
 
 class Anew:
-    def __init__(self) -> None:
+    def __init__(self, *, committed: int | None = 30) -> None:
         self.begun: list[tuple[TP, int]] = []
         self.reasons: list[str] = []
-        self.changes = LogChanges({T0.topic}, begin_anew=self._begin, on_change=self.reasons.append)
+        self.changes = LogChanges(
+            {T0.topic},
+            lambda tp: committed,
+            begin_anew=self._begin,
+            on_change=self.reasons.append,
+        )
 
     async def _begin(self, tp: TP, offset: int) -> None:
         self.begun.append((tp, offset))
@@ -37,6 +42,16 @@ async def test_start_that_passed_the_position_is_a_hole() -> None:
 
     assert logs.gone_on == [(T0, 40, 30)]
     assert (anew.begun, anew.reasons) == ([], ["start_passed"])
+
+
+async def test_start_of_a_new_group_is_no_loss() -> None:
+    """What was deleted before it came was never its own."""
+    anew, logs = Anew(committed=None), FakeLogs(requests=40)
+
+    await anew.changes.follow(logs, {T0: 0})
+
+    assert logs.gone_on == [(T0, 40, 0)]
+    assert (anew.begun, anew.reasons) == ([], [])
 
 
 async def test_shorter_log_is_begun_anew() -> None:
