@@ -68,6 +68,34 @@ async def test_worker_enters_by_client_credentials(guarded: KafkaBroker, tmp_pat
         assert CLIENT_SECRET not in worker.log.read_text()
 
 
+async def test_refused_token_is_named(guarded: KafkaBroker, tmp_path: Path) -> None:
+    """At the start by the exit, while the worker runs by its log; it goes on with a better one."""
+    async with TokenServer() as server, Stage(guarded, tmp_path, partitions=1) as stage:
+        await stage.open()
+        access = settings(guarded) | {
+            "kafka_oauth_token_url": server.url,
+            "kafka_oauth_client_id": CLIENT_ID,
+            "kafka_oauth_client_secret": CLIENT_SECRET,
+            "kafka_oauth_scope": "kafka",
+        }
+        server.is_wrong = True
+        refused = stage.start_worker(**access)
+        assert await refused.wait(60) == 2
+        assert "refuses the token of OAUTHBEARER" in refused.log.read_text()
+
+        server.is_wrong, server.lifetime_s = False, 5
+        worker = await stage.ready_worker(**access)
+        server.is_wrong = True
+        await guarded.stop()
+        await guarded.start()
+        await until(lambda: worker.has_logged("oauth.token_refused"), 60, state=worker.tail)
+        server.is_wrong = False
+        await stage.produce([ask("first", partition=0)])
+        report = await stage.settle(1)
+
+        assert not report.faults, report
+
+
 async def test_worker_enters_by_a_callable(guarded: KafkaBroker, tmp_path: Path) -> None:
     """What a cloud's library returns opens the listener as well."""
     (tmp_path / "own_tokens.py").write_text(

@@ -26,11 +26,13 @@ class TokenServer:
     Attributes:
         given: Tokens given so far.
         lifetime_s: Of the tokens to come.
+        is_wrong: Whether they are none that a broker takes.
     """
 
     def __init__(self) -> None:
         self.given = 0
         self.lifetime_s = 60.0
+        self.is_wrong = False
         app = web.Application()
         app.router.add_post("/token", self._answer)
         self._runner = web.AppRunner(app)
@@ -57,7 +59,7 @@ class TokenServer:
         if form.get("grant_type") != "client_credentials" or form.get("scope") != "kafka":
             return web.json_response({"error": "invalid_request"}, status=400)
         self.given += 1
-        token = unsigned_token(lifetime_s=self.lifetime_s)
+        token = unsigned_token(lifetime_s=-60 if self.is_wrong else self.lifetime_s)
         return web.json_response({"access_token": token, "expires_in": self.lifetime_s})
 
 

@@ -33,16 +33,10 @@ async def until_brokers_are_named(
     """Bootstrap again until the client knows brokers.
 
     A broker that has just started, or that the controller has fenced for a moment, answers without
-    any, and so does one that refuses a token of OAUTHBEARER: aiokafka does not read that refusal,
-    and takes the answer for a cluster. Once the connection is closed, it knows nobody whom it could
-    ask, for ever.
+    any. Once the connection is closed, the client knows nobody whom it could ask, for ever.
     """
     while not client.cluster.brokers():
-        log.warning(
-            "broker.none_named",
-            retry_in_s=PAUSE_S,
-            hint="it has just started, or refuses the token of OAUTHBEARER: see its log",
-        )
+        log.warning("broker.none_named", retry_in_s=PAUSE_S, hint="it has just started")
         await sleep(PAUSE_S)
         try:
             await client.bootstrap()

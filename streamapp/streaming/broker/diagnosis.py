@@ -107,6 +107,12 @@ async def _reason(error: BaseException, address: str, settings: Settings) -> str
             if reason := _tls_reason(cause, settings):
                 return reason
         elif isinstance(cause, SaslAuthenticationFailed):
+            if settings.kafka_sasl_mechanism == "OAUTHBEARER":
+                return (
+                    "refuses the token of OAUTHBEARER: compare its issuer, audience, scope and"
+                    " signing keys, and the clocks, with what the listener expects; it comes from"
+                    f" {PREFIX}KAFKA_OAUTH_PROVIDER or {PREFIX}KAFKA_OAUTH_TOKEN_URL"
+                )
             return (
                 f"refuses user name or password for {settings.kafka_sasl_mechanism}:"
                 f" check {PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD"

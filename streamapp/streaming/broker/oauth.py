@@ -1,11 +1,12 @@
 """Tokens for ``OAUTHBEARER``: from a token endpoint by client credentials, or from a callable.
 
 Kafka's client asks for one at each new connection. A token is used until four fifths of its
-life are over; it stands in no log, error or setting.
+life are over, or the broker refuses it; it stands in no log, error or setting.
 """
 
 import asyncio
 import inspect
+import math
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -15,9 +16,12 @@ from urllib.parse import quote_plus
 
 import aiohttp
 import structlog
+from aiokafka import conn
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.conn import OAuthAuthenticator
+from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 from pydantic import SecretStr
+from pydantic_core import from_json
 from yarl import URL
 
 from streamapp.errors import ConfigurationError
@@ -30,6 +34,13 @@ log = structlog.get_logger(__name__)
 TOKEN_S = 10.0
 #: Part of a token's life after which the next one is asked for.
 USED_PART = 0.8
+#: A refused token is given up once it is so old, seconds: the endpoint is not asked more often.
+#: A refusal is told as often.
+REFUSED_S = 10.0
+
+#: What a client answers to a refusal, so that the broker ends the exchange as failed.
+#: Source: RFC 7628, section 3.2.3.
+SEEN = b"\x01"
 
 #: A token, and when it expires, seconds since the epoch.
 Token = tuple[str, float]
@@ -49,6 +60,7 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka has no ty
         self._fetch = fetch
         self._now = now
         self._kept: tuple[str, float] | None = None
+        self._fetched_at = self._told_at = -math.inf
 
     async def token(self) -> str:
         """Return a token that is valid for a while.
@@ -68,7 +80,70 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka has no ty
             raise KafkaConnectionError(f"no token for OAUTHBEARER: {reason}") from None
         now = self._now()
         self._kept = token, now + USED_PART * (expires_at - now)
+        self._fetched_at = now
         return token
+
+    def refused(self, status: str) -> None:
+        """Note that a broker takes the token for none of its own: the next one may be better.
+
+        Args:
+            status: The broker's word for it.
+        """
+        now = self._now()
+        # Also where the clock was set back.
+        if not 0 <= now - self._fetched_at < REFUSED_S:
+            self._kept = None
+        if not 0 <= now - self._told_at < REFUSED_S:
+            self._told_at = now
+            log.error(
+                "oauth.token_refused",
+                status=status,
+                hint="the broker does not take the token: compare its issuer, audience, scope and"
+                " signing keys, and the clocks, with what the listener expects",
+            )
+
+
+class TokenAuthenticator(OAuthAuthenticator):  # type: ignore[misc]  # aiokafka has no types
+    """aiokafka's, which also reads the broker's refusal.
+
+    aiokafka 0.14 takes any answer to a token for a yes. The broker then closes the connection at
+    the first request, and the client takes that for a cluster that knows no broker and no topic.
+    """
+
+    def __init__(self, *, sasl_oauth_token_provider: AbstractTokenProvider) -> None:
+        super().__init__(sasl_oauth_token_provider=sasl_oauth_token_provider)
+        self._tokens = sasl_oauth_token_provider
+        self._refusal = ""
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        """Return what to send next, and whether that is answered; None at the end.
+
+        Raises:
+            SaslAuthenticationFailed: The broker refused the token and did not say so by a code.
+        """
+        if self._refusal:
+            raise SaslAuthenticationFailed(self._refusal)
+        if payload:
+            self._refusal = f"the token of OAUTHBEARER is refused: {_status(payload)}"
+            if isinstance(self._tokens, Tokens):
+                self._tokens.refused(_status(payload))
+            return SEEN, True
+        step: tuple[bytes, bool] | None = await super().step(payload)
+        return step
+
+
+def _status(refusal: bytes) -> str:
+    """Return the status of a refusal; a broker may say anything else in it."""
+    try:
+        fields: Any = from_json(refusal)
+        return str(fields["status"])[:64]
+    except (ValueError, TypeError, KeyError):
+        return "no status"
+
+
+def read_refusals() -> None:
+    """Have every connection of this process read them; once is enough."""
+    conn.OAuthAuthenticator = TokenAuthenticator
 
 
 class _TokenRefused(Exception):
@@ -81,6 +156,7 @@ def tokens(settings: Settings) -> Tokens:
     Raises:
         ConfigurationError: They name no source, or one that cannot be used.
     """
+    read_refusals()
     if settings.kafka_oauth_provider:
         return Tokens(_callable(settings.kafka_oauth_provider))
     secret = settings.kafka_oauth_client_secret

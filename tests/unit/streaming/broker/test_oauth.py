@@ -3,13 +3,21 @@
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaConnectionError, SaslAuthenticationFailed
 from faust.auth import OAuthCredentials
 from pydantic import SecretStr, ValidationError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.streaming.broker.oauth import Tokens, client_credentials, tokens
+from streamapp.streaming.broker.oauth import (
+    REFUSED_S,
+    TokenAuthenticator,
+    Tokens,
+    client_credentials,
+    read_refusals,
+    tokens,
+)
 from streamapp.streaming.broker.security import broker_credentials, kafka_client_options
 from tests.support.token_server import CLIENT_ID, CLIENT_SECRET, TokenServer
 
@@ -129,3 +137,66 @@ def test_secret_goes_over_tls_alone() -> None:
     """A token endpoint without TLS is one on this machine."""
     with pytest.raises(ValidationError, match="https"):
         settings(kafka_oauth_token_url="http://login.example/token")
+
+
+def kept(clock: Clock) -> tuple[Tokens, list[int]]:
+    """Return tokens, and a list that is as long as they were asked for."""
+    fetched: list[int] = []
+
+    async def fetch() -> tuple[str, float]:
+        fetched.append(1)
+        return "token", clock.now + 1_000
+
+    return Tokens(fetch, now=clock), fetched
+
+
+async def test_refusal_of_a_token_ends_the_exchange() -> None:
+    """A broker puts it into an answer without an error; it fails once that was acknowledged."""
+    provider, _ = kept(Clock())
+    authenticator = TokenAuthenticator(sasl_oauth_token_provider=provider)
+
+    assert await authenticator.step(None) == (b"n,,\x01auth=Bearer token\x01\x01", True)
+    assert await authenticator.step(b'{"status":"invalid_token"}') == (b"\x01", True)
+    with pytest.raises(SaslAuthenticationFailed, match="invalid_token"):
+        await authenticator.step(b"")
+
+
+async def test_accepted_token_ends_the_exchange() -> None:
+    """The broker answers nothing to it."""
+    provider, _ = kept(Clock())
+    authenticator = TokenAuthenticator(sasl_oauth_token_provider=provider)
+
+    await authenticator.step(None)
+
+    assert await authenticator.step(b"") is None
+
+
+async def test_refused_token_is_not_kept() -> None:
+    """It may be revoked long before its time; the endpoint is not asked at each connection."""
+    clock = Clock()
+    provider, fetched = kept(clock)
+    await provider.token()
+
+    provider.refused("invalid_token")
+    await provider.token()
+    assert len(fetched) == 1
+    clock.now += REFUSED_S
+    provider.refused("invalid_token")
+    await provider.token()
+
+    assert len(fetched) == 2
+
+
+async def test_connections_of_aiokafka_read_refusals() -> None:
+    """An upgrade that makes its authenticators otherwise fails here."""
+    provider, _ = kept(Clock())
+    read_refusals()
+    connection = AIOKafkaConnection(
+        "127.0.0.1",
+        1,
+        security_protocol="SASL_PLAINTEXT",
+        sasl_mechanism="OAUTHBEARER",
+        sasl_oauth_token_provider=provider,
+    )
+
+    assert isinstance(connection.authenticator_oauth(), TokenAuthenticator)
