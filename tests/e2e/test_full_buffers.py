@@ -14,6 +14,10 @@ from tests.support.worker import STREAMAPP, WorkerProcess
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(360)]
 
 SHORT = ("tests.support.short_poll", "worker")
+#: Without the topics that the client follows beside its inputs: idle for as long as the settings
+#: let it be, and for 8 s.
+IDLE = ("tests.support.idle_client", "1e6", "worker")
+SHORT_IDLE = ("tests.support.idle_client", "8", "worker")
 SLOTS = 64
 #: More than the window and the stream hold of their one partition: 64 running, 512 behind them,
 #: and 4,096.
@@ -46,11 +50,18 @@ async def filled(stage: Stage, command: Sequence[str]) -> WorkerProcess:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("command", [STREAMAPP, SHORT], ids=["as it is", "with 8 s to be idle"])
+@pytest.mark.parametrize(
+    "command",
+    [STREAMAPP, SHORT, IDLE],
+    ids=["as it is", "with 8 s to be idle", "idle for as long as it may be"],
+)
 async def test_worker_with_full_buffers_stays_a_member(
     kafka: KafkaBroker, tmp_path: Path, command: Sequence[str]
 ) -> None:
-    """It fetches no requests, and its client is not idle: it follows prompts, spend and limits."""
+    """It fetches no requests, and is not idle: it follows prompts, spend and limits.
+
+    Nor would it be a stranger if it were: the limit of idleness is days.
+    """
     async with Stage(kafka, tmp_path, partitions=1) as stage:
         worker = await filled(stage, command)
 
@@ -71,3 +82,17 @@ async def test_worker_with_full_buffers_stays_a_member(
     assert opened == 1
     assert not report.faults, report
     assert (report.repeats, report.calls) == (0, COUNT + SLOTS)
+
+
+@pytest.mark.chaos
+async def test_idle_client_with_a_short_limit_leaves_its_group(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Without both, the worker is lost: the proof that the test above can fail."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        worker = await filled(stage, SHORT_IDLE)
+
+        async def has_left() -> bool:
+            return await members(stage) == 0
+
+        await until(has_left, 3 * HANG_S, state=worker.tail)
