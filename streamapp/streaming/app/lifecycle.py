@@ -263,7 +263,7 @@ class StreamApp(faust.App):
         await self._drain.drain(self.settings.revoke_drain_s)
         generation = self.consumer_generation_id
         try:
-            await self._kafka.commit_progress({tp: Progress(offset)})
+            await self._kafka.commit_progress({tp: Progress(offset)}, until_taken=True)
             await self.consumer.perform_seek()
             await self._kafka.go_on_at(tp, offset)
         finally:  # where no broker answers, the next beat tries again

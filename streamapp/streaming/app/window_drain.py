@@ -70,5 +70,5 @@ class WindowDrain:
         if cut:
             log.warning("window.drain_cut", records=cut, limit_s=limit_s)
         if finished:
-            await self._consumer().commit_progress(finished)
+            await self._consumer().commit_progress(finished, until_taken=True)
         return not cut

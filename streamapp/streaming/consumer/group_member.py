@@ -10,15 +10,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
-import structlog
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    InvalidCommitOffsetSizeError,
-    OffsetMetadataTooLargeError,
-)
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
@@ -30,6 +23,7 @@ from faust.types import TP
 
 from streamapp.streaming.broker.bootstrap import until_brokers_are_named
 from streamapp.streaming.consumer.group_refusals import ask_again
+from streamapp.streaming.consumer.offset_commits import OffsetCommits
 from streamapp.streaming.consumer.request_limits import (
     group_waits,
     limit_requests,
@@ -37,8 +31,6 @@ from streamapp.streaming.consumer.request_limits import (
 )
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
-
-log = structlog.get_logger(__name__)
 
 #: What the coordinator answers to a heartbeat of a member: no error, and "a rebalance is going
 #: on". Source: Kafka protocol guide, "Error codes".
@@ -57,7 +49,7 @@ class GroupMemberThread(AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.committed = {}
-        self._takes_metadata = True
+        self._commits = OffsetCommits()
 
     async def on_start(self) -> None:
         """Start the client; it joins no group before it is subscribed."""
@@ -105,43 +97,30 @@ class GroupMemberThread(AIOKafkaConsumerThread):
         if isinstance(coordinator, GroupCoordinator):
             await self.call_thread(leave_group, coordinator)
 
-    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
-        """Commit; return whether the group took it.
+    async def commit_progress(
+        self, progress: Mapping[TP, Progress], *, until_taken: bool = False
+    ) -> Mapping[TP, Progress]:
+        """Commit; return what the group took.
 
-        Raises:
-            KafkaError: The client may not commit, or not to this group.
+        Args:
+            progress: Of assigned partitions.
+            until_taken: Whether an outage is waited out, for as long as the generation lasts.
         """
-        return await self.call_thread(self._commit_progress, progress)  # type: ignore[no-any-return]  # as Faust's
+        return await self.call_thread(self._commit_progress, progress, until_taken)  # type: ignore[no-any-return]  # as Faust's
 
-    async def _commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
-        client = self._ensure_consumer()
-        if client._coordinator.generation < 0:
-            # An empty group would take it from anyone, also from a member that it gave up.
-            return False
-        if not self._takes_metadata:
-            progress = {tp: Progress(each.offset) for tp, each in progress.items()}
-        try:
-            await client.commit(
-                {
-                    ensure_aiokafka_TP(tp): OffsetAndMetadata(each.offset, each.finished)
-                    for tp, each in progress.items()
-                }
-            )
-        except (OffsetMetadataTooLargeError, InvalidCommitOffsetSizeError):
-            if not self._takes_metadata:
-                raise
-            self._takes_metadata = False
-            log.warning(
-                "commit.without_metadata",
-                hint="set the broker's offset.metadata.max.bytes to 4096: without it more is"
-                " answered again after a crash",
-            )
-            return await self._commit_progress(progress)
-        except (CommitFailedError, IllegalStateError) as error:
-            log.info("commit.refused", error=type(error).__name__)
-            return False
-        self.committed = {**self.committed, **progress}
-        return True
+    async def _commit_progress(
+        self, progress: Mapping[TP, Progress], until_taken: bool
+    ) -> Mapping[TP, Progress]:
+        offsets = {
+            ensure_aiokafka_TP(tp): OffsetAndMetadata(each.offset, each.finished)
+            for tp, each in progress.items()
+        }
+        places = await self._commits.commit(
+            self._ensure_consumer(), offsets, until_taken=until_taken
+        )
+        taken = {tp: progress[tp] for tp in map(ensure_TP, places)}
+        self.committed = {**self.committed, **taken}
+        return taken
 
 
 async def leave_group(coordinator: GroupCoordinator) -> None:

@@ -22,8 +22,10 @@ class MemberThread(Protocol):
 
     committed: Mapping[TP, Progress]
 
-    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
-        """Commit; return whether the group took it."""
+    async def commit_progress(
+        self, progress: Mapping[TP, Progress], *, until_taken: bool = False
+    ) -> Mapping[TP, Progress]:
+        """Commit; return what the group took."""
         ...
 
     async def leave_group(self) -> None:
@@ -53,8 +55,15 @@ class OrderedCommits(AIOKafkaConsumer):
         self.app.sensors.on_commit_completed(self, state)
         return did_commit
 
-    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
-        """Commit of assigned partitions what is not committed yet; return whether it was taken."""
+    async def commit_progress(
+        self, progress: Mapping[TP, Progress], *, until_taken: bool = False
+    ) -> bool:
+        """Commit of assigned partitions what is not committed yet; return whether any was taken.
+
+        Args:
+            progress: As of the window.
+            until_taken: Whether an outage is waited out: nobody commits it later.
+        """
         if not progress:  # perhaps of a client that never started: a stop commits, too
             return False
         thread, assigned = self._member, self.assignment()
@@ -63,9 +72,12 @@ class OrderedCommits(AIOKafkaConsumer):
             for tp, each in progress.items()
             if tp in assigned and thread.committed.get(tp) != each
         }
-        if not due or not await thread.commit_progress(due):
+        if not due:
             return False
-        offsets = {tp: each.offset for tp, each in due.items()}
+        taken = await thread.commit_progress(due, until_taken=until_taken)
+        if not taken:
+            return False
+        offsets = {tp: each.offset for tp, each in taken.items()}
         self._committed_offset.update(offsets)
         self.app.tables.on_commit(offsets)
         self.app.monitor.on_tp_commit(offsets)

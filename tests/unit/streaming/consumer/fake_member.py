@@ -75,7 +75,9 @@ class FakeConsumer:
     def finished(self, tp: TP, position: int) -> frozenset[int]:
         return frozenset(self.finished_behind.get(tp, ()))
 
-    async def commit_progress(self, progress: dict[TP, Progress]) -> bool:
+    async def commit_progress(
+        self, progress: dict[TP, Progress], *, until_taken: bool = False
+    ) -> bool:
         offsets = {tp: each.offset for tp, each in progress.items()}
         self.calls.append(("commit", offsets))
         self._committed_offset.update(offsets)

@@ -9,22 +9,28 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
+    GroupAuthorizationFailedError,
+    IllegalGenerationError,
     KafkaConnectionError,
+    NotCoordinatorForGroupError,
     OffsetMetadataTooLargeError,
+    TopicAuthorizationFailedError,
+    UnknownMemberIdError,
+    UnknownTopicOrPartitionError,
 )
 from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
+from structlog.testing import capture_logs
 
 from streamapp.streaming.consumer.group_member import GroupMemberThread, note_membership
+from streamapp.streaming.consumer.offset_commits import OffsetCommits
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 
-T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
+T0, T1, OTHER = TP("llm.requests", 0), TP("llm.requests", 1), TP("tickets", 0)
 
 
 class Coordinator:
@@ -122,23 +128,29 @@ async def test_time_of_the_sending_counts() -> None:
 
 
 class Client:
-    """The client of a member: commits are refused as scripted."""
+    """The client of a member, and its coordinator: commits are refused as scripted."""
 
-    def __init__(self, *refusals: Exception) -> None:
+    def __init__(self, *refusals: Exception | None) -> None:
         self.refusals = list(refusals)
         self.commits: list[Any] = []
         self.sought: list[tuple[Any, int]] = []
         self._coordinator = self
+        self._commit_lock = asyncio.Lock()
         self.generation = 4
+        self.next_generation = 4
+        self.assigned = {TopicPartition(*T0), TopicPartition(*T1), TopicPartition(*OTHER)}
         self.stored: dict[Any, OffsetAndMetadata] = {}
 
-    async def commit(self, offsets: Any) -> None:
+    async def ensure_coordinator_known(self) -> None: ...
+
+    async def _do_commit_offsets(self, assignment: Any, offsets: Any) -> None:
         self.commits.append(offsets)
-        if self.refusals:
-            raise self.refusals.pop(0)
+        self.generation = self.next_generation
+        if self.refusals and (refusal := self.refusals.pop(0)):
+            raise refusal
 
     def assignment(self) -> set[Any]:
-        return {TopicPartition(*T0), TopicPartition(*T1)}
+        return self.assigned
 
     async def fetch_committed_offsets(self, partitions: list[Any]) -> Any:
         return self.stored
@@ -156,13 +168,13 @@ class Thread:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.committed: dict[TP, Progress] = {}
-        self._takes_metadata = True
+        self._commits = OffsetCommits()
 
     def _ensure_consumer(self) -> Client:
         return self.client
 
-    async def commit(self, progress: dict[TP, Progress]) -> Any:
-        return await self._commit_progress(progress)  # type: ignore[misc]
+    async def commit(self, progress: dict[TP, Progress], *, until_taken: bool = False) -> Any:
+        return await self._commit_progress(progress, until_taken)  # type: ignore[misc]
 
 
 async def test_commit_carries_what_is_finished_behind_it() -> None:
@@ -186,14 +198,81 @@ async def test_broker_that_takes_no_metadata_still_gets_the_offsets() -> None:
     assert offsets[1:] == [OffsetAndMetadata(7, ""), OffsetAndMetadata(8, "")]
 
 
-@pytest.mark.parametrize("error", [CommitFailedError(), IllegalStateError()], ids=["group", "gone"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        IllegalGenerationError(),
+        UnknownMemberIdError(),
+        GroupAuthorizationFailedError(),
+        TopicAuthorizationFailedError(),
+        NotCoordinatorForGroupError(),
+        UnknownTopicOrPartitionError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 async def test_refused_commit_is_not_noted(error: Exception) -> None:
-    """A group that went on takes nothing; its new owners commit."""
+    """Whatever the reason: no worker ends by it, and the next commit is tried with what is then."""
     thread = Thread(Client(error))
 
     assert not await thread.commit({T0: Progress(7)})
 
     assert thread.committed == {}
+    assert len(thread.client.commits) == 1
+
+
+async def test_partition_that_is_another_ones_is_not_committed() -> None:
+    """Its offset would replace the one of its owner."""
+    thread = Thread(Client())
+    thread.client.assigned = {TopicPartition(*T1)}
+
+    assert not await thread.commit({T0: Progress(7)})
+
+    assert thread.client.commits == []
+
+
+async def test_last_commit_of_a_generation_waits_out_an_outage() -> None:
+    """Nobody commits it later."""
+    thread = Thread(Client(NotCoordinatorForGroupError(), NotCoordinatorForGroupError()))
+
+    assert await thread.commit({T0: Progress(7)}, until_taken=True)
+
+    assert len(thread.client.commits) == 3
+
+
+async def test_commit_does_not_outlive_its_generation() -> None:
+    """Repeated after the rebalance, it would replace what the partition's next owner committed."""
+    thread = Thread(Client(NotCoordinatorForGroupError()))
+    thread.client.next_generation = 5
+
+    assert not await thread.commit({T0: Progress(7)}, until_taken=True)
+
+    assert len(thread.client.commits) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UnknownTopicOrPartitionError(), TopicAuthorizationFailedError()],
+    ids=["deleted", "no right"],
+)
+async def test_topic_that_is_refused_keeps_no_other_from_its_commit(error: Exception) -> None:
+    """What the group took of the others is noted; the refused one is told once."""
+    progress = {T0: Progress(7), OTHER: Progress(3)}
+    client = Client()
+
+    async def commit_by_name(assignment: Any, offsets: Any) -> None:
+        client.commits.append(offsets)
+        if any(tp.topic == T0.topic for tp in offsets):
+            raise error
+
+    client._do_commit_offsets = commit_by_name  # type: ignore[method-assign]
+    thread = Thread(client)
+
+    with capture_logs() as lines:
+        assert await thread.commit(progress) == {OTHER: Progress(3)}
+        assert await thread.commit(progress) == {OTHER: Progress(3)}
+
+    assert thread.committed == {OTHER: Progress(3)}
+    assert [line["topic"] for line in lines if line["event"] == "commit.refused"] == [T0.topic]
 
 
 async def test_member_that_the_group_forgot_commits_nothing() -> None:
@@ -216,7 +295,7 @@ async def test_metadata_comes_with_the_offset_of_the_same_answer() -> None:
 
     offsets = await thread._seek_to_committed(thread.client)  # type: ignore[misc]
 
-    assert offsets == {T0: 7, T1: None}
+    assert offsets == {T0: 7, T1: None, OTHER: None}
     assert thread.committed == {T0: Progress(7, "1r:7:AQE=")}
     assert thread.client.sought == [(T0, 7)]
 
@@ -225,4 +304,8 @@ def test_faust_asks_the_thread_for_what_we_replace() -> None:
     """Faust seeks to the committed offsets by the thread, and commits by `force_commit` alone."""
     assert "seek_to_committed" in inspect.getsource(ThreadDelegateConsumer.seek_to_committed)
     assert "force_commit" in inspect.getsource(FaustConsumer.commit)
-    assert "_coordinator" in inspect.getsource(AIOKafkaConsumer.commit)
+    assert "commit_offsets" in inspect.getsource(AIOKafkaConsumer.commit)
+    # What is done here in its place, without its loop.
+    source = inspect.getsource(GroupCoordinator.commit_offsets)
+    for name in ("ensure_coordinator_known", "_commit_lock", "_do_commit_offsets"):
+        assert name in source

@@ -24,11 +24,13 @@ class Thread:
         self.asked: list[Mapping[TP, Progress]] = []
         self.takes = True
 
-    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
+    async def commit_progress(
+        self, progress: Mapping[TP, Progress], *, until_taken: bool = False
+    ) -> Mapping[TP, Progress]:
         self.asked.append(dict(progress))
-        if self.takes:
-            self.committed.update(progress)
-        return self.takes
+        taken = dict(progress) if self.takes else {}
+        self.committed.update(taken)
+        return taken
 
 
 class Commits:
