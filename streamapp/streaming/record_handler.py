@@ -157,8 +157,11 @@ class RecordHandler:
     async def _answer_once(self, message: Message, request: Request, id: str, lease: Lease) -> None:
         fingerprint = digest(message.value)
         known = self._ledger.lookup(id)
-        if known is not None and known.step is not None:
-            known = None  # a step of a record whose id is the first part of this one
+        if known is not None and (
+            known.step is not None  # of a record whose id is the first part of this one
+            or not known.is_from(self._outlet.input_hash)  # of a flow that had this one's name
+        ):
+            known = None
         if known is not None and known.digest != fingerprint and request.id is None:
             # An id made of the place: the topic holds another record there than it did.
             known = None
@@ -225,6 +228,7 @@ class RecordHandler:
             answer=answer,
             fingerprint=answered.fingerprint,
             generation=lease.generation,
+            input=self._outlet.input_hash,
         )
         with storing:
             try:

@@ -109,6 +109,7 @@ class DeadLetterWriter:
                 expires_at=self._ledger.expires_at(),
                 dead_letter=headers,
                 generation=lease.generation,
+                input=self._outlet.input_hash,
             )
             await self._ledger.write(id, entry, lease)
         await self.emit(message, lease, headers)

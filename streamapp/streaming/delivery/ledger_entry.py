@@ -13,7 +13,7 @@ ENVELOPE_BYTES = 400
 #: What `LedgerEntry.encode` writes before the answer, the step or the dead letter.
 _HEAD = re.compile(
     rb'\{"digest":"[0-9a-f]*","partition":(\d+),"offset":(\d+),"expires_at":(\d+\.\d+),'
-    rb'"generation":(\d+),(?:"fingerprint":"([0-9a-f]*)",)?"(answer|step|dead_letter)":'
+    rb'"generation":(\d+),(?:"input":"[0-9a-f]*",)?(?:"fingerprint":"([0-9a-f]*)",)?"(answer|step|dead_letter)":'
 )
 
 
@@ -33,6 +33,11 @@ def digest(value: bytes | None) -> str:
     return blake2b(value or b"", digest_size=16).hexdigest()
 
 
+def input_hash(topic: str) -> str:
+    """Return the hash by which a flow's input is known, 16 hexadecimal digits."""
+    return blake2b(topic.encode(), digest_size=8).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """One finished record, or one finished step of a record in progress.
@@ -41,6 +46,8 @@ class LedgerEntry:
         digest: Hash of the record's bytes.
         expires_at: Seconds since the epoch.
         generation: Of the group, in which it was written; 0 where an older version wrote it.
+        input: Of the flow's input, as `input_hash`: a flow that takes another's name has its
+            ledger; None for requests, and where an older version wrote it.
         answer: The response record's bytes; None for a dead-lettered record.
         fingerprint: Of the one call that ``answer`` answers as it is, where equal calls may have
             it; None elsewhere.
@@ -57,6 +64,7 @@ class LedgerEntry:
     dead_letter: dict[str, str] | None = None
     step: bytes | None = None
     generation: int = 0
+    input: str | None = None
 
     def encode(self) -> bytes:
         """Return the entry as JSON; the answer stands in it as it was emitted."""
@@ -65,6 +73,8 @@ class LedgerEntry:
             f'"offset":{self.offset},"expires_at":{self.expires_at:.3f},'
             f'"generation":{self.generation},'
         )
+        if self.input is not None:
+            head += f'"input":"{self.input}",'
         if self.fingerprint is not None:
             head += f'"fingerprint":"{self.fingerprint}",'
         if self.answer is not None:
@@ -93,6 +103,7 @@ class LedgerEntry:
             dead_letter=fields.get("dead_letter"),
             step=step,
             generation=fields.get("generation", 0),
+            input=fields.get("input"),
         )
 
     @classmethod
@@ -126,6 +137,10 @@ class LedgerEntry:
             self.fingerprint,
             self.step is not None,
         )
+
+    def is_from(self, input: str | None) -> bool:
+        """Whether it was written for a record of that input, as `input_hash`, or may have been."""
+        return self.input is None or self.input == input
 
     def is_of(self, partition: int, offset: int) -> bool:
         """Whether the entry was written for the record at that position."""

@@ -15,6 +15,7 @@ from streamapp.records.dead_letter import Headers
 from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.streaming.broker.topics import RECORD_LIMIT
+from streamapp.streaming.delivery.ledger_entry import input_hash
 from streamapp.streaming.delivery.record_size import is_oversize, size_of
 from streamapp.streaming.flows.partition_counts import PartitionCounts
 from streamapp.streaming.window.taken_record import Message
@@ -43,6 +44,11 @@ class Outlet(Protocol):
     @property
     def bounds(self) -> Bounds:
         """What it may use of the worker."""
+        ...
+
+    @property
+    def input_hash(self) -> str | None:
+        """Tells its input from that of a flow which had its name; None where nobody may have."""
         ...
 
     @property
@@ -80,6 +86,7 @@ class RequestsOutlet:
 
     name = "requests"
     bounds = Bounds()
+    input_hash: str | None = None
 
     def __init__(self, router: RequestHandler, *, responses: TopicT, dead_letters: TopicT) -> None:
         self._router = router
@@ -134,6 +141,7 @@ class FlowOutlet:
     ) -> None:
         self.name = flow.name
         self.bounds = flow.bounds
+        self.input_hash = input_hash(flow.input)
         self.dead_letters = topics[flow.dead_letters]
         self._flow = flow
         self._topics = topics

@@ -280,6 +280,36 @@ async def test_same_id_with_other_content_is_invalid() -> None:
     assert fixture.last()["value"] == answer
 
 
+@pytest.mark.parametrize("is_equal", [True, False], ids=["equal", "other"])
+@pytest.mark.parametrize("fails", [False, True], ids=["answered", "dead"])
+async def test_flow_with_anothers_name_is_given_none_of_its_outcomes(
+    is_equal: bool, fails: bool
+) -> None:
+    """A flow finds the ledger of its name; what was written for another input is not its own."""
+    fixture = Fixture()
+    fixture.outlet.input_hash = "0123456789abcdef"
+    fixture.router.answers = [ProviderRejected("no", provider="p")] if fails else []
+    await fixture.run(record(id="r-1"))
+
+    fixture.outlet.input_hash = "fedcba9876543210"
+    await fixture.run(record(id="r-1") if is_equal else record(id="r-1", cache=False))
+    await fixture.run(record(id="r-1") if is_equal else record(id="r-1", cache=False))
+
+    assert fixture.router.calls == ["r-1", "r-1"]
+    assert fixture.outcomes.seen[1:] == ["answered", "replayed"]
+
+
+async def test_outcome_without_an_input_is_given_to_any_flow() -> None:
+    """Older versions wrote none."""
+    fixture = Fixture()
+    await fixture.run(record(id="r-1"))
+
+    fixture.outlet.input_hash = "0123456789abcdef"
+    await fixture.run(record(id="r-1"))
+
+    assert fixture.outcomes.seen == ["answered", "replayed"]
+
+
 async def test_records_of_one_id_take_turns() -> None:
     """Two equal records in flight cost one call."""
     fixture = Fixture()

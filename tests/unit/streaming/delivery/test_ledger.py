@@ -1,7 +1,7 @@
 import pytest
 
 from streamapp.streaming.delivery.ledger import ENTRY_BYTES, EVICTION_PAUSE, Ledger
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, input_hash
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
 
@@ -73,14 +73,16 @@ def test_entry_keeps_a_dead_letter() -> None:
     [
         LedgerEntry("ab", 3, 7, 1234.5, b'{"output":1}', generation=4),
         LedgerEntry("ab", 3, 7, 1234.567, b'{"output":1}', fingerprint="0c"),
+        LedgerEntry("ab", 3, 7, 1234.5, b'{"output":1}', input=input_hash("a"), fingerprint="0c"),
         LedgerEntry("ab", 0, 0, 0.0, dead_letter={"kind": '","answer":"'}),
         LedgerEntry("ab", 3, 7, 1234.5, step=b'{"result":{"answer":1}}'),
     ],
-    ids=["answer", "fingerprint", "dead letter", "step"],
+    ids=["answer", "fingerprint", "input", "dead letter", "step"],
 )
 def test_head_is_that_of_the_whole_entry(entry: LedgerEntry) -> None:
     """A recovery reads the heads alone, and must learn the same from them."""
     assert LedgerEntry.head_of(entry.encode()) == LedgerEntry.decode(entry.encode()).head
+    assert LedgerEntry.decode(entry.encode()) == entry
 
 
 @pytest.mark.parametrize(
