@@ -15,7 +15,7 @@ class Scope:
     """The steps that are numbered together.
 
     Attributes:
-        owner: Whose steps they are.
+        owner: Stands for the record whose steps they are.
         task: Which makes them; tasks that it starts have scopes of their own.
         prefix: What their numbers begin with.
         tally: What the calls in it came to; a task's are those of who started it.

@@ -60,7 +60,9 @@ class Steps:
         self._is_single = is_single
         self._spans = spans
         self._progress = progress
-        self._root = Scope(self)
+        # Not the steps themselves: that would be a cycle, with all that the record's task holds.
+        self._mark = object()
+        self._root = Scope(self._mark)
         self._unsaved: Callable[[], Awaitable[None]] | None = None
         self._saving: asyncio.Lock | None = None
         self._is_over = False
@@ -69,6 +71,7 @@ class Steps:
     def end(self) -> None:
         """Make no step any more: tasks that the record left behind may ask for some."""
         self._is_over = True
+        self._unsaved = None  # it holds these steps, and so all that the record's task does
 
     @property
     def tally(self) -> Tally:
@@ -82,7 +85,7 @@ class Steps:
         Whoever starts tasks that make steps asks for it before.
         """
         found = _SCOPE.get()
-        scope = found if found is not None and found.owner is self else self._root
+        scope = found if found is not None and found.owner is self._mark else self._root
         if scope.task is not current_task():
             scope = scope.of_task()
             _SCOPE.set(scope)

@@ -1,6 +1,7 @@
 """One record's way: expiry, prompt, route, answer, and what goes wrong on it."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
@@ -23,6 +24,7 @@ from streamapp.llm.caller import CALLER
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry, processor
 from streamapp.processors.router import Router
@@ -523,3 +525,27 @@ async def test_time_out_of_a_processor_is_no_expiry(make_router: MakeRouter) -> 
 
     with pytest.raises(InternalError):
         await router.answer(Own(type="own", deadline=NOW + timedelta(hours=1)), id="r-1", key=None)
+
+
+class _Kept(dict[str, StoredStep]):
+    limit_bytes = 1_000_000
+
+    async def put(self, number: str, step: StoredStep) -> None:
+        self[number] = step
+
+
+@pytest.mark.parametrize("store", [_Kept(), None], ids=["topic", "http"])
+async def test_an_answered_record_waits_for_no_collector(
+    router: Router, store: _Kept | None
+) -> None:
+    """What a record's task held is freed as it ends: cycles cost a fifth of the CPU of each."""
+    request = summarize()
+    gc.collect()
+    gc.disable()
+    try:
+        await asyncio.create_task(router.answer(request, id="r-1", key=b"k", store=store))
+        await asyncio.sleep(0)  # the loop holds the task that it has just woken this one for
+
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
