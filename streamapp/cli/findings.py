@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
 from streamapp.cli.prompt_findings import examples_of_files
-from streamapp.cli.tool_findings import tool_findings
+from streamapp.cli.tool_findings import mcp_findings, tool_findings
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.provider import LLMProvider
@@ -68,7 +68,7 @@ def own_parts(settings: Settings) -> list[Finding]:
     catalogue = None
     with looking_at("tools"):
         catalogue = ToolCatalogue(load_tools(listed(settings.tools)), mcp_servers(settings.mcp))
-        findings += tool_findings(catalogue, prompts)
+        findings += tool_findings(catalogue, prompts) + mcp_findings(settings.mcp)
     if registry and prompts and routes and catalogue:
         router = Router(
             registry=registry,

@@ -82,7 +82,8 @@ async def _print_all(
 ) -> None:
     """Print what stands on the topic now, in the order of each partition."""
     if not await answered(settings, partition_counts(settings, [topic])):
-        return  # nothing was written yet
+        click.echo(f"there is no topic {topic}: nothing was written yet", err=True)
+        return
     async with reading(settings, [topic], from_beginning=True) as stream:
         places = stream.assignment()
         ends = await log_ends(stream, places)

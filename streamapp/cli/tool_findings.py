@@ -1,7 +1,11 @@
 """The checks of tools: what a model is not told of them, and what nothing uses."""
 
+import shutil
+from collections.abc import Mapping
+
 from streamapp.cli.finding import Finding
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.settings.mcp import McpSettings
 from streamapp.tools.catalogue import ToolCatalogue
 
 
@@ -29,4 +33,24 @@ def tool_findings(catalogue: ToolCatalogue, prompts: PromptRegistry | None) -> l
     return [
         Finding("tools", True, names + unused),
         *(Finding("tools", False, problem) for problem in wrong),
+    ]
+
+
+def mcp_findings(servers: Mapping[str, McpSettings]) -> list[Finding]:
+    """Return a finding for the MCP servers, and one for each whose program is not there.
+
+    None of them is asked: `streamapp tools` does that.
+    """
+    if not servers:
+        return []
+    wrong = [
+        f"[mcp.{name}] command: there is no program {server.command[0]!r} on PATH"
+        for name, server in servers.items()
+        if server.command and shutil.which(server.command[0]) is None
+    ]
+    idle = [name for name, server in servers.items() if not server.allow]
+    nothing = f"; {', '.join(idle)}: nothing is offered without allow" if idle else ""
+    return [
+        Finding("mcp", True, ", ".join(servers) + nothing),
+        *(Finding("mcp", False, problem) for problem in wrong),
     ]

@@ -136,7 +136,8 @@ def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, EventOutcome]:
     if event.expected is not None and prompt.labels.get(label) != event.expected:
         return _refused(prompt, Why.STALE, "the label was moved meanwhile: look again")
     if label in prompt.protected and not event.force and prompt.labels.get(label) != version:
-        return _refused(prompt, Why.PROTECTED, "the label is protected: move it with force")
+        problem = 'the label is protected: it moves with --force, over HTTP with "force": true'
+        return _refused(prompt, Why.PROTECTED, problem)
     return move(prompt, label, version), EventOutcome(version=version)
 
 
@@ -149,7 +150,7 @@ def _split(prompt: Prompt, event: Split) -> tuple[Prompt, EventOutcome]:
         names = ", ".join(f"'{label[:64]}'" for label in missing)
         return _refused(prompt, Why.UNKNOWN, f"there is no label {names}; {known(prompt)}")
     if PRODUCTION in prompt.protected and not event.force and shares != prompt.split:
-        problem = f"'{PRODUCTION}' is protected: split its records with force"
+        problem = f"'{PRODUCTION}' is protected: split it with --force, over HTTP ?force=true"
         return _refused(prompt, Why.PROTECTED, problem)
     return replace(prompt, split=shares), EventOutcome()
 

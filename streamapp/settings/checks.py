@@ -46,9 +46,10 @@ def is_private(url: str) -> bool:
 
 def refuse_unknown_targets(models: Mapping[str, ModelSettings], providers: Collection[str]) -> None:
     """Raise ``ValueError`` that names each target which is no model of one of the providers."""
+    none = "there is none yet, add [providers.NAME] (kind = 'offline' is built in)"
     wrong = [
         f"models.{name} target {target!r}: write PROVIDER/MODEL with one of the providers:"
-        f" {', '.join(sorted(providers)) or 'there is none yet, add [providers.NAME]'}"
+        f" {', '.join(sorted(providers)) or none}"
         for name, route in models.items()
         for target in route.all_targets
         if target.partition("/")[0] not in providers or not target.partition("/")[2]

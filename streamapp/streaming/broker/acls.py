@@ -110,7 +110,8 @@ async def require_rights(settings: Settings, topics: Mapping[str, Collection[str
     try:
         found = []
         low, high = connection._versions.get(METADATA, (0, 0))
-        if low <= VERSION <= high:
+        # Asked for none, a broker may tell of all that it has.
+        if topics and low <= VERSION <= high:
             answer = await connection.send(_Ask(list(topics)))
             found = [
                 # Not even shown to us, and perhaps there.

@@ -114,6 +114,7 @@ def test_tail_with_exit_prints_what_is_there_and_ends(settings: Settings) -> Non
     some = run(settings, "tail", "--exit", "--max", "3")
 
     assert (nothing.exit_code, nothing.stdout) == (0, "")
+    assert "there is no topic llm.responses" in nothing.stderr
     assert (result.exit_code, some.exit_code) == (0, 0), result.stderr + some.stderr
     assert sorted(result.stdout.encode().splitlines()) == sorted(values)
     assert [f'"{"x" * 999}"' in line for line in some.stdout.splitlines()] == [True] * 3
@@ -257,3 +258,14 @@ def test_check_changes_nothing(settings: Settings) -> None:
     assert result.exit_code == 0, result.stdout
     assert "a worker will create llm.requests" in result.stdout
     assert topics_of(settings) == {}
+
+
+def test_check_looks_at_a_broker_that_has_only_topics_of_others(settings: Settings) -> None:
+    """A Kafka in use before the first worker: its topics are nothing to look at."""
+    asyncio.run(ensure_topics(settings.model_copy(update={"topic_prefix": "others"})))
+
+    result = run(settings, "check", STREAMAPP_APP_ID="mine", STREAMAPP_TOPIC_PREFIX="mine")
+
+    assert result.exit_code == 0, result.output
+    assert "a worker will create mine.requests" in result.stdout
+    assert "rights: read and write the topics" in result.stdout

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from streamapp.cli.tool_findings import tool_findings
+from streamapp.cli.tool_findings import mcp_findings, tool_findings
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.settings.mcp import McpSettings
 from streamapp.tools import tool
 from streamapp.tools.catalogue import ToolCatalogue
 
@@ -48,3 +49,20 @@ def test_use_is_not_judged_without_prompts() -> None:
     [found] = tool_findings(ToolCatalogue([order]), None)
 
     assert (found.ok, found.detail) == (True, "shop.order")
+
+
+def test_program_of_an_mcp_server_that_is_not_there_is_wrong() -> None:
+    """It is named with its place; a server that offers nothing by its settings is a note."""
+    servers = {
+        "files": McpSettings(command=["no-such-program", "--read-only"], allow=["read"]),
+        "shell": McpSettings(command=["sh"], allow=["*"]),
+        "orders": McpSettings(url="https://orders.example/mcp"),
+    }
+
+    found = mcp_findings(servers)
+
+    assert [(one.ok, one.detail) for one in found] == [
+        (True, "files, shell, orders; orders: nothing is offered without allow"),
+        (False, "[mcp.files] command: there is no program 'no-such-program' on PATH"),
+    ]
+    assert mcp_findings({}) == []
