@@ -4,18 +4,20 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from bench.usage import UsageLog
 from streamapp.settings.keys import digest_of
 from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.dead_letters.service import NEWEST
+from tests.support.dead_letters import Pairs, headers_of
 from tests.support.fakellm import FakeLLM
 from tests.support.waiting import until
 from tests.support.worker import STREAMAPP, WorkerProcess
@@ -243,6 +245,42 @@ async def test_tenants_learn_nothing_of_one_another(world: World) -> None:
     for path in (*group, f"/v1/cache/{'0' * 32}", "/v1/prompts/summarize/stats"):
         status, _, _ = await world.ask("GET", path, key=desk)
         assert status == 403, path
+
+
+async def test_tenant_sees_its_dead_letters_behind_those_of_others(world: World) -> None:
+    """What others have takes no place in a tenant's list; of its own it is the newest ones."""
+
+    def dead_letter(tenant: str, number: int) -> tuple[bytes, Pairs]:
+        record = {"type": "chat", "messages": [], "metadata": {"tenant": tenant}}
+        headers = headers_of(f"{tenant}-{number}", offset=number)
+        return json.dumps(record).encode(), headers
+
+    # Two of its own, then as many of somebody else as are looked at, and more.
+    await produced(world, [dead_letter("shop", number) for number in range(2)])
+    await produced(world, [dead_letter("other", number) for number in range(3 * NEWEST)])
+
+    def ids(body: Any) -> list[str]:
+        return [one["id"] for one in body["dead_letters"]]
+
+    path = "/v1/dead-letters?q=shop-"
+    _, own, _ = await world.ask("GET", path, key=TENANTS["shop"])
+    _, one, _ = await world.ask("GET", f"{path}&limit=1", key=TENANTS["shop"])
+    _, narrow, _ = await world.ask("GET", f"{path}&until=1h", key=TENANTS["shop"])
+    _, other, _ = await world.ask("GET", "/v1/dead-letters?q=other-", key=TENANTS["desk"])
+    assert ids(own) == ["shop-1", "shop-0"]
+    assert (ids(one), ids(narrow), ids(other)) == (["shop-1"], [], [])
+
+
+async def produced(world: World, dead_letters: Sequence[tuple[bytes, Pairs]]) -> None:
+    """Write to one partition of the dead-letter topic, in order."""
+    producer = AIOKafkaProducer(bootstrap_servers=world.broker, linger_ms=20)
+    await producer.start()
+    try:
+        for value, headers in dead_letters:
+            await producer.send("llm.requests-dlt", value, partition=0, headers=headers)
+        await producer.flush()
+    finally:
+        await producer.stop()
 
 
 async def test_prompt_is_no_way_around_the_models_of_a_key(world: World) -> None:

@@ -1,6 +1,7 @@
 """The dead-letter topic, read in bounded memory whatever its size and whoever wrote to it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,6 +18,8 @@ from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
 #: Places that are nearer to one another are read in one go, offsets.
 NEAR = 1_000
+#: Offsets of a partition that are read in one go where a log is read backwards.
+LARGEST_PAGE = 2_000
 #: Clocks of those who write dead letters and notes may differ by so much, milliseconds.
 SKEW_MS = 3_600_000
 
@@ -111,6 +114,47 @@ class DeadLetterReader:
                 self.seen.first_foreign = self.seen.first_foreign or place
             elif wanted.fits(dead_letter):
                 yield dead_letter
+
+    async def read_own(
+        self, wanted: Filter, *, newest: int, enough: int, within_s: float
+    ) -> AsyncIterator[StoredDeadLetter]:
+        """Yield as `read` does, of one tenant's newest: what others have takes no place in them.
+
+        The log is read backwards, a page of each partition after the other.
+
+        Args:
+            wanted: Which ones, of its ``tenant``.
+            newest: Look at so many of the tenant's in each partition, a page more at most.
+            enough: Look no further in a partition that had so many of those that are meant.
+            within_s: Begin no page after so many seconds.
+        """
+        self.seen = Seen()
+        loop = asyncio.get_running_loop()
+        began_at, size = loop.time(), newest
+        own, meant = Counter[int](), Counter[int]()
+        spans = dict(self._spans)
+        if wanted.since is not None:
+            spans = await self._from(spans, int(wanted.since * 1000))
+        while spans and loop.time() - began_at <= within_s:
+            page = {tp: (max(start, end - size), end) for tp, (start, end) in spans.items()}
+            async for record in self._records(page):
+                self.seen.records += 1
+                dead_letter = StoredDeadLetter.of(record)
+                if dead_letter is None or dead_letter.tenant != wanted.tenant:
+                    continue
+                own[record.partition] += 1
+                if wanted.fits(dead_letter):
+                    meant[record.partition] += 1
+                    yield dead_letter
+            spans = {
+                tp: (start, page[tp][0])
+                for tp, (start, _) in spans.items()
+                if start < page[tp][0]
+                and own[tp.partition] < newest
+                and meant[tp.partition] < enough
+            }
+            size = min(2 * size, LARGEST_PAGE)
+        self.seen.is_whole = not spans
 
     async def at(self, places: Iterable[tuple[int, int]]) -> AsyncIterator[ConsumerRecord]:
         """Yield what stands at those partitions and offsets, in each partition's order."""

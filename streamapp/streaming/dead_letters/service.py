@@ -23,6 +23,8 @@ from streamapp.streaming.delivery.emitter import Send
 
 #: How many of each partition's newest are looked at, and how long one look may take, seconds.
 NEWEST, POLL_INTERVAL_S = 500, 10.0
+#: How long one tenant's are looked for behind those of others, seconds.
+LOOK_BACK_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class DeadLetterService:
         """Return the newest that are meant, of the last `NEWEST` of each partition.
 
         Args:
-            wanted: Which ones.
+            wanted: Which ones; of one tenant, `NEWEST` of its own are looked at.
             limit: How many at most.
             flow: Whose, one of ``flows``.
 
@@ -86,7 +88,12 @@ class DeadLetterService:
             asyncio.timeout(POLL_INTERVAL_S),
             DeadLetterReader(self._settings, self._source(flow)) as log,
         ):
-            async for dead_letter in log.read(wanted, newest=NEWEST):
+            found = (
+                log.read(wanted, newest=NEWEST)
+                if wanted.tenant is None
+                else log.read_own(wanted, newest=NEWEST, enough=limit, within_s=LOOK_BACK_S)
+            )
+            async for dead_letter in found:
                 newest.add(dead_letter)
             seen, dead_letters = log.seen, newest.dead_letters()
             oldest = min((dead_letter.at for dead_letter in dead_letters), default=None)
