@@ -189,6 +189,32 @@ async def test_openai_for_node_has_its_helpers(url: str) -> None:
     }
 
 
+async def test_vercels_ai_sdk_works(url: str) -> None:
+    """Texts, streams, tools that it runs, objects and vectors, by both of its packages."""
+    home = (await installed(node_modules)).parent
+    script = shutil.copy(SCRIPTS / "ai_sdk.mjs", home)
+
+    found = json.loads(await output_of(["node", script, url, KEY], home))
+
+    answer, told = "answer to: how is it, ai-sdk?", "sunny for ai-sdk"
+    by_each = {
+        "text": answer,
+        "tokens": True,
+        "tools": [told, 2],
+        "stream": [answer, True],
+        "streamedTools": [told, 2],
+        "object": ["degrees", "sky"],
+        "streamedObject": ["degrees", "sky"],
+        "failure": [404, "model_not_found"],
+    }
+    vectors = {"embeddings": [8, 8]}
+    assert found == {
+        "chat": by_each | vectors,
+        "responses": by_each,
+        "compatible": by_each | vectors,
+    }
+
+
 async def test_curl_works(url: str) -> None:
     """Plain curl, whole and streamed, at each of OpenAI's paths."""
 
