@@ -10,6 +10,9 @@ from streamapp.web.admission import Admission
 from streamapp.web.errors import Refusal
 from streamapp.web.responses import json_response
 
+#: The largest numbers that name a place.
+LAST_PARTITION, LAST_OFFSET = 2**31 - 1, 2**62
+
 
 class RecordSource(Protocol):
     """The inputs of all flows; see ``streaming/flows/input_records.py``."""
@@ -44,7 +47,8 @@ def input_records(*, source: RecordSource, admission: Admission) -> Blueprint:
             if flow not in source.flows:
                 raise Refusal(404, "there is no such flow: see /v1/flows", code="not_found")
             async with admission.looking():
-                found = await source.at(flow, _number(partition, 2**31 - 1), _number(offset, 2**62))
+                place = _number(partition, LAST_PARTITION), _number(offset, LAST_OFFSET)
+                found = await source.at(flow, *place)
             if found is None:
                 message = "no record stands there, or not any more: the topic's retention is over"
                 raise Refusal(404, message, code="not_found")

@@ -120,10 +120,7 @@ def _operation(op: Operation, schemas: ComponentSchemas, has_keys: bool) -> Sche
         "responses": _responses(op, schemas, has_keys),
     }
     parameters = [
-        *(
-            _parameter(name, "path", {**_TEXT, **op.places.get(name, {})})
-            for name in _names(op.path)
-        ),
+        *(_parameter(name, "path", _place(op.places.get(name, {}))) for name in _names(op.path)),
         *(_parameter(name, "query", schema) for name, schema in op.query.items()),
         *(_parameter(name, "header", schema) for name, schema in op.headers.items()),
     ]
@@ -185,6 +182,11 @@ _MEANING = {
 def _parameter(name: str, place: str, schema: Mapping[str, Any]) -> Schema:
     required = place == "path"
     return {"name": name, "in": place, "required": required, "schema": dict(schema)}
+
+
+def _place(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of what stands in a path: a text where nothing else is said."""
+    return schema if "type" in schema else {**_TEXT, **schema}
 
 
 def _names(path: str) -> list[str]:

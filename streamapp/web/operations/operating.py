@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from streamapp.web.input_records import LAST_OFFSET, LAST_PARTITION
 from streamapp.web.operations.operation import EVENTS, GROUP, HTML, TEXT, Operation
 from streamapp.web.operations.records import Step
 
@@ -256,7 +257,10 @@ OPERATIONS = (
         "Show one record of a flow's input, while the topic holds it",
         InputRecordBody,
         errors=(404, 422, 503, 504),
-        places={"partition": {"pattern": "^[0-9]{1,10}$"}, "offset": {"pattern": "^[0-9]{1,19}$"}},
+        places={
+            "partition": {"type": "integer", "minimum": 0, "maximum": LAST_PARTITION},
+            "offset": {"type": "integer", "minimum": 0, "maximum": LAST_OFFSET},
+        },
         access=GROUP,
     ),
     Operation(

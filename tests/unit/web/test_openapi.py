@@ -22,6 +22,7 @@ from streamapp.processors.translate import Translate
 from streamapp.records.request import Request
 from streamapp.web.bodies import read
 from streamapp.web.errors import Refusal
+from streamapp.web.input_records import LAST_OFFSET, LAST_PARTITION, _number
 from streamapp.web.openapi import ComponentSchemas, openapi
 from streamapp.web.operations import OPERATIONS
 from streamapp.web.operations.operation import RECORD
@@ -192,6 +193,20 @@ def test_reasoning_alone_does_not_fit(items: list[Any], is_allowed: bool) -> Non
     assert Draft202012Validator(schema).is_valid({"input": items}) is is_allowed
     with nullcontext() if is_allowed else pytest.raises(Refusal, match="says nothing"):
         taken("/v1/responses", {"input": items})
+
+
+@pytest.mark.parametrize(("name", "most"), [("partition", LAST_PARTITION), ("offset", LAST_OFFSET)])
+def test_bounds_of_places_are_in_the_document(name: str, most: int) -> None:
+    """A place that no topic has is none by the document, as it is none to the code."""
+    path = "/v1/flows/{flow}/records/{partition}/{offset}"
+    (found,) = (p for p in DOCUMENT["paths"][path]["get"]["parameters"] if p["name"] == name)
+    schema = Draft202012Validator(found["schema"])
+
+    assert found["required"]
+    for number, is_allowed in ((0, True), (most, True), (most + 1, False), (-1, False)):
+        assert schema.is_valid(number) is is_allowed
+        with nullcontext() if is_allowed else pytest.raises(Refusal, match="a place is"):
+            assert _number(str(number), most) == number
 
 
 @pytest.mark.parametrize("number", [b"7.0", b"7", b"0.7e1"])
