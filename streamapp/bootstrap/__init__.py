@@ -149,6 +149,7 @@ def create_app(
         traced=traced,
         counts=flows.counts,
         records=records,
+        tools=tools.loop.catalogue,
     )
     return app
 

@@ -24,6 +24,7 @@ from streamapp.streaming.flows.input_records import InputRecords
 from streamapp.streaming.flows.rates import FlowRates
 from streamapp.streaming.window.window import Window
 from streamapp.telemetry.metrics import Metrics
+from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import peer_tls_context
@@ -56,6 +57,7 @@ def serve(
     traced: Untraced,
     counts: Mapping[str, int],
     records: RecordsInProgress,
+    tools: ToolCatalogue,
 ) -> None:
     """Register every view, with what it reads."""
     producer = RequestProducer(
@@ -99,4 +101,5 @@ def serve(
         inputs=InputRecords(settings, flows),
         flows=flows,
         tiers=costs.economy.tiers,
+        tools=tools,
     )

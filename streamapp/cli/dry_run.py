@@ -240,6 +240,9 @@ class _NoOwnSteps:
 class _Unasked:
     """An MCP server that a dry run does not connect to: what it offers is not known."""
 
+    is_away = True
+    known: Sequence[OfferedTool] = ()
+
     def __init__(self, name: str) -> None:
         self.name = name
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
@@ -11,11 +11,10 @@ from rich.table import Table
 
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import printable
-from streamapp.settings import Settings
 from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
+from streamapp.tools.listing import ListedTool, arguments_of, listed_tools
 from streamapp.tools.mcp_server import McpServer, mcp_servers
-from streamapp.tools.offered import OfferedTool
 
 
 @click.command()
@@ -27,17 +26,7 @@ def tools(as_json: bool) -> None:
     catalogue = ToolCatalogue(load_tools(listed(settings.tools)), servers)
     found, away = asyncio.run(_listed(catalogue, servers))
     if as_json:
-        rows = [
-            {
-                "name": one.name,
-                "source": _source(one, settings),
-                "description": one.description,
-                "parameters": one.schema,
-                "timeout_s": one.timeout_s,
-            }
-            for one in found
-        ]
-        click.echo(json.dumps({"tools": rows, "away": away}))
+        click.echo(json.dumps({"tools": found, "away": away}))
         return
     if not found and not away:
         hint = "no tools: name modules with @tool coroutines in STREAMAPP_TOOLS, or an [mcp.NAME]"
@@ -45,8 +34,9 @@ def tools(as_json: bool) -> None:
         return
     table = Table("tool", "from", "arguments", "does")
     for one in found:
-        described = one.description.partition("\n")[0] or "(no docstring)"
-        cells = (one.name, _source(one, settings), _arguments(one.schema), described)
+        described = one["description"].partition("\n")[0] or "(no docstring)"
+        arguments = ", ".join(arguments_of(one["parameters"]))
+        cells = (one["name"], one["source"], arguments, described)
         table.add_row(*(escape(printable(cell)) for cell in cells))
     Console().print(table)
     for name in away:
@@ -55,27 +45,11 @@ def tools(as_json: bool) -> None:
 
 async def _listed(
     catalogue: ToolCatalogue, servers: Sequence[McpServer]
-) -> tuple[list[OfferedTool], list[str]]:
+) -> tuple[list[ListedTool], list[str]]:
     """Return all tools by name, and the servers that could not be reached."""
     try:
-        offered = await asyncio.gather(*(server.tools() for server in servers))
-        away = [server.name for server in servers if server.is_away]
+        await asyncio.gather(*(server.tools() for server in servers))
+        return listed_tools(catalogue), [server.name for server in servers if server.is_away]
     finally:
         for server in servers:
             await server.aclose()
-    found = [*catalogue.typed, *(one for some in offered for one in some)]
-    return sorted(found, key=lambda one: one.name), away
-
-
-def _source(tool: OfferedTool, settings: Settings) -> str:
-    server = tool.name.partition(".")[0]
-    return f"mcp.{server}" if server in settings.mcp else getattr(tool, "origin", "")
-
-
-def _arguments(schema: Mapping[str, object]) -> str:
-    """Return the names of the arguments; ``?`` marks those that may be left out."""
-    names, required = schema.get("properties"), schema.get("required")
-    if not isinstance(names, Mapping):
-        return ""
-    wanted = required if isinstance(required, list) else []
-    return ", ".join(name if name in wanted else f"{name}?" for name in names)

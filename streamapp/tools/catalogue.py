@@ -19,6 +19,16 @@ class ToolSource(Protocol):
         """The first part of its tools' names."""
         ...
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it cannot be reached now."""
+        ...
+
+    @property
+    def known(self) -> Sequence[OfferedTool]:
+        """What it offered last, without asking it."""
+        ...
+
     async def tools(self) -> Sequence[OfferedTool]:
         """Return what it offers; what it offered last where it is away."""
         ...

@@ -87,6 +87,11 @@ class McpServer:
         """Whether there is no connection."""
         return self._session is None
 
+    @property
+    def known(self) -> Sequence[McpTool]:
+        """What it offered last, by name; nothing before it was reached."""
+        return self._listed
+
     def start(self) -> None:
         """Connect, in the background."""
         if self._task is None:

@@ -22,7 +22,7 @@ FOLLOWERS = 32
 FIRST_S = 0.5
 
 #: The dashboard's scripts beside its own.
-PARTS = ("charts", "group", "overview", "outcomes", "flows", "prompts", "playground")
+PARTS = ("charts", "group", "overview", "outcomes", "flows", "prompts", "tools", "playground")
 
 
 def live(*, group: Group, metrics: Callable[[], bytes]) -> Blueprint:

@@ -18,6 +18,7 @@ from streamapp.streaming.broker.topics import TopicSpec
 from streamapp.streaming.dead_letters.service import DeadLetterService
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.flows.rates import FlowRates
+from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.web.admission import Admission
 from streamapp.web.asyncapi import asyncapi
 from streamapp.web.cache_lookup import cache_lookup
@@ -40,6 +41,7 @@ from streamapp.web.prompt_examples import FindExamples, prompt_examples
 from streamapp.web.prompt_stats import stats
 from streamapp.web.prompts import PromptStore, prompts
 from streamapp.web.requests import requests
+from streamapp.web.tools import tools as tools_of
 
 #: Requests over HTTP that wait for one of the running ones, as a multiple of those.
 WAITING_FACTOR = 4
@@ -66,6 +68,7 @@ def install(
     inputs: RecordSource,
     flows: Mapping[str, FlowTopics] = MappingProxyType({}),
     tiers: Sequence[CacheTier] = (),
+    tools: ToolCatalogue | None = None,
 ) -> None:
     """Register all views on ``app``.
 
@@ -74,7 +77,7 @@ def install(
     classes by type and ``topics`` what is created at the start: the documents tell of them.
     ``examples_of`` returns the examples that a version of a prompt names. ``flows`` are the
     user's, by name; ``rates`` tell what they do and ``inputs`` what stands on their inputs.
-    ``tiers`` are those of the cache.
+    ``tiers`` are those of the cache, and ``tools`` what agents may call.
     """
     running = settings.max_in_flight
     admission = Admission(
@@ -109,6 +112,7 @@ def install(
         live(group=group, metrics=metrics),
         flows_of(rates=rates, group=group, admission=admission),
         input_records(source=inputs, admission=admission),
+        tools_of(tools or ToolCatalogue()),
         history_of(history=history, url=snapshots.own_url, peers=peers),
         documents(
             openapi=lambda: openapi(OPERATIONS, records=records, has_keys=settings.has_keys),

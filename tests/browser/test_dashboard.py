@@ -16,6 +16,7 @@ from .conftest import SHAPES, Site, Stand, Visit, tab
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
 
+VIEWS = ("Overview", "Answers", "Flows", "Dead letters", "Prompts", "Tools", "Playground")
 RECORD = {"type": "summarize", "text": "a text", "max_words": 9}
 TRACE = "a" * 32
 ATTACK = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
@@ -250,7 +251,7 @@ async def test_keyboard_reaches_every_view(visit: Visit) -> None:
     """The arrow keys walk the tabs; the skip link comes first."""
     page = visit.page
     await page.locator("#tab-overview").focus()
-    for name in ("answers", "flows", "dead", "prompts", "play", "overview"):
+    for name in ("answers", "flows", "dead", "prompts", "tools", "play", "overview"):
         await page.keyboard.press("ArrowRight")
         await expect(page.locator(f"#{name}")).to_be_visible()
 
@@ -292,7 +293,7 @@ async def test_axe_finds_nothing_serious(visit: Visit, site: Site) -> None:
     for theme in ("light", "dark"):
         for shape in SHAPES.values():
             await page.set_viewport_size(shape)
-            for name in ("Overview", "Answers", "Flows", "Dead letters", "Prompts", "Playground"):
+            for name in VIEWS:
                 await tab(page, name)
                 await page.evaluate(axe)
                 found = await page.evaluate("axe.run()")

@@ -1,8 +1,9 @@
-"""The dashboard's view of flows, their dead letters, and what each key has used."""
+"""The dashboard's views of flows and tools, dead letters of flows, and what keys have used."""
 
 import asyncio
 import hashlib
 import json
+import os
 
 import aiohttp
 import pytest
@@ -10,7 +11,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from playwright.async_api import expect
 
-from tests.support.worker import WorkerProcess
+from tests.support.mcp_serving import PROGRAM
+from tests.support.worker import ROOT, WorkerProcess
 
 from .conftest import SHAPES, Site, Stand, Visit, tab
 
@@ -49,6 +51,25 @@ max_words = 20
 """
 
 
+TOOLS = """
+[mcp.orders]
+command = {command}
+env = ["PYTHONPATH"]
+allow = ["get_order"]
+timeout_s = 60
+"""
+
+
+SHOP_TOOLS = """
+from streamapp.tools import tool
+
+@tool(name="shop.hours", timeout_s=5)
+async def hours() -> str:
+    \"\"\"Tell when the shop is open.\"\"\"
+    return "always"
+"""
+
+
 async def comment(broker: str, *texts: str) -> None:
     """Create the input of the chain, and write comments on it."""
     servers = broker.removeprefix("kafka://")
@@ -71,8 +92,11 @@ def worker(stand: Stand) -> WorkerProcess:
     directory.mkdir()
     config = directory / "streamapp.toml"
     digest = hashlib.sha256(SHOP_KEY.encode()).hexdigest()
-    config.write_text(KEYS.format(digest=digest) + FLOWS)
-    return stand.worker(STREAMAPP_CONFIG=str(config))
+    tools = TOOLS.format(command=json.dumps(PROGRAM))
+    config.write_text(KEYS.format(digest=digest) + FLOWS + tools)
+    (directory / "shop_tools.py").write_text(SHOP_TOOLS)
+    settings = {"STREAMAPP_TOOLS": "shop_tools", "PYTHONPATH": f"{ROOT}{os.pathsep}{directory}"}
+    return stand.worker(STREAMAPP_CONFIG=str(config), **settings)
 
 
 async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit) -> None:
@@ -105,6 +129,26 @@ async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit) -> N
     )
     assert heights
     assert max(heights) < 80  # a name is not broken letter by letter
+
+
+async def test_tools_are_shown_with_their_source(visit: Visit) -> None:
+    """Typed ones and those of a server that is connected, each with its arguments' schema."""
+    page = visit.page
+    await expect(page.locator("#tool-servers")).to_be_hidden()
+
+    await tab(page, "Tools")
+
+    await expect(page.locator("#tool-servers")).to_have_text("mcp.orders: connected, 1 tool")
+    tool = page.locator("#tool-list article", has_text="orders.get_order")
+    await expect(tool).to_contain_text("mcp.orders · 60 s at most")
+    await expect(tool).to_contain_text("Look an order up by its number.")
+    await tool.get_by_text("arguments: number").click()
+    await expect(tool.get_by_label("Schema of orders.get_order")).to_contain_text('"required"')
+    own = page.locator("#tool-list article", has_text="shop.hours")
+    await expect(own).to_contain_text("shop_tools.hours · 5 s at most")
+    await expect(own).to_contain_text("no arguments")
+    await page.set_viewport_size(SHAPES["390"])
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 async def test_usage_by_key_is_shown(visit: Visit, site: Site) -> None:

@@ -31,7 +31,7 @@ async function showKey() {
 }
 
 const tabs = () => [...document.querySelectorAll('[role="tab"]')];
-const loaders = { flows: loadFlows, dead: loadDead, prompts: loadPrompts, answers: showAnswers, overview: showOverview };
+const loaders = { flows: loadFlows, dead: loadDead, prompts: loadPrompts, tools: loadTools, answers: showAnswers, overview: showOverview };
 function open(name) {
   for (const tab of tabs()) {
     const here = tab.getAttribute("aria-controls") === name;

@@ -39,6 +39,7 @@ from streamapp.streaming.delivery.request_status import RequestStatus
 from streamapp.streaming.flows.input_records import InputRecord
 from streamapp.streaming.flows.rates import FlowRates
 from streamapp.streaming.flows.state import FlowState
+from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
@@ -346,6 +347,7 @@ async def serve(
         own_snapshots: FakeWorkerSnapshots | None = None,
         others: Sequence[str] = (),
         tiers: Sequence[CacheTier] = (),
+        tools: ToolCatalogue | None = None,
         **overrides: Any,
     ) -> Site:
         settings = Settings(_env_file=None, web_port=free_port(), **overrides)
@@ -379,6 +381,7 @@ async def serve(
             examples_of=examples,
             flows=flow_topics(settings, registry),
             tiers=tiers,
+            tools=tools,
         )
         app.web.init_server()
         client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.web_port}")

@@ -75,6 +75,7 @@ MATRIX = {
     ("GET", "/v1/history"): {"read"},
     ("GET", "/v1/flows"): {"read"},
     ("GET", "/v1/flows/{flow}/records/{partition}/{offset}"): {"read"},
+    ("GET", "/v1/tools"): {"read"},
     ("GET", "/v1/workers"): {"read"},
     ("GET", "/metrics"): {"read"},
     ("GET", "/v1/cache/{fingerprint}"): {"read"},
@@ -222,7 +223,11 @@ async def test_complete_tells_one_tenant_nothing_of_others(
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/live", "/v1/workers", "/metrics", "/v1/prompts/x/stats", "/v1/cache/" + "0" * 32]
+    "path",
+    [
+        *("/v1/live", "/v1/workers", "/v1/tools", "/metrics", "/v1/prompts/x/stats"),
+        "/v1/cache/" + "0" * 32,
+    ],
 )
 async def test_whole_group_is_not_for_one_tenant(site: Site, path: str) -> None:
     """What shows the numbers of everybody is refused to a key of one tenant."""
