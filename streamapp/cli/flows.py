@@ -3,13 +3,14 @@
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 import click
 
 from streamapp.cli.kafka import answered, client_settings
-from streamapp.cli.prompt_output import print_table
+from streamapp.cli.terminal import counted, printable
 from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import StreamappError
 from streamapp.flows.topics import flow_topics
@@ -38,8 +39,8 @@ def flows(seconds: float, as_json: bool) -> None:
         for row in rows:
             click.echo(json.dumps(row))
         return
-    names = ("flow", "input", "output", "partitions", "lag", "rate", "dead letters", "cost a day")
-    print_table(names, [_cells(row) for row in rows])
+    for row in rows:
+        click.echo(line(row))
 
 
 async def _rows(settings: Settings, seconds: float) -> list[dict[str, Any]]:
@@ -76,15 +77,15 @@ async def _costs(settings: Settings) -> dict[str, Decimal]:
     return {flow["name"]: Decimal(flow["cost_usd_day"]) for flow in flows if flow["cost_usd_day"]}
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    rate = "-" if row["rate_per_s"] is None else f"{row['rate_per_s']:,.1f}/s"
-    return (
-        row["name"],
-        row["input"],
-        ", ".join(row["outputs"]),
-        f"{row['partitions']:,}" if row["partitions"] else "none",
-        f"{row['lag']:,}",
-        rate,
-        f"{row['dead_letters']:,}",
-        "-" if row["cost_usd_day"] is None else f"${row['cost_usd_day']}",
+def line(row: Mapping[str, Any]) -> str:
+    """Return two lines that fit 80 columns: which flow with its topics, and how far it is."""
+    rate, cost = row["rate_per_s"], row["cost_usd_day"]
+    parts = (
+        counted(row["partitions"], "partition") if row["partitions"] else "no topic yet",
+        f"lag {row['lag']:,}",
+        "" if rate is None else f"{rate:,.1f}/s",
+        counted(row["dead_letters"], "dead letter"),
+        "" if cost is None else f"${cost} in 24 h",
     )
+    head = f"{row['name']}  {row['input']} -> {', '.join(row['outputs'])}"
+    return printable(f"{head}\n    {'  '.join(filter(None, parts))}", keep="\n")

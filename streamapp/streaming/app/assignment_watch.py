@@ -16,9 +16,10 @@ from streamapp.streaming.broker.group_state import GroupState, group_state
 
 log = structlog.get_logger(__name__)
 
-#: After so long without an assignment the first line is written, then one each so often, seconds.
-FIRST_S, AGAIN_S = 30.0, 120.0
-POLL_INTERVAL_S = 5.0
+#: After so long without an assignment the first line is written, then one each so often, seconds:
+#: no wait of 30 s goes without one, however late it is noticed.
+FIRST_S, AGAIN_S = 28.0, 120.0
+POLL_INTERVAL_S = 1.0
 
 
 class AssignmentWatch:

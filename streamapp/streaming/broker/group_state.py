@@ -17,6 +17,7 @@ MEANING = {
     " after its session",
     "Stable": "the others have all partitions, or this worker is not a member yet",
     "Empty": "it has no member: the join of this worker has not arrived",
+    "Unknown": "its coordinator does not tell",
     "Dead": "it does not exist: the join of this worker has not arrived",
 }
 #: States in which a join or an assignment is waited for.
@@ -29,7 +30,7 @@ class GroupState:
 
     Attributes:
         state: Kafka's word.
-        members: Client id and host of each member.
+        members: Client id and host of each member, or its id.
     """
 
     state: str
@@ -57,4 +58,9 @@ async def group_state(settings: Settings) -> GroupState:
     code, _, state, _, _, members, *_ = response.groups[0]
     if code:
         raise StreamappError(for_code(code).__name__)
-    return GroupState(state, [f"{member[1]} {member[2]}" for member in members])
+    return GroupState(state, [shown_member(*member[:3]) for member in members])
+
+
+def shown_member(member_id: str, client_id: str, host: str) -> str:
+    """Return client and host of a member; its id where the broker tells neither."""
+    return f"{client_id} {host}".strip() or member_id

@@ -7,8 +7,14 @@ import structlog
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
-from streamapp.streaming.app.assignment_watch import AGAIN_S, FIRST_S, AssignmentWatch, begins
-from streamapp.streaming.broker.group_state import GroupState
+from streamapp.streaming.app.assignment_watch import (
+    AGAIN_S,
+    FIRST_S,
+    POLL_INTERVAL_S,
+    AssignmentWatch,
+    begins,
+)
+from streamapp.streaming.broker.group_state import GroupState, shown_member
 from streamapp.streaming.consumer.consumer import tell_behind
 from tests.fakes import FakeClock
 
@@ -43,7 +49,7 @@ async def test_wait_is_told_with_the_groups_state_and_members(clock: FakeClock) 
 
     [line] = lines
     assert line["event"] == "group.not_assigned"
-    assert (line["waited_s"], line["state"]) == (30.0, "PreparingRebalance")
+    assert (line["waited_s"], line["state"]) == (FIRST_S, "PreparingRebalance")
     assert line["members"] == ["worker-1 /10.0.0.1"]
     assert "given up after its session" in line["meaning"]
 
@@ -105,3 +111,25 @@ def test_places_of_a_generation_are_told_by_topic() -> None:
     positions = {TP("b", 1): 7, TP("a", 2): 0, TP("a", 0): 5}
 
     assert begins(positions) == {"a": "0@5 2@0", "b": "1@7"}
+
+
+def test_no_wait_of_half_a_minute_goes_untold(clock: FakeClock) -> None:
+    """Also one that begins just behind a look, and is told at a look alone."""
+    watch = watched(clock)
+    watch.is_due(is_assigned=True)
+    waited_s = POLL_INTERVAL_S
+    clock.advance(POLL_INTERVAL_S)
+    while not watch.is_due(is_assigned=False):
+        clock.advance(POLL_INTERVAL_S)
+        waited_s += POLL_INTERVAL_S
+
+    assert waited_s <= 30
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "shown"),
+    [("worker-1", "/10.0.0.1", "worker-1 /10.0.0.1"), ("", "", "aiokafka-0-1f"), ("w", "", "w")],
+)
+def test_member_is_named_by_what_the_broker_tells(client: str, host: str, shown: str) -> None:
+    """The embedded broker tells neither client nor host, but the member's id."""
+    assert shown_member("aiokafka-0-1f", client, host) == shown
