@@ -1,5 +1,6 @@
 """The TLS context of Kafka clients, which reads its files again once they are rotated."""
 
+import contextlib
 import os
 import ssl
 import sys
@@ -17,6 +18,19 @@ log = structlog.get_logger(__name__)
 Stamps = tuple[tuple[int, int, int], ...]
 
 
+class OneSidedClose(ssl.SSLObject):
+    """A connection that says goodbye and does not wait for the broker to say it too.
+
+    asyncio and uvloop wait for 30 s. A broker that has a fetch in hand answers that, and not the
+    goodbye: each recovery of the ledger stood still for as long, and so did the partitions.
+    """
+
+    def unwrap(self) -> None:
+        """Leave a goodbye to be sent; all that was asked is answered or given up by now."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            super().unwrap()
+
+
 class RotatingContext(ssl.SSLContext):
     """A client's context, whose certificates are those of the files at each new connection.
 
@@ -24,6 +38,7 @@ class RotatingContext(ssl.SSLContext):
     cannot be used any more are named in the log, and what was read before stays in use.
     """
 
+    sslobject_class = OneSidedClose
     _settings: Settings
     _stamps: Stamps
 

@@ -103,3 +103,28 @@ async def test_file_that_cannot_be_used_any_more_is_named(
 
     [line] = logs
     assert "STREAMAPP_KAFKA_CA_FILE" in line["reason"]
+
+
+async def test_close_does_not_wait_for_the_broker(tmp_path: Path) -> None:
+    """One that reads nothing more held the recovery of a worker for half a minute."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    served: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = await asyncio.start_server(
+        lambda _, writer: served.put_nowait(writer), "127.0.0.1", 0, ssl=context
+    )
+    port = server.sockets[0].getsockname()[1]
+    client = context_of(tmp_path / "ca.pem")
+
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
+    other_side = await served.get()
+    other_side.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of TLS
+    writer.close()
+    try:
+        async with asyncio.timeout(5):
+            await writer.wait_closed()
+    finally:
+        other_side.transport.abort()
+        server.close()
