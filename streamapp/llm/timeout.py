@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamapp.errors import ProviderError, ProviderTimeout
-from streamapp.llm.attempt import ATTEMPT, Attempt, permitted
+from streamapp.llm.attempt import ATTEMPT, RIGHT, Attempt, permitted
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
 from streamapp.settings import DEFAULT_STREAM_IDLE_S, DEFAULT_TIMEOUT_S, ProviderSettings
@@ -56,7 +56,9 @@ class TimeLimited:
             ProviderError: As of the provider; it knows whether it is paid for.
             LeaseLost: Another worker answers the record.
         """
-        await permitted()
+        right = RIGHT.get()
+        if right is not None and not right.is_valid:
+            await permitted()
         is_streamed = call.chunks is not None
         most_s = self._limits.idle_s if is_streamed else self._limits.timeout_s
         left_s = call.remaining_s()

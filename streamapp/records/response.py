@@ -2,6 +2,8 @@
 
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
+from operator import is_
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -11,6 +13,10 @@ from streamapp.errors import InternalError
 
 #: Money on the wire: digits and a point, never an exponent.
 Dollars = Annotated[Decimal, PlainSerializer(lambda usd: format(usd, "f"), return_type=str)]
+
+
+#: By C, since it is asked for each record.
+_is_none = partial(is_, None)
 
 
 class PromptUse(BaseModel):
@@ -101,8 +107,8 @@ class Response(BaseModel):
     model: str
     provider: str
     prompt: PromptUse | None = None
-    tool_calls: list[dict[str, Any]] | None = Field(default=None, exclude_if=lambda it: it is None)
-    logprobs: dict[str, Any] | None = Field(default=None, exclude_if=lambda it: it is None)
+    tool_calls: list[dict[str, Any]] | None = Field(default=None, exclude_if=_is_none)
+    logprobs: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
     usage: Usage = NO_USAGE
     original_usage: Usage | None = Field(default=None, exclude=True)
     cost_usd: Dollars | None = None
@@ -120,7 +126,7 @@ class Response(BaseModel):
             InternalError: A processor returned what JSON cannot carry, such as half a surrogate.
         """
         try:
-            return self.model_dump_json().encode()
+            return self.__pydantic_serializer__.to_json(self)
         except PydanticSerializationError:
             problem = f"the processor of '{self.type}' returned what is not JSON"
         raise InternalError(problem)  # outside of the block: the cause may hold the output

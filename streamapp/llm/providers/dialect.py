@@ -9,7 +9,7 @@ import structlog
 
 from streamapp.errors import ParameterRefused
 from streamapp.llm.completion import Call
-from streamapp.llm.providers.shapes.beside_openai import of_openai
+from streamapp.llm.providers.shapes.beside_openai import OTHERS, of_openai
 from streamapp.llm.providers.shapes.chat_request import (
     MODES,
     PARAMETERS,
@@ -59,6 +59,7 @@ class Dialect:
         self._mode: StructuredMode = mode or "json_schema"
         self._extra = dict(extra or {})
         self._taken = PARAMETERS | pass_through
+        self._others = OTHERS - self._taken
         self._dropped: set[str] = set()
         self._names: dict[str, str] = {}
         #: Values that are refused, by their parameter; and parameters that bear no other beside.
@@ -79,11 +80,12 @@ class Dialect:
             body = embeddings_body(call)
         else:
             mode, is_strict = self._way(call)
-            body = of_openai(chat_body(call, mode=mode, is_strict=is_strict), self._taken)
+            body = of_openai(chat_body(call, mode=mode, is_strict=is_strict), self._others)
         if self._extra:
             body = {**self._extra, **body}
-        for name in self._dropped.intersection(body):
-            del body[name]
+        if self._dropped:
+            for name in self._dropped.intersection(body):
+                del body[name]
         for name, values in self._values.items():
             if name in body and _key(body[name]) in values:
                 del body[name]

@@ -222,16 +222,15 @@ class Http:
 
     async def _body(self, response: aiohttp.ClientResponse | Reply) -> bytes:
         """Read in chunks, so that neither a long body nor a bomb fills the memory."""
-        chunks, size = [], 0
-        if response.status == 200:
+        content, is_ok = response.content, response.status == 200
+        if is_ok:
             heard()
-        while chunk := await response.content.readany():
-            if response.status == 200:
-                heard()  # a stream may come under another name
-            size = self._checked(size + len(chunk))
-            chunks.append(chunk)
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        if response.status == 200:
+        if content.is_eof():  # it came with its head, as most do
+            body = content.read_nowait()
+            self._checked(len(body))
+        else:
+            body = await self._rest(content, is_ok=is_ok)
+        if is_ok:
             return body
         error = self._error_for(
             response.status,
@@ -242,6 +241,15 @@ class Http:
         )
         error.hints = self._hints(response)
         raise error
+
+    async def _rest(self, content: aiohttp.StreamReader, *, is_ok: bool) -> bytes:
+        chunks, size = [], 0
+        while chunk := await content.readany():
+            if is_ok:
+                heard()  # a stream may come under another name
+            size = self._checked(size + len(chunk))
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _hints(self, response: aiohttp.ClientResponse | Reply) -> RateHints | None:
         return self._hints_of(response.headers, now=self._wall_clock())

@@ -4,12 +4,37 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from streamapp.errors import RateHints
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _EPOCH_S = 1_000_000_000.0
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|)")
+
+
+class _Names(NamedTuple):
+    """The headers of what is left of a limit, of the limit, and of the time until it is whole."""
+
+    requests: tuple[str, str, str]
+    tokens: tuple[str, str, str]
+
+    @classmethod
+    def of(cls, name: str) -> "_Names":
+        """Return those of ``name``, which says ``{kind}`` and ``{part}``."""
+        requests, tokens = (
+            (
+                name.format(kind=kind, part="remaining"),
+                name.format(kind=kind, part="limit"),
+                name.format(kind=kind, part="reset"),
+            )
+            for kind in ("requests", "tokens")
+        )
+        return cls(requests, tokens)
+
+
+_OPENAI = _Names.of("x-ratelimit-{part}-{kind}")
+_ANTHROPIC = _Names.of("anthropic-ratelimit-{kind}-{part}")
 
 
 def rate_hints(headers: Mapping[str, str], *, now: float) -> RateHints | None:
@@ -24,7 +49,7 @@ def rate_hints(headers: Mapping[str, str], *, now: float) -> RateHints | None:
 
     Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
-    return _hints(headers, now, requests="x-ratelimit-{}-requests", tokens="x-ratelimit-{}-tokens")
+    return _hints(headers, now, _OPENAI)
 
 
 def anthropic_rate_hints(headers: Mapping[str, str], *, now: float) -> RateHints | None:
@@ -32,28 +57,28 @@ def anthropic_rate_hints(headers: Mapping[str, str], *, now: float) -> RateHints
 
     Source: https://docs.anthropic.com/en/api/rate-limits#response-headers
     """
-    prefix = "anthropic-ratelimit"
-    return _hints(headers, now, requests=prefix + "-requests-{}", tokens=prefix + "-tokens-{}")
+    return _hints(headers, now, _ANTHROPIC)
 
 
-def _hints(
-    headers: Mapping[str, str], now: float, *, requests: str, tokens: str
-) -> RateHints | None:
-    requests_per_s = _refill_per_s(headers, now, requests)
-    tokens_per_s = _refill_per_s(headers, now, tokens)
+def _hints(headers: Mapping[str, str], now: float, names: _Names) -> RateHints | None:
+    requests_per_s = _refill_per_s(headers, now, names.requests)
+    tokens_per_s = _refill_per_s(headers, now, names.tokens)
     if requests_per_s is None and tokens_per_s is None:
         return None
     return RateHints(requests_per_s=requests_per_s, tokens_per_s=tokens_per_s)
 
 
-def _refill_per_s(headers: Mapping[str, str], now: float, name: str) -> float | None:
-    if headers.get(name.format("remaining")) != "0":
+def _refill_per_s(
+    headers: Mapping[str, str], now: float, names: tuple[str, str, str]
+) -> float | None:
+    remaining, whole, reset = names
+    if headers.get(remaining) != "0":
         return None
     try:
-        limit = float(headers.get(name.format("limit"), ""))
+        limit = float(headers.get(whole, ""))
     except ValueError:
         return None
-    reset_s = _left_s(headers.get(name.format("reset"), ""), now)
+    reset_s = _left_s(headers.get(reset, ""), now)
     if not reset_s or reset_s < 0 or not math.isfinite(limit) or limit <= 0:
         return None
     return limit / reset_s

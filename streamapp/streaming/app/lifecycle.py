@@ -113,9 +113,9 @@ class StreamApp(faust.App):
         self.on_partitions_revoked.connect(self._close_window)
         self.add_future(self._pulse())
 
-    async def produce(self, *record: Any, **fields: Any) -> Awaitable[RecordMetadata]:
+    def produce(self, *record: Any) -> Awaitable[Awaitable[RecordMetadata]]:
         """Buffer a record in the running producer, see `Send`; what it returns is its delivery."""
-        return await self.producer.send(*record, **fields)
+        return cast(Producer, self.producer).put(*record)
 
     # -- start
 

@@ -24,8 +24,44 @@ class Producer(FaustProducer):
         await super().on_start()
         await until_brokers_are_named(self._ensure_producer().client)
 
-    async def send(self, topic: str, *record: Any, **fields: Any) -> Awaitable[RecordMetadata]:
+    async def put(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Headers,
+    ) -> Awaitable[RecordMetadata]:
         """Buffer a record, see `Send`; the inner awaitable is its delivery.
+
+        Past Faust's own `send`, whose signal to nobody costs as much as to buffer a record.
+
+        Args:
+            topic: Its name.
+            key: With ``value``, the record; not both are None.
+            value: See ``key``.
+            partition: By the key where None.
+            timestamp: Seconds since the epoch; now where None.
+            headers: Of the record.
+
+        Raises:
+            KafkaError: As of the client.
+            UnknownTopicOrPartitionError: The partition was not known until now.
+        """
+        pairs = list(headers.items()) if isinstance(headers, Mapping) else headers
+        time_ms = None if timestamp is None else int(timestamp * 1000)
+        client = self._ensure_producer()
+        try:
+            sent: Awaitable[RecordMetadata] = await client.send(
+                topic, value, key, partition, time_ms, pairs
+            )
+        except AssertionError as error:
+            raise await self._looked_again(topic) from error
+        return sent
+
+    async def send(self, topic: str, *record: Any, **fields: Any) -> Awaitable[RecordMetadata]:
+        """Do so in Faust's own way, for what it sends by itself.
 
         Raises:
             ProducerSendError: As of Faust.

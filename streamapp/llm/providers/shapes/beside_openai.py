@@ -9,9 +9,8 @@ from streamapp.records.tools import EXTRA_CONTENT
 OTHERS = frozenset({"cache_control", "reasoning_content", EXTRA_CONTENT})
 
 
-def of_openai(body: dict[str, Any], taken: frozenset[str]) -> dict[str, Any]:
-    """Return a request without the fields of `OTHERS` that are not ``taken``."""
-    dropped = OTHERS - taken
+def of_openai(body: dict[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
+    """Return a request without the fields of `OTHERS` that are ``dropped``."""
     if not dropped:
         return body
     messages = body["messages"]
@@ -23,11 +22,13 @@ def of_openai(body: dict[str, Any], taken: frozenset[str]) -> dict[str, Any]:
 
 
 def _has(message: Mapping[str, Any], dropped: frozenset[str]) -> bool:
+    if not dropped.isdisjoint(message):
+        return True
     content = message.get("content")
     parts: Sequence[Any] = content if isinstance(content, list) else ()
     calls: Sequence[Any] = message.get("tool_calls") or ()
     inner = (*parts, *calls)
-    return bool(dropped & message.keys()) or any(dropped & one.keys() for one in inner)
+    return bool(inner) and not all(map(dropped.isdisjoint, inner))
 
 
 def _turn(message: Mapping[str, Any], dropped: frozenset[str]) -> dict[str, Any]:

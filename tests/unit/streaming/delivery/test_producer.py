@@ -23,7 +23,16 @@ class Client:
     async def _wait_on_metadata(self, topic: str) -> None:
         """Know the topic."""
 
-    async def send(self, topic: str, value: Any, *, partition: int, **fields: Any) -> Any:
+    async def send(
+        self,
+        topic: str,
+        value: Any,
+        key: Any = None,
+        partition: int = 0,
+        timestamp_ms: Any = None,
+        headers: Any = None,
+    ) -> Any:
+        self.taken = (value, key, timestamp_ms, headers)
         return self._sent(topic, self._partition(topic, partition))
 
     def create_batch(self) -> "Client":
@@ -56,7 +65,7 @@ class Started(Producer):
         return self._given
 
 
-@pytest.mark.parametrize("name", ["send", "send_alone"])
+@pytest.mark.parametrize("name", ["put", "send", "send_alone"])
 async def test_an_unknown_partition_is_looked_for_and_tried_again(name: str) -> None:
     """The client's assertion would end the worker; the error that is raised is waited out."""
     send = getattr(Started(Client()), name)
@@ -65,3 +74,25 @@ async def test_an_unknown_partition_is_looked_for_and_tried_again(name: str) -> 
         await send("t", None, b"v", 5, None, None)
 
     assert await (await send("t", None, b"v", 5, None, None)) == "t-5"
+
+
+@pytest.mark.parametrize(
+    ("record", "taken"),
+    [
+        pytest.param(
+            (b"k", b"v", 0, 1.5, {"a": b"1"}), (b"v", b"k", 1500, [("a", b"1")]), id="of its own"
+        ),
+        pytest.param(
+            (None, b"v", 0, None, [("b", b"2")]), (b"v", None, None, [("b", b"2")]), id="of now"
+        ),
+    ],
+)
+async def test_a_record_comes_to_the_client_as_it_was_given(
+    record: tuple[Any, ...], taken: tuple[Any, ...]
+) -> None:
+    """Past Faust's own way nothing of it is lost: key, time in milliseconds, headers as pairs."""
+    client = Client()
+
+    await Started(client).put("t", *record)
+
+    assert client.taken == taken
