@@ -5,6 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace as replaced
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
+
 from streamapp.cli.kafka import answered, producing
 from streamapp.cli.terminal import progress
 from streamapp.errors import ConfigurationError, StreamappError
@@ -22,6 +25,7 @@ from streamapp.streaming.dead_letters.source import (
     requests_source,
 )
 from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
+from streamapp.streaming.delivery.emitter import Send
 
 #: Which ones: by a filter, or by partitions and offsets.
 Wanted = Filter | Sequence[tuple[int, int]]
@@ -101,19 +105,6 @@ async def replay(
         replayed = await _replayed(log, wanted)
         await _plan(source, log, wanted, set(replayed), count)
 
-        async def send(
-            topic: str,
-            key: bytes | None,
-            value: bytes | None,
-            partition: int | None,
-            timestamp: float | None,
-            headers: Headers,
-        ) -> Awaitable[Any]:
-            delivery: Awaitable[Any] = await producer.send(
-                topic, value, key=key, partition=partition, headers=pairs(headers)
-            )
-            return delivery
-
         with progress() as bar:
             task = bar.add_task("sending again", total=total)
 
@@ -121,10 +112,48 @@ async def replay(
                 on_result(dead_letter.place, dead_letter, result)
                 bar.advance(task, result == "sent")
 
-            await Replay(source, send)(
+            await Replay(source, _sender(producer))(
                 _dead_letters(log, wanted), replayed, rate_per_s=rate_per_s, on_result=note
             )
         return log.seen
+
+
+async def stored_at(
+    settings: Settings, source: DeadLetterSource, place: tuple[int, int]
+) -> tuple[StoredDeadLetter | None, str]:
+    """Return the dead letter at a place, and what would become of it; None where none stands."""
+    async with reading(settings, source) as log:
+        stored = [StoredDeadLetter.of(record) async for record in log.at([place])]
+        replayed = await log.replayed()
+    if not stored or stored[0] is None:
+        return None, "missing"
+    return stored[0], verdict(stored[0], source.targets, replayed)
+
+
+async def send_instead(
+    settings: Settings, source: DeadLetterSource, dead_letter: StoredDeadLetter, value: bytes
+) -> RecordMetadata:
+    """Send a corrected value in place of a dead letter's record; return where it stands."""
+    await answered(settings, ensure_topics(settings))
+    async with producing(settings) as producer:
+        return await Replay(source, _sender(producer)).instead(dead_letter, value)
+
+
+def _sender(producer: AIOKafkaProducer) -> Send:
+    async def send(
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None,
+        timestamp: float | None,
+        headers: Headers,
+    ) -> Awaitable[Any]:
+        delivery: Awaitable[Any] = await producer.send(
+            topic, value, key=key, partition=partition, headers=pairs(headers)
+        )
+        return delivery
+
+    return send
 
 
 async def _plan(

@@ -1,4 +1,4 @@
-"""Command-line options that select dead letters: by place, or by conditions."""
+"""Command-line options that select dead letters, and the words for what is not sent."""
 
 import time
 from collections.abc import Callable
@@ -8,6 +8,22 @@ import click
 
 from streamapp.errors import Kind
 from streamapp.records.timestamps import parse_timestamp
+from streamapp.settings.flows import REQUESTS
+from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
+
+#: Why a record is not sent again, by its result.
+WHY = {
+    "replayed": "sent again before",
+    "looping": f"failed again {MAX_REPLAYS} times: remove the cause, then send a new record",
+    "omitted": "too large to stand in a dead letter: send it again from its source",
+    "foreign": "of a topic that is not of this app",
+    "missing": "there is no dead letter of ours",
+    "undelivered": "the broker did not take it",
+}
+
+of_flow = click.option(
+    "--flow", default=REQUESTS, metavar="NAME", help="Those of this flow; default: request records."
+)
 
 
 class PlaceParam(click.ParamType):

@@ -12,16 +12,15 @@ import click
 
 from streamapp.cli.dead_letter_access import reading, source_of, would_replay
 from streamapp.cli.dead_letter_access import replay as replay_
-from streamapp.cli.dead_letter_options import PlaceParam, filters
+from streamapp.cli.dead_letter_edit import edit
+from streamapp.cli.dead_letter_options import WHY, PlaceParam, filters, of_flow
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import counted, one_line, printable, progress
 from streamapp.errors import StreamappError
 from streamapp.records.timestamps import moment_of
 from streamapp.settings import Settings
-from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.dead_letters.reader import Seen
-from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
 from streamapp.streaming.dead_letters.service import Newest
 from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
@@ -30,20 +29,7 @@ LISTED = 100
 #: Records named one by one that are not sent; the rest is only counted.
 SHOWN_REFUSALS = 20
 
-_WHY = {
-    "replayed": "sent again before",
-    "looping": f"failed again {MAX_REPLAYS} times: remove the cause, then send a new record",
-    "omitted": "too large to stand in a dead letter: send it again from its source",
-    "foreign": "of a topic that is not of this app",
-    "missing": "there is no dead letter of ours",
-    "undelivered": "the broker did not take it",
-}
-
-
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_flow = click.option(
-    "--flow", default=REQUESTS, metavar="NAME", help="Those of this flow; default: request records."
-)
 
 
 @click.group("dead-letters")
@@ -54,6 +40,9 @@ def dead_letters() -> None:
     """
 
 
+dead_letters.add_command(edit)
+
+
 @dead_letters.command("list")
 @filters
 @click.option(
@@ -61,7 +50,7 @@ def dead_letters() -> None:
     type=click.IntRange(0),
     help=f"Only so many of the newest; 0 is all. Default: {LISTED}, all with --json.",
 )
-@_flow
+@of_flow
 @_json
 def list_(limit: int | None, flow: str, as_json: bool, **conditions: Any) -> None:
     """List dead letters: the newest first, or all in the order of the topic.
@@ -95,7 +84,7 @@ async def _list(
 
 @dead_letters.command()
 @click.argument("what", metavar="PLACE|ID", nargs=-1, required=True)
-@_flow
+@of_flow
 @_json
 def show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
     """Show all there is of dead letters, by their place or by the id of the record."""
@@ -141,7 +130,7 @@ async def _show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
 )
 @click.option("--all", "-y", "--yes", "is_all", is_flag=True, help="Send all, and do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent, and send nothing.")
-@_flow
+@of_flow
 @_json
 def replay(
     places: tuple[tuple[int, int], ...],
@@ -188,7 +177,7 @@ def replay(
     else:
         done = "would send" if dry_run else "sent"
         told = f"{done} {counted(sent, 'record')} again in {seconds:g} s"
-        reasons = "".join(f"; not sent: {n:,} {_WHY[name]}" for name, n in refused.items())
+        reasons = "".join(f"; not sent: {n:,} {WHY[name]}" for name, n in refused.items())
         nothing = "" if sent or refused else "; no dead letter fits"
         click.echo(f"{told}{reasons}{nothing}{_foreign(seen)}", err=True)
     failed = sum(refused.values()) - refused["replayed"]
@@ -236,7 +225,7 @@ class _Tally:
         # One that was sent before is nothing to act on.
         if result != "replayed" and self._named < SHOWN_REFUSALS:
             self._named += 1
-            click.echo(one_line(f"{place} is not sent: {_WHY[result]}"), err=True)
+            click.echo(one_line(f"{place} is not sent: {WHY[result]}"), err=True)
 
 
 def _as_json(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:

@@ -13,14 +13,13 @@ import click
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
+from streamapp.cli.decoding import decoder
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.lines import Line, key_of, problem, read_lines
 from streamapp.cli.outcomes import Outcomes, awaited
 from streamapp.cli.terminal import counted, progress
-from streamapp.errors import InvalidRecord, StreamappError, Undecodable
-from streamapp.flows.topics import flow_topics
-from streamapp.processors.registry import Registry
+from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import ensure_topics
 
@@ -62,7 +61,9 @@ def send(
         raise Ended("send: --wait follows the requests' topic: leave out --topic", 2)
     lines = _seekable(file)
     topic = topic or settings.topic("requests")
-    total = _checked(lines, key, _decoder(settings, topic)) if check else None
+    mend = "use a producer with a serializer, or --no-check"
+    decode = decoder(settings, topic, command="send", mend=mend) if check else None
+    total = _checked(lines, key, decode) if decode else None
     started_at = time.monotonic()
     outcomes = Outcomes()
     work = _send(settings, read_lines(lines), topic=topic, key=key, total=total, on=outcomes)
@@ -92,31 +93,6 @@ def _seekable(file: IO[bytes]) -> IO[bytes]:
     shutil.copyfileobj(file, copy)
     copy.seek(0)
     return copy
-
-
-def _decoder(settings: Settings, topic: str) -> Callable[[bytes], object]:
-    """Return the check of a value; another topic than that of requests has a shape of its own."""
-    registry = Registry.load(settings.processor_modules)
-    if topic == settings.topic("requests"):
-        return registry.decode
-    for flow in flow_topics(settings, registry).values():
-        if flow.input == topic and flow.format == "json":
-            return _json
-        if flow.input == topic and flow.format != "text":
-            raise Ended(
-                f"send: the flow of {topic} reads {flow.format}, in the frame of a schema registry,"
-                " and send writes lines as they are: use a producer with a serializer, or"
-                " --no-check",
-                EXIT_CONFIGURATION,
-            )
-    return bytes
-
-
-def _json(value: bytes) -> object:
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise Undecodable(f"the value is not JSON: {error}") from error
 
 
 def _checked(file: IO[bytes], key: str | None, decode: Callable[[bytes], object]) -> int:

@@ -34,6 +34,10 @@ async def log_ends(
     begins = await consumer.beginning_offsets(list(places))
     ends: dict[TopicPartition, int] = await consumer.end_offsets(list(places))
     filled = {place for place in places if begins[place] < ends[place]}
+    if not filled:
+        # aiokafka's fetcher, on its way to an assignment, swallows the cancellation of a `stop`
+        # that follows at once (0.14, `_fetch_requests_routine`): none is made for nothing.
+        return ends
     consumer.assign(sorted(filled))
     for place in filled:
         consumer.seek(place, ends[place] - 1)

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Container
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Container
 from typing import Any, Literal
 
 from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
 from faust.exceptions import ProducerSendError
 
 from streamapp.records.dead_letter import ATTEMPTS, FIRST_FAILURE, REPLAYS
@@ -127,18 +128,35 @@ class Replay:
             # Also when it is interrupted: what was sent must be noted.
             await asyncio.gather(*finishing)
 
+    async def instead(self, dead_letter: StoredDeadLetter, value: bytes) -> RecordMetadata:
+        """Send a corrected value in place of the record; return where it stands.
+
+        It has the record's key and headers and no history: what was wrong is not in it. The dead
+        letter is noted as sent again.
+
+        Raises:
+            KafkaError, ProducerSendError: The broker did not take it.
+        """
+        place = await (await self._sent(dead_letter, value, dead_letter.own))
+        await (await self._note(dead_letter))
+        return place
+
     async def _again(self, dead_letter: StoredDeadLetter) -> Awaitable[Any]:
-        topic, partition, _ = dead_letter.origin
         carried = {
             REPLAYS: str(dead_letter.earlier.replays + 1),
             ATTEMPTS: str(dead_letter.earlier.attempts),
             FIRST_FAILURE: dead_letter.headers.get(FIRST_FAILURE, ""),
         }
         headers = [*dead_letter.own, *((name, text.encode()) for name, text in carried.items())]
+        return await self._sent(dead_letter, dead_letter.value, headers)
+
+    async def _sent(
+        self, dead_letter: StoredDeadLetter, value: bytes | None, headers: Collection[Any]
+    ) -> Awaitable[Any]:
+        topic, partition, _ = dead_letter.origin
         is_there = partition < self._targets[topic]
-        return await self._begun(
-            topic, dead_letter.key, dead_letter.value, partition if is_there else None, headers
-        )
+        place = partition if is_there else None
+        return await self._begun(topic, dead_letter.key, value, place, list(headers))
 
     async def _note(self, dead_letter: StoredDeadLetter) -> Awaitable[Any]:
         partition = dead_letter.partition % self._source.note_partitions

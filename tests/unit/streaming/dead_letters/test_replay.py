@@ -95,6 +95,31 @@ async def test_record_goes_back_as_it_was() -> None:
     ]
 
 
+async def test_corrected_record_takes_the_place_of_the_failed_one() -> None:
+    """Topic, partition, key and headers are the record's; its history ends, and that is noted."""
+    broker = Broker()
+    one = dead_letter(partition=2, own=[("tag", b"a")], earlier=[(REPLAYS, b"5")])
+
+    await Replay(requests_source(Settings(_env_file=None)), broker.send).instead(one, b"{}")
+
+    assert broker.taken == [
+        ("llm.requests", b"k", b"{}", 2, None, [("tag", b"a")]),
+        (NOTES, None, one.mark, one.partition, None, None),
+    ]
+
+
+async def test_correction_that_is_not_taken_is_not_noted() -> None:
+    """The dead letter can be corrected again."""
+    broker = Broker(room=0)
+
+    with pytest.raises(KafkaTimeoutError):
+        await Replay(requests_source(Settings(_env_file=None)), broker.send).instead(
+            dead_letter(), b"{}"
+        )
+
+    assert broker.taken == []
+
+
 async def test_event_of_prompts_goes_back_to_prompts() -> None:
     """A dead letter goes where its record stood."""
     broker = Broker()

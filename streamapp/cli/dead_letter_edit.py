@@ -1,0 +1,148 @@
+"""`streamapp dead-letters edit`: one failed record, corrected and sent in its own place."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from difflib import unified_diff
+from typing import IO
+
+import click
+
+from streamapp.cli.dead_letter_access import send_instead, source_of, stored_at
+from streamapp.cli.dead_letter_options import WHY, PlaceParam, of_flow
+from streamapp.cli.decoding import decoder
+from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
+from streamapp.cli.kafka import client_settings
+from streamapp.cli.terminal import printable
+from streamapp.errors import Failure, TooLarge
+from streamapp.settings import Settings
+from streamapp.streaming.broker.topics import RECORD_LIMIT
+from streamapp.streaming.dead_letters.source import DeadLetterSource
+from streamapp.streaming.dead_letters.stored import StoredDeadLetter
+
+Decode = Callable[[bytes], object]
+
+
+@click.command()
+@click.argument("place", metavar="PLACE", type=PlaceParam())
+@click.option(
+    "--from",
+    "file",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="Take the corrected record from a file, in place of an editor; - is stdin.",
+)
+@click.option("-y", "--yes", "is_sure", is_flag=True, help="Send it, and do not ask.")
+@of_flow
+def edit(place: tuple[int, int], file: IO[bytes] | None, is_sure: bool, flow: str) -> None:
+    """Correct the record of a dead letter, and send it.
+
+    It is opened in $VISUAL or $EDITOR. What is wrong with it is told before anything is sent. It
+    goes to the topic and partition that it stood on, with its key and headers, and the dead
+    letter counts as sent again.
+
+    Exit codes: 0 sent; 1 not sent; 2 a usage error, or the corrected record is wrong.
+    """
+    if not (is_sure or sys.stdin.isatty()):
+        raise Ended("edit: nobody can be asked here: give --yes", EXIT_CONFIGURATION)
+    settings = client_settings()
+    source, dead_letter = asyncio.run(_found(settings, place, flow))
+    topic, partition, _ = dead_letter.origin
+    if topic == settings.topic("prompts"):
+        problem = "that is an event of a prompt: publish the prompt again"
+        raise Ended(f"edit: {problem}", EXIT_FAILED)
+    mend = "send it again from its source"
+    decode = decoder(settings, topic, command="edit", mend=mend)
+    before = _shown(dead_letter)
+    after = _corrected(before, file, decode)
+    for line in unified_diff(
+        before.splitlines(), after.splitlines(), "failed", "sent", lineterm=""
+    ):
+        click.echo(printable(line), err=True)
+    if not is_sure:
+        target = f"{topic}, partition {partition}"
+        click.confirm(f"Send it to {target}, with its key and headers?", abort=True, err=True)
+    sent = asyncio.run(send_instead(settings, source, dead_letter, after.encode()))
+    click.echo(f"sent as {sent.topic}-{sent.partition}@{sent.offset}", err=True)
+
+
+async def _found(
+    settings: Settings, place: tuple[int, int], flow: str
+) -> tuple[DeadLetterSource, StoredDeadLetter]:
+    """Return the dead letter; raises `Ended` where its record cannot be sent."""
+    source = await source_of(settings, flow)
+    dead_letter, result = await stored_at(settings, source, place)
+    # One that failed again and again is what an editor is for.
+    if dead_letter is None or result not in ("sent", "looping"):
+        partition, offset = place
+        raise Ended(f"{partition}@{offset} is not sent: {WHY[result]}", EXIT_FAILED)
+    return source, dead_letter
+
+
+def _shown(dead_letter: StoredDeadLetter) -> str:
+    """Return the record as an editor shows it: indented where it is JSON, without a last newline.
+
+    Raises:
+        Ended: It is no text.
+    """
+    try:
+        text = (dead_letter.value or b"").decode()
+    except UnicodeDecodeError:
+        problem = "its bytes are no text: send it again from its source"
+        raise Ended(f"{dead_letter.place} is not sent: {problem}", EXIT_FAILED) from None
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text.removesuffix("\n")
+
+
+def _corrected(before: str, file: IO[bytes] | None, decode: Decode) -> str:
+    """Return the record as it is to be sent.
+
+    Raises:
+        Ended: It is as it was, or wrong and nobody corrects it further.
+    """
+    text = before
+    while True:
+        edited = _text_of(file) if file else click.edit(text, extension=".json")
+        text = (text if edited is None else edited).removesuffix("\n")
+        if _is_same(text, before):
+            message = "edit: nothing was changed, and nothing is sent; replay sends it as it was"
+            raise Ended(message, EXIT_FAILED)
+        problem = _problem(text, decode)
+        if problem is None:
+            return text
+        click.echo(printable(problem), err=True)
+        if (
+            file
+            or not sys.stdin.isatty()
+            or not click.confirm("Edit again?", default=True, err=True)
+        ):
+            raise Ended("edit: the record is wrong, and nothing is sent", EXIT_CONFIGURATION)
+
+
+def _is_same(text: str, before: str) -> bool:
+    """Whether nothing but the white space of JSON differs."""
+    try:
+        return text == before or bool(json.loads(text) == json.loads(before))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _text_of(file: IO[bytes]) -> str:
+    try:
+        return file.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Ended("edit: the file is no text", EXIT_CONFIGURATION) from None
+
+
+def _problem(text: str, decode: Decode) -> str | None:
+    """Return why the record would be a dead letter again, before anybody is asked."""
+    try:
+        if len(text.encode()) > RECORD_LIMIT:
+            raise TooLarge(f"longer than {RECORD_LIMIT:,} bytes")
+        decode(text.encode())
+    except Failure as failure:
+        return f"{failure.kind.value}: {failure}"
+    return None

@@ -1,0 +1,46 @@
+"""The check of a record's value, by the topic that a command is about to write it to."""
+
+import json
+from collections.abc import Callable
+
+from streamapp.cli.group import EXIT_CONFIGURATION, Ended
+from streamapp.errors import Undecodable
+from streamapp.flows.topics import flow_topics
+from streamapp.processors.registry import Registry
+from streamapp.settings import Settings
+
+
+def decoder(
+    settings: Settings, topic: str, *, command: str, mend: str
+) -> Callable[[bytes], object]:
+    """Return the check of a value; another topic than that of requests has a shape of its own.
+
+    Args:
+        settings: Name the flows and processors.
+        topic: Where the value is to stand.
+        command: Who asks, for the message.
+        mend: What to do in place of it where a value is no text.
+
+    Raises:
+        Ended: A flow reads frames of a schema registry there.
+    """
+    registry = Registry.load(settings.processor_modules)
+    if topic == settings.topic("requests"):
+        return registry.decode
+    for flow in flow_topics(settings, registry).values():
+        if flow.input == topic and flow.format == "json":
+            return _json
+        if flow.input == topic and flow.format != "text":
+            raise Ended(
+                f"{command}: the flow of {topic} reads {flow.format}, in the frame of a schema"
+                f" registry, and {command} writes text as it is: {mend}",
+                EXIT_CONFIGURATION,
+            )
+    return bytes
+
+
+def _json(value: bytes) -> object:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError) as error:
+        raise Undecodable(f"the value is not JSON: {error}") from error
