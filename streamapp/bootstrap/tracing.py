@@ -40,7 +40,7 @@ def traces(settings: Settings) -> "Untraced":
         from streamapp.telemetry.tracing import Tracing, otlp
     except ImportError:
         raise ConfigurationError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set: install streamapp[otel], or unset it"
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set: from a clone pip install '.[otel]', or unset it"
         ) from None
     tracing = Tracing(otlp(), service=settings.app_id, captures_content=wanted.captures_content)
     return Traced(tracing, settings)

@@ -306,14 +306,22 @@ async def test_axe_finds_nothing_serious(visit: Visit, site: Site) -> None:
         await page.get_by_role("button", name="Light or dark").click()
 
 
+#: Tiles that would cut a line of the length that a busy group has.
+CUT = """() => [...document.querySelectorAll(".tile .value, .tile .foot")].filter(e => {
+    e.textContent = "465.5K tokens, 7,561 per s"; return e.scrollWidth > e.clientWidth;
+}).map(e => e.parentElement.querySelector("h2").textContent)"""
+
+
 async def test_narrow_page_does_not_scroll_sideways(visit: Visit, site: Site) -> None:
-    """At 390 px every view fits."""
+    """At 390 px every view fits, and no tile cuts what it says."""
     await site.work(20)
     page = visit.page
     await page.set_viewport_size(SHAPES["390"])
     for name in ("Overview", "Answers", "Flows", "Dead letters", "Prompts", "Playground"):
         await tab(page, name)
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    await tab(page, "Overview")
+    assert await page.evaluate(CUT) == []
 
 
 async def test_group_is_summed_up_and_shown_apart(visit: Visit, site: Site, stand: Stand) -> None:

@@ -89,7 +89,7 @@ def avro_schema(text: str, *, place: str) -> Schema:
         _parsed(schema)
     except ImportError:
         raise ConfigurationError(
-            f"{place}: Avro needs an extra: pip install 'streamapp[schema-registry]'"
+            f"{place}: Avro needs an extra, from a clone: pip install '.[schema-registry]'"
         ) from None
     except Exception as error:
         raise ConfigurationError(f"{place}: it is no Avro schema: {error}") from None

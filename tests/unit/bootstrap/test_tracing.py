@@ -388,7 +388,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "streamapp.telemetry.tracing", None)
 
-    with pytest.raises(ConfigurationError, match=r"install streamapp\[otel\]"):
+    with pytest.raises(ConfigurationError, match=r"install '\.\[otel\]'"):
         traces(load_settings())
 
 
