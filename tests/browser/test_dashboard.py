@@ -210,6 +210,11 @@ async def test_answer_is_opened_and_dead_letters_are_grouped_and_edited(
     await row.get_by_role("button", name="Send edited").click()
     await expect(row).to_contain_text("sent as corrected")
 
+    await tab(page, "Overview")
+    await expect(page.locator("#models tr", has_text="openai/gpt-4o-mini")).to_contain_text(
+        "unknown"
+    )
+
 
 async def test_text_from_outside_stays_text(visit: Visit, site: Site) -> None:
     """Tags in ids, records, prompts, answers and errors are shown, never run."""

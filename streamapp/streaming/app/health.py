@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from streamapp.streaming.app.assignment_watch import is_assigned, is_recovered
 from streamapp.streaming.app.lifecycle import StreamApp
@@ -61,7 +62,7 @@ class AppHealth:
             "assigned": Check(assigned, "" if assigned else _waiting(member.refusal)),
             "member": Check(
                 not assigned or member.is_current,
-                "" if not assigned else f"last heartbeat {member.age_s:.1f} s ago",
+                "" if not assigned else last_heartbeat(member.age_s),
             ),
             "recovered": Check(is_recovered(app), f"{len(app.ledger)} ids in the ledger"),
             "taking": Check(
@@ -96,6 +97,11 @@ class AppHealth:
         blocked = self._app.blocking.last()
         detail = f"ran {lag_s:.1f} s ago" + (f"; {blocked}" if blocked else "")
         return Check(lag_s < LOOP_LAG_S, detail)
+
+
+def last_heartbeat(age_s: float) -> str:
+    """Return how long ago the group took the last heartbeat; ``age_s`` is infinite without one."""
+    return f"last heartbeat {age_s:.1f} s ago" if isfinite(age_s) else "no heartbeat since the join"
 
 
 def _waiting(refusal: str) -> str:

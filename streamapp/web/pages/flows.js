@@ -2,7 +2,7 @@
 
 const BOX = { width: 216, flow: 62, topic: 34, gap: 46, beside: 18 };
 const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 9)}…${text.slice(-8)}` : text);
-const perSecond = (rate) => (rate === null ? "rate in a moment" : `${number(rate)} per s`);
+const perSecond = (rate) => (rate === null ? "no rate yet" : `${number(rate)} per s`);
 
 // Topics and flows as nodes; a chain is what hangs together.
 function chainsOf(flows) {
