@@ -254,7 +254,9 @@ def mcp_servers(settings: Mapping[str, McpSettings]) -> list[McpServer]:
     """
     if settings:
         if find_spec("mcp") is None:
-            raise ConfigurationError("[mcp.NAME] needs MCP's SDK: from a clone pip install '.[mcp]'")
+            raise ConfigurationError(
+                "[mcp.NAME] needs MCP's SDK: from a clone pip install '.[mcp]'"
+            )
         # Here, before the worker is in its group: it takes a second, and no heartbeat goes on.
         import_module("mcp")
     return [McpServer(name, one) for name, one in settings.items()]
