@@ -13,6 +13,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from tests.support.kafka_start import ARCHIVE, HOME, copy_formatted, prepared
 from tests.support.maven import fetched
 from tests.support.process import ChildProcess, free_port
 from tests.support.waiting import until
@@ -161,14 +162,16 @@ class KafkaBroker:
         return self._directory / "server.properties"
 
     def _java(self, main: str, *args: str) -> list[str]:
-        return ["java", *self._jvm, "-cp", f"{JARS}/*", main, *args]
+        archive = f"-XX:SharedArchiveFile={JARS.with_name(HOME) / ARCHIVE}"
+        return ["java", *self._jvm, archive, "-cp", f"{JARS}/*", main, *args]
 
     def _format(self) -> None:
         """Write the configuration and format the data directory, once."""
-        kafka_jars()
+        home = prepared(kafka_jars(), JVM)
         if self._properties.exists():
             return
         self._directory.mkdir(parents=True, exist_ok=True)
+        data = self._directory / "data"
         voters = {node: f"127.0.0.1:{port}" for node, port in self._voters.items()}
         controller = voters[self._node_id]
         plain = f"PLAINTEXT://{self.bootstrap}"
@@ -181,10 +184,13 @@ class KafkaBroker:
             ),
             "advertised.listeners": ",".join([plain, *_addresses(self.advertised_ports)]),
             "listener.security.protocol.map": ",".join(f"{n}:{p}" for n, p in protocols.items()),
-            "log.dirs": str(self._directory / "data"),
+            "log.dirs": str(data),
         }
         lines = [f"{name}={value}\n" for name, value in (CONFIG | addresses | self._config).items()]
         self._properties.write_text("".join(lines))
+        if not self._scram_users:
+            copy_formatted(home, data, cluster_id=self._cluster_id, node_id=self._node_id)
+            return
         options = ["-t", self._cluster_id, "-c", str(self._properties)]
         for name, password in self._scram_users.items():
             options += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
