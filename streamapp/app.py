@@ -7,6 +7,7 @@ import mode.loop
 
 from streamapp.errors import ConfigurationError
 from streamapp.telemetry.garbage import collect_rarely
+from streamapp.telemetry.lean_import import import_structlog
 
 if TYPE_CHECKING:
     from streamapp.streaming.app.lifecycle import StreamApp
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def _app() -> "StreamApp":
     # After the collector was told: most of the time of a start goes into these imports.
+    import_structlog()
     from streamapp.bootstrap import create_app
 
     try:

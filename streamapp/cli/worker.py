@@ -35,6 +35,9 @@ def worker(arguments: tuple[str, ...]) -> None:
     import mode.loop
 
     mode.loop.use("uvloop")
+    from streamapp.telemetry.lean_import import import_structlog
+
+    import_structlog()
     from faust.cli.faust import cli
 
     from streamapp.bootstrap import create_app

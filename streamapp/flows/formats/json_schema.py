@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import jsonschema_rs
-
 from streamapp.errors import ConfigurationError, InvalidRecord, OutputInvalid, Undecodable
 from streamapp.flows.formats.codec import as_json
 from streamapp.flows.formats.frame import body, framed, schema_id
@@ -22,6 +20,7 @@ class JsonSchemaDecoder(RegisteredDecoder):
     """Reads framed JSON."""
 
     def __init__(self, store: SchemaStore) -> None:
+        _engine()  # not only with the first record
         super().__init__(store, _validator)
 
     def decode(self, value: bytes) -> Any:
@@ -42,6 +41,7 @@ class JsonSchemaEncoder(RegisteredEncoder):
     """Writes framed JSON; arguments as those of `AvroEncoder`."""
 
     def __init__(self, store: SchemaStore, written: Written) -> None:
+        _engine()
         super().__init__(store, written, _validator)
 
     def encode(self, value: Any) -> bytes:
@@ -86,7 +86,14 @@ def _compiled(schema: Schema) -> Any:
             return known[name]
         raise ValueError("it refers to what the registry does not name")
 
-    return jsonschema_rs.validator_for(json.loads(schema.text), retriever=retrieve)
+    return _engine().validator_for(json.loads(schema.text), retriever=retrieve)
+
+
+def _engine() -> Any:
+    # 3 MB that a worker without such topics does without.
+    import jsonschema_rs
+
+    return jsonschema_rs
 
 
 def _misfit(validator: Any, value: Any) -> str | None:

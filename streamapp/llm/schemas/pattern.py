@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 
-import jsonschema_rs
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
 #: Steps back that a pattern with look-around may take on one text.
 _STEPS = 50_000
 #: Longest text for such a pattern, characters: each step may read all of it.
 _LOOK_AROUND_CHARS = 2_048
-_MISMATCH = jsonschema_rs.ValidationErrorKind.Pattern
 
 
 class PatternError(ValueError):
@@ -45,6 +43,10 @@ def compiled_pattern(pattern: str) -> Callable[[str], bool]:
 
 
 def _bounded(pattern: str) -> Callable[[str], bool]:
+    # 3 MB that a worker without such patterns does without.
+    import jsonschema_rs
+
+    mismatch = jsonschema_rs.ValidationErrorKind.Pattern
     options = jsonschema_rs.FancyRegexOptions(backtrack_limit=_STEPS)
     try:
         validator = jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=options)
@@ -56,7 +58,7 @@ def _bounded(pattern: str) -> Callable[[str], bool]:
         if len(text) > _LOOK_AROUND_CHARS:
             raise PatternCost
         errors = list(validator.iter_errors(text))
-        if not all(isinstance(error.kind, _MISMATCH) for error in errors):
+        if not all(isinstance(error.kind, mismatch) for error in errors):
             raise PatternCost
         return not errors
 

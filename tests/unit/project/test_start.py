@@ -22,11 +22,30 @@ def imported_by(statement: str) -> set[str]:
 
 def test_worker_imports_nothing_that_it_is_not_configured_to_use() -> None:
     """Clients of vendors, of Redis and of traces, and the price list, each cost a start."""
-    unwanted = "aiocache anthropic genai_prices httpx litellm openai opentelemetry redis rocksdict"
+    unwanted = (
+        "aiocache anthropic genai_prices greenlet httpx jsonschema_rs litellm openai"
+        " opentelemetry pygments redis rich rocksdict"
+    )
 
     modules = imported_by("import streamapp.app")
 
     assert modules & set(unwanted.split()) == set()
+
+
+def test_worker_by_its_command_imports_as_little() -> None:
+    """What structlog would take is hidden from it alone: who uses it afterwards has it."""
+    modules = imported_by(
+        "import faust.cli.faust\n"
+        "from types import SimpleNamespace\n"
+        "faust.cli.faust.cli = SimpleNamespace(main=lambda *words, **options: None)\n"
+        "from streamapp.cli.worker import worker\n"
+        "worker.main([], standalone_mode=False)\n"
+        "assert 'rich' not in sys.modules\n"
+        "import rich.console"
+    )
+
+    assert {"structlog", "rich"} <= modules
+    assert modules & {"greenlet", "jsonschema_rs"} == set()
 
 
 def test_help_imports_no_command() -> None:
