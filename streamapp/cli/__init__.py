@@ -14,7 +14,8 @@ COMMANDS = {
     "streamapp.cli.broker:broker": "Run the embedded broker until Ctrl-C.",
     "streamapp.cli.check:check": "Check settings, processors, prompts, providers and topics.",
     "streamapp.cli.dead_letters:dead_letters": "Look at what failed, and send it again.",
-    "streamapp.cli.demo:demo": "Run everything here: a broker, a worker and one sample record.",
+    "streamapp.cli.demo:demo": "Run everything here: a broker, a worker and one sample record"
+    " of every type.",
     "streamapp.cli.examples:examples": "Look at sets of few-shot examples and publish them.",
     "streamapp.cli.explain:explain": "Explain the records of FILE.",
     "streamapp.cli.flows:flows": "List the flows: input, outputs, lag, rate, dead letters"

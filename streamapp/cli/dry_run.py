@@ -133,7 +133,8 @@ class DryRun:
             if flow is None:
                 request = self._router.decode(line.value)
             else:
-                id, source = f"line {line.number}", flow.source(line, key)
+                source = flow.source(line, key)
+                id = flow.own_id(source) or f"line {line.number}"
                 read = flow.read(source)
                 if read is None:
                     return Explanation(line.number, id, skipped=True)

@@ -52,6 +52,10 @@ class FlowSamples:
             self._flow.input, 0, line.number - 1, key, line.value, timestamp_s=time.time()
         )
 
+    def own_id(self, source: SourceRecord) -> str | None:
+        """Return the id that the flow's template gives; None of a flow in Python."""
+        return self._flow.own_id(source) if isinstance(self._flow, FileFlow) else None
+
     def read(self, source: SourceRecord) -> Request | None:
         """Return the request that the flow makes of it; raises a `Failure`, as the flow."""
         return self._flow.read(source)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from streamapp.errors import ConfigurationError, InvalidRecord, Undecodable, UnknownType
+from streamapp.errors import ConfigurationError, Failure, InvalidRecord, Undecodable, UnknownType
 from streamapp.flows.expression import NAMES, Expression, compiled
 from streamapp.flows.flow import Bounds, Emission, Start
 from streamapp.flows.formats.choice import Formats, Output
@@ -117,6 +117,16 @@ class FileFlow:
         except (PydanticSerializationError, Undecodable):
             problem = f"{self._place(f'fields.{_unwritable(fields)}')}: it gives what is no JSON"
         raise InvalidRecord(problem)  # outside of the block: the cause holds the value
+
+    def own_id(self, record: SourceRecord) -> str | None:
+        """Return what the template ``id`` gives, also for a record that is skipped or wrong."""
+        if self._id is None:
+            return None
+        try:
+            value = self._values.value(record)
+            return self._text("id", self._id(_scope(record, self._values.key(record), value)))
+        except Failure:
+            return None
 
     def write(self, record: SourceRecord, response: Response) -> list[Emission]:
         """Return the one record of an answer."""

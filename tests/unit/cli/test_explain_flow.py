@@ -108,7 +108,7 @@ def test_what_is_skipped_or_wrong_is_told() -> None:
     """A filter skips; a record that lacks a field is a dead letter that names it."""
     result = run(
         "labels",
-        {"review_id": CANARY, "body": CANARY, "stars": 5},
+        {"review_id": "r-1", "body": CANARY, "stars": 5},
         {"review_id": "r-2", "stars": 1},
         {"review_id": "r-3", "body": "The price is high", "stars": 2},
     )
@@ -116,8 +116,8 @@ def test_what_is_skipped_or_wrong_is_told() -> None:
     assert result.exit_code == 2
     lines = result.stdout.splitlines()
     assert lines[:3] == [
-        "line 1  SKIPPED",
-        "line 2  DEAD LETTER",
+        "line 1  r-1  SKIPPED",
+        "line 2  r-2  DEAD LETTER",
         "    invalid: [flows.labels] fields.text: value.body is missing",
     ]
     assert lines[3] == "line 3  r-3  classify  classify:1 @production"
@@ -166,3 +166,18 @@ def test_flow_that_does_not_exist_is_refused_with_those_that_do() -> None:
     assert wrong.exit_code == 2
     assert "there is no flow 'lables'; there are requests, labels, short" in wrong.stderr
     assert requests.exit_code == 0, requests.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_record_that_is_skipped_or_wrong_is_named_by_its_id() -> None:
+    """By the flow's template where the record has what it asks for, else by its line."""
+    result = run(
+        "labels",
+        {"review_id": "r-2", "body": "Lovely.", "stars": 5},
+        {"review_id": "r-3", "stars": 2},
+        {"stars": 1},
+        "nothing",
+        arguments=("--json",),
+    )
+
+    assert [one["id"] for one in explained(result)] == ["r-2", "r-3", "line 3", "line 4"]
