@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.arena import PARTITIONS, Arena
 from bench.contestants import CONTESTANTS, STREAMAPP, YARDSTICK
 from bench.goals import READY_LIMIT_S
-from bench.report import print_hotspots, print_scale, print_workload, reference
+from bench.report import print_bound, print_hotspots, print_scale, print_workload, reference
 from bench.result import Result, Scaled
 from bench.run import RunFailed
 from bench.workloads import MEMORY, RECOVERY, SCALE, WORKLOADS, Workload
@@ -108,6 +108,7 @@ def bench(
     as_json: bool,
 ) -> None:
     """Measure streamapp beside aiokafka by hand, and plain Faust, on one broker."""
+    is_whole = STREAMAPP.name in contestant and not (only or profile or memory or recovery or scale)
 
     def sized(workload: Workload) -> Workload:
         small = workload.shrunk(QUICK) if quick else workload
@@ -138,16 +139,19 @@ def bench(
         workload = sized(MEMORY)
         result, _ = await arena.run(STREAMAPP, workload)
         print_workload(out, workload, [result])
-        out.print(f"resident MB after each tenth: {result.rss_mb}; limit {MEMORY_LIMIT_MB}")
+        out.print(f"resident MB after each tenth: {result.rss_mb}")
+        print_bound(out, "memory: peak MB", result.peak_mb, MEMORY_LIMIT_MB)
         figures.append(result.as_json(None))
 
     async def recover(arena: Arena) -> None:
         workload = sized(RECOVERY)
         result, again = await arena.restart(STREAMAPP, workload)
         print_workload(out, workload, [result])
-        out.print(
-            f"ready {again.ready_s:.1f} s after its start with {again.answers:,} answers"
-            f" in the changelog; limit {READY_LIMIT_S}"
+        print_bound(
+            out,
+            f"recovery: ready s with {again.answers:,} answers in the changelog",
+            again.ready_s,
+            READY_LIMIT_S,
         )
         figures.append(result.as_json(None) | {"restart": asdict(again)})
 
@@ -174,14 +178,14 @@ def bench(
             async with _broker(broker) as address:
                 calls = in_flight or (SCALE_IN_FLIGHT if scale else IN_FLIGHT)
                 arena = Arena(address, folder, in_flight=calls, progress=show)
-                if memory:
+                if not (memory or recovery or scale):
+                    await compare(arena)
+                if memory or is_whole:
                     await grow(arena)
-                if recovery:
+                if recovery or is_whole:
                     await recover(arena)
                 if scale:
                     await multiply(arena, scale)
-                if not (memory or recovery or scale):
-                    await compare(arena)
 
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))

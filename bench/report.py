@@ -84,6 +84,12 @@ def _print_goals(console: Console, results: Sequence[Result]) -> None:
         )
 
 
+def print_bound(console: Console, name: str, value: float, bound: float) -> None:
+    """Print a figure beside the bound that it must not exceed."""
+    verdict = "met" if value <= bound else "MISSED"
+    console.print(f"{name}: {value:.2f}, goal ≤ {bound:g}: {verdict}")
+
+
 def print_scale(console: Console, workload: Workload, runs: Sequence[Scaled]) -> None:
     """Print what more workers give, beside the first run's."""
     table = Table(title=f"{workload.name}: {workload.title}", title_justify="left")

@@ -53,6 +53,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
     "two sends": (
         "streaming/delivery/emitter.py",
+        "streaming/delivery/producer.py",
         "streaming/app/lifecycle.py:StreamApp.produce",
         "aiokafka/producer/",
     ),

@@ -1,10 +1,13 @@
 """The figures of a run beside their goals."""
 
 from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from bench.goals import GOALS, Goal
+from bench.report import print_bound
 from bench.result import Result
 from bench.workloads import WORKLOADS
 
@@ -58,3 +61,13 @@ def test_run_of_no_measurable_cpu_has_no_ratio() -> None:
 
     assert "cpu_ratio" not in figures
     assert figures["rate_ratio"] == 1.0
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(5.0, "met"), (5.01, "MISSED")])
+def test_figure_stands_beside_its_bound(value: float, verdict: str) -> None:
+    """Of memory and recovery, too, a reader sees the figure, its goal, and whether it is met."""
+    out = StringIO()
+
+    print_bound(Console(file=out, width=200), "recovery: ready s", value, 5.0)
+
+    assert out.getvalue() == f"recovery: ready s: {value:.2f}, goal ≤ 5: {verdict}\n"
