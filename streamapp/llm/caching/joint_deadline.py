@@ -9,11 +9,13 @@ from streamapp.llm.deadline import Deadline
 class JointDeadline(Deadline):
     """Passes when the last of its members has; starts and suspends all of them together."""
 
-    __slots__ = ("_is_started", "_members", "_suspended", "_suspensions")
+    __slots__ = ("_is_started", "_lone", "_members", "_suspended", "_suspensions")
 
     def __init__(self) -> None:
         # Neither limit nor clock of its own: its members have both.
         self._members: dict[Hashable, Deadline] = {}
+        #: The only member, as nearly always: it is looked at several times a call.
+        self._lone: Deadline | None = None
         self._suspended: dict[Hashable, ExitStack] = {}
         self._is_started = False
         self._suspensions = 0
@@ -26,6 +28,7 @@ class JointDeadline(Deadline):
     def add(self, key: Hashable, member: Deadline) -> None:
         """Let a deadline take part, until its key is removed."""
         self._members[key] = member
+        self._lone = member if len(self._members) == 1 else None
         if self._suspensions:
             self._suspend(key, member)
         elif self._is_started:
@@ -34,12 +37,16 @@ class JointDeadline(Deadline):
     def remove(self, key: Hashable) -> None:
         """Let a member go on alone."""
         del self._members[key]
+        self._lone = next(iter(self._members.values())) if len(self._members) == 1 else None
         if self._suspended:
             self._suspended.pop(key).close()
 
     def start(self) -> None:
         """Begin to count, in those members that do not yet."""
         self._is_started = True
+        if self._lone is not None:
+            self._lone.start()
+            return
         for member in self._members.values():
             member.start()
 
@@ -50,17 +57,15 @@ class JointDeadline(Deadline):
 
     def spent_s(self) -> float:
         """Return the active seconds of the member that has most left."""
-        if len(self._members) == 1:
-            (member,) = self._members.values()
-            return member.spent_s()
+        if self._lone is not None:
+            return self._lone.spent_s()
         nearest = max(self._members.values(), key=Deadline.remaining_s, default=None)
         return nearest.spent_s() if nearest else 0.0
 
     def remaining_s(self) -> float:
         """Return the active seconds left to the last member; negative once past."""
-        if len(self._members) == 1:  # nearly always, and looked at several times a call
-            (member,) = self._members.values()
-            return member.remaining_s()
+        if self._lone is not None:
+            return self._lone.remaining_s()
         return max((member.remaining_s() for member in self._members.values()), default=0.0)
 
     def restart(self) -> None:

@@ -24,7 +24,8 @@ class Lease:
     @property
     def is_valid(self) -> bool:
         """Whether a write may begin now."""
-        return not self.is_ended and self._membership.is_current
+        membership = self._membership
+        return not self._is_ended and membership.losses == self._losses and membership.is_current
 
     @property
     def is_ended(self) -> bool:

@@ -10,13 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 
+#: That of macOS; the one of Python's own monotonic clock stops while the machine sleeps.
+_CLOCK = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
+
 
 def boot_time_s() -> float:
     """Return seconds of a clock that nothing sets and that also runs while the machine sleeps."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    # Of macOS; that of Python's own monotonic clock stops while the machine sleeps.
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.clock_gettime(_CLOCK)
 
 
 class Membership:
@@ -65,4 +65,5 @@ class Membership:
     @property
     def is_current(self) -> bool:
         """Whether this worker is a member for as long as a write may take."""
-        return self.age_s < self._limit_s
+        # Without `age_s`: several times a record it is asked for.
+        return self._clock() - self._heard_at < self._limit_s
