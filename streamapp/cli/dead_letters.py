@@ -154,7 +154,7 @@ def replay(
     started_at = time.monotonic()
     settings, wanted = client_settings(), places or Filter(**conditions)
     if not (places or any(conditions.values()) or is_all or dry_run):
-        _ask(settings, flow)
+        _ask(settings, flow, rate)
     tally = _Tally(is_shown=dry_run and not as_json)
     work = (
         would_replay(settings, wanted, on_result=tally.add, flow=flow)
@@ -186,8 +186,8 @@ def replay(
         raise Ended(f"{counted(failed, 'record')} {were} not sent again", EXIT_FAILED)
 
 
-def _ask(settings: Settings, flow: str) -> None:
-    """Ask whether all dead letters are meant: each may be a paid call.
+def _ask(settings: Settings, flow: str, rate_per_s: float) -> None:
+    """Say what would be sent, and ask whether all dead letters are meant.
 
     Raises:
         Ended: Nobody can be asked.
@@ -196,9 +196,19 @@ def _ask(settings: Settings, flow: str) -> None:
     if not sys.stdin.isatty():
         problem = "this would send every dead letter again: name PLACEs, give options, or --all"
         raise Ended(f"replay: {problem}", EXIT_CONFIGURATION)
-    tally = _Tally(is_shown=False)
-    asyncio.run(would_replay(settings, Filter(), on_result=tally.add, flow=flow))
-    click.confirm(f"Send {counted(tally.sent, 'record')} again?", abort=True, err=True)
+    kinds = Counter[str]()
+
+    def count(place: str, dead_letter: StoredDeadLetter | None, result: str) -> None:
+        if dead_letter and result == "sent":
+            kinds[dead_letter.headers["streamapp.error.kind"]] += 1
+
+    asyncio.run(would_replay(settings, Filter(), on_result=count, flow=flow))
+    if not kinds:
+        return
+    of = f"Dead letters that were not sent again: {_by_kind(kinds)}."
+    what = f"Their records go to the topics they stood on, {rate_per_s:g} a second at most"
+    click.echo(f"{of} {what}; each may be a paid call.", err=True)
+    click.confirm(f"Send {counted(kinds.total(), 'record')} again?", abort=True, err=True)
 
 
 class _Tally:
@@ -264,11 +274,15 @@ def _detail(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> str:
 
 def _told(kinds: Mapping[str, int], seen: Seen, limit: int) -> str:
     total = sum(kinds.values())
-    by_kind = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
+    by_kind = _by_kind(kinds)
     shown = f"; the newest {limit:,} are shown, --limit 0 shows all" if 0 < limit < total else ""
     return (
         f"{counted(total, 'dead letter')}{': ' if by_kind else ''}{by_kind}{shown}{_foreign(seen)}"
     )
+
+
+def _by_kind(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
 
 
 def _foreign(seen: Seen) -> str:

@@ -170,6 +170,8 @@ print(seen.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     )
 
     assert f"Send {COUNT} records again? [y/N]" in found.stdout, found
+    assert "20 invalid, 20 undecodable" in found.stdout
+    assert "50 a second at most" in found.stdout
     assert found.stdout.split()[-1] == "1"
     assert sent(settings) == []
 
