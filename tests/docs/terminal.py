@@ -55,7 +55,7 @@ class Terminal:
                     await self._changed.wait()
         assert text in self.output[after:], f"not shown: {text}\n{self.output[after:]}"
 
-    async def end(self, number: signal.Signals, *, timeout_s: float = 30) -> bool:
+    async def end(self, number: signal.Signals, *, timeout_s: float = 90) -> bool:
         """Send a signal to all that was started here, as Ctrl-C does; return whether all ended."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)

@@ -55,6 +55,18 @@ async def post(worker: WorkerProcess, text: str, *, tenant: str = "") -> tuple[i
         return response.status, await response.json()
 
 
+async def post_when_ready(worker: WorkerProcess, text: str) -> tuple[int, Any]:
+    """The same, again where a rebalance came between: a busy machine's second worker joins late."""
+    found: list[tuple[int, Any]] = []
+
+    async def is_answered() -> bool:
+        found.append(await post(worker, text))
+        return found[-1][0] != 503
+
+    await until(is_answered, 60, state=lambda: found[-1])
+    return found[-1]
+
+
 @pytest.mark.timeout(240)
 async def test_budget_of_a_day_stops_at_its_cap_over_workers_and_restarts(
     kafka: KafkaBroker, tmp_path: Path
@@ -91,7 +103,7 @@ async def test_budget_of_a_day_stops_at_its_cap_over_workers_and_restarts(
         await stage.verifier.all_answered(2_520, 30)
 
         assert len(provider.calls) == len(times)
-        status, body = await post(workers[0], "over HTTP")
+        status, body = await post_when_ready(workers[0], "over HTTP")
         assert (status, body["error"]["code"]) == (429, "budget_exceeded")
         assert len(provider.calls) == len(times)
 

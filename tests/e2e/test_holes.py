@@ -13,7 +13,10 @@ from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+#: Measurements before a difference is none of the machine's.
+MOST_TURNS = 4
 
 
 async def test_records_between_transaction_markers_are_answered(
@@ -75,44 +78,63 @@ async def test_commit_waits_for_a_slow_record_behind_a_hole(
 
 
 async def test_markers_do_not_slow_a_partition_down(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """A transaction for each record: they are answered as fast as without, and not one by one."""
-    count = 600
+    """A transaction for each record: they are answered as fast as without, and not one by one.
+
+    Nothing is sought back, so that markers cost what they cost to fetch.
+    """
     rates = {"plain": 0.0, "one by one": 0.0}
     cpu_s = {"plain": math.inf, "one by one": math.inf}
-    # Twice each: half a second is measured, and another program's work only makes it slower.
-    for turn, (name, per_transaction) in enumerate([("plain", count), ("one by one", 1)] * 2):
-        async with Stage(kafka, tmp_path / str(turn), partitions=1) as stage:
-            await stage.open()
-            async with producer_of(kafka, stage) as producer:
-                for start in range(0, count, per_transaction):
-                    async with producer.transaction():
-                        for number in range(start, start + per_transaction):
-                            record = ask(f"r-{number}")
-                            await producer.send(
-                                f"{stage.prefix}.requests", record.value, key=record.key
-                            )
-            worker = await stage.ready_worker()
-            at_rest_s = worker.cpu_s
-            await stage.verifier.all_answered(count, 120)
-            cpu_s[name] = min(cpu_s[name], worker.cpu_s - at_rest_s)
-            at = [call.at_s for call in stage.calls()]
-            rates[name] = max(rates[name], count / (max(at) - min(at)))
-            async with producer_of(kafka, stage) as producer:  # while it waits for each
-                for number in range(20):
-                    async with producer.transaction():
-                        record = ask(f"late-{number}")
-                        await producer.send(f"{stage.prefix}.requests", record.value)
-            report = await stage.settle(count + 20)
+    # The best of a few measurements of half a second: another program's work only makes each worse.
+    for turn in range(MOST_TURNS):
+        for name, per_transaction in (("plain", 600), ("one by one", 1)):
+            directory = tmp_path / f"{turn}-{per_transaction}"
+            rate, spent_s = await _measured(kafka, directory, per_transaction)
+            rates[name] = max(rates[name], rate)
+            cpu_s[name] = min(cpu_s[name], spent_s)
+        print(rates, cpu_s)  # noqa: T201
+        if cpu_s["one by one"] < 1.5 * cpu_s["plain"] and rates["one by one"] > rates["plain"] / 2:
+            return
 
-            assert not report.faults, report
-            assert not worker.has_logged("log_probe.found")
-            assert "streamapp_offset_gaps_total 0.0" in await metrics(worker)
+    pytest.fail(f"a transaction for each record is slower: {rates}, {cpu_s}")
 
-    print(rates, cpu_s)  # noqa: T201
-    # Nothing is sought back, so that markers cost what they cost to fetch. Both rates are those
-    # of a worker's CPU; on a shared machine half a second of either is not.
-    assert cpu_s["one by one"] < 1.5 * cpu_s["plain"], cpu_s
-    assert rates["one by one"] > rates["plain"] / 2, rates
+
+async def _measured(
+    kafka: KafkaBroker, directory: Path, per_transaction: int, *, count: int = 600
+) -> tuple[float, float]:
+    """Return the records that a worker answers in a second, and the CPU seconds it takes for all.
+
+    Args:
+        kafka: The broker.
+        directory: For the worker.
+        per_transaction: Records in each transaction.
+        count: Records; a divisor of it is ``per_transaction``.
+    """
+    async with Stage(kafka, directory, partitions=1) as stage:
+        await stage.open()
+        async with producer_of(kafka, stage) as producer:
+            for start in range(0, count, per_transaction):
+                async with producer.transaction():
+                    for number in range(start, start + per_transaction):
+                        record = ask(f"r-{number}")
+                        await producer.send(
+                            f"{stage.prefix}.requests", record.value, key=record.key
+                        )
+        worker = await stage.ready_worker()
+        at_rest_s = worker.cpu_s
+        await stage.verifier.all_answered(count, 120)
+        spent_s = worker.cpu_s - at_rest_s
+        at = [call.at_s for call in stage.calls()]
+        async with producer_of(kafka, stage) as producer:  # while it waits for each
+            for number in range(20):
+                async with producer.transaction():
+                    record = ask(f"late-{number}")
+                    await producer.send(f"{stage.prefix}.requests", record.value)
+        report = await stage.settle(count + 20)
+
+        assert not report.faults, report
+        assert not worker.has_logged("log_probe.found")
+        assert "streamapp_offset_gaps_total 0.0" in await metrics(worker)
+    return count / (max(at) - min(at)), spent_s
 
 
 def producer_of(kafka: KafkaBroker, stage: Stage) -> AIOKafkaProducer:
