@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(360)]
+pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(360)]
 
 COUNT = 1_200
 #: What a file of the broker may hold until it has room again, bytes: it writes some more of each.
