@@ -45,8 +45,14 @@ CONFIG = {
     "metadata.max.idle.interval.ms": "0",
 }
 
-#: Over it, of a broker that no test takes away: slow heartbeats, and late ones do no harm.
-STEADY = {"broker.session.timeout.ms": "18000", "broker.heartbeat.interval.ms": "2000"}
+#: Over it, of a broker that no test takes away: slow heartbeats, of which late ones do no harm, and
+#: threads for two cores.
+STEADY = {
+    "broker.session.timeout.ms": "18000",
+    "broker.heartbeat.interval.ms": "2000",
+    "num.network.threads": "1",
+    "num.io.threads": "2",
+}
 
 
 def kafka_jars() -> Path:
