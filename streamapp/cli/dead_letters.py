@@ -243,16 +243,21 @@ def _as_json(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
 
 
 def _as_line(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
+    """Return two lines that fit 80 columns: which record, and why; the reason is cut at the end."""
     summary, moment = dead_letter.summary(), moment_of(dead_letter.at)
-    return one_line(
+    again = counted(summary["replays"], "replay") if summary["replays"] else ""
+    which = (
         "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S"),
         dead_letter.place,
         summary["id"],
         summary["kind"],
         summary["type"] or "-",
-        "replayed" if is_replayed else f"replays {summary['replays']}",
-        summary["message"],
+        "replayed" if is_replayed else again,
     )
+    lines = [one_line(*filter(None, which))]
+    if summary["message"]:
+        lines.append(one_line("  ", summary["message"]))
+    return "\n".join(lines)
 
 
 def _detail(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ _REFERENCE = re.compile(rf"({NAME.pattern})(?:@({NAME.pattern})|:([0-9]{{1,9}}))
 
 
 STORED = (
-    "names a stored prompt: write NAME, NAME@LABEL or NAME:VERSION; for free text use a record"
-    " of type 'chat'"
+    "names a stored prompt; for free text use a record of type 'chat'"
+    " (write NAME, NAME@LABEL or NAME:VERSION)"
 )
 
 

@@ -73,7 +73,7 @@ def test_text_fits_80_columns_and_names_each_record() -> None:
     assert lines[1].startswith("    offline/offline  cache possible  about ")
     assert max(map(len, lines[:2])) <= 80
     assert lines[2] == "line 2  w  DEAD LETTER"
-    assert lines[3].endswith("for free text use a record of type 'chat'")
+    assert lines[3].endswith("(write NAME, NAME@LABEL or NAME:VERSION)")
     assert lines[6] == "line 4  DEAD LETTER"
     assert "3 of 4 records would become dead letters" in result.stderr
 
