@@ -14,11 +14,11 @@ from streamapp.cli.dead_letter_access import reading, source_of, would_replay
 from streamapp.cli.dead_letter_access import replay as replay_
 from streamapp.cli.dead_letter_edit import edit
 from streamapp.cli.dead_letter_options import WHY, PlaceParam, filters, of_flow
+from streamapp.cli.dead_letter_text import detail_lines, json_line, text_lines
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
-from streamapp.cli.terminal import counted, one_line, printable, progress
+from streamapp.cli.terminal import counted, one_line, progress
 from streamapp.errors import StreamappError
-from streamapp.records.timestamps import moment_of
 from streamapp.settings import Settings
 from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.service import Newest
@@ -58,7 +58,7 @@ def list_(limit: int | None, flow: str, as_json: bool, **conditions: Any) -> Non
     With --json one object a line.
     """
     limit = (0 if as_json else LISTED) if limit is None else limit
-    asyncio.run(_list(Filter(**conditions), limit, flow, _as_json if as_json else _as_line))
+    asyncio.run(_list(Filter(**conditions), limit, flow, json_line if as_json else text_lines))
 
 
 async def _list(
@@ -100,7 +100,7 @@ async def _show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
         found.update((dead_letter.place, dead_letter.headers.get("streamapp.request.id", "")))
         detail = dead_letter.detail() | {"replayed": dead_letter.mark in replayed}
         click.echo(
-            json.dumps(detail, ensure_ascii=False) if as_json else _detail(dead_letter, detail)
+            json.dumps(detail, ensure_ascii=False) if as_json else detail_lines(dead_letter, detail)
         )
 
     async with reading(settings, await source_of(settings, flow)) as log:
@@ -229,52 +229,13 @@ class _Tally:
         if result == "sent":
             self.sent += 1
             if self._is_shown and dead_letter:
-                click.echo(_as_line(dead_letter, False))
+                click.echo(text_lines(dead_letter, False))
             return
         self.refused[result] += 1
         # One that was sent before is nothing to act on.
         if result != "replayed" and self._named < SHOWN_REFUSALS:
             self._named += 1
             click.echo(one_line(f"{place} is not sent: {WHY[result]}"), err=True)
-
-
-def _as_json(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
-    return json.dumps(dead_letter.summary() | {"replayed": is_replayed}, ensure_ascii=False)
-
-
-def _as_line(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
-    """Return two lines that fit 80 columns: which record, and why; the reason is cut at the end."""
-    summary, moment = dead_letter.summary(), moment_of(dead_letter.at)
-    again = counted(summary["replays"], "replay") if summary["replays"] else ""
-    which = (
-        "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S"),
-        dead_letter.place,
-        summary["id"],
-        summary["kind"],
-        summary["type"] or "-",
-        "replayed" if is_replayed else again,
-    )
-    lines = [one_line(*filter(None, which))]
-    if summary["message"]:
-        lines.append(one_line("  ", summary["message"]))
-    return "\n".join(lines)
-
-
-def _detail(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> str:
-    topic, partition, offset = dead_letter.origin
-    moment = moment_of(dead_letter.at)
-    at = "-" if moment is None else moment.isoformat(timespec="milliseconds")
-    lines = {
-        "place": dead_letter.place,
-        "written": at,
-        **{name: detail[name] for name in ("id", "type", "kind", "stage", "exception", "message")},
-        "record": f"{topic}-{partition}@{offset}",
-        **{name: detail[name] for name in ("first_failure", "attempts", "replays", "replayed")},
-        "key": detail["key"],
-        **{f"header {name}": text for name, text in detail["headers"].items()},
-    }
-    head = "\n".join(f"{name:<15}{printable(str(value))}" for name, value in lines.items())
-    return f"{head}\n{printable(detail['record'] or '(no value)')}\n"
 
 
 def _told(kinds: Mapping[str, int], seen: Seen, limit: int) -> str:

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+#: Checks of a worker that knows its lag: it has its partitions, its tables, and does not stop.
+LAG_CHECKS = ("assigned", "recovered", "draining")
 #: Points kept: of single seconds, and of minutes.
 SECONDS, MINUTES = 180, 60
 
@@ -74,10 +76,10 @@ def _sum(series: Sequence[Sequence[Any]], outcomes: frozenset[str] | None) -> fl
 
 
 def _lag(now: Mapping[str, Any]) -> float | None:
-    """Return the lag of all partitions; None where it is not known of one, or there are none."""
+    """Return the lag of all partitions; None while it is not known of one or of the worker."""
     lags = [partition["lag"] for partition in now["partitions"]]
-    is_assigned = now["checks"].get("assigned", (True,))[0]
-    return None if not is_assigned or None in lags else sum(lags)
+    is_told = all(now["checks"].get(name, (True,))[0] for name in LAG_CHECKS)
+    return sum(lags) if is_told and None not in lags else None
 
 
 def _minute_of(point: Point) -> int:

@@ -15,7 +15,7 @@ class Worker:
     def __init__(self) -> None:
         self.answered = self.dead = 0
         self.lags: list[int | None] = [3, 4]
-        self.is_assigned = True
+        self.checks = {"assigned": True, "recovered": True, "draining": True}
 
     def now(self) -> dict[str, Any]:
         records = [
@@ -28,7 +28,7 @@ class Worker:
             "cost_usd": [],
             "rate_limit_wait_s": [],
             "latency_s": {"p50": 0.1, "p95": 0.2, "p99": None},
-            "checks": {"assigned": [self.is_assigned, ""]},
+            "checks": {name: [ok, ""] for name, ok in self.checks.items()},
             "partitions": [{"partition": n, "lag": lag} for n, lag in enumerate(self.lags)],
         }
 
@@ -55,11 +55,16 @@ def test_seconds_and_minutes_are_kept_for_an_hour() -> None:
     assert {later - earlier for earlier, later in itertools.pairwise(times)} == {60.0}
 
 
-@pytest.mark.parametrize(("lags", "is_assigned"), [([3, None], True), ([], False)])
-def test_lag_that_is_not_known_is_not_0(lags: list[int | None], is_assigned: bool) -> None:
-    """A worker without an assignment cannot know what waits."""
+@pytest.mark.parametrize(
+    ("lags", "failing"),
+    [([3, None], ""), ([], "assigned"), ([], "recovered"), ([], "draining")],
+    ids=["an-end", "no-assignment", "tables", "stopping"],
+)
+def test_lag_that_is_not_known_is_not_0(lags: list[int | None], failing: str) -> None:
+    """A worker without an assignment, or that reads its tables or stops, knows of none."""
     worker = Worker()
-    worker.lags, worker.is_assigned = lags, is_assigned
+    worker.lags = lags
+    worker.checks = {name: name != failing for name in worker.checks}
 
     history = taken(worker, 1)
 

@@ -1,0 +1,50 @@
+"""Dead letters as commands print them: lines for people, JSON for machines."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from streamapp.cli.terminal import counted, one_line, printable
+from streamapp.records.timestamps import moment_of
+from streamapp.streaming.dead_letters.stored import StoredDeadLetter
+
+
+def json_line(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
+    """Return one JSON object."""
+    return json.dumps(dead_letter.summary() | {"replayed": is_replayed}, ensure_ascii=False)
+
+
+def text_lines(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
+    """Return two lines that fit 80 columns: which record, and why; the reason is cut at the end."""
+    summary, moment = dead_letter.summary(), moment_of(dead_letter.at)
+    again = counted(summary["replays"], "replay") if summary["replays"] else ""
+    which = (
+        "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S"),
+        dead_letter.place,
+        summary["id"],
+        summary["kind"],
+        summary["type"] or "-",
+        "replayed" if is_replayed else again,
+    )
+    lines = [one_line(*filter(None, which))]
+    if summary["message"]:
+        lines.append(one_line("  ", summary["message"]))
+    return "\n".join(lines)
+
+
+def detail_lines(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> str:
+    """Return all there is of it, a field a line, and the record."""
+    topic, partition, offset = dead_letter.origin
+    moment = moment_of(dead_letter.at)
+    at = "-" if moment is None else moment.isoformat(timespec="milliseconds")
+    lines = {
+        "place": dead_letter.place,
+        "written": at,
+        **{name: detail[name] for name in ("id", "type", "kind", "stage", "exception", "message")},
+        "record": f"{topic}-{partition}@{offset}",
+        **{name: detail[name] for name in ("first_failure", "attempts", "replays", "replayed")},
+        "key": detail["key"],
+        **{f"header {name}": text for name, text in detail["headers"].items()},
+    }
+    head = "\n".join(f"{name:<15}{printable(str(value))}" for name, value in lines.items())
+    return f"{head}\n{printable(detail['record'] or '(no value)')}\n"
