@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, UnknownTopicOrPartitionError
 
 from bench.workloads import Workload, record_number
 
@@ -91,10 +91,11 @@ class Topics:
 
     async def has_members(self, group: str) -> bool:
         """Whether a consumer group has shared out its partitions."""
-        for answer in await self._admin.describe_consumer_groups([group]):
-            if any(found[2] == "Stable" for found in answer.groups):
-                return True
-        return False
+        try:
+            answers = await self._admin.describe_consumer_groups([group])
+        except GroupCoordinatorNotAvailableError:
+            return False  # a new broker has no topic for groups until one joins
+        return any(found[2] == "Stable" for answer in answers for found in answer.groups)
 
     async def answers(self, topic: str) -> list[Answer]:
         """Return every response on ``topic``, in order within a partition."""
