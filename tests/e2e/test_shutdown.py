@@ -155,7 +155,7 @@ async def test_sigterm_during_the_start_is_a_clean_exit(kafka: KafkaBroker, tmp_
     """A worker that is still starting ends with exit code 0."""
     async with Stage(kafka, tmp_path) as stage:
         worker = stage.start_worker()
-        await until(lambda: worker.log.stat().st_size, 30, state=worker.tail)
+        await until(lambda: worker.log.stat().st_size, 120, state=worker.tail)
 
         worker.sigterm()
 
