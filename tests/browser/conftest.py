@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 from streamapp.streaming.broker.embedded import EmbeddedBroker
@@ -163,7 +164,7 @@ def worker(stand: Stand) -> WorkerProcess:
     return stand.worker()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def site(worker: WorkerProcess) -> AsyncIterator[Site]:
     """The worker and a client of its own."""
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -171,9 +172,13 @@ async def site(worker: WorkerProcess) -> AsyncIterator[Site]:
         yield Site(worker, http)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium; without one the test is skipped, in CI it fails."""
+    """Chromium for all tests of a module; without one they are skipped, in CI they fail.
+
+    To start it takes more than what most of them do. Each has a context of its own: cookies,
+    storage and cache are those of a browser just started.
+    """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         absent("no chromium on the path")
@@ -199,23 +204,22 @@ class Visit:
             self.complaints.append(text)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def visit(browser: Browser, site: Site) -> AsyncIterator[Visit]:
     """The dashboard, opened with the key; at the end nobody complained and no key leaked."""
-    context = await browser.new_context(viewport=SHAPES["1280"], color_scheme="light")
-    visit = Visit(await context.new_page())
-    await visit.page.goto(site.url)
-    await visit.page.get_by_label("Key", exact=True).fill(KEY)
-    await visit.page.get_by_role("button", name="Open").click()
-    await expect(visit.page.get_by_role("status").first).to_have_text(re.compile("ready$"))
-    yield visit
-    assert visit.complaints == []
-    assert [url for url in visit.requests if not url.startswith(site.url)] in ([], ["data:,"])
-    assert [url for url in visit.requests if KEY in url] == []
-    assert KEY not in await visit.page.content()
-    assert await visit.page.evaluate("window.hacked") is None
-    assert await visit.page.evaluate("localStorage.length + document.cookie.length") == 0
-    await context.close()
+    async with await browser.new_context(viewport=SHAPES["1280"], color_scheme="light") as context:
+        visit = Visit(await context.new_page())
+        await visit.page.goto(site.url)
+        await visit.page.get_by_label("Key", exact=True).fill(KEY)
+        await visit.page.get_by_role("button", name="Open").click()
+        await expect(visit.page.get_by_role("status").first).to_have_text(re.compile("ready$"))
+        yield visit
+        assert visit.complaints == []
+        assert [url for url in visit.requests if not url.startswith(site.url)] in ([], ["data:,"])
+        assert [url for url in visit.requests if KEY in url] == []
+        assert KEY not in await visit.page.content()
+        assert await visit.page.evaluate("window.hacked") is None
+        assert await visit.page.evaluate("localStorage.length + document.cookie.length") == 0
 
 
 async def tab(page: Page, name: str) -> None:

@@ -14,7 +14,11 @@ from tests.support.waiting import until
 
 from .conftest import SHAPES, Site, Stand, Visit, tab
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 VIEWS = ("Overview", "Answers", "Flows", "Dead letters", "Prompts", "Tools", "Playground")
 RECORD = {"type": "summarize", "text": "a text", "max_words": 9}
@@ -243,13 +247,13 @@ async def test_text_from_outside_stays_text(visit: Visit, site: Site) -> None:
 
 async def test_wrong_key_is_told(browser: Browser, site: Site) -> None:
     """Nothing is shown without a key; a wrong one is asked for again."""
-    page = await browser.new_page()
-    await page.goto(site.url)
-    await page.get_by_label("Key", exact=True).fill("wrong")
-    await page.get_by_role("button", name="Open").click()
+    async with await browser.new_page() as page:
+        await page.goto(site.url)
+        await page.get_by_label("Key", exact=True).fill("wrong")
+        await page.get_by_role("button", name="Open").click()
 
-    await expect(page.get_by_text("That key is not one of them.")).to_be_visible()
-    assert await page.evaluate("sessionStorage.getItem('streamapp.key')") is None
+        await expect(page.get_by_text("That key is not one of them.")).to_be_visible()
+        assert await page.evaluate("sessionStorage.getItem('streamapp.key')") is None
 
 
 async def test_keyboard_reaches_every_view(visit: Visit) -> None:
@@ -263,22 +267,26 @@ async def test_keyboard_reaches_every_view(visit: Visit) -> None:
 
 async def test_page_is_small_and_complete(browser: Browser, site: Site) -> None:
     """The first load is one request below 150 kB, shown within a second."""
-    page = await browser.new_page()
-    sizes: list[int] = []
-    response = await page.goto(site.url)
-    assert response
-    sizes.append(len(await response.body()))
+    async with await browser.new_page() as page:
+        sizes: list[int] = []
+        response = await page.goto(site.url)
+        assert response
+        sizes.append(len(await response.body()))
 
-    times_ms: list[float] = []
-    for _ in range(5):  # the quickest of some: a loaded machine is not the page's fault
-        times_ms.append(
-            await page.evaluate(
-                "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+        times_ms: list[float] = []
+        for _ in range(5):  # the quickest of some: a loaded machine is not the page's fault
+            times_ms.append(
+                await page.evaluate(
+                    "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
+                )
             )
-        )
-        await page.reload()
-    assert sizes[0] < 150_000
-    assert min(times_ms) < 1_000
+            await page.reload()
+        assert sizes[0] < 150_000
+        assert min(times_ms) < 1_000
+
+
+#: All of them; of what is in order, which is ten times as much, nothing is told.
+VIOLATIONS = "axe.run({resultTypes: ['violations']}).then(found => found.violations)"
 
 
 async def test_axe_finds_nothing_serious(visit: Visit, site: Site) -> None:
@@ -295,16 +303,16 @@ async def test_axe_finds_nothing_serious(visit: Visit, site: Site) -> None:
     await tab(page, "Prompts")
     await page.get_by_role("button", name="answer").click()
     await expect(page.locator(".shares")).to_contain_text("candidate 40 %")
+    await page.evaluate(axe)
     for theme in ("light", "dark"):
         for shape in SHAPES.values():
             await page.set_viewport_size(shape)
             for name in VIEWS:
                 await tab(page, name)
-                await page.evaluate(axe)
-                found = await page.evaluate("axe.run()")
+                violations = await page.evaluate(VIOLATIONS)
                 serious = [
                     (v["id"], v["nodes"][0]["html"], v["nodes"][0]["failureSummary"])
-                    for v in found["violations"]
+                    for v in violations
                     if v["impact"] in ("serious", "critical")
                 ]
                 assert serious == [], (theme, shape, name)

@@ -16,7 +16,11 @@ from tests.support.worker import ROOT, WorkerProcess
 
 from .conftest import SHAPES, Site, Stand, Visit, tab
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 SHOP_KEY = "sk-of-the-shop"
 KEYS = """

@@ -12,7 +12,12 @@ from tests.support.worker import WorkerProcess
 from .conftest import SHAPES, Site, Stand, Visit, tab
 from .test_flows import FLOWS, comment
 
-pytestmark = [pytest.mark.embedded, pytest.mark.chaos, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.chaos,
+    pytest.mark.timeout(400),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 IMAGES = ROOT / "docs" / "images"
 CONFIG = """

@@ -11,7 +11,11 @@ from tests.support.waiting import until
 
 from .conftest import Site, Stand, Visit, tab
 
-pytestmark = [pytest.mark.embedded, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.timeout(240),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 
 async def test_protected_label_moves_only_after_a_question(
