@@ -6,7 +6,7 @@ import json
 import random
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Hashable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,14 @@ import pytest
 
 from tests.e2e.stage import Record, Stage
 from tests.support.agent import LATENCY_S
-from tests.support.judgement import LATE_CALL_S, Crash
+from tests.support.judgement import Crash
 from tests.support.kafka import KafkaBroker
 
 pytestmark = pytest.mark.kafka
 
 PAUSE_S = (3, 6)
+#: Longest time that a busy worker takes from a step's end until Kafka has its result, seconds.
+STORED_S = 5.0
 #: Starts workers, and disturbs them until the event is set.
 Disturb = Callable[[Stage, asyncio.Event], Coroutine[Any, Any, None]]
 #: Few enough that records of one key wait for each other, behind a kill above all.
@@ -70,24 +72,34 @@ async def freezing(stage: Stage, done: asyncio.Event) -> None:
     )
 
 
+Run = tuple[tuple[str, str], float, float]
+
+
 def made_again(
-    runs: Iterable[tuple[Hashable, float, float]], crashes: Iterable[Crash]
+    runs: Iterable[Run], asked: Iterable[Run], crashes: Iterable[Crash]
 ) -> tuple[int, list[str]]:
     """Return how many runs were cut off by a crash and made again, and which had been finished.
 
     Args:
-        runs: What ran, when it began, and when it had ended by itself.
+        runs: Id and part of what ran, when it began, and when it had ended by itself.
+        asked: The calls of the model, likewise: the next one of a record begins once Kafka has
+            what came before.
         crashes: What may have cut a run off, or its result before Kafka had it.
     """
-    spans: dict[Hashable, list[tuple[float, float]]] = defaultdict(list)
+    begun: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for (id_, part), begun_s, _ in asked:
+        begun[id_].append((begun_s, part))
+    spans: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for what, begun_s, ended_s in sorted(runs, key=lambda run: run[1]):
         spans[what].append((begun_s, ended_s))
     repeats, faults, crashes = 0, [], list(crashes)
-    for what, found in spans.items():
+    for (id_, part), found in spans.items():
         for begun_s, ended_s in found[:-1]:
             repeats += 1
-            if not any(c.to_s >= begun_s and c.from_s <= ended_s + LATE_CALL_S for c in crashes):
-                faults.append(f"made again although it was finished: {what}")
+            later = (at_s for at_s, other in begun[id_] if at_s >= ended_s and other != part)
+            stored_s = min([ended_s + STORED_S, *later])
+            if not any(c.to_s >= begun_s and c.from_s <= stored_s for c in crashes):
+                faults.append(f"made again although it was finished: {id_} {part}")
     return repeats, faults
 
 
@@ -122,8 +134,8 @@ async def run(
         lines = [line.split() for line in log.read_text().splitlines()]
         ran = [((id_, part), float(begun), float(end)) for id_, part, begun, end in lines]
         crashes = list(stage.crashes)
-    asked_again, repaid = made_again(asked, crashes)
-    ran_again, rerun = made_again(ran, crashes)
+    asked_again, repaid = made_again(asked, asked, crashes)
+    ran_again, rerun = made_again(ran, asked, crashes)
 
     faults = [*report.missing, *report.unequal, *report.overcommitted, *report.unordered]
     assert faults == [], report
