@@ -4,6 +4,8 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
 from difflib import unified_diff
 from typing import IO
 
@@ -22,6 +24,8 @@ from streamapp.streaming.dead_letters.source import DeadLetterSource
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
 
 Decode = Callable[[bytes], object]
+#: What reading and writing of JSON raise; the second of an exponent that no decimal has.
+_NO_JSON = (ValueError, ArithmeticError, RecursionError)
 
 
 @click.command()
@@ -81,7 +85,9 @@ async def _found(
 
 
 def _shown(dead_letter: StoredDeadLetter) -> str:
-    """Return the record as an editor shows it: indented where it is JSON, without a last newline.
+    """Return the record as an editor shows it, without a last newline.
+
+    JSON is indented, unless that would change it: Python writes fewer digits than some read.
 
     Raises:
         Ended: It is no text.
@@ -91,10 +97,12 @@ def _shown(dead_letter: StoredDeadLetter) -> str:
     except UnicodeDecodeError:
         problem = "its bytes are no text: send it again from its source"
         raise Ended(f"{dead_letter.place} is not sent: {problem}", EXIT_FAILED) from None
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text.removesuffix("\n")
+    with suppress(*_NO_JSON):
+        indented = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        indented.encode()  # half of a surrogate pair is JSON only while it is escaped
+        if _exact(indented) == _exact(text):
+            return indented
+    return text.removesuffix("\n")
 
 
 def _corrected(before: str, file: IO[bytes] | None, decode: Decode) -> str:
@@ -105,7 +113,7 @@ def _corrected(before: str, file: IO[bytes] | None, decode: Decode) -> str:
     """
     text = before
     while True:
-        edited = _text_of(file) if file else click.edit(text, extension=".json")
+        edited = _text_of(file) if file else _edited(text)
         text = (text if edited is None else edited).removesuffix("\n")
         if _is_same(text, before):
             message = "edit: nothing was changed, and nothing is sent; replay sends it as it was"
@@ -125,9 +133,26 @@ def _corrected(before: str, file: IO[bytes] | None, decode: Decode) -> str:
 def _is_same(text: str, before: str) -> bool:
     """Whether nothing but the white space of JSON differs."""
     try:
-        return text == before or bool(json.loads(text) == json.loads(before))
-    except (ValueError, RecursionError):
+        return text == before or bool(_exact(text) == _exact(before))
+    except _NO_JSON:
         return False
+
+
+def _exact(text: str) -> object:
+    """Return what JSON says, to compare: each digit and field of it, and 1 is not true."""
+    return json.loads(
+        text,
+        parse_int=lambda digits: ("whole", digits),
+        parse_float=lambda digits: ("number", Decimal(digits)),
+        object_pairs_hook=lambda pairs: ("object", pairs),
+    )
+
+
+def _edited(text: str) -> str | None:
+    try:
+        return click.edit(text, extension=".json")
+    except UnicodeDecodeError:
+        raise Ended("edit: what the editor wrote is no text", EXIT_CONFIGURATION) from None
 
 
 def _text_of(file: IO[bytes]) -> str:

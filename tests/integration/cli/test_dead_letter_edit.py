@@ -33,6 +33,11 @@ DEAD: dict[str, tuple[bytes, Pairs]] = {
     "3@0": (request("r-3"), headers_of("r-3", offset=3, earlier=WORN)),
     "4@0": (b"{}", headers_of("r-4", offset=4, topic="llm.prompts")),
     "5@0": (b"{}", headers_of("r-5", offset=5, topic="somebodys")),
+    "6@0": (
+        b'{"id": "r-6", "type": "chat", "n": 12345678901234567890.5, "text": "\\ud800"}',
+        headers_of("r-6", offset=6),
+    ),
+    "7@0": (request("r-7", stream=1), headers_of("r-7", offset=7)),
 }
 
 
@@ -99,7 +104,7 @@ def sent(settings: Settings) -> list[ConsumerRecord]:
         (["2@0", "--yes"], "", 1, "its bytes are no text"),
         (["4@0", "--yes"], "", 1, "publish the prompt again"),
         (["5@0", "--yes"], "", 1, "of a topic that is not of this app"),
-        (["7@0", "--yes"], "", 1, "there is no dead letter of ours"),
+        (["7@9", "--yes"], "", 1, "there is no dead letter of ours"),
         (["nope", "--yes"], "", 2, "write PARTITION@OFFSET"),
     ],
 )
@@ -150,6 +155,35 @@ def test_record_that_failed_again_and_again_can_be_corrected(
 
     assert (replayed.exit_code, result.exit_code) == (1, 0), result.stderr
     assert corrected.read_bytes() in [record.value for record in sent(settings)]
+
+
+def test_editor_shows_what_json_cannot_write_again(settings: Settings, tmp_path: Path) -> None:
+    """Half of a surrogate pair and digits past a float's stay as the producer wrote them."""
+    result = run(settings, "edit", "6@0", "--yes", env={"EDITOR": editor(tmp_path, "{}")})
+
+    assert result.exit_code == 2, result.exception
+    assert (tmp_path / "seen").read_bytes().rstrip() == DEAD["6@0"][0]
+
+
+def test_number_that_should_be_true_is_a_change(settings: Settings, tmp_path: Path) -> None:
+    """The two are equal in Python, and not in JSON."""
+    corrected = tmp_path / "corrected.json"
+    corrected.write_bytes(request("r-7", stream=True))
+
+    result = run(settings, "edit", "7@0", "--yes", "--from", str(corrected))
+
+    assert result.exit_code == 0, result.stderr
+
+
+def test_editor_that_leaves_no_text_is_told(settings: Settings, tmp_path: Path) -> None:
+    """In one line, as a file that is none."""
+    command = editor(tmp_path, "\udcff")
+    script = tmp_path / "editor.py"
+    script.write_text(script.read_text().replace("(text)", "(text, errors='surrogateescape')"))
+
+    result = run(settings, "edit", "1@0", "--yes", env={"EDITOR": command})
+
+    assert (result.exit_code, "no text" in result.stderr) == (2, True), result.exception
 
 
 def test_wrong_correction_is_edited_again(settings: Settings, tmp_path: Path) -> None:
