@@ -155,6 +155,19 @@ async def test_tools_are_shown_with_their_source(visit: Visit) -> None:
     assert await page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+async def test_tool_of_an_odd_schema_is_shown(visit: Visit) -> None:
+    """A server may write anything there: what no provider takes hides no other tool."""
+    page = visit.page
+    odd = {"type": "object", "properties": {"a": True}, "required": True}
+    tool = {"name": "odd.one", "source": "mcp.odd", "description": "", "parameters": odd}
+    body = {"tools": [tool | {"timeout_s": 5}], "servers": []}
+    await page.route("**/v1/tools", lambda route: route.fulfill(json=body))
+
+    await tab(page, "Tools")
+
+    await expect(page.locator("#tool-list article")).to_contain_text("arguments: a?")
+
+
 async def test_usage_by_key_is_shown(visit: Visit, site: Site) -> None:
     """A named key stands with its tokens and cost; nothing is shown before one was used."""
     page = visit.page

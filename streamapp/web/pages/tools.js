@@ -3,7 +3,7 @@
 const NO_TOOLS = "No tools: name modules with @tool coroutines in STREAMAPP_TOOLS, or an MCP server in the file ([mcp.NAME]).";
 
 function showTool(tool) {
-  const required = tool.parameters.required || [];
+  const required = Array.isArray(tool.parameters.required) ? tool.parameters.required : [];
   const names = Object.keys(tool.parameters.properties || {}).map((name) => (required.includes(name) ? name : `${name}?`));
   return el("article", { class: "row tool" },
     el("span", { class: "id" }, tool.name),
