@@ -26,7 +26,7 @@ from streamapp.settings.checks import (
     refuse_unknown_targets,
 )
 from streamapp.settings.checks import refuse_public as refuse_public
-from streamapp.settings.flows import FlowName
+from streamapp.settings.flows import FlowName, TopicPrefix
 from streamapp.settings.flows import FlowSettings as FlowSettings
 from streamapp.settings.keys import KeySettings as KeySettings
 from streamapp.settings.mcp import McpName, McpSettings
@@ -64,8 +64,8 @@ class Settings(BaseSettings):
     """One or more `kafka://HOST:PORT`, separated by `;`."""
     app_id: str = Field(default="streamapp", pattern=r"^[A-Za-z0-9._-]{1,200}$")
     """Consumer group, and first part of the names of changelogs."""
-    topic_prefix: str = Field(default="llm", pattern=r"^[A-Za-z0-9._-]{1,200}$")
-    """First part of the names of all topics."""
+    topic_prefix: TopicPrefix = "llm"
+    """First part of the names of all topics, without the dot behind it."""
     partitions: int = Field(default=8, gt=0)
     """Partitions of its topics: as many as that of requests has, the others get them."""
     replication_factor: int = Field(default=1, gt=0)

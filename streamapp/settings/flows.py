@@ -3,10 +3,21 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _without_last_dot(prefix: str) -> str:
+    if prefix.endswith("."):
+        raise ValueError("leave out the dot at its end: topics get one")
+    return prefix
+
 
 #: A name that Kafka takes for a topic.
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+#: What stands before a dot and the name of each of our own topics.
+TopicPrefix = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$"), AfterValidator(_without_last_dot)
+]
 #: It stands in the name of a changelog, in labels of metrics and in messages.
 FlowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
 

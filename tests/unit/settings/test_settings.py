@@ -92,6 +92,15 @@ def test_broker_without_host_or_port_is_refused(monkeypatch: Env, broker: str) -
     assert problems()[0].startswith("STREAMAPP_BROKER: must be kafka://HOST:PORT")
 
 
+def test_topic_prefix_that_ends_with_a_dot_is_refused(monkeypatch: Env) -> None:
+    """It would name topics ``wk..requests``; one within it is fine."""
+    monkeypatch.setenv("STREAMAPP_TOPIC_PREFIX", "shop.wk.")
+
+    assert problems() == ["STREAMAPP_TOPIC_PREFIX: leave out the dot at its end: topics get one"]
+    monkeypatch.setenv("STREAMAPP_TOPIC_PREFIX", "shop.wk")
+    assert load_settings().topic("requests") == "shop.wk.requests"
+
+
 def test_keys_may_be_missing_where_nobody_needs_them(monkeypatch: Env) -> None:
     """Who sends records from a worker's folder need not hold what the worker holds."""
     Path("streamapp.toml").write_text(
