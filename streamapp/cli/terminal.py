@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -13,7 +14,7 @@ def one_line(*fields: object) -> str:
     """Return one line of the terminal's width; a terminal obeys no character of a record."""
     text = printable("  ".join(str(field) for field in fields), keep="")
     width = shutil.get_terminal_size((160, 24)).columns
-    return text if len(text) <= width else text[: width - 1] + "…"
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
 def counted(number: int, noun: str) -> str:

@@ -1,6 +1,7 @@
 """What commands share on the terminal."""
 
 import pytest
+from rich.cells import cell_len
 
 from streamapp.cli.terminal import one_line, printable, progress
 
@@ -12,6 +13,14 @@ def test_line_fits_the_terminal_and_obeys_nothing() -> None:
     assert line.startswith("a·[2J  b·c  xxx")
     assert line.isprintable()
     assert line.endswith("…")
+
+
+def test_line_of_wide_characters_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take two columns each; what is cut is never longer than the terminal is wide."""
+    monkeypatch.setenv("COLUMNS", "20")
+
+    assert one_line("あ" * 10) == "あ" * 10
+    assert cell_len(one_line("a" + "あ" * 10)) <= 20
 
 
 def test_text_keeps_its_lines() -> None:
