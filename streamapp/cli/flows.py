@@ -78,7 +78,7 @@ async def _costs(settings: Settings) -> dict[str, Decimal]:
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """Return two lines that fit 80 columns: which flow with its topics, and how far it is."""
+    """Return two lines, no name cut: which flow with its topics, and how far it is."""
     rate, cost = row["rate_per_s"], row["cost_usd_day"]
     parts = (
         counted(row["partitions"], "partition") if row["partitions"] else "no topic yet",
