@@ -115,10 +115,10 @@ class GroupMemberThread(AIOKafkaConsumerThread):
             ensure_aiokafka_TP(tp): OffsetAndMetadata(each.offset, each.finished)
             for tp, each in progress.items()
         }
-        places = await self._commits.commit(
+        found = await self._commits.commit(
             self._ensure_consumer(), offsets, until_taken=until_taken
         )
-        taken = {tp: progress[tp] for tp in map(ensure_TP, places)}
+        taken = {ensure_TP(tp): Progress(each.offset, each.metadata) for tp, each in found.items()}
         self.committed = {**self.committed, **taken}
         return taken
 

@@ -58,8 +58,8 @@ class OffsetCommits:
 
     async def commit(
         self, client: AIOKafkaConsumer, offsets: Offsets, *, until_taken: bool
-    ) -> set[TopicPartition]:
-        """Commit; return the partitions whose commits the group took.
+    ) -> Offsets:
+        """Commit; return what the group took, without the metadata where it took none.
 
         Args:
             client: The group's member.
@@ -69,60 +69,51 @@ class OffsetCommits:
         generation = client._coordinator.generation
         if generation < 0:
             # An empty group would take it from anyone, also from a member that it gave up.
-            return set()
+            return {}
+        return await self._commit(client, offsets, generation, until_taken=until_taken)
+
+    async def _commit(
+        self, client: AIOKafkaConsumer, offsets: Offsets, generation: int, *, until_taken: bool
+    ) -> Offsets:
         topics = {tp.topic for tp in offsets}
         while True:
+            sent = offsets if self._takes_metadata else _bare(offsets)
             try:
-                await self._commit_once(client, offsets, generation)
+                await _commit_once(client, sent, generation)
             except GONE as error:
                 log.info("commit.refused", error=type(error).__name__)
-                return set()
-            except TOO_LARGE:
-                if not self._give_up_metadata():
-                    return set()
+                return {}
             except KafkaError as error:
-                if error.retriable and not isinstance(error, UnknownTopicOrPartitionError):
+                if isinstance(error, TOO_LARGE) and sent is offsets:
+                    self._give_up_metadata()
+                elif error.retriable and not isinstance(error, UnknownTopicOrPartitionError):
                     if not until_taken:
-                        return set()
+                        return {}
                     await asyncio.sleep(RETRY_S)
                 elif len(topics) == 1:
                     self._tell(topics.pop(), error)
-                    return set()
+                    return {}
                 else:
                     break
             else:
                 for topic in topics:
                     self._refused.pop(topic, None)
-                return set(offsets)
-        taken: set[TopicPartition] = set()
+                return sent
+        taken: dict[TopicPartition, OffsetAndMetadata] = {}
         for topic in topics:
             own = {tp: each for tp, each in offsets.items() if tp.topic == topic}
-            taken |= await self.commit(client, own, until_taken=until_taken)
+            taken |= await self._commit(client, own, generation, until_taken=until_taken)
         return taken
 
-    async def _commit_once(
-        self, client: AIOKafkaConsumer, offsets: Offsets, generation: int
-    ) -> None:
-        coordinator = client._coordinator
-        if not self._takes_metadata:
-            offsets = {tp: OffsetAndMetadata(each.offset, "") for tp, each in offsets.items()}
-        await coordinator.ensure_coordinator_known()
-        async with coordinator._commit_lock:
-            assignment = client.assignment()
-            if coordinator.generation != generation or not offsets.keys() <= assignment:
-                raise CommitFailedError
-            await asyncio.shield(coordinator._do_commit_offsets(assignment, offsets))
-
-    def _give_up_metadata(self) -> bool:
-        """Commit offsets alone from now on; return whether they were not alone."""
-        had, self._takes_metadata = self._takes_metadata, False
-        if had:
+    def _give_up_metadata(self) -> None:
+        """Commit offsets alone from now on."""
+        if self._takes_metadata:
+            self._takes_metadata = False
             log.warning(
                 "commit.without_metadata",
                 hint="set the broker's offset.metadata.max.bytes to 4096: without it more is"
                 " answered again after a crash",
             )
-        return had
 
     def _tell(self, topic: str, error: KafkaError) -> None:
         """Log why nothing of a topic is committed, once."""
@@ -130,3 +121,17 @@ class OffsetCommits:
             self._refused[topic] = type(error)
             hint = HINTS.get(type(error), "see the broker's log")
             log.error("commit.refused", topic=topic, error=type(error).__name__, hint=hint)
+
+
+async def _commit_once(client: AIOKafkaConsumer, offsets: Offsets, generation: int) -> None:
+    coordinator = client._coordinator
+    await coordinator.ensure_coordinator_known()
+    async with coordinator._commit_lock:
+        assignment = client.assignment()
+        if coordinator.generation != generation or not offsets.keys() <= assignment:
+            raise CommitFailedError
+        await asyncio.shield(coordinator._do_commit_offsets(assignment, offsets))
+
+
+def _bare(offsets: Offsets) -> Offsets:
+    return {tp: OffsetAndMetadata(each.offset, "") for tp, each in offsets.items()}

@@ -11,6 +11,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalGenerationError,
+    InvalidCommitOffsetSizeError,
     KafkaConnectionError,
     NotCoordinatorForGroupError,
     OffsetMetadataTooLargeError,
@@ -198,6 +199,27 @@ async def test_broker_that_takes_no_metadata_still_gets_the_offsets() -> None:
     assert offsets[1:] == [OffsetAndMetadata(7, ""), OffsetAndMetadata(8, "")]
 
 
+async def test_metadata_that_the_broker_did_not_take_is_not_noted() -> None:
+    """The ledger lets go of what the group says is finished: it does not say so of these."""
+    thread = Thread(Client(OffsetMetadataTooLargeError()))
+
+    taken = await thread.commit({T0: Progress(7, "1r:7:AQE=")})
+
+    assert taken == thread.committed == {T0: Progress(7)}
+
+
+async def test_commit_that_is_too_large_without_metadata_is_told() -> None:
+    """It is tried topic by topic, each of which is smaller."""
+    refusals = [OffsetMetadataTooLargeError(), *(InvalidCommitOffsetSizeError() for _ in range(3))]
+    thread = Thread(Client(*refusals))
+
+    with capture_logs() as lines:
+        assert not await thread.commit({T0: Progress(7), OTHER: Progress(3)})
+
+    refused = {line["topic"] for line in lines if line["event"] == "commit.refused"}
+    assert refused == {T0.topic, OTHER.topic}
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -273,6 +295,25 @@ async def test_topic_that_is_refused_keeps_no_other_from_its_commit(error: Excep
 
     assert thread.committed == {OTHER: Progress(3)}
     assert [line["topic"] for line in lines if line["event"] == "commit.refused"] == [T0.topic]
+
+
+async def test_commit_topic_by_topic_does_not_outlive_its_generation() -> None:
+    """The second topic's turn may come when the group has gone on."""
+    client = Client()
+
+    async def commit_one(assignment: Any, offsets: Any) -> None:
+        client.commits.append(offsets)
+        if len(offsets) > 1:
+            raise TopicAuthorizationFailedError
+        client.generation = 5
+
+    client._do_commit_offsets = commit_one  # type: ignore[method-assign]
+    thread = Thread(client)
+
+    taken = await thread.commit({T0: Progress(7), OTHER: Progress(3)})
+
+    assert len(taken) == 1
+    assert len(client.commits) == 2
 
 
 async def test_member_that_the_group_forgot_commits_nothing() -> None:
