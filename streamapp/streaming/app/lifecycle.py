@@ -35,7 +35,6 @@ from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.producer import Producer
 from streamapp.streaming.flows.assignor import HeldPartitions
 from streamapp.streaming.window.membership import Membership
-from streamapp.streaming.window.partition_state import Progress
 from streamapp.streaming.window.window import Window
 
 log = structlog.get_logger(__name__)
@@ -263,10 +262,8 @@ class StreamApp(faust.App):
         await self._drain.drain(self.settings.revoke_drain_s)
         generation = self.consumer_generation_id
         try:
-            await self._kafka.commit_progress({tp: Progress(offset)}, until_taken=True)
-            await self.consumer.perform_seek()
-            await self._kafka.go_on_at(tp, offset)
-        finally:  # where no broker answers, the next beat tries again
+            await self._kafka.begin_anew(tp, offset)
+        finally:  # where the group did not take it, the next beat tries again
             if generation == self.consumer_generation_id and not self.rebalancing:
                 self._open_window()
                 # The new window holds none back.

@@ -28,6 +28,7 @@ from streamapp.streaming.consumer.group_member import GroupMemberThread
 from streamapp.streaming.consumer.ordered_commits import OrderedCommits
 from streamapp.streaming.flows.assignor import Cluster
 from streamapp.streaming.flows.first_offsets import FirstOffsets
+from streamapp.streaming.window.partition_state import Progress
 
 log = structlog.get_logger(__name__)
 
@@ -147,6 +148,17 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         thread = cast(_ConsumerThread, self._thread)
         await thread.call_thread(thread.go_on_at, tp, offset, behind)
         self._read_offset[tp] = offset or None
+
+    async def begin_anew(self, tp: TP, offset: int) -> None:
+        """Commit a partition's offset, whatever was committed, and fetch from it on.
+
+        Where the group does not take it, nothing is fetched: a window that begins at the old one
+        would take all records below that for known ones.
+        """
+        await self.commit_progress({tp: Progress(offset)}, until_taken=True)
+        await self.perform_seek()
+        if (self._committed_offset.get(tp) or 0) == offset:
+            await self.go_on_at(tp, offset)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget what is known of other partitions' logs."""

@@ -599,6 +599,26 @@ def test_log_that_changed_while_no_broker_answers_is_begun_anew_later(play: Play
     play(scene)
 
 
+def test_log_is_not_gone_on_with_before_the_group_took_its_start(play: Play) -> None:
+    """The window would begin at what is committed, and take all records below for known ones."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        member.consumer._committed_offset = {T0: 50}
+        member.consumer.fetched.out_of_range[T0] = 50
+        member.consumer.refusals = 2  # as of a broker that does not know the new topic yet
+        expected: list[int] = []
+        member.consumer.during_go_on = lambda: expected.append(member.app.committed(T0) or 0)
+        pulse = asyncio.ensure_future(member.app._pulse())
+        await asyncio.sleep(5)
+
+        assert expected == [0]
+        assert member.window.partitions[T0].expected == 0
+        pulse.cancel()
+
+    play(scene)
+
+
 def test_partition_that_was_held_goes_on_in_a_window_opened_anew(play: Play) -> None:
     """Nothing else would resume what the closed window had paused."""
 

@@ -11,6 +11,7 @@ from streamapp.errors import LeaseLost
 from streamapp.settings import Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
+from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.consumer.fetched_records import FetchedRecords
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
@@ -33,6 +34,8 @@ class FakeCluster(dict[str, int]):
 class FakeConsumer:
     """The part of Faust's consumer that the app's life uses; ``calls`` has what it was told."""
 
+    begin_anew = Consumer.begin_anew
+
     def __init__(self) -> None:
         self.assigned: set[TP] = set()
         self.highwaters: dict[TP, int] = {}
@@ -40,7 +43,9 @@ class FakeConsumer:
         self.fetched = FetchedRecords()
         self.calls: list[tuple[Any, ...]] = []
         self.errors: list[Exception] = []
+        self.refusals = 0
         self.during_seek: Callable[[], None] = lambda: None
+        self.during_go_on: Callable[[], object] = lambda: None
         self.starts: dict[TP, int] = {}
         self.finished_behind: dict[TP, set[int]] = {}
         self.beacon = None
@@ -66,6 +71,7 @@ class FakeConsumer:
 
     async def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
         self.calls.append(("go_on_at", tp, offset))
+        self.during_go_on()
         self.fetched.out_of_range.pop(tp, None)
 
     async def perform_seek(self) -> None:
@@ -80,6 +86,9 @@ class FakeConsumer:
     ) -> bool:
         offsets = {tp: each.offset for tp, each in progress.items()}
         self.calls.append(("commit", offsets))
+        if self.refusals:
+            self.refusals -= 1
+            return False
         self._committed_offset.update(offsets)
         return True
 
