@@ -58,7 +58,8 @@ class LogChanges:
 
     def look_beside(self, logs: Logs, positions: Mapping[TP, int]) -> None:
         """Follow what changed beside the inputs: tables are recovered before a window opens."""
-        self.look(logs, {tp: at for tp, at in positions.items() if tp.topic not in self._inputs})
+        known = dict(positions)  # another thread writes it
+        self.look(logs, {tp: at for tp, at in known.items() if tp.topic not in self._inputs})
 
     async def follow(self, logs: Logs, positions: Mapping[TP, int]) -> None:
         """Go on at the logs' starts.

@@ -72,3 +72,22 @@ async def test_other_topics_are_read_from_their_start() -> None:
 
     assert logs.gone_on == [(OTHER, 7, None)]
     assert (anew.begun, anew.reasons) == ([], [])
+
+
+async def test_partition_that_goes_out_of_range_meanwhile_ends_no_look() -> None:
+    """The client's thread notes them while the app's loop goes through them."""
+    logs, positions = FakeLogs(prompts=7), {OTHER: 3}
+
+    class Inputs(frozenset[str]):
+        def __contains__(self, topic: object) -> bool:
+            positions[TP("llm.spend", len(positions))] = 1
+            return super().__contains__(topic)
+
+    async def begin(tp: TP, offset: int) -> None: ...
+
+    changes = LogChanges(Inputs(), lambda tp: None, begin_anew=begin, on_change=lambda reason: None)
+    changes.look_beside(logs, positions)
+    assert changes._following is not None
+    await changes._following
+
+    assert logs.gone_on == [(OTHER, 7, None)]
