@@ -65,7 +65,9 @@ class PaceLearner:
         self._admitted_at = clock()
         self._cut_at = self._grown_at = clock()
         self._growth_per_s = 0.0
-        # The period and the rate that led to the last step down, and the least it led to.
+        # Of the last step down: when it was, the period and the rate that led to it, and the least
+        # it led to.
+        self._stepped_at = clock()
         self._measured, self._least_per_s = (_SHORTEST_PERIOD_S, 0.0), 0.0
         # The last rate at which it was seen to answer, for the time after it refused everything.
         self._good_per_s = 0.0
@@ -170,14 +172,14 @@ class PaceLearner:
         self._growth_per_s = min(growth_per_s, _MOST_GROWTH_PER_S)
         self.window = UNLIMITED
         self.epoch += 1
-        self._cut_at = self._grown_at = now
+        self._cut_at = self._grown_at = self._stepped_at = now
         self._marks.append((max(now, self.paused_until), self._accepted))
 
     def _correct(self) -> None:
         """Take a call that was in flight at the step down out of what was accepted before it."""
         self._accepted -= 1
         for number, (at, count) in enumerate(self._marks):
-            if at >= self._cut_at:
+            if at >= self._stepped_at:
                 self._marks[number] = at, count - 1
         period_s, measured_per_s = self._measured
         measured_per_s -= 1 / period_s

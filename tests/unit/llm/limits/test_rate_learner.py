@@ -39,3 +39,22 @@ def test_refusals_of_older_calls_say_nothing() -> None:
     learner.refused(oldest[1])
 
     assert learner.rate_per_s == before
+
+
+def test_refusals_after_a_word_of_the_provider_still_count_for_the_step_down() -> None:
+    """Else the next period would be measured without as many answers as came late."""
+    now = 0.0
+    learner = PaceLearner(lambda: now, is_limited=False)
+    epochs = [learner.admitted() for _ in range(AT_ONCE)]
+    now = 0.5
+    learner.refused(epochs[0])
+    now = 0.6
+    learner.told(50.0)
+    for epoch in epochs[1:41]:
+        learner.refused(epoch)
+    younger = [learner.admitted() for _ in range(21)]
+    now = 1.5
+
+    learner.refused(younger[0])
+
+    assert learner.rate_per_s == pytest.approx(20 / 1.0 * 0.9)
