@@ -48,8 +48,6 @@ class ChatOptions(BaseModel):
 
     def options(self) -> dict[str, Any]:
         """Return what is set, by OpenAI's names."""
-        if self.__pydantic_fields_set__.isdisjoint(_OPTIONS):
-            return {}
         values = self.__dict__
         found = {
             name: value

@@ -98,8 +98,6 @@ class Sampling(BaseModel):
 
     def sampling(self) -> dict[str, Any]:
         """Return the parameters that are set, by OpenAI's names."""
-        if self.__pydantic_fields_set__.isdisjoint(_NAMES):
-            return {}
         values = self.__dict__
         return {
             name: value
