@@ -105,7 +105,7 @@ class StreamApp(faust.App):
         self.from_latest = frozenset(from_latest)
         self.flow = PartitionFlow(window, lambda: self._kafka, clock)
         self._log_changes = LogChanges(
-            self._inputs, self.committed, begin_anew=self._begin_anew, on_change=on_log_change
+            self._inputs, begin_anew=self._begin_anew, on_change=on_log_change
         )
         self._commit_age = CommitAge(clock)
         self._drain = WindowDrain(window, lambda: self._kafka)

@@ -17,6 +17,10 @@ log = structlog.get_logger(__name__)
 class Logs(Protocol):
     """The part of the consumer that is asked."""
 
+    def has_committed(self, tp: TP) -> bool:
+        """Whether the group has an offset of the partition, be it 0."""
+        ...
+
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         """Return the first offset that each log still holds."""
         ...
@@ -31,7 +35,6 @@ class LogChanges:
 
     Args:
         inputs: Names of the topics whose records are answered.
-        committed: Returns a partition's committed offset; None where there is none.
         begin_anew: Has the window take a partition from an offset on, whatever was committed.
         on_change: Called with the reason, for metrics.
     """
@@ -39,13 +42,11 @@ class LogChanges:
     def __init__(
         self,
         inputs: Collection[str],
-        committed: Callable[[TP], int | None],
         *,
         begin_anew: Callable[[TP, int], Awaitable[None]],
         on_change: Callable[[str], None],
     ) -> None:
         self._inputs = inputs
-        self._committed = committed
         self._begin_anew = begin_anew
         self._on_change = on_change
         self._following: asyncio.Future[None] | None = None
@@ -77,7 +78,7 @@ class LogChanges:
             if tp.topic not in self._inputs:
                 log.warning("log.begun_anew", topic=tp.topic, partition=tp.partition, offset=begin)
                 await logs.go_on_at(tp, begin)
-            elif position == 0 < begin and self._committed(tp) is None:
+            elif position == 0 < begin and not logs.has_committed(tp):
                 # A new group: what was deleted before it came was never its own.
                 log.info("log.begins", topic=tp.topic, partition=tp.partition, start=begin)
                 await logs.go_on_at(tp, begin, behind=position)

@@ -83,6 +83,10 @@ class OrderedCommits(AIOKafkaConsumer):
         self.app.monitor.on_tp_commit(offsets)
         return True
 
+    def has_committed(self, tp: TP) -> bool:
+        """Whether the group has an offset of the partition, be it 0: Faust takes that for none."""
+        return tp in self._member.committed
+
     def finished(self, tp: TP, position: int) -> frozenset[int]:
         """Return the offsets above ``position`` that the last commit says are finished."""
         committed = self._member.committed.get(tp)

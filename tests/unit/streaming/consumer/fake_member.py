@@ -66,6 +66,9 @@ class FakeConsumer:
     async def seek(self, tp: TP, offset: int) -> None:
         self.calls.append(("seek", tp, offset))
 
+    def has_committed(self, tp: TP) -> bool:
+        return tp in self._committed_offset
+
     async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
         return {tp: self.starts.get(tp, 0) for tp in tps}
 

@@ -8,9 +8,13 @@ T0, OTHER = TP("llm.requests", 0), TP("llm.prompts", 0)
 
 
 class FakeLogs:
-    def __init__(self, **starts: int) -> None:
+    def __init__(self, *, is_new: bool = False, **starts: int) -> None:
+        self.is_new = is_new
         self.starts = {T0: starts.get("requests", 0), OTHER: starts.get("prompts", 0)}
         self.gone_on: list[tuple[TP, int, int | None]] = []
+
+    def has_committed(self, tp: TP) -> bool:
+        return not self.is_new
 
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return {tp: self.starts[tp] for tp in partitions}
@@ -20,12 +24,11 @@ class FakeLogs:
 
 
 class Anew:
-    def __init__(self, *, committed: int | None = 30) -> None:
+    def __init__(self) -> None:
         self.begun: list[tuple[TP, int]] = []
         self.reasons: list[str] = []
         self.changes = LogChanges(
             {T0.topic},
-            lambda tp: committed,
             begin_anew=self._begin,
             on_change=self.reasons.append,
         )
@@ -46,12 +49,22 @@ async def test_start_that_passed_the_position_is_a_hole() -> None:
 
 async def test_start_of_a_new_group_is_no_loss() -> None:
     """What was deleted before it came was never its own."""
-    anew, logs = Anew(committed=None), FakeLogs(requests=40)
+    anew, logs = Anew(), FakeLogs(requests=40, is_new=True)
 
     await anew.changes.follow(logs, {T0: 0})
 
     assert logs.gone_on == [(T0, 40, 0)]
     assert (anew.begun, anew.reasons) == ([], [])
+
+
+async def test_start_that_passed_the_first_offset_is_a_loss_of_a_known_group() -> None:
+    """It had committed 0: what came after that was its own."""
+    anew, logs = Anew(), FakeLogs(requests=40)
+
+    await anew.changes.follow(logs, {T0: 0})
+
+    assert logs.gone_on == [(T0, 40, 0)]
+    assert anew.reasons == ["start_passed"]
 
 
 async def test_shorter_log_is_begun_anew() -> None:
@@ -85,7 +98,7 @@ async def test_partition_that_goes_out_of_range_meanwhile_ends_no_look() -> None
 
     async def begin(tp: TP, offset: int) -> None: ...
 
-    changes = LogChanges(Inputs(), lambda tp: None, begin_anew=begin, on_change=lambda reason: None)
+    changes = LogChanges(Inputs(), begin_anew=begin, on_change=lambda reason: None)
     changes.look_beside(logs, positions)
     assert changes._following is not None
     await changes._following

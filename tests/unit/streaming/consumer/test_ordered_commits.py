@@ -39,6 +39,7 @@ class Commits:
     force_commit = OrderedCommits.force_commit
     commit_progress = OrderedCommits.commit_progress
     finished = OrderedCommits.finished
+    has_committed = OrderedCommits.has_committed
     may_redeliver = OrderedCommits.may_redeliver
     _member = OrderedCommits._member
 
@@ -133,6 +134,16 @@ async def test_commit_that_failed_is_not_noted_and_comes_again(commits: Commits)
     commits._thread.takes = True
     assert await commits.commit()
     assert commits._committed_offset == {T0: 8}
+
+
+async def test_first_offset_is_committed_as_any(commits: Commits) -> None:
+    """A group that was set back to 0, or began at the end of an empty topic, is no new one."""
+    assert not commits.has_committed(T0)  # type: ignore[misc]
+    commits.now = {T0: Progress(0)}
+
+    await commits.commit()
+
+    assert commits.has_committed(T0)  # type: ignore[misc]
 
 
 async def test_partition_of_another_worker_is_not_committed(commits: Commits) -> None:
