@@ -1,10 +1,11 @@
-"""JSON responses, encoded by orjson."""
+"""JSON responses, whose integers keep their digits."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from aiohttp import web
+
+from streamapp.records import exact_json
 
 
 def json_response(
@@ -12,5 +13,8 @@ def json_response(
 ) -> web.Response:
     """Return ``body`` as a response."""
     return web.Response(
-        body=orjson.dumps(body), status=status, content_type="application/json", headers=headers
+        body=exact_json.dumps(body),
+        status=status,
+        content_type="application/json",
+        headers=headers,
     )

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from streamapp.llm.chunks import CallDelta
+from streamapp.records import exact_json
 from streamapp.records.response import Response
 from streamapp.records.tools import EXTRA_CONTENT
 from streamapp.web.openai.chat_answer import TokenCounts, finish_reason, usage_of
@@ -94,4 +93,4 @@ class CompletionChunks:
 
     def _chunk(self, choices: Sequence[Any], *, usage: TokenCounts | None) -> bytes:
         chunk = {**self._head, "choices": choices}
-        return orjson.dumps({**chunk, "usage": usage} if self._with_usage else chunk)
+        return exact_json.dumps({**chunk, "usage": usage} if self._with_usage else chunk)

@@ -332,6 +332,22 @@ async def test_stream_that_breaks_off_ends_as_failed(
     assert events[-1]["response"]["error"]["code"] == "server_error"
 
 
+@pytest.mark.parametrize("is_streamed", [True, False])
+async def test_number_of_many_digits_in_a_schema_is_given_back(
+    site: Site, is_streamed: bool
+) -> None:
+    """What was asked stands in the answer, with bounds of more than 64 bits as well."""
+    schema = {"type": "object", "properties": {"size": {"type": "integer", "maximum": 2**64}}}
+    body = {"input": "hi", "tools": [TOOL | {"parameters": schema}]}
+
+    if is_streamed:
+        found = (await streamed(site, body))[-1]["response"]
+    else:
+        _, found, _ = await site("POST", PATH, json=body)
+
+    assert found["tools"][0]["parameters"] == schema
+
+
 async def test_failure_before_the_first_event_has_its_status(
     site: Site, handler: FakeRequestHandler
 ) -> None:

@@ -65,6 +65,19 @@ async def test_tools_are_listed_with_source_and_schema(serve: Serve) -> None:
     assert list(typed["parameters"]["properties"]) == ["number", "speed"]
 
 
+async def test_number_of_many_digits_in_a_schema_is_listed(serve: Serve) -> None:
+    """A server may bound an argument by more than 64 bits."""
+    schema = {"type": "object", "properties": {"size": {"type": "integer", "maximum": 2**64}}}
+    files = McpServer("files", McpSettings(command=["none"]))
+    known = [McpTool(files, "cut", "Cut a file.", schema)]
+    site = await serve(tools=ToolCatalogue([], [FakeServer("files", False, known)]))
+
+    status, body, _ = await site("GET", "/v1/tools")
+
+    assert status == 200
+    assert body["tools"][0]["parameters"] == schema
+
+
 async def test_worker_without_tools_lists_none(serve: Serve) -> None:
     """An empty list, not an error."""
     site = await serve()

@@ -2,10 +2,9 @@
 
 from typing import Any, cast
 
-import orjson
-
 from streamapp.errors import Failure
 from streamapp.llm.chunks import CallDelta
+from streamapp.records import exact_json
 from streamapp.records.response import Response
 from streamapp.web.errors import failure_body, failure_status
 from streamapp.web.events import ChunksSent, EventStream
@@ -159,4 +158,4 @@ class ResponseEvents:
 
     def _written(self, type: str, **fields: Any) -> tuple[str, bytes]:
         number, self._number = self._number, self._number + 1
-        return type, orjson.dumps({"type": type, "sequence_number": number, **fields})
+        return type, exact_json.dumps({"type": type, "sequence_number": number, **fields})
