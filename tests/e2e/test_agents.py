@@ -23,7 +23,7 @@ pytestmark = pytest.mark.kafka
 PAUSE_S = (3, 6)
 #: Longest time that a busy worker takes from a step's end until Kafka has its result, seconds.
 STORED_S = 5.0
-#: Starts workers, and disturbs them until the event is set.
+#: Disturbs two workers until the event is set.
 Disturb = Callable[[Stage, asyncio.Event], Coroutine[Any, Any, None]]
 #: Few enough that records of one key wait for each other, behind a kill above all.
 KEYS = 20
@@ -40,11 +40,9 @@ def agents(count: int, *, every: int) -> list[Record]:
 
 
 async def killing(stage: Stage, done: asyncio.Event, *, least: int) -> None:
-    """Kill one of two workers every few seconds, and start another in its place."""
+    """Kill one of the workers every few seconds, and start another in its place."""
     dice = random.Random(7)
-    alive = [stage.start_worker(processors="tests.support.agent") for _ in range(2)]
-    await asyncio.gather(*(worker.wait_ready() for worker in alive))
-    kills = 0
+    alive, kills = list(stage.workers), 0
     while not done.is_set() or kills < least:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(
@@ -58,9 +56,8 @@ async def killing(stage: Stage, done: asyncio.Event, *, least: int) -> None:
 
 
 async def freezing(stage: Stage, done: asyncio.Event) -> None:
-    """Freeze one of two workers in the middle of agents until the other has answered them."""
-    frozen, _ = [stage.start_worker(processors="tests.support.agent") for _ in range(2)]
-    await asyncio.gather(*(worker.wait_ready() for worker in stage.workers))
+    """Freeze one of the workers in the middle of agents until the other has answered them."""
+    frozen = stage.workers[0]
     await stage.in_flight(4)
     stage.sigstop(frozen)
     await done.wait()
@@ -117,6 +114,8 @@ async def run(
     async with Stage(kafka, tmp_path) as stage:
         stage.extra = {"AGENT_LOG": str(log)}
         await stage.open()
+        workers = [stage.start_worker(processors="tests.support.agent") for _ in range(2)]
+        await asyncio.gather(*(worker.wait_ready() for worker in workers))
         done = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(disturb(stage, done))
