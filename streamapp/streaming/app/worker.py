@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from streamapp.errors import ConfigurationError
 from streamapp.settings import refuse_public
 from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.app.process_end import leave_if_threads_run
 from streamapp.telemetry.garbage import collect_rarely, keep_what_is_there
 from streamapp.telemetry.logging import configure_logging, known_secrets
 
@@ -44,6 +45,7 @@ class Worker(faust.Worker):
         except SystemExit as ending:
             if isinstance(ending.__context__, ConfigurationError):
                 self._refuse(ending.__context__)
+            leave_if_threads_run(ending.code)
             raise
 
     async def on_execute(self) -> None:
