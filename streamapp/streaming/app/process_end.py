@@ -1,6 +1,6 @@
 """The end of a worker's process, also while the thread of its Kafka client still runs."""
 
-import atexit
+import logging
 import os
 import sys
 import threading
@@ -14,14 +14,14 @@ def leave_if_threads_run(code: object) -> None:
 
     The thread waits in uvloop, outside of Python. What wakes it there while the interpreter is
     taken down asks for an interpreter that is gone: SIGSEGV in place of the exit code (CPython
-    3.11, `PyGILState_Ensure`). So functions registered to run at the exit are run, and no more.
+    3.11, `PyGILState_Ensure`). So the log is written to its end, and that is all.
 
     Args:
         code: Of a `SystemExit`.
     """
     if not any(isinstance(thread, WorkerThread) for thread in threading.enumerate()):
         return
-    atexit._run_exitfuncs()
+    logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()

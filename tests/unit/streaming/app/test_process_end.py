@@ -7,7 +7,7 @@ import pytest
 
 #: Ends while a daemon thread of its own runs timers in uvloop, as a client's may.
 PROGRAM = """
-import asyncio, atexit, sys, threading, uvloop
+import asyncio, logging, logging.handlers, sys, threading, uvloop
 from mode.threads import WorkerThread
 from streamapp.streaming.app.process_end import leave_if_threads_run
 
@@ -28,7 +28,9 @@ class Ticking(WorkerThread):
         loop.run_forever()
 
 ready = threading.Event()
-atexit.register(print, "said at the exit")
+said = logging.StreamHandler(sys.stdout)
+logging.getLogger().addHandler(logging.handlers.MemoryHandler(10, 60, target=said))
+logging.getLogger().error("said at the end")
 if {runs}:
     Ticking().start()
     ready.wait()
@@ -43,17 +45,17 @@ except SystemExit as ending:
 
 @pytest.mark.parametrize(("code", "status"), [(None, 0), (0, 0), (3, 3), ("text", 1)])
 def test_exit_code_is_kept_while_a_clients_thread_runs(code: object, status: int) -> None:
-    """The process ends with it, and with what was to be done at the exit."""
+    """The process ends with it, and with what was to be logged."""
     ended = run(runs=True, code=code)
 
-    assert (ended.returncode, ended.stdout) == (status, "said at the exit\n"), ended
+    assert (ended.returncode, ended.stdout) == (status, "said at the end\n"), ended
 
 
 def test_process_without_such_a_thread_ends_as_any_other() -> None:
     """Python takes it down by itself."""
     ended = run(runs=False, code=3)
 
-    assert (ended.returncode, ended.stdout) == (3, "no thread\nsaid at the exit\n"), ended
+    assert (ended.returncode, ended.stdout) == (3, "no thread\nsaid at the end\n"), ended
 
 
 def run(**words: object) -> subprocess.CompletedProcess[str]:
