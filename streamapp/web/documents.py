@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
-import orjson
 from aiohttp import web
 from faust.web import Blueprint, View
 
+from streamapp.records import exact_json
 from streamapp.web.keys import key_of
 from streamapp.web.openapi import Schema
 from streamapp.web.pages import Page
@@ -28,11 +28,11 @@ def documents(*, openapi: Callable[[], Schema], asyncapi: Callable[[bool], Schem
 
     @cache
     def http() -> bytes:
-        return orjson.dumps(openapi())
+        return exact_json.dumps(openapi())
 
     @cache
     def topics(with_flows: bool) -> bytes:
-        return orjson.dumps(asyncapi(with_flows))
+        return exact_json.dumps(asyncapi(with_flows))
 
     async def answer(document: Callable[[], bytes]) -> web.Response:
         body = await asyncio.to_thread(document)

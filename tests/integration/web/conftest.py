@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, cast
 
 import aiohttp
@@ -348,6 +349,7 @@ async def serve(
         others: Sequence[str] = (),
         tiers: Sequence[CacheTier] = (),
         tools: ToolCatalogue | None = None,
+        own_records: Mapping[str, type[Request]] = MappingProxyType({}),
         **overrides: Any,
     ) -> Site:
         settings = Settings(_env_file=None, web_port=free_port(), **overrides)
@@ -373,7 +375,8 @@ async def serve(
             metrics=lambda: b"streamapp_in_flight 0.0\n",
             prompt_store=prompt_store,
             variants=variants,
-            records={type: registry.processor_for(type).record for type in registry.types},
+            records={type: registry.processor_for(type).record for type in registry.types}
+            | dict(own_records),
             topics=topic_specs(settings),
             settings=settings,
             rates=rates,

@@ -4,14 +4,22 @@ from typing import Any, cast
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import Field
 
 from streamapp.cli import demo_agent
 from streamapp.cli.samples import samples
+from streamapp.records.request import Request
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import topic_specs
 from streamapp.web.middleware import OPEN_PATHS
 
 from .conftest import Serve, Site
+
+
+class Wide(Request, type="wide"):
+    """A record whose number has more than 64 bits."""
+
+    size: int = Field(le=2**64)
 
 
 @pytest.fixture
@@ -64,6 +72,17 @@ async def test_schema_of_records_is_the_one_that_is_enforced(site: Site) -> None
     ] == []
     assert not record.is_valid({"type": "summarize", "text": "x", "more": 1})
     assert not record.is_valid({"type": "nothing"})
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/asyncapi.json"])
+async def test_record_with_a_bound_of_many_digits_is_described(serve: Serve, path: str) -> None:
+    """A processor of your own may take numbers past 64 bits."""
+    site = await serve(own_records={"wide": Wide})
+
+    status, document, _ = await site("GET", path)
+
+    assert status == 200
+    assert document["components"]["schemas"]["Wide"]["properties"]["size"]["maximum"] == 2**64
 
 
 async def test_asyncapi_lists_every_topic(site: Site) -> None:
