@@ -14,6 +14,8 @@ _STEP_DOWN = 0.9
 _LEAP_DOWN = 0.8
 #: A rate measured over less time would be that of the provider's burst.
 _SHORTEST_PERIOD_S = 0.2
+#: Of what was measured, whatever is refused late: some of that was sent before the period.
+_LEAST_PART = 1 / 16
 _PERIOD_S = 0.5
 _LONGEST_PERIOD_S = 5.0
 #: What was accepted before such a silence says nothing about the rate.
@@ -165,7 +167,8 @@ class PaceLearner:
         leap = _STEP_DOWN if self.is_limited else _LEAP_DOWN
         least_per_s = 0.0 if known_per_s == UNLIMITED else known_per_s * leap
         self._slow_to(max(measured_per_s * _STEP_DOWN, least_per_s))
-        self._measured, self._least_per_s = (period_s, measured_per_s), least_per_s
+        self._measured = period_s, measured_per_s
+        self._least_per_s = max(least_per_s, measured_per_s * _STEP_DOWN * _LEAST_PART)
         cost_s = period_s + _PAUSE_COST * max(self.paused_until - now, 0.0)
         least = _TOLD_GROWTH_PER_S if self.is_limited else _LEAST_GROWTH_PER_S
         growth_per_s = max(_CURIOSITY / cost_s, least)

@@ -58,3 +58,18 @@ def test_refusals_after_a_word_of_the_provider_still_count_for_the_step_down() -
     learner.refused(younger[0])
 
     assert learner.rate_per_s == pytest.approx(20 / 1.0 * 0.9)
+
+
+def test_late_refusals_of_older_calls_stop_nobody() -> None:
+    """What is refused later than the period is long may be more than was sent in it."""
+    now = 0.0
+    learner = PaceLearner(lambda: now, is_limited=False)
+    epochs = [learner.admitted() for _ in range(AT_ONCE)]
+    now = 6.0
+    epochs += [learner.admitted() for _ in range(32)]
+    now = 6.5
+
+    for epoch in reversed(epochs):
+        learner.refused(epoch)
+
+    assert learner.rate_per_s == pytest.approx(31 / 0.5 * 0.9 / 16)
