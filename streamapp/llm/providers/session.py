@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 import aiohttp
-from aiohttp.client_reqrep import ClientRequest, ClientResponse
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest, ClientResponse, ConnectionKey
 from aiohttp.connector import Connection
 
 from streamapp.llm.attempt import permitted
@@ -26,6 +27,22 @@ class PermittedRequest(ClientRequest):
         return await super().send(conn)
 
 
+class NewestFirst(aiohttp.TCPConnector):
+    """Connections of which the last one used is used again, so that the others time out.
+
+    aiohttp takes the one that has waited longest: after a burst each of a few calls a second
+    keeps another of its connections, for as long as there are calls.
+    """
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, should_close: bool = False
+    ) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        kept = self._conns.get(key)
+        if kept and kept[-1][0] is protocol:
+            kept.rotate(1)
+
+
 def open_session(
     headers: Mapping[str, str], connector: aiohttp.BaseConnector | None = None
 ) -> aiohttp.ClientSession:
@@ -38,7 +55,7 @@ def open_session(
     return aiohttp.ClientSession(
         # No pool limit: the in-flight window and the limiter bound the connections.
         connector=connector
-        or aiohttp.TCPConnector(limit=0, ttl_dns_cache=_DNS_TTL_S, keepalive_timeout=_KEEPALIVE_S),
+        or NewestFirst(limit=0, ttl_dns_cache=_DNS_TTL_S, keepalive_timeout=_KEEPALIVE_S),
         headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
         request_class=PermittedRequest,

@@ -87,6 +87,7 @@ PRIVATE = {
     "_records": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_recovery": ("faust.tables.manager:TableManager", "set"),
     "_redirect_stdouts": ("mode.worker:Worker", "method"),
+    "_release": ("aiohttp:BaseConnector", "called"),
     "_runner": ("faust.web.drivers.aiohttp:Web", "set"),
     "_seek": ("faust.transport.consumer:Consumer", "called"),
     "_send_req": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "called"),
