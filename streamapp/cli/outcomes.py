@@ -91,7 +91,11 @@ async def _next(stream: AIOKafkaConsumer, *, is_first: bool) -> ConsumerRecord:
     coming = asyncio.ensure_future(stream.getone())
     try:
         if is_first and not (await asyncio.wait([coming], timeout=SILENCE_S))[0]:
-            click.echo("no outcome yet: is a worker running ('streamapp worker')?", err=True)
+            click.echo(
+                "no outcome yet: does a worker run for this topic ('streamapp worker')?"
+                " Where its /readyz says 'degraded', records wait for a provider.",
+                err=True,
+            )
         return await coming
     finally:
         coming.cancel()

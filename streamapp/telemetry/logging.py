@@ -17,13 +17,14 @@ from streamapp.telemetry.subject import add_subject
 
 #: Libraries whose DEBUG and INFO lines say nothing to an operator. aiokafka's level is also
 #: speed: it builds its DEBUG records even where no handler wants them (a tenth of the CPU).
-#: `httpx` says a line a call at INFO; `openai` and `instructor` tell messages at DEBUG.
+#: `httpx` says a line a call at INFO; `openai` tells messages at DEBUG.
 QUIET = (
     *("aiokafka", "asyncio", "aiohttp", "rocksdict"),
-    *("httpx", "httpx2", "openai", "instructor"),
+    *("httpx", "httpx2", "openai"),
 )
-#: The SDK of MCP tells what it could not read, which may be what a tool gave.
-SILENT = ("mcp",)
+#: They tell content in their errors, too: MCP's SDK what it could not read of a tool's result,
+#: Instructor the answers that it could not validate.
+SILENT = ("mcp", "instructor")
 #: Their INFO lines name every service that starts or stops: shown at our DEBUG.
 FRAMEWORK = ("faust", "mode")
 

@@ -72,7 +72,18 @@ def test_kafka_client_never_builds_debug_lines() -> None:
     assert not logging.getLogger("aiokafka.consumer.fetcher").isEnabledFor(logging.DEBUG)
 
 
-@pytest.mark.parametrize("name", ["httpx", "httpx2", "openai", "instructor"])
+@pytest.mark.parametrize("name", ["mcp.client", "instructor.v2.retry"])
+def test_libraries_that_tell_content_in_their_errors_say_nothing(name: str) -> None:
+    """Instructor writes the answer that it could not validate, at ERROR."""
+    stream = io.StringIO()
+    configure_logging("debug", "json", stream=stream)
+
+    logging.getLogger(name).error("input_value=%r", "canary-7f3a")
+
+    assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "openai"])
 def test_clients_on_ours_say_no_line_a_call(name: str) -> None:
     """What is built on `llm.openai()` calls as often as we do, and some of it tells messages."""
     configure_logging("debug", stream=io.StringIO())
