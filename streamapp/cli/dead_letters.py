@@ -154,7 +154,8 @@ def replay(
     started_at = time.monotonic()
     settings, wanted = client_settings(), places or Filter(**conditions)
     if not (places or any(conditions.values()) or is_all or dry_run):
-        _ask(settings, flow, rate)
+        # What comes after an answer to nothing is not sent unasked.
+        dry_run = not _asked(settings, flow, rate)
     tally = _Tally(is_shown=dry_run and not as_json)
     work = (
         would_replay(settings, wanted, on_result=tally.add, flow=flow)
@@ -186,8 +187,8 @@ def replay(
         raise Ended(f"{counted(failed, 'record')} {were} not sent again", EXIT_FAILED)
 
 
-def _ask(settings: Settings, flow: str, rate_per_s: float) -> None:
-    """Say what would be sent, and ask whether all dead letters are meant.
+def _asked(settings: Settings, flow: str, rate_per_s: float) -> bool:
+    """Say what would be sent, and ask whether all are meant; return False where there is nothing.
 
     Raises:
         Ended: Nobody can be asked.
@@ -204,11 +205,12 @@ def _ask(settings: Settings, flow: str, rate_per_s: float) -> None:
 
     asyncio.run(would_replay(settings, Filter(), on_result=count, flow=flow))
     if not kinds:
-        return
+        return False
     of = f"Dead letters that were not sent again: {_by_kind(kinds)}."
     what = f"Their records go to the topics they stood on, {rate_per_s:g} a second at most"
     click.echo(f"{of} {what}; each may be a paid call.", err=True)
     click.confirm(f"Send {counted(kinds.total(), 'record')} again?", abort=True, err=True)
+    return True
 
 
 class _Tally:

@@ -65,19 +65,24 @@ async def test_commit_beyond_the_end_is_begun_anew(kafka: KafkaBroker, tmp_path:
         assert len(ids) == 35
 
 
+async def _stopped_behind_one(stage: Stage) -> str:
+    """Stop a worker that has answered one record, send ten more; return their topic."""
+    worker = await stage.ready_worker()
+    await stage.produce([ask("before", partition=0)])
+    await stage.settle(1)
+    worker.sigterm()
+    assert await worker.wait(30) == 0
+    await stage.produce([ask(f"r-{n}", partition=0) for n in range(10)])
+    return f"{stage.prefix}.requests"
+
+
 async def test_retention_that_passes_the_position_is_said(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """What was deleted before its answer is counted, and what is left is answered."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
         await stage.open()
-        worker = await stage.ready_worker()
-        await stage.produce([ask("before", partition=0)])
-        await stage.settle(1)
-        worker.sigterm()
-        assert await worker.wait(30) == 0
-        await stage.produce([ask(f"r-{n}", partition=0) for n in range(10)])
-        topic = f"{stage.prefix}.requests"
+        topic = await _stopped_behind_one(stage)
         await delete_records(kafka.bootstrap, topic, 0, before=6)
 
         worker = await stage.ready_worker()
@@ -96,13 +101,7 @@ async def test_retention_that_emptied_the_log_is_said_once(
     """Nothing comes behind what is gone: that is committed all the same, and not said again."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
         await stage.open()
-        worker = await stage.ready_worker()
-        await stage.produce([ask("before", partition=0)])
-        await stage.settle(1)
-        worker.sigterm()
-        assert await worker.wait(30) == 0
-        await stage.produce([ask(f"r-{n}", partition=0) for n in range(10)])
-        topic = f"{stage.prefix}.requests"
+        topic = await _stopped_behind_one(stage)
         await delete_records(kafka.bootstrap, topic, 0, before=11)
 
         worker = await stage.ready_worker()

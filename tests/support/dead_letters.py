@@ -1,5 +1,6 @@
 """Dead letters as streamapp writes them, and records of somebody else, for tests."""
 
+import asyncio
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -7,8 +8,10 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from streamapp.cli.kafka import reading
 from streamapp.errors import Failure, InvalidRecord
 from streamapp.records.dead_letter import DeadLetter
+from streamapp.settings import Settings
 
 Pairs = list[tuple[str, bytes]]
 
@@ -77,3 +80,16 @@ def request(id: str, **fields: Any) -> bytes:
     """Return a record of a type that there is."""
     messages = [{"role": "user", "content": id}]
     return json.dumps({"id": id, "type": "chat", "messages": messages, **fields}).encode()
+
+
+def sent(settings: Settings) -> list[ConsumerRecord]:
+    """Return what stands on the requests' topic."""
+
+    async def read() -> list[ConsumerRecord]:
+        found: list[ConsumerRecord] = []
+        async with reading(settings, ["llm.requests"], from_beginning=True) as stream:
+            while batch := await stream.getmany(timeout_ms=500):
+                found += [record for records in batch.values() for record in records]
+        return found
+
+    return asyncio.run(read())

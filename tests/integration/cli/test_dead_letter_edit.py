@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
 from click.testing import CliRunner, Result
 
 from streamapp.cli import main
-from streamapp.cli.kafka import producing, reading
+from streamapp.cli.kafka import producing
 from streamapp.records.dead_letter import ATTEMPTS, FIRST_FAILURE, REPLAYS
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.topics import ensure_topics
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
-from tests.support.dead_letters import Pairs, headers_of, request
+from tests.support.dead_letters import Pairs, headers_of, request, sent
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(120)]
 
@@ -78,19 +77,6 @@ def editor(folder: Path, *texts: str) -> str:
 def run(settings: Settings, *arguments: str, **options: Any) -> Result:
     env = {"STREAMAPP_BROKER": settings.broker, "EDITOR": "false", **options.pop("env", {})}
     return CliRunner().invoke(main, ["dead-letters", *arguments], env=env, **options)
-
-
-def sent(settings: Settings) -> list[ConsumerRecord]:
-    """Return what stands on the requests' topic."""
-
-    async def read() -> list[ConsumerRecord]:
-        found: list[ConsumerRecord] = []
-        async with reading(settings, ["llm.requests"], from_beginning=True) as stream:
-            while batch := await stream.getmany(timeout_ms=500):
-                found += [record for records in batch.values() for record in records]
-        return found
-
-    return asyncio.run(read())
 
 
 @pytest.mark.parametrize(

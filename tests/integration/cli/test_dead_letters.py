@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
 from click.testing import CliRunner, Result
 
 from streamapp.cli import main
-from streamapp.cli.kafka import producing, reading
+from streamapp.cli.kafka import producing
 from streamapp.errors import InvalidRecord, Undecodable
 from streamapp.records.dead_letter import REPLAYS
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.topics import ensure_topics
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
-from tests.support.dead_letters import FOREIGN, Pairs, headers_of, request
+from tests.support.dead_letters import FOREIGN, Pairs, headers_of, request, sent
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
 
@@ -58,19 +57,6 @@ async def write(settings: Settings, *dead_letters: tuple[bytes | None, Pairs, in
 def run(settings: Settings, *arguments: str) -> Result:
     env = {"STREAMAPP_BROKER": settings.broker}
     return CliRunner().invoke(main, ["dead-letters", *arguments], env=env)
-
-
-def sent(settings: Settings) -> list[ConsumerRecord]:
-    """Return what stands on the requests' topic."""
-
-    async def read() -> list[ConsumerRecord]:
-        found: list[ConsumerRecord] = []
-        async with reading(settings, ["llm.requests"], from_beginning=True) as stream:
-            while batch := await stream.getmany(timeout_ms=500):
-                found += [record for records in batch.values() for record in records]
-        return found
-
-    return asyncio.run(read())
 
 
 def objects(result: Result) -> list[dict[str, Any]]:
@@ -148,34 +134,54 @@ def test_replay_sends_each_record_once(settings: Settings) -> None:
     } == {True}
 
 
-def test_replay_of_all_asks_who_can_answer(settings: Settings) -> None:
-    """It says how many, and sends nothing before a yes; what nobody answers is refused."""
+def at_a_terminal(settings: Settings, **env: str) -> str:
+    """Replay all from a terminal, and say no where it asks; return what is shown and the exit."""
     program = f"""
 import pty, os, sys
 child, terminal = pty.fork()
 if child == 0:
     os.execv({sys.executable!r}, [{sys.executable!r}, "-m", "streamapp", "dead-letters", "replay"])
-seen = b""
-while b"[y/N]" not in seen:
-    seen += os.read(terminal, 4096)
-os.write(terminal, b"n\\n")
+seen, answered = b"", False
 try:
     while piece := os.read(terminal, 4096):
         seen += piece
+        if b"[y/N]" in seen and not answered:
+            answered = os.write(terminal, b"n\\n")
 except OSError:
     pass
 print(seen.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    env = {**os.environ, "STREAMAPP_BROKER": settings.broker}
     found = subprocess.run(
-        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", program],
+        env={**os.environ, "STREAMAPP_BROKER": settings.broker, **env},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
     )
+    return found.stdout
 
-    assert f"Send {COUNT} records again? [y/N]" in found.stdout, found
-    assert "20 invalid, 20 undecodable" in found.stdout
-    assert "50 a second at most" in found.stdout
-    assert found.stdout.split()[-1] == "1"
+
+def test_replay_of_all_asks_who_can_answer(settings: Settings) -> None:
+    """It says how many, and sends nothing before a yes; what nobody answers is refused."""
+    shown = at_a_terminal(settings)
+
+    assert f"Send {COUNT} records again? [y/N]" in shown
+    assert "20 invalid, 20 undecodable" in shown
+    assert "50 a second at most" in shown
+    assert shown.split()[-1] == "1"
     assert sent(settings) == []
+
+
+def test_replay_of_nothing_asks_nobody_and_sends_nothing(settings: Settings) -> None:
+    """What fails after it has looked is not sent unasked: it only tells what it would send."""
+    empty = settings.model_copy(update={"topic_prefix": "empty"})
+    asyncio.run(ensure_topics(empty))
+    shown = at_a_terminal(settings, STREAMAPP_TOPIC_PREFIX="empty")
+
+    assert "[y/N]" not in shown
+    assert "would send 0 records again" in shown
+    assert shown.split()[-1] == "0"
 
 
 def test_replay_names_what_it_refuses(settings: Settings) -> None:
