@@ -26,6 +26,7 @@ from streamapp.prompts.files import PromptFile, load_files
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings
 from streamapp.settings.loading import load_settings
+from streamapp.settings.located import located_problems
 from streamapp.streaming.app.faust_metrics import watch_faust
 from streamapp.streaming.app.health import AppHealth
 from streamapp.streaming.app.lifecycle import StreamApp
@@ -58,7 +59,14 @@ def create_app(
         ConfigurationError: A setting, file, processor or prompt is wrong.
     """
     settings = settings or load_settings()
-    metrics = metrics or Metrics()
+    with located_problems(settings):
+        return _composed(settings, providers, metrics or Metrics())
+
+
+def _composed(
+    settings: Settings, providers: Mapping[str, LLMProvider] | None, metrics: Metrics
+) -> StreamApp:
+    """Build every part of the app, and bind them to each other."""
     registry = Registry.load(settings.processor_modules)
     files = load_files(settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set)
     traced = traces(settings)

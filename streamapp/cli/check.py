@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -16,6 +16,7 @@ from streamapp.cli.prompt_findings import published_prompts
 from streamapp.cli.provider_findings import live, providers
 from streamapp.cli.terminal import counted
 from streamapp.errors import ConfigurationError
+from streamapp.settings.located import located
 
 
 @click.command()
@@ -49,7 +50,7 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         on_broker += await published_prompts(settings)
     file = settings.config or Path("streamapp.toml")
     source = f"environment and {file}" if file.exists() else f"environment; there is no {file}"
-    return [
+    found = [
         Finding("settings", True, source),
         *own_parts(settings),
         *await providers(settings, is_live=is_live),
@@ -57,3 +58,11 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         *on_broker,
         *await flows(settings),
     ]
+    details = located(settings, (finding.detail for finding in found))
+    told: set[str] = set()
+    findings = []
+    for one, detail in zip(found, details, strict=True):
+        if one.ok or detail not in told:  # a wrong provider is one to its routes as well
+            findings.append(one if one.ok else replace(one, detail=detail))
+        told.add(detail)
+    return findings

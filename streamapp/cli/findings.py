@@ -85,7 +85,8 @@ def own_parts(settings: Settings) -> list[Finding]:
 
 def _prices(settings: Settings, targets: Sequence[str]) -> Finding:
     """Look for targets without a price: only a budget in dollars needs one."""
-    unknown = ", ".join(prices_of(settings).look_up(targets))
+    prices = prices_of(settings, on_unknown=lambda provider, model: None)  # the finding says it
+    unknown = ", ".join(prices.look_up(targets))
     if not unknown:
         return Finding("prices", True, "known for every target")
     in_dollars = [name for name, b in settings.budgets.items() if b.limit_usd is not None]

@@ -138,7 +138,7 @@ def compiled(value: Any, *, place: str) -> Callable[[Mapping[str, Any]], Any] | 
         ConfigurationError: A template is wrong.
     """
     if isinstance(value, str):
-        return Expression(value, place=place) if "{{" in value or "{%" in value else None
+        return Expression(value, place=place) if is_template(value) else None
     if isinstance(value, Mapping):
         items = {name: compiled(v, place=f"{place}.{name}") for name, v in value.items()}
         if not any(items.values()):
@@ -150,6 +150,11 @@ def compiled(value: Any, *, place: str) -> Callable[[Mapping[str, Any]], Any] | 
             return None
         return lambda scope: [f(scope) if f else v for f, v in zip(parts, value, strict=True)]
     return None
+
+
+def is_template(text: str) -> bool:
+    """Whether a text of the settings is filled for each record."""
+    return "{{" in text or "{%" in text
 
 
 class Unreadable(StrictUndefined):

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_json
 
 from streamapp.errors import ConfigurationError, Failure, InvalidRecord, Undecodable, UnknownType
+from streamapp.flows.constants import wrong_constants
 from streamapp.flows.expression import NAMES, Expression, compiled
 from streamapp.flows.flow import Bounds, Emission, Start
 from streamapp.flows.formats.choice import Formats, Output
@@ -218,6 +219,11 @@ class FileFlow:
                 found[name] = (value, compiled(value, place=place))
             except ConfigurationError as error:
                 self._problems.append(str(error))
+        if self._record is not Request:
+            constants = {name: v for name, v in self._settings.fields.items() if name in known}
+            self._problems += wrong_constants(
+                constants, self._record, place=lambda path: self._place(f"fields.{path}")
+            )
         for name, field in known.items():
             is_given = name in self._settings.fields or getattr(self._settings, name, None)
             if self._record is not Request and field.is_required() and not is_given:

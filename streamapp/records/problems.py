@@ -82,23 +82,31 @@ def escape(name: str) -> str:
     return "".join(escaped)[:NAME_LIMIT]
 
 
-def _line(problem: ErrorDetails, location: Sequence[str | int]) -> str:
+def said_of(problem: ErrorDetails) -> str:
+    """Return what is wrong with a field, to stand behind its name."""
     kind, message = problem["type"], problem["msg"]
-    name = f"field '{'.'.join(escape(str(part)) for part in location)}'"
     if kind == "missing":
-        return f"{name} is missing: add it"
+        return "is missing: add it"
     if kind == "extra_forbidden":
-        return f"{name} is unknown: remove it"
+        return "is unknown: remove it"
     if kind == "none_required":
-        return f"{name} does not belong to this type: remove it"
+        return "does not belong to this type: remove it"
     if kind.startswith(("datetime_", "timezone_")):
-        return f"{name} must be a time with zone, such as 2030-01-01T00:00:00Z"
+        return "must be a time with zone, such as 2030-01-01T00:00:00Z"
     if kind.startswith("union_tag_"):
         context = problem.get("ctx", {})
         tag, known = context.get("discriminator", ""), context.get("expected_tags")
         which = f": its {tag} is one of {known}" if known and tag.startswith("'") else ""
-        return f"{name} is of none of the kinds that are possible here{which}"
-    is_constant = kind in _CONSTANT or (kind in _CORE and kind.endswith("_type"))
-    if is_constant or kind not in _CORE:  # an unknown kind is a `PydanticCustomError` of a type
-        return f"{name}: {message}"
-    return f"{name} is not valid ({kind})"
+        return f"is of none of the kinds that are possible here{which}"
+    return message if _is_quotable(kind) else f"is not valid ({kind})"
+
+
+def _is_quotable(kind: str) -> bool:
+    """Whether pydantic's text holds no value; an unknown kind is a type's own custom error."""
+    return kind in _CONSTANT or kind not in _CORE or kind.endswith("_type")
+
+
+def _line(problem: ErrorDetails, location: Sequence[str | int]) -> str:
+    name = f"field '{'.'.join(escape(str(part)) for part in location)}'"
+    said = said_of(problem)
+    return f"{name}: {said}" if said == problem["msg"] else f"{name} {said}"

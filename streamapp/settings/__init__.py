@@ -4,12 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    Field,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -26,13 +21,14 @@ from streamapp.settings.checks import (
     refuse_unknown_targets,
 )
 from streamapp.settings.checks import refuse_public as refuse_public
-from streamapp.settings.flows import FlowName, TopicPrefix
+from streamapp.settings.flows import TOPIC_PREFIX, FlowName, TopicPrefix
 from streamapp.settings.flows import FlowSettings as FlowSettings
 from streamapp.settings.keys import KeySettings as KeySettings
 from streamapp.settings.mcp import McpName, McpSettings
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from streamapp.settings.tables import PREFIX as PREFIX
+from streamapp.settings.tables import STORE, URL_OR_NONE
 from streamapp.settings.tables import BudgetSettings as BudgetSettings
 from streamapp.settings.tables import ModelSettings as ModelSettings
 from streamapp.settings.tables import ProviderKind as ProviderKind
@@ -62,7 +58,7 @@ class Settings(BaseSettings):
     """Path of the file; without it `streamapp.toml` in the working directory, if there is one."""
     broker: str = "kafka://localhost:9092"
     """One or more `kafka://HOST:PORT`, separated by `;`."""
-    app_id: str = Field(default="streamapp", pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    app_id: str = Field(default="streamapp", pattern=TOPIC_PREFIX)
     """Consumer group, and first part of the names of changelogs."""
     topic_prefix: TopicPrefix = "llm"
     """First part of the names of all topics, without the dot behind it."""
@@ -70,7 +66,7 @@ class Settings(BaseSettings):
     """Partitions of its topics: as many as that of requests has, the others get them."""
     replication_factor: int = Field(default=1, gt=0)
     """Replicas of the topics that it creates: 3 in production."""
-    store: str = Field(default="memory://", pattern=r"^(memory|rocksdb)://")
+    store: str = Field(default="memory://", pattern=STORE)
     """Where tables are kept: `memory://` or `rocksdb://`, both rebuilt from Kafka."""
     data_dir: Path = Path("./data")
     """Folder of the worker, for itself alone."""
@@ -169,7 +165,7 @@ class Settings(BaseSettings):
     """Key of that certificate, PEM."""
     kafka_allow_plaintext_sasl: bool = False
     """Allow `SASL_PLAINTEXT`, which sends the password in the clear."""
-    schema_registry_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    schema_registry_url: str = Field(default="", pattern=URL_OR_NONE)
     """Of the schema registry, for flows in Avro, JSON Schema and Protobuf."""
     schema_registry_user: str = ""
     """Who asks it."""

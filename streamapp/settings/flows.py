@@ -12,14 +12,16 @@ def _without_last_dot(prefix: str) -> str:
     return prefix
 
 
+TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
+TOPIC_PREFIX = r"^[A-Za-z0-9._-]{1,200}$"
+FLOW_NAME = r"^[a-z0-9][a-z0-9_-]{0,60}$"
+
 #: A name that Kafka takes for a topic.
-TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+TopicName = Annotated[str, Field(pattern=TOPIC_NAME)]
 #: What stands before a dot and the name of each of our own topics.
-TopicPrefix = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$"), AfterValidator(_without_last_dot)
-]
+TopicPrefix = Annotated[str, Field(pattern=TOPIC_PREFIX), AfterValidator(_without_last_dot)]
 #: It stands in the name of a changelog, in labels of metrics and in messages.
-FlowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
+FlowName = Annotated[str, Field(pattern=FLOW_NAME)]
 
 #: How values of a topic are written.
 Format = Literal["json", "text", "avro", "json-schema", "protobuf"]

@@ -1,10 +1,19 @@
 """The table ``[keys.NAME]`` of ``streamapp.toml``: who may do what over HTTP."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 Scope = Literal["infer", "read", "prompts", "replay"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -17,7 +26,18 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+def _is_digest(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError(
+            "it is no SHA-256 in 64 small hexadecimal digits: write what"
+            " `streamapp keys hash` prints of a key (--new makes one)"
+        )
+    return value
+
+
+TENANT = r"^[A-Za-z0-9._-]{1,64}$"
+
+Digest = Annotated[str, AfterValidator(_is_digest)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -39,7 +59,7 @@ class KeySettings(BaseModel):
     """`infer`: ask, and read what became of it; `read`: prompts, dead letters, the group;
     `prompts`: change them; `replay`: send dead letters again.
     """
-    tenant: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    tenant: str | None = Field(default=None, pattern=TENANT)
     """Whose records it sends and sees; a caller cannot name another."""
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Limit of this key at one worker; none without it."""

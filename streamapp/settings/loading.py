@@ -10,8 +10,10 @@ from pydantic import ValidationError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import ENV_FILE, Settings
+from streamapp.settings.file_secrets import secrets_in
 from streamapp.settings.flows import FlowSettings
 from streamapp.settings.keys import KeySettings, with_values
+from streamapp.settings.located import with_place
 from streamapp.settings.mcp import McpSettings, with_environment
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import Names
@@ -40,7 +42,7 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
     environment = {**dotenv_values(ENV_FILE), **os.environ}
     places = FilePlaces.of(file)
-    problems = [*_NAMES.unknown(environment), *_NAMES.secrets_in(places)]
+    problems = [*_NAMES.unknown(environment), *secrets_in(places, Settings.model_fields)]
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
@@ -64,6 +66,7 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     )
     mcp, missing = with_environment(settings.mcp, environment, may_lack=may_lack_secrets)
     more += [*wrong, *missing, *unused(settings, providers, models)]
+    more = [with_place(line, places, environment=environment) for line in more]
     if problems or more:
         raise ConfigurationError("\n".join([*problems, *more]))
     providers = {

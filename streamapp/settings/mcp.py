@@ -5,7 +5,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-McpName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,30}$")]
+from streamapp.settings.tables import URL
+
+MCP_NAME = r"^[A-Za-z][A-Za-z0-9-]{0,30}$"
+McpName = Annotated[str, Field(pattern=MCP_NAME)]
 
 
 class McpSettings(BaseModel):
@@ -13,7 +16,7 @@ class McpSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str | None = Field(default=None, pattern=r"^https?://")
+    url: str | None = Field(default=None, pattern=URL)
     """Address of a server that speaks streamable HTTP."""
     command: list[str] = Field(default_factory=list)
     """Or program and arguments of one that speaks over its standard streams; once per worker."""

@@ -5,14 +5,31 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from streamapp.settings.flows import FLOW_NAME, MESSAGE, TOPIC_NAME, TOPIC_PREFIX
+from streamapp.settings.keys import TENANT
+from streamapp.settings.mcp import MCP_NAME
 from streamapp.settings.places import FilePlaces
+from streamapp.settings.tables import API_VERSION, STORE, URL, URL_OR_NONE
 
 #: What Kubernetes puts into the environment of pods beside a Service named as we are.
 _SERVICE_LINK = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)")
 _SERVICE_ADDRESS = ("tcp://", "udp://", "sctp://")
+#: What to write, by the pattern that a text has to match; pydantic would show that alone.
+PATTERNS: Mapping[str, str] = {
+    TOPIC_NAME: "a topic's name has letters, digits, '.', '_' and '-', at most 249",
+    TOPIC_PREFIX: "write letters, digits, '.', '_' and '-', at most 200",
+    FLOW_NAME: "a flow's name has small letters, digits, '_' and '-', at most 61",
+    MESSAGE: "write MODULE:CLASS, as shop.review_pb2:Review",
+    MCP_NAME: "a server's name begins with a letter, then come letters, digits and '-', at most 31",
+    URL: "write an address, as https://HOST/PATH",
+    URL_OR_NONE: "write an address, as https://HOST",
+    STORE: "write memory:// or rocksdb://",
+    API_VERSION: "write a version as the vendor does, such as 2024-10-21",
+    TENANT: "a tenant's name has letters, digits, '.', '_' and '-', at most 64",
+}
 
 
 class Names:
@@ -62,50 +79,17 @@ class Names:
         """
         variables = {name.upper() for name in environment}
         lines = []
-        for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        for problem in error.errors(include_input=False, include_url=False):
             path = [str(part) for part in problem["loc"] if part != "[key]"]
             message = problem["msg"].removeprefix("Value error, ")
             is_set = any(self._variable(path[:n]) in variables for n in range(1, len(path) + 1))
             place = None if is_set else file.place(path)
+            if problem["type"] == "string_pattern_mismatch":
+                message = PATTERNS.get(problem["ctx"]["pattern"], message)
             if problem["type"] == "extra_forbidden":
                 message = self._no_such(path, _last if place else self._variable)
             lines.append(f"{place or self._variable(path)}: {message}" if path else message)
         return lines
-
-    def secrets_in(self, file: FilePlaces) -> list[str]:
-        """Return a line for each secret that the file holds, with what belongs there instead."""
-        return [
-            f"{file.place(path)}: a secret does not belong into the file, which may be shared:"
-            f" {self._instead(path)}"
-            for path in self._secrets(file.data, self._fields, ())
-        ]
-
-    def _secrets(
-        self, table: Mapping[str, Any], fields: Mapping[str, FieldInfo], at: tuple[str, ...]
-    ) -> Iterator[tuple[str, ...]]:
-        for name, value in table.items():
-            field = fields.get(name)
-            if field is None:
-                continue
-            kinds = (field.annotation, *_inner(field.annotation))
-            models = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
-            if SecretStr in kinds:
-                # The address of a cache is a secret where it holds a password.
-                if not str(value).partition("://")[1] or "@" in str(value):
-                    yield (*at, name)
-            elif models and isinstance(value, Mapping):
-                for key, inner in value.items():
-                    if isinstance(inner, Mapping):
-                        yield from self._secrets(inner, models[0].model_fields, (*at, name, key))
-
-    def _instead(self, path: Sequence[str]) -> str:
-        section, *names = path
-        if section == "providers":
-            variable = re.sub(r"\W", "_", names[0]).upper() + "_API_KEY"
-            return f'put it into a variable and name that one: api_key_env = "{variable}"'
-        if section == "keys":
-            return "name the variable that holds it, key_env, or write its digest, key_sha256"
-        return f"set the variable {self._variable(path)}"
 
     def _no_such(self, path: Sequence[str], written: Any) -> str:
         """Say that there is no such setting, and which one may be meant."""
@@ -114,7 +98,9 @@ class Names:
             *parents, name = path
             known = self._sections[path[0]].model_fields
             if len(path) > 4 and (field := known.get(path[2])):  # a table within, by a name
-                model = next((k for k in _inner(field.annotation) if hasattr(k, "model_fields")), 0)
+                model = next(
+                    (k for k in inner_types(field.annotation) if hasattr(k, "model_fields")), 0
+                )
                 known = getattr(model, "model_fields", known)
         near = get_close_matches(name.lower(), known, n=1)
         guess = f"; did you mean {written([*parents, near[0]])}?" if near else ""
@@ -128,8 +114,8 @@ def _last(path: Sequence[str]) -> str:
     return path[-1]
 
 
-def _inner(annotation: Any) -> Iterator[Any]:
+def inner_types(annotation: Any) -> Iterator[Any]:
     """Give the types that stand in a type, such as the values' of a dictionary."""
     for inner in get_args(annotation):
         yield inner
-        yield from _inner(inner)
+        yield from inner_types(inner)

@@ -7,6 +7,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 PREFIX = "STREAMAPP_"
+URL, URL_OR_NONE = r"^https?://", r"^(https?://\S+)?$"
+STORE = r"^(memory|rocksdb)://"
+API_VERSION = r"^[0-9A-Za-z.-]{1,40}$"
 DEFAULT_TIMEOUT_S = DEFAULT_STREAM_IDLE_S = 60.0
 
 ProviderKind = Literal["openai", "azure-openai", "anthropic", "litellm", "offline"]
@@ -62,7 +65,7 @@ class ProviderSettings(BaseModel):
     api_key_env: str | None = None
     """Name of the environment variable that holds the key."""
     api_key: SecretStr | None = Field(default=None, exclude=True)
-    api_version: str | None = Field(default=None, pattern=r"^[0-9A-Za-z.-]{1,40}$")
+    api_version: str | None = Field(default=None, pattern=API_VERSION)
     """A date of Azure's or Anthropic's API, where another one than the current is wanted."""
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Limit of all workers together; none without it."""

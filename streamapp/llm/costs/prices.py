@@ -52,12 +52,22 @@ class Price(BaseModel):
         return total / _MTOK
 
 
+def _log_unknown(provider: str, model: str) -> None:
+    log.warning(
+        "cost.price_unknown",
+        provider=provider,
+        model=model,
+        hint="its cost is null and counts for no budget in dollars: set STREAMAPP_PRICES_FILE",
+    )
+
+
 class Prices:
     """Prices by the configured provider's name and its models.
 
     Args:
         providers: As configured: a list price holds at the vendor's own address alone.
         private: By ``PROVIDER/MODEL``, as targets are written; they win.
+        on_unknown: Told provider and model of each unknown price, once.
 
     Raises:
         ConfigurationError: A private price is of a provider that is not configured.
@@ -67,8 +77,11 @@ class Prices:
         self,
         providers: Mapping[str, ProviderSettings],
         private: Mapping[str, Price] | None = None,
+        *,
+        on_unknown: Callable[[str, str], None] = _log_unknown,
     ) -> None:
         self._providers = providers
+        self._on_unknown = on_unknown
         self._private = private or {}
         for target in self._private:
             if target.partition("/")[0] not in providers:
@@ -115,12 +128,7 @@ class Prices:
         found = _list_price(settings, asked, answered)
         if found is None and (provider, asked) not in self._told:
             self._told.add((provider, asked))
-            log.warning(
-                "cost.price_unknown",
-                provider=provider,
-                model=asked,
-                hint="its cost is null and counts for no budget in dollars: see prices_file",
-            )
+            self._on_unknown(provider, asked)
         return found or _unknown
 
 
@@ -129,8 +137,14 @@ def added_usd(total: Decimal | None, cost: Decimal | None) -> Decimal | None:
     return None if total is None or cost is None else total + cost
 
 
-def prices_of(settings: Settings) -> Prices:
+def prices_of(
+    settings: Settings, *, on_unknown: Callable[[str, str], None] = _log_unknown
+) -> Prices:
     """Return list prices, and the operator's own before them: of the file, and of each model.
+
+    Args:
+        settings: Name them.
+        on_unknown: As of `Prices`.
 
     Raises:
         ConfigurationError: The file of prices is wrong.
@@ -140,7 +154,7 @@ def prices_of(settings: Settings) -> Prices:
         for model, own in provider.models.items():
             if own.price is not None:
                 private[f"{name}/{model}"] = Price(**own.price.model_dump())
-    return Prices(settings.providers, private)
+    return Prices(settings.providers, private, on_unknown=on_unknown)
 
 
 def load_prices(path: Path) -> dict[str, Price]:

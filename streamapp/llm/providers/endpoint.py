@@ -59,11 +59,16 @@ def checked_extras(
     """
     for field in body:
         if field in OUR_FIELDS:
-            raise ConfigurationError(f"providers.{name}.extra_body: {field} is set by each call")
+            raise ConfigurationError(
+                f"providers.{name}.extra_body.{field}: it is set by each call: remove it"
+            )
     for header, value in headers.items():
-        where = f"providers.{name}.extra_headers"
+        where = f"providers.{name}.extra_headers.{header}"
         if header.lower() in OUR_HEADERS:
-            raise ConfigurationError(f"{where}: {header.lower()} is set by streamapp")
-        if not _TOKEN.fullmatch(header) or not (value.isascii() and value.isprintable()):
-            raise ConfigurationError(f"{where}: write names of letters, digits and '-', and text")
+            raise ConfigurationError(f"{where}: it is set by streamapp: remove it")
+        if not _TOKEN.fullmatch(header):
+            where = f"providers.{name}.extra_headers"
+            raise ConfigurationError(f"{where}: write names of letters, digits and '-'")
+        if not (value.isascii() and value.isprintable()):
+            raise ConfigurationError(f"{where}: write a text of printable ASCII characters")
     return dict(body), {header.lower(): value for header, value in headers.items()}

@@ -11,6 +11,7 @@ import aiohttp.web
 import pytest
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from streamapp.cli import main
 from streamapp.cli.findings import own_parts
@@ -116,8 +117,10 @@ def test_unknown_prices_are_named(limit: dict[str, Any], ok: bool) -> None:
         budgets={"b": BudgetSettings(action="warn", **limit)} if limit else {},
     )
 
-    [found] = [finding for finding in own_parts(settings) if finding.name == "prices"]
+    with capture_logs() as logs:
+        [found] = [finding for finding in own_parts(settings) if finding.name == "prices"]
 
+    assert logs == []  # it is said once
     assert found.ok is ok
     assert "own/m" in found.detail
     assert "STREAMAPP_PRICES_FILE" in found.detail

@@ -1,14 +1,24 @@
 """Problems of what stands in the file are named by their place there; secrets are refused."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from streamapp.errors import ConfigurationError
+from streamapp.settings import Settings
 from streamapp.settings.loading import load_settings
+from streamapp.settings.problems import PATTERNS
 
 CANARY = "canary-7f3a"
 PROVIDER = '[providers.a]\nkind = "offline"\n'
+MCP_LINE = (
+    "streamapp.toml:2: [mcp.shop] command: a secret does not belong into the file, which may be"
+    " shared: put it into a variable that the program gets and reads: env ="
+    ' ["SHOP_TOKEN"]; where it takes an argument alone: command = ["sh", "-c", "exec PROGRAM'
+    ' --token=$SHOP_TOKEN"]'
+)
 
 
 def problems(text: str) -> list[str]:
@@ -61,6 +71,29 @@ def problems(text: str) -> list[str]:
             "streamapp.toml:4: web_port: Input should be greater than or equal to 1",
             id="long-text",
         ),
+        pytest.param(
+            '[keys.shop]\nscopes = ["read"]\nkey_env = "SHOP_KEY"\n',
+            "streamapp.toml:3: [keys.shop] key_env: the variable SHOP_KEY is not set",
+            id="variable-that-is-not-set",
+        ),
+        pytest.param(
+            f'{PROVIDER}[providers.a.models."m.1"]\nburst_s = 1\n',
+            'streamapp.toml:3: [providers.a.models] "m.1" does nothing: no route has the target'
+            " 'a/m.1'; name one of ['offline'], or remove it",
+            id="table-that-does-nothing",
+        ),
+        pytest.param(
+            f'[keys.shop]\nscopes = ["read"]\nkey_sha256 = "{CANARY}"\n',
+            "streamapp.toml:3: [keys.shop] key_sha256: it is no SHA-256 in 64 small hexadecimal"
+            " digits: write what `streamapp keys hash` prints of a key (--new makes one)",
+            id="digest",
+        ),
+        pytest.param(
+            '[keys.shop]\nscopes = ["read"]\nkey_env = "K"\ntenant = "a shop"\n',
+            "streamapp.toml:4: [keys.shop] tenant: a tenant's name has letters, digits, '.', '_'"
+            " and '-', at most 64",
+            id="pattern",
+        ),
     ],
 )
 def test_mistake_in_the_file_is_named_by_its_place(text: str, line: str) -> None:
@@ -106,11 +139,68 @@ def test_mistake_in_the_environment_is_named_by_its_variable(
             " which may be shared: set the variable STREAMAPP_CACHE_URL",
             id="address-with-a-password",
         ),
+        pytest.param(
+            f'[mcp.shop]\ncommand = ["serve", "--token={CANARY}"]\n',
+            MCP_LINE,
+            id="mcp-option",
+        ),
+        pytest.param(
+            f'[mcp.shop]\ncommand = ["serve", "--shop-api-key", "{CANARY}"]\n',
+            MCP_LINE,
+            id="mcp-option-and-value",
+        ),
+        pytest.param(
+            f'[mcp.shop]\ncommand = ["docker", "run", "-e", "SHOP_TOKEN={CANARY}", "shop"]\n',
+            MCP_LINE,
+            id="mcp-variable",
+        ),
+        pytest.param(
+            f'[mcp.shop]\ncommand = ["sh", "-c", "exec serve --verbose sk-{CANARY}"]\n',
+            MCP_LINE,
+            id="mcp-key-of-a-known-shape",
+        ),
+        pytest.param(
+            f'[mcp.shop]\nurl = "https://host/mcp?api_key={CANARY}"\n',
+            "streamapp.toml:2: [mcp.shop] url: a secret does not belong into the file, which may"
+            " be shared: put it into a variable and send it in a header:"
+            ' headers_env = { authorization = "SHOP_TOKEN" }',
+            id="mcp-address",
+        ),
     ],
 )
 def test_secret_in_the_file_is_refused_with_the_mend(text: str, line: str) -> None:
     """Where files are versioned and shared, a key in one is a key that is lost."""
     assert line in problems(text)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--token=$SHOP_TOKEN"],
+        ["sh", "-c", "exec serve --token=$SHOP_TOKEN"],
+        ["--max-tokens=500", "--token-file", "/run/secrets/shop"],
+        ["--password", "/run/secrets/shop"],
+        ["--api-key", "--verbose"],
+        ["--secrets", "none", "@scope/server-with-a-token"],
+    ],
+    ids=" ".join,
+)
+def test_command_without_a_secret_is_taken(arguments: list[str]) -> None:
+    """A variable, a file and a limit of tokens are no secrets."""
+    Path("streamapp.toml").write_text(f"[mcp.shop]\ncommand = {['serve', *arguments]}\n")
+
+    assert load_settings().mcp["shop"].command == ["serve", *arguments]
+
+
+def test_every_pattern_of_a_setting_is_said_in_words() -> None:
+    """A regular expression tells nobody what to write."""
+    schema = json.dumps(Settings.model_json_schema())
+    found = {
+        json.loads(f'"{text}"') for text in re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', schema)
+    }
+
+    assert len(found) > 5
+    assert found - PATTERNS.keys() == set()
 
 
 def test_address_of_a_cache_without_a_password_may_stand_in_the_file() -> None:

@@ -25,23 +25,24 @@ VARIABLES: dict[str, tuple[dict[str, str], str]] = {
 FILES: dict[str, tuple[str, str]] = {
     "a version of an API without versions": (
         f'[providers.p]\nkind = "openai"\napi_version = "2024-10-21"\n{ROUTE}',
-        "providers.p.api_version does nothing for kind = 'openai'",
+        "streamapp.toml:3: [providers.p] api_version does nothing for kind = 'openai'",
     ),
     "fields that Anthropic does not take": (
         f'[providers.p]\nkind = "anthropic"\npass_through = ["top_k"]\n{ROUTE}',
-        "providers.p.pass_through does nothing for kind = 'anthropic'",
+        "streamapp.toml:3: [providers.p] pass_through does nothing for kind = 'anthropic'",
     ),
     "an address of nothing": (
         f'[providers.p]\nkind = "offline"\nbase_url = "http://127.0.0.1:1"\n{ROUTE}',
-        "providers.p.base_url does nothing for kind = 'offline'",
+        "streamapp.toml:3: [providers.p] base_url does nothing for kind = 'offline'",
     ),
     "limits of a model that nobody asks": (
         f'[providers.p]\nkind = "openai"\n[providers.p.models.n]\ntimeout_s = 9\n{ROUTE}',
-        "providers.p.models.n does nothing: no route has the target 'p/n'; name one of ['m']",
+        "streamapp.toml:3: [providers.p.models] n does nothing: no route has the target 'p/n';"
+        " name one of ['m']",
     ),
     "another target where there is none": (
         f'[providers.p]\nkind = "openai"\n{ROUTE}on_timeout = "retry"\n',
-        "models.default.on_timeout does nothing with one target",
+        "streamapp.toml:5: [models.default] on_timeout does nothing with one target",
     ),
 }
 
