@@ -23,7 +23,8 @@ from faust.types import RecordMetadata, TopicT
 
 from streamapp.errors import DeliveryFailed, LeaseLost, TooLarge
 from streamapp.records.dead_letter import Headers
-from streamapp.streaming.delivery.topic_failures import REFUSED_S, TopicFailures
+from streamapp.streaming.delivery.producer import PartitionMissing
+from streamapp.streaming.delivery.topic_failures import REFUSED_S, TopicFailures, WaitingRecord
 from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,8 @@ REFUSALS: Mapping[type, str] = {
     InvalidTimestampError: "the broker does not accept this machine's time: set its clock right,"
     " or raise the topic's message.timestamp.before.max.ms and message.timestamp.after.max.ms",
     InvalidTopicError: "the broker does not accept the topic's name",
+    PartitionMissing: "the topic was made anew with fewer partitions than it had: give it as many"
+    " again, or start the workers again",
     PolicyViolationError: "the cluster's policy forbids it",
     TopicAuthorizationFailedError: "grant the right Write on the topic",
     # The client does not know the broker's code for a record that is not valid there.
@@ -113,7 +116,7 @@ class Emitter:
         return self._failures.refused
 
     def undelivered(self) -> list[str]:
-        """Return a line for each topic that took nothing for long, whatever the reason."""
+        """Return a line for each topic that did not take a record for long, whatever the reason."""
         return self._failures.undelivered()
 
     async def accepting(self) -> None:
@@ -144,7 +147,7 @@ class Emitter:
             DeliveryFailed: The producer was closed.
         """
         wait_s, name, send = 0.1, topic.get_topic_name(), self._send
-        has_failed = False
+        waiting: WaitingRecord | None = None
         try:
             while True:
                 while not lease.is_valid:
@@ -161,18 +164,19 @@ class Emitter:
                         continue
                     hint = _hint(name, cause)
                     kind = type(cause).__name__
-                    self._failures.note(name, kind, hint, is_first=not has_failed)
-                    has_failed = True
+                    waiting = self._failures.note(
+                        name, kind, hint, partition=partition, waiting=waiting
+                    )
                     log.warning("emitter.retry_scheduled", topic=name, error=kind, wait_s=wait_s)
                 else:
                     if self._failures:
-                        self._failures.delivered(name)
+                        self._failures.delivered(name, waiting)
                     return place
                 await self._sleep(wait_s)
                 wait_s = min(wait_s * 2, 2.0 if hint is None else REFUSED_S)
         finally:
-            if has_failed:
-                self._failures.leave(name)
+            if waiting is not None:
+                self._failures.leave(name, waiting)
 
 
 def _hint(topic: str, cause: BaseException | None) -> str | None:

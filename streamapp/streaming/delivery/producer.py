@@ -12,6 +12,10 @@ from streamapp.records.dead_letter import Headers
 from streamapp.streaming.broker.bootstrap import until_brokers_are_named
 
 
+class PartitionMissing(UnknownTopicOrPartitionError):  # type: ignore[misc]  # aiokafka has no types
+    """The brokers know the topic, and no such partition of it."""
+
+
 class Producer(FaustProducer):
     """Started once it knows brokers.
 
@@ -48,6 +52,7 @@ class Producer(FaustProducer):
         Raises:
             KafkaError: As of the client.
             UnknownTopicOrPartitionError: The partition was not known until now.
+            PartitionMissing: Nor is it after a look.
         """
         pairs = list(headers.items()) if isinstance(headers, Mapping) else headers
         time_ms = None if timestamp is None else int(timestamp * 1000)
@@ -57,7 +62,7 @@ class Producer(FaustProducer):
                 topic, value, key, partition, time_ms, pairs
             )
         except AssertionError as error:
-            raise await self._looked_again(topic) from error
+            raise await self._looked_again(topic, partition) from error
         return sent
 
     async def send(self, topic: str, *record: Any, **fields: Any) -> Awaitable[RecordMetadata]:
@@ -105,11 +110,16 @@ class Producer(FaustProducer):
         try:
             place = client._partition(topic, partition, None, None, key, value)
         except AssertionError as error:
-            raise await self._looked_again(topic) from error
+            raise await self._looked_again(topic, partition) from error
         sent: Awaitable[Any] = await client.send_batch(batch, topic, partition=place)
         return sent
 
-    async def _looked_again(self, topic: str) -> UnknownTopicOrPartitionError:
+    async def _looked_again(
+        self, topic: str, partition: int | None = None
+    ) -> UnknownTopicOrPartitionError:
         """Ask the brokers for the partitions of all topics; the record is tried again."""
-        await self._ensure_producer().client.force_metadata_update()
-        return UnknownTopicOrPartitionError(topic)
+        client = self._ensure_producer().client
+        await client.force_metadata_update()
+        found = client.cluster.partitions_for_topic(topic)
+        is_missing = found and partition is not None and partition not in found
+        return (PartitionMissing if is_missing else UnknownTopicOrPartitionError)(topic)

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,22 +16,37 @@ log = structlog.get_logger(__name__)
 #: where no refused one is left to try.
 REFUSED_S = 10.0
 
-#: A topic that took nothing for so long is told, seconds: a leader's election is shorter.
+#: A topic that did not take a record for so long is told, seconds: a leader's election is shorter.
 UNDELIVERED_S = 15.0
+
+
+@dataclass(slots=True, eq=False)
+class WaitingRecord:
+    """A record that a topic did not take, and that tries again.
+
+    Attributes:
+        partition: That it is for; None where its key decides.
+        since: When it first failed, seconds of the loop's clock.
+    """
+
+    partition: int | None
+    since: float
 
 
 @dataclass(slots=True)
 class _Failing:
-    since: float
     error: str
     #: What to change; None for an outage.
     hint: str | None = None
-    #: Records that try again.
-    trying: int = 0
+    waiting: set[WaitingRecord] = field(default_factory=set)
 
 
 class TopicFailures:
-    """Remembers the failures of topics until each takes a record."""
+    """Remembers the failures of topics until each takes the records that it did not take.
+
+    One partition can fail for long while others take all that comes: what these take says nothing
+    of the records that wait.
+    """
 
     def __init__(self) -> None:
         self._topics: dict[str, _Failing] = {}
@@ -52,49 +67,78 @@ class TopicFailures:
         }
 
     def undelivered(self) -> list[str]:
-        """Return a line for each topic that took nothing for long, whatever the reason."""
+        """Return a line for each topic that did not take a record for long, whatever the reason."""
         if not self._topics:
             return []
-        now = asyncio.get_running_loop().time()
-        return [
-            f"topic {topic} has taken no record for {now - failing.since:.0f} s: {failing.error}"
-            for topic, failing in self._topics.items()
-            if failing.hint is None and now - failing.since >= UNDELIVERED_S
-        ]
+        now, lines = asyncio.get_running_loop().time(), []
+        for topic, failing in self._topics.items():
+            late = [each for each in failing.waiting if now - each.since >= UNDELIVERED_S]
+            if failing.hint is None and late:
+                longest_s = now - min(each.since for each in late)
+                partitions = sorted({each.partition for each in late if each.partition is not None})
+                where = f" in partitions {', '.join(map(str, partitions))}" if partitions else ""
+                lines.append(
+                    f"topic {topic} has taken no record for {longest_s:.0f} s{where}:"
+                    f" {failing.error}"
+                )
+        return lines
 
-    def note(self, topic: str, error: str, hint: str | None, *, is_first: bool) -> None:
-        """Note that a record was not delivered and will try again.
+    def note(
+        self,
+        topic: str,
+        error: str,
+        hint: str | None,
+        *,
+        partition: int | None = None,
+        waiting: WaitingRecord | None = None,
+    ) -> WaitingRecord:
+        """Note that a record was not delivered and will try again; return what it is known by.
 
         Args:
             topic: Its name.
             error: Name of the error.
             hint: What to change where the topic refuses it.
-            is_first: Whether it is the record's first failure.
+            partition: That the record is for; None where its key decides.
+            waiting: What was returned at its last failure; None at its first.
         """
-        failing = self._topics.get(topic)
-        if failing is None:
-            now = asyncio.get_running_loop().time()
-            failing = self._topics[topic] = _Failing(now, error)
+        failing = self._topics.setdefault(topic, _Failing(error))
         if hint is not None and failing.hint is None:
             log.critical("emitter.refused", topic=topic, error=error, hint=hint)
-        failing.error, failing.hint = error, hint or failing.hint
-        failing.trying += is_first
+        # What is refused stays the reason, whatever fails beside it.
+        if hint is not None or failing.hint is None:
+            failing.error, failing.hint = error, hint
+        if waiting is None:
+            waiting = WaitingRecord(partition, asyncio.get_running_loop().time())
+        failing.waiting.add(waiting)
+        return waiting
 
-    def leave(self, topic: str) -> None:
+    def leave(self, topic: str, waiting: WaitingRecord) -> None:
         """Note that a record tries no more: it was delivered, or given back."""
         failing = self._topics.get(topic)
         if failing is not None:
-            failing.trying -= 1
-            if failing.trying <= 0 and failing.hint is None:
+            failing.waiting.discard(waiting)
+            if not failing.waiting and failing.hint is None:
                 del self._topics[topic]
         self._changed.set()
 
-    def delivered(self, topic: str) -> None:
-        """Note that the topic took a record."""
-        failing = self._topics.pop(topic, None)
-        if failing is not None and failing.hint is not None:
+    def delivered(self, topic: str, waiting: WaitingRecord | None) -> None:
+        """Note that the topic took a record.
+
+        Args:
+            topic: Its name.
+            waiting: Of a record that had failed before; None for one that had not.
+        """
+        failing = self._topics.get(topic)
+        if failing is None or (waiting is None and failing.waiting):
+            return
+        if failing.hint is not None:
+            failing.hint = None
             log.info("emitter.accepted_again", topic=topic)
-        self._changed.set()
+        if waiting is None:
+            del self._topics[topic]
+            self._changed.set()
+        else:
+            self.leave(topic, waiting)
 
     async def accepting(self) -> None:
         """Wait until no topic refuses records.
@@ -105,7 +149,7 @@ class TopicFailures:
         loop = asyncio.get_running_loop()
         with only_waiting():
             while refusing := [each for each in self._topics.values() if each.hint is not None]:
-                is_tried = any(failing.trying > 0 for failing in refusing)
+                is_tried = any(failing.waiting for failing in refusing)
                 if not is_tried and loop.time() - self._probed_at >= REFUSED_S:
                     self._probed_at = loop.time()
                     return

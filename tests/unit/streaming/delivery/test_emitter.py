@@ -18,6 +18,7 @@ from faust.exceptions import ProducerSendError
 from streamapp.errors import DeliveryFailed, LeaseLost, TooLarge
 from streamapp.llm.deadline import only_waits
 from streamapp.streaming.delivery.emitter import REFUSALS, Emitter
+from streamapp.streaming.delivery.producer import PartitionMissing
 from streamapp.streaming.delivery.topic_failures import REFUSED_S, UNDELIVERED_S
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
@@ -207,6 +208,86 @@ def test_topic_that_takes_nothing_for_long_is_told() -> None:
         topic.failures.clear()
         await emitting
         assert emitter.undelivered() == []
+
+    run_virtually(scene())
+
+
+def test_partition_that_takes_nothing_is_told_while_others_go_on() -> None:
+    """What other partitions of the topic take does not hide the record that waits for one."""
+
+    async def scene() -> None:
+        failing, going = FakeTopic(*[("delivery", KafkaTimeoutError())] * 1_000), FakeTopic()
+
+        async def send(name: str, key: Any, value: Any, partition: int, *rest: Any) -> Any:
+            topic = failing if partition == 3 else going
+            return await topic.send(name, key, value, partition, *rest)
+
+        emitter = Emitter(send)  # type: ignore[arg-type]  # a fake
+        emitting = asyncio.create_task(
+            emitter.emit(failing, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+        )
+        for _ in range(int(UNDELIVERED_S) + 1):
+            await emitter.emit(going, Lease(1), key=b"k", value=b"v", partition=1)  # type: ignore[arg-type]
+            await asyncio.sleep(1)
+        [line] = emitter.undelivered()
+        assert "in partitions 3: KafkaTimeoutError" in line
+
+        failing.failures.clear()
+        await emitting
+        assert emitter.undelivered() == []
+
+    run_virtually(scene())
+
+
+def test_short_failures_of_many_records_are_no_long_one() -> None:
+    """A broker that now and then takes a record at its second try only keeps nobody unready."""
+
+    async def scene() -> None:
+        topics = [FakeTopic(*[("delivery", KafkaTimeoutError())] * 4) for _ in range(40)]
+        emitting = []
+
+        async def send(name: str, key: Any, *rest: Any) -> Any:
+            return await topics[int(key)].send(name, key, *rest)
+
+        emitter = Emitter(send)
+        for number, topic in enumerate(topics):
+            emitting.append(
+                asyncio.create_task(
+                    emitter.emit(topic, Lease(1), key=b"%d" % number, value=b"v", partition=3)  # type: ignore[arg-type]
+                )
+            )
+            await asyncio.sleep(1)
+            assert emitter.undelivered() == []
+        await asyncio.gather(*emitting)
+
+    run_virtually(scene())
+
+
+def test_refusal_of_one_record_is_not_over_when_the_topic_takes_another() -> None:
+    """A partition that is missing, or a key: what is refused stays told, and nothing is begun."""
+
+    async def scene() -> None:
+        failing, going = FakeTopic(*[("delivery", PartitionMissing())] * 1_000), FakeTopic()
+
+        async def send(name: str, key: Any, value: Any, partition: int, *rest: Any) -> Any:
+            topic = failing if partition == 3 else going
+            return await topic.send(name, key, value, partition, *rest)
+
+        emitter = Emitter(send)  # type: ignore[arg-type]  # a fake
+        emitting = asyncio.create_task(
+            emitter.emit(failing, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+        )
+        await asyncio.sleep(1)
+        waiting = asyncio.create_task(emitter.accepting())
+        await emitter.emit(going, Lease(1), key=b"k", value=b"v", partition=1)  # type: ignore[arg-type]
+        await asyncio.sleep(REFUSED_S)
+        assert "fewer partitions" in emitter.refused["llm.responses"]
+        assert not waiting.done()
+
+        failing.failures.clear()
+        await emitting
+        await waiting
+        assert not emitter.refused
 
     run_virtually(scene())
 

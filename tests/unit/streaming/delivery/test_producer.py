@@ -7,7 +7,7 @@ import faust
 import pytest
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from streamapp.streaming.delivery.producer import Producer
+from streamapp.streaming.delivery.producer import PartitionMissing, Producer
 
 
 class Client:
@@ -15,7 +15,10 @@ class Client:
 
     def __init__(self) -> None:
         self.known = {0}
-        self.client = self
+        self.client = self.cluster = self
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return self.known
 
     async def force_metadata_update(self) -> None:
         self.known.add(5)
@@ -74,6 +77,15 @@ async def test_an_unknown_partition_is_looked_for_and_tried_again(name: str) -> 
         await send("t", None, b"v", 5, None, None)
 
     assert await (await send("t", None, b"v", 5, None, None)) == "t-5"
+
+
+@pytest.mark.parametrize("name", ["put", "send_alone"])
+async def test_a_partition_that_is_no_more_is_told_apart(name: str) -> None:
+    """A topic that was made anew with fewer partitions needs somebody who knows that."""
+    send = getattr(Started(Client()), name)
+
+    with pytest.raises(PartitionMissing):
+        await send("t", None, b"v", 7, None, None)
 
 
 @pytest.mark.parametrize(
