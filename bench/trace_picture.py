@@ -37,7 +37,7 @@ async def collect(directory: Path) -> list[Span]:
             await stage.open()
             variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
             environment = stage.environment(topic_prefix=stage.prefix) | variables
-            worker = WorkerProcess(directory / "worker", environment)
+            worker = WorkerProcess(directory / "worker", environment, forked=False)
             stage.workers.append(worker)
             worker.start()
             await worker.wait_ready()

@@ -65,6 +65,7 @@ class Stage:
         broker: A broker; it may be down until `open`.
         directory: For the workers' directories.
         partitions: Of every topic.
+        forked: Whether the workers may be forked; see `ChildProcess`.
 
     Attributes:
         provider: The fake provider with its call log.
@@ -75,7 +76,9 @@ class Stage:
 
     verifier: Verifier
 
-    def __init__(self, broker: KafkaBroker, directory: Path, *, partitions: int = 4) -> None:
+    def __init__(
+        self, broker: KafkaBroker, directory: Path, *, partitions: int = 4, forked: bool = True
+    ) -> None:
         self.broker = broker
         self.provider = FakeLLM()
         self.workers: list[WorkerProcess] = []
@@ -84,6 +87,7 @@ class Stage:
         self.extra: dict[str, str] = {}
         self._directory = directory
         self._partitions = partitions
+        self._forked = forked
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -155,7 +159,9 @@ class Stage:
             settings: STREAMAPP_ settings, in lower case without the prefix.
         """
         directory = self._directory / f"worker-{len(self.workers)}"
-        worker = WorkerProcess(directory, self.environment(**settings), command=command)
+        worker = WorkerProcess(
+            directory, self.environment(**settings), command=command, forked=self._forked
+        )
         self.workers.append(worker)
         worker.start()
         return worker

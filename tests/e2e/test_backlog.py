@@ -38,7 +38,7 @@ def resident_mb(worker: WorkerProcess) -> float:
 
 async def test_backlog_is_worked_off_in_bounded_memory(kafka: KafkaBroker, tmp_path: Path) -> None:
     """The slow partition falls behind alone; lag falls, and memory is that of a small backlog."""
-    async with Stage(kafka, tmp_path, partitions=PARTITIONS) as stage:
+    async with Stage(kafka, tmp_path, partitions=PARTITIONS, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker(ledger_max_mb=64)
         at_rest_mb, peak_mb = resident_mb(worker), 0.0

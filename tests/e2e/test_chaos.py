@@ -160,7 +160,7 @@ async def test_nothing_is_lost_while_workers_come_and_go(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """One short seed: all answered, in order per key, never committed too early or paid twice."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         fleet, dice = Fleet(stage, random.Random(1)), random.Random(1)
         report = await _run(stage, fleet, dice, records=2000, rate_per_s=50)
 
@@ -178,7 +178,7 @@ async def test_nothing_is_lost_in_long_chaos(
     Every call of the provider answers otherwise, so that a second answer shows by its content.
     """
     proxy, rate_per_s = proxied_kafka.proxy, 150
-    async with proxy, Stage(proxied_kafka.broker, tmp_path, partitions=8) as stage:
+    async with proxy, Stage(proxied_kafka.broker, tmp_path, partitions=8, forked=False) as stage:
         fleet = Fleet(stage, random.Random(seed), proxy=proxy)
         report = await _run(
             stage, fleet, random.Random(seed), records=10_000, rate_per_s=rate_per_s
@@ -197,7 +197,7 @@ async def test_nothing_is_lost_while_the_group_never_rests(
     kafka: KafkaBroker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A worker starts, stops or dies every half second, faster than any of them can start."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         fleet = Fleet(stage, random.Random(7), pause_s=(0.1, 0.5))
         report = await _run(stage, fleet, random.Random(7), records=2_000, rate_per_s=50)
 

@@ -102,7 +102,7 @@ async def test_partition_waits_behind_a_record_that_is_held_for_long(
 @pytest.mark.timeout(600)
 async def test_span_behind_a_held_record_is_bounded(kafka: KafkaBroker, tmp_path: Path) -> None:
     """One partition stands still at its bound; the other one goes on, and memory stays."""
-    async with Stage(kafka, tmp_path, partitions=2) as stage:
+    async with Stage(kafka, tmp_path, partitions=2, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker()
         await stage.produce([ask("held", script=[HELD], partition=0)])
@@ -143,7 +143,7 @@ async def test_answers_behind_a_held_record_keep_to_the_ledgers_bound(
     """However large they are: what the commit says is finished is let go as any other answer."""
     first, count, size = 1_000, 3_000, 30_000
     patient = {"timeout_s": 400, "deadline_s": 500}
-    async with Stage(kafka, tmp_path, partitions=1) as stage:
+    async with Stage(kafka, tmp_path, partitions=1, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker(ledger_max_mb=8, cache_ttl_s=0, **patient)
         await stage.produce([ask("held", script=[{"latency_s": 140}])])

@@ -109,7 +109,7 @@ async def _measured(
         per_transaction: Records in each transaction.
         count: Records; a divisor of it is ``per_transaction``.
     """
-    async with Stage(kafka, directory, partitions=1) as stage:
+    async with Stage(kafka, directory, partitions=1, forked=False) as stage:
         await stage.open()
         async with producer_of(kafka, stage) as producer:
             for start in range(0, count, per_transaction):

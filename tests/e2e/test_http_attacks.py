@@ -56,7 +56,7 @@ async def test_idle_connections_leave_the_records_alone(kafka: KafkaBroker, tmp_
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = min(CONNECTIONS, hard - 1_000) if hard != resource.RLIM_INFINITY else CONNECTIONS
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker()
         usage = UsageLog(worker.pid)

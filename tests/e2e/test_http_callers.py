@@ -20,7 +20,7 @@ from streamapp.streaming.dead_letters.service import NEWEST
 from tests.support.dead_letters import Pairs, headers_of
 from tests.support.fakellm import FakeLLM
 from tests.support.waiting import until
-from tests.support.worker import STREAMAPP, WorkerProcess
+from tests.support.worker import WorkerProcess
 
 pytestmark = [
     pytest.mark.embedded,
@@ -88,7 +88,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
                 "STREAMAPP_API_KEYS": KEY,
                 "OPENAI_API_KEY": "sk-provider",
             }
-            worker = WorkerProcess(home / "worker", settings, command=STREAMAPP)
+            worker = WorkerProcess(home / "worker", settings, forked=False)
             worker.start()
             connector = aiohttp.TCPConnector(limit=0)
             url = f"http://127.0.0.1:{worker.port}"

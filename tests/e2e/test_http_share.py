@@ -62,7 +62,7 @@ async def test_http_and_records_share_the_worker(kafka: KafkaBroker, tmp_path: P
     Its share is what it has alone, less the CPU that the other may use meanwhile at equal
     parts: as much as the smaller of both needs. docs/http.md says the same in words.
     """
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         await stage.open()
         stage.provider.script({"latency_s": LATENCY_S})
         worker = await stage.ready_worker()

@@ -81,7 +81,7 @@ async def test_recovery_keeps_its_bound_and_answers_probes(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """A changelog of many times the ledger's size is read within that, and `livez` all along."""
-    async with Stage(kafka, tmp_path, partitions=4) as stage:
+    async with Stage(kafka, tmp_path, partitions=4, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker()
         await stage.produce([ask(f"r-{n}", partition=n) for n in range(4)])

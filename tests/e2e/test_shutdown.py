@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 async def test_sigterm_finishes_what_is_in_flight(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Running calls are answered, waiting records given back, exit 0, and no answer twice."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker(max_in_flight=20)
         await stage.produce(ask(f"r-{number}", script={"latency_s": 2}) for number in range(50))
@@ -46,7 +46,7 @@ async def test_other_signals_end_it_in_the_same_way(
     kafka: KafkaBroker, tmp_path: Path, signals: Sequence[signal.Signals]
 ) -> None:
     """Ctrl-C, and whoever asks again, cut nothing off and hang nothing: exit 0."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker()
         await stage.produce(ask(f"r-{number}", script={"latency_s": 3}) for number in range(20))
@@ -67,7 +67,7 @@ async def test_sigterm_during_a_rebalance_finishes_what_is_in_flight(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """A worker that drains for a newcomer and is asked to stop answers its calls, exit 0."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker()
         await stage.produce(ask(f"r-{number}", script={"latency_s": 8}) for number in range(20))
@@ -88,7 +88,7 @@ async def test_sigterm_over_the_drain_limit_gives_the_record_back(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """A call longer than the drain limit ends in a non-zero exit; another worker answers it."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker(drain_s=3)
         await stage.produce([ask("slow", script=[{"latency_s": 100}, {}])])
@@ -105,7 +105,7 @@ async def test_sigterm_gives_back_what_waits_for_a_provider(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """Records held in an outage keep no worker from stopping: exit 0, and another answers them."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         stage.provider.default(status=401)
         await stage.open()
         worker = await stage.ready_worker()
@@ -125,7 +125,7 @@ async def test_sigterm_gives_back_what_waits_for_a_provider(
 
 async def test_sigterm_lets_http_have_its_answer(kafka: KafkaBroker, tmp_path: Path) -> None:
     """A call in progress over HTTP is answered, and paid once; one that only waits gets 503."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         busy = {"status": 429, "headers": {"retry-after": "60"}}
         stage.provider.script({"latency_s": 4}, busy)
         await stage.open()
@@ -153,7 +153,7 @@ async def test_sigterm_lets_http_have_its_answer(kafka: KafkaBroker, tmp_path: P
 
 async def test_sigterm_during_the_start_is_a_clean_exit(kafka: KafkaBroker, tmp_path: Path) -> None:
     """A worker that is still starting ends with exit code 0."""
-    async with Stage(kafka, tmp_path) as stage:
+    async with Stage(kafka, tmp_path, forked=False) as stage:
         worker = stage.start_worker()
         await until(lambda: worker.log.stat().st_size, 120, state=worker.tail)
 
@@ -165,7 +165,7 @@ async def test_sigterm_during_the_start_is_a_clean_exit(kafka: KafkaBroker, tmp_
 async def test_sigterm_ends_a_worker_that_waits_for_its_broker(tmp_path: Path) -> None:
     """Without a broker the worker says so, waits, and still ends with exit code 0."""
     absent = KafkaBroker(tmp_path / "kafka")
-    async with Stage(absent, tmp_path) as stage:
+    async with Stage(absent, tmp_path, forked=False) as stage:
         worker = stage.start_worker()
         await until(lambda: worker.has_logged(absent.bootstrap), 30, state=worker.tail)
 
@@ -179,7 +179,7 @@ async def test_sigterm_while_the_broker_is_down_ends_in_bounded_time(
 ) -> None:
     """With work in flight and no broker to commit to, the worker ends soon after its limit."""
     await own_kafka.start()
-    async with Stage(own_kafka, tmp_path) as stage:
+    async with Stage(own_kafka, tmp_path, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker(drain_s=5)
         await stage.produce(ask(f"r-{number}", script={"latency_s": 4}) for number in range(50))

@@ -94,7 +94,7 @@ async def test_nothing_grows_over_half_an_hour(kafka: KafkaBroker, tmp_path: Pat
     """Two workers stay, others come and go, prompts change, callers leave; nothing is lost."""
     seconds, dice, done = MINUTES * 60, random.Random(1), asyncio.Event()
     assert seconds > SETTLED_S + 2 * LOOK_S, "too short to see anything"
-    async with RedisServer(tmp_path) as redis, Stage(kafka, tmp_path) as stage:
+    async with RedisServer(tmp_path) as redis, Stage(kafka, tmp_path, forked=False) as stage:
         stage.provider.default(latency_s=0.2, unique=True)
         await stage.open()
         config = tmp_path / "streamapp.toml"

@@ -5,10 +5,12 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, ClassVar
+from typing import IO, ClassVar, Protocol
 
+from tests.support.forked import ForkServer
 from tests.support.waiting import until
 
 # Below the range that the kernel takes for outgoing connections (Linux 32768+, BSD and macOS
@@ -29,8 +31,30 @@ def free_port() -> int:
             return port
 
 
+class Running(Protocol):
+    """What is used of `subprocess.Popen`, and a fork has as well."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal, or None while it runs."""
+        ...
+
+    def wait(self) -> int:
+        """Block until it ends; return the exit code."""
+        ...
+
+
 class ChildProcess:
     """One run of a program; `start` again is a restart that appends to the same log.
+
+    Args:
+        args: The program and its arguments.
+        log: File with stdout and stderr of every run.
+        env: All of its variables; this process's own where none.
+        cwd: Its directory; this process's own where none.
+        forked: Whether `python -m MODULE` may be forked from a process that has imported what a
+            worker imports. Not where the test is of the start itself, of memory or of CPU.
 
     Attributes:
         log: File with stdout and stderr of every run.
@@ -46,12 +70,14 @@ class ChildProcess:
         log: Path,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        forked: bool = False,
     ) -> None:
         self.log = log
+        self._forked = forked
         self._args = list(args)
         self._env = None if env is None else dict(env)
         self._cwd = cwd
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
 
     def start(self, *, output: int | None = None) -> None:
         """Start the program, in a process group of its own.
@@ -63,16 +89,24 @@ class ChildProcess:
         if self._process is None:
             self.started.append(self)
         with self.log.open("ab") as file:
-            log: IO[bytes] | int = file if output is None else output
-            self._process = subprocess.Popen(
-                self._args,
-                env=self._env,
-                cwd=self._cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            self._process = self._run(file if output is None else output)
+
+    def _run(self, output: IO[bytes] | int) -> Running:
+        if self._forked and sys.platform == "linux":
+            env = os.environ if self._env is None else self._env
+            cwd = self._cwd or Path.cwd()
+            server = ForkServer.running()
+            if server.can_start(self._args, env, cwd):
+                return server.start(self._args, env=env, cwd=cwd, stdout=output, stderr=output)
+        return subprocess.Popen(
+            self._args,
+            env=self._env,
+            cwd=self._cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
 
     @property
     def pid(self) -> int:

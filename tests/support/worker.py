@@ -21,6 +21,7 @@ class WorkerProcess(ChildProcess):
         directory: Working and data directory; made when missing. `worker.log` lies in it.
         settings: Environment variables of the worker, over the defaults of this module.
         command: Module and arguments; streamapp's worker when not given.
+        forked: As of `ChildProcess`.
 
     Attributes:
         port: Its web port on loopback, the same over restarts.
@@ -32,6 +33,7 @@ class WorkerProcess(ChildProcess):
         settings: Mapping[str, str],
         *,
         command: Sequence[str] = STREAMAPP,
+        forked: bool = True,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -51,6 +53,7 @@ class WorkerProcess(ChildProcess):
             log=directory / "worker.log",
             env=inherited | defaults | dict(settings),
             cwd=directory,
+            forked=forked,
         )
 
     async def is_ready(self) -> bool:
