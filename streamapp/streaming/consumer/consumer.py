@@ -42,6 +42,8 @@ AT_ONCE = 100
 #: time, so this is how late a partition can be that was paused or assigned meanwhile; Faust says
 #: 1,500. A worker at rest asks each broker five times a second.
 FETCH_MAX_WAIT_MS = 200
+#: The same before the window is open: the first records wait for what was asked last before that.
+OPENING_MAX_WAIT_MS = 25
 
 
 async def events(stream: Stream[Any]) -> AsyncIterator[Any]:
@@ -200,12 +202,12 @@ class _ConsumerThread(GroupMemberThread):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.fetched = FetchedRecords()
+        self.fetched = FetchedRecords(cast(Any, self.app).held.changelogs.values)
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaClient:
         client = super()._create_worker_consumer(transport)
         # Read when it starts; Faust has no setting for either.
-        client._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        client._fetch_max_wait_ms = OPENING_MAX_WAIT_MS
         client._isolation_level = cast(Any, self.app).settings.kafka_isolation
         # A position that the broker does not have is told, and not replaced in silence.
         client._auto_offset_reset = "none"
@@ -223,12 +225,15 @@ class _ConsumerThread(GroupMemberThread):
         fetcher = consumer._fetcher
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
+        is_open = cast(Any, self.app).window.is_open
+        wait_ms = FETCH_MAX_WAIT_MS if is_open else OPENING_MAX_WAIT_MS
+        fetcher._fetch_max_wait_ms = wait_ms
         with fetcher._subscriptions.fetch_context():
             return await self.fetched.take(
                 consumer,
                 active_partitions,
                 # What came while all were paused wakes nobody when they are resumed.
-                timeout_s=min(timeout or 0.0, FETCH_MAX_WAIT_MS / 1000),
+                timeout_s=min(timeout or 0.0, wait_ms / 1000),
                 limit=max_records,
             )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
@@ -14,12 +15,14 @@ from streamapp.settings import Settings
 from streamapp.streaming.consumer.consumer import (
     AT_ONCE,
     FETCH_MAX_WAIT_MS,
+    OPENING_MAX_WAIT_MS,
     Consumer,
     FastHandOver,
     _ConsumerThread,
     events,
     tell_behind,
 )
+from streamapp.streaming.flows.assignor import HeldPartitions
 
 
 class Tasks:
@@ -231,6 +234,7 @@ async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
     """What is paused or assigned while a broker is asked waits for that answer."""
     app: Any = faust.App("fetch-test", broker="kafka://127.0.0.1:1", env={})
     app.settings = Settings(kafka_isolation="read_uncommitted")
+    app.held = HeldPartitions()
 
     async def ignore(*args: Any) -> None: ...
 
@@ -250,7 +254,7 @@ async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
         await client.stop()
 
     assert vars(theirs)["_fetch_max_wait_ms"] == 1_500
-    assert vars(ours)["_fetch_max_wait_ms"] == FETCH_MAX_WAIT_MS
+    assert vars(ours)["_fetch_max_wait_ms"] == OPENING_MAX_WAIT_MS
     assert vars(ours)["_isolation_level"] == "read_uncommitted"
 
 
@@ -273,8 +277,16 @@ async def test_seek_runs_in_the_thread_of_the_client() -> None:
     assert called == [(consumer._thread.seek, TP("llm.requests", 3), 7)]
 
 
-async def test_resumed_partitions_wait_for_no_long_fetch() -> None:
-    """What came while all were paused wakes nobody: a fetch waits as long as the client does."""
+@pytest.mark.parametrize(
+    ("is_open", "wait_ms"),
+    [(True, FETCH_MAX_WAIT_MS), (False, OPENING_MAX_WAIT_MS)],
+    ids=["open", "opening"],
+)
+async def test_resumed_partitions_wait_for_no_long_fetch(is_open: bool, wait_ms: int) -> None:
+    """What came while all were paused wakes nobody: a fetch waits as long as the client does.
+
+    That is shorter before the window opens: the first records wait for the fetch before theirs.
+    """
     waits: list[float] = []
 
     async def take(*args: Any, timeout_s: float, limit: int | None) -> dict[TP, Any]:
@@ -282,6 +294,7 @@ async def test_resumed_partitions_wait_for_no_long_fetch() -> None:
         return {}
 
     thread: Any = object.__new__(_ConsumerThread)
+    thread.app = SimpleNamespace(window=SimpleNamespace(is_open=is_open))
     thread.consumer = SimpleNamespace(flow_active=True)
     thread.fetched = SimpleNamespace(take=take)
     fetcher = SimpleNamespace(
@@ -290,7 +303,9 @@ async def test_resumed_partitions_wait_for_no_long_fetch() -> None:
 
     await thread._fetch_records(SimpleNamespace(_closed=False, _fetcher=fetcher), set(), 1.0, 500)
 
-    assert waits == [FETCH_MAX_WAIT_MS / 1000]
+    assert waits == [wait_ms / 1000]
+    assert vars(fetcher)["_fetch_max_wait_ms"] == wait_ms
+    assert "_fetch_max_wait_ms" in Fetcher._get_actions_per_node.__code__.co_names
 
 
 @pytest.mark.parametrize("is_held", [True, False], ids=["held", "full"])

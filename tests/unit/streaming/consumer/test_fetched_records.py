@@ -49,11 +49,19 @@ class Batches:
 
 
 class Client:
-    """A client with two partitions; a test puts in what was fetched."""
+    """A client with some partitions; a test puts in what was fetched.
 
-    def __init__(self) -> None:
-        self.states = {tp: State() for tp in (T0, T1)}
-        self._assignment = SimpleNamespace(active=True, state_value=self.states.get)
+    Args:
+        partitions: Assigned ones.
+        backoff_s: For so long what was fetched and not taken keeps its broker unasked.
+    """
+
+    def __init__(self, *partitions: TP, backoff_s: float = 0) -> None:
+        self.states = {tp: State() for tp in partitions or (T0, T1)}
+        self.backoff_s = backoff_s
+        self._assignment = SimpleNamespace(
+            active=True, state_value=self.states.get, tps=self.states.keys()
+        )
         self._fetcher = Fetcher.__new__(Fetcher)  # without its task
         subscription = SimpleNamespace(assignment=self._assignment)
         fetcher: Any = self._fetcher
@@ -81,8 +89,9 @@ class Client:
             tp,
             assignment=self._assignment,
             partition_records=Batches(start, list(offsets), end=end),
-            backoff=0,
+            backoff=self.backoff_s,
         )
+        self.states[tp].highwater = end
 
     def wake(self) -> None:
         """Let a fetch that waits look again."""
@@ -102,6 +111,7 @@ class State:
         self.position = 0
         self.paused = False
         self.has_valid_position = True
+        self.highwater: int | None = None
         self.reset = ""
 
     def consumed_to(self, offset: int) -> None:
@@ -122,6 +132,21 @@ class Clock:
 async def take(fetched: FetchedRecords, client: Client, limit: int | None = None) -> Any:
     taken = await fetched.take(client, None, timeout_s=0, limit=limit)
     return {tp: [record.offset for record in records] for tp, records in taken.items()}
+
+
+async def test_what_others_read_keeps_no_broker_waiting() -> None:
+    """The ledger's changelog is fetched once, for its end, and then left alone."""
+    changelog = TP("llm.answers-changelog", 0)
+    client = Client(T0, changelog, backoff_s=60)
+    fetched = FetchedRecords(lambda: {changelog.topic})
+
+    assert await fetched.take(client, {T0}, timeout_s=0, limit=None) == {}
+    assert client.held == set()  # its end is not known yet
+    client.fetched(changelog, 5, start=5, end=6)
+    await fetched.take(client, {T0}, timeout_s=0, limit=None)
+
+    assert client.held == {changelog}
+    assert client._fetcher._records[changelog].calculate_backoff() == 0
 
 
 async def test_nothing_is_taken_of_a_partition_that_was_paused_meanwhile() -> None:
