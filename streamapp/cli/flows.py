@@ -11,7 +11,7 @@ import click
 
 from streamapp.cli.kafka import answered, client_settings
 from streamapp.cli.terminal import counted, printable
-from streamapp.cli.worker_access import WorkerAccess
+from streamapp.cli.worker_access import NoSuchWorker, WorkerAccess
 from streamapp.errors import StreamappError
 from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import Registry
@@ -71,6 +71,9 @@ async def _costs(settings: Settings) -> dict[str, Decimal]:
     async with WorkerAccess(settings) as worker:
         try:
             found = await worker.get("/v1/flows")
+        except NoSuchWorker as error:
+            click.echo(f"costs are left out: {error}", err=True)
+            return {}
         except StreamappError:
             return {}
     flows = (found or {}).get("flows", [])

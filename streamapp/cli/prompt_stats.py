@@ -64,5 +64,5 @@ async def _asked(settings: Settings, name: str, url: str | None) -> dict[str, An
     async with WorkerAccess(settings, url) as worker:
         found: dict[str, Any] | None = await worker.get(f"/v1/prompts/{quote(name, safe='')}/stats")
     if found is None:
-        raise StreamappError(f"{worker.base} is no worker of streamapp: use --url")
+        raise StreamappError(f"the worker at {worker.base} knows no results of prompts: upgrade it")
     return found

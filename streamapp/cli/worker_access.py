@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import click
 from yarl import URL
 
 from streamapp.errors import StreamappError
@@ -13,8 +14,15 @@ from streamapp.web.server import peer_tls_context, web_url
 TIMEOUT_S = 10.0
 
 
+class NoSuchWorker(StreamappError):
+    """What answers at the address is no worker, or one of another group."""
+
+
 class WorkerAccess:
     """One worker of the group; an async context manager. The first API key is used.
+
+    Who answers there is looked at once: a worker of another group is not asked, and one that
+    names other brokers is told of on stderr (they may be the same ones by other names).
 
     Args:
         settings: Say where a worker of this machine is.
@@ -27,6 +35,7 @@ class WorkerAccess:
         own = settings.web_url or web_url(settings.web_host, settings.web_port, scheme=scheme)
         self.base = (url or own).rstrip("/")
         token = settings.peer_token
+        self._settings, self._is_known = settings, False
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def __aenter__(self) -> Self:
@@ -46,8 +55,32 @@ class WorkerAccess:
         """Return what stands at the path, already quoted; None where nothing does.
 
         Raises:
+            NoSuchWorker: What answers is no worker of this group.
             StreamappError: No worker answers, or not with that.
         """
+        if not self._is_known:
+            self._look_at(await self._get("/version"))
+            self._is_known = True
+        return await self._get(path)
+
+    def _look_at(self, found: Any) -> None:
+        if not isinstance(found, dict) or found.get("name") != "streamapp":
+            raise NoSuchWorker(f"what answers at {self.base} is no worker of streamapp: use --url")
+        settings, app_id = self._settings, found.get("app_id")
+        if app_id not in (None, settings.app_id):  # workers before 0.2 do not say
+            raise NoSuchWorker(
+                f"the worker at {self.base} is of the group '{app_id}', not"
+                f" '{settings.app_id}': use --url, or set STREAMAPP_APP_ID"
+            )
+        brokers = found.get("brokers") or settings.brokers
+        if not set(brokers) & set(settings.brokers):
+            click.echo(
+                f"the worker at {self.base} uses the brokers {', '.join(brokers)}, not"
+                f" {', '.join(settings.brokers)}: if they are others, use --url",
+                err=True,
+            )
+
+    async def _get(self, path: str) -> Any | None:
         address = URL(f"{self.base}{path}", encoded=True)
         try:
             async with self._session.get(
@@ -55,6 +88,11 @@ class WorkerAccess:
             ) as response:
                 if response.status == 404:
                     return None
+                if response.status in (401, 403):
+                    raise StreamappError(
+                        f"the worker at {self.base} does not take our key: set STREAMAPP_API_KEYS"
+                        " to one of its own, or use --url"
+                    )
                 if response.status != 200:
                     raise StreamappError(
                         f"{self.base} answers {response.status}: is the worker ready?"

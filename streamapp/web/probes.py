@@ -7,11 +7,16 @@ from typing import Any
 from aiohttp import web
 from faust.web import Blueprint, View
 
+from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth, Check
+from streamapp.web.keys import key_of
 
 
-def probes(health: AppHealth) -> Blueprint:
-    """Return ``/livez``, its alias ``/healthz``, ``/readyz`` and ``/version``."""
+def probes(health: AppHealth, settings: Settings) -> Blueprint:
+    """Return ``/livez``, its alias ``/healthz``, ``/readyz`` and ``/version``.
+
+    The version names the group, so that nobody takes the worker for one of another group.
+    """
     blueprint = Blueprint("probes")
 
     @blueprint.route("/livez", name="livez")
@@ -37,7 +42,15 @@ def probes(health: AppHealth) -> Blueprint:
         """What runs here."""
 
         async def get(self, request: Any, **kwargs: Any) -> Any:
-            return web.json_response({"name": "streamapp", "version": version("streamapp")})
+            is_operators = key_of(request).tenant is None
+            return web.json_response(
+                {
+                    "name": "streamapp",
+                    "version": version("streamapp"),
+                    "app_id": settings.app_id,
+                    "brokers": settings.brokers if is_operators else None,
+                }
+            )
 
     return blueprint
 

@@ -88,7 +88,7 @@ def install(
     )
     group = Group(snapshots, peers)
     blueprints = [
-        probes(health),
+        probes(health, settings),
         generate(handler=handler, admission=admission),
         openai(
             handler=handler,

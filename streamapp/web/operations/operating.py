@@ -32,10 +32,12 @@ class Readiness(TypedDict):
 
 
 class VersionBody(TypedDict):
-    """What runs here."""
+    """What runs here, and for which group; a key of a tenant is not told its brokers."""
 
     name: Literal["streamapp"]
     version: str
+    app_id: str
+    brokers: list[str] | None
 
 
 class KeyBody(TypedDict):

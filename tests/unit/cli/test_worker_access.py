@@ -1,14 +1,28 @@
 """What commands ask of a running worker, also where it speaks TLS."""
 
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
 import trustme
 from aiohttp import web
 
+from streamapp.cli.explain import _kept_since
+from streamapp.cli.flows import _costs
 from streamapp.cli.worker_access import WorkerAccess
+from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 from tests.support.process import free_port
+
+OWN = {
+    "name": "streamapp",
+    "version": "0.1.0",
+    "app_id": "streamapp",
+    "brokers": ["localhost:9092"],
+}
 
 
 async def test_worker_that_speaks_tls_is_asked(tmp_path: Path) -> None:
@@ -24,7 +38,7 @@ async def test_worker_that_speaks_tls_is_asked(tmp_path: Path) -> None:
     context.load_cert_chain(cert_file, key_file)
 
     async def answer(request: web.BaseRequest) -> web.Response:
-        return web.json_response({"path": request.path})
+        return web.json_response(OWN if request.path == "/version" else {"path": request.path})
 
     runner = web.ServerRunner(web.Server(answer))
     await runner.setup()
@@ -37,3 +51,84 @@ async def test_worker_that_speaks_tls_is_asked(tmp_path: Path) -> None:
 
     assert found == {"path": "/v1/x"}
     assert worker.base == f"https://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def worker_of(version: Any, *, status: int = 200) -> AsyncIterator[str]:
+    """Serve what a worker says of itself, and its address at any other path."""
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        body = version if request.path == "/version" else {"path": request.path}
+        return web.json_response(body, status=status)
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_worker_of_the_group_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is said where all is as it should be."""
+    async with worker_of(OWN) as url, WorkerAccess(Settings(), url) as worker:
+        assert await worker.get("/v1/x") == {"path": "/v1/x"}
+
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "problem"),
+    [
+        (
+            OWN | {"app_id": "shop"},
+            200,
+            "is of the group 'shop', not 'streamapp': use --url, or set STREAMAPP_APP_ID",
+        ),
+        ({"path": "/version"}, 200, "is no worker of streamapp: use --url"),
+        ([], 200, "is no worker of streamapp: use --url"),
+        ({}, 404, "is no worker of streamapp: use --url"),
+        ({}, 401, "does not take our key: set STREAMAPP_API_KEYS to one of its own"),
+        ({}, 503, "answers 503: is the worker ready?"),
+    ],
+    ids=["other-group", "other-program", "no-object", "no-version", "key", "not-ready"],
+)
+async def test_what_answers_is_looked_at_before_it_is_believed(
+    version: Any, status: int, problem: str
+) -> None:
+    """Results of another group, such as a demo's on the same port, are not shown as ours."""
+    async with worker_of(version, status=status) as url, WorkerAccess(Settings(), url) as worker:
+        with pytest.raises(StreamappError) as caught:
+            await worker.get("/v1/x")
+
+    assert problem in str(caught.value)
+
+
+async def test_worker_of_other_brokers_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """One broker has several names, so that this is said and nothing is refused."""
+    other = OWN | {"brokers": ["kafka-1:9092", "kafka-2:9092"]}
+    async with worker_of(other) as url, WorkerAccess(Settings(), url) as worker:
+        assert await worker.get("/v1/x") == {"path": "/v1/x"}
+        await worker.get("/v1/y")
+
+    said = "uses the brokers kafka-1:9092, kafka-2:9092, not localhost:9092: if they are others"
+    assert capsys.readouterr().err.count(said) == 1
+
+
+async def test_other_group_is_named_where_its_answer_is_not_needed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`explain` and `flows` go on without a worker, and say whose it is that they found."""
+    async with worker_of(OWN | {"app_id": "shop"}) as url:
+        async with WorkerAccess(Settings(), url) as worker:
+            assert await _kept_since(worker) is None
+        assert await _costs(Settings(web_url=url)) == {}
+
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "caches are not looked at",
+        "costs are left out",
+    ]
+    assert all("of the group 'shop'" in line for line in lines)
