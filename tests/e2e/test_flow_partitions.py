@@ -25,13 +25,17 @@ RECORDS, GROWN = 72, 6
 async def test_inputs_of_3_8_and_24_partitions_and_one_that_grows(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    """All are answered side by side; new partitions wait until a worker starts, and none ends."""
+    """All are answered side by side; new partitions wait until a worker starts, and none ends.
+
+    What waits there is answered from the first record on, also of a flow that began at the end.
+    """
     async with AsyncExitStack() as stack:
         stage = await stack.enter_async_context(Stage(kafka, tmp_path, partitions=2))
         await stage.open()
         for name, count in COUNTS.items():
             await create_topic(stage, f"{name}-in", count)
         flows = {name: merged(stage, f"{name}-in", f"{name}-out", step=name) for name in COUNTS}
+        flows["a"]["from"] = "latest"
         settings = {"flows": json.dumps(flows)}
         first, second = await stage.ready_worker(**settings), await stage.ready_worker(**settings)
         for name in COUNTS:
@@ -45,9 +49,9 @@ async def test_inputs_of_3_8_and_24_partitions_and_one_that_grows(
         await add_partitions(kafka.bootstrap, f"{stage.prefix}.a-in", GROWN)
         await until(lambda: _say_so(first) and _say_so(second), 60, state=first.tail)
         told = await _readyz(first)
+        await _produce_to_all(stage, kafka)
         third = await stage.ready_worker(**settings)
         async with watched(stage, "a-in", "a-out") as verifier:
-            await _produce_to_all(stage, kafka)
             await verifier.all_answered(RECORDS + GROWN, 120)
             await verifier.all_committed(60)
             report = verifier.report(_calls(stage, "a"))

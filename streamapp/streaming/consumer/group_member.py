@@ -91,6 +91,27 @@ class GroupMemberThread(AIOKafkaConsumerThread):
                 client.seek(ensure_aiokafka_TP(tp), offset)
         return offsets
 
+    async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
+        """Return what the group has, also of partitions of other workers."""
+        return await self.call_thread(self._committed_of, partitions)  # type: ignore[no-any-return]  # as Faust's
+
+    async def _committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
+        asked = [ensure_aiokafka_TP(tp) for tp in partitions]
+        found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(asked)
+        return {ensure_TP(tp): each.offset for tp, each in found.items() if each.offset >= 0}
+
+    async def commit_first(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, also of partitions of other workers; return whether the group took it."""
+        return await self.call_thread(self._commit_first, offsets)  # type: ignore[no-any-return]  # as Faust's
+
+    async def _commit_first(self, offsets: Mapping[TP, int]) -> bool:
+        first = {ensure_aiokafka_TP(tp): OffsetAndMetadata(at, "") for tp, at in offsets.items()}
+        client = self._ensure_consumer()
+        taken = await self._commits.commit(client, first, until_taken=True, is_first=True)
+        mine = {ensure_TP(tp): Progress(each.offset) for tp, each in taken.items()}
+        self.committed = {**self.committed, **mine}
+        return len(taken) == len(first)
+
     async def leave_group(self) -> None:
         """Give the partitions to others now; nothing can be committed after that."""
         coordinator = self._ensure_consumer()._coordinator

@@ -57,7 +57,12 @@ class OffsetCommits:
         self._refused: dict[str, type[Exception]] = {}
 
     async def commit(
-        self, client: AIOKafkaConsumer, offsets: Offsets, *, until_taken: bool
+        self,
+        client: AIOKafkaConsumer,
+        offsets: Offsets,
+        *,
+        until_taken: bool,
+        is_first: bool = False,
     ) -> Offsets:
         """Commit; return what the group took, without the metadata where it took none.
 
@@ -65,21 +70,30 @@ class OffsetCommits:
             client: The group's member.
             offsets: Of partitions that are assigned to it.
             until_taken: Whether an outage is waited out, for as long as the generation lasts.
+            is_first: Whether partitions of other members may be among them: nobody has begun.
         """
         generation = client._coordinator.generation
         if generation < 0:
             # An empty group would take it from anyone, also from a member that it gave up.
             return {}
-        return await self._commit(client, offsets, generation, until_taken=until_taken)
+        return await self._commit(
+            client, offsets, generation, until_taken=until_taken, is_first=is_first
+        )
 
     async def _commit(
-        self, client: AIOKafkaConsumer, offsets: Offsets, generation: int, *, until_taken: bool
+        self,
+        client: AIOKafkaConsumer,
+        offsets: Offsets,
+        generation: int,
+        *,
+        until_taken: bool,
+        is_first: bool,
     ) -> Offsets:
         topics = {tp.topic for tp in offsets}
         while True:
             sent = offsets if self._takes_metadata else _bare(offsets)
             try:
-                await _commit_once(client, sent, generation)
+                await _commit_once(client, sent, generation, is_first=is_first)
             except GONE as error:
                 log.info("commit.refused", error=type(error).__name__)
                 return {}
@@ -102,7 +116,9 @@ class OffsetCommits:
         taken: dict[TopicPartition, OffsetAndMetadata] = {}
         for topic in topics:
             own = {tp: each for tp, each in offsets.items() if tp.topic == topic}
-            taken |= await self._commit(client, own, generation, until_taken=until_taken)
+            taken |= await self._commit(
+                client, own, generation, until_taken=until_taken, is_first=is_first
+            )
         return taken
 
     def _give_up_metadata(self) -> None:
@@ -123,12 +139,15 @@ class OffsetCommits:
             log.error("commit.refused", topic=topic, error=type(error).__name__, hint=hint)
 
 
-async def _commit_once(client: AIOKafkaConsumer, offsets: Offsets, generation: int) -> None:
+async def _commit_once(
+    client: AIOKafkaConsumer, offsets: Offsets, generation: int, *, is_first: bool
+) -> None:
     coordinator = client._coordinator
     await coordinator.ensure_coordinator_known()
     async with coordinator._commit_lock:
         assignment = client.assignment()
-        if coordinator.generation != generation or not offsets.keys() <= assignment:
+        is_own = is_first or offsets.keys() <= assignment
+        if coordinator.generation != generation or not is_own:
             raise CommitFailedError
         await asyncio.shield(coordinator._do_commit_offsets(assignment, offsets))
 

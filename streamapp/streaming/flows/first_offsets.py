@@ -1,19 +1,34 @@
-"""The first offsets of a new flow: the end of its input, committed before a record is taken.
+"""The first offsets of a new flow: the ends of its input, committed before a record is taken.
 
 Faust begins at the log's beginning where nothing is committed. A flow that begins at the end
-notes that end at once: were it found anew after a crash, what was written meanwhile would be
-passed over.
+notes the ends of all partitions at once: were they found anew after a crash, what was written
+meanwhile would be passed over. So a partition without one is no part of what the flow began with:
+it was added to the input later, and all that it holds is the flow's.
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TP
 
+from streamapp.streaming.flows.assignor import Cluster
+
 log = structlog.get_logger(__name__)
+
+
+class FirstCommits(Protocol):
+    """What is asked of the client's thread."""
+
+    async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
+        """Return what the group has, also of partitions of other workers."""
+        ...
+
+    async def commit_first(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, also of partitions of other workers; return whether the group took it."""
+        ...
 
 
 class FirstOffsets(AIOKafkaConsumer):
@@ -22,23 +37,46 @@ class FirstOffsets(AIOKafkaConsumer):
     The app names them in ``from_latest``.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Topics that this worker knows to be begun: without an offset they were made anew.
+        self._begun: set[str] = set()
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Seek all partitions, those that were never read to their end where that is wanted.
+        """Seek all partitions, those of a new flow to their end where that is wanted.
 
         Raises:
-            KafkaError: The end could not be committed; the group joins again.
+            KafkaError: The ends could not be committed; the group joins again.
         """
         found: dict[TP, Any] = {
             TP(*tp): offset for tp, offset in (await super().seek_to_committed()).items()
         }
         wanted = cast(Any, self.app).from_latest
-        fresh = [tp for tp, offset in found.items() if offset is None and tp.topic in wanted]
-        if not fresh:
-            return found
-        ends = {TP(*tp): end for tp, end in (await self.highwaters(*fresh)).items()}
-        if not await self._thread.commit(ends):
+        mine = {tp for tp in found if tp.topic in wanted}
+        fresh = {tp for tp in mine if found[tp] is None}
+        begins: dict[TP, int] = {}
+        for topic in {tp.topic for tp in fresh}:
+            begins |= await self._begin(topic, {tp for tp in fresh if tp.topic == topic})
+        self._begun |= {tp.topic for tp in mine}
+        for tp in fresh & begins.keys():
+            found[tp] = begins[tp]
+            await self.seek(tp, begins[tp])
+            log.info("flows.begins", topic=tp.topic, partition=tp.partition, offset=begins[tp])
+        return found
+
+    async def _begin(self, topic: str, fresh: set[TP]) -> Mapping[TP, int]:
+        """Return where partitions of a topic begin; those left out at their beginning."""
+        thread = cast(FirstCommits, self._thread)
+        cluster: Cluster = cast(Any, self).cluster
+        known = cluster.partitions_for_topic(topic) or ()
+        partitions = fresh | {TP(topic, number) for number in known}
+        committed = await thread.committed_of(partitions)
+        if committed:  # by another worker just now, or long ago and of other partitions
+            return committed
+        if topic in self._begun:
+            begins = dict.fromkeys(partitions, 0)
+        else:
+            begins = {TP(*tp): end for tp, end in (await self.highwaters(*partitions)).items()}
+        if not await thread.commit_first(begins):
             raise KafkaError("the first offsets of a new flow were not committed")
-        for tp, end in ends.items():
-            await self.seek(tp, end)
-            log.info("flows.begins", topic=tp.topic, partition=tp.partition, offset=end)
-        return found | ends
+        return begins

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,64 +8,118 @@ from faust.types import TP
 
 from streamapp.streaming.flows.first_offsets import FirstOffsets
 
-NEW, READ, EMPTY, OTHER = TP("new", 0), TP("new", 1), TP("new", 2), TP("other", 0)
+#: Of a topic that is begun at its end, all of it and the part of this worker; of another one.
+NEW = [TP("new", number) for number in range(4)]
+MINE, OTHER = NEW[:2], TP("other", 0)
+
+
+class Group:
+    """What is committed, of all workers."""
+
+    def __init__(self, committed: Mapping[TP, int] | None = None, *, refuses: bool = False) -> None:
+        self.committed = dict(committed or {})
+        self.refuses = refuses
 
 
 class FakeThread:
-    def __init__(self, committed: Mapping[TP, int | None], *, refuses: bool) -> None:
-        self.found = dict(committed)
-        self.refuses = refuses
-        self.written: dict[TP, int] = {}
+    def __init__(self, group: Group, assigned: Collection[TP]) -> None:
+        self._group = group
+        self._assigned = assigned
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
-        return self.found
+        return {tp: self._group.committed.get(tp) for tp in self._assigned}
 
-    async def commit(self, offsets: Mapping[TP, int]) -> bool:
-        self.written.update({} if self.refuses else offsets)
-        return not self.refuses
+    async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
+        return {tp: at for tp, at in self._group.committed.items() if tp in partitions}
+
+    async def commit_first(self, offsets: Mapping[TP, int]) -> bool:
+        self._group.committed.update({} if self._group.refuses else offsets)
+        return not self._group.refuses
+
+
+class FakeCluster:
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return set(range(4))
 
 
 class FakeConsumer(FirstOffsets):
-    """Faust's consumer without a client: what is committed and sought is kept."""
+    """Faust's consumer without a client: what is sought is kept."""
 
-    def __init__(self, committed: Mapping[TP, int | None], *, refuses: bool = False) -> None:
-        self._thread: Any = FakeThread(committed, refuses=refuses)
+    cluster = FakeCluster()
+
+    def __init__(self, group: Group, assigned: Collection[TP] = (*MINE, OTHER)) -> None:
+        self._thread: Any = FakeThread(group, assigned)
+        self._begun = set()
+        self._group = group
         self.app: Any = SimpleNamespace(from_latest={"new"})
-        self.written: dict[TP, int] = self._thread.written
         self.sought: dict[TP, int] = {}
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
-        ends = {NEW: 40, READ: 50, EMPTY: 0, OTHER: 60}
-        return {tp: ends[tp] for tp in partitions}
+        return {tp: 40 + tp.partition for tp in partitions}
 
     async def seek(self, partition: TP, offset: int) -> None:
-        assert partition in self.written, "sought before it was committed"
+        assert partition in self._group.committed, "sought before it was committed"
         self.sought[partition] = offset
 
 
-async def test_only_what_was_never_read_begins_at_its_end() -> None:
-    """Partitions with a committed offset, also 0, and topics of other flows stay where they are."""
-    consumer = FakeConsumer({NEW: None, READ: 7, EMPTY: 0, OTHER: None})
+async def test_new_flow_begins_at_the_ends_of_all_partitions() -> None:
+    """Also of those of other workers, and of empty ones: a crash does not move them."""
+    group = Group()
+    consumer = FakeConsumer(group)
 
     found = await consumer.seek_to_committed()
 
-    assert found == {NEW: 40, READ: 7, EMPTY: 0, OTHER: None}
-    assert consumer.written == consumer.sought == {NEW: 40}
+    assert found == {NEW[0]: 40, NEW[1]: 41, OTHER: None}
+    assert consumer.sought == {NEW[0]: 40, NEW[1]: 41}
+    assert group.committed == {tp: 40 + tp.partition for tp in NEW}
 
 
-async def test_an_empty_partition_is_noted_as_well() -> None:
-    """The end of an empty one is 0, and committed: what comes next is not passed over."""
-    consumer = FakeConsumer({EMPTY: None})
+async def test_another_worker_of_a_new_flow_begins_where_the_first_one_said() -> None:
+    """Not at an end of its own look."""
+    group = Group()
+    late = FakeConsumer(group, NEW[2:])
+    unseen = dict(await late._thread.seek_to_committed())
+    await FakeConsumer(group).seek_to_committed()
+    late._thread.seek_to_committed = lambda: _given(unseen)  # its look was before that
 
+    found = await late.seek_to_committed()
+
+    assert found == late.sought == {NEW[2]: 42, NEW[3]: 43}
+
+
+async def test_partition_that_was_added_is_read_from_its_beginning() -> None:
+    """What was written there while it waited for a worker is the flow's."""
+    group = Group({NEW[0]: 7, NEW[2]: 0})
+    consumer = FakeConsumer(group, NEW)
+
+    found = await consumer.seek_to_committed()
+
+    assert found == {NEW[0]: 7, NEW[1]: None, NEW[2]: 0, NEW[3]: None}
+    assert consumer.sought == {}
+    assert group.committed == {NEW[0]: 7, NEW[2]: 0}
+
+
+async def test_topic_that_is_made_anew_is_read_from_its_beginning() -> None:
+    """The group forgets the offsets of a topic that is deleted; the flow had begun all the same."""
+    group = Group({NEW[0]: 7, NEW[1]: 8})
+    consumer = FakeConsumer(group)
     await consumer.seek_to_committed()
+    group.committed.clear()
 
-    assert consumer.written == {EMPTY: 0}
+    found = await consumer.seek_to_committed()
+
+    assert found == {NEW[0]: 0, NEW[1]: 0, OTHER: None}
+    assert group.committed == dict.fromkeys(NEW, 0)
 
 
 async def test_nothing_is_read_from_an_end_that_was_not_committed() -> None:
     """Where the commit fails the assignment fails, and is made again."""
-    consumer = FakeConsumer({NEW: None}, refuses=True)
+    consumer = FakeConsumer(Group(refuses=True))
 
     with pytest.raises(KafkaError, match="first offsets"):
         await consumer.seek_to_committed()
     assert consumer.sought == {}
+
+
+async def _given(found: Any) -> Any:
+    return found
