@@ -16,6 +16,7 @@ from aiokafka.errors import (
     InconsistentGroupProtocolError,
     InvalidGroupIdError,
     InvalidSessionTimeoutError,
+    KafkaError,
     TopicAuthorizationFailedError,
 )
 
@@ -53,7 +54,7 @@ def ask_again(
     """
 
     def tell_and_wait(error: Exception) -> Awaitable[object]:
-        hint = HINTS.get(type(error), "see the broker's log")
+        hint = HINTS.get(type(error)) or _own_text(error) or "see the broker's log"
         reason = f"{type(error).__name__}: {hint}"
         if membership.refusal != reason:
             log.critical(
@@ -73,3 +74,8 @@ def ask_again(
 
     coordinator._push_error_to_user = tell_and_wait
     coordinator._coordination_task.add_done_callback(tell_end)
+
+
+def _own_text(error: Exception) -> str:
+    """Return what the client's own part found wrong, as where this worker is to assign."""
+    return str(error.args[0])[:300] if type(error) is KafkaError and error.args else ""

@@ -10,8 +10,12 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, cast
 
 import structlog
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+from faust.assignor.client_assignment import ClientMetadata
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import AppT
+
+from streamapp.errors import ConfigurationError
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +64,35 @@ class LedgerBoundAssignor(PartitionAssignor):
 
     def _perform_assignment(self, cluster: Any, member_metadata: Any) -> Any:
         bound = LedgerBoundCluster(cluster, cast(Any, self.app).held.changelogs)
-        return super()._perform_assignment(cast(Any, bound), member_metadata)
+        tables = cast(Any, self.app.tables).data.values()
+        names = sorted(table.changelog_topic_name for table in tables if table.is_global)
+        if gone := [name for name in names if not bound.partitions_for_topic(name)]:
+            raise ConfigurationError(
+                f"topic {', '.join(gone)} is gone: create it again; a worker that starts does so"
+            )
+        members = {name: without_gone(each, bound) for name, each in member_metadata.items()}
+        return super()._perform_assignment(cast(Any, bound), members)
+
+
+def without_gone(
+    member: ConsumerProtocolMemberMetadata, cluster: Cluster
+) -> ConsumerProtocolMemberMetadata:
+    """Return what a member says of itself, its assignment without partitions that are no more.
+
+    Faust leaves as much as it can where it was. Of a topic that was made anew with fewer
+    partitions it would give some out that do not exist, or end the assignment of the whole group
+    by an assertion, for as long as one member remembers the old ones.
+    """
+    client = cast(ClientMetadata, ClientMetadata.loads(member.user_data))
+    changed = False
+    for held in (client.assignment.actives, client.assignment.standbys):
+        for topic, partitions in list(held.items()):
+            found = cluster.partitions_for_topic(topic) or set()
+            held[topic] = [each for each in partitions if each in found]
+            changed |= len(held[topic]) != len(partitions)
+    if not changed:
+        return member
+    return ConsumerProtocolMemberMetadata(member.version, member.subscription, client.dumps())
 
 
 class HeldPartitions:

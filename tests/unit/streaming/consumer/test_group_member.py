@@ -165,6 +165,8 @@ class Thread:
 
     _commit_progress = GroupMemberThread._commit_progress
     _seek_to_committed = GroupMemberThread._seek_to_committed
+    _committed_of = GroupMemberThread._committed_of
+    _commit_first = GroupMemberThread._commit_first
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -186,6 +188,36 @@ async def test_commit_carries_what_is_finished_behind_it() -> None:
 
     assert thread.client.commits == [{T0: OffsetAndMetadata(7, "1r:7:AQE=")}]
     assert thread.committed == {T0: Progress(7, "1r:7:AQE=")}
+
+
+async def test_only_first_offsets_are_committed_of_partitions_of_others() -> None:
+    """Nobody has begun there; what is finished is committed by who has the partition alone."""
+    thread = Thread(Client())
+    others = TP("t", 9)
+
+    assert not await thread.commit({T0: Progress(7), others: Progress(3)})
+    assert await thread._commit_first({T0: 7, others: 3})  # type: ignore[misc]
+
+    assert [{tp: each.offset for tp, each in one.items()} for one in thread.client.commits] == [
+        {T0: 7, others: 3}
+    ]
+    assert thread.committed[T0] == Progress(7)
+
+
+async def test_first_offsets_are_not_taken_from_a_member_of_an_older_generation() -> None:
+    """The worker looks again, and finds those of the others."""
+    thread = Thread(Client(NotCoordinatorForGroupError()))
+    thread.client.next_generation = 5
+
+    assert not await thread._commit_first({T0: 7})  # type: ignore[misc]
+
+
+async def test_partitions_without_an_offset_are_left_out() -> None:
+    """The group answers -1 for them."""
+    client = Client()
+    client.stored = {T0: OffsetAndMetadata(0, ""), T1: OffsetAndMetadata(-1, "")}
+
+    assert await Thread(client)._committed_of({T0, T1}) == {T0: 0}  # type: ignore[misc]
 
 
 async def test_broker_that_takes_no_metadata_still_gets_the_offsets() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiokafka.errors import InconsistentGroupProtocolError, KafkaError
 
+from streamapp.errors import ConfigurationError
 from streamapp.streaming.consumer.group_refusals import RETRY_S, ask_again
 from streamapp.streaming.window.membership import Membership
 from tests.support.virtual_time import run_virtually, virtual_clock
@@ -37,6 +38,21 @@ def test_refusal_is_told_and_asked_again() -> None:
         assert "another program is in the consumer group" in membership.refusal
         membership.note(membership.now())
         assert membership.refusal == ""
+
+    run_virtually(scene())
+
+
+def test_what_this_worker_found_wrong_as_the_leader_is_told() -> None:
+    """The broker's log knows nothing of it."""
+
+    async def scene() -> None:
+        client = coordinator(asyncio.ensure_future(asyncio.sleep(1_000)))
+        membership = Membership()
+        ask_again(client, membership, on_end=lambda error: None)
+
+        await client._push_error_to_user(KafkaError(repr(ConfigurationError("topic t is gone"))))
+
+        assert "topic t is gone" in membership.refusal
 
     run_virtually(scene())
 

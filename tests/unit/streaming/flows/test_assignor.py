@@ -3,9 +3,11 @@ from typing import Any, cast
 
 import faust
 import pytest
+from faust.assignor.client_assignment import ClientAssignment
 from faust.assignor.partition_assignor import PartitionAssignor
 from structlog.testing import capture_logs
 
+from streamapp.errors import ConfigurationError
 from streamapp.streaming.flows.assignor import GONE_S, HeldPartitions, LedgerBoundAssignor
 from tests.fakes import FakeClock
 from tests.unit.streaming.consumer.fake_member import FakeCluster
@@ -47,6 +49,42 @@ def test_they_are_assigned_once_the_ledger_has_them() -> None:
     found = _assigned(LedgerBoundAssignor, FakeCluster({INPUT: 6, CHANGELOG: 6, OTHER: 5}))
 
     assert found[INPUT] == found[CHANGELOG] == {0, 1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    "before",
+    [{"a": [0, 1, 2, 3], "b": []}, {"a": [0, 1], "b": [2, 3]}, {"a": [2, 3], "b": [0, 1]}],
+    ids=["all with one", "low with the first", "high with the first"],
+)
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_partitions_that_are_no_more_are_nobodys(before: dict[str, list[int]], count: int) -> None:
+    """Those that are left are assigned once each, and other topics as ever."""
+    app = _App("app", store="memory://", PartitionAssignor=LedgerBoundAssignor)
+    assignor, members = cast(Any, app.assignor), {}
+    for name, partitions in before.items():
+        held = {topic: list(partitions) for topic in (INPUT, CHANGELOG, OTHER)}
+        assignor._assignment = ClientAssignment(actives=held, standbys={})
+        members[name] = assignor.metadata({INPUT, CHANGELOG, OTHER})
+
+    cluster = FakeCluster({INPUT: count, CHANGELOG: 4, OTHER: 4})
+    found: dict[str, list[int]] = {}
+    for answer in assignor._perform_assignment(cluster, members).values():
+        for topic, partitions in answer.assignment:
+            found.setdefault(topic, []).extend(partitions)
+
+    assert sorted(found[INPUT]) == list(range(count))
+    assert sorted(found[OTHER]) == [0, 1, 2, 3]
+
+
+def test_shared_topic_that_is_gone_is_named() -> None:
+    """Nothing can be assigned without it; Faust would say that a key is missing."""
+    app = _App("app", store="memory://", PartitionAssignor=LedgerBoundAssignor)
+    app.GlobalTable("shared", partitions=1)
+    assignor = cast(Any, app.assignor)
+    members = {"a": assignor.metadata({INPUT})}
+
+    with pytest.raises(ConfigurationError, match="app-shared-changelog is gone: create it again"):
+        assignor._perform_assignment(FakeCluster({INPUT: 2}), members)
 
 
 @pytest.mark.parametrize(
