@@ -23,6 +23,9 @@ log = structlog.get_logger(__name__)
 #: Least time between two records of one stream, seconds: a model writes a word at a time, and
 #: nobody reads faster.
 EVERY_S = 0.1
+#: Longest wait for a chunk's place in the producer, seconds, and for how long no chunk is sent
+#: after one that found none. Where the topic is gone each would wait, and the answer for them.
+SEND_S, PAUSE_S = 0.5, 10.0
 
 STREAM_ID, STREAM_INDEX, STREAM_LAST = "stream-id", "stream-index", "stream-last-message"
 ERROR_KIND = "streamapp.error.kind"
@@ -41,24 +44,29 @@ class ChunkStreams:
         self._send = send
         self._topic = topic
         self._clock = clock
+        self._paused_until = float("-inf")
 
     def open(self, message: Message, id: str, lease: Lease) -> "ChunkStream":
         """Return the stream of a record's answer; one of its two ends must be called."""
 
         async def send(text: str, headers: dict[str, bytes]) -> None:
-            if not lease.is_valid:
+            if not lease.is_valid or self._clock() < self._paused_until:
                 return
             try:
-                delivery = await self._send(
-                    self._topic,
-                    message.key,
-                    text.encode(),
-                    message.tp.partition,
-                    None,
-                    {STREAM_ID: id.encode(), **headers},
+                async with asyncio.timeout(SEND_S):
+                    delivery = await self._send(
+                        self._topic,
+                        message.key,
+                        text.encode(),
+                        message.tp.partition,
+                        None,
+                        {STREAM_ID: id.encode(), **headers},
+                    )
+            except (KafkaError, ProducerSendError, TimeoutError) as error:
+                self._paused_until = self._clock() + PAUSE_S
+                log.warning(
+                    "chunks.lost", topic=self._topic, error=type(error).__name__, pause_s=PAUSE_S
                 )
-            except (KafkaError, ProducerSendError) as error:
-                log.warning("chunks.lost", error=type(error).__name__)
             else:
                 asyncio.ensure_future(delivery).add_done_callback(_heard)
 

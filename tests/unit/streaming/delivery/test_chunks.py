@@ -1,9 +1,18 @@
 """Chunks of a streamed answer as records."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from streamapp.streaming.delivery.chunks import ChunkStream
+import pytest
+from aiokafka.errors import UnknownTopicOrPartitionError
+from faust.types import TP
+
+from streamapp.streaming.delivery.chunks import PAUSE_S, SEND_S, ChunkStream, ChunkStreams
+from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
+from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.streaming.fake_broker import FakeMessage
 
 
 async def test_texts_that_are_taken_back_begin_again_at_0() -> None:
@@ -24,3 +33,36 @@ async def test_texts_that_are_taken_back_begin_again_at_0() -> None:
     await stream.end("hello")
 
     assert sent == [("let me", b"0"), (" see", b"1"), ("hello", b"0"), ("", b"1")]
+
+
+async def _refuse() -> None:
+    raise UnknownTopicOrPartitionError
+
+
+@pytest.mark.parametrize(
+    ("fails", "longest_s"),
+    [(lambda: asyncio.sleep(4), SEND_S), (_refuse, 0.0)],
+    ids=["waits", "refuses"],
+)
+def test_topic_that_takes_no_chunk_does_not_hold_the_answer(
+    fails: Callable[[], Awaitable[None]], longest_s: float
+) -> None:
+    """One chunk waits for a moment, those behind it are left out for a while; then it is tried."""
+    tried: list[float] = []
+
+    async def send(*record: Any) -> Any:
+        tried.append(virtual_clock())
+        await fails()
+
+    async def scene() -> None:
+        streams = ChunkStreams(send, topic="llm.chunks", clock=virtual_clock)
+        stream = streams.open(FakeMessage(TP("llm.requests", 0), 0, b"k", 1), "id", Lease(1))
+        await stream.begin()
+        for _ in range(40):
+            before = virtual_clock()
+            await stream.add("word ")
+            assert virtual_clock() - before <= longest_s + 0.001
+            await asyncio.sleep(PAUSE_S / 20)
+        assert len(tried) == 2
+
+    run_virtually(scene())
