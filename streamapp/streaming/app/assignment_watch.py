@@ -1,4 +1,4 @@
-"""The watch over the assignment: a worker that waits for partitions says so, and for what."""
+"""The watch over the assignment: a worker that takes no records says so, and why."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,7 +16,7 @@ from streamapp.streaming.broker.group_state import GroupState, group_state
 
 log = structlog.get_logger(__name__)
 
-#: After so long without an assignment the first line is written, then one each so often, seconds:
+#: After so long without being ready the first line is written, then one each so often, seconds:
 #: no wait of 30 s goes without one, however late it is noticed.
 FIRST_S, AGAIN_S = 28.0, 120.0
 POLL_INTERVAL_S = 1.0
@@ -25,16 +25,25 @@ POLL_INTERVAL_S = 1.0
 class AssignmentWatch:
     """Tells of a group that stands still.
 
+    A wait lasts until records can be taken: an assignment that comes and goes, or whose tables
+    are still read, ends none.
+
     Args:
         describe: Asks the group's coordinator.
         clock: Monotonic, seconds.
+        sleep: Between two looks, seconds.
     """
 
     def __init__(
-        self, describe: Callable[[], Awaitable[GroupState]], clock: Callable[[], float]
+        self,
+        describe: Callable[[], Awaitable[GroupState]],
+        clock: Callable[[], float],
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._describe = describe
         self._clock = clock
+        self._sleep = sleep
         self._since: float | None = None
         self._told_at: float | None = None
 
@@ -43,20 +52,26 @@ class AssignmentWatch:
         """Return the watch that asks the brokers of the settings."""
         return cls(lambda: group_state(settings), clock)
 
-    async def watch(self, app: faust.App) -> None:
-        """Look at the assignment of ``app`` every few seconds, until cancelled."""
+    async def watch(self, app: faust.App, *, is_open: Callable[[], bool]) -> None:
+        """Look at the assignment of ``app`` every second, until cancelled.
+
+        Args:
+            app: The worker's.
+            is_open: Whether records are taken from the partitions that there are.
+        """
         while True:
             # A worker that stops wants none.
-            if self.is_due(is_assigned=is_assigned(app) or app.should_stop):
-                await self.tell()
-            await asyncio.sleep(POLL_INTERVAL_S)
+            is_ready = (is_assigned(app) and is_open()) or app.should_stop
+            if self.is_due(is_ready=is_ready):
+                await self.tell(is_assigned=is_assigned(app), is_recovered=is_recovered(app))
+            await self._sleep(POLL_INTERVAL_S)
 
-    def is_due(self, *, is_assigned: bool) -> bool:
-        """Note whether there is an assignment; return whether its absence is to be told now."""
+    def is_due(self, *, is_ready: bool) -> bool:
+        """Note whether records are taken; return whether that none are is to be told now."""
         now = self._clock()
-        if is_assigned:
+        if is_ready:
             if self._told_at is not None:
-                log.info("group.assigned", waited_s=round(self.waited_s, 1))
+                log.info("group.ready", waited_s=round(self.waited_s, 1))
             self._since = self._told_at = None
             return False
         if self._since is None:
@@ -72,29 +87,40 @@ class AssignmentWatch:
 
     @property
     def waited_s(self) -> float:
-        """Seconds without an assignment."""
+        """Seconds since records were last taken, or since the start."""
         return 0.0 if self._since is None else self._clock() - self._since
 
-    async def tell(self) -> None:
-        """Log for how long there has been no assignment, and what the group does."""
+    async def tell(self, *, is_assigned: bool, is_recovered: bool) -> None:
+        """Log for how long no records have been taken, and what the group does.
+
+        Args:
+            is_assigned: Whether the group has given partitions at this moment.
+            is_recovered: Whether the tables are read.
+        """
         waited_s = round(self.waited_s, 1)
+        event = "group.not_ready" if is_assigned else "group.not_assigned"
+        more = {} if not is_assigned else {"reason": _reason(is_recovered=is_recovered)}
         try:
             found = await self._describe()
         except (KafkaError, StreamappError, OSError) as error:
             log.warning(
-                "group.not_assigned",
-                waited_s=waited_s,
-                state="unknown",
-                error=type(error).__name__,
+                event, waited_s=waited_s, state="unknown", error=type(error).__name__, **more
             )
             return
         log.warning(
-            "group.not_assigned",
+            event,
             waited_s=waited_s,
+            **more,
             state=found.state,
             meaning=found.meaning,
             members=list(found.members),
         )
+
+
+def _reason(*, is_recovered: bool) -> str:
+    if is_recovered:
+        return "partitions came and went: the group began anew before this worker was ready"
+    return "it has partitions, and reads their tables"
 
 
 def is_assigned(app: faust.App) -> bool:

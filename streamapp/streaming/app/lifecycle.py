@@ -127,7 +127,8 @@ class StreamApp(faust.App):
         self._create_directories()
         self.watchdog.start()
         self.blocking.start()
-        self.add_future(AssignmentWatch.of(self.settings, time.monotonic).watch(self))
+        watch = AssignmentWatch.of(self.settings, time.monotonic)
+        self.add_future(watch.watch(self, is_open=lambda: self.window.is_open))
         await wait_for_broker(self.settings, self._prepare)
         await super().on_first_start()
 

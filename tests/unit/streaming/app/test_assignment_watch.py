@@ -1,7 +1,10 @@
 """What a worker says while its group gives it no partitions."""
 
-from typing import Any
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
 
+import faust
 import pytest
 import structlog
 from aiokafka.errors import KafkaConnectionError
@@ -28,24 +31,26 @@ def clock() -> FakeClock:
 STATE = GroupState("PreparingRebalance", ["worker-1 /10.0.0.1"])
 
 
-def watched(clock: FakeClock, found: GroupState | Exception = STATE) -> AssignmentWatch:
+def watched(
+    clock: FakeClock, found: GroupState | Exception = STATE, **options: Any
+) -> AssignmentWatch:
     async def describe() -> GroupState:
         if isinstance(found, Exception):
             raise found
         return found
 
-    return AssignmentWatch(describe, clock)
+    return AssignmentWatch(describe, clock, **options)
 
 
 async def test_wait_is_told_with_the_groups_state_and_members(clock: FakeClock) -> None:
     """An operator learns for what the group waits, without a tool of Kafka's."""
     watch = watched(clock)
-    watch.is_due(is_assigned=False)
+    watch.is_due(is_ready=False)
     clock.advance(FIRST_S)
 
     with structlog.testing.capture_logs() as lines:
-        assert watch.is_due(is_assigned=False)
-        await watch.tell()
+        assert watch.is_due(is_ready=False)
+        await watch.tell(is_assigned=False, is_recovered=False)
 
     [line] = lines
     assert line["event"] == "group.not_assigned"
@@ -59,7 +64,7 @@ def test_wait_is_told_after_a_while_and_then_seldom(clock: FakeClock) -> None:
     watch = watched(clock)
     told = []
     for second in range(int(FIRST_S + 2 * AGAIN_S) + 1):
-        if watch.is_due(is_assigned=False):
+        if watch.is_due(is_ready=False):
             told.append(second)
         clock.advance(1)
 
@@ -69,18 +74,18 @@ def test_wait_is_told_after_a_while_and_then_seldom(clock: FakeClock) -> None:
 def test_end_of_a_wait_that_was_told_is_told(clock: FakeClock) -> None:
     """And the next wait counts from its own beginning."""
     watch = watched(clock)
-    watch.is_due(is_assigned=False)
+    watch.is_due(is_ready=False)
     clock.advance(FIRST_S)
-    watch.is_due(is_assigned=False)
+    watch.is_due(is_ready=False)
 
     with structlog.testing.capture_logs() as lines:
-        watch.is_due(is_assigned=True)
-        watch.is_due(is_assigned=True)
-        watch.is_due(is_assigned=False)
+        watch.is_due(is_ready=True)
+        watch.is_due(is_ready=True)
+        watch.is_due(is_ready=False)
         clock.advance(FIRST_S - 1)
 
-    assert [line["event"] for line in lines] == ["group.assigned"]
-    assert not watch.is_due(is_assigned=False)
+    assert [line["event"] for line in lines] == ["group.ready"]
+    assert not watch.is_due(is_ready=False)
 
 
 @pytest.mark.parametrize("error", [KafkaConnectionError(), TimeoutError()], ids=lambda e: str(e))
@@ -89,7 +94,7 @@ async def test_wait_is_told_also_where_no_broker_answers(clock: FakeClock, error
     watch = watched(clock, error)
 
     with structlog.testing.capture_logs() as lines:
-        await watch.tell()
+        await watch.tell(is_assigned=False, is_recovered=False)
 
     assert lines[0]["state"] == "unknown"
 
@@ -116,14 +121,77 @@ def test_places_of_a_generation_are_told_by_topic() -> None:
 def test_no_wait_of_half_a_minute_goes_untold(clock: FakeClock) -> None:
     """Also one that begins just behind a look, and is told at a look alone."""
     watch = watched(clock)
-    watch.is_due(is_assigned=True)
+    watch.is_due(is_ready=True)
     waited_s = POLL_INTERVAL_S
     clock.advance(POLL_INTERVAL_S)
-    while not watch.is_due(is_assigned=False):
+    while not watch.is_due(is_ready=False):
         clock.advance(POLL_INTERVAL_S)
         waited_s += POLL_INTERVAL_S
 
     assert waited_s <= 30
+
+
+class FakeApp:
+    """What the watch asks of an app."""
+
+    should_stop = in_recovery = False
+
+    def __init__(self) -> None:
+        self.rebalancing_count = 0
+        self.rebalancing = True
+        self.is_open = False
+        completed = SimpleNamespace(is_set=lambda: True)
+        self.tables = SimpleNamespace(recovery=SimpleNamespace(completed=completed))
+
+
+async def test_assignment_that_comes_and_goes_ends_no_wait(clock: FakeClock) -> None:
+    """A group that begins anew every few seconds gives partitions, and nobody takes a record."""
+    app, seconds = FakeApp(), 0
+
+    async def sleep(pause_s: float) -> None:
+        nonlocal seconds
+        seconds += 1
+        clock.advance(pause_s)
+        app.rebalancing_count, app.rebalancing = 1, seconds % 10 > 2  # assigned for 3 s of 10
+        app.should_stop = seconds > 30
+        if app.should_stop:
+            raise asyncio.CancelledError
+
+    watch = watched(clock, sleep=sleep)
+    with structlog.testing.capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+        await watch.watch(cast(faust.App, app), is_open=lambda: app.is_open)
+
+    assert [line["event"] for line in lines] == ["group.not_assigned"]
+    assert lines[0]["waited_s"] == FIRST_S
+    assert lines[0]["members"] == ["worker-1 /10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("is_recovered", "reason"), [(False, "reads their tables"), (True, "came and went")]
+)
+async def test_worker_with_partitions_says_why_it_takes_no_records(
+    clock: FakeClock, is_recovered: bool, reason: str
+) -> None:
+    """It is not said to be without partitions where it has some."""
+    with structlog.testing.capture_logs() as lines:
+        await watched(clock).tell(is_assigned=True, is_recovered=is_recovered)
+
+    assert [line["event"] for line in lines] == ["group.not_ready"]
+    assert reason in lines[0]["reason"]
+
+
+def test_wait_counts_from_when_records_were_last_taken(clock: FakeClock) -> None:
+    """The wait of a worker that was ready before begins with the rebalance."""
+    watch = watched(clock)
+    watch.is_due(is_ready=False)
+    clock.advance(FIRST_S - 1)
+    watch.is_due(is_ready=True)
+    clock.advance(100)
+    watch.is_due(is_ready=False)
+    clock.advance(FIRST_S - 1)
+
+    assert not watch.is_due(is_ready=False)
+    assert watch.waited_s == FIRST_S - 1
 
 
 @pytest.mark.parametrize(
