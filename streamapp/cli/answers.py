@@ -26,7 +26,7 @@ def answers_table(outcomes: Sequence[SampleOutcome]) -> Table:
             outcome.type,
             # Text, not markup: an answer may hold brackets and escape sequences.
             Text(shown(response["output"])),
-            Text(f"{response['provider']}\n{response['model']}"),
+            Text("\n".join(dict.fromkeys((response["provider"], response["model"])))),
             f"{usage['input_tokens']} + {usage['output_tokens']}",
             f"{response['duration_s']:.2f} s",
         )

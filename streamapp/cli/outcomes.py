@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable
+from contextlib import suppress
+from datetime import datetime
 from typing import TypeVar
 
 import click
@@ -21,18 +23,27 @@ T = TypeVar("T")
 
 #: After so long without any outcome the reason may be that no worker runs, seconds.
 SILENCE_S = 15.0
+#: An answer older than the sending by so much was there before, however clocks differ, seconds.
+SKEW_S = 5.0
 
 
 class Outcomes:
     """Counts what became of records, by their ids.
 
+    Args:
+        began_at: When the first of them was sent, seconds since the epoch.
+
     Attributes:
         kinds: Number of answers, as ``ok``, and of dead letters by kind.
+        repeated: Number of the answers that were there before: of an id that had been answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, began_at: float) -> None:
         self.kinds = Counter[str]()
+        self.repeated = 0
+        self._began_at = began_at
         self._open = Counter[str]()
+        self._answers = set[tuple[str, str]]()
 
     @property
     def left(self) -> int:
@@ -58,15 +69,50 @@ class Outcomes:
         self.kinds[kind] += 1
         return True
 
+    def answered(self, id: str, created_at: str) -> bool:
+        """Note an answer, made at a time of ISO 8601; return as `ended`."""
+        if not self.ended(id, "ok"):
+            return False
+        is_known = (id, created_at) in self._answers
+        self._answers.add((id, created_at))
+        self.repeated += is_known or _is_before(created_at, self._began_at - SKEW_S)
+        return True
+
     def told(self) -> str:
-        """Return the counts in words."""
+        """Return the counts in words, repeated answers on a line of their own."""
         by_kind = ", ".join(f"{n:,} {kind}" for kind, n in sorted(self.kinds.items()))
         left = f"; {counted(self.left, 'record')} without an outcome yet" if self.left else ""
-        return f"{counted(self.kinds.total(), 'outcome')}{': ' if by_kind else ''}{by_kind}{left}"
+        told = f"{counted(self.kinds.total(), 'outcome')}{': ' if by_kind else ''}{by_kind}{left}"
+        if not self.repeated:
+            return told
+        answers = counted(self.repeated, "repeated answer")
+        return (
+            f"{told}\n{answers}, at no cost: an equal record with the same id was answered before"
+        )
 
 
-async def awaited(settings: Settings, sending: Awaitable[T], outcomes: Outcomes) -> T:
-    """Return what ``sending`` gives, once every record that it noted has its outcome."""
+def _is_before(created_at: str, seconds: float) -> bool:
+    try:
+        return datetime.fromisoformat(created_at).timestamp() < seconds
+    except ValueError:  # of another program
+        return False
+
+
+async def awaited(
+    settings: Settings,
+    sending: Awaitable[T],
+    outcomes: Outcomes,
+    *,
+    timeout_s: float | None = None,
+) -> T:
+    """Return what ``sending`` gives, once every record that it noted has its outcome.
+
+    Args:
+        settings: Name the topics.
+        sending: Notes each record in ``outcomes``.
+        outcomes: Some are left where the time was up.
+        timeout_s: Longest wait behind the last record that was sent, seconds; None for any.
+    """
     dead_letters = settings.topic("requests-dlt")
     await answered(settings, ensure_topics(settings))
     topics = [settings.topic("responses"), dead_letters]
@@ -74,16 +120,24 @@ async def awaited(settings: Settings, sending: Awaitable[T], outcomes: Outcomes)
         result = await sending
         with progress() as bar:
             task = bar.add_task("waiting for the outcomes", total=outcomes.left)
-            while outcomes.left:
-                message = await _next(stream, is_first=not outcomes.kinds)
-                if message.topic == dead_letters:
-                    headers = headers_of(message)
-                    id = headers.get("streamapp.request.id", "")
-                    kind = headers.get("streamapp.error.kind", "")
-                else:
-                    id, kind = json.loads(message.value)["id"], "ok"
-                bar.advance(task, outcomes.ended(id, kind))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    while outcomes.left:
+                        message = await _next(stream, is_first=not outcomes.kinds)
+                        is_dead = message.topic == dead_letters
+                        bar.advance(task, _note(outcomes, message, is_dead=is_dead))
     return result
+
+
+def _note(outcomes: Outcomes, message: ConsumerRecord, *, is_dead: bool) -> bool:
+    """Note what a message says; return whether it is the outcome of one of the records."""
+    if not is_dead:
+        answer = json.loads(message.value)
+        return outcomes.answered(answer["id"], answer.get("created_at", ""))
+    headers = headers_of(message)
+    return outcomes.ended(
+        headers.get("streamapp.request.id", ""), headers.get("streamapp.error.kind", "")
+    )
 
 
 async def _next(stream: AIOKafkaConsumer, *, is_first: bool) -> ConsumerRecord:

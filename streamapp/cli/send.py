@@ -34,9 +34,18 @@ AHEAD = 5_000
 @click.option(
     "--key", metavar="FIELD", help="Field whose value is the record's key: id, metadata.x"
 )
-@click.option("--topic", help="Default: STREAMAPP_TOPIC_PREFIX.requests")
+@click.option(
+    "--topic", metavar="NAME", help="Another topic than that of the requests (llm.requests)."
+)
 @click.option("--check/--no-check", default=True, help="Check every record before any is sent.")
 @click.option("--wait", "is_waiting", is_flag=True, help="End when every record has its outcome.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="With --wait: longest wait behind the last record sent; no limit without it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
 def send(
     file: IO[bytes],
@@ -44,6 +53,7 @@ def send(
     topic: str | None,
     check: bool,
     is_waiting: bool,
+    timeout_s: float | None,
     as_json: bool,
 ) -> None:
     """Send the request records of FILE, one JSON object a line; - is stdin.
@@ -53,9 +63,14 @@ def send(
     answered one after the other. With --topic they are the records of another topic, as the input
     of a flow, in its own shape.
 
+    With --wait the summary counts the outcomes by kind, and the answers that are repeated since
+    their id was answered before. What has none when --timeout is over stays on the topic.
+
     Exit codes: 0 all delivered, and with --wait answered; 1 some were not; 2 a line is wrong and
     nothing was sent.
     """
+    if timeout_s and not is_waiting:
+        raise Ended("send: --timeout belongs to --wait", EXIT_CONFIGURATION)
     settings = client_settings()
     if is_waiting and topic:
         raise Ended("send: --wait follows the requests' topic: leave out --topic", 2)
@@ -65,10 +80,12 @@ def send(
     decode = decoder(settings, topic, command="send", mend=mend) if check else None
     total = _checked(lines, key, decode) if decode else None
     started_at = time.monotonic()
-    outcomes = Outcomes()
+    outcomes = Outcomes(time.time())
     work = _send(settings, read_lines(lines), topic=topic, key=key, total=total, on=outcomes)
     try:
-        sent = asyncio.run(awaited(settings, work, outcomes) if is_waiting else work)
+        sent = asyncio.run(
+            awaited(settings, work, outcomes, timeout_s=timeout_s) if is_waiting else work
+        )
     except KeyboardInterrupt:
         if not is_waiting:
             raise
@@ -76,11 +93,18 @@ def send(
     duration_s = round(time.monotonic() - started_at, 2)
     if as_json:
         summary = {"topic": topic, "sent": sent, "duration_s": duration_s}
-        click.echo(json.dumps(summary | ({"outcomes": outcomes.kinds} if is_waiting else {})))
+        waited = {"outcomes": outcomes.kinds, "repeated": outcomes.repeated, "left": outcomes.left}
+        click.echo(json.dumps(summary | (waited if is_waiting else {})))
     else:
         click.echo(f"sent {counted(sent, 'record')} to {topic} in {duration_s:g} s", err=True)
         if is_waiting:
             click.echo(outcomes.told(), err=True)
+    if outcomes.left and is_waiting:
+        raise Ended(
+            f"{counted(outcomes.left, 'record')} without an outcome after {timeout_s:g} s: on the"
+            " topic all the same, for a worker to answer ('streamapp flows' shows the lag)",
+            EXIT_FAILED,
+        )
     if is_waiting and outcomes.dead:
         raise Ended(f"{counted(outcomes.dead, 'record')} not answered: see dead-letters list", 1)
 

@@ -168,6 +168,19 @@ def test_send_with_wait_ends_when_every_record_has_its_outcome(
     assert "1 record not answered" in told
 
 
+def test_send_waits_no_longer_than_it_is_told(settings: Settings, tmp_path: Path) -> None:
+    """Where no worker runs it ends with what is left, and says where those records are."""
+    file = tmp_path / "records.jsonl"
+    file.write_text('{"type": "embed", "input": "x"}\n' * 2)
+
+    result = run(settings, "send", str(file), "--wait", "--timeout", "0.5", "--json")
+
+    assert result.exit_code == 1
+    summary = json.loads(result.stdout)
+    assert (summary["outcomes"], summary["repeated"], summary["left"]) == ({}, 0, 2)
+    assert "2 records without an outcome after 0.5 s" in result.stderr
+
+
 def test_tail_waits_for_a_topic_that_does_not_exist_yet(settings: Settings) -> None:
     """Started before the first worker it shows all that comes, and creates nothing itself."""
     tail = subprocess.Popen(

@@ -87,3 +87,15 @@ def test_table_shows_answers_as_text() -> None:
     assert '{"label": "a"}' in text
     assert "output_invalid: why" in text
     assert "p[x]" in text
+
+
+def test_table_says_once_what_provider_and_model_share() -> None:
+    """The demo's own provider has one model of its name."""
+    usage = {"input_tokens": 1, "output_tokens": 2}
+    response = {"provider": "offline", "model": "offline", "usage": usage, "duration_s": 0.1}
+    console = Console(width=120)
+
+    with console.capture() as capture:
+        console.print(answers_table([SampleOutcome("chat", {**response, "output": "x"})]))
+
+    assert capture.get().count("offline") == 1

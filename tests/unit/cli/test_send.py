@@ -53,6 +53,16 @@ def test_record_without_the_key_field_is_wrong() -> None:
     assert "line 1: invalid: no text or number at 'metadata.customer' for the key" in result.stderr
 
 
+def test_timeout_belongs_to_wait() -> None:
+    """Who gives one thinks that something is waited for."""
+    result = run("--timeout", "5", lines=GOOD)
+
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "streamapp: send: --timeout belongs to --wait\n",
+    )
+
+
 @pytest.mark.parametrize("arguments", [[], ["--no-check"]])
 def test_unreachable_broker_is_named(arguments: list[str]) -> None:
     """A broker that does not answer is a run-time failure with one line."""
