@@ -14,17 +14,15 @@ COMMANDS = {
     "streamapp.cli.broker:broker": "Run the embedded broker until Ctrl-C.",
     "streamapp.cli.check:check": "Check settings, processors, prompts, providers and topics.",
     "streamapp.cli.dead_letters:dead_letters": "Look at what failed, and send it again.",
-    "streamapp.cli.demo:demo": "Run everything here: a broker, a worker and one sample record"
-    " of every type.",
+    "streamapp.cli.demo:demo": "Run a broker, a worker and one sample record of every type.",
     "streamapp.cli.examples:examples": "Look at sets of few-shot examples and publish them.",
-    "streamapp.cli.explain:explain": "Explain the records of FILE.",
-    "streamapp.cli.flows:flows": "List the flows: input, outputs, lag, rate, dead letters"
-    " and cost of the last day.",
-    "streamapp.cli.keys:keys": "Make the digests of HTTP keys for [keys.NAME] of streamapp.toml.",
+    "streamapp.cli.explain:explain": "Show what a worker would make of each record of FILE.",
+    "streamapp.cli.flows:flows": "List the flows with their topics, lag, rate and cost.",
+    "streamapp.cli.keys:keys": "Make digests of HTTP keys for [keys.NAME] of the file.",
     "streamapp.cli.prompts:prompts": "Look at prompts and change which version is used.",
     "streamapp.cli.send:send": "Send the request records of FILE.",
     "streamapp.cli.tail:tail": "Follow responses, dead-letters or usage until Ctrl-C.",
-    "streamapp.cli.tools:tools": "List typed tools and those of MCP servers; calls none of them.",
+    "streamapp.cli.tools:tools": "List the tools that models may call; call none.",
     "streamapp.cli.worker:worker": "Run the worker.",
 }
 
@@ -39,6 +37,9 @@ class _Main(LazyCommands):
 @click.version_option(package_name="streamapp", message="streamapp %(version)s")
 def main() -> None:
     """Language-model calls in Kafka streams.
+
+    `streamapp demo` shows all of it, with nothing else running. With a Kafka of your own: `check`,
+    then `worker`, then `send` and `tail`.
 
     Settings come from STREAMAPP_* environment variables and streamapp.toml. Data goes to
     stdout, everything else to stderr. Exit codes: 0 done, 1 failed at run time, 2 usage or

@@ -21,7 +21,9 @@ from streamapp.settings.located import located
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@click.option("--live", "is_live", is_flag=True, help="Ask each target for one token, too.")
+@click.option(
+    "--live", "is_live", is_flag=True, help="Ask each target for one token, too; costs that."
+)
 def check(as_json: bool, is_live: bool) -> None:
     """Check settings, processors, prompts, providers and topics; change nothing.
 

@@ -53,8 +53,9 @@ dead_letters.add_command(edit)
 @of_flow
 @_json
 def list_(limit: int | None, flow: str, as_json: bool, **conditions: Any) -> None:
-    """List dead letters: the newest first, or all in the order of the topic.
+    """List dead letters, the newest first.
 
+    With --limit 0, or --json without a limit, all of them in the order of the topic.
     With --json one object a line.
     """
     limit = (0 if as_json else LISTED) if limit is None else limit
@@ -83,11 +84,14 @@ async def _list(
 
 
 @dead_letters.command()
-@click.argument("what", metavar="PLACE|ID", nargs=-1, required=True)
+@click.argument("what", metavar="PLACE|ID...", nargs=-1, required=True)
 @of_flow
 @_json
 def show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
-    """Show all there is of dead letters, by their place or by the id of the record."""
+    """Show all there is of single dead letters.
+
+    By their PLACE, or by the ID of the record.
+    """
     asyncio.run(_show(what, flow, as_json))
 
 
@@ -141,11 +145,12 @@ def replay(
     as_json: bool,
     **conditions: Any,
 ) -> None:
-    """Send the records of dead letters again, as they were, to the topic they stood on.
+    """Send records of dead letters again, as they were.
 
-    All that fit the options are sent, or those at the PLACEs. Each is sent once: a command that
-    was interrupted can be given again. What fails again is a new dead letter, and is sent again
-    up to 5 times. Without PLACEs and options it asks first; --all does not.
+    They go to the topic that they stood on. All that fit the options are sent, or those at the
+    PLACEs. Each is sent once: a command that was interrupted can be given again. What fails again
+    is a new dead letter, and is sent again up to 5 times. Without PLACEs and options it asks
+    first; --all does not.
 
     Exit codes: 0 all sent, or sent before; 1 some were not; 2 a usage error.
     """

@@ -36,7 +36,7 @@ SESSION_TIMEOUT_S = 6
 @click.command()
 @click.option("--exit", "leave", is_flag=True, help="End after the answers, with exit code 0.")
 def demo(leave: bool) -> None:
-    """Run everything here: a broker, a worker and one sample record of every type.
+    """Run a broker, a worker and one sample record of every type.
 
     One more goes to an agent, whose model may call two tools.
     The broker is the embedded one, in memory, unless STREAMAPP_BROKER is set. Without

@@ -39,18 +39,19 @@ from streamapp.streaming.prompts.example_topic import ExampleTopic
 def explain(
     file: IO[bytes], key: str | None, flow: str | None, url: str | None, as_json: bool
 ) -> None:
-    """Explain the records of FILE, one JSON object a line; - is stdin. Nothing is sent.
+    """Show what a worker would make of each record of FILE.
+
+    FILE has one JSON object a line; - is stdin. Nothing is sent, and no model is called.
 
     With --flow they are records of its input, and what it makes of each is shown as well: the
     request, or that it is skipped, and what is written, with an answer by rules in place of a
     model's. Framed formats are read as JSON.
 
-    Each record goes its whole way but for the call, or as far as the first `llm.step` of its
-    processor, which is not run: its processor, the prompt's version now,
-    the targets of its calls, tokens and price by estimate, and whether its answer is there
-    already: an earlier line of the file pays for it, or a running worker keeps it (hit).
-    Of a record that a worker runs at this moment its steps so far are shown, by its id.
-    Prompts are those of the topic; without a broker, the files.
+    Shown are its processor, the prompt's version now, the targets of its calls, tokens and price
+    by estimate, and whether its answer is there already: an earlier line of the file pays for
+    it, or a running worker keeps it (hit). A processor is run as far as its first call or
+    `llm.step`. Of a record that a worker runs at this moment its steps so far are shown, by its
+    id. Prompts are those of the topic; without a broker, the files.
 
     Exit codes: 0 all would be answered; 2 some would be dead letters.
     """

@@ -29,10 +29,11 @@ from streamapp.streaming.flows.state import flow_states, with_requests
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def flows(seconds: float, as_json: bool) -> None:
-    """List the flows: input, outputs, lag, rate, dead letters and cost of the last day.
+    """List the flows with their topics, lag, rate and cost.
 
-    The rate is that of committed offsets, in records a second, over all workers. What a flow
-    has cost in the last 24 hours is asked of a running worker.
+    Their dead letters are counted, too. The rate is that of committed offsets, in records a
+    second, over all workers. What a flow has cost in the last 24 hours is asked of a running
+    worker.
     """
     rows = asyncio.run(_rows(client_settings(), seconds))
     if as_json:

@@ -11,13 +11,16 @@ from streamapp.settings.keys import SHORTEST, digest_of
 
 @click.group()
 def keys() -> None:
-    """Make the digests of HTTP keys for [keys.NAME] of streamapp.toml."""
+    """Make digests of HTTP keys for [keys.NAME] of the file."""
 
 
 @keys.command("hash")
 @click.option("--new", is_flag=True, help="Make a new key; it is printed once, to stderr.")
 def hash_key(new: bool) -> None:
-    """Print the digest of a key for key_sha256; the key comes on stdin, never as an argument."""
+    """Print the digest of a key, for key_sha256.
+
+    The key comes on stdin, never as an argument.
+    """
     if new:
         key = f"sk-{secrets.token_urlsafe(32)}"
         click.echo(f"the key, shown only here: {key}", err=True)

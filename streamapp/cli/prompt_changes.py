@@ -85,7 +85,10 @@ def label(
 @_author
 @_json
 def rollback_(name: str, label: str, force: bool, message: str, author: str, as_json: bool) -> None:
-    """Point LABEL (default: production) at the version that it had before."""
+    """Point LABEL back at the version that it had before.
+
+    Without LABEL it is production.
+    """
 
     async def run() -> None:
         async with reading() as log:
@@ -119,9 +122,12 @@ def split(
     author: str,
     as_json: bool,
 ) -> None:
-    """Give labels shares of the records that name NAME alone, e.g. production=90 candidate=10.
+    """Share the records of the prompt NAME among labels.
 
-    Each key always gets the same label.
+    For example: streamapp prompts split summarize production=90 candidate=10
+
+    It holds for records that name NAME alone, without label or version. Each key always gets the
+    same label.
     """
     if off == bool(shares):
         raise click.UsageError("give either LABEL=PERCENT... or --off")
@@ -155,9 +161,10 @@ def protect(name: str, label: str, off: bool, author: str, as_json: bool) -> Non
 @_author
 @_json
 def retire(name: str, off: bool, message: str, author: str, as_json: bool) -> None:
-    """Take the prompt NAME out of use: a record that names it is a dead letter, its history stays.
+    """Take the prompt NAME out of use.
 
-    A new version brings it back into use.
+    A record that names it is a dead letter; its history stays. A new version brings it back into
+    use.
     """
     for processor in Registry.load(client_settings().processor_modules).processors:
         if processor.prompt == name and not off:

@@ -94,7 +94,10 @@ def show(prompt: str, as_json: bool) -> None:
 @click.argument("old")
 @click.argument("new")
 def diff_(old: str, new: str) -> None:
-    """Show what differs between two versions, e.g. summarize:1 summarize@latest."""
+    """Show what differs between two versions.
+
+    For example: streamapp prompts diff summarize:1 summarize@latest
+    """
 
     async def run() -> None:
         async with reading() as log:

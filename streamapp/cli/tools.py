@@ -20,7 +20,11 @@ from streamapp.tools.mcp_server import McpServer, mcp_servers
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the tools as JSON, schemas included.")
 def tools(as_json: bool) -> None:
-    """List typed tools and those of MCP servers; calls none of them."""
+    """List the tools that models may call; call none.
+
+    Those in Python (STREAMAPP_TOOLS), and those that the MCP servers of the file ([mcp.NAME])
+    offer, which are asked for them.
+    """
     settings = client_settings(may_lack_secrets=False)
     servers = mcp_servers(settings.mcp)
     catalogue = ToolCatalogue(load_tools(listed(settings.tools)), servers)

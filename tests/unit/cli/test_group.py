@@ -9,6 +9,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from click.testing import CliRunner
 
+from streamapp.cli import main
 from streamapp.cli.group import Commands
 from streamapp.errors import ConfigurationError, DeliveryFailed
 
@@ -78,3 +79,28 @@ def test_help_of_every_command_fits_80_columns_without_marks() -> None:
     for text in texts:
         assert "\\b" not in text
         assert max(map(len, text.splitlines())) <= 80, text
+
+
+def _groups(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Give the path of each command and group."""
+    yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from _groups(inner, (*path, name))
+
+
+@pytest.mark.parametrize(
+    "path", list(_groups(main)), ids=lambda path: " ".join(path) or "streamapp"
+)
+def test_help_is_whole_at_80_columns(path: tuple[str, ...]) -> None:
+    """No line is longer, and no sentence of a list of commands is cut."""
+    result = CliRunner().invoke(main, [*path, "--help"], terminal_width=80)
+
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert [line for line in lines if len(line) > 80] == []
+    listed = lines[lines.index("Commands:") :] if "Commands:" in lines else []
+    assert [line for line in listed if line.endswith("...")] == []
