@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from difflib import unified_diff
@@ -60,9 +60,7 @@ def edit(place: tuple[int, int], file: IO[bytes] | None, is_sure: bool, flow: st
     decode = decoder(settings, topic, command="edit", mend=mend)
     before = _shown(dead_letter)
     after = _corrected(before, file, decode)
-    for line in unified_diff(
-        before.splitlines(), after.splitlines(), "failed", "sent", lineterm=""
-    ):
+    for line in difference(before, after):
         click.echo(printable(line), err=True)
     if not is_sure:
         target = f"{topic}, partition {partition}"
@@ -84,10 +82,14 @@ async def _found(
     return source, dead_letter
 
 
+def difference(before: str, after: str) -> Iterator[str]:
+    """Give the lines in which two records differ, JSON by its indented lines."""
+    old, new = (_indented(text).splitlines() for text in (before, after))
+    return unified_diff(old, new, "failed", "sent", lineterm="")
+
+
 def _shown(dead_letter: StoredDeadLetter) -> str:
     """Return the record as an editor shows it, without a last newline.
-
-    JSON is indented, unless that would change it: Python writes fewer digits than some read.
 
     Raises:
         Ended: It is no text.
@@ -97,6 +99,11 @@ def _shown(dead_letter: StoredDeadLetter) -> str:
     except UnicodeDecodeError:
         problem = "its bytes are no text: send it again from its source"
         raise Ended(f"{dead_letter.place} is not sent: {problem}", EXIT_FAILED) from None
+    return _indented(text)
+
+
+def _indented(text: str) -> str:
+    """Return JSON by lines, unless that would change it: Python writes fewer digits than some."""
     with suppress(*_NO_JSON):
         indented = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
         indented.encode()  # half of a surrogate pair is JSON only while it is escaped

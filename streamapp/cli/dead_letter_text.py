@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from streamapp.cli.terminal import counted, one_line, printable
-from streamapp.records.timestamps import moment_of
+from streamapp.records.timestamps import moment_of, time_text
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
 
 
@@ -19,7 +20,7 @@ def text_lines(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
     summary, moment = dead_letter.summary(), moment_of(dead_letter.at)
     again = counted(summary["replays"], "replay") if summary["replays"] else ""
     which = (
-        "-" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S"),
+        time_text(moment),
         dead_letter.place,
         summary["id"],
         summary["kind"],
@@ -35,16 +36,23 @@ def text_lines(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
 def detail_lines(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> str:
     """Return all there is of it, a field a line, and the record."""
     topic, partition, offset = dead_letter.origin
-    moment = moment_of(dead_letter.at)
-    at = "-" if moment is None else moment.isoformat(timespec="milliseconds")
     lines = {
         "place": dead_letter.place,
-        "written": at,
+        "written": time_text(moment_of(dead_letter.at)),
         **{name: detail[name] for name in ("id", "type", "kind", "stage", "exception", "message")},
         "record": f"{topic}-{partition}@{offset}",
-        **{name: detail[name] for name in ("first_failure", "attempts", "replays", "replayed")},
+        "first failure": _time_of(detail["first_failure"]),
+        **{name: detail[name] for name in ("attempts", "replays", "replayed")},
         "key": detail["key"],
         **{f"header {name}": text for name, text in detail["headers"].items()},
     }
     head = "\n".join(f"{name:<15}{printable(str(value))}" for name, value in lines.items())
     return f"{head}\n{printable(detail['record'] or '(no value)')}\n"
+
+
+def _time_of(text: str | None) -> str:
+    """Return what a header of ours says; what is no time stays as it is."""
+    try:
+        return time_text(None if not text else datetime.fromisoformat(text))
+    except ValueError:
+        return str(text)

@@ -13,6 +13,7 @@ from streamapp.cli.terminal import printable
 from streamapp.prompts.events import Event, Labelled, Protected, Published, Retired, Split
 from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
+from streamapp.records.timestamps import time_text
 
 
 def said(event: Event, outcome: EventOutcome, before: Prompt | None) -> str:
@@ -53,7 +54,7 @@ def description(prompt: Prompt) -> str:
 
 def time(version: Version) -> str:
     """Return when the version was made."""
-    return version.created_at.strftime("%Y-%m-%d %H:%M") if version.created_at else ""
+    return time_text(version.created_at) if version.created_at else ""
 
 
 def print_json(value: Any) -> None:

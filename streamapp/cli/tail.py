@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord
 
 from streamapp.cli.kafka import answered, client_settings, reading
 from streamapp.cli.terminal import printable
-from streamapp.records.timestamps import moment_of
+from streamapp.records.timestamps import moment_of, time_text
 from streamapp.settings import Settings
 from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.topics import partition_counts
@@ -23,7 +23,12 @@ POLL_INTERVAL_S = 1.0
 
 
 @click.command()
-@click.argument("what", type=click.Choice(list(TOPICS)), default="responses")
+@click.argument(
+    "what",
+    metavar="[responses|dead-letters|usage]",
+    type=click.Choice(list(TOPICS)),
+    default="responses",
+)
 @click.option("--topic", help="Another topic, e.g. the output of a flow; its values.")
 @click.option("--from-beginning", is_flag=True, help="Begin with the oldest message.")
 @click.option("--max", "limit", type=click.IntRange(1), help="End after so many messages.")
@@ -39,6 +44,7 @@ def tail(
 ) -> None:
     """Follow responses, dead-letters or usage until Ctrl-C.
 
+    Without an argument the responses; what comes from now on, unless --from-beginning is given.
     With --exit all that is there is printed, from the oldest message on, and the command ends.
 
     With --json, responses and usage are printed as they are on the topic; a dead letter is an
@@ -153,8 +159,7 @@ def _usage_line(message: ConsumerRecord) -> str:
 def _line(message: ConsumerRecord, *fields: object) -> str:
     # Not cut: half of an answer is no JSON, and its end may be what is looked for.
     moment = moment_of(message.timestamp / 1000)
-    time = "--:--:--" if moment is None else moment.strftime("%H:%M:%S")
-    return printable("  ".join(map(str, (time, *fields))), keep="")
+    return printable("  ".join(map(str, (time_text(moment), *fields))), keep="")
 
 
 def _number(headers: Mapping[str, str], name: str, other: int) -> int:

@@ -22,6 +22,14 @@ def moment_of(seconds: float) -> datetime | None:
         return None
 
 
+def time_text(moment: datetime | None) -> str:
+    """Return a time as people read it: ``2030-01-31 12:00:00Z``; ``-`` for None.
+
+    In UTC, as the log and all JSON have it, and as `parse_timestamp` takes it back.
+    """
+    return "-" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
 def parse_timestamp(text: str, *, now: float) -> float:
     """Return the time that ``text`` means, seconds since the epoch.
 

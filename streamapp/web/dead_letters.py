@@ -9,6 +9,8 @@ from faust.web import Blueprint, View
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from streamapp.processors.request_handler import RequestHandler
+from streamapp.records.framing import without_mark
 from streamapp.records.timestamps import parse_timestamp
 from streamapp.records.whole import WHOLE
 from streamapp.settings.flows import REQUESTS
@@ -19,6 +21,7 @@ from streamapp.web.bodies import read
 from streamapp.web.errors import Refusal
 from streamapp.web.keys import key_of
 from streamapp.web.responses import json_response
+from streamapp.web.tenancy import owned, owned_bytes
 
 #: Dead letters listed, and sent again, at once.
 LISTED, REPLAYED = 200, 1_000
@@ -41,6 +44,15 @@ class ReplayBody(BaseModel):
     places: list[DeadLetterPlace] = Field(min_length=1, max_length=REPLAYED)
     flow: str = REQUESTS
     rate_per_s: float = Field(default=50, gt=0, le=1_000, allow_inf_nan=False)
+
+
+class EditBody(BaseModel):
+    """One dead letter of the requests, and the record that is sent in place of the one there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    place: DeadLetterPlace
+    record: str = Field(min_length=1)
 
 
 class DeadLetterBody(TypedDict):
@@ -82,6 +94,21 @@ class Replayed(TypedDict):
     result: Literal["sent", "replayed", "missing", "foreign", "omitted", "looping", "undelivered"]
 
 
+class SentTo(TypedDict):
+    """Where a record stands."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class EditResult(TypedDict):
+    """What became of the corrected record; ``sent_to`` is null where it was not sent."""
+
+    result: Literal["sent", "replayed", "missing", "foreign", "omitted", "undelivered"]
+    sent_to: SentTo | None
+
+
 class ReplayResults(TypedDict):
     """What became of each place, in the order of the body."""
 
@@ -91,6 +118,7 @@ class ReplayResults(TypedDict):
 def dead_letters(
     *,
     source: DeadLetterService,
+    handler: RequestHandler,
     admission: Admission,
     longest_s: float,
     now: Callable[[], float] = time.time,
@@ -99,6 +127,7 @@ def dead_letters(
 
     Args:
         source: The topic.
+        handler: Checks corrected records before they are sent.
         admission: Says whether this worker is ready.
         longest_s: How long a replay may take, seconds.
         now: Wall clock, seconds since the epoch.
@@ -163,6 +192,27 @@ def dead_letters(
                     ]
                 }
             )
+
+    @blueprint.route("/v1/dead-letters/edit", name="dead_letters_edit")
+    class EditOne(View):
+        """Send a corrected record in the place of one, with its key and headers."""
+
+        async def post(self, request: web.Request, **kwargs: Any) -> Any:
+            admission.check_ready()
+            body, key = read(EditBody, await admission.read(request)), key_of(request)
+            value = without_mark(body.record.encode())
+            admission.check(owned(handler.decode(value), key))
+            async with admission.looking():
+                place = body.place.partition, body.place.offset
+                result, sent = await source.instead(
+                    place, owned_bytes(value, key), tenant=key.tenant
+                )
+            sent_to = sent and {
+                "topic": sent.topic,
+                "partition": sent.partition,
+                "offset": sent.offset,
+            }
+            return json_response({"result": result, "sent_to": sent_to})
 
     return blueprint
 

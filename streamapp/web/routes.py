@@ -107,7 +107,12 @@ def install(
         prompt_examples(store=prompt_store, find=examples_of, admission=admission),
         stats(variants=variants, peers=peers, admission=admission),
         cache_lookup(tiers=tiers, peers=peers, admission=admission),
-        dead_letters(source=dead_letter_source, admission=admission, longest_s=settings.deadline_s),
+        dead_letters(
+            source=dead_letter_source,
+            handler=handler,
+            admission=admission,
+            longest_s=settings.deadline_s,
+        ),
         own_key(),
         live(group=group, metrics=metrics),
         flows_of(rates=rates, group=group, admission=admission),

@@ -183,7 +183,8 @@ async def test_answer_is_opened_and_dead_letters_are_grouped_and_edited(
         value = json.dumps({"id": "long-answer", **chat}).encode()
         headers = [("traceparent", f"00-{TRACE}-{'b' * 16}-01".encode())]
         await topic.send("llm.requests", value, key=b"customer-1", headers=headers)
-    await site.post("/v1/requests?wait=30", {"id": "no-prompt", **RECORD, "prompt": "nowhere"})
+        wrong = json.dumps({"id": "no-prompt", **RECORD, "prompt": "nowhere"}).encode()
+        await topic.send("llm.requests", wrong, key=b"customer-2", headers=headers)
     bad = {"type": "chat", "messages": [{"role": "user", "content": 'x [[fake:{"status": 400}]]'}]}
     await site.post("/v1/requests?wait=30", {"id": "refused", **bad})
     page = visit.page
@@ -210,9 +211,17 @@ async def test_answer_is_opened_and_dead_letters_are_grouped_and_edited(
     await expect(page.locator("#dead-groups")).to_contain_text("rejected")
     row = page.locator("#dead-list article", has_text="no-prompt")
     await row.get_by_text("record at").click()
-    await row.get_by_role("textbox").fill(json.dumps({"id": "corrected", **RECORD}))
+    number = "12345678901234567890"  # kept, though no number of JavaScript
+    text = json.dumps({"id": "corrected", **RECORD, "metadata": {"n": int(number)}})
+    await row.get_by_role("textbox").fill(text)
     await row.get_by_role("button", name="Send edited").click()
-    await expect(row).to_contain_text("sent as corrected")
+    await expect(row).to_contain_text("sent to llm.requests-")
+    await tab(page, "Answers")
+    row = page.locator("#answers-list article", has_text="corrected")
+    await row.get_by_text("request and whole answer").click()
+    await expect(row.locator("dl")).to_contain_text("Keycustomer-2")
+    await expect(row.get_by_label("Headers of the request")).to_contain_text(TRACE)
+    await expect(row.get_by_label("Request", exact=True)).to_contain_text(number)
 
     await tab(page, "Overview")
     await expect(page.locator("#models tr", has_text="openai/gpt-4o-mini")).to_contain_text(

@@ -107,8 +107,11 @@ def worker(stand: Stand) -> WorkerProcess:
     return stand.worker(STREAMAPP_CONFIG=str(config), **settings)
 
 
-async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit) -> None:
-    """Topics and flows with lag and rate; the number of dead letters leads to them."""
+async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit, site: Site) -> None:
+    """Topics and flows with lag and rate; the number of dead letters leads to them.
+
+    The view shows those of one flow, or of all, as many as its tab counts.
+    """
     page = visit.page
     await tab(page, "Flows")
     chain = page.get_by_role("img", name="translate from shop.comments to shop.comments.english")
@@ -128,6 +131,16 @@ async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit) -> N
     await page.get_by_role("button", name="Select all").click()
     await page.get_by_role("button", name="Replay selected").click()
     await expect(page.locator("#dead-note")).to_have_text("1 sent")
+    await expect(page.locator("#dead-count")).to_have_text("2")  # it fails again
+    record = {"id": "no-prompt", "type": "summarize", "text": "x", "prompt": "nowhere"}
+    await site.post("/v1/requests?wait=30", record)
+    await expect(page.locator("#dead-count")).to_have_text("3")
+    await expect(page.locator("#dead-since")).to_contain_text("requests 1")
+    await page.locator("#dead-flow").select_option("")
+    rows = page.locator("#dead-list article")
+    await expect(rows).to_have_count(3)  # as many as the tab counts
+    await expect(rows.filter(has_text="requests · summarize")).to_have_count(1)
+    await expect(rows.filter(has_text="translate · ")).to_have_count(2)
     await page.set_viewport_size(SHAPES["390"])
     await tab(page, "Flows")
     await expect(page.locator(".chain").first).to_be_visible()

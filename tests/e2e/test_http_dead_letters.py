@@ -1,10 +1,12 @@
 """Dead letters over HTTP on Apache Kafka: listed, sent again, and never in circles."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
 from tests.e2e.stage import Stage, ask
@@ -14,16 +16,35 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 
+async def record_at(kafka: KafkaBroker, place: dict[str, Any]) -> ConsumerRecord:
+    """Return what stands at a place."""
+    tp = TopicPartition(place["topic"], place["partition"])
+    async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap) as consumer:
+        consumer.assign([tp])
+        consumer.seek(tp, place["offset"])
+        return await consumer.getone()
+
+
 async def test_replay_answers_what_is_cured_and_stops_what_is_not(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    """A cured record is answered; one that fails each time comes back counted, and stops."""
+    """A cured record is answered; one that fails each time comes back counted, and stops.
+
+    A corrected one stands where the wrong one did, with its key and headers, once.
+    """
     async with Stage(kafka, tmp_path) as stage, aiohttp.ClientSession() as http:
         await stage.open()
         worker = await stage.ready_worker()
         url = f"http://127.0.0.1:{worker.port}/v1/dead-letters"
         await stage.produce(
-            [ask("cured", script=[{"status": 400}, {}]), ask("never", script={"status": 400})]
+            [
+                ask("cured", script=[{"status": 400}, {}]),
+                ask("never", script={"status": 400}),
+                replace(
+                    ask("wrong", "its-key", script={"status": 400}),
+                    headers=[("tag", b"its-header")],
+                ),
+            ]
         )
 
         async def dead_letters(id: str) -> list[dict[str, Any]]:
@@ -40,6 +61,23 @@ async def test_replay_answers_what_is_cured_and_stops_what_is_not(
                 return len(await dead_letters(id)) == wanted
 
             await until(there, 30)
+
+        async def edit(dead_letter: dict[str, Any], record: bytes) -> dict[str, Any]:
+            place = {"partition": dead_letter["partition"], "offset": dead_letter["offset"]}
+            body = {"place": place, "record": record.decode()}
+            async with http.post(f"{url}/edit", json=body) as response:
+                return dict(await response.json())
+
+        await count("wrong", 1)
+        wrong = (await dead_letters("wrong"))[0]
+        right = ask("right").value or b""
+        edited = await edit(wrong, right)
+        assert edited["result"] == "sent"
+        sent = await record_at(kafka, edited["sent_to"])
+        assert (sent.topic, sent.key) == (f"{stage.prefix}.requests", b"its-key")
+        assert (sent.value, sent.headers) == (right, (("tag", b"its-header"),))
+        assert (await edit(wrong, right))["result"] == "replayed"
+        assert (await edit({"partition": 0, "offset": 10**9}, right))["result"] == "missing"
 
         await count("cured", 1)
         await count("never", 1)

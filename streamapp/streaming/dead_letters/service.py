@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+from faust.exceptions import ProducerSendError
+
 from streamapp.flows.topics import FlowTopics
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.dead_letters.reader import DeadLetterReader, Seen
-from streamapp.streaming.dead_letters.replay import Replay, Result
+from streamapp.streaming.dead_letters.replay import Replay, Result, verdict
 from streamapp.streaming.dead_letters.source import (
     DeadLetterSource,
     flow_source,
@@ -154,6 +158,48 @@ class DeadLetterService:
                 again = Replay(self._source(flow), self._send, sleep=self._sleep)
                 await again(dead_letters, replayed, rate_per_s=rate_per_s, on_result=note)
         return results
+
+    async def instead(
+        self, place: tuple[int, int], value: bytes, *, tenant: str | None = None
+    ) -> tuple[Result | str, RecordMetadata | None]:
+        """Send a corrected request in place of the one that failed, with its key and headers.
+
+        Args:
+            place: Partition and offset of its dead letter.
+            value: What is sent; a valid request record.
+            tenant: Whose alone, as in `replay`.
+
+        Returns:
+            What became of it, and where it stands if it was sent.
+
+        Raises:
+            KafkaError: No broker answered.
+            TimeoutError: It took longer than `POLL_INTERVAL_S`.
+        """
+        source, requests = self._source(REQUESTS), self._settings.topic("requests")
+        async with (
+            self._one_at_a_time,
+            asyncio.timeout(POLL_INTERVAL_S),
+            DeadLetterReader(self._settings, source) as log,
+        ):
+            stored = [StoredDeadLetter.of(record) async for record in log.at([place])]
+            if not stored or (tenant and not _is_of(tenant, stored[0])):
+                return "missing", None
+            if (dead_letter := stored[0]) is None or dead_letter.origin[0] != requests:
+                return "foreign", None
+            result = verdict(dead_letter, source.targets, await log.replayed(since=dead_letter.at))
+            # One that failed again and again is what a correction is for.
+            if result not in ("sent", "looping"):
+                return result, None
+            try:
+                sent = await Replay(source, self._send).instead(dead_letter, value)
+            except (KafkaError, ProducerSendError):
+                return "undelivered", None
+            return "sent", sent
+
+
+def _is_of(tenant: str, dead_letter: StoredDeadLetter | None) -> bool:
+    return dead_letter is not None and dead_letter.tenant == tenant
 
 
 class Newest:

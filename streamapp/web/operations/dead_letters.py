@@ -34,4 +34,13 @@ OPERATIONS = (
         errors=(503, 504),
         access=REPLAY,
     ),
+    Operation(
+        "POST",
+        "/v1/dead-letters/edit",
+        "Send a corrected request in the place of one that failed, with its key and headers",
+        dead_letters.EditResult,
+        body=dead_letters.EditBody,
+        errors=(503, 504),
+        access=REPLAY,
+    ),
 )

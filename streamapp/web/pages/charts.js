@@ -4,7 +4,11 @@ const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFracti
 const number = (value) => (value >= 10000 ? compact.format(value) : new Intl.NumberFormat("en", { maximumFractionDigits: value < 10 ? 1 : 0 }).format(value));
 const seconds = (value) => value === null || value === undefined ? "–" : value === 0 ? "0 s" : value < 0.0995 ? `${(value * 1000).toFixed(value < 0.00995 ? 1 : 0)} ms` : value < 100 ? `${value.toFixed(value < 10 ? 2 : 1)} s` : `${Math.round(value / 60)} min`;
 const dollars = (value) => (value === 0 ? "$0" : value < 0.01 ? `$${value.toFixed(5)}` : `$${value.toFixed(2)}`);
-const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour12: false });
+// Times in UTC, as commands, the log and all JSON have them, so that they can be compared.
+const hasDay = (at) => Number.isFinite(new Date(at * 1000).getTime()); // a producer may write any number
+const written = (at) => (hasDay(at) ? `${new Date(at * 1000).toISOString().slice(0, -5).replace("T", " ")}Z` : "-");
+const time = (at, text = written(at)) => el("time", hasDay(at) ? { datetime: new Date(at * 1000).toISOString(), title: `${new Date(at * 1000).toLocaleString()} here` } : {}, text);
+const clock = (at) => time(at, written(at).split(" ").at(-1));
 const counted = (n, one) => `${number(n)} ${one}${n === 1 ? "" : "s"}`;
 const axis = (line) => Math.max(line.length, 30); // seconds shown: they grow to KEEP
 const span = (s) => s < 90 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min` : `${(s / 3600).toFixed(1)} h`;

@@ -82,5 +82,9 @@ function openDead(flow) {
 function nameFlows(names) {
   const known = [...$("#dead-flow").options].map((option) => option.value);
   for (const name of names) if (!known.includes(name)) $("#dead-flow").append(el("option", { value: name }, name));
-  $("#dead-flow-label").classList.toggle("hidden", $("#dead-flow").options.length < 2);
+  $("#dead-flow-label").classList.toggle("hidden", $("#dead-flow").options.length < 3);
 }
+
+// Which flows there are, asked once; a key that may not know has those of the requests alone.
+let flowsKnown = null;
+const knowFlows = () => (flowsKnown ||= ask("/v1/flows").then((r) => r.json()).then(({ flows }) => nameFlows(flows.map((f) => f.name))).catch(() => { flowsKnown = null; }));

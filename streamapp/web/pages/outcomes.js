@@ -28,10 +28,24 @@ const requestOf = (o) => (o.offset === undefined ? null : found(`/v1/flows/${enc
 const answerOf = (o) => (o.status !== "ok" || o.source === "http" ? null : found(`/v1/requests/${encodeURIComponent(o.id)}`));
 
 function facts(all) {
-  return el("dl", { class: "facts" }, Object.entries(all).filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "").map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, String(value)))));
+  return el("dl", { class: "facts" }, Object.entries(all).filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "").map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value.nodeType ? value : String(value)))));
 }
 
-function pretty(text) { try { return JSON.stringify(JSON.parse(text), null, 2); } catch (error) { return text; } }
+// JSON by lines, each of its numbers and texts as it stands: to parse it would round long numbers.
+function pretty(text) {
+  try { JSON.parse(text); } catch (error) { return text; }
+  const next = /\s*("(?:[^"\\]|\\.)*"|[{[]\s*[}\]]|[^\s{}[\],:"]+|.)\s*/sy;
+  let out = "", depth = 0;
+  const line = () => `\n${"  ".repeat(depth)}`;
+  for (let match; (match = next.exec(text)); ) {
+    const part = match[1];
+    if (part === "{" || part === "[") { depth += 1; out += part + line(); }
+    else if (part === "}" || part === "]") { depth -= 1; out += line() + part; }
+    else if (part === ",") out += part + line();
+    else out += part === ":" ? ": " : part.startsWith('"') ? part : part.replace(/\s/g, "");
+  }
+  return out;
+}
 
 function wholeOf(o, request, answer) {
   const r = answer && !answer.error ? answer : {};
@@ -46,11 +60,11 @@ function wholeOf(o, request, answer) {
     r.steps ? block("Steps", JSON.stringify(r.steps, null, 2)) : null,
     headers ? block("Headers of the request", headers) : null,
     facts({
-      Id: o.id, Flow: o.flow, Place: o.offset === undefined ? null : `${request?.topic || "partition"} ${o.partition}@${o.offset}`, Key: request?.key, Sent: request?.at && new Date(request.at * 1000).toLocaleString(),
+      Id: o.id, Flow: o.flow, Place: o.offset === undefined ? null : `${request?.topic || "partition"} ${o.partition}@${o.offset}`, Key: request?.key, Sent: request?.at && time(request.at),
       Model: o.model && `${o.provider}/${o.model}`, Prompt: o.prompt && `${o.prompt}${o.label ? ` @${o.label}` : ""}`,
       Tokens: r.usage ? `${r.usage.input_tokens} in, ${r.usage.output_tokens} out` : o.tokens !== undefined && `${number(o.tokens)} in all`,
       Cost: o.status !== "ok" ? null : cost === null ? "unknown" : dollars(Number(cost)), Attempts: r.attempts, "Active time": o.duration_s !== undefined && seconds(o.duration_s),
-      Cached: o.cached === undefined ? null : o.cached ? "yes" : "no", "Ended by": r.finish_reason, Answered: new Date(o.at * 1000).toLocaleString(), Kind: o.kind, Trace: o.trace_id,
+      Cached: o.cached === undefined ? null : o.cached ? "yes" : "no", "Ended by": r.finish_reason, Answered: time(o.at), Kind: o.kind, Trace: o.trace_id,
       Metadata: r.metadata && Object.keys(r.metadata).length ? JSON.stringify(r.metadata) : null,
     }),
   ];
@@ -62,7 +76,7 @@ function showAnswers() {
   const wanted = $("#answers-q").value.trim().toLowerCase();
   const found = outcomes.filter((o) => !wanted || JSON.stringify(o).toLowerCase().includes(wanted)).sort((a, b) => b.at - a.at).slice(0, 100);
   fill($("#answers-list"), found.length ? found.map((o) => el("article", { class: "row" },
-    el("time", { datetime: new Date(o.at * 1000).toISOString() }, clock(o.at)),
+    clock(o.at),
     el("span", { class: `tag ${o.status === "ok" ? "good" : "bad"}` }, o.status === "ok" ? o.type : o.kind),
     el("span", { class: "id" }, o.id),
     el("span", { class: "meta" }, o.status === "ok" ? `${o.cached ? "cached · " : ""}${seconds(o.duration_s)} · ${number(o.tokens)} tok${o.cost_usd && Number(o.cost_usd) ? ` · ${dollars(Number(o.cost_usd))}` : ""}` : o.type || ""),
@@ -70,12 +84,26 @@ function showAnswers() {
 }
 
 const picked = new Map();
-async function loadDead() {
-  const query = new URLSearchParams({ limit: "100", flow: $("#dead-flow").value });
+const LISTED = 100;
+
+// Those of one flow's topic, or the newest of all flows' together, as the count in the tab is.
+async function deadLetters() {
+  await knowFlows();
+  const query = new URLSearchParams({ limit: LISTED });
   if ($("#dead-q").value.trim()) query.set("q", $("#dead-q").value.trim());
   if ($("#dead-kind").value) query.set("kind", $("#dead-kind").value);
+  const flows = $("#dead-flow").value ? [$("#dead-flow").value] : [...$("#dead-flow").options].map((o) => o.value).filter(Boolean);
+  const bodies = await Promise.all(flows.map(async (flow) => (await ask(`/v1/dead-letters?${query}&flow=${encodeURIComponent(flow)}`)).json()));
+  const all = bodies.flatMap((body, i) => body.dead_letters.map((d) => ({ ...d, flow: flows[i] })));
+  return { dead_letters: all.sort((a, b) => b.at - a.at).slice(0, LISTED), complete: bodies.every((body) => body.complete) };
+}
+
+let deadLoads = 0;
+async function loadDead() {
+  const load = ++deadLoads;
   try {
-    const body = await (await ask(`/v1/dead-letters?${query}`)).json();
+    const body = await deadLetters();
+    if (load !== deadLoads) return; // another one was asked for meanwhile
     picked.clear();
     $("#dead-replay").disabled = true;
     $("#dead-all").disabled = !body.dead_letters.length;
@@ -86,13 +114,15 @@ async function loadDead() {
   } catch (error) { $("#dead-note").textContent = error.message; }
 }
 
+const placeOf = (d) => `${d.flow} ${d.partition}@${d.offset}`;
+
 // The listed ones by kind and reason: one cause is one line, however many records it took.
 function groups(letters) {
   const found = new Map();
   for (const d of letters) { const key = JSON.stringify([d.kind || "?", d.message || ""]); found.set(key, [...(found.get(key) || []), d]); }
   if (found.size < 2) return null;
   const rows = [...found].sort((a, b) => b[1].length - a[1].length).map(([key, some]) => {
-    const [kind, reason] = JSON.parse(key), ids = new Set(some.map((d) => `${d.partition}@${d.offset}`));
+    const [kind, reason] = JSON.parse(key), ids = new Set(some.map(placeOf));
     const select = el("button", { type: "button", onclick: () => { for (const box of $("#dead-list").querySelectorAll("input")) { box.checked = ids.has(box.dataset.place); box.dispatchEvent(new Event("change")); } } }, "Select");
     return [el("span", { class: "tag bad" }, kind), reason, number(some.length), select];
   });
@@ -101,30 +131,33 @@ function groups(letters) {
 
 const CUT = 2000; // the list has no more of a record
 
-// The record as it was, to be corrected and sent as a new one.
+// The record as it was, to be corrected and sent where it stood.
 function editor(d) {
   if (d.record.length >= CUT) return el("p", { class: "soft" }, `Cut at ${number(CUT)} characters: streamapp dead-letters show ${d.partition}@${d.offset} prints the whole record.`);
   const text = el("textarea", { rows: 8, spellcheck: "false", "aria-label": `Record ${d.id}` });
   const note = el("p", { class: "soft", role: "status" });
   const send = el("button", { type: "button", onclick: async () => {
     send.disabled = true;
-    try { const body = await (await ask("/v1/requests", { method: "POST", json: JSON.parse(text.value) })).json(); note.textContent = `sent as ${body.id}`; }
-    catch (error) { note.textContent = error.message; }
+    try {
+      const { result, sent_to: to } = await (await ask("/v1/dead-letters/edit", { method: "POST", json: { place: { partition: d.partition, offset: d.offset }, record: text.value } })).json();
+      note.textContent = to ? `sent to ${to.topic}-${to.partition}@${to.offset}` : result === "replayed" ? "not sent: it was sent again before" : `not sent: ${result}`;
+      if (to) return; // once: it counts as sent again
+    } catch (error) { note.textContent = error.message; }
     send.disabled = false;
   } }, "Send edited");
   text.value = pretty(d.record);
-  return el("div", {}, text, el("div", { class: "bar" }, send, el("span", { class: "soft" }, "as a new record, without its key and headers")), note);
+  return el("div", {}, text, el("div", { class: "bar" }, send, el("span", { class: "soft" }, "in its place, with its key and headers")), note);
 }
 
 function deadRow(d) {
-  const id = `${d.partition}@${d.offset}`;
-  const box = el("input", { type: "checkbox", "data-place": id, "aria-label": `Select ${d.id}`, onchange: () => {
-    if (box.checked) picked.set(id, { partition: d.partition, offset: d.offset }); else picked.delete(id);
+  const id = `${d.partition}@${d.offset}`, isOwn = d.flow === "requests", isOneOfMany = $("#dead-flow").options.length > 2;
+  const box = el("input", { type: "checkbox", "data-place": placeOf(d), "aria-label": `Select ${d.id}`, onchange: () => {
+    if (box.checked) picked.set(placeOf(d), d); else picked.delete(placeOf(d));
     $("#dead-replay").disabled = !picked.size;
   } });
-  return el("article", { class: "row pick" }, box, el("time", {}, clock(d.at)), el("span", {}, el("span", { class: "tag bad" }, d.kind || "?")), el("span", { class: "id" }, d.id || ""),
-    el("span", { class: "meta" }, `${d.type || "?"} · ${counted(d.attempts, "attempt")}${d.replays ? ` · replayed ${d.replays}×` : ""}${d.replayed ? " · sent again" : ""}`), el("span", { class: "text" }, d.message || ""),
-    el("details", {}, el("summary", {}, `record at ${id}`), d.record === null || d.record === undefined ? el("p", { class: "soft" }, "(not kept)") : [el("pre", { tabindex: 0, "aria-label": "Record" }, pretty(d.record)), $("#dead-flow").value === "requests" ? editor(d) : el("p", { class: "soft" }, "A record of a topic of yours: correct it where it comes from.")]));
+  return el("article", { class: "row pick" }, box, time(d.at), el("span", {}, el("span", { class: "tag bad" }, d.kind || "?")), el("span", { class: "id" }, d.id || ""),
+    el("span", { class: "meta" }, `${isOneOfMany ? `${d.flow} · ` : ""}${d.type || (isOwn ? "?" : "record")} · ${counted(d.attempts, "attempt")}${d.replays ? ` · replayed ${d.replays}×` : ""}${d.replayed ? " · sent again" : ""}`), el("span", { class: "text" }, d.message || ""),
+    el("details", {}, el("summary", {}, `record at ${id}`), d.record === null || d.record === undefined ? el("p", { class: "soft" }, "(not kept)") : [el("pre", { tabindex: 0, "aria-label": "Record" }, pretty(d.record)), isOwn ? editor(d) : el("p", { class: "soft" }, "A record of a topic of yours: correct it where it comes from, or by ", el("code", {}, `streamapp dead-letters edit ${id} --flow ${d.flow}`), ".")]));
 }
 
 function selectDead() {
@@ -135,9 +168,12 @@ function selectDead() {
 async function replayDead() {
   $("#dead-replay").disabled = true;
   try {
-    const body = await (await ask("/v1/dead-letters/replay", { method: "POST", json: { places: [...picked.values()], flow: $("#dead-flow").value } })).json();
-    const counts = {};
-    for (const { result } of body.results) counts[result] = (counts[result] || 0) + 1;
+    const flows = [...new Set([...picked.values()].map((d) => d.flow))], counts = {};
+    for (const flow of flows) {
+      const places = [...picked.values()].filter((d) => d.flow === flow).map(({ partition, offset }) => ({ partition, offset }));
+      const body = await (await ask("/v1/dead-letters/replay", { method: "POST", json: { places, flow } })).json();
+      for (const { result } of body.results) counts[result] = (counts[result] || 0) + 1;
+    }
     $("#dead-note").textContent = Object.entries(counts).map(([name, n]) => `${n} ${name}`).join(", ");
   } catch (error) { $("#dead-note").textContent = error.message; }
   await loadDead();

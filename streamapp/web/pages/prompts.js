@@ -84,7 +84,7 @@ function showPrompt(prompt, stats, chosenVersion) {
   fill($("#prompt-view"),
     el("h2", {}, `${prompt.name}, version ${current.version} `, labelsOf(current.version)),
     el("div", { class: "versions" }, versions.map((v) => el("button", { type: "button", "aria-pressed": v.version === current.version, onclick: () => showPrompt(prompt, stats, v.version) }, `v${v.version} `, labelsOf(v.version)))),
-    el("p", { class: "soft" }, [current.author, current.message, current.created_at && new Date(current.created_at).toLocaleString()].filter(Boolean).join(" · ")),
+    el("p", { class: "soft" }, [[current.author, current.message].filter(Boolean).join(" · "), current.created_at && [current.author || current.message ? " · " : "", time(new Date(current.created_at) / 1000)]]),
     el("div", { class: "bar" }, el("label", {}, "Label ", label), move, back, el("button", { type: "button", onclick: () => tryPrompt(prompt, current) }, "Try this version")), note,
     el("h3", {}, "Results by variant"), variants(stats),
     el("h3", {}, "Split"), split(prompt, change),

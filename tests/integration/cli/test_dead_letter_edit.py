@@ -117,7 +117,7 @@ def test_corrected_record_goes_where_the_failed_one_stood(
     again = run(settings, "edit", "0@0", "--yes", env=env)
 
     assert result.exit_code == 0, result.stderr
-    assert '+{"id"' in result.stderr
+    assert '+  "temperature": 0' in result.stderr
     (record,) = [one for one in sent(settings) if one.value == corrected.encode()]
     assert f"sent as llm.requests-3@{record.offset}" in result.stderr
     assert (record.partition, record.key, dict(record.headers)["tag"]) == (3, b"k", b"a")

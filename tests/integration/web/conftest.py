@@ -10,6 +10,7 @@ from typing import Any, cast
 import aiohttp
 import faust
 import pytest
+from aiokafka.structs import RecordMetadata, TopicPartition
 from pydantic import Field
 
 from streamapp.errors import PromptError
@@ -155,6 +156,8 @@ class FakeDeadLetters(DeadLetterService):
         self.of_flows: list[str] = []
         self.tenants: list[str | None] = []
         self.replayed: list[tuple[tuple[int, int], float]] = []
+        self.corrected: list[tuple[tuple[int, int], bytes]] = []
+        self.verdict = "sent"
         self.failure: Exception | None = None
         self.is_whole = False
 
@@ -181,6 +184,15 @@ class FakeDeadLetters(DeadLetterService):
         self.tenants.append(tenant)
         self.replayed += [(place, rate_per_s) for place in places]
         return dict.fromkeys(places, "sent")
+
+    async def instead(
+        self, place: tuple[int, int], value: bytes, *, tenant: str | None = None
+    ) -> tuple[str, RecordMetadata | None]:
+        self.tenants.append(tenant)
+        self.corrected.append((place, value))
+        tp = TopicPartition("llm.requests", 3)
+        sent = RecordMetadata("llm.requests", 3, tp, 12, 0, 0, 0)
+        return self.verdict, sent if self.verdict == "sent" else None
 
 
 class FakeFlowRates(FlowRates):

@@ -71,6 +71,7 @@ MATRIX = {
     ("PUT", "/v1/prompts/{name}/split"): {"prompts"},
     ("GET", "/v1/dead-letters"): {"read"},
     ("POST", "/v1/dead-letters/replay"): {"replay"},
+    ("POST", "/v1/dead-letters/edit"): {"replay"},
     ("GET", "/v1/live"): {"read"},
     ("GET", "/v1/history"): {"read"},
     ("GET", "/v1/flows"): {"read"},
@@ -191,6 +192,24 @@ async def test_dead_letters_are_those_of_the_tenant(
     assert dead_letters.asked[0].tenant == "a"
     assert dead_letters.tenants == ["a"]
     assert (body["looked_at"], body["foreign"], body["complete"]) == (0, 0, False)
+
+
+async def test_corrected_record_is_the_tenants_own(
+    site: Site, dead_letters: FakeDeadLetters
+) -> None:
+    """It is marked as its tenant's, and one that names another tenant is sent nowhere."""
+    path, key = "/v1/dead-letters/edit", bearer("shop-key")
+    place = {"partition": 0, "offset": 1}
+    foreign = '{"type": "echo", "metadata": {"tenant": "b"}}'
+    own = '{"type": "echo", "id": "r-1"}'
+
+    refused, _, _ = await site("POST", path, json={"place": place, "record": foreign}, headers=key)
+    taken, _, _ = await site("POST", path, json={"place": place, "record": own}, headers=key)
+
+    assert (refused, taken) == (403, 200)
+    assert dead_letters.tenants == ["a"]
+    [(_, value)] = dead_letters.corrected
+    assert json.loads(value) == {"type": "echo", "id": "a:r-1", "metadata": {"tenant": "a"}}
 
 
 async def test_what_workers_tell_one_another_is_not_for_one_tenant(

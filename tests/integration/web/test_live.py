@@ -237,3 +237,49 @@ async def test_dead_letters_are_those_of_one_flow(
     assert dead_letters.of_flows == ["labels", "labels", "requests"]
     assert (status, body["error"]["param"]) == (422, "flow")
     assert "requests, labels" in body["error"]["message"]
+
+
+PLACE = {"partition": 1, "offset": 2}
+
+
+async def test_corrected_record_is_sent_in_its_place(
+    serve: Serve, dead_letters: FakeDeadLetters
+) -> None:
+    """It goes as it was written, long numbers too, and the answer tells where it stands."""
+    site = await serve()
+    record = '{\n  "type": "echo", "metadata": {"n": 12345678901234567890}\n}'
+
+    status, body, _ = await site(
+        "POST", "/v1/dead-letters/edit", json={"place": PLACE, "record": record}
+    )
+
+    sent_to = {"topic": "llm.requests", "partition": 3, "offset": 12}
+    assert (status, body) == (200, {"result": "sent", "sent_to": sent_to})
+    assert dead_letters.corrected == [((1, 2), record.encode())]
+
+
+async def test_what_is_not_sent_says_why(serve: Serve, dead_letters: FakeDeadLetters) -> None:
+    """One that was sent again before is no error, and goes nowhere."""
+    site = await serve()
+    dead_letters.verdict = "replayed"
+
+    status, body, _ = await site(
+        "POST", "/v1/dead-letters/edit", json={"place": PLACE, "record": '{"type": "echo"}'}
+    )
+
+    assert (status, body) == (200, {"result": "replayed", "sent_to": None})
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]", '{"type": "echo", "x": 1}'], ids=repr)
+async def test_record_that_would_fail_again_is_refused(
+    serve: Serve, dead_letters: FakeDeadLetters, record: str
+) -> None:
+    """What is wrong with it is told before anything is sent."""
+    site = await serve()
+
+    status, body, _ = await site(
+        "POST", "/v1/dead-letters/edit", json={"place": PLACE, "record": record}
+    )
+
+    assert status == 422, body
+    assert dead_letters.corrected == []

@@ -47,7 +47,7 @@ def test_response_is_one_readable_line() -> None:
     """Time, id, type, who answered, how long, tokens and the answer."""
     line = _TEXT["responses"](message(json.dumps(RESPONSE).encode()))
 
-    assert line == '00:00:01  r-1  chat  p/m  0.50 s  1+2 tokens  "hello"'
+    assert line == '1970-01-01 00:00:01Z  r-1  chat  p/m  0.50 s  1+2 tokens  "hello"'
 
 
 def test_terminal_obeys_no_character_of_an_answer() -> None:
@@ -93,7 +93,9 @@ def test_dead_letter_says_what_and_where() -> None:
     """Kind, place and reason on one line."""
     line = _TEXT["dead-letters"](dead_letter(b"nope"))
 
-    assert line == ("00:00:01  r-1  invalid  decode  llm.requests-2@7  field 'text' is missing")
+    assert line == (
+        "1970-01-01 00:00:01Z  r-1  invalid  decode  llm.requests-2@7  field 'text' is missing"
+    )
 
 
 def test_dead_letter_for_machines_has_headers_and_original() -> None:

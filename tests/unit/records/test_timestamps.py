@@ -1,10 +1,10 @@
 """Times as people and records write them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from streamapp.records.timestamps import moment_of, parse_timestamp
+from streamapp.records.timestamps import moment_of, parse_timestamp, time_text
 
 NOW = 2_000_000_000.0
 
@@ -44,3 +44,21 @@ def test_time_of_no_calendar_is_no_moment(seconds: float) -> None:
 def test_moment_is_in_utc() -> None:
     """A second is a second, before the epoch too."""
     assert moment_of(-1) == datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2030, 1, 31, 12, 0, 5, 999_999, tzinfo=UTC), "2030-01-31 12:00:05Z"),
+        (datetime(2030, 1, 31, 1, tzinfo=timezone(timedelta(hours=2))), "2030-01-30 23:00:00Z"),
+        (None, "-"),
+    ],
+)
+def test_time_for_people_is_in_utc(moment: datetime | None, text: str) -> None:
+    """It says its zone, as the log does."""
+    assert time_text(moment) == text
+
+
+def test_time_that_is_shown_can_be_given_back() -> None:
+    """What a list shows is taken by ``--since``."""
+    assert parse_timestamp(time_text(moment_of(1_700_000_000)), now=NOW) == 1_700_000_000
