@@ -23,13 +23,11 @@ def text_lines(dead_letter: StoredDeadLetter, is_replayed: bool) -> str:
         time_text(moment),
         dead_letter.place,
         summary["id"],
-        summary["kind"],
         summary["type"] or "-",
         "replayed" if is_replayed else again,
     )
     lines = [one_line(*filter(None, which))]
-    if summary["message"]:
-        lines.append(one_line("  ", summary["message"]))
+    lines.append(one_line("  ", ": ".join(filter(None, (summary["kind"], summary["message"])))))
     return "\n".join(lines)
 
 

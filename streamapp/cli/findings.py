@@ -91,7 +91,8 @@ def _prices(settings: Settings, targets: Sequence[str]) -> Finding:
         return Finding("prices", True, "known for every target")
     in_dollars = [name for name, b in settings.budgets.items() if b.limit_usd is not None]
     loss = f"budgets.{in_dollars[0]} does not count them" if in_dollars else "their cost is null"
-    detail = f"unknown for {unknown}, so {loss}: put them into {PREFIX}PRICES_FILE"
+    where = f"{PREFIX}PRICES_FILE, or `price` of [providers.NAME.models.MODEL]"
+    detail = f"unknown for {unknown}, so {loss}: put them into {where}"
     return Finding("prices", not in_dollars, detail)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -23,8 +24,6 @@ T = TypeVar("T")
 
 #: After so long without any outcome the reason may be that no worker runs, seconds.
 SILENCE_S = 15.0
-#: An answer older than the sending by so much was there before, however clocks differ, seconds.
-SKEW_S = 5.0
 
 
 class Outcomes:
@@ -69,13 +68,19 @@ class Outcomes:
         self.kinds[kind] += 1
         return True
 
-    def answered(self, id: str, created_at: str) -> bool:
-        """Note an answer, made at a time of ISO 8601; return as `ended`."""
+    def answered(self, id: str, created_at: str, *, ahead_s: float = 0.0) -> bool:
+        """Note an answer; return as `ended`.
+
+        Args:
+            id: Of the record.
+            created_at: When the answer was made, ISO 8601, by the worker's clock.
+            ahead_s: How far this clock is ahead of that one, or more, seconds.
+        """
         if not self.ended(id, "ok"):
             return False
         is_known = (id, created_at) in self._answers
         self._answers.add((id, created_at))
-        self.repeated += is_known or _is_before(created_at, self._began_at - SKEW_S)
+        self.repeated += is_known or _is_before(created_at, self._began_at - ahead_s)
         return True
 
     def told(self) -> str:
@@ -133,7 +138,9 @@ def _note(outcomes: Outcomes, message: ConsumerRecord, *, is_dead: bool) -> bool
     """Note what a message says; return whether it is the outcome of one of the records."""
     if not is_dead:
         answer = json.loads(message.value)
-        return outcomes.answered(answer["id"], answer.get("created_at", ""))
+        # The worker wrote its time beside it a moment ago.
+        ahead_s = time.time() - message.timestamp / 1000
+        return outcomes.answered(answer["id"], answer.get("created_at", ""), ahead_s=ahead_s)
     headers = headers_of(message)
     return outcomes.ended(
         headers.get("streamapp.request.id", ""), headers.get("streamapp.error.kind", "")

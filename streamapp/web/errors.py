@@ -61,7 +61,9 @@ def error_body(
     status: int, message: str, *, code: str, param: str | None = None
 ) -> dict[str, dict[str, str | None]]:
     """Return OpenAI's error object."""
-    return {"error": {"message": message, "type": _type(status), "param": param, "code": code}}
+    return {
+        "error": {"message": message, "type": _type(status, code), "param": param, "code": code}
+    }
 
 
 def failure_response(failure: Failure) -> web.Response:
@@ -110,10 +112,13 @@ def _message(failure: Failure) -> str:
     return "internal error" if failure.kind is Kind.INTERNAL else str(failure)
 
 
-def _type(status: int) -> str:
+def _type(status: int, code: str) -> str:
     if status >= 500:
         return "server_error"
-    return "insufficient_quota" if status == 429 else "invalid_request_error"
+    if status == 429:  # clients give a quota up, and come again after a rate limit
+        is_quota = code == Kind.BUDGET_EXCEEDED.value
+        return "insufficient_quota" if is_quota else "rate_limit_error"
+    return "invalid_request_error"
 
 
 def _retry_after_s(failure: Failure) -> int:

@@ -86,12 +86,13 @@ class KeyRate:
         self._left = min(self._most, self._left + (now - self._at) * self._per_s)
         self._at = now
         if self._left < 1:
-            wait_s = math.ceil((1 - self._left) / self._per_s)
+            wait_s = max(1, math.ceil((1 - self._left) / self._per_s))
             raise Refusal(
                 429,
-                "this key's own rate is used up",
+                f"this key's own rate is used up: it is {self._per_s * 60:g} requests a minute,"
+                f" spread evenly; the next one in {wait_s} s",
                 code="rate_limited",
-                headers={"Retry-After": str(max(1, wait_s))},
+                headers={"Retry-After": str(wait_s)},
             )
         self._left -= 1
 

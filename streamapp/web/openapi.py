@@ -172,7 +172,7 @@ _MEANING = {
     413: "The body is too large",
     415: "The body is said to be something else than JSON",
     422: "The record or a parameter is wrong; `code` is the kind",
-    429: "The budget is spent",
+    429: "The budget is spent, or the rate of the key itself is used up",
     500: "A bug of ours",
     503: "Try again after `Retry-After` seconds",
     504: "No answer in time",

@@ -310,7 +310,8 @@ async def test_own_rate_of_a_key(site: Site) -> None:
     reading, _, _ = await site("GET", "/v1/key", headers=bearer("slow-key"))
 
     assert (first, status, other, reading) == (200, 429, 200, 200)
-    assert body["error"]["code"] == "rate_limited"
+    assert (body["error"]["code"], body["error"]["type"]) == ("rate_limited", "rate_limit_error")
+    assert "it is 1 requests a minute, spread evenly; the next one in" in body["error"]["message"]
     assert 1 <= int(headers["Retry-After"]) <= 60
 
 

@@ -1,8 +1,9 @@
 """What became of records that were sent, counted by their ids."""
 
+import pytest
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from streamapp.cli.outcomes import SKEW_S, Outcomes
+from streamapp.cli.outcomes import Outcomes
 
 PLACE = RecordMetadata("llm.requests", 3, TopicPartition("llm.requests", 3), 12, 0, 0, 0)
 BEFORE, NOW = "1970-01-01T00:01:00Z", "1970-01-01T00:10:00.5Z"
@@ -41,13 +42,17 @@ def test_record_that_stands_twice_in_the_file_has_one_answer_twice() -> None:
     assert (outcomes.kinds["ok"], outcomes.repeated, outcomes.left) == (3, 1, 0)
 
 
-def test_clocks_that_differ_a_little_repeat_nothing() -> None:
-    """A worker's clock may be behind that of who sends."""
-    outcomes = Outcomes(600.0 + SKEW_S - 1)
+@pytest.mark.parametrize(("seconds", "repeated"), [("10:00.2", 0), ("09:59.9", 1)])
+def test_clocks_that_differ_are_told_from_answers_that_were_there(
+    seconds: str, repeated: int
+) -> None:
+    """A worker's clock may be behind that of who sends, by an hour too."""
+    outcomes = Outcomes(4_200.0)  # 00:10:00 by the worker's
     outcomes.sent(b"{}", PLACE)
 
-    assert outcomes.answered("llm.requests-3-12", "1970-01-01T00:10:00Z")
-    assert outcomes.told() == "1 outcome: 1 ok"
+    id = "llm.requests-3-12"
+    assert outcomes.answered(id, f"1970-01-01T00:{seconds}Z", ahead_s=3_600.0)
+    assert outcomes.repeated == repeated
 
 
 def test_answers_of_others_are_not_counted() -> None:
