@@ -9,6 +9,7 @@ its parent is the test process, as of any other child of a test.
 import array
 import gc
 import importlib
+import inspect
 import json
 import os
 import runpy
@@ -43,6 +44,7 @@ def import_all() -> None:
     import_structlog()
     for name in MODULES:
         importlib.import_module(name)
+    inspect.getmodule(inspect.currentframe())  # finds the files of all modules, and keeps them
     threads = len(os.listdir("/proc/self/task"))
     assert threads == 1, f"a fork would lose the threads of an import: {threads}"
 
