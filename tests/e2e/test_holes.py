@@ -68,8 +68,8 @@ async def test_commit_waits_for_a_slow_record_behind_a_hole(
         worker = await stage.ready_worker()
         await stage.verifier.until(lambda: len(stage.verifier.outcomes) == 600, 60)
         await stage.verifier.until(lambda: stage.verifier.committed.get(0, 0) >= 5, 30)
-        seen = stage.report().samples  # ten a second; a commit is tried each second
-        await stage.verifier.until(lambda: stage.report().samples > seen + 30, 30)
+        seen = stage.verifier.turns  # ten a second; a commit is tried each second
+        await stage.verifier.until(lambda: stage.verifier.turns > seen + 30, 30)
         stage.kill9(worker)
         await stage.ready_worker()
         report = await stage.settle(601)

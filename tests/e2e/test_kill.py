@@ -25,9 +25,9 @@ async def _kill_with_slow_ones_in_flight(stage: Stage, command: Sequence[str]) -
     await stage.produce([ask(id_) for id_ in fast])
     verifier = stage.verifier
     await verifier.until(lambda: verifier.outcomes.keys() >= set(fast), 60)
-    answered_in = len(verifier.samples)
+    answered_in = verifier.turns
     # Long enough for a commit of the fast ones, by whoever would do that.
-    await verifier.until(lambda: len(verifier.samples) > answered_in + 50, 30)
+    await verifier.until(lambda: verifier.turns > answered_in + 50, 30)
 
     stage.kill9(worker)
     worker.start()

@@ -96,3 +96,16 @@ def test_a_second_payment_needs_a_crash_that_caught_the_record(
     report = judged(ALL, calls=calls, crashes=crashes)
 
     assert len(report.faults) == len(report.overpaid) == faults
+
+
+@pytest.mark.parametrize("end", [2, 3])
+def test_offsets_that_did_not_change_say_nothing_more(end: int) -> None:
+    """So the verifier asks for ends only where they did: each input is judged at one sample."""
+    changed = [Sample({}, {PLACE: 0}), Sample({0: 2}, {PLACE: 2}), Sample({0: 3}, {PLACE: end})]
+    unchanged = [Sample(sample.committed, {PLACE: 3}) for sample in changed]
+    all_samples = [sample for pair in zip(changed, unchanged, strict=True) for sample in pair]
+
+    assert len(judged(ALL, changed).overcommitted) == 3 - end
+    assert judged(ALL, changed).overcommitted == [
+        fault.replace("sample 4", "sample 2") for fault in judged(ALL, all_samples).overcommitted
+    ]
