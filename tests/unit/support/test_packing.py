@@ -21,10 +21,12 @@ class Item:
 
 
 def test_files_that_may_take_long_come_first_and_stay_together() -> None:
-    """Those of a broker by the sum of their limits; the others behind them, in their order."""
+    """Those of a broker by the sum of their limits, then the others that have limits at all."""
     kafka, embedded, limit = pytest.mark.kafka, pytest.mark.embedded, pytest.mark.timeout
     quick, short, long, many = (Path(name) for name in ("quick", "short", "long", "many"))
+    tiny = Path("tiny")
     items = [
+        Item(tiny, "t1"),
         Item(quick, "q1", [limit(900)]),
         Item(short, "s1", [kafka]),
         Item(many, "m1", [embedded, limit(100)]),
@@ -35,4 +37,4 @@ def test_files_that_may_take_long_come_first_and_stay_together() -> None:
 
     longest_first(items)
 
-    assert [item.name for item in items] == ["m1", "m2", "l1", "s1", "q1", "q2"]
+    assert [item.name for item in items] == ["m1", "m2", "l1", "s1", "q1", "q2", "t1"]
