@@ -53,6 +53,9 @@ def print_workload(console: Console, workload: Workload, results: Sequence[Resul
     console.print(table)
     _print_goals(console, results)
     for result in results:
+        if result.slowest_ms:
+            slowest = " ".join(map(str, result.slowest_ms))
+            console.print(f"{result.title}, slowest of each tenth, ms: {slowest}")
         if result.exit_code:
             console.print(f"{result.title} ended with exit code {result.exit_code}")
         if result.dead_letters:

@@ -22,6 +22,7 @@ class Result:
         p50_ms: Half of the records had their answer so long after they were written; None where
             they were not paced.
         p99_ms: The same of 99 of 100.
+        slowest_ms: The slowest record of each tenth, in the order in which they were written.
         calls: Provider calls.
         refused: Those of them that the provider answered with 429.
     """
@@ -42,6 +43,7 @@ class Result:
     rest_mb: float
     p50_ms: float | None = None
     p99_ms: float | None = None
+    slowest_ms: list[int] = field(default_factory=list)
     calls: int
     refused: int = 0
     order_breaks: int

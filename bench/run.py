@@ -147,11 +147,11 @@ class Run:
             raise RunFailed(f"no record was answered\n{self._process.tail()}")
         called_s = await self._provider.call_times_s()
         first_s, last_s = called_s[0], verdict.times_s[-1]
-        took_ms = sorted(
-            1_000 * (at_s - self._written_s[number])
-            for number, at_s in verdict.answered_s.items()
-            if number in self._written_s
-        )
+        took_ms = [
+            1_000 * (verdict.answered_s[number] - at_s)
+            for number, at_s in sorted(self._written_s.items())
+            if number in verdict.answered_s
+        ]
         return Result(
             contestant=self._contestant.name,
             title=self._contestant.title,
@@ -167,8 +167,9 @@ class Run:
             ready_s=first_s - self._started_s,
             first_answer_s=verdict.times_s[0] - self._started_s,
             rest_mb=self._rest_mb,
-            p50_ms=_percentile(took_ms, 50),
-            p99_ms=_percentile(took_ms, 99),
+            p50_ms=_percentile(sorted(took_ms), 50),
+            p99_ms=_percentile(sorted(took_ms), 99),
+            slowest_ms=_slowest(took_ms),
             calls=len(called_s),
             refused=await self._provider.refused(),
             order_breaks=verdict.order_breaks,
@@ -214,6 +215,12 @@ def _percentile(ascending: list[float], percent: int) -> float | None:
     if not ascending:
         return None
     return ascending[max(0, -(-len(ascending) * percent // 100) - 1)]
+
+
+def _slowest(took_ms: list[float]) -> list[int]:
+    """Return the largest of each tenth, of fewer where there are fewer values."""
+    size = max(1, -(-len(took_ms) // 10))
+    return [round(max(took_ms[at : at + size])) for at in range(0, len(took_ms), size)]
 
 
 def _tenths(times_s: list[float]) -> list[float]:
