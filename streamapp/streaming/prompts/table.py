@@ -30,7 +30,7 @@ from streamapp.streaming.window.partition_state import PartitionState, Verdict
 log = structlog.get_logger(__name__)
 
 TABLE_PROMPTS = "prompts"
-POLL_INTERVAL_S = 0.1
+POLL_INTERVAL_S = 0.2
 #: An event of the topic that is not here after so many seconds was skipped by Faust.
 SKIPPED_S = 0.3
 #: Seeks after which what is missing at the end is no event, but a transaction's marker.
@@ -137,7 +137,7 @@ class PromptTable(TopicTable):
     async def _watch_the_end(self) -> None:
         """Notice skipped events that no later one follows."""
         while not self.should_stop:
-            await self.sleep(POLL_INTERVAL_S)
+            await asyncio.sleep(POLL_INTERVAL_S)  # mode's own would make a task for each wait
             try:
                 await self._seek_skipped()
             except (KafkaError, ConsumerNotStarted) as error:

@@ -5,6 +5,7 @@ record: Faust would wait for it for ever. And the answers are read by the table 
 bound; see `changelog_reader`.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from types import SimpleNamespace
@@ -19,6 +20,8 @@ from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.tables.answers import AnswersTable
 
 POLL_INTERVAL_S = 0.1
+#: Between two looks whether there is a recovery at all.
+REST_INTERVAL_S = 0.25
 
 
 class PositionRecovery(Recovery):
@@ -38,7 +41,8 @@ class PositionRecovery(Recovery):
     @Service.task
     async def _pass_holes_at_ends(self) -> None:
         while not self.should_stop:
-            await self.sleep(POLL_INTERVAL_S)
+            # mode's own sleep makes a task for each wait; what stops this service cancels it.
+            await asyncio.sleep(POLL_INTERVAL_S if self.in_recovery else REST_INTERVAL_S)
             if self.in_recovery:
                 self.pass_holes()
 

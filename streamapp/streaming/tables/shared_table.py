@@ -88,5 +88,6 @@ class SharedTable(TopicTable):
     @Service.task
     async def _keep_appending(self) -> None:
         while not self.should_stop:
-            await self.sleep(self._append_interval_s)
+            # mode's own sleep would make a task for each wait.
+            await asyncio.sleep(self._append_interval_s)
             await self.append()

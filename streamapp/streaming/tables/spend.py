@@ -6,6 +6,7 @@ the rebalance is over. Offsets do not tell it here, as they do for prompts: comp
 holes everywhere.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -60,7 +61,7 @@ class SpendTable(SharedTable):
     @Service.task
     async def _keep_whole(self) -> None:
         while not self.should_stop:
-            await self.sleep(POLL_INTERVAL_S)
+            await asyncio.sleep(POLL_INTERVAL_S)  # mode's own would make a task for each wait
             await self.look_again()
 
     async def look_again(self) -> None:

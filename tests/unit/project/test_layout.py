@@ -41,3 +41,13 @@ def test_contributing_names_the_same_numbers() -> None:
 
     assert f"never above {MOST_LINES}" in rules
     assert f"above {MOST_MODULES} modules" in rules
+
+
+def test_no_service_waits_in_a_way_that_makes_tasks() -> None:
+    """The library's `sleep` makes a task for each wait: a worker at rest did little else.
+
+    What stops a service cancels an `asyncio.sleep` of its tasks as well.
+    """
+    modules = list(PACKAGE.rglob("*.py"))
+
+    assert [str(m.relative_to(PACKAGE)) for m in modules if "self.sleep(" in m.read_text()] == []
