@@ -7,6 +7,7 @@ neither answers to read, nor records to send. Here a hand-over that need not wai
 and the agent takes in one turn what is there.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from faust.types import TP, ConsumerMessage, TopicT
 from mode import Service
 from mode.services import WaitArgT, WaitResults
 from mode.threads import ServiceThread, WorkerThread
+from mode.utils.times import Seconds
 
 from streamapp.records.timestamps import moment_of
 from streamapp.streaming.consumer.fetched_records import FetchedRecords
@@ -73,6 +75,13 @@ async def events(stream: Stream[Any]) -> AsyncIterator[Any]:
 
 class FastHandOver(Service):
     """Runs a hand-over at once, and waits in Faust's way for the one that has to wait."""
+
+    async def sleep(self, n: Seconds) -> None:
+        """Let others have their turn where ``n`` is 0, as before each fetch, without a task."""
+        if n:
+            await super().sleep(n)
+        else:
+            await asyncio.sleep(0)
 
     async def wait_first(self, *coros: WaitArgT, timeout: Any = None) -> WaitResults:
         """Return when the first of ``coros`` has ended, or the consumer stops.

@@ -29,6 +29,7 @@ from streamapp.streaming.consumer.request_limits import (
     limit_requests,
     request_limits,
 )
+from streamapp.streaming.consumer.thread_calls import DirectCalls
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 
@@ -37,7 +38,7 @@ from streamapp.streaming.window.partition_state import Progress
 NO_ERROR, REBALANCE_IN_PROGRESS = 0, 27
 
 
-class GroupMemberThread(AIOKafkaConsumerThread):
+class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
     """Faust's thread of the client: what it is told by the group, and what it commits there.
 
     Attributes:

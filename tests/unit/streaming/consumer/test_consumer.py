@@ -327,3 +327,15 @@ def test_room_in_a_stream_resumes_no_partition_that_is_held(is_held: bool) -> No
 def test_any_time_of_a_record_is_taken(written_at: float) -> None:
     """The first record of a partition may have a time that no calendar knows."""
     tell_behind(TP("llm.requests", 0), 7, written_at, now=2e9)
+
+
+async def test_turn_before_a_fetch_takes_no_task() -> None:
+    """Faust gives others their turn before each fetch, by a wait of no time."""
+    tasks = Tasks()
+    asyncio.get_running_loop().set_task_factory(tasks)
+
+    await FastHandOver().sleep(0)
+    assert tasks.made == 0
+
+    await FastHandOver().sleep(0.001)
+    assert tasks.made == 1  # as mode does it: a stop ends it
