@@ -11,7 +11,7 @@ sought back a moment before, Faust dropped, since its flow was stopped. Nothing 
 and the worker waited for its tables for good. Here nothing is taken of a paused partition. And
 what was fetched and nobody takes keeps the other partitions of its broker waiting for 0.1 s, each
 time: as the first answer of each partition did in its ledger's changelog, which the ledger reads
-itself. Here that is not fetched.
+itself. Here that is fetched no further.
 
 All of it runs in the client's thread; other threads only read ``unreadable`` and ``tail``.
 """
@@ -113,7 +113,6 @@ class FetchedRecords:
                 fetcher._fetch_task.result()  # it has ended by an error: nothing comes any more
             if fetcher._subscriptions.reassignment_in_progress:
                 await fetcher._subscriptions.wait_for_assignment()
-            self._leave_unread(fetcher)
             taken = self._take_there_is(fetcher, partitions, limit)
             left_s = end - self._clock()
             if taken or left_s <= 0 or fetcher._closed:
@@ -125,22 +124,6 @@ class FetchedRecords:
             else:
                 waiter.cancel()
 
-    def _leave_unread(self, fetcher: Fetcher) -> None:
-        """Fetch nothing of what others read, but once: Faust misses an end that was never told."""
-        subscription = fetcher._subscriptions.subscription
-        assignment = subscription and subscription.assignment
-        if assignment is None:
-            return
-        unread, records = self._unread(), fetcher._records
-        for tp in assignment.tps:
-            if (
-                tp.topic in unread
-                and type(records.get(tp)) is not _Held
-                and assignment.state_value(tp).highwater is not None
-            ):
-                records[tp] = _Held(math.inf)
-                fetcher._notify(fetcher._wait_consume_future)
-
     def _take_there_is(
         self, fetcher: Fetcher, partitions: set[TP] | None, limit: int | None
     ) -> dict[TP, list[Any]]:
@@ -150,6 +133,10 @@ class FetchedRecords:
             if partitions is not None and tp not in partitions:
                 if not fetcher._subscriptions.is_assigned(tp):
                     del fetcher._records[tp]
+                elif type(result) is FetchResult and tp.topic in self._unread():
+                    # Nothing of it is fetched any more, nor waits for it what else there is.
+                    fetcher._records[tp] = _Held(math.inf)
+                    fetcher._notify(fetcher._wait_consume_future)
                 continue
             if left == 0:
                 break

@@ -59,9 +59,7 @@ class Client:
     def __init__(self, *partitions: TP, backoff_s: float = 0) -> None:
         self.states = {tp: State() for tp in partitions or (T0, T1)}
         self.backoff_s = backoff_s
-        self._assignment = SimpleNamespace(
-            active=True, state_value=self.states.get, tps=self.states.keys()
-        )
+        self._assignment = SimpleNamespace(active=True, state_value=self.states.get)
         self._fetcher = Fetcher.__new__(Fetcher)  # without its task
         subscription = SimpleNamespace(assignment=self._assignment)
         fetcher: Any = self._fetcher
@@ -91,7 +89,6 @@ class Client:
             partition_records=Batches(start, list(offsets), end=end),
             backoff=self.backoff_s,
         )
-        self.states[tp].highwater = end
 
     def wake(self) -> None:
         """Let a fetch that waits look again."""
@@ -111,7 +108,6 @@ class State:
         self.position = 0
         self.paused = False
         self.has_valid_position = True
-        self.highwater: int | None = None
         self.reset = ""
 
     def consumed_to(self, offset: int) -> None:
@@ -135,18 +131,22 @@ async def take(fetched: FetchedRecords, client: Client, limit: int | None = None
 
 
 async def test_what_others_read_keeps_no_broker_waiting() -> None:
-    """The ledger's changelog is fetched once, for its end, and then left alone."""
+    """What comes of the ledger's changelog is the last that is fetched of it; others go on."""
     changelog = TP("llm.answers-changelog", 0)
-    client = Client(T0, changelog, backoff_s=60)
+    client = Client(T0, T1, changelog, backoff_s=60)
     fetched = FetchedRecords(lambda: {changelog.topic})
+    client.fetched(changelog, 5, start=5, end=6)
+    client.fetched(T1, 0, start=0, end=1)
+    waiting: Any = asyncio.get_running_loop().create_future()
+    client._fetcher._wait_consume_future = waiting
 
     assert await fetched.take(client, {T0}, timeout_s=0, limit=None) == {}
-    assert client.held == set()  # its end is not known yet
-    client.fetched(changelog, 5, start=5, end=6)
-    await fetched.take(client, {T0}, timeout_s=0, limit=None)
 
-    assert client.held == {changelog}
-    assert client._fetcher._records[changelog].calculate_backoff() == 0
+    left = client._fetcher._records
+    assert client.held == {changelog, T1}
+    assert left[changelog].calculate_backoff() == 0
+    assert left[T1].calculate_backoff() > 0  # paused: somebody takes it later
+    assert waiting.done()
 
 
 async def test_nothing_is_taken_of_a_partition_that_was_paused_meanwhile() -> None:
