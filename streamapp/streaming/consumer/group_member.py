@@ -30,6 +30,7 @@ from streamapp.streaming.consumer.request_limits import (
     request_limits,
 )
 from streamapp.streaming.consumer.thread_calls import DirectCalls
+from streamapp.streaming.protocol.fetch import fetch_quickly
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 
@@ -58,6 +59,7 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
         client = self._ensure_consumer()
         await until_brokers_are_named(client._client)
         settings = cast(Any, self.app).settings
+        fetch_quickly(client._client)
         limit_requests(
             client._client,
             request_limits(settings.session_timeout_s),
