@@ -7,6 +7,7 @@ commit that waits for its group.
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from mode.threads import QueueServiceThread
@@ -18,9 +19,10 @@ class DirectCalls(QueueServiceThread):
 
     abstract = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._calls: set[asyncio.Task[None]] = set()
+    @cached_property
+    def _calls(self) -> set[asyncio.Task[None]]:
+        """Those under way; Faust's classes before this one hand on no `__post_init__`."""
+        return set()
 
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run ``fun`` in the thread and return what it returns; a cancelled caller ends nothing.

@@ -246,12 +246,13 @@ async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
         loop=asyncio.get_running_loop(),
         beacon=app.beacon,
     )
-    thread = consumer._thread
+    thread: Any = consumer._thread
     theirs = AIOKafkaConsumerThread._create_worker_consumer(thread, app.transport)
     ours = thread._create_worker_consumer(app.transport)
     thread.thread_loop.close()
     for client in (theirs, ours):
         await client.stop()
+    assert thread._calls == set()  # as its calls need it, however Faust made it
 
     assert vars(theirs)["_fetch_max_wait_ms"] == 1_500
     assert vars(ours)["_fetch_max_wait_ms"] == OPENING_MAX_WAIT_MS
