@@ -9,7 +9,7 @@ SUITE := -m "not chaos" --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos check bench docs licenses sbom format clean
+.PHONY: help demo test units others chaos check bench docs licenses sbom format clean
 
 .venv: pyproject.toml uv.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "streamapp needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -24,9 +24,16 @@ help: ## this list; it is what `make` alone prints
 demo: .venv ## run everything here: broker, worker, one record of every type and an agent
 	$(BIN)/streamapp demo $(ARGS)
 
-test: .venv ## the whole test suite, a file at a time in each process, and the unit tests' coverage
-	$(BIN)/python -m pytest $(SUITE) -n 3 --cov --cov-report= tests/unit $(ARGS)
-	@echo "Lines of streamapp/ that the unit tests run: $$($(BIN)/coverage report --format=total) %"
+test: .venv ## the whole test suite: both of the next two beside each other
+	@$(MAKE) --no-print-directory -j 2 units others
+
+# They compute and the others wait: beside each other they keep two cores busy. What they print is
+# shown at their end, in one piece.
+units: .venv ## the unit tests, and how many lines of streamapp/ they run
+	@said=$$($(BIN)/python -m pytest $(SUITE) -n 1 --cov --cov-report= tests/unit $(ARGS) 2>&1); code=$$?; echo "$$said"; \
+	echo "Lines of streamapp/ that the unit tests run: $$($(BIN)/coverage report --format=total) %"; exit $$code
+
+others: .venv ## the tests on brokers, of commands, pages and the web
 	$(BIN)/python -m pytest $(SUITE) -n 4 --ignore tests/unit $(ARGS)
 
 chaos: .venv ## the long fault tests, on Apache Kafka
