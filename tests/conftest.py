@@ -1,6 +1,7 @@
 """What every test gets: nothing of its machine, no network beyond loopback, a broker on request."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.absent import absent
+from tests.support.forked import ForkServer
 from tests.support.kafka import STEADY, KafkaBroker, kafka_jars
 from tests.support.kept_logs import pytest_runtest_makereport, pytest_runtest_setup
 from tests.support.machine import guarded, hide
@@ -76,6 +78,8 @@ def kafka(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> It
         listeners={"PROXIED": "PLAINTEXT"},
         advertised={"PROXIED": free_port()},
     )
+    if sys.platform == "linux":
+        ForkServer.running()  # imports what workers need while the broker starts
     try:
         asyncio.run(broker.start())
         yield broker

@@ -77,6 +77,7 @@ class ForkServer:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = {n: v for n, v in environment.items() if n not in GIVEN}
         self._lock = threading.Lock()
+        self._names: frozenset[str] = frozenset()
         _adopt_orphans()
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -89,11 +90,21 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
-        self._imported = frozenset(json.loads(self._connection.recv(LARGEST)))
+
+    @property
+    def _imported(self) -> frozenset[str]:
+        """The names of all modules that it has, without their packages' insides.
+
+        Waits until it has imported them.
+        """
+        with self._lock:
+            if not self._names:
+                self._names = frozenset(json.loads(self._connection.recv(LARGEST)))
+            return self._names
 
     @classmethod
     def running(cls) -> Self:
-        """Return the one of this process, started when first asked for."""
+        """Return the one of this process, which is importing when first asked for."""
         with cls._starting:
             if cls._running is None:
                 cls._running = cls(os.environ)
@@ -135,6 +146,7 @@ class ForkServer:
             stderr: May be the same as `stdout`.
             stdin: Empty where none.
         """
+        assert self._imported, "asked before it listens"
         _, _, module, *arguments = command
         request = {"module": module, "arguments": arguments, "env": dict(env), "cwd": str(cwd)}
         with self._lock, Path(os.devnull).open("rb") as empty:
