@@ -1,4 +1,4 @@
-"""The load of the soak: every kind of record, callers over HTTP, prompts that change, guests."""
+"""The load of the soak: each kind of record, bursts, HTTP callers, changing prompts, guests."""
 
 import asyncio
 import contextlib
@@ -16,6 +16,8 @@ from tests.support.judgement import Call
 from tests.support.worker import WorkerProcess
 
 KEYS = 200
+#: Records of a burst: more than a worker has calls in flight, or connections to Redis.
+BURST = 400
 #: A worker may start slowly where other things run: that is no part of what is judged.
 START_S = 600
 #: Records that are paid once each; the others share their calls or have them refused first.
@@ -73,6 +75,29 @@ def records(count: int, dice: random.Random) -> Iterator[Record]:
         tenant = dice.choice(["acme", "acme", "acme", "small", "other"])
         body = {"id": id_, "type": "chat", "messages": messages, "metadata": {"tenant": tenant}}
         yield Record(json.dumps(body | more).encode(), key.encode())
+
+
+def burst(name: str) -> list[Record]:
+    """Return records that come all at once: as many connections are opened as there may be."""
+    found = []
+    for number in range(BURST):
+        id_ = f"{PAID_ONCE}{name}-{number}"
+        marker = f"[[fake:{json.dumps({'latency_s': 2.0, 'unique': True})}]]"
+        body = {
+            "id": id_,
+            "type": "chat",
+            "messages": [{"role": "user", "content": f"{id_} {marker}"}],
+            "metadata": {"tenant": "acme"},
+        }
+        found.append(Record(json.dumps(body).encode(), f"{name}-{number}".encode()))
+    return found
+
+
+async def send_bursts(stage: Stage, seconds: float) -> int:
+    """Send a burst at once and one at half of the time; return how many records those were."""
+    sent = await stage.produce(burst("first"))
+    await asyncio.sleep(seconds / 2)
+    return sent + await stage.produce(burst("second"))
 
 
 def paid(stage: Stage) -> list[Call]:

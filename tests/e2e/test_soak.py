@@ -24,6 +24,7 @@ from tests.e2e.soak_load import (
     have_guests,
     paid,
     records,
+    send_bursts,
 )
 from tests.e2e.stage import Stage
 from tests.e2e.test_prompts import prompts_dir
@@ -117,10 +118,11 @@ async def test_nothing_grows_over_half_an_hour(kafka: KafkaBroker, tmp_path: Pat
                 group.create_task(watch(worker, found, done))
             group.create_task(call_over_http(staying, done))
             changes = group.create_task(change_prompts(stage, done))
+            bursts = group.create_task(send_bursts(stage, seconds))
             guests = group.create_task(have_guests(stage, dice, done, **settings))
             await stage.produce(records(count, dice), rate_per_s=RATE_PER_S)
             done.set()
-        await stage.settle(count, timeout_s=600)
+        await stage.settle(count + bursts.result(), timeout_s=600)
         report = stage.verifier.report(paid(stage), stage.crashes)
         alive = [worker.alive for worker in staying]
 
