@@ -10,6 +10,7 @@ from faust.types import RecordMetadata
 
 from streamapp.records.dead_letter import Headers
 from streamapp.streaming.broker.bootstrap import until_brokers_are_named
+from streamapp.streaming.delivery.throttles import heed_throttles
 
 
 class PartitionMissing(UnknownTopicOrPartitionError):  # type: ignore[misc]  # aiokafka has no types
@@ -26,7 +27,9 @@ class Producer(FaustProducer):
     async def on_start(self) -> None:
         """Start the client, and wait for brokers."""
         await super().on_start()
-        await until_brokers_are_named(self._ensure_producer().client)
+        client = self._ensure_producer().client
+        await until_brokers_are_named(client)
+        heed_throttles(client)
 
     async def put(
         self,
