@@ -1,6 +1,6 @@
 """The client's fetched records, partition by partition: with their holes, and what cannot be read.
 
-It stands in for aiokafka's ``Fetcher.fetched_records``, with three differences. An error there
+It stands in for aiokafka's ``Fetcher.fetched_records``, with four differences. An error there
 (a codec that is not installed, a wrong checksum) ends the worker and forgets what other
 partitions had handed out in the same turn; here it holds its partition alone, which is asked for
 again after a while. And the client knows where the log holds no record (transaction markers,
