@@ -172,7 +172,10 @@ class Budgeted:
                 await self._sleep(POLL_S)
             budget = self._budgets.strictest_spent(call.tenant)
         if budget and budget.settings.action == "dead_letter":
-            raise BudgetExceeded(f"the budget '{budget.name}' is spent")
+            period = budget.settings.period
+            raise BudgetExceeded(
+                f"the budget '{budget.name}' is spent, until the next {period} (UTC) begins"
+            )
         self._budgets.count_record(call.tenant)
         model = budget.settings.model if budget else None
         if model is None or call.operation == "embeddings":

@@ -95,10 +95,12 @@ async def test_budget_lets_calls_through_up_to_its_limit(
     assert len(llm.history) == through
 
 
-async def test_spent_budget_is_named(make: Make) -> None:
-    """The failure of a call beyond a budget names the budget and nothing of the call."""
-    with pytest.raises(BudgetExceeded, match="b0") as caught:
-        await make(action="dead_letter", limit_records=0, per="tenant").complete(
+@pytest.mark.parametrize("period", ["day", "month"])
+async def test_spent_budget_is_named(make: Make, period: str) -> None:
+    """The failure names the budget and when it begins anew, and nothing of the call."""
+    end = rf"'b0' is spent, until the next {period} \(UTC\) begins"
+    with pytest.raises(BudgetExceeded, match=end) as caught:
+        await make(action="dead_letter", limit_records=0, per="tenant", period=period).complete(
             chat("CANARY", tenant="CANARY")
         )
 
