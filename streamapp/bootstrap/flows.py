@@ -15,6 +15,7 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.settings import Settings
+from streamapp.settings.located import located_problems
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.flows.assignor import LedgerBoundAssignor
@@ -92,10 +93,11 @@ class Flows:
             ConfigurationError: As `ensure_flow_topics` and `compacted_outputs`, or the registry
                 refuses a schema.
         """
-        await self._refuse_schemas()
-        if self.own:
-            self.counts.update(await ensure_flow_topics(self._settings, self.own))
-            self._compacted.update(await compacted_outputs(self._settings, self.own))
+        with located_problems(self._settings):
+            await self._refuse_schemas()
+            if self.own:
+                self.counts.update(await ensure_flow_topics(self._settings, self.own))
+                self._compacted.update(await compacted_outputs(self._settings, self.own))
 
     def outlets(self, handler: RequestHandler) -> dict[str, tuple[Outlet, FlowLedger]]:
         """Return each flow with its ledger, by input."""

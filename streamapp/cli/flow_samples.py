@@ -54,7 +54,7 @@ class FlowSamples:
 
     def own_id(self, source: SourceRecord) -> str | None:
         """Return the id that the flow's template gives; None of a flow in Python."""
-        return self._flow.own_id(source) if isinstance(self._flow, FileFlow) else None
+        return self._flow.own_id(source)
 
     def read(self, source: SourceRecord) -> Request | None:
         """Return the request that the flow makes of it; raises a `Failure`, as the flow."""

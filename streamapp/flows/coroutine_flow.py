@@ -103,6 +103,10 @@ class PythonFlow(Processor):
             )
         return replace(self, decoder=decoder, encoders=encoders)
 
+    def own_id(self, record: SourceRecord) -> str | None:
+        """See `Flow`: the coroutine alone could tell."""
+        return None
+
     def is_loaded(self, record: SourceRecord) -> bool:
         """See `Flow`."""
         if not all(encoder.is_loaded for encoder in self.encoders.values()):

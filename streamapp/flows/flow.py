@@ -94,6 +94,10 @@ class Flow(Protocol):
         """
         ...
 
+    def own_id(self, record: SourceRecord) -> str | None:
+        """Return the id that a record which could not be read gives all the same, if it does."""
+        ...
+
     def write(self, record: SourceRecord, response: Response) -> list[Emission]:
         """Return what is written for the answer, in order; equal for equal arguments.
 

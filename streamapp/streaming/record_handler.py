@@ -17,9 +17,7 @@ from streamapp.llm.attempt import RIGHT
 from streamapp.llm.caller import CALLER, written_by
 from streamapp.llm.deadline import Deadline, only_waiting
 from streamapp.processors.request_handler import RequestHandler
-from streamapp.records.codec import recover_id
 from streamapp.records.request import Request
-from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.dead_letters.writer import DeadLetterWriter, OutcomeObserver
 from streamapp.streaming.delivery.chunks import ChunkStreams
@@ -99,8 +97,7 @@ class RecordHandler:
                 raise refused
             request = await self._read(message)
         except Failure as failure:
-            if self._outlet.name == REQUESTS:
-                id = recover_id(message.value) or id
+            id = self._outlet.own_id(message) or id
             SUBJECT.set(Subject(id, message))
             stage = "decode" if refused is None else "process"
             await self._dead_letters.write(message, lease, failure, stage=stage, id=id, type=None)

@@ -149,15 +149,20 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
 
 
 async def test_a_flow_without_its_topic_does_not_start(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """An input that does not exist ends the start with its name, and creates nothing."""
+    """An input that does not exist ends the start with its name and its place in the file."""
+    config = tmp_path / "streamapp.toml"
     async with Stage(kafka, tmp_path, partitions=2) as stage:
-        flow = merged(stage, "nowhere", "replies", step="reply")
-        worker = stage.start_worker(flows=json.dumps({"reply": flow}))
+        config.write_text(
+            f'[flows.reply]\ninput = "{stage.prefix}.nowhere"\noutput = "{stage.prefix}.replies"\n'
+            'type = "summarize"\nfields = { text = "{{ value.text }}" }\n'
+        )
+        worker = stage.start_worker(config=config)
 
         code = await worker.wait(60)
 
         assert code == 2
-        assert f"[flows.reply] input: there is no topic {stage.prefix}.nowhere" in worker.tail()
+        line = f"{config}:2: [flows.reply] input: there is no topic {stage.prefix}.nowhere"
+        assert line in worker.tail()
 
 
 async def _partitions(stage: Stage, *names: str) -> list[int]:

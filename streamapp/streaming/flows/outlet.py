@@ -11,6 +11,7 @@ from streamapp.flows.flow import Bounds, Flow
 from streamapp.flows.headers import chained_id
 from streamapp.flows.source_record import SourceRecord
 from streamapp.processors.request_handler import RequestHandler
+from streamapp.records.codec import recover_id
 from streamapp.records.dead_letter import Headers
 from streamapp.records.request import Request
 from streamapp.records.response import Response
@@ -72,6 +73,10 @@ class Outlet(Protocol):
         """Return the request of a record, or None where it is skipped; raises a `Failure`."""
         ...
 
+    def own_id(self, message: Message) -> str | None:
+        """Return the id that a record which is wrong gives all the same; None without one."""
+        ...
+
     def records(self, message: Message, answer: bytes) -> list[OutgoingRecord]:
         """Return what is delivered for an encoded response, in order; raises a `Failure`."""
         ...
@@ -107,6 +112,10 @@ class RequestsOutlet:
     def decode(self, message: Message) -> Request:
         """Return the request that the record holds."""
         return self._router.decode(message.value)
+
+    def own_id(self, message: Message) -> str | None:
+        """Return the field `id`."""
+        return recover_id(message.value)
 
     def records(self, message: Message, answer: bytes) -> list[OutgoingRecord]:
         """Return the response record."""
@@ -171,6 +180,13 @@ class FlowOutlet:
             if len(topics) == 1:
                 self._check_key(topics[0], None)
         return request
+
+    def own_id(self, message: Message) -> str | None:
+        """Return what the flow's template `id` gives."""
+        try:
+            return self._flow.own_id(_source(message))
+        except Exception:  # what the record failed by may fail again
+            return None
 
     def records(self, message: Message, answer: bytes) -> list[OutgoingRecord]:
         """Return the flow's records for the answer; equal ones however often it is asked."""

@@ -9,17 +9,21 @@ import pytest
 from faust.types import TP
 
 from streamapp.errors import InternalError, LeaseLost, ProviderRejected, UnknownType
+from streamapp.flows.file_flow import FileFlow
 from streamapp.llm.attempt import RIGHT
 from streamapp.llm.caller import CALLER
+from streamapp.processors.registry import Registry
 from streamapp.processors.router import Answer
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.request import Request
 from streamapp.records.response import Response
+from streamapp.settings.flows import FlowSettings
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.chunks import ChunkStreams
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.flows.outlet import RequestsOutlet
+from streamapp.streaming.flows.outlet import FlowOutlet, Outlet, RequestsOutlet
+from streamapp.streaming.flows.partition_counts import PartitionCounts
 from streamapp.streaming.record_handler import RecordHandler
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.storing import is_storing
@@ -121,8 +125,16 @@ class Outcomes:
         self.seen.append(f"dead-lettered {dead_letter.kind}")
 
 
+def flow_outlet() -> FlowOutlet:
+    """Return a flow of the file that names its records, and needs a text."""
+    table = {"input": "in", "output": "out", "type": "summarize", "id": "{{ value.n }}"}
+    flow = FileFlow("f", FlowSettings(**table, fields={"text": "{{ value.t }}"}), Registry.load())
+    topics: Any = {name: FakeTopic(name) for name in ("out", "in-dlt")}
+    return FlowOutlet(flow, topics=topics, counts=PartitionCounts({}))
+
+
 class Fixture:
-    def __init__(self) -> None:
+    def __init__(self, outlet: Outlet | None = None) -> None:
         self.log: list[tuple[str, dict[str, Any]]] = []
         self.router = FakeRouter()
         self.outcomes = Outcomes()
@@ -137,7 +149,9 @@ class Fixture:
 
         store: dict[bytes, bytes] = {}
         clock = FakeClock()
-        self.outlet = RequestsOutlet(self.router, responses=responses, dead_letters=dead_letters)
+        self.outlet: Any = outlet or RequestsOutlet(
+            self.router, responses=responses, dead_letters=dead_letters
+        )
         self.answering = RecordHandler(
             router=self.router,
             ledger=Ledger(
@@ -541,6 +555,24 @@ async def test_headers_and_log_hold_no_content(
     output = capsys.readouterr()
     assert "record.dead_lettered" in output.out + output.err
     assert CANARY not in output.out + output.err + str(fixture.headers())
+
+
+@pytest.mark.parametrize(
+    ("value", "id"),
+    [(b'{"n": "order-7"}', "order-7"), (b"{", "llm.requests-2-0"), (None, None)],
+    ids=["wrong", "unreadable", "skipped"],
+)
+async def test_dead_letter_of_a_flow_has_the_records_own_id(
+    value: bytes | None, id: str | None
+) -> None:
+    """It is found by the id that answers have, though its request could not be made."""
+    fixture = Fixture(flow_outlet())
+
+    await fixture.run(value)
+
+    assert fixture.topics() == (["in-dlt"] if id else [])
+    if id:
+        assert fixture.headers()["streamapp.request.id"] == id
 
 
 async def test_the_trace_of_a_record_goes_on_with_its_answer() -> None:

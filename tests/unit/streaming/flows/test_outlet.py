@@ -169,3 +169,18 @@ def test_a_reply_decides_which_topic_takes_it() -> None:
     assert outlet.decode(silent) is not None
     with pytest.raises(InvalidRecord, match="out is compacted"):
         outlet.records(silent, _answer("y"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "value", "id"),
+    [
+        ({"id": "{{ value.n }}"}, b'{"n": 12}', "12"),
+        ({"id": "{{ value.n }}"}, b"{}", None),
+        ({"id": "{{ value.n }}"}, b"{", None),
+        ({}, b'{"id": "x"}', None),
+        ({"id": "{{ value.n }}", "shape": "response", "merge_into": None}, b"\xff", None),
+    ],
+)
+def test_id_of_a_record_that_is_wrong(settings: dict[str, Any], value: bytes, id: str) -> None:
+    """What the flow's template gives; nothing where that fails, too."""
+    assert _outlet({}, **settings).own_id(FakeMessage(value)) == id
