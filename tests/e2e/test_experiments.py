@@ -46,6 +46,7 @@ async def command(
     """Return the lines of JSON that a command prints about a worker's group."""
     settings = {
         "STREAMAPP_BROKER": stage.broker.url,
+        "STREAMAPP_APP_ID": stage.prefix,
         "STREAMAPP_TOPIC_PREFIX": stage.prefix,
         "STREAMAPP_MODEL": "fake-model",
         "STREAMAPP_WEB_PORT": str(worker.port),

@@ -64,7 +64,7 @@ async def test_each_record_goes_on_where_it_was_killed(kafka: KafkaBroker, tmp_p
         await stage.produce(records)
         await stage.verifier.until(lambda: is_stuck(stage, tmp_path), 60)
         shown = await steps_shown(worker.port, "h3-0")
-        told = await explained(worker.port, records)
+        told = await explained(stage, worker.port, records)
 
         stage.kill9(worker)
         worker.start()
@@ -118,7 +118,9 @@ async def steps_shown(port: int, id_: str) -> list[list[str]]:
         return short((await response.json())["steps"])
 
 
-async def explained(port: int, records: Sequence[Record]) -> dict[str, list[list[str]]]:
+async def explained(
+    stage: Stage, port: int, records: Sequence[Record]
+) -> dict[str, list[list[str]]]:
     """Return what `streamapp explain` says of the steps of each record, by id."""
     words = ["explain", "-", "--json", "--url", f"http://127.0.0.1:{port}"]
     command = await asyncio.create_subprocess_exec(
@@ -127,7 +129,8 @@ async def explained(port: int, records: Sequence[Record]) -> dict[str, list[list
         stdout=asyncio.subprocess.PIPE,
         env=dict(os.environ)
         | {"STREAMAPP_PROCESSORS": "tests.support.chain", "PYTHONPATH": str(ROOT)}
-        | {"CHAIN_LOG": os.devnull, "STREAMAPP_BROKER": "kafka://127.0.0.1:1"},
+        | {"CHAIN_LOG": os.devnull, "STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
+        | {"STREAMAPP_APP_ID": stage.prefix},
     )
     said, _ = await command.communicate(b"\n".join(record.value or b"" for record in records))
     lines = [json.loads(line) for line in said.splitlines()]
