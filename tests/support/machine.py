@@ -7,6 +7,7 @@ this machine nor reach a port at which a program listens unless it was told othe
 
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +34,12 @@ DEFAULT_PORTS = frozenset({6066, 9092, 8081, 6379, 4317, 4318, 9090, 3000, 11434
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """Hide the machine's environment; HOME is ``home``."""
+    """Hide the machine's environment; HOME is ``home``.
+
+    What a script starts in the background ignores Ctrl-C, and so would all that the tests start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if not name.startswith(SEEN):
             monkeypatch.delenv(name)
