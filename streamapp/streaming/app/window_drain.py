@@ -58,7 +58,9 @@ class WindowDrain:
         try:
             async with asyncio.timeout(LEAVE_S):
                 await self._consumer().leave_group()
-        except (KafkaError, ConsumerNotStarted, TimeoutError) as error:
+        except ConsumerNotStarted:
+            log.debug("group.never_joined")
+        except (KafkaError, TimeoutError) as error:
             # The session's end tells the group instead.
             log.warning("group.not_left", error=type(error).__name__)
         return in_time

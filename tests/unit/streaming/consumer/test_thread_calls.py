@@ -98,10 +98,12 @@ async def test_call_makes_one_task(thread: Thread) -> None:
         return asyncio.Task(coro, loop=loop, **kwargs)  # type: ignore[arg-type]  # as the loop's
 
     thread.thread_loop.set_task_factory(count)  # type: ignore[arg-type]  # counts, and is one
-    await thread.call_thread(lambda: None)
-    await thread.call_thread(asyncio.sleep, 0)
+    for _ in range(100):
+        await thread.call_thread(lambda: None)
+        await thread.call_thread(asyncio.sleep, 0)
 
-    assert len(made) == 2
+    # The thread's own timer, once a second, makes some, too.
+    assert 200 <= len(made) < 300
 
 
 def test_the_client_s_thread_is_called_in_this_way() -> None:
