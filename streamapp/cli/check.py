@@ -61,10 +61,10 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         *await flows(settings),
     ]
     details = located(settings, (finding.detail for finding in found))
-    told: set[str] = set()
-    findings = []
-    for one, detail in zip(found, details, strict=True):
-        if one.ok or detail not in told:  # a wrong provider is one to its routes as well
-            findings.append(one if one.ok else replace(one, detail=detail))
-        told.add(detail)
-    return findings
+    placed = [
+        one if one.ok else replace(one, detail=detail)
+        for one, detail in zip(found, details, strict=True)
+    ]
+    # What keeps a provider from being built keeps routes from it as well, and is said of them.
+    said = {one.detail for one in placed if one.name == "models" and not one.ok}
+    return [one for one in placed if not (one.name.startswith("provider ") and one.detail in said)]

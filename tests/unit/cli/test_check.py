@@ -94,6 +94,37 @@ def test_json_has_every_finding() -> None:
     assert all(c["detail"] for c in report["checks"])
 
 
+TWO_PROVIDERS = """
+[providers.a]
+kind = "openai"
+base_url = "http://127.0.0.1:1/v1"
+[providers.b]
+kind = "openai"
+base_url = "http://127.0.0.1:1/v1"
+[models.default]
+targets = ["a/m", "b/m"]
+"""
+
+
+def wrong_names(text: str) -> list[str]:
+    """Return what is wrong with a file, by its checks' names, but for the broker."""
+    Path("streamapp.toml").write_text(text)
+    report = json.loads(run("--json").stdout)
+    return [c["name"] for c in report["checks"] if not c["ok"] and c["name"] != "broker"]
+
+
+def test_one_reason_is_told_of_each_provider_that_it_holds_for() -> None:
+    """Two that nobody answers for at one address are both named."""
+    assert wrong_names(TWO_PROVIDERS) == ["provider a", "provider b"]
+
+
+def test_provider_that_cannot_be_built_is_told_of_once() -> None:
+    """Its routes cannot be built either, for the same reason: that is one mistake."""
+    wrong = TWO_PROVIDERS.replace("[models", 'extra_headers = { authorization = "x" }\n[models')
+
+    assert wrong_names(wrong) == ["models", "provider a"]
+
+
 def test_good_parts_are_all_ok() -> None:
     """The built-in processors, prompts and routes fit each other."""
     settings = Settings(
