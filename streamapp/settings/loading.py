@@ -1,5 +1,6 @@
 """Loading of the settings: every source read, every wrong value named in one error."""
 
+import codecs
 import os
 import tomllib
 from pathlib import Path
@@ -48,8 +49,8 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     except ValidationError as error:
         wrong = _NAMES.wrong(error, file=places, environment=environment)
         raise ConfigurationError("\n".join([*problems, *wrong])) from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: {_unreadable(file, error)}") from None
     providers, models, more = implied(
         settings.providers,
         settings.models,
@@ -81,6 +82,16 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     return settings.model_copy(
         update={"providers": providers, "models": models, "keys": keys, "mcp": mcp}
     )
+
+
+def _unreadable(file: Path, error: ValueError) -> str:
+    """Say why a file is no TOML, and what to change where the encoding is to blame."""
+    if isinstance(error, UnicodeDecodeError):
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return f"not valid UTF-8 at line {line}: save it in that encoding"
+    if file.read_bytes().startswith(codecs.BOM_UTF8):
+        return "it begins with a byte order mark: save it as UTF-8 without one"
+    return f"not valid TOML: {error}"
 
 
 _NAMES = Names(

@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_HEADER = re.compile(r"\s*\[(?!\[)(?P<name>.+?)\]\s*(#.*)?$")
-_KEY = re.compile(r"""\s*(?P<name>("[^"]*"|'[^']*'|[A-Za-z0-9_.-]|\s*\.\s*)+?)\s*=""")
+_HEADER = re.compile(r"\s*\[{1,2}(?P<name>.+?)\]{1,2}\s*(#.*)?$")
+_KEY = re.compile(r"""\s*(?P<name>("(?:\\.|[^"\\])*"|'[^']*'|[A-Za-z0-9_-]|\s*\.\s*)+?)\s*=""")
+#: What a text of several lines begins with, a whole text, a comment, a bracket.
+_TOKEN = re.compile(r"""\"{3}|'{3}|"(?:\\.|[^"\\])*"|'[^']*'|\#.*|[\[\]{}]""")
+#: The rest of a text of several lines; a quotation mark or two may stand before its end.
+_REST = {'"""': re.compile(r'(?:\\.|[^\\])*?"{3,5}'), "'''": re.compile(r".*?'{3,5}")}
 
 
 class FilePlaces:
@@ -64,16 +68,41 @@ class FilePlaces:
 def _paths(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Give line and path of each table and key, from the top."""
     table: tuple[str, ...] = ()
-    is_within = False  # a text of several lines
-    for number, line in enumerate(text.splitlines(), start=1):
-        if is_within:
+    depth, quotes = 0, ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if depth or quotes:
             pass
         elif header := _HEADER.match(line):
             table = _parts(header["name"])
             yield number, table
         elif key := _KEY.match(line):
             yield number, (*table, *_parts(key["name"]))
-        is_within ^= (line.count('"""') + line.count("'''")) % 2 == 1
+        depth, quotes = _left_open(line, depth, quotes)
+
+
+def _left_open(line: str, depth: int, quotes: str) -> tuple[int, str]:
+    """Return how many brackets are open behind a line, and the quotes of a text that goes on.
+
+    Args:
+        line: Of the file.
+        depth: Brackets that are open before it.
+        quotes: Those of a text of several lines that it begins in; empty for none.
+    """
+    at = 0
+    while True:
+        if quotes:
+            rest = _REST[quotes].match(line, at)
+            if rest is None:
+                return depth, quotes
+            at, quotes = rest.end(), ""
+        token = _TOKEN.search(line, at)
+        if token is None:
+            return depth, ""
+        at = token.end()
+        if token[0] in _REST:
+            quotes = token[0]
+        else:
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
 
 
 def _parts(name: str) -> tuple[str, ...]:

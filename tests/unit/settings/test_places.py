@@ -9,6 +9,7 @@ import pytest
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
 from streamapp.settings.loading import load_settings
+from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import PATTERNS
 
 CANARY = "canary-7f3a"
@@ -208,3 +209,49 @@ def test_address_of_a_cache_without_a_password_may_stand_in_the_file() -> None:
     Path("streamapp.toml").write_text('cache_url = "redis://host"\n')
 
     assert load_settings().cache_url.get_secret_value() == "redis://host"
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "line"),
+    [
+        pytest.param('# """ is for long texts\n[a]\nx = 1', "a.x", 3, id="quotes-in-comment"),
+        pytest.param("[a]\nw = \"'''\"\nx = 1", "a.x", 3, id="quotes-in-text"),
+        pytest.param('[a]\nw = """\n[b]\nx = 2 \'\'\'\n"""\nx = 1', "a.x", 6, id="long-text"),
+        pytest.param('[a]\nw = """\\"""\nx = 2"""""\nx = 1', "a.x", 4, id="escaped-quotes"),
+        pytest.param('[a]\nw = """"""\nx = 1', "a.x", 3, id="empty-long-text"),
+        pytest.param('[a]\nw = [\n  ["b"]\n]\nx = 1', "a.x", 5, id="array-in-array"),
+        pytest.param('[a]\nw = "\u2028"\nx = 1', "a.x", 3, id="line-separator-in-text"),
+        pytest.param('[a]\n"q\\"x" = 1', 'a.q"x', 2, id="escaped-quote-in-key"),
+        pytest.param("[a]\nw = 1\n[[a.b]]\nx = 1", "a.b", 3, id="array-of-tables"),
+        pytest.param("[a]\nw = 1\n[[a.b]]\nx = 1", "a.x", 1, id="key-of-another-table"),
+    ],
+)
+def test_line_is_that_of_the_key(text: str, path: str, line: int) -> None:
+    """Neither texts, comments and arrays nor arrays of tables are taken for tables and keys."""
+    place = FilePlaces("streamapp.toml", text).place(path.split("."))
+
+    assert place is not None
+    assert place.startswith(f"streamapp.toml:{line}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (
+            b"[models.a]\ntargets = ['\xff']\n",
+            "not valid UTF-8 at line 2: save it in that encoding",
+        ),
+        (
+            b"\xef\xbb\xbf[models.a]\n",
+            "it begins with a byte order mark: save it as UTF-8 without one",
+        ),
+    ],
+)
+def test_file_in_another_encoding_is_refused_with_what_to_do(content: bytes, line: str) -> None:
+    """As editors on Windows may save it."""
+    Path("streamapp.toml").write_bytes(content)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(caught.value) == f"streamapp.toml: {line}"
