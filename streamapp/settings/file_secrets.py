@@ -18,10 +18,11 @@ _NAMED = re.compile(
     rf"(?:^|[\s?&-]|[a-z0-9]_){_NAMES}(?:=|\s+(?!-))['\"]?(?![$/.{{'\"\s])[^\s&'\"]", re.IGNORECASE
 )
 _NAME = re.compile(rf"--?(?:[a-z0-9]+[-_])*{_NAMES}", re.IGNORECASE)
+_PASSWORD = re.compile(r"://[^/\s:@$]*:[^/\s@$]+@")
 #: Keys as vendors make them, and passwords in addresses.
 _KNOWN = re.compile(
     r"\b(?:sk-[\w-]{8}|gh[pousr]_\w{8}|github_pat_\w{8}|glpat-[\w-]{8}|xox[a-z]-[\w-]{8}"
-    r"|AKIA[0-9A-Z]{12}|AIza[\w-]{8}|Bearer [^\s$'\"]{8})|://[^/\s:@$]*:[^/\s@$]+@",
+    rf"|AKIA[0-9A-Z]{{12}}|AIza[\w-]{{8}}|Bearer [^\s$'\"]{{8}})|{_PASSWORD.pattern}",
     re.IGNORECASE,
 )
 
@@ -53,6 +54,8 @@ def _secrets(
             # The address of a cache is a secret where it holds a password.
             if not str(value).partition("://")[1] or "@" in str(value):
                 yield (*at, name)
+        elif isinstance(value, str) and _PASSWORD.search(value):
+            yield (*at, name)
         elif models and isinstance(value, Mapping):
             for key, inner in value.items():
                 if isinstance(inner, Mapping):

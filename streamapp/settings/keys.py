@@ -15,6 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from streamapp.settings.variables import unset
+
 Scope = Literal["infer", "read", "prompts", "replay"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
@@ -109,9 +111,11 @@ def with_values(
             value = (environment.get(variable) or "").strip()
             if len(value) >= SHORTEST:
                 values.append(SecretStr(value))
-            elif value or not may_lack:
-                what = f"is shorter than {SHORTEST} characters" if value else "is not set"
-                problems.append(f"keys.{name}.key_env: the variable {variable} {what}")
+            elif value:
+                short = f"the variable {variable} is shorter than {SHORTEST} characters"
+                problems.append(f"keys.{name}.key_env: {short}")
+            elif wrong := unset(variable, environment, may_lack=may_lack):
+                problems.append(f"keys.{name}.key_env: {wrong}")
         if unknown := sorted(set(key.models or ()) - models.keys()):
             problems.append(
                 f"keys.{name}.models: there is no model {', '.join(map(repr, unknown))}"

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from streamapp.settings.tables import URL
+from streamapp.settings.variables import unset
 
 MCP_NAME = r"^[A-Za-z][A-Za-z0-9-]{0,30}$"
 McpName = Annotated[str, Field(pattern=MCP_NAME)]
@@ -56,9 +57,9 @@ def with_environment(
         wanted = {**server.headers_env, **{variable: variable for variable in server.env}}
         field = "env" if server.env else "headers_env"
         problems += [
-            f"mcp.{name}.{field}: the environment variable {variable} is not set"
+            f"mcp.{name}.{field}: {wrong}"
             for variable in wanted.values()
-            if not (may_lack or environment.get(variable))
+            if (wrong := unset(variable, environment, may_lack=may_lack))
         ]
         values = {
             key: SecretStr(environment.get(variable) or "") for key, variable in wanted.items()

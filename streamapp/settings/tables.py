@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from streamapp.settings.variables import unset
+
 PREFIX = "STREAMAPP_"
 URL, URL_OR_NONE = r"^https?://", r"^(https?://\S+)?$"
 STORE = r"^(memory|rocksdb)://"
@@ -197,8 +199,8 @@ def implied(
         if provider.api_key_env and provider.api_key is None:
             if value := environment.get(provider.api_key_env):
                 found[name] = provider.model_copy(update={"api_key": SecretStr(value)})
-            elif name in providers and not may_lack:
-                problems.append(
-                    f"providers.{name}: the environment variable {provider.api_key_env} is not set"
-                )
+            elif name in providers and (
+                wrong := unset(provider.api_key_env, environment, may_lack=may_lack)
+            ):
+                problems.append(f"providers.{name}.api_key_env: {wrong}")
     return found, routes, problems

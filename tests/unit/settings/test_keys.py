@@ -39,7 +39,7 @@ def test_values_come_from_variables_and_digests(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('key_env = "A"\nscopes = ["infer"]', "the variable A is not set"),
+        ('key_env = "A"\nscopes = ["infer"]', "the environment variable A is not set"),
         ('key_env = "SHORT"\nscopes = ["infer"]', "shorter than 8 characters"),
         ('scopes = ["infer"]', "set key_env or key_sha256"),
         ('key_env = "GOOD"\nscopes = ["all"]', "[keys.shop] scopes: "),

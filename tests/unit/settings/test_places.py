@@ -74,7 +74,7 @@ def problems(text: str) -> list[str]:
         ),
         pytest.param(
             '[keys.shop]\nscopes = ["read"]\nkey_env = "SHOP_KEY"\n',
-            "streamapp.toml:3: [keys.shop] key_env: the variable SHOP_KEY is not set",
+            "streamapp.toml:3: [keys.shop] key_env: the environment variable SHOP_KEY is not set",
             id="variable-that-is-not-set",
         ),
         pytest.param(

@@ -28,6 +28,19 @@ WRONG: dict[str, dict[str, str]] = {
         "OPENAI_API_KEY": CANARY,
         "OPENAI_BASE_URL": f"https://user:{CANARY}@host/v1",
     },
+    "schema registry with two passwords": {
+        "STREAMAPP_SCHEMA_REGISTRY_URL": f"https://user:{CANARY}@[host",
+        "STREAMAPP_SCHEMA_REGISTRY_USER": "u",
+        "STREAMAPP_SCHEMA_REGISTRY_PASSWORD": CANARY,
+    },
+    "tokens with a password": {
+        **SASL,
+        "STREAMAPP_KAFKA_OAUTH_TOKEN_URL": f"https://user:{CANARY}@host/token",
+    },
+    "key for its variable": {
+        "STREAMAPP_PROVIDERS": f'{{"p": {{"kind": "openai", "api_key_env": "{CANARY}"}}}}',
+        "STREAMAPP_MODEL": "m",
+    },
     "cache": {"STREAMAPP_CACHE_URL": f"rediss//:{CANARY}@host"},
     "collector": {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
@@ -38,6 +51,15 @@ WRONG: dict[str, dict[str, str]] = {
 FILES = {
     "key in the file": f'[providers.p]\nkind = "openai"\napi_key = "{CANARY}"\nkey = "{CANARY}"\n',
     "no TOML": f'[providers.p]\napi_key = "{CANARY}\n',
+    "key for its variable": f'[providers.p]\nkind = "openai"\napi_key_env = "{CANARY}"\n',
+    "key for a caller's variable": f'[keys.k]\nscopes = ["infer"]\nkey_env = "{CANARY}"\n',
+    "one of two": f'[keys.k]\nscopes = ["infer"]\nkey_env = ["K", "{CANARY}"]\n',
+    "key for a program's variable": f'[mcp.m]\ncommand = ["true"]\nenv = ["{CANARY}"]\n',
+    "key for a header's variable": (
+        f'[mcp.m]\nurl = "https://h/mcp"\nheaders_env = {{ authorization = "{CANARY}" }}\n'
+    ),
+    "schema registry with a password": f'schema_registry_url = "https://u:{CANARY}@h"\n',
+    "tokens with a password": f'kafka_oauth_token_url = "https://u:{CANARY}@h"\n',
     "list for a name": f'[providers.p]\nkind = "openai"\napi_key_env = ["{CANARY}"]\n',
 }
 
@@ -54,6 +76,15 @@ def test_a_wrong_variable_is_not_quoted(
         create_app(load_settings())
 
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [text for name, text in FILES.items() if "variable" in name])
+def test_a_key_in_place_of_a_name_is_refused_to_every_command(text: str) -> None:
+    """Also to those that need no key; the line says that the NAME of a variable belongs there."""
+    Path("streamapp.toml").write_text(text)
+
+    with pytest.raises(ConfigurationError, match=r"looks like a key.* the NAME of that variable"):
+        load_settings(may_lack_secrets=True)
 
 
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)

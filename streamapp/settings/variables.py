@@ -1,0 +1,48 @@
+"""Names of environment variables in the settings, and what stands there where a name belongs."""
+
+import re
+from collections.abc import Mapping
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DOLLAR = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+#: How vendors begin their keys, those that are made of letters, digits and ``_`` alone.
+_VENDOR = re.compile(r"(sk|pk|rk|hf|gsk|csk|fw|r8|key|tgp|gh[pousr]|github_pat|glpat)_\w{8}")
+#: Longest part of a name, between underscores, that may hold a digit or small and large letters.
+_PART = 15
+
+
+def is_name(text: str) -> bool:
+    """Whether ``text`` reads as the name of a variable, and not as a key that was put there."""
+    if not _NAME.fullmatch(text) or _VENDOR.match(text):
+        return False
+    return not any(len(part) > _PART and _is_mixed(part) for part in text.split("_"))
+
+
+def unset(
+    variable: str, environment: Mapping[str, str | None], *, may_lack: bool = False
+) -> str | None:
+    """Return what is wrong with a variable that the settings name; None where it has a value.
+
+    What is no name may be the secret itself, so it is never quoted, and refused in any case.
+
+    Args:
+        variable: What the operator wrote.
+        environment: Holds the values.
+        may_lack: Whether the environment need not hold it.
+    """
+    if environment.get(variable):
+        return None
+    if is_name(variable):
+        return None if may_lack else f"the environment variable {variable} is not set"
+    if _DOLLAR.fullmatch(variable):
+        return "write the NAME of the environment variable alone, without $ and brackets"
+    return (
+        "what stands there looks like a key, not like the name of an environment variable: put the"
+        " key into a variable, as export OPENAI_API_KEY=..., and write the NAME of that variable"
+        " here; a key that others have seen in the file is to be replaced"
+    )
+
+
+def _is_mixed(part: str) -> bool:
+    has_digit = any(char.isdigit() for char in part)
+    return has_digit or (part != part.upper() and part != part.lower())
