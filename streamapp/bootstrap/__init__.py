@@ -110,6 +110,7 @@ def _composed(
             flows.prepare,
             tools.connect,
             prompts.publish_files,
+            lambda: flows.look_for_prompts(prompts.registry),
             prompts.refresh_examples,
             lambda: costs.look_up(routes.targets),
         ),

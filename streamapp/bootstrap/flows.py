@@ -11,11 +11,13 @@ from streamapp.flows.catalogue import load_flows, written_by
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore
+from streamapp.flows.references import unknown_prompts
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.request_handler import RequestHandler
+from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings
-from streamapp.settings.located import located_problems
+from streamapp.settings.located import located, located_problems
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.flows.assignor import LedgerBoundAssignor
@@ -98,6 +100,16 @@ class Flows:
             if self.own:
                 self.counts.update(await ensure_flow_topics(self._settings, self.own))
                 self._compacted.update(await compacted_outputs(self._settings, self.own))
+
+    async def look_for_prompts(self, prompts: PromptRegistry) -> None:
+        """Tell which flows name prompts that are not there: they may be published later.
+
+        Args:
+            prompts: Those of the files and those on the topic, as they are now.
+        """
+        for problem in unknown_prompts(self._settings.flows, prompts):
+            [line] = located(self._settings, [problem])
+            log.error("flows.prompt_missing", hint=line)
 
     def outlets(self, handler: RequestHandler) -> dict[str, tuple[Outlet, FlowLedger]]:
         """Return each flow with its ledger, by input."""

@@ -1,14 +1,20 @@
 """The checks of flows: their settings, their inputs, and what the schema registry says of them."""
 
+from aiokafka.errors import KafkaError
+
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
+from streamapp.cli.prompt_findings import read_prompts
 from streamapp.errors import ConfigurationError, RegistryUnavailable, SchemaRefused, StreamappError
 from streamapp.flows.catalogue import load_flows
 from streamapp.flows.flow import Flow
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore, Written
+from streamapp.flows.references import unknown_prompts
 from streamapp.processors.registry import Registry
+from streamapp.prompts.files import load_files
+from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import Settings
 from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import partition_counts
@@ -27,12 +33,31 @@ async def flows(settings: Settings) -> list[Finding]:
             return []
         names = Finding("flows", True, ", ".join(flow.name for flow in found))
         schemas = [] if store is None else await _schemas(formats, store)
-        return [names, *await _inputs(settings, found), *schemas]
+        missing = await _prompts(settings)
+        return [names, *missing, *await _inputs(settings, found), *schemas]
     except ConfigurationError as error:
         return [Finding("flows", False, line) for line in str(error).splitlines()]
     finally:
         if store is not None:
             await store.aclose()
+
+
+async def _prompts(settings: Settings) -> list[Finding]:
+    """Look for the flows' prompts, in the files and then on the topic."""
+    if not any(flow.prompt for flow in settings.flows.values()):
+        return []
+    try:
+        files = prompts_of(load_files(settings.prompts_dir))
+    except ConfigurationError:
+        return []  # said of the prompts already
+    if not list(unknown_prompts(settings.flows, PromptRegistry(files))):
+        return []
+    try:
+        published = await read_prompts(settings)
+    except (StreamappError, KafkaError):
+        return []  # said of the broker, or of the topic, already
+    prompts = PromptRegistry({**files, **published})
+    return [Finding("flows", False, line) for line in unknown_prompts(settings.flows, prompts)]
 
 
 async def _inputs(settings: Settings, flows: list[Flow]) -> list[Finding]:

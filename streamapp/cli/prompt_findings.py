@@ -1,6 +1,6 @@
 """The findings of `streamapp check` about few-shot examples: files and sets that are missing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from aiokafka.errors import KafkaError
 
@@ -8,6 +8,7 @@ from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
 from streamapp.errors import StreamappError
 from streamapp.prompts.history import History
+from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.settings import ExampleSettings
 from streamapp.settings import Settings
@@ -55,6 +56,20 @@ async def published_prompts(settings: Settings) -> list[Finding]:
         if problem:
             found.append(Finding("prompts", False, f"{place}: {problem}"))
     return found
+
+
+async def read_prompts(settings: Settings) -> Mapping[str, Prompt]:
+    """Return the prompts on the topic, by name; none where there is no topic yet.
+
+    Raises:
+        StreamappError: No broker answered.
+        KafkaError: The topic cannot be read.
+    """
+    topic = settings.topic("prompts")
+    if topic not in await answered(settings, partition_counts(settings, [topic])):
+        return {}
+    async with PromptLog(settings, History({})) as log:
+        return dict(log.history.prompts)
 
 
 def _named(history: History) -> Iterator[tuple[str, ExampleSettings]]:

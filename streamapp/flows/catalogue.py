@@ -7,6 +7,7 @@ from streamapp.flows.file_flow import FileFlow
 from streamapp.flows.flow import Flow
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.python_flow import PythonFlow
+from streamapp.flows.references import unknown_models
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
@@ -50,6 +51,8 @@ def load_flows(
             flows.append(FileFlow(name, table, registry, formats))
         except ConfigurationError as error:
             problems.append(str(error))
+    if settings.models:  # the settings of a start always have some
+        problems += unknown_models(settings.flows, settings.models)
     topics = {name: settings.topic(name) for name in ("requests", "responses")}
     problems += problems_of(flows, **topics, own=map(settings.topic, _OWN), app_id=settings.app_id)
     if problems:
