@@ -43,4 +43,6 @@ def test_a_variable_as_shells_write_it_is_told(text: str) -> None:
 
 def test_what_is_set_is_a_name() -> None:
     """However it reads: some have names with points."""
-    assert unset("9f86d081884c7d659a2feaa0c55ad015", {"9f86d081884c7d659a2feaa0c55ad015": "v"}) is None
+    assert (
+        unset("9f86d081884c7d659a2feaa0c55ad015", {"9f86d081884c7d659a2feaa0c55ad015": "v"}) is None
+    )
