@@ -4,9 +4,14 @@ Faust begins at the log's beginning where nothing is committed. A flow that begi
 notes the ends of all partitions at once: were they found anew after a crash, what was written
 meanwhile would be passed over. So a partition without one is no part of what the flow began with:
 it was added to the input later, and all that it holds is the flow's.
+
+The worker of the topic's first partition notes them. Two that did so at once would each begin at
+an end of its own, and replace the other's by one that may be further on: what lies between would
+be passed over by whoever takes the partition next.
 """
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 import structlog
@@ -17,6 +22,9 @@ from faust.types import TP
 from streamapp.streaming.flows.assignor import Cluster
 
 log = structlog.get_logger(__name__)
+
+#: How often, and how long after each look, a worker waits for those that note the ends, seconds.
+LOOKS, LOOK_S = 30, 0.1
 
 
 class FirstCommits(Protocol):
@@ -37,6 +45,8 @@ class FirstOffsets(AIOKafkaConsumer):
     The app names them in ``from_latest``.
     """
 
+    _later: Callable[[float], Awaitable[object]] = staticmethod(asyncio.sleep)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         #: Topics that this worker knows to be begun: without an offset they were made anew.
@@ -55,8 +65,9 @@ class FirstOffsets(AIOKafkaConsumer):
         mine = {tp for tp in found if tp.topic in wanted}
         fresh = {tp for tp in mine if found[tp] is None}
         begins: dict[TP, int] = {}
+        looks = iter(range(LOOKS))  # for all topics together
         for topic in {tp.topic for tp in fresh}:
-            begins |= await self._begin(topic, {tp for tp in fresh if tp.topic == topic})
+            begins |= await self._begin(topic, {tp for tp in fresh if tp.topic == topic}, looks)
         self._begun |= {tp.topic for tp in mine}
         for tp in fresh & begins.keys():
             found[tp] = begins[tp]
@@ -64,16 +75,21 @@ class FirstOffsets(AIOKafkaConsumer):
             log.info("flows.begins", topic=tp.topic, partition=tp.partition, offset=begins[tp])
         return found
 
-    async def _begin(self, topic: str, fresh: set[TP]) -> Mapping[TP, int]:
+    async def _begin(self, topic: str, fresh: set[TP], looks: Iterator[int]) -> Mapping[TP, int]:
         """Return where partitions of a topic begin; those left out at their beginning."""
         thread = cast(FirstCommits, self._thread)
         cluster: Cluster = cast(Any, self).cluster
         known = cluster.partitions_for_topic(topic) or ()
         partitions = fresh | {TP(topic, number) for number in known}
+        is_anew = topic in self._begun
         committed = await thread.committed_of(partitions)
+        is_others = not is_anew and min(partitions) not in fresh
+        while is_others and not committed and next(looks, None) is not None:
+            await self._later(LOOK_S)
+            committed = await thread.committed_of(partitions)
         if committed:  # by another worker just now, or long ago and of other partitions
             return committed
-        if topic in self._begun:
+        if is_anew:
             begins = dict.fromkeys(partitions, 0)
         else:
             begins = {TP(*tp): end for tp, end in (await self.highwaters(*partitions)).items()}

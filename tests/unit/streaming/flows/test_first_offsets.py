@@ -1,4 +1,4 @@
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from streamapp.streaming.flows.first_offsets import FirstOffsets
+from streamapp.streaming.flows.first_offsets import LOOK_S, LOOKS, FirstOffsets
 
 #: Of a topic that is begun at its end, all of it and the part of this worker; of another one.
 NEW = [TP("new", number) for number in range(4)]
@@ -51,8 +51,17 @@ class FakeConsumer(FirstOffsets):
         self._thread: Any = FakeThread(group, assigned)
         self._begun = set()
         self._group = group
+        self._later = self._wait_a_look
+        self.while_waiting: Callable[[], Awaitable[object]] | None = None
+        self.looks = 0
         self.app: Any = SimpleNamespace(from_latest={"new"})
         self.sought: dict[TP, int] = {}
+
+    async def _wait_a_look(self, seconds: float) -> None:
+        assert seconds == LOOK_S
+        self.looks += 1
+        if self.looks == 2 and self.while_waiting is not None:
+            await self.while_waiting()
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         return {tp: 40 + tp.partition for tp in partitions}
@@ -85,6 +94,33 @@ async def test_another_worker_of_a_new_flow_begins_where_the_first_one_said() ->
     found = await late.seek_to_committed()
 
     assert found == late.sought == {NEW[2]: 42, NEW[3]: 43}
+
+
+async def test_the_worker_of_the_first_partition_says_where_a_new_flow_begins() -> None:
+    """Of two that look at once the other one waits for it: neither moves what the other noted."""
+    group = Group()
+    first, other = FakeConsumer(group), FakeConsumer(group, NEW[2:])
+    other.while_waiting = first.seek_to_committed
+    other.highwaters = _further_on  # type: ignore[method-assign]  # what was written meanwhile
+
+    found = await other.seek_to_committed()
+
+    assert first.looks == 0
+    assert other.looks == 2
+    assert first.sought == {NEW[0]: 40, NEW[1]: 41}
+    assert found == other.sought == {NEW[2]: 42, NEW[3]: 43}
+    assert group.committed == {tp: 40 + tp.partition for tp in NEW}
+
+
+async def test_a_worker_of_other_partitions_waits_for_no_one_for_good() -> None:
+    """Where the first partition's worker notes nothing for seconds, others do."""
+    group = Group()
+    consumer = FakeConsumer(group, NEW[2:])
+
+    await consumer.seek_to_committed()
+
+    assert consumer.looks == LOOKS
+    assert group.committed == {tp: 40 + tp.partition for tp in NEW}
 
 
 async def test_partition_that_was_added_is_read_from_its_beginning() -> None:
@@ -123,3 +159,7 @@ async def test_nothing_is_read_from_an_end_that_was_not_committed() -> None:
 
 async def _given(found: Any) -> Any:
     return found
+
+
+async def _further_on(*partitions: TP) -> Mapping[TP, int]:
+    return {tp: 90 + tp.partition for tp in partitions}
