@@ -24,6 +24,11 @@ class DirectCalls(QueueServiceThread):
         """Those under way; Faust's classes before this one hand on no `__post_init__`."""
         return set()
 
+    @cached_property
+    def _awaited(self) -> set[asyncio.Future[Any]]:
+        """What callers wait for; of the parent's loop."""
+        return set()
+
     async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run ``fun`` in the thread and return what it returns; a cancelled caller ends nothing.
 
@@ -32,6 +37,8 @@ class DirectCalls(QueueServiceThread):
             RuntimeError: The thread has ended.
         """
         promise = self.parent_loop.create_future()
+        self._awaited.add(promise)
+        promise.add_done_callback(self._awaited.discard)
 
         async def call() -> None:
             try:
@@ -56,3 +63,12 @@ class DirectCalls(QueueServiceThread):
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
         await super().on_thread_stop()
+
+    async def stop(self) -> None:
+        """Stop the thread, and give up the calls that came too late for its loop."""
+        try:
+            await super().stop()
+        finally:
+            await asyncio.sleep(0)  # what its last calls returned is on its way
+            for promise in list(self._awaited):
+                promise.cancel()

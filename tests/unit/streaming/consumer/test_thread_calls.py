@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,27 @@ async def test_stop_ends_the_calls_that_wait() -> None:
 
     await asyncio.wait([waiting], timeout=30)
     assert waiting.cancelled()
+
+
+async def test_call_that_comes_too_late_for_the_thread_ends() -> None:
+    """Nobody waits for good for what the thread's loop took after its last turn."""
+    thread = Thread(loop=asyncio.get_running_loop())
+    await thread.start()
+    loop = thread.thread_loop
+    take = loop.call_soon_threadsafe
+    loop.call_soon_threadsafe = _take_and_forget  # type: ignore[method-assign]  # it turns no more
+    late = asyncio.ensure_future(thread.call_thread(lambda: 1))
+    await asyncio.sleep(0)
+    loop.call_soon_threadsafe = take  # type: ignore[method-assign]
+
+    await asyncio.wait_for(thread.stop(), 30)
+
+    await asyncio.wait([late], timeout=30)
+    assert late.cancelled()
+
+
+def _take_and_forget(*call: object, **fields: object) -> Any:
+    """Take a call as a loop does that has run its last turn and is not closed yet."""
 
 
 async def test_call_makes_one_task(thread: Thread) -> None:
