@@ -122,7 +122,7 @@ class Producer(FaustProducer):
     ) -> UnknownTopicOrPartitionError:
         """Ask the brokers for the partitions of all topics; the record is tried again."""
         client = self._ensure_producer().client
-        await client.force_metadata_update()
+        has_looked = await client.force_metadata_update()
         found = client.cluster.partitions_for_topic(topic)
-        is_missing = found and partition is not None and partition not in found
+        is_missing = has_looked and found and partition is not None and partition not in found
         return (PartitionMissing if is_missing else UnknownTopicOrPartitionError)(topic)

@@ -13,15 +13,18 @@ from streamapp.streaming.delivery.producer import PartitionMissing, Producer
 class Client:
     """A client of aiokafka that knows more partitions once it looked; its own metadata, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_away: bool = False) -> None:
         self.known = {0}
+        self._is_away = is_away
         self.client = self.cluster = self
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         return self.known
 
-    async def force_metadata_update(self) -> None:
-        self.known.add(5)
+    async def force_metadata_update(self) -> bool:
+        if not self._is_away:
+            self.known.add(5)
+        return not self._is_away
 
     async def _wait_on_metadata(self, topic: str) -> None:
         """Know the topic."""
@@ -86,6 +89,17 @@ async def test_a_partition_that_is_no_more_is_told_apart(name: str) -> None:
 
     with pytest.raises(PartitionMissing):
         await send("t", None, b"v", 7, None, None)
+
+
+@pytest.mark.parametrize("name", ["put", "send_alone"])
+async def test_nobody_says_that_a_partition_is_no_more_while_no_broker_answers(name: str) -> None:
+    """What the client knew before tells nothing of a topic that has grown: it is an outage."""
+    send = getattr(Started(Client(is_away=True)), name)
+
+    with pytest.raises(UnknownTopicOrPartitionError) as raised:
+        await send("t", None, b"v", 5, None, None)
+
+    assert type(raised.value) is UnknownTopicOrPartitionError
 
 
 @pytest.mark.parametrize(
