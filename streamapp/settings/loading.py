@@ -18,6 +18,7 @@ from streamapp.settings.located import with_place
 from streamapp.settings.mcp import McpSettings, with_environment
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import Names
+from streamapp.settings.syntax import syntax_problem
 from streamapp.settings.tables import (
     PREFIX,
     BudgetSettings,
@@ -50,7 +51,7 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         wrong = _NAMES.wrong(error, file=places, environment=environment)
         raise ConfigurationError("\n".join([*problems, *wrong])) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file}: {_unreadable(file, error)}") from None
+        raise ConfigurationError(_unreadable(file, error)) from None
     providers, models, more = implied(
         settings.providers,
         settings.models,
@@ -88,10 +89,11 @@ def _unreadable(file: Path, error: ValueError) -> str:
     """Say why a file is no TOML, and what to change where the encoding is to blame."""
     if isinstance(error, UnicodeDecodeError):
         line = error.object.count(b"\n", 0, error.start) + 1
-        return f"not valid UTF-8 at line {line}: save it in that encoding"
+        return f"{file}:{line}: not valid UTF-8: save it in that encoding"
     if file.read_bytes().startswith(codecs.BOM_UTF8):
-        return "it begins with a byte order mark: save it as UTF-8 without one"
-    return f"not valid TOML: {error}"
+        return f"{file}: it begins with a byte order mark: save it as UTF-8 without one"
+    assert isinstance(error, tomllib.TOMLDecodeError)
+    return syntax_problem(str(file), file.read_text("utf-8"), error)
 
 
 _NAMES = Names(

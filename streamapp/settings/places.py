@@ -30,7 +30,7 @@ class FilePlaces:
             self.data, text = {}, ""
         #: The first line that names a path, or leads to it.
         self._lines: dict[tuple[str, ...], int] = {}
-        for number, path in _paths(text):
+        for number, path in paths_in(text):
             for depth in range(1, len(path) + 1):
                 self._lines.setdefault(path[:depth], number)
 
@@ -61,11 +61,11 @@ class FilePlaces:
         line = next((line for line in lines if line), None)
         where = f"{self._name}:{line}" if line else self._name
         *parents, key = tables
-        table = f"[{'.'.join(map(_written, parents))}] " if parents else ""
-        return f"{where}: {table}{_written(key)}"
+        table = f"[{'.'.join(map(written, parents))}] " if parents else ""
+        return f"{where}: {table}{written(key)}"
 
 
-def _paths(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+def paths_in(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Give line and path of each table and key, from the top."""
     table: tuple[str, ...] = ()
     depth, quotes = 0, ""
@@ -118,5 +118,6 @@ def _parts(name: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _written(part: str) -> str:
+def written(part: str) -> str:
+    """Return a part of a key as TOML wants it, in quotes where it needs them."""
     return part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"'
