@@ -8,20 +8,29 @@ bound; see `changelog_reader`.
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.tables import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 
+from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import log_ends
+from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.tables.answers import AnswersTable
 
 POLL_INTERVAL_S = 0.1
 #: Between two looks whether there is a recovery at all.
 REST_INTERVAL_S = 0.25
+
+
+class _HasSettings(Protocol):
+    settings: Settings
 
 
 class PositionRecovery(Recovery):
@@ -32,11 +41,31 @@ class PositionRecovery(Recovery):
     async def _build_offsets(
         self, consumer: Any, tps: set[TP], destination: "Counter[TP]", title: str
     ) -> None:
-        """Leave nothing to read of the tables that read their changelog themselves."""
+        """Leave nothing to read of the tables that read their changelog themselves.
+
+        Where more was read than there is by a broker's answer, its fetches are asked: the embedded
+        one leaves out up to a batch, and Faust ends a worker for that. See `log_ends`.
+        """
         await super()._build_offsets(consumer, tps, destination, title)
+        ends = self.active_highwaters
+        ahead = [tp for tp in tps if tp in ends and destination[tp] > ends[tp]]
+        for place, end in (await self._ends(ahead) if ahead else {}).items():
+            tp = TP(place.topic, place.partition)
+            ends[tp] = max(ends[tp], end - 1)
         for tp in tps:
             if isinstance(self.tp_to_table.get(tp), AnswersTable):
-                destination[tp] = max(destination[tp], self.active_highwaters.get(tp, -1))
+                # Not beyond the end either: a changelog that was made anew is its reader's matter.
+                destination[tp] = ends.get(tp, destination[tp])
+
+    async def _ends(self, tps: Collection[TP]) -> Mapping[TopicPartition, int]:
+        """Return the offset behind the last record of each partition."""
+        settings = cast(_HasSettings, self.app).settings
+        client = AIOKafkaConsumer(**log_reader_options(settings))
+        try:
+            await client.start()
+            return await log_ends(client, [TopicPartition(tp.topic, tp.partition) for tp in tps])
+        finally:
+            await client.stop()
 
     @Service.task
     async def _pass_holes_at_ends(self) -> None:

@@ -1,12 +1,18 @@
 """The start of the tables."""
 
+from collections import Counter
+from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+from aiokafka import TopicPartition
 from faust.tables import TableManager
+from faust.types import TP
 from mode.utils.times import Seconds
 
-from streamapp.streaming.tables.recovery import Tables
+from streamapp.streaming.tables.answers import AnswersTable
+from streamapp.streaming.tables.recovery import PositionRecovery, Tables
 
 
 class Watched(Tables):
@@ -47,3 +53,58 @@ async def test_faust_does_the_same_after_a_sleep() -> None:
     await TableManager.on_start(cast(TableManager, tables))
 
     assert tables.did == ["slept 1.0", "registered", "recovery started"]
+
+
+class Recovering(PositionRecovery):
+    """A recovery with one changelog, and the ends that fetches would tell."""
+
+    def __init__(self, tp: TP, *, answered: int, fetched: int, table: object) -> None:
+        self.tp_to_table = cast(Any, {tp: table})
+        self.active_highwaters = Counter({tp: answered - 1})
+        self.asked: list[TP] = []
+        self._fetched = fetched
+        self.log = cast(Any, SimpleNamespace(info=lambda *args: None))
+
+    async def _ends(self, tps: Collection[TP]) -> Mapping[TopicPartition, int]:
+        self.asked += tps
+        return {TopicPartition(tp.topic, tp.partition): self._fetched for tp in tps}
+
+
+class EmptyLog:
+    """A consumer whose partitions begin at 0."""
+
+    async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
+        return dict.fromkeys(tps, 0)
+
+
+@pytest.mark.parametrize("table", [AnswersTable.__new__(AnswersTable), object()])
+@pytest.mark.parametrize(
+    ("answered", "is_asked"), [(214, True), (216, False)], ids=["embedded broker", "Kafka"]
+)
+async def test_an_end_that_leaves_out_a_batch_is_no_loss(
+    table: object, answered: int, is_asked: bool
+) -> None:
+    """A worker that read offset 215 goes on where the broker says 213 and hands out 215.
+
+    Faust compares both numbers, and ends the worker where more was read than there is.
+    """
+    tp = TP("streamapp-answers-changelog", 4)
+    recovery = Recovering(tp, answered=answered, fetched=216, table=table)
+    read = Counter({tp: 215})
+
+    await recovery._build_offsets(EmptyLog(), {tp}, read, "active")
+
+    assert (read[tp], recovery.active_highwaters[tp]) == (215, 215)
+    assert recovery.asked == ([tp] if is_asked else [])
+
+
+async def test_answers_are_read_anew_from_a_changelog_that_was_made_anew() -> None:
+    """Their own reader begins again; Faust has nothing to compare."""
+    tp = TP("streamapp-answers-changelog", 4)
+    table = AnswersTable.__new__(AnswersTable)
+    recovery = Recovering(tp, answered=3, fetched=3, table=table)
+    read = Counter({tp: 215})
+
+    await recovery._build_offsets(EmptyLog(), {tp}, read, "active")
+
+    assert read[tp] == recovery.active_highwaters[tp] == 2
