@@ -30,7 +30,7 @@ test: .venv ## the whole test suite: both of the next two beside each other
 # They compute and the others wait: beside each other they keep two cores busy. What they print is
 # shown at their end, in one piece.
 units: .venv ## the unit tests, and how many lines of streamapp/ they run
-	@said=$$($(BIN)/python -m pytest $(SUITE) -n 1 --cov --cov-report= tests/unit $(ARGS) 2>&1); code=$$?; echo "$$said"; \
+	@said=$$($(BIN)/python -m pytest $(SUITE) -n 1 --cov --cov-report= tests/unit $(ARGS) 2>&1); code=$$?; printf '%s\n' "$$said"; \
 	echo "Lines of streamapp/ that the unit tests run: $$($(BIN)/coverage report --format=total) %"; exit $$code
 
 others: .venv ## the tests on brokers, of commands, pages and the web

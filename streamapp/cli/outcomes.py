@@ -99,7 +99,7 @@ class Outcomes:
 def _is_before(created_at: str, seconds: float) -> bool:
     try:
         return datetime.fromisoformat(created_at).timestamp() < seconds
-    except ValueError:  # of another program
+    except (ValueError, OverflowError):  # of another program
         return False
 
 
@@ -130,17 +130,21 @@ async def awaited(
                     while outcomes.left:
                         message = await _next(stream, is_first=not outcomes.kinds)
                         is_dead = message.topic == dead_letters
-                        bar.advance(task, _note(outcomes, message, is_dead=is_dead))
+                        bar.advance(task, noted(outcomes, message, is_dead=is_dead))
     return result
 
 
-def _note(outcomes: Outcomes, message: ConsumerRecord, *, is_dead: bool) -> bool:
+def noted(outcomes: Outcomes, message: ConsumerRecord, *, is_dead: bool) -> bool:
     """Note what a message says; return whether it is the outcome of one of the records."""
     if not is_dead:
-        answer = json.loads(message.value)
+        try:
+            answer = json.loads(message.value)
+            id, created_at = str(answer["id"]), str(answer.get("created_at"))
+        except (ValueError, TypeError, LookupError):  # of another program, or a deletion
+            return False
         # The worker wrote its time beside it a moment ago.
         ahead_s = time.time() - message.timestamp / 1000
-        return outcomes.answered(answer["id"], answer.get("created_at", ""), ahead_s=ahead_s)
+        return outcomes.answered(id, created_at, ahead_s=ahead_s)
     headers = headers_of(message)
     return outcomes.ended(
         headers.get("streamapp.request.id", ""), headers.get("streamapp.error.kind", "")

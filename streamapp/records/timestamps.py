@@ -25,9 +25,13 @@ def moment_of(seconds: float) -> datetime | None:
 def time_text(moment: datetime | None) -> str:
     """Return a time as people read it: ``2030-01-31 12:00:00Z``; ``-`` for None.
 
-    In UTC, as the log and all JSON have it, and as `parse_timestamp` takes it back.
+    In UTC, as the log and all JSON have it, and as `parse_timestamp` takes it back. ``-`` also for
+    one that no calendar has in UTC: the first hours of the year 1 east of it.
     """
-    return "-" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    try:
+        return "-" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    except OverflowError:
+        return "-"
 
 
 def parse_timestamp(text: str, *, now: float) -> float:

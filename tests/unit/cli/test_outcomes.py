@@ -1,9 +1,10 @@
 """What became of records that were sent, counted by their ids."""
 
 import pytest
+from aiokafka import ConsumerRecord
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from streamapp.cli.outcomes import Outcomes
+from streamapp.cli.outcomes import Outcomes, noted
 
 PLACE = RecordMetadata("llm.requests", 3, TopicPartition("llm.requests", 3), 12, 0, 0, 0)
 BEFORE, NOW = "1970-01-01T00:01:00Z", "1970-01-01T00:10:00.5Z"
@@ -63,3 +64,20 @@ def test_answers_of_others_are_not_counted() -> None:
     assert outcomes.ended("a", "rejected")
     assert not outcomes.answered("a", NOW)
     assert outcomes.told() == "1 outcome: 1 rejected; 1 record without an outcome yet"
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"", b"\xff", b"no JSON", b"[]", b"7", b'"a"', b"{}", b'{"id": "z"}']
+)
+def test_what_is_no_answer_is_passed_over(value: bytes | None) -> None:
+    """Another program may write to the topic, or delete from it; the rest is still counted."""
+    outcomes = sent('{"id": "a"}')
+
+    assert not noted(outcomes, message(value), is_dead=False)
+    assert noted(outcomes, message(b'{"id": "a", "created_at": null}'), is_dead=False)
+    assert (outcomes.kinds, outcomes.repeated) == ({"ok": 1}, 0)
+
+
+def message(value: bytes | None) -> ConsumerRecord:
+    """Return what stands on the topic of answers."""
+    return ConsumerRecord("llm.responses", 0, 0, 0, 0, None, value, 0, 0, 0, ())

@@ -51,6 +51,7 @@ def test_moment_is_in_utc() -> None:
     [
         (datetime(2030, 1, 31, 12, 0, 5, 999_999, tzinfo=UTC), "2030-01-31 12:00:05Z"),
         (datetime(2030, 1, 31, 1, tzinfo=timezone(timedelta(hours=2))), "2030-01-30 23:00:00Z"),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))), "-"),
         (None, "-"),
     ],
 )

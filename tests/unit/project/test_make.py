@@ -1,0 +1,36 @@
+"""The targets of make, with a stand-in for Python."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MAKEFILE = Path(__file__).resolve().parents[3] / "Makefile"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_units_print_what_the_tests_print_and_end_as_they_do(code: int, tmp_path: Path) -> None:
+    """Not one backslash is read as an escape: a failure shows the bytes that it was about."""
+    said = r"assert b'a\nb' == b'a\cb \033 %s'"
+    for name in ("pyproject.toml", "uv.lock"):
+        (tmp_path / name).touch()
+    folder = tmp_path / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    for name, line in (("python", f'"{said}"; exit {code}'), ("coverage", "90")):
+        (folder / name).write_text(f"#!/bin/sh\nprintf '%s\\n' {line}\n")
+        (folder / name).chmod(0o755)
+    os.utime(folder.parent)
+    make = shutil.which("make")
+    assert make
+
+    done = subprocess.run(
+        [make, "-f", MAKEFILE, "units"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout.splitlines() == [
+        said,
+        "Lines of streamapp/ that the unit tests run: 90 %",
+    ]
+    assert (done.returncode == 0) is (code == 0)
