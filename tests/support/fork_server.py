@@ -52,29 +52,42 @@ def import_all() -> None:
 def serve(requests: socket.socket) -> tuple[dict[str, Any], Sequence[int]]:
     """Fork a child for each request; return the request and its files in the child.
 
+    Two answers go back: the number of the request with the child's id, and, by the child once it
+    leads a group of its own and can be signalled, with 0.
+
     Raises:
         SystemExit: The test process has ended.
     """
     while True:
-        message, passed, _, _ = requests.recvmsg(LARGEST, socket.CMSG_SPACE(3 * 4))
+        message, passed = _next(requests)
         if not message:
             raise SystemExit
-        files = array.array("i", passed[0][2])
+        request, files = json.loads(message), array.array("i", passed[0][2])
         # The test process adopts children whose parent has ended: so this one ends at once.
         parent = os.fork()
         if parent == 0:
             parent = os.getpid()
             child = os.fork()
             if child:
-                requests.send(str(child).encode())
+                requests.send(f"{request['number']} {child}".encode())
                 os._exit(0)
             while os.getppid() == parent:
                 time.sleep(0.001)
-            return json.loads(message), files
+            os.setsid()
+            requests.send(f"{request['number']} 0".encode())
+            return request, files
         os.waitpid(parent, 0)
-        requests.send(b"adopted")
         for file in files:
             os.close(file)
+
+
+def _next(requests: socket.socket) -> tuple[bytes, Any]:
+    """Return the next request and what came with it; nothing once the test process has ended."""
+    try:
+        message, passed, _, _ = requests.recvmsg(LARGEST, socket.CMSG_SPACE(3 * 4))
+    except ConnectionResetError:
+        return b"", ()
+    return message, passed
 
 
 def become(request: dict[str, Any], files: Sequence[int], path: Sequence[str]) -> None:
@@ -88,7 +101,6 @@ def become(request: dict[str, Any], files: Sequence[int], path: Sequence[str]) -
     for number, file in enumerate(files):
         os.dup2(file, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    os.setsid()
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
@@ -106,7 +118,10 @@ if __name__ == "__main__":
     gc.enable()
     connection = socket.socket(fileno=int(sys.argv[1]))
     imported = {name.partition(".")[0] for name in sys.modules}
-    connection.send(json.dumps(sorted(imported)).encode())
+    try:
+        connection.send(json.dumps(sorted(imported)).encode())
+    except BrokenPipeError:
+        sys.exit()  # the test process has ended meanwhile
     asked, passed_files = serve(connection)
     connection.detach()
     become(asked, passed_files, sys.path[1:])

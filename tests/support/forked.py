@@ -3,11 +3,13 @@
 import ctypes
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import IO, ClassVar, Self
 
@@ -78,6 +80,8 @@ class ForkServer:
         self.environment = {n: v for n, v in environment.items() if n not in GIVEN}
         self._lock = threading.Lock()
         self._names: frozenset[str] = frozenset()
+        self._numbers = count(1)
+        self._pids: dict[int, int] = {}
         _adopt_orphans()
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -99,8 +103,13 @@ class ForkServer:
         """
         with self._lock:
             if not self._names:
-                self._names = frozenset(json.loads(self._connection.recv(LARGEST)))
+                self._names = frozenset(json.loads(self._answer(LARGEST)))
             return self._names
+
+    def _answer(self, size: int) -> bytes:
+        answer = self._connection.recv(size)
+        assert answer, f"the fork server ended: {self._process.wait()}"
+        return answer
 
     @classmethod
     def running(cls) -> Self:
@@ -148,16 +157,36 @@ class ForkServer:
         """
         assert self._imported, "asked before it listens"
         _, _, module, *arguments = command
-        request = {"module": module, "arguments": arguments, "env": dict(env), "cwd": str(cwd)}
+        number = next(self._numbers)
+        start = {"module": module, "arguments": arguments, "env": dict(env), "cwd": str(cwd)}
+        request = {"number": number, **start}
         with self._lock, Path(os.devnull).open("rb") as empty:
             files = [
                 file if isinstance(file, int) else file.fileno()
                 for file in (stdin or empty, stdout, stderr)
             ]
             socket.send_fds(self._connection, [json.dumps(request).encode()], files)
-            pid, adopted = self._connection.recv(32), self._connection.recv(32)
-        assert adopted, f"the fork server ended: {self._process.wait()}"
-        return Forked(int(pid))
+            return Forked(self._child(number))
+
+    def _child(self, number: int) -> int:
+        """Return the id of the child of a request, once it can be signalled.
+
+        A child of an earlier one, whose start was interrupted, as by a test's limit, is nobody's.
+        """
+        while True:
+            of, pid = map(int, self._answer(64).split())
+            if pid:
+                self._pids[of] = pid
+            elif of == number:
+                return self._pids.pop(of)
+            elif left := self._pids.pop(of, 0):
+                os.kill(left, signal.SIGKILL)
+                os.waitpid(left, 0)
+
+    def close(self) -> None:
+        """End it; its children go on."""
+        self._connection.close()
+        self._process.wait()
 
 
 def _adopt_orphans() -> None:

@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.forked import GIVEN, READ_AT_START, ROOT, ForkServer
+from tests.support.forked import GIVEN, READ_AT_START, ROOT, Forked, ForkServer
 from tests.support.process import ChildProcess
 from tests.support.waiting import until
 
@@ -110,6 +111,65 @@ async def test_two_forks_share_no_random_numbers(tmp_path: Path) -> None:
     first = await ended(child(tmp_path, program))
 
     assert not set(first.split()) & set((await ended(child(tmp_path, program))).split()[2:])
+
+
+def test_a_fork_can_be_killed_at_once(tmp_path: Path) -> None:
+    """It leads its group when its start returns, as any child does."""
+    for _ in range(20):
+        process = child(tmp_path, "input()")
+        process.start()
+        assert os.getpgid(process.pid) == os.getsid(process.pid) == process.pid
+        process.kill9()
+        assert process.exit_code == -signal.SIGKILL
+
+
+class Limit(Exception):
+    """Of a test's time."""
+
+
+def test_a_start_that_was_interrupted_leaves_no_child_to_the_next(tmp_path: Path) -> None:
+    """The next one gets a process of its own, and that of the interrupted one is ended."""
+    (tmp_path / "probe.py").write_text(
+        "import os, sys, time; print(os.getpid(), flush=True); time.sleep(float(sys.argv[1]))"
+    )
+    server, log = ForkServer(os.environ), (tmp_path / "log").open("w+b")
+
+    def start(sleeps_s: str) -> Forked:
+        command = [sys.executable, "-m", "probe", sleeps_s]
+        return server.start(command, env=os.environ, cwd=tmp_path, stdout=log, stderr=log)
+
+    def ends(*_: object) -> None:
+        raise Limit
+
+    assert start("0").wait() == 0
+    before = children()
+    earlier = signal.signal(signal.SIGALRM, ends)
+    os.kill(server._process.pid, signal.SIGSTOP)  # so that it is asked, and does not answer
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(Limit):
+            start("600")
+    finally:
+        signal.signal(signal.SIGALRM, earlier)
+        os.kill(server._process.pid, signal.SIGCONT)
+    log.truncate(0)
+    second = start("0")
+
+    assert second.wait() == 0
+    assert children() == before
+    server.close()
+    log.close()
+    assert str(second.pid) in (tmp_path / "log").read_text()
+
+
+def children() -> set[int]:
+    """Return the ids of this process's children."""
+    found = set()
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if file.read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+                found.add(int(file.parent.name))
+    return found
 
 
 async def test_signals_reach_the_group_of_a_fork(tmp_path: Path) -> None:
