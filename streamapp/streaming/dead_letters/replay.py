@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 from faust.exceptions import ProducerSendError
 
+from streamapp.llm.caller import CALLER, HEADER
 from streamapp.records.dead_letter import ATTEMPTS, FIRST_FAILURE, REPLAYS
 from streamapp.streaming.dead_letters.source import DeadLetterSource
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
@@ -131,13 +132,18 @@ class Replay:
     async def instead(self, dead_letter: StoredDeadLetter, value: bytes) -> RecordMetadata:
         """Send a corrected value in place of the record; return where it stands.
 
-        It has the record's key and headers and no history: what was wrong is not in it. The dead
-        letter is noted as sent again.
+        It has the record's key and headers and no history: what was wrong is not in it. But it is
+        a record of the HTTP key that sends it, where that has a name: that one's models and usage
+        are meant. The dead letter is noted as sent again.
 
         Raises:
             KafkaError, ProducerSendError: The broker did not take it.
         """
-        place = await (await self._sent(dead_letter, value, dead_letter.own))
+        headers = dead_letter.own
+        if caller := CALLER.get():
+            others = (pair for pair in headers if pair[0] != HEADER)
+            headers = [*others, (HEADER, caller.encode())]
+        place = await (await self._sent(dead_letter, value, headers))
         await (await self._note(dead_letter))
         return place
 

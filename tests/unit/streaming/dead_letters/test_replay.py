@@ -11,6 +11,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from streamapp.flows.topics import FlowTopics
+from streamapp.llm.caller import CALLER, HEADER
 from streamapp.records.dead_letter import REPLAYS
 from streamapp.settings import Settings
 from streamapp.streaming.dead_letters.replay import MAX_REPLAYS, Replay
@@ -106,6 +107,25 @@ async def test_corrected_record_takes_the_place_of_the_failed_one() -> None:
         ("llm.requests", b"k", b"{}", 2, None, [("tag", b"a")]),
         (NOTES, None, one.mark, one.partition, None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "written"), [("cheap", [b"cheap"]), ("", [b"large"])], ids=["named", "no-name"]
+)
+async def test_correction_is_of_the_key_that_sends_it(key: str, written: list[bytes]) -> None:
+    """A key of few models may not correct a record so that it is run as another key's."""
+    broker = Broker()
+    one = dead_letter(own=[(HEADER, b"large"), ("tag", b"a")])
+
+    token = CALLER.set(key)
+    try:
+        await Replay(requests_source(Settings(_env_file=None)), broker.send).instead(one, b"{}")
+    finally:
+        CALLER.reset(token)
+
+    headers = broker.of("llm.requests")[0][5]
+    assert [value for name, value in headers if name == HEADER] == written
+    assert ("tag", b"a") in headers
 
 
 async def test_correction_that_is_not_taken_is_not_noted() -> None:
