@@ -119,7 +119,8 @@ class AssignmentWatch:
 
 def _reason(*, is_recovered: bool) -> str:
     if is_recovered:
-        return "partitions came and went: the group began anew before this worker was ready"
+        # Faust takes its tables for read before the ledgers are.
+        return "it has partitions, and reads their ledgers; or they came and went before it had"
     return "it has partitions, and reads their tables"
 
 

@@ -167,7 +167,8 @@ async def test_assignment_that_comes_and_goes_ends_no_wait(clock: FakeClock) -> 
 
 
 @pytest.mark.parametrize(
-    ("is_recovered", "reason"), [(False, "reads their tables"), (True, "came and went")]
+    ("is_recovered", "reason"),
+    [(False, "reads their tables"), (True, "reads their ledgers"), (True, "came and went")],
 )
 async def test_worker_with_partitions_says_why_it_takes_no_records(
     clock: FakeClock, is_recovered: bool, reason: str
