@@ -51,6 +51,8 @@ class FirstOffsets(AIOKafkaConsumer):
         super().__init__(*args, **kwargs)
         #: Topics that this worker knows to be begun: without an offset they were made anew.
         self._begun: set[str] = set()
+        #: The ledgers of all flows have the offsets looked for at the same time.
+        self._beginning = asyncio.Lock()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek all partitions, those of a new flow to their end where that is wanted.
@@ -66,9 +68,11 @@ class FirstOffsets(AIOKafkaConsumer):
         fresh = {tp for tp in mine if found[tp] is None}
         begins: dict[TP, int] = {}
         looks = iter(range(LOOKS))  # for all topics together
-        for topic in {tp.topic for tp in fresh}:
-            begins |= await self._begin(topic, {tp for tp in fresh if tp.topic == topic}, looks)
-        self._begun |= {tp.topic for tp in mine}
+        async with self._beginning:
+            for topic in {tp.topic for tp in fresh}:
+                own = {tp for tp in fresh if tp.topic == topic}
+                begins |= await self._begin(topic, own, looks)
+            self._begun |= {tp.topic for tp in mine}
         for tp in fresh & begins.keys():
             found[tp] = begins[tp]
             await self.seek(tp, begins[tp])

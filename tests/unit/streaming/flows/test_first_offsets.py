@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +51,7 @@ class FakeConsumer(FirstOffsets):
     def __init__(self, group: Group, assigned: Collection[TP] = (*MINE, OTHER)) -> None:
         self._thread: Any = FakeThread(group, assigned)
         self._begun = set()
+        self._beginning = asyncio.Lock()
         self._group = group
         self._later = self._wait_a_look
         self.while_waiting: Callable[[], Awaitable[object]] | None = None
@@ -110,6 +112,25 @@ async def test_the_worker_of_the_first_partition_says_where_a_new_flow_begins() 
     assert first.sought == {NEW[0]: 40, NEW[1]: 41}
     assert found == other.sought == {NEW[2]: 42, NEW[3]: 43}
     assert group.committed == {tp: 40 + tp.partition for tp in NEW}
+
+
+async def test_looks_of_one_worker_at_the_same_time_find_one_beginning() -> None:
+    """Each flow's ledger has the offsets looked for, all of them together."""
+    group = Group()
+    consumer = FakeConsumer(group)
+    ends = iter(range(40, 90, 10))
+
+    async def growing(*partitions: TP) -> Mapping[TP, int]:
+        end = next(ends)
+        await asyncio.sleep(0)  # the others have their turn
+        return dict.fromkeys(partitions, end)
+
+    consumer.highwaters = growing  # type: ignore[method-assign]
+
+    found = await asyncio.gather(*(consumer.seek_to_committed() for _ in range(3)))
+
+    assert found == [{NEW[0]: 40, NEW[1]: 40, OTHER: None}] * 3
+    assert group.committed == dict.fromkeys(NEW, 40)
 
 
 async def test_a_worker_of_other_partitions_waits_for_no_one_for_good() -> None:
