@@ -13,9 +13,14 @@ from streamapp.settings.problems import inner_types
 from streamapp.settings.tables import PREFIX
 
 _NAMES = r"(?:api[-_]?key|access[-_]?key|token|secret|password|passwd|credentials?)"
+#: What is no secret, though it stands where one may: a switch, a small number, a file's name.
+_PLAIN = (
+    r"(?:true|false|\d{1,6}|[\w-]+\.(?:json|ya?ml|toml|txt|pem|key|ini|cfg|conf|env))(?![^\s&'\"])"
+)
 #: ``--token=...``, ``SHOP_API_KEY=...``, ``?token=...``: not ``$TOKEN``, not a file's path.
 _NAMED = re.compile(
-    rf"(?:^|[\s?&-]|[a-z0-9]_){_NAMES}(?:=|\s+(?!-))['\"]?(?![$/.{{'\"\s])[^\s&'\"]", re.IGNORECASE
+    rf"(?:^|[\s?&-]|[a-z0-9]_){_NAMES}(?:=|\s+(?!-))['\"]?(?![$/.{{'\"\s]|{_PLAIN})[^\s&'\"]",
+    re.IGNORECASE,
 )
 _NAME = re.compile(rf"--?(?:[a-z0-9]+[-_])*{_NAMES}", re.IGNORECASE)
 _PASSWORD = re.compile(r"://[^/\s:@$]*:[^/\s@$]+@")
@@ -76,7 +81,7 @@ def _of_mcp(servers: Any) -> Iterator[tuple[str, ...]]:
 
 def _is_secret(arguments: Sequence[str]) -> bool:
     return any(_NAMED.search(one) or _KNOWN.search(one) for one in arguments) or any(
-        _NAME.fullmatch(option) and re.match(r"[^-$/.]", value)
+        _NAME.fullmatch(option) and re.match(rf"(?!{_PLAIN})[^-$/.]", value, re.IGNORECASE)
         for option, value in pairwise(arguments)
     )
 

@@ -146,6 +146,11 @@ def test_mistake_in_the_environment_is_named_by_its_variable(
             id="mcp-option",
         ),
         pytest.param(
+            f'[mcp.shop]\ncommand = ["serve", "--token=true.{CANARY}"]\n',
+            MCP_LINE,
+            id="mcp-argument-with-a-dot",
+        ),
+        pytest.param(
             f'[mcp.shop]\ncommand = ["serve", "--shop-api-key", "{CANARY}"]\n',
             MCP_LINE,
             id="mcp-option-and-value",
@@ -180,6 +185,8 @@ def test_secret_in_the_file_is_refused_with_the_mend(text: str, line: str) -> No
         ["--token=$SHOP_TOKEN"],
         ["sh", "-c", "exec serve --token=$SHOP_TOKEN"],
         ["--max-tokens=500", "--token-file", "/run/secrets/shop"],
+        ["--max-token=500", "--use-token=true", "--credentials=shop.json"],
+        ["--max-token", "500", "--use-token", "true", "--credentials", "shop.json"],
         ["--password", "/run/secrets/shop"],
         ["--api-key", "--verbose"],
         ["--secrets", "none", "@scope/server-with-a-token"],
