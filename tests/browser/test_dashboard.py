@@ -275,7 +275,7 @@ async def test_keyboard_reaches_every_view(visit: Visit) -> None:
 
 
 async def test_page_is_small_and_complete(browser: Browser, site: Site) -> None:
-    """The first load is one request below 150 kB, shown within a second."""
+    """The first load is one request below 100 kB, shown within a second."""
     async with await browser.new_page() as page:
         sizes: list[int] = []
         response = await page.goto(site.url)
@@ -290,7 +290,7 @@ async def test_page_is_small_and_complete(browser: Browser, site: Site) -> None:
                 )
             )
             await page.reload()
-        assert sizes[0] < 150_000
+        assert sizes[0] < 100_000
         assert min(times_ms) < 1_000
 
 

@@ -4,12 +4,13 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.support.mcp_serving import PROGRAM
 from tests.support.worker import ROOT, WorkerProcess
@@ -107,6 +108,11 @@ def worker(stand: Stand) -> WorkerProcess:
     return stand.worker(STREAMAPP_CONFIG=str(config), **settings)
 
 
+async def broken(route: Route) -> None:
+    """Answer with what is no JSON."""
+    await route.fulfill(status=200, body="{")
+
+
 async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit, site: Site) -> None:
     """Topics and flows with lag and rate; the number of dead letters leads to them.
 
@@ -141,6 +147,15 @@ async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit, site
     await expect(rows).to_have_count(3)  # as many as the tab counts
     await expect(rows.filter(has_text="requests · summarize")).to_have_count(1)
     await expect(rows.filter(has_text="translate · ")).to_have_count(2)
+    one_flow = re.compile(r"/v1/dead-letters\?.*flow=translate$")
+    await page.route(one_flow, broken)
+    await page.get_by_role("button", name="Refresh").click()
+    await expect(page.locator("#dead-note")).to_contain_text("not listed: translate: ")
+    await expect(rows).to_have_count(1)  # those of the others all the same
+    await page.unroute(one_flow)
+    await page.get_by_role("button", name="Refresh").click()
+    await expect(rows).to_have_count(3)
+    await expect(page.locator("#dead-note")).to_have_text("")
     await page.set_viewport_size(SHAPES["390"])
     await tab(page, "Flows")
     await expect(page.locator(".chain").first).to_be_visible()

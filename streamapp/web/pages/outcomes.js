@@ -93,9 +93,12 @@ async function deadLetters() {
   if ($("#dead-q").value.trim()) query.set("q", $("#dead-q").value.trim());
   if ($("#dead-kind").value) query.set("kind", $("#dead-kind").value);
   const flows = $("#dead-flow").value ? [$("#dead-flow").value] : [...$("#dead-flow").options].map((o) => o.value).filter(Boolean);
-  const bodies = await Promise.all(flows.map(async (flow) => (await ask(`/v1/dead-letters?${query}&flow=${encodeURIComponent(flow)}`)).json()));
-  const all = bodies.flatMap((body, i) => body.dead_letters.map((d) => ({ ...d, flow: flows[i] })));
-  return { dead_letters: all.sort((a, b) => b.at - a.at).slice(0, LISTED), complete: bodies.every((body) => body.complete) };
+  const asked = await Promise.allSettled(flows.map(async (flow) => ({ flow, ...await (await ask(`/v1/dead-letters?${query}&flow=${encodeURIComponent(flow)}`)).json() })));
+  const bodies = asked.filter((one) => one.status === "fulfilled").map((one) => one.value);
+  const failed = asked.flatMap((one, i) => one.status === "rejected" ? [`${flows[i]}: ${one.reason.message}`] : []);
+  if (!bodies.length) throw new Error(failed[0]);
+  const all = bodies.flatMap((body) => body.dead_letters.map((d) => ({ ...d, flow: body.flow })));
+  return { dead_letters: all.sort((a, b) => b.at - a.at).slice(0, LISTED), complete: !failed.length && bodies.every((body) => body.complete), failed };
 }
 
 let deadLoads = 0;
@@ -105,6 +108,8 @@ async function loadDead() {
     const body = await deadLetters();
     if (load !== deadLoads) return; // another one was asked for meanwhile
     picked.clear();
+    const note = $("#dead-note"), missed = body.failed.length ? `not listed: ${body.failed.join("; ")}` : "";
+    if (missed || note.textContent.startsWith("not listed")) note.textContent = missed;
     $("#dead-replay").disabled = true;
     $("#dead-all").disabled = !body.dead_letters.length;
     const kinds = new Set([...$("#dead-kind").options].map((o) => o.value));
