@@ -113,6 +113,8 @@ def _parts(name: str) -> tuple[str, ...]:
         return ()
     parts = []
     while isinstance(found, dict):
+        if len(found) != 1:  # as of "[# a]"
+            return ()
         [(part, found)] = found.items()
         parts.append(part)
     return tuple(parts)
