@@ -1,6 +1,7 @@
 """Exit codes and messages of all commands, in one place."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import IO, Any
 
@@ -26,6 +27,17 @@ class Ended(click.ClickException):
 
 class Commands(click.Group):
     """Turns our errors into exit codes: 2 for what the operator set, 1 for what happened."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is asked for; one that is not there with what is like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if near := get_close_matches(args[0], self.list_commands(ctx), n=1):
+                error.message += f" Did you mean '{near[0]}'?"
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

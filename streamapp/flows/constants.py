@@ -12,11 +12,11 @@ from streamapp.records.problems import place_of, said_of
 
 #: By what pydantic calls it, what is written for it.
 _WRITTEN = {
-    "list_type": "write a list, as {name} = [...]",
-    "tuple_type": "write a list, as {name} = [...]",
-    "dict_type": "write a table, as {name} = {{...}}",
-    "model_type": "write a table, as {name} = {{...}}",
-    "string_type": 'write a text, as {name} = "..."',
+    "list_type": "write a list, as {name}[...]",
+    "tuple_type": "write a list, as {name}[...]",
+    "dict_type": "write a table, as {name}{{...}}",
+    "model_type": "write a table, as {name}{{...}}",
+    "string_type": 'write a text, as {name}"..."',
     "int_type": "write a number without quotes",
     "float_type": "write a number without quotes",
     "bool_type": "write true or false, without quotes",
@@ -90,8 +90,11 @@ def _line(problem: ErrorDetails, where: Sequence[str | int], value: Any) -> str:
     kind = problem["type"]
     if kind not in _WRITTEN:
         return said_of(problem)
-    name = next(part for part in reversed(where) if isinstance(part, str))
+    # An item of a list is written alone: with the list's name, all of it would be replaced.
+    name = f"{where[-1]} = " if isinstance(where[-1], str) else ""
     is_ = next((words for type, words in _KINDS if isinstance(value, type)), "another kind")
+    if kind == "string_type" and isinstance(value, int | float):
+        return f'it is {is_}: write it in quotes, as {name}"..."'
     return f"it is {is_}: {_WRITTEN[kind].format(name=name)}"
 
 

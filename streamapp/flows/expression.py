@@ -17,7 +17,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
 from streamapp.errors import ConfigurationError, InvalidRecord, PromptError
+from streamapp.flows.kinds import kind_of
 from streamapp.prompts.sandbox import join, parse, to_json
+from streamapp.prompts.template_syntax import shown, syntax_mend
 
 #: What templates see of a record.
 NAMES = ("value", "key", "headers", "topic", "partition", "offset", "timestamp")
@@ -80,10 +82,11 @@ class Expression:
         ConfigurationError: It is wrong, or names what there is not.
     """
 
-    __slots__ = ("_paths", "_place", "_run", "is_value")
+    __slots__ = ("_paths", "_place", "_run", "_text", "is_value")
 
     def __init__(self, text: str, *, place: str) -> None:
         self._place = place
+        self._text = shown(text)
         environment = _environment()
         try:
             tree = parse(environment, text)
@@ -93,7 +96,8 @@ class Expression:
             self.is_value = alone is not None
             self._run = _compiled(environment, tree, alone)
         except jinja2.TemplateSyntaxError as error:
-            raise ConfigurationError(f"{place}: {error.message}") from None
+            problem = f"the template '{shown(text)}': {syntax_mend(error.message)}"
+            raise ConfigurationError(f"{place}: {problem}") from None
         except (PromptError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{place}: {error}") from None
 
@@ -111,9 +115,23 @@ class Expression:
         except jinja2.UndefinedError:
             problem = self._missing(scope)
         except _ERRORS as error:
-            problem = f"the record does not fit the template ({type(error).__name__})"
+            problem = self._misfit(scope, error)
         # Outside of the block: the error may hold the record's values.
         raise InvalidRecord(f"{self._place}: {problem}")
+
+    def _misfit(self, scope: Mapping[str, Any], error: Exception) -> str:
+        """Say of what kind the record's fields are, which the template cannot take; no value."""
+        kinds = []
+        for path in self._paths:
+            if any(longer[: len(path)] == path and longer != path for longer in self._paths):
+                continue
+            found: Any = scope
+            for part in path:
+                found = None if isinstance(found, Undefined) else found[part]
+            kinds.append(f"{'.'.join(map(str, path))} is {kind_of(found)}")
+        why = "" if isinstance(error, TypeError) else f" ({type(error).__name__})"
+        given = f": {', '.join(kinds)}" if kinds else ""
+        return f"the record does not fit the template '{self._text}'{why}{given}"
 
     def _missing(self, scope: Mapping[str, Any]) -> str:
         """Name the first field of the template that the record does not have."""

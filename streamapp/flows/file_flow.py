@@ -12,7 +12,8 @@ from streamapp.flows.flow import Bounds, Emission, Start
 from streamapp.flows.formats.choice import Formats, Output
 from streamapp.flows.formats.codec import Encoder
 from streamapp.flows.headers import headers_of
-from streamapp.flows.problems import named
+from streamapp.flows.kinds import kind_of
+from streamapp.flows.problems import named, near
 from streamapp.flows.replies import ReplyTopics
 from streamapp.flows.shape import Shape
 from streamapp.flows.source_record import SourceRecord
@@ -142,8 +143,7 @@ class FileFlow:
         wanted = self._when(scope)
         if isinstance(wanted, bool):
             return wanted
-        kind = type(wanted).__name__
-        raise InvalidRecord(f"{self._place('when')}: it gives {kind}, not true or false")
+        raise InvalidRecord(f"{self._place('when')}: it gives {kind_of(wanted)}, not true or false")
 
     def _text(self, field: str, value: Any) -> str:
         text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -213,7 +213,8 @@ class FileFlow:
             elif self._record is not Request and name not in known:
                 names = ", ".join(name for name in known if name not in _RESERVED)
                 self._problems.append(
-                    f"{place}: '{self._settings.type}' has no such field: {names}"
+                    f"{place}: '{self._settings.type}' has no such field{near(name, known)}; it"
+                    f" has: {names}"
                 )
             try:
                 found[name] = (value, compiled(value, place=place))

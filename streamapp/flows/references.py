@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 
 from streamapp.errors import PromptNotFound
+from streamapp.flows.problems import near
 from streamapp.prompts.reference import Reference
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings.flows import FlowSettings
@@ -21,7 +21,7 @@ def unknown_models(flows: Mapping[str, FlowSettings], models: Iterable[str]) -> 
     for name, flow in flows.items():
         if flow.model is not None and flow.model not in known:
             yield (
-                f"[flows.{name}] model: there is no model '{flow.model}'{_near(flow.model, known)};"
+                f"[flows.{name}] model: there is no model '{flow.model}'{near(flow.model, known)};"
                 f" use one of {', '.join(known)}, or add [models.{flow.model}]"
             )
 
@@ -50,11 +50,6 @@ def _problem(written: str, known: list[str], error: PromptNotFound) -> str:
     if wanted is None or wanted in known:
         return re.sub(r"^field 'prompt':? ", "", str(error))
     return (
-        f"there is no prompt '{wanted}'{_near(wanted, known)}; add {wanted}.md to the prompts, or"
+        f"there is no prompt '{wanted}'{near(wanted, known)}; add {wanted}.md to the prompts, or"
         " publish it (`streamapp prompts publish FILE`)"
     )
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f", did you mean '{near[0]}'?" if near else ""

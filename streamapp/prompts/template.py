@@ -16,6 +16,7 @@ from typing_extensions import TypeIs
 from streamapp.errors import PromptError
 from streamapp.prompts.cpu_limit import count_loops, cpu_limit
 from streamapp.prompts.sandbox import RENDERED_LIMIT, check, environment, parse
+from streamapp.prompts.template_syntax import syntax_mend
 from streamapp.records.problems import escape
 
 Scalar = str | int | float | bool
@@ -168,7 +169,8 @@ class Template:
             count_loops(tree)
             return jinja.from_string(tree)
         except jinja2.TemplateSyntaxError as error:
-            raise PromptError(f"line {error.lineno + line - 1}: {error.message}") from None
+            problem = syntax_mend(error.message)
+            raise PromptError(f"line {error.lineno + line - 1}: {problem}") from None
         except (ValueError, RecursionError, SyntaxError, MemoryError) as error:
             raise PromptError(f"line {line}: cannot be compiled: {error}") from None
 

@@ -104,3 +104,16 @@ def test_help_is_whole_at_80_columns(path: tuple[str, ...]) -> None:
     assert [line for line in lines if len(line) > 80] == []
     listed = lines[lines.index("Commands:") :] if "Commands:" in lines else []
     assert [line for line in listed if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "like"), [(["wroker"], "worker"), (["dead-letters", "sow"], "show")]
+)
+def test_a_mistyped_command_is_told_with_the_one_that_is_like_it(
+    command: list[str], like: str
+) -> None:
+    """Of the program, and of its groups of commands."""
+    result = CliRunner().invoke(main, command)
+
+    assert result.exit_code == 2
+    assert f"Did you mean '{like}'?" in result.stderr

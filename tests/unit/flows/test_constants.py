@@ -43,8 +43,20 @@ def flow(type: str, **fields: Any) -> FileFlow:
         pytest.param(
             "classify",
             {"text": "{{ value }}", "labels": ["a", 2]},
-            ['fields.labels[1]: it is a number: write a text, as labels = "..."'],
+            ['fields.labels[1]: it is a number: write it in quotes, as "..."'],
             id="item",
+        ),
+        pytest.param(
+            "classify",
+            {"text": "{{ value }}", "labels": ["a", ["b"]]},
+            ['fields.labels[1]: it is a list: write a text, as "..."'],
+            id="list-for-an-item",
+        ),
+        pytest.param(
+            "summarize",
+            {"text": 3},
+            ['fields.text: it is a number: write it in quotes, as text = "..."'],
+            id="number-for-a-text",
         ),
         pytest.param(
             "classify",

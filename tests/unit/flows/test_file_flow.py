@@ -104,7 +104,7 @@ def test_text_is_the_value_itself() -> None:
         ({}, {"body": [CANARY]}, InvalidRecord, "field 'text': Input should be a valid string"),
         ({}, {"body": ""}, InvalidRecord, "field 'text'"),
         ({}, [CANARY], InvalidRecord, "fields.text: value.body is missing"),
-        ({"when": "{{ value.body }}"}, {"body": CANARY}, InvalidRecord, "gives str, not true"),
+        ({"when": "{{ value.body }}"}, {"body": CANARY}, InvalidRecord, "gives a text, not true"),
         ({"id": "{{ value.id }}"}, {"body": "b", "id": [CANARY]}, InvalidRecord, "id: it gives no"),
         ({"id": "{{ value.id }}"}, {"body": "b", "id": CANARY * 99}, InvalidRecord, "longer than"),
         ({"format": "text"}, b"\xff" + CANARY.encode(), Undecodable, "not UTF-8 text"),
@@ -251,7 +251,7 @@ def test_headers_tell_who_answered_and_carry_the_sources_own() -> None:
         ({"type": "generate", "fields": {}}, "fields: 'generate' needs the field 'prompt'"),
         (
             {"fields": {"text": "t", "labels": LABELS, "txt": "x"}},
-            "fields.txt: 'classify' has no such field",
+            "fields.txt: 'classify' has no such field, did you mean 'text'?; it has: metadata,",
         ),
         ({"fields": {"text": "{{ vlaue }}", "labels": LABELS}}, "fields.text: there is no 'vlaue'"),
         ({"fields": {"text": "t", "labels": ["{{", "b"]}}, "fields.labels[0]: "),
