@@ -15,7 +15,7 @@ from streamapp.cli.dead_letter_access import replay as replay_
 from streamapp.cli.dead_letter_edit import edit
 from streamapp.cli.dead_letter_options import WHY, PlaceParam, filters, of_flow
 from streamapp.cli.dead_letter_text import detail_lines, json_line, text_lines
-from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
+from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Commands, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import counted, one_line, progress
 from streamapp.errors import StreamappError
@@ -32,7 +32,7 @@ SHOWN_REFUSALS = 20
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group("dead-letters")
+@click.group("dead-letters", cls=Commands)
 def dead_letters() -> None:
     """Look at what failed, and send it again.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from streamapp.cli.group import EXIT_CONFIGURATION, Ended
+from streamapp.cli.group import EXIT_CONFIGURATION, Commands, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.prompt_output import print_json, print_table
 from streamapp.errors import PromptError
@@ -17,7 +17,7 @@ from streamapp.streaming.prompts.event_log import PARTITION
 from streamapp.streaming.prompts.example_topic import ExampleTopic
 
 
-@click.group()
+@click.group(cls=Commands)
 def examples() -> None:
     """Look at sets of few-shot examples and publish them."""
 

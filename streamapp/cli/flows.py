@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import click
+from typing_extensions import TypedDict
 
 from streamapp.cli.kafka import answered, client_settings
 from streamapp.cli.terminal import counted, printable
@@ -17,6 +18,14 @@ from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.streaming.flows.state import flow_states, with_requests
+
+
+class _Costs(TypedDict):
+    cost_usd_day: Decimal | None
+    unpriced_day: int | None
+
+
+_UNTOLD: _Costs = {"cost_usd_day": None, "unpriced_day": None}
 
 
 @click.command()
@@ -51,9 +60,7 @@ async def _rows(settings: Settings, seconds: float) -> list[dict[str, Any]]:
     costs = await _costs(settings)
     first = await answered(settings, flow_states(settings, known))
     if not seconds:
-        return [
-            state.fields(rate_per_s=None, cost_usd_day=costs.get(state.name)) for state in first
-        ]
+        return [state.fields(rate_per_s=None, **costs.get(state.name, _UNTOLD)) for state in first]
     began = time.monotonic()
     await asyncio.sleep(seconds)
     second = await answered(settings, flow_states(settings, known))
@@ -61,14 +68,14 @@ async def _rows(settings: Settings, seconds: float) -> list[dict[str, Any]]:
     return [
         now.fields(
             rate_per_s=round((now.committed - before.committed) / watched_s, 2),
-            cost_usd_day=costs.get(now.name),
+            **costs.get(now.name, _UNTOLD),
         )
         for before, now in zip(first, second, strict=True)
     ]
 
 
-async def _costs(settings: Settings) -> dict[str, Decimal]:
-    """Return the cost of each flow in the last day; nothing where no worker answers."""
+async def _costs(settings: Settings) -> dict[str, _Costs]:
+    """Return what each flow cost in the last day; nothing where no worker answers."""
     async with WorkerAccess(settings) as worker:
         try:
             found = await worker.get("/v1/flows")
@@ -78,18 +85,33 @@ async def _costs(settings: Settings) -> dict[str, Decimal]:
         except StreamappError:
             return {}
     flows = (found or {}).get("flows", [])
-    return {flow["name"]: Decimal(flow["cost_usd_day"]) for flow in flows if flow["cost_usd_day"]}
+    return {
+        flow["name"]: {
+            "cost_usd_day": Decimal(flow["cost_usd_day"]) if flow["cost_usd_day"] else None,
+            "unpriced_day": flow.get("unpriced_day"),  # not told by an earlier version
+        }
+        for flow in flows
+    }
 
 
 def line(row: Mapping[str, Any]) -> str:
     """Return two lines, no name cut: which flow with its topics, and how far it is."""
-    rate, cost = row["rate_per_s"], row["cost_usd_day"]
+    rate = row["rate_per_s"]
     parts = (
         counted(row["partitions"], "partition") if row["partitions"] else "no topic yet",
         f"lag {row['lag']:,}",
         "" if rate is None else f"{rate:,.1f}/s",
         counted(row["dead_letters"], "dead letter"),
-        "" if cost is None else f"${cost} in 24 h",
+        _cost(row["cost_usd_day"], row["unpriced_day"] or 0),
     )
     head = f"{row['name']}  {row['input']} -> {', '.join(row['outputs'])}"
     return printable(f"{head}\n    {'  '.join(filter(None, parts))}", keep="\n")
+
+
+def _cost(usd: str | None, unpriced: int) -> str:
+    """Return the cost of a day; what has no known price is not taken for nothing."""
+    known = f"${usd}" if usd is not None else ""
+    unknown = f"{counted(unpriced, 'answer')} without a known price" if unpriced else ""
+    if not known and unpriced:
+        return f"cost unknown in 24 h ({unknown})"
+    return f"{known} in 24 h{unknown and f', and {unknown}'}" if known else ""

@@ -5,11 +5,12 @@ import sys
 
 import click
 
+from streamapp.cli.group import Commands
 from streamapp.errors import ConfigurationError
 from streamapp.settings.keys import SHORTEST, digest_of
 
 
-@click.group()
+@click.group(cls=Commands)
 def keys() -> None:
     """Make digests of HTTP keys for [keys.NAME] of the file."""
 

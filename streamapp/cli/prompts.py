@@ -4,6 +4,7 @@ import asyncio
 
 import click
 
+from streamapp.cli.group import Commands
 from streamapp.cli.prompt_access import prompt_of, reading, reference_of, version_of
 from streamapp.cli.prompt_changes import label, protect, publish, retire, rollback_, split
 from streamapp.cli.prompt_output import (
@@ -22,7 +23,7 @@ from streamapp.prompts.text import diff, file_text
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=Commands)
 def prompts() -> None:
     """Look at prompts and change which version is used.
 

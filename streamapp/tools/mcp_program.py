@@ -8,7 +8,7 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,11 @@ _ID_LAST = re.compile(rb'"id"\s*:\s*(\d+)\s*\}\s*$')
 
 @asynccontextmanager
 async def program_streams(
-    command: Sequence[str], values: Mapping[str, str], *, name: str
+    command: Sequence[str],
+    values: Mapping[str, str],
+    *,
+    name: str,
+    on_exit: Callable[[int], object] = lambda code: None,
 ) -> AsyncIterator[tuple[Any, Any]]:
     """Run a program; yield what the SDK reads from and writes to.
 
@@ -41,6 +45,7 @@ async def program_streams(
         command: Program and arguments.
         values: Environment variables, besides PATH and its like.
         name: Of the server, for the log.
+        on_exit: Called with the exit code where the program ended by itself; -N for signal N.
 
     Raises:
         OSError: It cannot be started.
@@ -66,6 +71,8 @@ async def program_streams(
         yield read, write
     finally:
         with anyio.CancelScope(shield=True):
+            if process.stdout.at_eof() and await _has_ended(process):
+                on_exit(process.returncode or 0)
             read.close()
             write.close()
             await asyncio.wait([writing], timeout=ENDING_S)

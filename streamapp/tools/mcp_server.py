@@ -78,6 +78,9 @@ class McpServer:
         self._session: Session | None = None
         self._listed: list[McpTool] = []
         self._is_known = asyncio.Event()
+        self._was_tried = asyncio.Event()
+        self._exit_codes: list[int] = []  # of a program that ended, until it is told
+        self._problem = ""
         self._look_again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_lost = False
@@ -96,6 +99,12 @@ class McpServer:
         """Connect, in the background."""
         if self._task is None:
             self._task = asyncio.create_task(self._hold(), name=f"mcp-{self.name}")
+
+    async def first_try(self) -> str:
+        """Connect once, and return why that failed; empty where it did not."""
+        self.start()
+        await self._was_tried.wait()
+        return self._problem
 
     async def aclose(self) -> None:
         """Close the connection; a program is ended."""
@@ -163,7 +172,9 @@ class McpServer:
                         session = await self._connected(stack)
                         await self._list(session)
                     self._is_lost, self._session = False, session
+                    self._problem = ""
                     self._is_known.set()
+                    self._was_tried.set()
                     log.info("mcp.connected", server=self.name, tools=len(self._listed))
                     pause_s = FIRST_PAUSE_S
                     hearing = asyncio.create_task(self._await_changes(session))
@@ -173,13 +184,21 @@ class McpServer:
                         hearing.cancel()
                         await asyncio.wait([hearing])
             except Exception as error:
-                log.warning(
-                    "mcp.away", server=self.name, error=name_of(error), next_try_s=round(pause_s, 1)
-                )
+                self._tell(error, pause_s)
             finally:
                 self._session = None
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
+
+    def _tell(self, error: Exception, pause_s: float) -> None:
+        """Log that the server is away, with the exit code of a program that ended."""
+        self._problem, told = f"it cannot be reached ({name_of(error)})", dict[str, int]()
+        if self._exit_codes:
+            told["exit_code"] = code = self._exit_codes.pop()
+            self._problem = f"its program ended with exit code {code}: run its command to see why"
+        wait_s = round(pause_s, 1)
+        log.warning("mcp.away", server=self.name, error=name_of(error), **told, next_try_s=wait_s)
+        self._was_tried.set()
 
     async def _keep_listing(self, session: Session) -> None:
         """Return when the connection is lost; raises what a listing raises."""
@@ -214,7 +233,9 @@ class McpServer:
             await stack.enter_async_context(http)
             server = streamable_http_client(settings.url, http_client=http)
         else:
-            server = program_streams(settings.command, values, name=self.name)
+            server = program_streams(
+                settings.command, values, name=self.name, on_exit=self._exit_codes.append
+            )
         client = Client(server, message_handler=self._noticed, cache=None)
         session: Session = await stack.enter_async_context(client)
         return session

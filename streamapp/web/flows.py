@@ -34,12 +34,16 @@ def flows(*, rates: FlowRates, group: Group, admission: Admission) -> Blueprint:
                 if asking := group.ask():
                     await asyncio.wait({asking})
                 found = await rates.now()
-            costs = _costs(group)
+            costs, unpriced = _costs(group), _unpriced(group)
             return json_response(
                 {
                     "flows": [
                         state.fields(
-                            rate_per_s=rate, cost_usd_day=costs.get(state.name, Decimal(0))
+                            rate_per_s=rate,
+                            cost_usd_day=costs.get(
+                                state.name, None if unpriced.get(state.name) else Decimal(0)
+                            ),
+                            unpriced_day=unpriced.get(state.name, 0),
                         )
                         for state, rate in found
                     ]
@@ -55,4 +59,14 @@ def _costs(group: Group) -> Mapping[str, Decimal]:
     for worker in group.workers():
         for flow, usd in ((worker["now"] or {}).get("flow_cost_usd_day") or {}).items():
             sums[flow] = sums.get(flow, Decimal(0)) + Decimal(usd)
+    return sums
+
+
+def _unpriced(group: Group) -> Mapping[str, int]:
+    """Return how many answers of each flow have no known price, of all workers that answer."""
+    sums: dict[str, int] = {}
+    for worker in group.workers():
+        # A worker of an earlier version does not tell.
+        for flow, answers in ((worker["now"] or {}).get("flow_unpriced_day") or {}).items():
+            sums[flow] = sums.get(flow, 0) + answers
     return sums

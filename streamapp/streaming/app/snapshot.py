@@ -112,6 +112,7 @@ class WorkerSnapshots:
             "flow_cost_usd_day": {
                 flow: format(usd, "f") for flow, usd in self._outcomes.costs.day().items()
             },
+            "flow_unpriced_day": self._outcomes.costs.unpriced_day(),
             "open_breakers": list(self._open_targets()),
             "agents": self._records.of_several_steps(SHOWN_RECORDS),
             "partitions": self._partitions(),

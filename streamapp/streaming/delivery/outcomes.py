@@ -59,7 +59,7 @@ class OutcomeRecorder:
         """A response was delivered."""
         usage, cost_usd = response.usage, response.cost_usd
         self._metrics.answered(type=response.type, duration_s=response.duration_s, flow=flow)
-        if cost_usd and source == "topic":
+        if (cost_usd is None or cost_usd) and source == "topic":
             self.costs.add(flow, cost_usd)
         output = response.output
         text = output if isinstance(output, str) else to_json(output).decode()

@@ -17,15 +17,17 @@ class FlowCosts:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        #: Minute and sum, the oldest first.
-        self._minutes: defaultdict[str, deque[tuple[int, Decimal]]] = defaultdict(deque)
+        #: Minute, sum, and answers whose price is unknown; the oldest first.
+        self._minutes: defaultdict[str, deque[tuple[int, Decimal, int]]] = defaultdict(deque)
 
-    def add(self, flow: str, usd: Decimal) -> None:
-        """Count an answer; what it came from the cache for costs nothing."""
+    def add(self, flow: str, usd: Decimal | None) -> None:
+        """Count an answer; what it came from the cache for costs nothing, None is unknown."""
         minutes, minute = self._minutes[flow], int(self._now() // MINUTE_S)
+        unpriced, usd = int(usd is None), usd or Decimal(0)
         if minutes and minutes[-1][0] == minute:
-            usd += minutes.pop()[1]
-        minutes.append((minute, usd))
+            _, before, others = minutes.pop()
+            usd, unpriced = usd + before, unpriced + others
+        minutes.append((minute, usd, unpriced))
         self._forget(minutes)
 
     def day(self) -> dict[str, Decimal]:
@@ -33,12 +35,22 @@ class FlowCosts:
         for minutes in self._minutes.values():
             self._forget(minutes)
         return {
-            flow: sum((usd for _, usd in minutes), Decimal(0))
+            flow: usd
             for flow, minutes in self._minutes.items()
-            if minutes
+            if (usd := sum((usd for _, usd, _ in minutes), Decimal(0)))
         }
 
-    def _forget(self, minutes: deque[tuple[int, Decimal]]) -> None:
+    def unpriced_day(self) -> dict[str, int]:
+        """Return the answers of each flow in the last day whose price is unknown, where any."""
+        for minutes in self._minutes.values():
+            self._forget(minutes)
+        return {
+            flow: unpriced
+            for flow, minutes in self._minutes.items()
+            if (unpriced := sum(unpriced for _, _, unpriced in minutes))
+        }
+
+    def _forget(self, minutes: deque[tuple[int, Decimal, int]]) -> None:
         first = (self._now() - DAY_S) // MINUTE_S
         while minutes and minutes[0][0] <= first:
             minutes.popleft()

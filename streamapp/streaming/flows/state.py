@@ -34,12 +34,19 @@ class FlowState:
     lag: int
     dead_letters: int
 
-    def fields(self, *, rate_per_s: float | None, cost_usd_day: Decimal | None) -> dict[str, Any]:
+    def fields(
+        self,
+        *,
+        rate_per_s: float | None,
+        cost_usd_day: Decimal | None,
+        unpriced_day: int | None,
+    ) -> dict[str, Any]:
         """Return the state for machines.
 
         Args:
             rate_per_s: Records done a second; None where that is not known.
-            cost_usd_day: What it cost in the last 24 hours; None where no worker says.
+            cost_usd_day: What it cost in the last 24 hours; None where that is not known.
+            unpriced_day: Answers of that time whose price is unknown; None where no worker says.
         """
         return {
             "name": self.name,
@@ -52,6 +59,7 @@ class FlowState:
             "rate_per_s": rate_per_s,
             "dead_letters": self.dead_letters,
             "cost_usd_day": None if cost_usd_day is None else format(cost_usd_day, "f"),
+            "unpriced_day": unpriced_day,
         }
 
 

@@ -90,7 +90,8 @@ class FlowBody(TypedDict):
     """A flow with what Kafka tells of it; rate and cost are null where nothing is known yet.
 
     The rate is that of committed offsets, records a second; the cost that of the last 24 hours,
-    in dollars.
+    in dollars. Answers of that time whose price is unknown are counted beside it; where there are
+    those alone, it is null.
     """
 
     name: str
@@ -103,6 +104,7 @@ class FlowBody(TypedDict):
     rate_per_s: float | None
     dead_letters: int
     cost_usd_day: str | None
+    unpriced_day: int | None
 
 
 class FlowsBody(TypedDict):
@@ -197,6 +199,7 @@ class WorkerNow(TypedDict):
     retries: Series
     breakers: Series
     flow_cost_usd_day: dict[str, str]
+    flow_unpriced_day: dict[str, int]
     open_breakers: list[str]
     agents: list[RecordOfSteps]
     partitions: list[PartitionBody]

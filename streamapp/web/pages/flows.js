@@ -66,7 +66,7 @@ async function loadFlows() {
       f.name, f.partitions ? f.input : [f.input, " ", el("span", { class: "tag bad" }, "missing")], number(f.partitions), [...f.outputs, ...f.reply_topics].join(", ") || "none",
       f.rate_per_s === null ? "–" : `${number(f.rate_per_s)} per s`, number(f.lag),
       f.dead_letters ? el("button", { type: "button", class: "slim", "aria-label": `${counted(f.dead_letters, "dead letter")} of ${f.name}`, onclick: () => openDead(f.name) }, number(f.dead_letters)) : "0",
-      f.cost_usd_day === null ? "unknown" : dollars(Number(f.cost_usd_day))]), "", ["Input", "Outputs"]));
+      f.cost_usd_day === null ? "unknown" : dollars(Number(f.cost_usd_day)) + (f.unpriced_day ? ", some unknown" : "")]), "", ["Input", "Outputs"]));
     nameFlows(flows.map((f) => f.name));
   } catch (error) { $("#flow-note").textContent = error.message; }
 }

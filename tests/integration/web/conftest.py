@@ -239,6 +239,7 @@ class FakeWorkerSnapshots(WorkerSnapshots):
         self.outcomes: list[dict[str, Any]] = []
         self.is_draining = False
         self.costs: dict[str, str] = {}
+        self.unpriced: dict[str, int] = {}
         self._in_flight = in_flight
 
     def workers(self) -> dict[str, list[int]]:
@@ -249,6 +250,7 @@ class FakeWorkerSnapshots(WorkerSnapshots):
             "in_flight": self._in_flight,
             "draining": self.is_draining,
             "flow_cost_usd_day": self.costs,
+            "flow_unpriced_day": self.unpriced,
         }
 
     def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:

@@ -48,9 +48,32 @@ async def test_flows_are_listed_with_what_all_workers_spent(
                 "rate_per_s": 12.5,
                 "dead_letters": 2,
                 "cost_usd_day": "0.375",
+                "unpriced_day": 0,
             }
         ]
     }
+
+
+@pytest.mark.parametrize(
+    ("costs", "cost"), [({}, None), ({"labels": "0.125"}, "0.125")], ids=["alone", "beside"]
+)
+async def test_answers_without_a_price_are_told_and_not_taken_for_nothing(
+    serve: Serve,
+    rates: FakeFlowRates,
+    snapshots: FakeWorkerSnapshots,
+    costs: dict[str, str],
+    cost: str | None,
+) -> None:
+    """Where there are those alone, the cost is null."""
+    snapshots.costs, snapshots.unpriced = costs, {"labels": 1_550}
+    rates.found = [(FlowState("labels", LABELS, 3, 100, 7, 2), 12.5)]
+    site = await serve()
+
+    _, body, _ = await site("GET", "/v1/flows")
+
+    assert isinstance(body, dict)
+    [flow] = body["flows"]
+    assert (flow["cost_usd_day"], flow["unpriced_day"]) == (cost, 1_550)
 
 
 @pytest.mark.parametrize("failure", [KafkaConnectionError(), TimeoutError()], ids=repr)

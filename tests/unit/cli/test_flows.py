@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from streamapp.cli.flows import line
 
 ROW: dict[str, Any] = {
@@ -13,7 +15,30 @@ ROW: dict[str, Any] = {
     "rate_per_s": 2.5,
     "dead_letters": 1,
     "cost_usd_day": "0.12",
+    "unpriced_day": 0,
 }
+
+NOTHING: dict[str, Any] = {"cost_usd_day": None, "unpriced_day": None}
+
+
+@pytest.mark.parametrize(
+    ("costs", "told"),
+    [
+        (
+            {"cost_usd_day": None, "unpriced_day": 1550},
+            "cost unknown in 24 h (1,550 answers without a known price)",
+        ),
+        (
+            {"cost_usd_day": "0.12", "unpriced_day": 1},
+            "$0.12 in 24 h, and 1 answer without a known price",
+        ),
+        ({"cost_usd_day": "0", "unpriced_day": 0}, "$0 in 24 h"),
+    ],
+    ids=["unknown", "some", "nothing"],
+)
+def test_cost_without_a_known_price_is_not_nothing(costs: dict[str, Any], told: str) -> None:
+    """`$0` would say that a model costs nothing whose price nobody has told."""
+    assert line(ROW | costs).endswith(f"  {told}")
 
 
 def test_flow_is_shown_whole_within_eighty_columns() -> None:
@@ -28,6 +53,6 @@ def test_flow_is_shown_whole_within_eighty_columns() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     """A rate that was not watched, a cost that no worker told, a topic that is not there."""
-    shown = line(ROW | {"rate_per_s": None, "cost_usd_day": None, "partitions": 0, "lag": 0})
+    shown = line(ROW | NOTHING | {"rate_per_s": None, "partitions": 0, "lag": 0})
 
     assert shown.splitlines()[1] == "    no topic yet  lag 0  1 dead letter"

@@ -53,3 +53,29 @@ def test_json_has_the_schemas() -> None:
 
     assert found["parameters"]["required"] == ["number"]
     assert found["source"] == "listed_tools.order"
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
+def test_a_program_that_ends_is_told_at_once_with_its_exit_code(options: list[str]) -> None:
+    """One try, not 30 s of them; what else there is is listed all the same."""
+    program = json.dumps([sys.executable, "-c", "raise SystemExit(3)"])
+    Path("streamapp.toml").write_text(f"[mcp.orders]\ncommand = {program}\nallow = ['*']\n")
+
+    result = CliRunner().invoke(main, ["tools", *options], env={"COLUMNS": "160"})
+
+    assert result.exit_code == 1
+    assert "shop.order" in result.stdout
+    assert result.stderr.endswith(
+        "the server 'orders' is away: its program ended with exit code 3: run its command to see"
+        " why\n"
+    )
+
+
+def test_a_server_that_nobody_reaches_is_told_at_once() -> None:
+    """By what went wrong in one word: a message could hold what a header held."""
+    Path("streamapp.toml").write_text("[mcp.orders]\nurl = 'http://127.0.0.1:1/mcp'\n")
+
+    result = CliRunner().invoke(main, ["tools"])
+
+    assert result.exit_code == 1
+    assert "the server 'orders' is away: it cannot be reached (" in result.stderr

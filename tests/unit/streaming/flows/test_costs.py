@@ -29,3 +29,21 @@ def test_a_flow_keeps_one_sum_a_minute() -> None:
 
     assert costs.day() == {"labels": Decimal(1)}
     assert len(costs._minutes["labels"]) == 1
+
+
+def test_answers_whose_price_is_unknown_are_counted_apart() -> None:
+    """They are no cost of nothing, and let go of with their minute."""
+    now = [1_000_000.0]
+    costs = FlowCosts(lambda: now[0])
+    costs.add("labels", None)
+    costs.add("labels", Decimal("0.5"))
+    now[0] += 90
+    costs.add("labels", None)
+    costs.add("replies", None)
+
+    first = costs.unpriced_day()
+    now[0] += DAY_S - 60
+
+    assert first == {"labels": 2, "replies": 1}
+    assert costs.unpriced_day() == {"labels": 1, "replies": 1}
+    assert costs.day() == {}
