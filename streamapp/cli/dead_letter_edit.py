@@ -48,10 +48,10 @@ def edit(place: tuple[int, int], file: IO[bytes] | None, is_sure: bool, flow: st
 
     Exit codes: 0 sent; 1 not sent; 2 a usage error, or the corrected record is wrong.
     """
-    if not (is_sure or sys.stdin.isatty()):
-        raise Ended("edit: nobody can be asked here: give --yes", EXIT_CONFIGURATION)
     settings = client_settings()
     source, dead_letter = asyncio.run(_found(settings, place, flow))
+    if not (is_sure or sys.stdin.isatty()):
+        raise Ended("edit: nobody can be asked here: give --yes", EXIT_CONFIGURATION)
     topic, partition, _ = dead_letter.origin
     if topic == settings.topic("prompts"):
         problem = "that is an event of a prompt: publish the prompt again"

@@ -35,7 +35,12 @@ class PlaceParam(click.ParamType):
         """Return partition and offset."""
         partition, _, offset = str(value).partition("@")
         if not all(n.isascii() and n.isdigit() and len(n) < 19 for n in (partition, offset)):
-            self.fail(f"{value!r} is no place: write PARTITION@OFFSET as in 3@17", param, ctx)
+            self.fail(
+                f"{value!r} is no place: write PARTITION@OFFSET as in 3@17; `dead-letters list --id"
+                " ID` shows that of a record",
+                param,
+                ctx,
+            )
         return int(partition), int(offset)
 
 

@@ -40,11 +40,13 @@ def detail_lines(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> st
         **{name: detail[name] for name in ("id", "type", "kind", "stage", "exception", "message")},
         "record": f"{topic}-{partition}@{offset}",
         "first failure": _time_of(detail["first_failure"]),
-        **{name: detail[name] for name in ("attempts", "replays", "replayed")},
-        "key": detail["key"],
+        **{name: detail[name] for name in ("attempts", "replays")},
+        "sent again": "yes" if detail["replayed"] else "no",
+        "key": "(no key)" if detail["key"] is None else detail["key"],
         **{f"header {name}": text for name, text in detail["headers"].items()},
     }
-    head = "\n".join(f"{name:<15}{printable(str(value))}" for name, value in lines.items())
+    texts = {name: "-" if value is None else str(value) for name, value in lines.items()}
+    head = "\n".join(f"{name:<15}{printable(text)}" for name, text in texts.items())
     return f"{head}\n{printable(detail['record'] or '(no value)')}\n"
 
 

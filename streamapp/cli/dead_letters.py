@@ -50,20 +50,27 @@ dead_letters.add_command(edit)
     type=click.IntRange(0),
     help=f"Only so many of the newest; 0 is all. Default: {LISTED}, all with --json.",
 )
+@click.option("--unsent", "is_unsent", is_flag=True, help="Only those not sent again yet.")
 @of_flow
 @_json
-def list_(limit: int | None, flow: str, as_json: bool, **conditions: Any) -> None:
+def list_(limit: int | None, is_unsent: bool, flow: str, as_json: bool, **conditions: Any) -> None:
     """List dead letters, the newest first.
 
     With --limit 0, or --json without a limit, all of them in the order of the topic.
     With --json one object a line.
     """
     limit = (0 if as_json else LISTED) if limit is None else limit
-    asyncio.run(_list(Filter(**conditions), limit, flow, json_line if as_json else text_lines))
+    show = json_line if as_json else text_lines
+    asyncio.run(_list(Filter(**conditions), limit, flow, show, is_unsent=is_unsent))
 
 
 async def _list(
-    wanted: Filter, limit: int, flow: str, show: Callable[[StoredDeadLetter, bool], str]
+    wanted: Filter,
+    limit: int,
+    flow: str,
+    show: Callable[[StoredDeadLetter, bool], str],
+    *,
+    is_unsent: bool,
 ) -> None:
     newest, kinds, settings = Newest(limit), Counter[str](), client_settings()
     async with reading(settings, await source_of(settings, flow)) as log:
@@ -72,12 +79,14 @@ async def _list(
         with progress(is_hidden=not limit and sys.stdout.isatty()) as bar:
             task = bar.add_task("reading dead letters", total=log.size)
             async for dead_letter in log.read(wanted):
+                bar.update(task, completed=log.seen.records)
+                if is_unsent and dead_letter.mark in replayed:
+                    continue
                 kinds[dead_letter.headers["streamapp.error.kind"]] += 1
                 if limit:
                     newest.add(dead_letter)
                 else:
                     click.echo(show(dead_letter, dead_letter.mark in replayed))
-                bar.update(task, completed=log.seen.records)
         for dead_letter in newest.dead_letters():
             click.echo(show(dead_letter, dead_letter.mark in replayed))
         click.echo(_told(kinds, log.seen, limit), err=True)

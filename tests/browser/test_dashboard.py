@@ -164,6 +164,9 @@ async def test_dead_letter_is_replayed(visit: Visit, site: Site) -> None:
 
     await expect(page.locator("#dead-note")).to_have_text("1 sent")
     await expect(page.locator("#dead-list")).to_contain_text("sent again")
+    # What was sent again is not selected with those that were not.
+    await page.locator("#dead-all").evaluate("(all) => { all.disabled = false; all.click(); }")
+    await expect(page.get_by_label("Select again")).not_to_be_checked()
     await tab(page, "Answers")
     await expect(page.locator("#answers-list")).to_contain_text("chat")
 

@@ -111,7 +111,7 @@ async function loadDead() {
     const note = $("#dead-note"), missed = body.failed.length ? `not listed: ${body.failed.join("; ")}` : "";
     if (missed || note.textContent.startsWith("not listed")) note.textContent = missed;
     $("#dead-replay").disabled = true;
-    $("#dead-all").disabled = !body.dead_letters.length;
+    $("#dead-all").disabled = body.dead_letters.every((d) => d.replayed);
     const kinds = new Set([...$("#dead-kind").options].map((o) => o.value));
     for (const kind of new Set(body.dead_letters.map((d) => d.kind))) if (kind && !kinds.has(kind)) $("#dead-kind").append(el("option", { value: kind }, kind));
     fill($("#dead-groups"), groups(body.dead_letters));
@@ -127,7 +127,7 @@ function groups(letters) {
   for (const d of letters) { const key = JSON.stringify([d.kind || "?", d.message || ""]); found.set(key, [...(found.get(key) || []), d]); }
   if (found.size < 2) return null;
   const rows = [...found].sort((a, b) => b[1].length - a[1].length).map(([key, some]) => {
-    const [kind, reason] = JSON.parse(key), ids = new Set(some.map(placeOf));
+    const [kind, reason] = JSON.parse(key), ids = new Set(some.filter((d) => !d.replayed).map(placeOf));
     const select = el("button", { type: "button", onclick: () => { for (const box of $("#dead-list").querySelectorAll("input")) { box.checked = ids.has(box.dataset.place); box.dispatchEvent(new Event("change")); } } }, "Select");
     return [el("span", { class: "tag bad" }, kind), reason, number(some.length), select];
   });
@@ -156,7 +156,7 @@ function editor(d) {
 
 function deadRow(d) {
   const id = `${d.partition}@${d.offset}`, isOwn = d.flow === "requests", isOneOfMany = $("#dead-flow").options.length > 2;
-  const box = el("input", { type: "checkbox", "data-place": placeOf(d), "aria-label": `Select ${d.id}`, onchange: () => {
+  const box = el("input", { type: "checkbox", "data-place": placeOf(d), "data-sent": d.replayed || null, "aria-label": `Select ${d.id}`, onchange: () => {
     if (box.checked) picked.set(placeOf(d), d); else picked.delete(placeOf(d));
     $("#dead-replay").disabled = !picked.size;
   } });
@@ -166,7 +166,8 @@ function deadRow(d) {
 }
 
 function selectDead() {
-  const boxes = [...$("#dead-list").querySelectorAll("input")], wanted = boxes.some((box) => !box.checked);
+  // What was sent again is not sent twice.
+  const boxes = [...$("#dead-list").querySelectorAll("input:not([data-sent])")], wanted = boxes.some((box) => !box.checked);
   for (const box of boxes) { box.checked = wanted; box.dispatchEvent(new Event("change")); }
 }
 

@@ -204,3 +204,20 @@ print(seen.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert found.stdout.split()[-1] == "0"
     assert (tmp_path / "seen").read_text().strip() == '{"type": "chat"}'
     assert good.encode() in [record.value for record in sent(settings)]
+
+
+def test_nothing_at_a_place_is_told_before_anybody_would_be_asked(settings: Settings) -> None:
+    """To a script as well: `--yes` would not help."""
+    result = run(settings, "edit", "7@99")
+
+    assert result.exit_code == 1
+    assert "7@99 is not sent: there is no dead letter of ours" in result.stderr
+
+
+def test_an_id_in_place_of_a_place_is_told_with_where_to_find_that(settings: Settings) -> None:
+    """`show` takes both."""
+    result = run(settings, "edit", "r-7")
+
+    assert result.exit_code == 2
+    assert "write PARTITION@OFFSET as in 3@17" in result.stderr
+    assert "list --id ID" in " ".join(result.stderr.split())

@@ -162,6 +162,19 @@ print(seen.decode(), os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     return found.stdout
 
 
+def test_those_not_sent_yet_are_listed_alone(settings: Settings) -> None:
+    """What is still to be done, of all that failed; the summary counts them alone."""
+    run(settings, "replay", "--kind", "invalid", "--yes")
+
+    left = run(settings, "list", "--json", "--unsent")
+    lines = run(settings, "list", "--unsent", "--limit", "3")
+
+    assert {found["id"] for found in objects(left)} == {f"r-{n}" for n in range(0, COUNT, 2)}
+    assert len(lines.stdout.splitlines()) == 6
+    for result in (left, lines):
+        assert f"{COUNT // 2} dead letters: {COUNT // 2} undecodable" in result.stderr
+
+
 def test_replay_of_all_asks_who_can_answer(settings: Settings) -> None:
     """It says how many, and sends nothing before a yes; what nobody answers is refused."""
     shown = at_a_terminal(settings)

@@ -1,5 +1,9 @@
 """Dead letters as commands print them, and what was changed of one."""
 
+from dataclasses import replace
+
+import pytest
+
 from streamapp.cli.dead_letter_edit import difference
 from streamapp.cli.dead_letter_text import detail_lines, text_lines
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
@@ -37,3 +41,21 @@ def test_times_are_written_in_one_way() -> None:
     assert f"{'written':<15}{time}" in whole
     [first] = [line for line in whole if line.startswith("first failure")]
     assert first.endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"), [(None, "(no key)"), (b"None", "None")], ids=["without", "text"]
+)
+def test_what_there_is_not_is_told_from_a_text(key: bytes | None, shown: str) -> None:
+    """In plain words, and not in Python's."""
+    stored = record(request("r-1"), headers_of("r-1"))
+    found = StoredDeadLetter.of(replace(stored, key=key))
+    assert found is not None
+
+    whole = detail_lines(found, found.detail() | {"replayed": False}).splitlines()
+
+    assert f"{'key':<15}{shown}" in whole
+    assert f"{'sent again':<15}no" in whole
+    assert [line for line in whole if line.endswith(("None", "False"))] == (
+        [f"{'key':<15}None"] if key else []
+    )
