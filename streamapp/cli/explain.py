@@ -17,7 +17,7 @@ from streamapp.cli.lines import key_of, read_lines
 from streamapp.cli.prompt_access import reading
 from streamapp.cli.prompt_output import print_json
 from streamapp.cli.terminal import counted, printable
-from streamapp.cli.worker_access import NoSuchWorker, WorkerAccess
+from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.prompts.example_sources import Sources
 from streamapp.prompts.examples import ExamplesManager, in_use
@@ -101,11 +101,8 @@ async def _kept_since(worker: WorkerAccess) -> KeptSince | None:
 
     try:
         await worker.get(f"/v1/cache/{'0' * 32}")
-    except NoSuchWorker as error:
+    except StreamappError as error:
         click.echo(f"caches are not looked at: {error}", err=True)
-        return None
-    except StreamappError:
-        click.echo(f"caches are not looked at: no worker answers at {worker.base}", err=True)
         return None
     return kept_since
 

@@ -117,6 +117,18 @@ async def test_worker_of_other_brokers_is_named(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err.count(said) == 1
 
 
+async def test_key_that_is_not_taken_is_no_worker_that_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`explain` says what is wrong: to start another worker would not help."""
+    async with worker_of({}, status=401) as url, WorkerAccess(Settings(), url) as worker:
+        assert await _kept_since(worker) is None
+
+    said = capsys.readouterr().err
+    assert said.startswith("caches are not looked at: the worker at ")
+    assert "does not take our key: set STREAMAPP_API_KEYS" in said
+
+
 async def test_other_group_is_named_where_its_answer_is_not_needed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
