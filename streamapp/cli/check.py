@@ -2,20 +2,23 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
+from aiokafka.errors import KafkaError
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.findings import own_parts, topics
 from streamapp.cli.flow_findings import flows
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
-from streamapp.cli.prompt_findings import published_prompts
+from streamapp.cli.prompt_findings import published_prompts, read_prompts
 from streamapp.cli.provider_findings import live, providers
 from streamapp.cli.terminal import counted
-from streamapp.errors import ConfigurationError
+from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.prompts.prompt import Prompt
 from streamapp.settings.located import located
 
 
@@ -47,14 +50,16 @@ async def _findings(*, is_live: bool) -> list[Finding]:
     except ConfigurationError as error:
         rest = "processors, prompts, providers and topics were not checked"
         return [Finding("settings", False, line) for line in f"{error}; {rest}".splitlines()]
-    on_broker = await topics(settings)
+    on_broker, published = await topics(settings), dict[str, Prompt]()
     if on_broker[0].ok:
         on_broker += await published_prompts(settings)
+        with suppress(StreamappError, KafkaError):  # which that one has told
+            published = await read_prompts(settings)
     file = settings.config or Path("streamapp.toml")
     source = f"environment and {file}" if file.exists() else f"environment; there is no {file}"
     found = [
         Finding("settings", True, source),
-        *own_parts(settings),
+        *own_parts(settings, published),
         *await providers(settings, is_live=is_live),
         *(await live(settings) if is_live else ()),
         *on_broker,

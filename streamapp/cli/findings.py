@@ -1,9 +1,10 @@
 """The checks of `streamapp check`: each returns all it found and changes nothing."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
@@ -16,7 +17,9 @@ from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
-from streamapp.prompts.registry import PromptRegistry
+from streamapp.prompts.files import load_files
+from streamapp.prompts.prompt import Prompt
+from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import PREFIX, Settings
 from streamapp.settings.checks import listed
 from streamapp.streaming.broker.acls import BOTH, require_rights
@@ -33,8 +36,15 @@ from streamapp.tools.loop import ToolLoop
 from streamapp.tools.mcp_server import mcp_servers
 
 
-def own_parts(settings: Settings) -> list[Finding]:
-    """Look at processors, prompt files and routes, and at what one names of the other."""
+def own_parts(
+    settings: Settings, published: Mapping[str, Prompt] = MappingProxyType({})
+) -> list[Finding]:
+    """Look at processors, prompts and routes, and at what one names of the other.
+
+    Args:
+        settings: Name them.
+        published: The prompts on the topic, by name, beside those of the files.
+    """
     findings: list[Finding] = []
 
     @contextmanager
@@ -79,8 +89,25 @@ def own_parts(settings: Settings) -> list[Finding]:
             now=lambda: datetime.now(UTC),
             tools=ToolLoop(catalogue),
         )
-        findings += [Finding("prompts", False, problem) for problem in router.problems()]
+        found = router.problems()
+        found += _of_topic(router, settings, published, said=found)
+        findings += [Finding("prompts", False, problem) for problem in found]
     return findings
+
+
+def _of_topic(
+    router: Router, settings: Settings, published: Mapping[str, Prompt], *, said: Sequence[str]
+) -> Iterator[str]:
+    """Yield what is wrong with the versions in use on the topic, where no file is at fault."""
+    if not published:
+        return
+    # A worker publishes the files that are not there yet.
+    prompts = PromptRegistry({**prompts_of(load_files(settings.prompts_dir)), **published})
+    tails = {line.partition(": ")[2] for line in said}
+    for line in router.problems(prompts):
+        place, _, problem = line.partition(": ")
+        if problem not in tails:
+            yield f"{place} of the version in use on the topic: {problem}"
 
 
 def _prices(settings: Settings, targets: Sequence[str]) -> Finding:

@@ -1,6 +1,6 @@
 """The findings of `streamapp check` about few-shot examples: files and sets that are missing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from aiokafka.errors import KafkaError
 
@@ -58,7 +58,7 @@ async def published_prompts(settings: Settings) -> list[Finding]:
     return found
 
 
-async def read_prompts(settings: Settings) -> Mapping[str, Prompt]:
+async def read_prompts(settings: Settings) -> dict[str, Prompt]:
     """Return the prompts on the topic, by name; none where there is no topic yet.
 
     Raises:

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from streamapp.cli import main
 from streamapp.cli.findings import own_parts
 from streamapp.cli.provider_findings import live, providers
+from streamapp.prompts.files import parse_prompt
+from streamapp.prompts.registry import prompts_of
 from streamapp.settings import BudgetSettings, ModelSettings, ProviderSettings, Settings
 from streamapp.settings.loading import load_settings
 
@@ -421,3 +423,18 @@ async def test_web_page_is_no_list_of_models(vendor: Any) -> None:
 
     assert not finding.ok
     assert "is a web page: check base_url" in finding.detail
+
+
+def test_variables_that_records_do_not_give_are_found_on_the_topic_too() -> None:
+    """A version that was published before the files is the one in use, and nothing fills it."""
+    published = prompts_of({"summarize": parse_prompt("Hi {{ t }}\n", name="summarize")})
+
+    wrong = [found.detail for found in own_parts(load_settings(), published) if not found.ok]
+    fine = [found for found in own_parts(load_settings()) if not found.ok]
+
+    assert fine == []
+    [line] = wrong
+    assert line.startswith(
+        "prompt 'summarize', line 1 of the version in use on the topic: 'summarize' has no"
+        " variable 't': use "
+    )
