@@ -76,8 +76,9 @@ def _table(model: type[BaseModel], prefix: str = "") -> str:
     schema = model.model_json_schema()
     texts = documented(model)
     rows = []
+    path = next((f"{path}.NAME." for path, other in TABLES.items() if other is model), "")
     for name, field in model.model_fields.items():
-        if name in TABLES or field.exclude:
+        if f"{path}{name}" in TABLES or field.exclude:  # a table of its own
             continue
         if name not in texts:
             raise LookupError(f"{model.__name__}.{name}: say what it means in a line under it")

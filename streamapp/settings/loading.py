@@ -27,6 +27,7 @@ from streamapp.settings.tables import (
     implied,
 )
 from streamapp.settings.unused import unused
+from streamapp.settings.variables import unset_in
 
 
 def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settings:
@@ -49,6 +50,8 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         settings = Settings(**overrides)
     except ValidationError as error:
         wrong = _NAMES.wrong(error, file=places, environment=environment)
+        unset = unset_in(places.data, environment, may_lack=may_lack_secrets)
+        wrong += [with_place(line, places, environment=environment) for line in unset]
         raise ConfigurationError("\n".join([*problems, *wrong])) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(_unreadable(file, error)) from None

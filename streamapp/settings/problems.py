@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from streamapp.settings.flows import FLOW_NAME, MESSAGE, TOPIC_NAME, TOPIC_PREFIX
 from streamapp.settings.keys import TENANT
@@ -79,7 +80,8 @@ class Names:
         """
         variables = {name.upper() for name in environment}
         lines = []
-        for problem in error.errors(include_input=False, include_url=False):
+        found = error.errors(include_input=False, include_url=False)
+        for problem in _gathered(found, file.data):
             path = [str(part) for part in problem["loc"] if part != "[key]"]
             message = problem["msg"].removeprefix("Value error, ")
             is_set = any(self._variable(path[:n]) in variables for n in range(1, len(path) + 1))
@@ -108,6 +110,30 @@ class Names:
 
     def _variable(self, path: Sequence[str]) -> str:
         return self._prefix + "__".join(path).upper()
+
+
+def _gathered(problems: Sequence[ErrorDetails], data: Mapping[str, Any]) -> Iterator[ErrorDetails]:
+    """Give the problems, what one table lacks as one of them; a table like it may be meant."""
+    lacking: dict[tuple[Any, ...], list[str]] = {}
+    for problem in problems:
+        if problem["type"] == "missing":
+            lacking.setdefault(problem["loc"][:-1], []).append(str(problem["loc"][-1]))
+    for problem in problems:
+        if problem["type"] != "missing":
+            yield problem
+        elif names := lacking.pop(problem["loc"][:-1], None):
+            *parents, name = problem["loc"][:-1] or ("",)
+            beside: Any = data
+            for part in parents:
+                beside = beside.get(part) if isinstance(beside, Mapping) else None
+            others = [one for one in beside if one != name] if isinstance(beside, Mapping) else []
+            near = get_close_matches(str(name), others, n=1) if parents else []
+            guess = f"; did you mean [{'.'.join(map(str, (*parents, near[0])))}]?" if near else ""
+            *others, last = names
+            told = f"{', '.join(others)} and {last} are" if others else "it is"
+            loc = problem["loc"][:-1] if others else problem["loc"]
+            mend = f"{told} missing: add {'them' if others else 'it'}{guess}"
+            yield {**problem, "loc": loc, "msg": mend}
 
 
 def _last(path: Sequence[str]) -> str:

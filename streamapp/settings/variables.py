@@ -1,7 +1,8 @@
 """Names of environment variables in the settings, and what stands there where a name belongs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOLLAR = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*|\$\{[A-Za-z_][A-Za-z0-9_]*\}")
@@ -41,6 +42,27 @@ def unset(
         " key into a variable, as export OPENAI_API_KEY=..., and write the NAME of that variable"
         " here; a key that others have seen in the file is to be replaced"
     )
+
+
+def unset_in(
+    data: Mapping[str, Any], environment: Mapping[str, str | None], *, may_lack: bool = False
+) -> Iterator[str]:
+    """Yield what `unset` says of a file that is wrong in other things, so that all is told.
+
+    Args:
+        data: What stands in the file, of whatever types.
+        environment: Holds the values.
+        may_lack: Whether the environment need not hold them.
+    """
+    for section, field in (("providers", "api_key_env"), ("keys", "key_env"), ("mcp", "env")):
+        tables = data.get(section)
+        for name, table in tables.items() if isinstance(tables, Mapping) else ():
+            named = table.get(field) if isinstance(table, Mapping) else None
+            for variable in named if isinstance(named, list) else [named]:
+                if isinstance(variable, str) and (
+                    wrong := unset(variable, environment, may_lack=may_lack)
+                ):
+                    yield f"{section}.{name}.{field}: {wrong}"
 
 
 def _is_mixed(part: str) -> bool:

@@ -336,6 +336,18 @@ CUT = """() => [...document.querySelectorAll(".tile .value, .tile .foot")].filte
     e.textContent = "465.5K tokens, 7,561 per s"; return e.scrollWidth > e.clientWidth;
 }).map(e => e.parentElement.querySelector("h2").textContent)"""
 
+#: Values that would be cut at the longest that one says.
+CUT_VALUES = """() => [...document.querySelectorAll(".tile .value")].filter(e => {
+    e.innerHTML = "unknown <small>no price known</small>"; return e.scrollWidth > e.clientWidth;
+}).map(e => e.parentElement.querySelector("h2").textContent)"""
+
+
+async def test_wide_page_cuts_no_value(visit: Visit) -> None:
+    """At 1280 px five tiles stand side by side, and each says all of it."""
+    await expect(visit.page.locator(".tile .value").first).to_be_visible()
+
+    assert await visit.page.evaluate(CUT_VALUES) == []
+
 
 async def test_narrow_page_does_not_scroll_sideways(visit: Visit, site: Site) -> None:
     """At 390 px every view fits, and no tile cuts what it says."""

@@ -12,6 +12,7 @@ import yaml
 
 from reference.__main__ import FOLDER
 from reference.__main__ import PAGES as REFERENCES
+from reference.settings import TABLES
 from tests.docs.pages import DOCS, PAGES, ROOT, anchors, links
 
 RUNBOOK = DOCS / "runbook"
@@ -26,6 +27,21 @@ def name_of(page: Path) -> str:
 def test_references_are_those_of_the_code(name: str, made: Callable[[], str]) -> None:
     """What is committed is what `make docs` writes now."""
     assert (FOLDER / name).read_text() == made(), f"docs/reference/{name} is old: run `make docs`"
+
+
+@pytest.mark.parametrize("table", [name for name in TABLES if "." not in name])
+def test_every_setting_of_a_table_has_a_row(table: str) -> None:
+    """Also one that is named as a table is, such as the models of a key."""
+    page = (FOLDER / "settings.md").read_text()
+    rows = page.split(f"## `[{table}.NAME]`\n")[1].split("\n## ")[0]
+    fields = TABLES[table].model_fields.items()
+    own = {
+        name for name, field in fields if not field.exclude and f"{table}.NAME.{name}" not in TABLES
+    }
+
+    assert {field.alias or name for name, field in fields if name in own} == set(
+        re.findall(r"^\| `(\w+)`", rows, re.MULTILINE)
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -32,7 +32,7 @@ TOOLS = '[mcp.shop]\nallow = ["*"]\n\ncommand = ["no-such-program"]\n'
         ),
         pytest.param(
             f'{FLOW}labels = ["delivery", 2]\n',
-            "streamapp.toml:7: [flows.labels.fields] labels[1]: it is a number: write a text",
+            "streamapp.toml:7: [flows.labels.fields] labels[1]: it is a number: write it in quotes",
             id="item",
         ),
         pytest.param(

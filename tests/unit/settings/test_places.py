@@ -46,7 +46,7 @@ def problems(text: str) -> list[str]:
         ),
         pytest.param(
             '[providers."a b"]\n',
-            'streamapp.toml:1: [providers."a b"] kind: Field required',
+            'streamapp.toml:1: [providers."a b"] kind: it is missing: add it',
             id="missing-key",
         ),
         pytest.param(
@@ -90,7 +90,7 @@ def problems(text: str) -> list[str]:
             id="digest",
         ),
         pytest.param(
-            '[keys.shop]\nscopes = ["read"]\nkey_env = "K"\ntenant = "a shop"\n',
+            f'[keys.shop]\nscopes = ["read"]\nkey_sha256 = "{"a" * 64}"\ntenant = "a shop"\n',
             "streamapp.toml:4: [keys.shop] tenant: a tenant's name has letters, digits, '.', '_'"
             " and '-', at most 64",
             id="pattern",

@@ -96,3 +96,56 @@ def test_a_wrong_file_is_not_quoted(text: str) -> None:
         create_app(load_settings())
 
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "mend"),
+    [
+        (
+            "[flows.label.fields]\ntext = 'x'\n",
+            "[flows] label: input, type and output are missing: add them; did you mean"
+            " [flows.labels]?",
+        ),
+        (
+            "[flows.other.fields]\ntext = 'x'\n",
+            "[flows] other: input, type and output are missing: add them",
+        ),
+        (
+            "[flows.others]\ninput = 'c'\ntype = 'classify'\n",
+            "[flows.others] output: it is missing: add it",
+        ),
+    ],
+    ids=["like another", "like none", "one"],
+)
+def test_what_a_table_lacks_is_one_line_with_the_table_that_may_be_meant(
+    table: str, mend: str
+) -> None:
+    """A slip in the name of a table makes another one, which lacks everything."""
+    labels = "[flows.labels]\ninput = 'a'\noutput = 'b'\ntype = 'classify'\n"
+    Path("streamapp.toml").write_text(labels + table)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(caught.value) == f"streamapp.toml:5: {mend}"
+
+
+@pytest.mark.parametrize("may_lack", [True, False])
+def test_keys_that_are_not_set_are_told_beside_what_else_is_wrong(may_lack: bool) -> None:
+    """All at once: nobody mends one mistake to be told of the next."""
+    Path("streamapp.toml").write_text(
+        '[providers.p]\nkind = "openai"\napi_key_env = "NO_SUCH"\n'
+        '[models.default]\ntargets = ["q/x"]\n'
+        '[keys.k]\nscopes = ["read"]\nkey_env = ["NO_KEY", "sk-abcdefgh"]\n'
+        "[mcp]\nm = 3\n"
+    )
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(may_lack_secrets=may_lack)
+
+    text = str(caught.value)
+    assert "target 'q/x'" in text
+    assert "[keys.k] key_env: what stands there looks like a key" in text
+    assert ("[providers.p] api_key_env: the environment variable NO_SUCH" in text) != may_lack
+    assert ("[keys.k] key_env: the environment variable NO_KEY" in text) != may_lack
+    assert "sk-abcdefgh" not in text
