@@ -1,5 +1,7 @@
 """`streamapp worker`: Faust's worker with our defaults."""
 
+from itertools import pairwise
+
 import click
 
 #: No docstring: a raw one, as the linter wants it, would show click's mark for kept lines.
@@ -32,6 +34,7 @@ Settings: STREAMAPP_* and streamapp.toml; `streamapp check` says what is wrong w
 @click.argument("arguments", metavar="", nargs=-1, type=click.UNPROCESSED)
 def worker(arguments: tuple[str, ...]) -> None:
     """Run the worker until SIGTERM or Ctrl-C."""
+    _check_port(arguments)
     import mode.loop
 
     mode.loop.use("uvloop")
@@ -44,3 +47,12 @@ def worker(arguments: tuple[str, ...]) -> None:
 
     # Faust parses the command line once more and exits by itself.
     cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=create_app())
+
+
+def _check_port(arguments: tuple[str, ...]) -> None:
+    """Refuse what is no port, in words: Faust says `is not a valid range[1-65535]`."""
+    given = [value for option, value in pairwise(arguments) if option in ("-p", "--web-port")]
+    given += [one.partition("=")[2] for one in arguments if one.startswith("--web-port=")]
+    for text in given:
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= 65_535):
+            raise click.BadParameter(f"{text!r} is no port: write a number from 1 to 65535")
