@@ -172,3 +172,30 @@ def test_examples_are_published_and_listed(run: Run, tmp_path: Path) -> None:
     listed = json.loads(run("examples", "list", "--json").stdout)
 
     assert listed == [published] == [{"set": "tickets", "examples": 2}]
+
+
+def test_check_looks_for_the_prompts_of_flows_on_the_topic(run: Run, haiku: Path) -> None:
+    """One that is published is none that is missing; a name that is nowhere is a mistake."""
+    table = "input = 'a.{0}'\noutput = 'b.{0}'\ntype = 'generate'\nprompt = '{1}'\n"
+    known, unknown = table.format("1", "haiku@latest"), table.format("2", "haiko")
+    Path("streamapp.toml").write_text(f"[flows.known]\n{known}[flows.unknown]\n{unknown}")
+
+    checked = json.loads(run("check", "--json", code=2).stdout)["checks"]
+
+    told = [one["detail"] for one in checked if "prompt" in one["detail"] and not one["ok"]]
+    assert told == [
+        "streamapp.toml:10: [flows.unknown] prompt: there is no prompt 'haiko', did you mean"
+        " 'haiku'?; add haiko.md to the prompts, or publish it (`streamapp prompts publish FILE`)"
+    ]
+
+
+def test_check_finds_what_a_published_version_lacks(run: Run, tmp_path: Path) -> None:
+    """It was there before the files, so it is the version in use."""
+    file = tmp_path / "summarize.md"
+    file.write_text("Hi {{ t }}\n")
+    run("prompts", "publish", str(file))
+
+    checked = json.loads(run("check", "--json", code=2).stdout)["checks"]
+
+    [told] = [one["detail"] for one in checked if not one["ok"]]
+    assert "version in use on the topic: 'summarize' has no variable 't'" in told
