@@ -173,8 +173,9 @@ class Budgeted:
             budget = self._budgets.strictest_spent(call.tenant)
         if budget and budget.settings.action == "dead_letter":
             period = budget.settings.period
+            whose = " for this tenant" if budget.settings.per == "tenant" else ""
             raise BudgetExceeded(
-                f"the budget '{budget.name}' is spent, until the next {period} (UTC) begins"
+                f"the budget '{budget.name}' is spent{whose}, until the next {period} (UTC) begins"
             )
         self._budgets.count_record(call.tenant)
         model = budget.settings.model if budget else None
