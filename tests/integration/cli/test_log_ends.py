@@ -1,12 +1,16 @@
 """Ends of logs on the embedded broker, whose own answer leaves out most of the last batch."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click.testing import CliRunner
+from faust.types import TP
 from structlog.testing import capture_logs
 
 from streamapp.cli import main
@@ -15,6 +19,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.log_ends import log_ends, records_to_end
 from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader
+from streamapp.streaming.tables.recovery import PositionRecovery
 from streamapp.streaming.tables.spend import SpendTopic
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
@@ -106,6 +111,35 @@ async def test_changelog_is_read_whole_and_known_where_it_was_read(settings: Set
     assert taken == list(range(RECORDS))
     assert end == again == {0: RECORDS}
     assert not [entry for entry in logs if entry["event"] == "changelog.begun_anew"]
+
+
+async def test_a_worker_that_read_the_last_batch_goes_on_at_a_rebalance(settings: Settings) -> None:
+    """Faust ends one that read further than there is, by the broker's answer."""
+    tp = TP(TOPIC, 0)
+    recovery = PositionRecovery.__new__(PositionRecovery)
+    recovery.app = cast(Any, SimpleNamespace(settings=settings))
+    recovery.tp_to_table, recovery.active_highwaters = {}, Counter()
+    recovery.log = cast(Any, SimpleNamespace(info=lambda *args: None))
+    read = Counter({tp: RECORDS - 1})
+
+    async with AIOKafkaConsumer(
+        bootstrap_servers=settings.broker.removeprefix("kafka://")
+    ) as consumer:
+        answers = cast(
+            Any,
+            SimpleNamespace(
+                highwaters=lambda *tps: consumer.end_offsets([TopicPartition(*tp) for tp in tps]),
+                earliest_offsets=lambda *tps: consumer.beginning_offsets(
+                    [TopicPartition(*tp) for tp in tps]
+                ),
+            ),
+        )
+        await recovery._build_highwaters(answers, {tp}, recovery.active_highwaters, "active")
+        told = recovery.active_highwaters[tp]
+        await recovery._build_offsets(answers, {tp}, read, "active")
+
+    assert told < RECORDS - 1
+    assert read[tp] == recovery.active_highwaters[tp] == RECORDS - 1
 
 
 def test_tail_prints_all_that_is_there(settings: Settings) -> None:
