@@ -14,6 +14,7 @@ from tests.support.kafka import STEADY, KafkaBroker, kafka_jars
 from tests.support.kept_logs import pytest_runtest_makereport, pytest_runtest_setup
 from tests.support.machine import guarded, hide
 from tests.support.maven import MavenUnavailable
+from tests.support.own_logging import own_logging
 from tests.support.packing import longest_first
 from tests.support.process import free_port
 
@@ -50,9 +51,9 @@ def _hidden_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Start in an empty folder, and with ports of the test's own only."""
+    """Start in an empty folder, with ports of the test's own only, and with logging as it was."""
     monkeypatch.chdir(tmp_path)
-    with guarded(monkeypatch):
+    with guarded(monkeypatch), own_logging():
         yield
 
 
