@@ -22,7 +22,7 @@ from faust.transport.drivers.aiokafka import (
 from faust.types import TP
 
 from streamapp.streaming.broker.bootstrap import until_brokers_are_named
-from streamapp.streaming.consumer.group_refusals import ask_again
+from streamapp.streaming.consumer.group_refusals import ask_again, replace_lost_leader
 from streamapp.streaming.consumer.offset_commits import OffsetCommits
 from streamapp.streaming.consumer.request_limits import (
     group_waits,
@@ -69,6 +69,7 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
         if isinstance(coordinator, GroupCoordinator):
             app = cast(Any, self.app)
             note_membership(coordinator, app.membership)
+            replace_lost_leader(coordinator)
             ask_again(coordinator, app.membership, on_end=self._fail)
 
     def _fail(self, error: BaseException) -> None:

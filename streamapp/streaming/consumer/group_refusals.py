@@ -1,13 +1,17 @@
-"""The group's refusals of this worker: told with what to change, and asked again after a while.
+"""What keeps this worker out of its group: refusals, and a leader that is no member any more.
 
-Where the group refuses a member for a reason of its own (another program with the same group, a
-session that is too long for the broker, a missing right), aiokafka waits until somebody calls it
-and takes the error. Faust calls nothing of that kind: the worker would never join again, also
-after the reason is gone.
+A refusal is told with what to change, and the group is asked again after a while. Where it refuses
+a member for a reason of its own (another program with the same group, a session that is too long
+for the broker, a missing right), aiokafka waits until somebody calls it and takes the error. Faust
+calls nothing of that kind: the worker would never join again, also after the reason is gone.
+
+The embedded broker goes on naming a leader that died or stopped in the middle of the join of its
+last members. Nobody assigns then, whoever joins. Kafka's coordinator names none but members.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -19,6 +23,8 @@ from aiokafka.errors import (
     KafkaError,
     TopicAuthorizationFailedError,
 )
+from aiokafka.protocol.admin import DescribeGroupsRequest
+from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
 
 from streamapp.streaming.window.membership import Membership
 
@@ -26,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 #: Seconds until the group is asked again.
 RETRY_S = 5.0
+
+#: Error code of Kafka's protocol.
+REBALANCE_IN_PROGRESS = 27
 
 #: What to change, by the error.
 HINTS: Mapping[type[Exception], str] = {
@@ -74,6 +83,51 @@ def ask_again(
 
     coordinator._push_error_to_user = tell_and_wait
     coordinator._coordination_task.add_done_callback(tell_end)
+
+
+def replace_lost_leader(coordinator: GroupCoordinator) -> None:
+    """Have the group choose another leader where it names one that is no member.
+
+    A join, an empty assignment and a leave in the name of the lost one make it choose.
+
+    Args:
+        coordinator: Of the running client; in its thread.
+    """
+    send = coordinator._send_req
+    joined: Any = None
+
+    async def send_and_look(request: Any) -> Any:
+        nonlocal joined
+        response = await send(request)
+        if isinstance(request, JoinGroupRequest) and response.error_code == 0:
+            joined = response
+        elif (
+            isinstance(request, SyncGroupRequest)
+            and response.error_code == REBALANCE_IN_PROGRESS
+            and joined is not None
+        ):
+            await replace(joined.leader_id, joined.group_protocol)
+        return response
+
+    async def replace(leader: str, protocol: str) -> None:
+        group = coordinator.group_id
+        [found] = (await send(DescribeGroupsRequest([group]))).groups
+        code, members = found[0], found[5]
+        if code or leader in [member[0] for member in members]:
+            return
+        log.warning("group.leader_lost", group=group)
+        session_ms, rebalance_ms = (
+            coordinator._session_timeout_ms,
+            coordinator._rebalance_timeout_ms,
+        )
+        join = JoinGroupRequest(
+            group, session_ms, rebalance_ms, leader, None, "consumer", [(protocol, b"")]
+        )
+        generation = (await send(join)).generation_id
+        await send(SyncGroupRequest(group, generation, leader, None, [(leader, b"")]))
+        await send(LeaveGroupRequest(group, leader))
+
+    coordinator._send_req = send_and_look
 
 
 def _own_text(error: Exception) -> str:
