@@ -17,9 +17,7 @@ MEANING = {
     " after its session",
     "Stable": "the others have all partitions, or this worker is not a member yet",
     "Empty": "it has no member: the join of this worker has not arrived",
-    "Unknown": "its coordinator does not tell; the embedded broker never does, and can lose a group"
-    " whose members stopped in a join: where it lasts for a minute, start that broker again, or set"
-    " another STREAMAPP_APP_ID",
+    "Unknown": "its coordinator does not tell; the embedded broker never does",
     "Dead": "it does not exist: the join of this worker has not arrived",
 }
 #: States in which a join or an assignment is waited for.

@@ -35,6 +35,8 @@ RETRY_S = 5.0
 
 #: Error code of Kafka's protocol.
 REBALANCE_IN_PROGRESS = 27
+#: Session and rebalance timeout of who joins for a lost leader, and leaves at once; milliseconds.
+STAND_IN_MS = 10_000, 30_000
 
 #: What to change, by the error.
 HINTS: Mapping[type[Exception], str] = {
@@ -116,13 +118,7 @@ def replace_lost_leader(coordinator: GroupCoordinator) -> None:
         if code or leader in [member[0] for member in members]:
             return
         log.warning("group.leader_lost", group=group)
-        session_ms, rebalance_ms = (
-            coordinator._session_timeout_ms,
-            coordinator._rebalance_timeout_ms,
-        )
-        join = JoinGroupRequest(
-            group, session_ms, rebalance_ms, leader, None, "consumer", [(protocol, b"")]
-        )
+        join = JoinGroupRequest(group, *STAND_IN_MS, leader, None, "consumer", [(protocol, b"")])
         generation = (await send(join)).generation_id
         await send(SyncGroupRequest(group, generation, leader, None, [(leader, b"")]))
         await send(LeaveGroupRequest(group, leader))

@@ -1,13 +1,25 @@
-"""A group that refuses this worker is asked again; a client that has ended ends the worker."""
+"""A group that refuses this worker, or that has lost its leader, is asked again."""
 
 import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka.errors import InconsistentGroupProtocolError, KafkaError
+from aiokafka.protocol.admin import DescribeGroupsRequest
+from aiokafka.protocol.group import (
+    JoinGroupRequest,
+    JoinGroupRequest_v5,
+    LeaveGroupRequest_v1,
+    SyncGroupRequest,
+)
 
 from streamapp.errors import ConfigurationError
-from streamapp.streaming.consumer.group_refusals import RETRY_S, ask_again
+from streamapp.streaming.consumer.group_refusals import (
+    RETRY_S,
+    ask_again,
+    replace_lost_leader,
+)
 from streamapp.streaming.window.membership import Membership
 from tests.support.virtual_time import run_virtually, virtual_clock
 
@@ -93,3 +105,41 @@ def test_client_that_has_ended_ends_the_worker() -> None:
         assert [type(error) for error in ended] == [KafkaError]
 
     run_virtually(scene())
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [(["me"], ["JoinGroup", "SyncGroup", "LeaveGroup"]), (["me", "first"], []), (None, [])],
+    ids=["lost", "alive", "unknown"],
+)
+async def test_only_a_leader_that_is_no_member_is_replaced(
+    members: list[str] | None, told: list[str]
+) -> None:
+    """A refusal in the middle of a rebalance is ordinary, and Kafka names members only."""
+    sent: list[Any] = []
+
+    async def send(request: Any) -> Any:
+        sent.append(request)
+        if isinstance(request, JoinGroupRequest):
+            return SimpleNamespace(
+                error_code=0, leader_id="first", group_protocol="faust", generation_id=7
+            )
+        if isinstance(request, DescribeGroupsRequest):
+            found = [(member, "", "", b"", b"") for member in members or []]
+            code = 15 if members is None else 0
+            return SimpleNamespace(groups=[(code, "g", "Unknown", "consumer", "", found)])
+        return SimpleNamespace(error_code=27)
+
+    client: Any = SimpleNamespace(group_id="g", _send_req=send)
+    replace_lost_leader(client)
+    join = JoinGroupRequest("g", 6_000, 30_000, "me", None, "consumer", [("faust", b"")])
+
+    await client._send_req(join)
+    assert len(sent) == 1
+    await client._send_req(SyncGroupRequest("g", 7, "me", None, []))
+
+    assert isinstance(sent[2], DescribeGroupsRequest)
+    assert [type(one).__name__.removesuffix("Request") for one in sent[3:]] == told
+    if told:
+        assert sent[3].build(JoinGroupRequest_v5).to_object()["member_id"] == "first"
+        assert sent[5].build(LeaveGroupRequest_v1).to_object()["member_id"] == "first"

@@ -1,0 +1,59 @@
+"""A group of the embedded broker whose leader stopped in the join gives its partitions again."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
+
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.consumer.group_refusals import replace_lost_leader
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.embedded
+
+GROUP, TOPIC, PARTITIONS = "g", "t", 4
+SESSION_MS = 6_000
+
+
+def join(member: str) -> Any:
+    protocols = [("roundrobin", b"")]
+    return JoinGroupRequest(GROUP, SESSION_MS, 30_000, member, None, "consumer", protocols)
+
+
+async def lose_the_leader(bootstrap: str) -> None:
+    """Join as the only member, and leave before anything is assigned."""
+    client = AIOKafkaClient(bootstrap_servers=bootstrap)
+    await client.bootstrap()
+    node = next(iter(client.cluster.brokers())).nodeId
+    member = (await client.send(node, join(""))).member_id
+    assert (await client.send(node, join(member))).leader_id == member
+    assert (await client.send(node, LeaveGroupRequest(GROUP, member))).error_code == 0
+    await client.close()
+
+
+@pytest.mark.timeout(150)
+async def test_group_chooses_another_leader() -> None:
+    """It named the one that had left to whoever joined, for ever."""
+    with EmbeddedBroker() as broker:
+        bootstrap = broker.url.removeprefix("kafka://")
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
+        await admin.close()
+        await lose_the_leader(bootstrap)
+
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, group_id=GROUP, session_timeout_ms=SESSION_MS
+        )
+        await consumer.start()
+        try:
+            # As in `GroupMemberThread.on_start`: before the first join.
+            replace_lost_leader(consumer._coordinator)
+            consumer.subscribe([TOPIC])
+            await until(lambda: len(consumer.assignment()) == PARTITIONS, 100)
+        finally:
+            await asyncio.wait_for(consumer.stop(), 30)
