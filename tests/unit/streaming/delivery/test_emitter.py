@@ -212,20 +212,29 @@ def test_topic_that_takes_nothing_for_long_is_told() -> None:
     run_virtually(scene())
 
 
+def held_by_one_partition(
+    failing: FakeTopic, going: FakeTopic
+) -> tuple[Emitter, "asyncio.Task[Any]"]:
+    """Return an emitter with a record under way to partition 3, whose records are `failing`'s."""
+
+    async def send(name: str, key: Any, value: Any, partition: int, *rest: Any) -> Any:
+        topic = failing if partition == 3 else going
+        return await topic.send(name, key, value, partition, *rest)
+
+    emitter = Emitter(send)  # type: ignore[arg-type]  # a fake
+    emitting = asyncio.create_task(
+        emitter.emit(failing, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
+    )
+    return emitter, emitting
+
+
 def test_partition_that_takes_nothing_is_told_while_others_go_on() -> None:
     """What other partitions of the topic take does not hide the record that waits for one."""
 
     async def scene() -> None:
         failing, going = FakeTopic(*[("delivery", KafkaTimeoutError())] * 1_000), FakeTopic()
 
-        async def send(name: str, key: Any, value: Any, partition: int, *rest: Any) -> Any:
-            topic = failing if partition == 3 else going
-            return await topic.send(name, key, value, partition, *rest)
-
-        emitter = Emitter(send)  # type: ignore[arg-type]  # a fake
-        emitting = asyncio.create_task(
-            emitter.emit(failing, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
-        )
+        emitter, emitting = held_by_one_partition(failing, going)
         for _ in range(int(UNDELIVERED_S) + 1):
             await emitter.emit(going, Lease(1), key=b"k", value=b"v", partition=1)  # type: ignore[arg-type]
             await asyncio.sleep(1)
@@ -269,14 +278,7 @@ def test_refusal_of_one_record_is_not_over_when_the_topic_takes_another() -> Non
     async def scene() -> None:
         failing, going = FakeTopic(*[("delivery", PartitionMissing())] * 1_000), FakeTopic()
 
-        async def send(name: str, key: Any, value: Any, partition: int, *rest: Any) -> Any:
-            topic = failing if partition == 3 else going
-            return await topic.send(name, key, value, partition, *rest)
-
-        emitter = Emitter(send)  # type: ignore[arg-type]  # a fake
-        emitting = asyncio.create_task(
-            emitter.emit(failing, Lease(1), key=b"k", value=b"v", partition=3)  # type: ignore[arg-type]
-        )
+        emitter, emitting = held_by_one_partition(failing, going)
         await asyncio.sleep(1)
         waiting = asyncio.create_task(emitter.accepting())
         await emitter.emit(going, Lease(1), key=b"k", value=b"v", partition=1)  # type: ignore[arg-type]
