@@ -1,4 +1,4 @@
-"""What flows of the file name elsewhere: their models and prompts, looked for before a record."""
+"""The models and prompts that flows of the file name, looked for before any record comes."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

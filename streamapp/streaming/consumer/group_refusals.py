@@ -1,4 +1,4 @@
-"""What keeps this worker out of its group: refusals, and a leader that is no member any more.
+"""The ways back into a group that keeps this worker out: by a refusal, or for a lost leader.
 
 A refusal is told with what to change, and the group is asked again after a while. Where it refuses
 a member for a reason of its own (another program with the same group, a session that is too long
