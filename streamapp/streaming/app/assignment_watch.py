@@ -53,16 +53,14 @@ class AssignmentWatch:
         return cls(lambda: group_state(settings), clock)
 
     async def watch(self, app: faust.App, *, is_open: Callable[[], bool]) -> None:
-        """Look at the assignment of ``app`` every second, until cancelled.
+        """Look at the assignment of ``app`` every second, until it stops.
 
         Args:
             app: The worker's.
             is_open: Whether records are taken from the partitions that there are.
         """
-        while True:
-            # A worker that stops wants none.
-            is_ready = (is_assigned(app) and is_open()) or app.should_stop
-            if self.is_due(is_ready=is_ready):
+        while not app.should_stop:
+            if self.is_due(is_ready=is_assigned(app) and is_open()):
                 await self.tell(is_assigned=is_assigned(app), is_recovered=is_recovered(app))
             await self._sleep(POLL_INTERVAL_S)
 
