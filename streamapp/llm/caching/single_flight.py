@@ -1,13 +1,16 @@
 """Single flight: equal calls in flight share one call."""
 
 import asyncio
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from streamapp.errors import Failure, RetriesExhausted
+from streamapp.llm.attempt import RIGHT
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.joint_deadline import JointDeadline
+from streamapp.llm.caching.joint_right import JointRight
 from streamapp.llm.chunks import CallDelta, ChunkSink, give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
@@ -24,9 +27,10 @@ class SingleFlight:
     """Lets calls with the fingerprint of one in flight wait for its answer.
 
     The shared call belongs to all who wait for it: it runs in a task of its own, until the last
-    of their deadlines, and is cancelled when the last of them leaves. The first in line gets the
-    answer with its cost and attempts, the others get it as one that was cached. A failure is
-    shared as well. Streamed chunks go to the caller that began; the others get one chunk.
+    of their deadlines, with the right of any of them, and is cancelled when the last of them
+    leaves. The first in line gets the answer with its cost and attempts, the others get it as
+    one that was cached. A failure is shared as well. Streamed chunks go to the caller that began;
+    the others get one chunk.
 
     Args:
         provider: What answers. Its cache belongs inside, so that no call falls between the end
@@ -64,12 +68,16 @@ class _Flight:
 
     def __init__(self, provider: Completer, call: Call, fingerprint: str) -> None:
         self._deadline = JointDeadline()
+        self._right = JointRight()
         self._relay = _Relay() if call.chunks else None
         shared = call.but(deadline=self._deadline, chunks=self._relay, fingerprint=fingerprint)
         self._line: dict[asyncio.Future[Completion], Deadline] = {}
         self._timers: dict[asyncio.Future[Completion], asyncio.TimerHandle] = {}
         self._has_landed = self._is_paid = False
-        self._task = asyncio.create_task(provider.complete(shared))
+        context = copy_context()
+        # Not that of the first in line alone: it may leave, and others stay.
+        context.run(RIGHT.set, self._right)
+        self._task = asyncio.create_task(provider.complete(shared), context=context)
         self._task.add_done_callback(self._land)
 
     @property
@@ -83,6 +91,7 @@ class _Flight:
         place: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._line[place] = call.deadline
         self._deadline.add(place, call.deadline)
+        self._right.add(place, RIGHT.get())
         if self._has_landed:
             self._deliver(place)
         elif len(self._line) > 1:
@@ -104,6 +113,7 @@ class _Flight:
             self._timers.pop(place).cancel()
         del self._line[place]
         self._deadline.remove(place)
+        self._right.remove(place)
         if not self._line:
             self._task.cancel()
 

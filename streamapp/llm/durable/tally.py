@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from streamapp.llm.completion import Completion
 from streamapp.llm.costs.prices import added_usd
+from streamapp.records import exact_json
 from streamapp.records.response import NO_USAGE, Usage
 
 
@@ -22,6 +23,8 @@ class Tally:
         completions: How many calls were answered.
         is_cached: Whether every answer came from a cache.
         last: The last answer; None without one.
+        written: What that says, as JSON, where it is no text and equal calls may have it: whoever
+            has it may change it in its place.
     """
 
     usage: Usage = NO_USAGE
@@ -31,6 +34,7 @@ class Tally:
     completions: int = 0
     is_cached: bool = True
     last: Completion | None = None
+    written: bytes | None = None
 
     def add(self, completion: Completion) -> None:
         """Count an answer."""
@@ -40,7 +44,7 @@ class Tally:
         self.completions += 1
         self.cost_usd = added_usd(self.cost_usd, completion.cost_usd)
         self.is_cached = self.is_cached and completion.cached
-        self.last = completion
+        self._note_last(completion)
 
     def merge(self, other: "Tally") -> None:
         """Count what ``other`` counted."""
@@ -50,7 +54,13 @@ class Tally:
         self.completions += other.completions
         self.cost_usd = added_usd(self.cost_usd, other.cost_usd)
         self.is_cached = self.is_cached and other.is_cached
-        self.last = other.last or self.last
+        if other.last is not None:
+            self.last, self.written = other.last, other.written
+
+    def _note_last(self, completion: Completion) -> None:
+        self.last, self.written = completion, None
+        if completion.fingerprint and not isinstance(completion.output, str):
+            self.written = exact_json.dumps(completion.output)
 
     @property
     def cached(self) -> bool:
@@ -64,6 +74,8 @@ class Tally:
         """
         last = self.last
         if last is None or self.completions > 1 or output is not last.output:
+            return None
+        if self.written is not None and self.written != _written(output):
             return None
         return last.fingerprint or None
 
@@ -95,3 +107,11 @@ class Tally:
             if last is None
             else Completion(output=None, model=last[0], provider=last[1], finish_reason=last[2]),
         )
+
+
+def _written(output: Any) -> bytes | None:
+    """Return ``output`` as JSON; None where it is none any more."""
+    try:
+        return exact_json.dumps(output)
+    except ValueError:
+        return None

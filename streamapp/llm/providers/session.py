@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 
 import aiohttp
+import structlog
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ClientResponse, ConnectionKey
 from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from streamapp.llm.attempt import permitted
+
+log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 
@@ -32,7 +36,19 @@ class NewestFirst(aiohttp.TCPConnector):
 
     aiohttp takes the one that has waited longest: after a burst each of a few calls a second
     keeps another of its connections, for as long as there are calls.
+
+    And it takes one on which something came that nobody had asked for, such as an answer that a
+    proxy sent twice: the next call would get that, and each one after it the answer of the call
+    before.
     """
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is None or not connection.protocol.should_close:
+                break
+            log.warning("provider.unasked_answer", host=key.host)
+            connection.close()
+        return connection
 
     def _release(
         self, key: ConnectionKey, protocol: ResponseHandler, should_close: bool = False

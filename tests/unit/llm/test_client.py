@@ -173,6 +173,20 @@ async def test_one_call_has_a_fingerprint(llm: FakeProvider) -> None:
     assert record.tally.fingerprint_of(output) is None
 
 
+@pytest.mark.parametrize("new", [2, {1, 2}], ids=["other", "no JSON"])
+async def test_output_that_was_changed_in_its_place_has_no_fingerprint(
+    new: object, llm: FakeProvider
+) -> None:
+    """A processor that changes what it was given would have equal calls answered by its change."""
+    llm.enqueue(Completion(output={"a": 1}, model="m", provider="p", fingerprint="f"))
+    record = client(llm)
+
+    output = await record.chat([])
+    output["a"] = new
+
+    assert record.tally.fingerprint_of(output) is None
+
+
 async def test_call_that_is_not_shared_has_no_fingerprint(llm: FakeProvider) -> None:
     """Without a call, or with one that is not to be shared, there is no fingerprint."""
     record = client(llm)

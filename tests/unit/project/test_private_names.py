@@ -61,6 +61,7 @@ PRIVATE = {
     "_fetch_task": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_fetcher": ("aiokafka:AIOKafkaConsumer", "set"),
     "_force_close": ("aiohttp.web:RequestHandler", "set"),
+    "_get": ("aiohttp:BaseConnector", "called"),
     "_get_active_partitions": ("faust.transport.consumer:Consumer", "method"),
     "_isolation_level": ("aiokafka:AIOKafkaConsumer", "set"),
     "_make_server": ("aiohttp.web_runner:BaseRunner", "called"),

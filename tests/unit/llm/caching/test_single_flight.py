@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from streamapp.errors import Kind, ProviderRejected, RetriesExhausted
+from streamapp.errors import Kind, LeaseLost, ProviderRejected, RetriesExhausted
+from streamapp.llm.attempt import RIGHT, permitted
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.single_flight import SingleFlight
 from streamapp.llm.chunks import CallDelta
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.records.response import Usage
+from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeProvider, TakenChunks
 from tests.support.waiting import until
 from tests.unit.llm.calls import chat
@@ -127,6 +129,50 @@ async def test_outputs_are_not_shared_objects(gated: Gated, flights: SingleFligh
     first.output["label"].append("y")
 
     assert second.output == {"label": ["x"]}
+
+
+class Rightful(Gated):
+    """Makes an attempt behind its gate, where it may."""
+
+    async def complete(self, call: Call) -> Completion:
+        completion = await super().complete(call)
+        await permitted()
+        return completion
+
+
+async def of_record(flights: SingleFlight, lease: Lease) -> Completion:
+    """Return what the record of a worker gets that took it under ``lease``."""
+    RIGHT.set(lease)
+    return await flights.complete(chat())
+
+
+async def test_call_goes_on_while_any_caller_has_its_right() -> None:
+    """A call that an older generation began goes on for HTTP, and for the record anew."""
+    gated, old, new = Rightful(), Lease(1), Lease(2)
+    flights = SingleFlight(gated, fingerprints=Fingerprints(["default"]))
+    leader, http = await started(gated, of_record(flights, old), flights.complete(chat()))
+    old.end()
+    leader.cancel()
+    await asyncio.wait([leader])
+    (again,) = await started(gated, of_record(flights, new))
+    gated.gate.set()
+
+    assert [(await task).output for task in (http, again)] == [(await http).output] * 2
+    assert len(gated.history) == 1
+
+
+async def test_call_ends_where_no_caller_has_its_right() -> None:
+    """What another worker answers is not paid here, however many records wait for it."""
+    gated, old = Rightful(), Lease(1)
+    flights = SingleFlight(gated, fingerprints=Fingerprints(["default"]))
+    tasks = await started(gated, of_record(flights, old), of_record(flights, old))
+    old.end()
+    gated.gate.set()
+
+    assert all(
+        isinstance(outcome, LeaseLost)
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True)
+    )
 
 
 async def test_cancelled_caller_leaves_the_others(gated: Gated, flights: SingleFlight) -> None:

@@ -1,12 +1,17 @@
 """The connections to a provider: as many as calls run at once, and soon no more."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
+import aiohttp
+import pytest
 from aiohttp import web
+from yarl import URL
 
+from streamapp.llm.providers.prepared_post import PreparedPost
 from streamapp.llm.providers.session import NewestFirst, open_session
 from tests.support.waiting import until
-from tests.unit.llm.providers.test_prepared_post import HEADERS, served
+from tests.unit.llm.providers.test_prepared_post import HEADERS, body_of, served
 
 BURST, KEEPALIVE_S = 10, 0.5
 
@@ -40,3 +45,37 @@ async def test_connections_of_a_burst_time_out_beside_a_few_calls() -> None:
             return still_open() == 1
 
         await until(only_one, 30)
+
+
+async def prepared(session: aiohttp.ClientSession, url: URL, body: bytes) -> bytes:
+    return await body_of(await PreparedPost(session, url).send(body))
+
+
+async def in_aiohttps_way(session: aiohttp.ClientSession, url: URL, body: bytes) -> bytes:
+    async with session.post(url, data=body) as response:
+        return await response.read()
+
+
+@pytest.mark.parametrize("post", [prepared, in_aiohttps_way])
+async def test_answer_that_nobody_asked_for_is_given_to_no_call(
+    post: Callable[[aiohttp.ClientSession, URL, bytes], Awaitable[bytes]],
+) -> None:
+    """A proxy that sends an answer twice does not have each later call get the one before."""
+    transports: list[asyncio.Transport] = []
+
+    async def echo(request: web.BaseRequest) -> web.Response:
+        assert isinstance(request.transport, asyncio.Transport)
+        transports.append(request.transport)
+        return web.Response(body=await request.read())
+
+    async with served(echo) as (_, url), open_session(HEADERS) as session:
+        assert await post(session, url, b"0") == b"0"
+        transports[0].write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0")
+        assert session.connector is not None
+        ((connection, _),) = next(iter(session.connector._conns.values()))
+        await until(lambda: connection.should_close, 30)
+        for number in "123":
+            assert await post(session, url, number.encode()) == number.encode()
+
+    assert transports[0] not in transports[1:]
+    assert len(set(transports)) == 2
