@@ -21,9 +21,12 @@ def own_logging() -> Iterator[None]:
         else:
             structlog.reset_defaults()
         logging.root.handlers[:] = handlers
-        logging.disable(disabled)
+        # Each of both empties the caches of all loggers, and most tests change nothing.
+        if logging.root.manager.disable != disabled:
+            logging.disable(disabled)
         for logger in _loggers():
-            logger.setLevel(levels.get(logger, logging.NOTSET))
+            if logger.level != (level := levels.get(logger, logging.NOTSET)):
+                logger.setLevel(level)
 
 
 def _loggers() -> list[logging.Logger]:
