@@ -21,7 +21,7 @@ LARGEST = 1 << 17
 #: Beginnings of variables that Python, the C library or a module reads at its start or import:
 #: where one differs from the server's, a fork would not have heard of it.
 READ_AT_START = (
-    *("PYTHON", "MALLOC_", "GLIBC_", "LD_", "LANG", "LC_", "COV_", "COVERAGE_", "SSLKEYLOGFILE"),
+    *("PYTHON", "MALLOC_", "GLIBC_", "LD_", "LANG", "LC_", "SSLKEYLOGFILE"),
     *("FAUST_", "F_", "NO_CYTHON", "DEVLOG", "TYPEXPR_DEBUG", "PYDANTIC_", "CRAMJAM_"),
     *("AIOHTTP_", "AIOKAFKA_", "FROZENLIST_", "MULTIDICT_", "PROPCACHE_", "YARL_"),
     *(

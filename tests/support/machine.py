@@ -25,7 +25,7 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType(dict(os.environ))
 #: is CI, and what the tools of testing tell their own children.
 SEEN = (
     *("PATH", "LANG", "LC_", "TERM", "TMPDIR", "PYENV_", "JAVA_HOME", "LD_LIBRARY_PATH", "CI"),
-    *("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTEST_", "COV_", "COVERAGE_"),
+    *("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTEST_"),
 )
 
 #: Where a worker, Kafka, its registry, Redis, an OpenTelemetry collector, Prometheus, Grafana,

@@ -18,9 +18,11 @@ def test_set_up_ends_with_its_block() -> None:
         configure_logging(level="error", format="json", stream=io.StringIO())
         assert logging.root.level == logging.ERROR
         assert structlog.is_configured()
+        logging.disable(logging.CRITICAL)
 
     assert (logging.root.level, logging.root.handlers) == (level, handlers)
     assert logging.getLogger("asyncio").level == asked
+    assert logging.getLogger("asyncio").isEnabledFor(logging.CRITICAL)
     assert not structlog.is_configured()
     with structlog.testing.capture_logs() as lines:
         structlog.get_logger().info("told")

@@ -28,8 +28,7 @@ from streamapp.web.operations import OPERATIONS
 from streamapp.web.operations.operation import RECORD
 from streamapp.web.prompts import Shares, _parsed
 
-# Other tests run the same lines once; coverage would double the time of thousands of examples.
-pytestmark = [pytest.mark.timeout(180), pytest.mark.no_cover]
+pytestmark = pytest.mark.timeout(180)
 
 RECORDS: Mapping[str, type[Request]] = {
     kind.record_type: kind

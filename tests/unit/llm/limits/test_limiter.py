@@ -21,9 +21,6 @@ from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import chat
 from tests.unit.llm.limits.test_token_bucket import highest_sum
 
-# Other tests run nearly all of these lines; coverage would double what hours of virtual time take.
-pytestmark = pytest.mark.no_cover
-
 
 @dataclass
 class Server:

@@ -205,7 +205,6 @@ class Outage:
         pass
 
 
-@pytest.mark.no_cover  # 20,000 calls of what other tests run once
 @pytest.mark.timeout(240)  # an hour of virtual time, which is seconds of computing
 @pytest.mark.parametrize("hangs_s", [0.0, 60.0], ids=["refuses", "hangs"])
 def test_outage_of_the_only_target_is_waited_out(hangs_s: float) -> None:

@@ -544,7 +544,6 @@ def first_finishes(broker: FakeBroker, tp: TP) -> Iterator[tuple[bytes | None, i
         yield broker.log[tp][offset], offset
 
 
-@pytest.mark.no_cover  # 300 scenes of what other tests run once
 @example(keys=["a"] * 3, holes=set(), steps=[("deliver", 0, 1), ("deliver", 0, 2)])
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
