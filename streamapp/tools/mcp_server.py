@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 #: Between attempts to connect, seconds: it doubles from the first to the last.
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
+#: Between two cancellations of a connection that is to close, seconds.
+CANCEL_AGAIN_S = 1.0
 #: A listing that no server changes is asked for again after this time, seconds.
 LISTING_S = 60.0
 #: Most tools of a server, as of OpenAI's API, and most characters of what one says of itself.
@@ -84,6 +86,7 @@ class McpServer:
         self._look_again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._is_lost = False
+        self._is_closing = False
 
     @property
     def is_away(self) -> bool:
@@ -108,10 +111,10 @@ class McpServer:
 
     async def aclose(self) -> None:
         """Close the connection; a program is ended."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        self._is_closing = True
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # again: a connection that fails as it is closed swallows one
+            await asyncio.wait([self._task], timeout=CANCEL_AGAIN_S)
 
     async def tools(self) -> Sequence[McpTool]:
         """Return what it offers, by name; what it offered last where it is away.
@@ -187,6 +190,8 @@ class McpServer:
                 self._tell(error, pause_s)
             finally:
                 self._session = None
+            if self._is_closing:
+                return
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
 

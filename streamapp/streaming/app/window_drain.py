@@ -30,7 +30,10 @@ class WindowDrain:
         self._running: asyncio.Future[bool] | None = None
 
     async def drain(self, limit_s: float) -> bool:
-        """Close the window, commit what finished; return whether nothing was cut off.
+        """Close the window, commit what finished; return whether no record ran past the limit.
+
+        What another worker has by now, since the group went on without this one, is cancelled
+        and is no failure of the drain.
 
         A stop in the middle of a rebalance cancels Faust's call of the revoke handler: the
         drain goes on by itself, and the stop waits for it. A rebalance in the middle of a stop
@@ -68,7 +71,9 @@ class WindowDrain:
     async def _close_and_commit(self, limit_s: float) -> bool:
         running = self._window.in_flight
         log.info("window.draining", in_flight=running, given_back=self._window.pending)
-        finished, cut = await self._window.close(limit_s)
+        finished, cut, lost = await self._window.close(limit_s)
+        if lost:
+            log.warning("window.fenced", in_flight=lost)
         if cut:
             log.warning("window.drain_cut", records=cut, limit_s=limit_s)
         if finished:

@@ -3,7 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from contextvars import Context
+from typing import NamedTuple
 
+from faust.types import TP
+
+from streamapp.streaming.window.partition_state import Progress
 from streamapp.streaming.window.storing import is_storing
 from streamapp.streaming.window.taken_record import TakenRecord
 
@@ -18,6 +22,22 @@ STORE_S = 2.0
 #: cancelled must not hold up the group. It writes nothing any more, for its lease has ended.
 CANCEL_S = 3.0
 _POLL_INTERVAL_S = 0.25
+
+
+class Drained(NamedTuple):
+    """What a window leaves that has closed.
+
+    Attributes:
+        finished: What to commit of each partition that finished anything; nothing where the group
+            went on without this worker.
+        cut: Records that were cancelled since their calls would not end in time.
+        lost: Records that were cancelled since the group went on without this worker, and has
+            given them to another one.
+    """
+
+    finished: dict[TP, Progress]
+    cut: int
+    lost: int
 
 
 class Drain:

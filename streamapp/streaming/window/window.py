@@ -38,7 +38,7 @@ from typing import Any
 from faust.types import TP
 
 from streamapp.errors import LeaseLost
-from streamapp.streaming.window.drain import CANCEL_S, Drain
+from streamapp.streaming.window.drain import CANCEL_S, Drain, Drained
 from streamapp.streaming.window.gaps import Gaps
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
@@ -191,15 +191,11 @@ class Window:
         ages = (partition.oldest_age_s(now) for partition in self._partitions.values())
         return max(ages, default=0.0)
 
-    async def close(self, drain_s: float) -> tuple[dict[TP, Progress], int]:
+    async def close(self, drain_s: float) -> Drained:
         """Take nothing more, finish what was begun, give the rest back.
 
         Args:
             drain_s: Longest wait for records to finish, seconds; what is left is cancelled.
-
-        Returns:
-            What to commit of each partition that finished anything, nothing where the group went
-            on without this worker; and how many records were cancelled.
         """
         self._is_open = False
         self._schedule.give_back()
@@ -208,12 +204,13 @@ class Window:
         gone, cut = await self._drain.wait(
             self._tasks, is_lost=lambda: self.is_lost, only_waits=self._only_waits
         )
-        finished = self.progress()
-        cut += self._tasks
+        finished, left, is_lost = self.progress(), list(self._tasks), self.is_lost
         self.fence()
-        if gone or cut:
-            await asyncio.wait([*gone, *cut], timeout=CANCEL_S)
-        return finished, len(cut)
+        if gone or cut or left:
+            await asyncio.wait([*gone, *cut, *left], timeout=CANCEL_S)
+        if is_lost:
+            return Drained(finished, cut=len(cut), lost=len(left))
+        return Drained(finished, cut=len(cut) + len(left), lost=0)
 
     def shorten_drain(self, limit_s: float) -> None:
         """End a drain that goes on within ``limit_s`` seconds."""

@@ -1,12 +1,20 @@
 """Tools of a real MCP server, over its standard streams and over HTTP."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mcp.client.subscriptions import ListenNotSupportedError
 from pydantic import SecretStr
 
 from streamapp.errors import ConfigurationError, ToolError
@@ -14,6 +22,7 @@ from streamapp.settings.mcp import McpSettings, with_environment
 from streamapp.tools import tool
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.mcp_server import McpServer
+from streamapp.tools.mcp_session import Session
 from tests.fakes import FakeProvider
 from tests.support.mcp_serving import PROGRAM, ROOT, serving
 from tests.support.process import free_port
@@ -168,6 +177,39 @@ async def test_a_server_that_never_was_offers_nothing_in_bounded_time() -> None:
         assert server.is_away
         with pytest.raises(ToolError, match="is away"):
             await called(server, "get_order", number="7")
+
+
+class FailsAsItCloses(McpServer):
+    """As where the server is killed in the moment in which the worker stops."""
+
+    async def _connected(self, stack: AsyncExitStack) -> Session:
+        async def fail() -> None:
+            raise ConnectionResetError
+
+        stack.push_async_callback(fail)
+        return Offering()
+
+
+class Offering:
+    """A session with no tools."""
+
+    async def list_tools(self, *, cursor: str | None = None, cache_mode: object = None) -> object:
+        return SimpleNamespace(tools=[], next_cursor=None)
+
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> object:
+        raise NotImplementedError
+
+    def listen(self, *, tools_list_changed: bool) -> AbstractAsyncContextManager[Any]:
+        raise ListenNotSupportedError("no")
+
+
+async def test_a_connection_that_fails_as_it_closes_does_not_hold_a_stop() -> None:
+    """The failure takes the place of the cancellation; the task must end all the same."""
+    server = FailsAsItCloses("orders", McpSettings(url="http://127.0.0.1:9"))
+    assert await server.first_try() == ""
+
+    async with asyncio.timeout(60):
+        await server.aclose()
 
 
 def test_a_typed_tool_may_not_pass_for_a_servers() -> None:

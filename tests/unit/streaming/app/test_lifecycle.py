@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from aiokafka.errors import KafkaError
 from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
@@ -351,6 +352,26 @@ def test_stop_of_a_lost_member_drains_nothing(play: Play) -> None:
         member.membership.lose()
         await member.app.on_stop()
 
+        assert (member.finished, member.consumer.told("commit")) == ([], [])
+
+    play(scene)
+
+
+def test_stop_that_loses_its_membership_is_no_failure(play: Play) -> None:
+    """Another worker has the records by then: nothing ran past the limit, and it says why."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=3)
+        stopping = asyncio.ensure_future(member.app.on_stop())
+        await asyncio.sleep(1)
+
+        with structlog.testing.capture_logs() as lines:
+            member.membership.lose()
+            await stopping
+
+        warned = [line for line in lines if line["log_level"] == "warning"]
+        assert [(line["event"], line["in_flight"]) for line in warned] == [("window.fenced", 1)]
         assert (member.finished, member.consumer.told("commit")) == ([], [])
 
     play(scene)

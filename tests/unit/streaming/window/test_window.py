@@ -206,7 +206,7 @@ def test_record_that_cannot_be_cancelled_holds_no_drain_up() -> None:
         broker.assign()
         await broker.deliver(T0)
         await settle()
-        _, cut = await broker.window.close(10)
+        _, cut, _ = await broker.window.close(10)
         return cut, virtual_clock()
 
     leases: list[Lease] = []
@@ -372,7 +372,7 @@ async def test_drain_gives_back_what_only_waits() -> None:
     await settle()
     waiting[1].invest()
 
-    finished, cut = await broker.window.close(0.01)
+    finished, cut, _ = await broker.window.close(0.01)
 
     assert (finished, cut, broker.fatal) == ({}, 1, [])
     assert not any(deadline.is_only_waiting for deadline in waiting)
@@ -415,9 +415,9 @@ def test_drain_of_a_lost_member_ends_and_commits_nothing() -> None:
         broker.membership.lose()
         return await closing, virtual_clock()
 
-    (finished, cut), ended_s = run_virtually(main())
+    (finished, cut, lost), ended_s = run_virtually(main())
 
-    assert (finished, cut) == ({}, 2)
+    assert (finished, cut, lost) == ({}, 0, 2)
     assert ended_s < 2
 
 
@@ -658,7 +658,7 @@ def test_drain_leaves_its_end_to_what_is_being_written() -> None:
         closing = asyncio.ensure_future(broker.window.close(6))
         await asyncio.sleep(6.5)
         assert broker.window.in_flight == 1, "the other one was cancelled"
-        finished, cut = await closing
+        finished, cut, _ = await closing
         return {tp: progress.offset for tp, progress in finished.items()}, cut
 
     assert run_virtually(main()) == ({T0: 1}, 1)
