@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from tests.support.waiting import until
 # Below the range that the kernel takes for outgoing connections (Linux 32768+, BSD and macOS
 # 49152+): a port must stay free while its server is down, also from a client's own connection.
 PORTS = range(20_000, 32_000)
+#: As structlog, Faust and Python begin to tell an error.
+FIRST_ERROR = re.compile(r"\[(error|critical) +\]|^Traceback ")
 
 
 def free_port() -> int:
@@ -169,8 +172,13 @@ class ChildProcess:
         return self.log.read_bytes().count(b"\n")
 
     def tail(self, lines: int = 40) -> str:
-        """Return the last lines of the log, for messages."""
+        """Return the last lines of the log, for messages, behind its first error and what follows.
+
+        An end that is told by many services has its reason far above.
+        """
         if not self.log.exists():
             return f"{self.log}: no log"
         text = self.log.read_text(errors="replace").splitlines()
-        return "\n".join([f"--- {self.log}", *text[-lines:]])
+        above, last = text[:-lines], text[-lines:]
+        first = next((n for n, line in enumerate(above) if FIRST_ERROR.search(line)), len(above))
+        return "\n".join([f"--- {self.log}", *above[first : first + lines], *last])

@@ -7,7 +7,9 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any, cast
 
+from aiokafka.errors import KafkaError
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from streamapp.llm.durable.progress import RecordsInProgress
@@ -157,5 +159,5 @@ class WorkerSnapshots:
     def _end(self, tp: TP) -> int | None:
         try:
             return self._app.consumer.highwater(tp)
-        except (KeyError, AssertionError, AttributeError):
+        except (KafkaError, ConsumerNotStarted):
             return None

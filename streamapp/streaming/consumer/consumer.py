@@ -28,6 +28,7 @@ from streamapp.records.timestamps import moment_of
 from streamapp.streaming.consumer.fetched_records import FetchedRecords
 from streamapp.streaming.consumer.group_member import GroupMemberThread
 from streamapp.streaming.consumer.ordered_commits import OrderedCommits
+from streamapp.streaming.consumer.stalled_partitions import end_of
 from streamapp.streaming.flows.assignor import Cluster
 from streamapp.streaming.flows.first_offsets import FirstOffsets
 from streamapp.streaming.window.partition_state import Progress
@@ -256,13 +257,8 @@ class _ConsumerThread(GroupMemberThread):
         return cast(Cluster, self._ensure_consumer()._client.cluster)
 
     def highwater(self, tp: TP) -> int:
-        """Return the partition's end for this reader: an open transaction lies behind it."""
-        client = self._ensure_consumer()
-        end = client.highwater(tp)
-        if client._isolation_level != "read_committed":
-            return end  # type: ignore[no-any-return]  # aiokafka has no types
-        stable = client.last_stable_offset(tp)
-        return end if stable is None or stable < 0 else stable  # type: ignore[no-any-return]  # likewise
+        """Return the partition's end for this reader; see `end_of` for what is raised."""
+        return end_of(self._ensure_consumer(), tp)
 
 
 class _Started:

@@ -8,6 +8,8 @@ the time to the next.
 
 from collections.abc import Callable, Mapping
 
+from aiokafka import AIOKafkaConsumer as AIOKafkaClient
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from streamapp.streaming.window.partition_state import PartitionState
@@ -58,3 +60,20 @@ class StalledPartitions:
                 self._stalls[tp] = (expected, now, min(2 * wait_s, LONGEST_STALL_S))
                 due.append((tp, expected))
         return due
+
+
+def end_of(client: AIOKafkaClient, tp: TP) -> int:
+    """Return a partition's end for its reader: an open transaction lies behind it.
+
+    Raises:
+        IllegalStateError: The client has given the partition back. It does so in its own thread,
+            before the event loop hears of the rebalance.
+    """
+    try:
+        end = client.highwater(tp)
+        if client._isolation_level != "read_committed":
+            return end  # type: ignore[no-any-return]  # aiokafka has no types
+        stable = client.last_stable_offset(tp)
+    except (AssertionError, AttributeError):  # as the client says it, before or in its look
+        raise IllegalStateError(f"partition {tp} is not assigned") from None
+    return end if stable is None or stable < 0 else stable  # type: ignore[no-any-return]  # likewise

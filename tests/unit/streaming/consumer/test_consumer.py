@@ -6,7 +6,9 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
@@ -257,6 +259,24 @@ async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
     assert vars(theirs)["_fetch_max_wait_ms"] == 1_500
     assert vars(ours)["_fetch_max_wait_ms"] == OPENING_MAX_WAIT_MS
     assert vars(ours)["_isolation_level"] == "read_uncommitted"
+
+
+@pytest.mark.parametrize("isolation", ["read_uncommitted", "read_committed"])
+async def test_end_of_a_partition_that_was_given_back_is_a_kafka_error(isolation: str) -> None:
+    """The client gives partitions back in its own thread, under a look of the app's pulse.
+
+    aiokafka asserts, which would end the worker.
+    """
+    client = AIOKafkaConsumer("llm.requests", isolation_level=isolation)
+    thread: Any = object.__new__(_ConsumerThread)
+    thread._consumer = client
+    with pytest.raises(AssertionError):
+        client.highwater(TopicPartition("llm.requests", 3))
+
+    with pytest.raises(IllegalStateError, match="not assigned"):
+        thread.highwater(TP("llm.requests", 3))
+
+    await client.stop()
 
 
 async def test_seek_runs_in_the_thread_of_the_client() -> None:
