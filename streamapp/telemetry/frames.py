@@ -1,4 +1,9 @@
-"""The origin of an error without its text, which may hold values of a record."""
+"""The frames that an error went through: its origin without its text, and what they hold.
+
+An error holds the frames of all that it went through, and a frame often holds the error: nothing
+of both is freed before Python's collector looks for it, which it does seldom. Each frame holds the
+record as well, or its calls.
+"""
 
 import traceback
 from collections.abc import Iterator
@@ -11,6 +16,20 @@ KEPT = 12
 def frames(error: BaseException | None) -> str:
     """Return the error, what caused it and what it groups: names, files and lines alone."""
     return "\n".join(_lines(error, set()))
+
+
+def without_frames(error: BaseException) -> None:
+    """Let go of the frames of an error that was handled, and of those that led to it."""
+    left, seen = [error], set()
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = None
+        left += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+        if isinstance(one, BaseExceptionGroup):
+            left += one.exceptions
 
 
 def _lines(error: BaseException | None, seen: set[int]) -> Iterator[str]:

@@ -1,10 +1,14 @@
-"""The garbage collector's thresholds for a process that imports much and keeps it."""
+"""The garbage collector of a process that imports much and keeps it: when it runs, and on what."""
 
 import gc
 
 #: Allocations before the youngest generation is collected, and collections of one generation
 #: before the next.
 THRESHOLD = (50_000, 20, 50)
+
+#: Bytes of records after which it looks at everything: Python counts objects, and nobody what they
+#: weigh.
+WEIGHT = 32_000_000
 
 
 def collect_rarely() -> None:
@@ -24,3 +28,21 @@ def keep_what_is_there() -> None:
     and finds a few hundred objects.
     """
     gc.freeze()
+
+
+class WeighedCollector:
+    """Collects by the weight of the records that went through, whatever their number.
+
+    A record of a megabyte that ends in a cycle, as in an error's frames, is a few dozen objects:
+    a gigabyte of them would be there before the thresholds are reached.
+    """
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def passed(self, size: int) -> None:
+        """Note a record of ``size`` bytes."""
+        self._bytes += size
+        if self._bytes >= WEIGHT:
+            self._bytes = 0
+            gc.collect()

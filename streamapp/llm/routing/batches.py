@@ -18,6 +18,7 @@ from streamapp.llm.completion import Call, Completion, EmbeddingInput
 from streamapp.llm.costs.prices import added_usd
 from streamapp.llm.provider import Completer
 from streamapp.records.response import Usage
+from streamapp.telemetry.frames import without_frames
 
 #: What an answer may have, bytes: below what a provider's body may, for white space and digits.
 ANSWER_BYTES = 6 * 1024 * 1024
@@ -83,6 +84,7 @@ class Batched:
         except (ContextLengthExceeded, ProviderRejected) as refusal:
             if len(batch) == 1 or not _is_too_many(refusal):
                 raise
+            without_frames(refusal)
             whole.attempts += refusal.attempts
             half = len(batch) // 2
             await self._ask(call, batch[:half], whole)

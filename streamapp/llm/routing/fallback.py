@@ -10,6 +10,7 @@ from streamapp.errors import (
     ContextLengthExceeded,
     Failure,
     GarbledAnswer,
+    InternalError,
     ProviderDenied,
     ProviderForbidden,
     ProviderTimeout,
@@ -23,6 +24,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
 from streamapp.llm.routing.breaker import Breaker
 from streamapp.llm.routing.record_refusals import RecordRefusals
+from streamapp.telemetry.frames import without_frames
 
 _POLL_INTERVAL_S = 0.25
 #: How long a refused call waits for an answer to another one, before it asks again.
@@ -117,6 +119,8 @@ class Fallback:
                     if isinstance(failure, ProviderForbidden):
                         refusals = refusals or RecordRefusals()
                         failure = refusals.judged(failure, candidate.breaker)
+                    if not isinstance(failure, InternalError):  # whose origin is told
+                        without_frames(failure)
                     failures.append(failure)
                     if not self._goes_on(failure, candidates):
                         break

@@ -19,6 +19,7 @@ from streamapp.errors import (
 )
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
+from streamapp.telemetry.frames import without_frames
 
 #: With these no attempt was made.
 UNTRIED = (TargetOpen, TargetBusy)
@@ -140,7 +141,7 @@ class Retrying:
             wait=self._wait_s,
             stop=is_over,
             sleep=sleep,
-            before_sleep=lambda state: self._on_retry(type(_error_of(state)).__name__),
+            before_sleep=self._before_sleep,
             reraise=True,
         )
         try:
@@ -156,7 +157,15 @@ class Retrying:
         except Failure as failure:
             failure.attempts, failure.paid = attempts, paid
             raise
+        finally:
+            retrying.iter_state.reset()  # refers to `retrying`, which holds all of this
         return replace(completion, attempts=attempts)
+
+    def _before_sleep(self, state: RetryCallState) -> None:
+        error = _error_of(state)
+        self._on_retry(type(error).__name__)
+        if error is not None:
+            without_frames(error)
 
     def _wait_s(self, state: RetryCallState) -> float:
         wish_s = getattr(_error_of(state), "retry_after_s", None) or 0.0

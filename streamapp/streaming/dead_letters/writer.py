@@ -16,7 +16,7 @@ from streamapp.streaming.delivery.record_size import fitted_dead_letter
 from streamapp.streaming.flows.outlet import Outlet
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Message
-from streamapp.telemetry.frames import frames
+from streamapp.telemetry.frames import frames, without_frames
 
 log = structlog.get_logger(__name__)
 
@@ -125,6 +125,7 @@ class DeadLetterWriter:
             offset=message.offset,
             **_origin(failure),
         )
+        without_frames(failure)
 
     async def emit(self, message: Message, lease: Lease, headers: dict[str, str]) -> None:
         """Deliver a dead letter that the topic takes; ``headers`` say why it is one."""

@@ -26,6 +26,7 @@ from streamapp.records.dead_letter import Headers
 from streamapp.streaming.delivery.producer import PartitionMissing
 from streamapp.streaming.delivery.topic_failures import REFUSED_S, TopicFailures, WaitingRecord
 from streamapp.streaming.window.lease import Lease
+from streamapp.telemetry.frames import without_frames
 
 log = structlog.get_logger(__name__)
 
@@ -158,6 +159,7 @@ class Emitter:
                     delivery = await send(name, key, value, partition, None, headers)
                     place = await delivery
                 except (KafkaError, ProducerSendError) as error:
+                    without_frames(error)  # one of them is this one, with the record
                     cause = error.__cause__ if isinstance(error, ProducerSendError) else error
                     if isinstance(cause, TOO_LARGE) and send is not self._send_alone:
                         send = self._send_alone  # its batch was too large, not it

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,8 @@ import pytest
 
 from streamapp.errors import (
     Expired,
+    Failure,
+    GarbledAnswer,
     InternalError,
     InvalidRecord,
     ModelForbidden,
@@ -25,6 +27,7 @@ from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.stored_step import StoredStep
+from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry, processor
 from streamapp.processors.router import Router
@@ -545,6 +548,40 @@ async def test_an_answered_record_waits_for_no_collector(
     try:
         await asyncio.create_task(router.answer(request, id="r-1", key=b"k", store=store))
         await asyncio.sleep(0)  # the loop holds the task that it has just woken this one for
+
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        lambda: [ProviderRejected("no", provider="fake", status=400)],
+        lambda: [ProviderUnavailable("fake: HTTP 503", provider="fake", status=503)],
+        lambda: [GarbledAnswer("no JSON", provider="fake") for _ in range(9)],
+    ],
+    ids=["refused", "tried again", "given up"],
+)
+async def test_a_record_with_errors_waits_for_no_collector(
+    router: Router, llm: FakeProvider, errors: Callable[[], list[Exception]]
+) -> None:
+    """An error holds the frames that hold it, and the record: of large ones gigabytes gathered."""
+    drainable = DrainableRouter(router, deadline_s=90, clock=lambda: 0.0)
+
+    async def over_http() -> None:
+        llm.enqueue(*errors())
+        with suppress(Failure):
+            await drainable.answer(summarize(), id="r-1", key=b"k")
+
+    await over_http()  # what is made once is made
+    llm.history.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        await asyncio.create_task(over_http())
+        await asyncio.sleep(0)
+        llm.history.clear()
 
         assert gc.collect() == 0
     finally:

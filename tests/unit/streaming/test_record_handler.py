@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import json
+import weakref
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -638,3 +640,29 @@ async def test_streamed_record_that_fails_ends_its_stream() -> None:
     last = [record for topic, record in fixture.log if topic == "chunks"][-1]
     assert last["headers"]["stream-last-message"] == b"true"
     assert last["headers"]["streamapp.error.kind"] == b"rejected"
+
+
+async def test_failed_record_is_freed_without_the_collector() -> None:
+    """Its error holds frames that hold the record, and which hold the error in their turn."""
+    fixture = Fixture()
+
+    async def run() -> weakref.ref[FakeMessage]:
+        message = FakeMessage(record(id="r-1"))
+        await fixture.answering(FakeEvent(message), fixture.lease)
+        return weakref.ref(message)
+
+    async def refuse(*_: Any, **__: Any) -> Answer:
+        failure = ProviderRejected("no", provider="fake", status=400)
+        raise failure
+
+    fixture.router.answer = refuse  # type: ignore[method-assign]
+    gc.collect()
+    gc.disable()
+    try:
+        message = await asyncio.create_task(run())
+        await asyncio.sleep(0)  # the loop holds the task that it has just woken this one for
+
+        assert message() is None
+    finally:
+        gc.enable()
+    assert fixture.outcomes.seen == ["dead-lettered rejected"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from streamapp.telemetry.frames import frames
+from streamapp.telemetry.frames import frames, without_frames
 
 CANARY = "canary-7f3a"
 
@@ -51,3 +51,24 @@ def test_names_and_places_are_told(broken: Callable[[], None], names: list[str])
 def test_no_error_has_no_frames() -> None:
     """A failure without a cause has nothing to add."""
     assert frames(None) == ""
+
+
+@pytest.mark.parametrize("broken", [fail, fail_because, fail_together])
+def test_error_that_was_handled_holds_no_frames(broken: Callable[[], None]) -> None:
+    """Nor do those that led to it, or that it groups."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of several kinds
+        broken()
+
+    without_frames(caught.value)
+
+    assert " in " not in frames(caught.value)
+
+
+def test_errors_that_led_to_each_other_hold_no_frames() -> None:
+    """A circle of them has an end."""
+    first, second = ValueError(), KeyError()
+    first.__cause__, second.__context__ = second, first
+
+    without_frames(first)
+
+    assert (first.__traceback__, second.__traceback__) == (None, None)

@@ -2,7 +2,7 @@
 
 import gc
 
-from streamapp.telemetry.garbage import keep_what_is_there
+from streamapp.telemetry.garbage import WEIGHT, WeighedCollector, keep_what_is_there
 
 
 def test_a_started_worker_is_held_up_by_no_collection() -> None:
@@ -17,3 +17,22 @@ def test_a_started_worker_is_held_up_by_no_collection() -> None:
     finally:
         gc.unfreeze()
         gc.enable()
+
+
+def test_heavy_records_are_collected_however_few_they_are() -> None:
+    """Each weight of them has everything looked at once, before the thresholds are reached."""
+    collector, seen = WeighedCollector(), []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        seen.append((phase, info["generation"]))
+
+    gc.disable()
+    gc.callbacks.append(note)
+    try:
+        for _ in range(7):
+            collector.passed(WEIGHT // 3)
+    finally:
+        gc.callbacks.remove(note)
+        gc.enable()
+
+    assert [generation for phase, generation in seen if phase == "stop"] == [2]
