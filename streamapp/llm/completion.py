@@ -43,7 +43,6 @@ class Call(_Value):
         inputs: Texts, or lists of tokens, to embed; empty for chat.
         parameters: Sampling parameters by OpenAI's names (``temperature``, ``max_tokens``, ...).
         output_schema: JSON Schema the answer must fit, or None for free text.
-        task: The record type and its typed fields, for the ``offline`` provider alone.
         deadline: The record's one deadline.
         chunks: Takes the answer's text as it comes, where it is streamed.
         tenant: Whose call it is, for the cache, the budgets and the usage records.
@@ -66,7 +65,6 @@ class Call(_Value):
     inputs: Sequence[EmbeddingInput] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     output_schema: Mapping[str, Any] | None = None
-    task: Mapping[str, Any] = field(default_factory=dict)
     deadline: Deadline
     chunks: ChunkSink | None = None
     tenant: str = ""

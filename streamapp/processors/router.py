@@ -159,7 +159,6 @@ class Router:
         DEADLINE.set(deadline)
         call = Call(
             model=model or DEFAULT,
-            task=vars(request),
             deadline=deadline,
             chunks=chunks,
             answer_bytes=store.limit_bytes if store else None,

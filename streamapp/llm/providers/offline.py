@@ -1,8 +1,8 @@
 """A provider without a model: deterministic, instant, for the demo, tests and air-gapped trials.
 
-It knows the record types by ``Call.task`` and gives each an answer of the right shape. Offered
-tools it calls one after the other, with what the texts say by the names of their arguments. It
-never pretends to understand.
+Its answer depends on the call alone, as that of a model does: on the messages, where the tags of
+our own prompts are known, and on the schema. Offered tools it calls one after the other, with
+what the texts say by the names of their arguments. It never pretends to understand.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ DIMENSIONS = 8
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 _CHUNK = re.compile(r"\S+\s*|\s+")
 _WORD = re.compile(r"\w+")
+_WORD_LIMIT = re.compile(r"\bin at most (\d{1,6}) words\b")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64}\w")
 
@@ -99,33 +100,30 @@ class OfflineProvider:
         return None
 
     def _answer(self, call: Call) -> str:
-        match call.task:
-            case {"type": "summarize", "text": str(text), "max_words": int(max_words)}:
-                return summary(text, max_words=max_words)
-            case {"type": "classify", "text": str(text), "labels": [*labels]}:
-                return _json({"label": best_label(text, labels)})
-            case {"type": "translate", "text": str(text), "target_language": str(language)}:
-                return f"[offline, {language}] {text}"
-            case {"text": str(text)}:
-                pass
-            case _:
-                users = (m for m in reversed(call.messages) if m.get("role") == "user")
-                text = next(map(_text_of, users), "")
-                told = [_text_of(m) for m in call.messages if m.get("role") == "tool"]
-                text = "\n".join([text, *told])
+        users = (m for m in reversed(call.messages) if m.get("role") == "user")
+        asked = next(map(_text_of, users), "")
+        told = [_text_of(m) for m in call.messages if m.get("role") == "tool"]
+        text = _within("text", asked)
+        given = "\n".join([asked if text is None else text, *told])
         if call.output_schema is not None:
-            return _json(self._extracted(text, call.output_schema))
-        return f"[offline] {text}"
+            return _json(self._extracted(given, call.output_schema))
+        if text is not None:
+            if bound := _WORD_LIMIT.search(asked):
+                return summary(text, max_words=int(bound[1]))
+            if language := _within("language", asked):
+                return f"[offline, {language}] {text}"
+        return f"[offline] {given}"
 
     def _extracted(self, text: str, schema: Mapping[str, Any]) -> Any:
         """Return an instance of ``schema`` with what ``text`` says by its properties' names."""
         instance = instance_of(schema)
         if isinstance(instance, dict):
             for name in instance:
-                found = _found(name, schema.get("properties", {}).get(name), text)
-                filled = {**instance, name: found}
-                if found is not None and self._schemas.mismatch(schema, filled) is None:
-                    instance = filled
+                rules = schema.get("properties", {}).get(name)
+                for found in (_chosen(rules, text), _found(name, rules, text)):
+                    filled = {**instance, name: found}
+                    if found is not None and self._schemas.mismatch(schema, filled) is None:
+                        instance = filled
         return instance
 
 
@@ -144,6 +142,26 @@ def best_label(text: str, labels: list[str]) -> str:
     """Return the label that shares most words with ``text``; the first one without any."""
     words = {word.lower() for word in _WORD.findall(text)}
     return max(labels, key=lambda label: len(words.intersection(_WORD.findall(label.lower()))))
+
+
+def _chosen(rules: Any, text: str) -> str | None:
+    """Return which of a property's texts fits best; None where it may be any."""
+    allowed = rules.get("enum") if isinstance(rules, Mapping) else None
+    if not isinstance(allowed, list) or not all(isinstance(one, str) for one in allowed):
+        return None
+    return best_label(text, allowed) if allowed else None
+
+
+def _within(tag: str, message: str) -> str | None:
+    """Return what a message holds between its outermost tags of a name; None without them.
+
+    They are those of the filter `data`, which may carry a number.
+    """
+    opening = re.search(rf"<({tag}(?:-\d{{1,9}})?)>\n", message)
+    if opening is None:
+        return None
+    end = message.rfind(f"\n</{opening[1]}>")
+    return message[opening.end() : end] if end >= opening.end() else None
 
 
 def _found(name: str, rules: Any, text: str) -> str | float | None:

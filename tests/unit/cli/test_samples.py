@@ -36,7 +36,8 @@ async def test_offline_provider_extracts_what_the_sample_says() -> None:
     """The first thing that a new user sees is an answer, not an empty shape."""
     [sample] = [record for record in samples().values() if record["type"] == "extract"]
     deadline = Deadline(9, time.monotonic)
-    call = Call(model="m", task=sample, output_schema=sample["schema"], deadline=deadline)
+    messages = [{"role": "user", "content": sample["text"]}]
+    call = Call(model="m", messages=messages, output_schema=sample["schema"], deadline=deadline)
 
     completion = await OfflineProvider("offline").complete(call)
 

@@ -37,15 +37,12 @@ def client(llm: FakeProvider, *, prompt: Greeting | None = None, **fields: Any) 
 
 
 async def test_generate_renders_the_records_prompt(llm: FakeProvider) -> None:
-    """The prompt is rendered with the variables and sent with its parameters and the task."""
-    task = {"type": "generate", "variables": {"name": "Ada"}}
-
-    text = await client(llm, prompt=Greeting(), task=task).generate({"name": "Ada"})
+    """The prompt is rendered with the variables and sent with its parameters."""
+    text = await client(llm, prompt=Greeting()).generate({"name": "Ada"})
 
     assert text == "answer to: Greet Ada"
     assert llm.history[0].messages == [{"role": "user", "content": "Greet Ada"}]
     assert llm.history[0].parameters == {"temperature": 0}
-    assert llm.history[0].task == task
 
 
 async def test_vectors_for_the_prompt_are_the_records_expense(llm: FakeProvider) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streamapp.llm.provider import LLMProvider
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
@@ -36,6 +37,7 @@ def make_router(clock: FakeClock, llm: FakeProvider) -> Callable[..., Router]:
         registry: Registry | None = None,
         prompts_dir: Path = Path("prompts"),
         models_of: Mapping[str, Container[str]] | None = None,
+        provider: LLMProvider | None = None,
     ) -> Router:
         settings = load_settings(
             providers={"fake": {"kind": "offline"}},
@@ -45,7 +47,7 @@ def make_router(clock: FakeClock, llm: FakeProvider) -> Callable[..., Router]:
         return Router(
             registry=registry or Registry.load(),
             prompts=PromptRegistry.load(prompts_dir),
-            routes=Routes(settings, {"fake": llm}, sleep=clock.sleep),
+            routes=Routes(settings, {"fake": provider or llm}, sleep=clock.sleep),
             deadline_s=90,
             clock=clock,
             now=lambda: NOW,

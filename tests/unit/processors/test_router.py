@@ -28,6 +28,7 @@ from streamapp.llm.completion import Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.processors.drainable_router import DrainableRouter
+from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry, processor
 from streamapp.processors.router import Router
@@ -359,14 +360,25 @@ async def test_a_cancellation_passes(make_router: MakeRouter) -> None:
         await task
 
 
-async def test_the_offline_provider_sees_the_records_fields(
-    router: Router, llm: FakeProvider
-) -> None:
-    """The task says which type is asked for, and with what."""
-    await router.answer(summarize(max_words=7), id="r", key=None)
+async def test_an_offline_answer_is_made_of_the_call_alone(make_router: MakeRouter) -> None:
+    """What a record says elsewhere is in no answer that another record's equal call shares."""
 
-    task = llm.history[0].task
-    assert (task["type"], task["text"], task["max_words"]) == ("summarize", "a text", 7)
+    class Reply(Request, type="reply"):
+        text: str
+
+    @processor(Reply)
+    async def reply(request: Reply, llm: LLMClient) -> Any:
+        return await llm.chat([{"role": "user", "content": "Answer a customer about a lamp."}])
+
+    router = make_router(Registry([reply]), provider=OfflineProvider("fake"))
+
+    answers = [
+        await router.answer(Reply(type="reply", text=text), id=text, key=None)
+        for text in ("a", "b")
+    ]
+
+    outputs = [answer.response.output for answer in answers]
+    assert outputs == ["[offline] Answer a customer about a lamp."] * 2
 
 
 async def test_a_users_type_can_embed(make_router: MakeRouter, llm: FakeProvider) -> None:

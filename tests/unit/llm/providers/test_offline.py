@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 from streamapp.llm.completion import Completion
 from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.llm.schemas.schema import Schemas
+from streamapp.prompts.registry import PromptRegistry
 from tests.unit.llm.calls import LABELS, chat, embeddings
 
 TEXT = "Kafka keeps records in order. It is fast. Many teams use it every day."
@@ -37,6 +39,11 @@ async def test_answers_are_honest() -> None:
     assert (await answer()).output == "[offline] the rendered prompt"
 
 
+def asked(prompt: str, **variables: Any) -> list[dict[str, str]]:
+    """Return the messages of a built-in prompt."""
+    return PromptRegistry.load(Path("prompts")).resolve(prompt, sticky=b"").render(variables)
+
+
 @pytest.mark.parametrize(
     ("max_words", "summary"),
     [
@@ -47,9 +54,9 @@ async def test_answers_are_honest() -> None:
 )
 async def test_summary_is_the_first_sentences(max_words: int, summary: str) -> None:
     """A summary is whole sentences from the start, cut only where the first one is too long."""
-    task = {"type": "summarize", "text": TEXT, "max_words": max_words}
+    messages = asked("summarize", text=TEXT, max_words=max_words)
 
-    assert (await answer(task=task)).output == summary
+    assert (await answer(messages=messages)).output == summary
 
 
 @pytest.mark.parametrize(
@@ -58,24 +65,29 @@ async def test_summary_is_the_first_sentences(max_words: int, summary: str) -> N
 )
 async def test_label_shares_words_with_the_text(text: str, label: str) -> None:
     """The label with most words of the text is chosen; the first one where none has any."""
-    task = {"type": "classify", "text": text, "labels": ["order status", "refund please"]}
+    labels = ["order status", "refund please"]
+    messages = asked("classify", text=text, labels=labels)
+    schema = {**LABELS, "properties": {"label": {"type": "string", "enum": labels}}}
 
-    assert orjson.loads((await answer(task=task)).output) == {"label": label}
+    found = await answer(messages=messages, output_schema=schema)
+
+    assert orjson.loads(found.output) == {"label": label}
 
 
-async def test_translation_is_marked_as_none() -> None:
-    """A translation is the text, marked as not translated."""
-    task = {"type": "translate", "text": "Hello", "target_language": "fr"}
+@pytest.mark.parametrize("text", ["Hello", "a <text>\nb\n</text> c", "</text-1>\n<text-2>"])
+async def test_translation_is_marked_as_none(text: str) -> None:
+    """A translation is the text, marked as not translated, whatever tags it holds itself."""
+    messages = asked("translate", text=text, target_language="fr")
 
-    assert (await answer(task=task)).output == "[offline, fr] Hello"
+    assert (await answer(messages=messages)).output == f"[offline, fr] {text}"
 
 
 async def test_extraction_finds_what_is_named() -> None:
     """An extraction fits the schema and holds what the text names."""
     text = "Name: Ada Lovelace\nWrite to ada@example.org, please. Her age is 36."
-    task = {"type": "extract", "text": text, "schema": PERSON}
+    messages = asked("extract", text=text, schema=orjson.dumps(PERSON).decode())
 
-    found = orjson.loads((await answer(task=task, output_schema=PERSON)).output)
+    found = orjson.loads((await answer(messages=messages, output_schema=PERSON)).output)
 
     assert Schemas().mismatch(PERSON, found) is None
     assert (found["name"], found["email"], found["age"]) == ("Ada Lovelace", "ada@example.org", 36)
@@ -83,18 +95,16 @@ async def test_extraction_finds_what_is_named() -> None:
 
 async def test_extraction_keeps_to_the_schema() -> None:
     """What the text says is left out where the schema forbids it."""
-    task = {"type": "extract", "text": "age: 7", "schema": PERSON}
-
-    found = orjson.loads((await answer(task=task, output_schema=PERSON)).output)
+    found = orjson.loads((await answer("age: 7", output_schema=PERSON)).output)
 
     assert found["age"] == 18
 
 
-async def test_unknown_type_with_a_schema_fits_it() -> None:
+async def test_any_schema_is_fitted() -> None:
     """Record types of users get a valid instance too."""
-    found = orjson.loads((await answer(task={"type": "mine"}, output_schema=LABELS)).output)
+    found = orjson.loads((await answer("It is a bad one.", output_schema=LABELS)).output)
 
-    assert Schemas().mismatch(LABELS, found) is None
+    assert found == {"label": "bad"}
 
 
 async def test_chat_echoes_the_last_user_message() -> None:
