@@ -83,7 +83,8 @@ class DryRun:
         settings: Names the processors, routes and prices.
         prompts: What references are looked up in.
         kept_since: Returns when the answer of a fingerprint was made, if workers keep one,
-            seconds since the epoch; None where no worker can be asked.
+            seconds since the epoch; a `StreamappError` of it, and None, mean that no worker can
+            be asked.
         flow: Name of the flow whose input the records stand on; None for request records.
 
     Raises:
@@ -174,7 +175,10 @@ class DryRun:
         self._seen[call.fingerprint] = line
         if self._kept_since is None:
             return "possible"
-        since = await self._kept_since(call.fingerprint)
+        try:
+            since = await self._kept_since(call.fingerprint)
+        except StreamappError:  # a worker in a rebalance, say
+            return "possible"
         return "miss" if since is None or since + ttl_s <= time.time() else "hit"
 
     def _cost(self, calls: Sequence[tuple[str, Call]]) -> Decimal | None:

@@ -5,16 +5,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
-from urllib.parse import quote
 
 import click
 from aiokafka.errors import KafkaError
 
-from streamapp.cli.dry_run import DryRun, Explanation, KeptSince
+from streamapp.cli.asked_worker import AskedWorker
+from streamapp.cli.dry_run import DryRun, Explanation
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.lines import key_of, read_lines
 from streamapp.cli.prompt_access import reading
+from streamapp.cli.prompt_findings import unpublished
 from streamapp.cli.prompt_output import print_json
 from streamapp.cli.terminal import counted, printable
 from streamapp.cli.worker_access import WorkerAccess
@@ -51,7 +52,8 @@ def explain(
     by estimate, and whether its answer is there already: an earlier line of the file pays for
     it, or a running worker keeps it (hit). A processor is run as far as its first call or
     `llm.step`. Of a record that a worker runs at this moment its steps so far are shown, by its
-    id. Prompts are those of the topic; without a broker, the files.
+    id. Prompts are those of the topic, and where no worker is ready those of files that the first
+    one would publish; without a broker, the files.
 
     Exit codes: 0 all would be answered; 2 some would be dead letters.
     """
@@ -69,9 +71,12 @@ async def _explained(
     settings = client_settings(may_lack_secrets=False)
     found = []
     async with WorkerAccess(settings, url) as worker:
-        kept_since = await _kept_since(worker)
+        asked = AskedWorker(worker)
+        await asked.begin()
+        kept_since = asked.kept_since if asked.answers else None
         own = None if flow == REQUESTS else flow
-        dry_run = DryRun(settings, await _prompts(settings), kept_since=kept_since, flow=own)
+        prompts = await _prompts(settings, has_worker=asked.answers)
+        dry_run = DryRun(settings, prompts, kept_since=kept_since, flow=own)
         if dry_run.samples is not None and dry_run.samples.is_framed:
             click.echo("values are read and written as JSON: no schema is looked at", err=True)
         for line in read_lines(file):
@@ -82,8 +87,8 @@ async def _explained(
                 found.append(Explanation(line.number, id, problem=str(error)))
             else:
                 explained = await dry_run.explain(line, key)
-                if kept_since is not None and own is None:
-                    explained = replace(explained, steps=await _steps(worker, line.value))
+                if own is None:
+                    explained = replace(explained, steps=await asked.steps(line.value))
                 found.append(explained)
             if as_json:
                 print_json(found[-1].to_json())
@@ -92,30 +97,14 @@ async def _explained(
     return found
 
 
-async def _kept_since(worker: WorkerAccess) -> KeptSince | None:
-    """Return what asks the worker for its cache; None where none answers."""
+async def _prompts(settings: Settings, *, has_worker: bool) -> PromptRegistry:
+    """Return the prompts of the topic, or those of the files, with their examples.
 
-    async def kept_since(fingerprint: str) -> float | None:
-        found = await worker.get(f"/v1/cache/{fingerprint}")
-        return None if found is None else float(found["created_at"])
-
-    try:
-        await worker.get(f"/v1/cache/{'0' * 32}")
-    except StreamappError as error:
-        click.echo(f"caches are not looked at: {error}", err=True)
-        return None
-    return kept_since
-
-
-async def _steps(worker: WorkerAccess, value: bytes) -> Sequence[Mapping[str, Any]]:
-    """Return the steps so far of the record, where a worker runs it now."""
-    id = recover_id(value)
-    status = None if id is None else await worker.get(f"/v1/requests/{quote(id, safe='')}")
-    return () if status is None else status.get("steps") or ()
-
-
-async def _prompts(settings: Settings) -> PromptRegistry:
-    """Return the prompts of the topic, or those of the files, with their examples."""
+    Args:
+        settings: Say where both are.
+        has_worker: Whether one is ready: it has published its files, so that what the topic does
+            not have is no prompt for it.
+    """
     topic = ExampleTopic(settings)
     sources = Sources(
         directory=settings.prompts_dir,
@@ -125,11 +114,14 @@ async def _prompts(settings: Settings) -> PromptRegistry:
     examples = ExamplesManager(
         sources.fetch, clock=time.monotonic, embed=_no_vectors if settings.embed_model else None
     )
-    prompts: Mapping[str, Prompt] = prompts_of(load_files(settings.prompts_dir))
+    files = load_files(settings.prompts_dir)
+    prompts: Mapping[str, Prompt] = prompts_of(files)
     try:
         async with reading() as log:
-            # What the topic does not have yet, the first worker publishes from the files.
-            prompts = {**prompts, **log.history.prompts}
+            published = log.history.prompts
+            for problem in unpublished(files, published) if has_worker else ():
+                click.echo(problem, err=True)
+            prompts = dict(published) if has_worker else {**prompts, **published}
     except (StreamappError, KafkaError):
         click.echo("the prompts are those of the files: no topic to read", err=True)
     try:

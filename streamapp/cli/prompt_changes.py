@@ -29,7 +29,9 @@ _author = click.option("--author", default="", help="Default: the name of this a
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--name", help="The prompt's name; default: the name of FILE without .md.")
+@click.option(
+    "--name", help="The prompt's name; default: `name` of the front matter, else FILE without .md."
+)
 @click.option("--label", help="Point this label at the version where it is new.")
 @_message
 @_author

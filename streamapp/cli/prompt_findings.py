@@ -1,12 +1,15 @@
 """The findings of `streamapp check` about few-shot examples: files and sets that are missing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 
 from aiokafka.errors import KafkaError
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
+from streamapp.cli.terminal import own_command
 from streamapp.errors import StreamappError
+from streamapp.prompts.files import PromptFile
 from streamapp.prompts.history import History
 from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.registry import PromptRegistry
@@ -70,6 +73,26 @@ async def read_prompts(settings: Settings) -> dict[str, Prompt]:
         return {}
     async with PromptLog(settings, History({})) as log:
         return dict(log.history.prompts)
+
+
+def unpublished(files: Mapping[str, PromptFile], published: Mapping[str, Prompt]) -> list[str]:
+    """Return a line for each file whose content is no version on the topic: no worker has it.
+
+    Args:
+        files: By the names of their prompts.
+        published: The prompts on the topic, by name; nothing is said where there are none, as
+            before the first worker.
+    """
+    if not published:
+        return []
+    now = datetime.now(UTC)  # no part of what a version is known by
+    return [
+        f"{name}: the content of {file.path or name} is not on the topic yet: a worker publishes"
+        f" it at its start, or `{own_command()} prompts publish {file.path or name}`"
+        for name, file in files.items()
+        if name not in published
+        or file.event(created_at=now).digest() not in published[name].numbers
+    ]
 
 
 def _named(history: History) -> Iterator[tuple[str, ExampleSettings]]:

@@ -22,7 +22,8 @@ from streamapp.settings import Settings
 def stats(name: str, url: str | None, as_json: bool) -> None:
     """Show the results of each version and label of the prompt NAME.
 
-    Sums of all workers, each since its start; the first API key is used.
+    Sums of the workers that run now, each since its start: what others did before is not in it.
+    The first API key is used.
     """
     settings = client_settings()
     found = asyncio.run(_asked(settings, name, url))
@@ -32,7 +33,8 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
     if as_json:
         return print_json(found)
     if not found["variants"]:
-        return click.echo(f"no record has used the prompt {name!r} yet", err=True)
+        told = f"no record has used the prompt {name!r} since the start of the workers that run now"
+        return click.echo(told, err=True)
     print_table(
         ("version", "label", "calls", "errors", "invalid", "tokens", "US dollars", "mean s"),
         (

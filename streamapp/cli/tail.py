@@ -45,7 +45,8 @@ def tail(
     """Follow responses, dead-letters or usage until Ctrl-C.
 
     Without an argument the responses; what comes from now on, unless --from-beginning is given.
-    With --exit all that is there is printed, from the oldest message on, and the command ends.
+    With --exit all that is there is printed, one partition after the other and each from its
+    oldest message on, and the command ends.
 
     With --json, responses and usage are printed as they are on the topic; a dead letter is an
     object of its reason, its place, and the key and record as text. Of another --topic the values
@@ -153,7 +154,24 @@ def _dead_letter_line(message: ConsumerRecord) -> str:
 
 
 def _usage_line(message: ConsumerRecord) -> str:
-    return _line(message, _text(message.key), _text(message.value))
+    found = _object(message.value)
+    if not found:
+        return _value_line(message)
+    cost, calls = found.get("cost_usd"), found.get("calls")
+    tokens = f"{found.get('input_tokens')}+{found.get('output_tokens')} tokens"
+    return _line(
+        message,
+        f"{found.get('provider')}/{found.get('model')}",
+        f"{calls} call{'' if calls == 1 else 's'}",
+        f"{tokens}, estimated" if found.get("estimated") else tokens,
+        "price unknown" if cost is None else f"${cost}",
+        *(f"{name} {found[name]}" for name in ("tenant", "api_key") if found.get(name)),
+    )
+
+
+def _value_line(message: ConsumerRecord) -> str:
+    fields = [text for text in (_text(message.key), _text(message.value)) if text is not None]
+    return _line(message, *fields)
 
 
 def _line(message: ConsumerRecord, *fields: object) -> str:
@@ -183,7 +201,7 @@ _TEXT: Mapping[str, Callable[[ConsumerRecord], str]] = {
     "responses": _response_line,
     "dead-letters": _dead_letter_line,
     "usage": _usage_line,
-    "values": _usage_line,
+    "values": _value_line,
 }
 _JSON: Mapping[str, Callable[[ConsumerRecord], str]] = {
     "responses": lambda message: _text(message.value) or "null",

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping
 
 from streamapp.cli.finding import Finding
+from streamapp.cli.terminal import own_command
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings.mcp import McpSettings
 from streamapp.tools.catalogue import ToolCatalogue
@@ -51,6 +52,8 @@ def mcp_findings(servers: Mapping[str, McpSettings]) -> list[Finding]:
     idle = [name for name, server in servers.items() if not server.allow]
     nothing = f"; {', '.join(idle)}: nothing is offered without allow" if idle else ""
     return [
-        Finding("mcp", True, ", ".join(servers) + nothing),
+        Finding(
+            "mcp", True, f"{', '.join(servers)}: not asked, `{own_command()} tools` does{nothing}"
+        ),
         *(Finding("mcp", False, problem) for problem in wrong),
     ]

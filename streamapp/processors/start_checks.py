@@ -41,7 +41,7 @@ class StartChecks:
             prompt = prompts.resolve(name, sticky=b"")
             for tool in self._tools.unknown(prompt.agent.tools):
                 place = prompts.place(name, "tools")
-                found.append(f"{place}: there is no tool '{tool}': is its module in {_TOOLS}?")
+                found.append(f"{place}: there is no tool '{tool}': {_asked_of(tool)}")
             if prompt.model and prompt.model not in self._routes.names:
                 known = ", ".join(self._routes.names)
                 place = prompts.place(name, "model")
@@ -63,3 +63,10 @@ class StartChecks:
                 place = f"{prompts.place(name)}, line {line}"
                 known = ", ".join(sorted(given))
                 yield f"{place}: '{processor.type}' has no variable '{variable}': use {known}"
+
+
+def _asked_of(tool: str) -> str:
+    """Return where a tool that is not there may be missing."""
+    server, dot, _ = tool.partition(".")
+    table = f"is there a table [mcp.{server}], with it in `allow`? Or " if dot else ""
+    return f"{table}is its module in {_TOOLS}?"

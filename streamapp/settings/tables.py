@@ -139,7 +139,7 @@ class BudgetSettings(BaseModel):
     period: Literal["day", "month"] = "day"
     """A day or month of UTC."""
     per: Literal["all", "tenant"] = "all"
-    """`tenant` counts each `metadata.tenant` by itself."""
+    """`tenant` counts each `metadata.tenant` by itself, and all calls without one together."""
     action: Literal["warn", "downgrade", "hold", "dead_letter"]
     """What happens to records beyond the limit."""
     model: str | None = None

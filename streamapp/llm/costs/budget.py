@@ -173,7 +173,8 @@ class Budgeted:
             budget = self._budgets.strictest_spent(call.tenant)
         if budget and budget.settings.action == "dead_letter":
             period = budget.settings.period
-            whose = " for this tenant" if budget.settings.per == "tenant" else ""
+            tenant = "for this tenant" if call.tenant else "for all without a tenant"
+            whose = f" {tenant}" if budget.settings.per == "tenant" else ""
             raise BudgetExceeded(
                 f"the budget '{budget.name}' is spent{whose}, until the next {period} (UTC) begins"
             )

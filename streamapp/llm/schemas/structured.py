@@ -10,6 +10,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd
 from streamapp.llm.provider import Completer
 from streamapp.llm.schemas.found_json import UnkeptNumber, found_json
+from streamapp.llm.schemas.mismatch import said_of
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.records.response import Usage
 
@@ -73,20 +74,21 @@ class Structured:
             if completion.output.strip():
                 complaint = _complaint(completion.output, detail)
                 ask = replace(call, messages=[*call.messages, *complaint])
-        raise _misfit(f"no answer fits the schema in {1 + self._reasks} asks: {reason}", attempts)
+        asks = f"{1 + self._reasks} asks" if self._reasks else "1 ask"
+        raise _misfit(f"no answer fits the schema in {asks}; in the last one, {reason}", attempts)
 
     def _judged(self, schema: Mapping[str, Any], text: str) -> tuple[Any, str, str]:
         """Return the value in ``text`` that fits; or why none does, shortly and for the model."""
-        reason, detail = "not JSON", "it is not valid JSON"
+        reason, detail = "there is no JSON", "it is not valid JSON"
         try:
             for place, value in enumerate(found_json(text)):
                 error = self._schemas.mismatch(schema, value)
                 if error is None:
                     return value, "", ""
                 if place == 0:
-                    reason, detail = f"wrong {error.validator}", error.message
+                    reason, detail = said_of(error), error.message
         except UnkeptNumber:
-            reason = "a number of more digits than are kept"
+            reason = "there is a number of more digits than are kept"
             detail = "a number has more than 15 significant digits; write fewer"
         return None, reason, detail
 

@@ -2,6 +2,8 @@
 
 import json
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -9,6 +11,7 @@ from aiokafka import ConsumerRecord
 from streamapp.cli.tail import _JSON, _TEXT
 from streamapp.errors import InvalidRecord
 from streamapp.records.dead_letter import DeadLetter
+from streamapp.records.usage import UsageRecord
 from tests.support.dead_letters import FOREIGN, Pairs
 
 
@@ -116,3 +119,31 @@ def test_dead_letter_for_machines_has_headers_and_original() -> None:
         "key": "\ufffd",
         "record": "nope\ufffd",
     }
+
+
+def test_usage_is_one_readable_line() -> None:
+    """Who answered, how many calls, tokens, price, and whose; no JSON, as of responses."""
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    common: dict[str, Any] = {"at": moment, "provider": "p", "model": "m", "calls": 1}
+    known = UsageRecord(**common, input_tokens=3, output_tokens=4, cost_usd=Decimal("0.01"))
+    guessed = UsageRecord(
+        **common | {"calls": 2},
+        input_tokens=3,
+        output_tokens=0,
+        cost_usd=None,
+        estimated=True,
+        tenant="acme",
+    )
+
+    lines = [_TEXT["usage"](message(one.encode(), key=one.key())) for one in (known, guessed)]
+
+    assert [line.partition("  ")[2] for line in lines] == [
+        "p/m  1 call  3+4 tokens  $0.01",
+        "p/m  2 calls  3+0 tokens, estimated  price unknown  tenant acme",
+    ]
+
+
+def test_value_without_a_key_is_shown_alone() -> None:
+    """Where a topic's records have none, no word stands for it."""
+    assert _TEXT["values"](message(b"text")).split("  ")[1:] == ["text"]
+    assert _TEXT["values"](message(b"text", key=b"k")).split("  ")[1:] == ["k", "text"]

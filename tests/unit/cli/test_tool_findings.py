@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from streamapp.cli.terminal import own_command
 from streamapp.cli.tool_findings import mcp_findings, tool_findings
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings.mcp import McpSettings
@@ -62,7 +63,11 @@ def test_program_of_an_mcp_server_that_is_not_there_is_wrong() -> None:
     found = mcp_findings(servers)
 
     assert [(one.ok, one.detail) for one in found] == [
-        (True, "files, shell, orders; orders: nothing is offered without allow"),
+        (
+            True,
+            f"files, shell, orders: not asked, `{own_command()} tools` does;"
+            " orders: nothing is offered without allow",
+        ),
         (False, "[mcp.files] command: there is no program 'no-such-program' on PATH"),
     ]
     assert mcp_findings({}) == []

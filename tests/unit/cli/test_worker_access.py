@@ -1,5 +1,6 @@
 """What commands ask of a running worker, also where it speaks TLS."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,11 +11,15 @@ import pytest
 import trustme
 from aiohttp import web
 
-from streamapp.cli.explain import _kept_since
+from streamapp.cli.asked_worker import AskedWorker
+from streamapp.cli.dry_run import DryRun
 from streamapp.cli.flows import _costs
+from streamapp.cli.lines import Line
 from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import StreamappError
+from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings
+from streamapp.settings.loading import load_settings
 from tests.support.process import free_port
 
 OWN = {
@@ -54,10 +59,20 @@ async def test_worker_that_speaks_tls_is_asked(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def worker_of(version: Any, *, status: int = 200) -> AsyncIterator[str]:
-    """Serve what a worker says of itself, and its address at any other path."""
+async def worker_of(
+    version: Any, *, status: int = 200, ready_for: int | None = None
+) -> AsyncIterator[str]:
+    """Serve what a worker says of itself, and its address at any other path.
+
+    After ``ready_for`` answers it gives 503, as in a rebalance.
+    """
+    answered = 0
 
     async def answer(request: web.BaseRequest) -> web.Response:
+        nonlocal answered
+        answered += 1
+        if ready_for is not None and answered > ready_for:
+            return web.json_response({}, status=503)
         body = version if request.path == "/version" else {"path": request.path}
         return web.json_response(body, status=status)
 
@@ -122,7 +137,9 @@ async def test_key_that_is_not_taken_is_no_worker_that_is_missing(
 ) -> None:
     """`explain` says what is wrong: to start another worker would not help."""
     async with worker_of({}, status=401) as url, WorkerAccess(Settings(), url) as worker:
-        assert await _kept_since(worker) is None
+        asked = AskedWorker(worker)
+        await asked.begin()
+        assert not asked.answers
 
     said = capsys.readouterr().err
     assert said.startswith("caches are not looked at: the worker at ")
@@ -135,7 +152,7 @@ async def test_other_group_is_named_where_its_answer_is_not_needed(
     """`explain` and `flows` go on without a worker, and say whose it is that they found."""
     async with worker_of(OWN | {"app_id": "shop"}) as url:
         async with WorkerAccess(Settings(), url) as worker:
-            assert await _kept_since(worker) is None
+            await AskedWorker(worker).begin()
         assert await _costs(Settings(web_url=url)) == {}
 
     lines = capsys.readouterr().err.splitlines()
@@ -144,3 +161,27 @@ async def test_other_group_is_named_where_its_answer_is_not_needed(
         "costs are left out",
     ]
     assert all("of the group 'shop'" in line for line in lines)
+
+
+async def test_worker_in_a_rebalance_ends_no_explanation(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Calls are `possible` from then on; it is asked no more, which is said once."""
+    settings = load_settings(_env_file=None, cache_ttl_s=60)
+    prompts = PromptRegistry.load(Path("nowhere"))
+    record = {"type": "summarize", "text": "Kafka is a log."}
+    async with worker_of(OWN, ready_for=2) as url, WorkerAccess(settings, url) as worker:
+        asked = AskedWorker(worker)
+        await asked.begin()
+        assert asked.answers
+        dry_run = DryRun(settings, prompts, kept_since=asked.kept_since)
+        lines = [
+            Line(number, json.dumps({**record, "id": "x", "max_words": number}).encode())
+            for number in (1, 2)
+        ]
+        found = [await dry_run.explain(line, None) for line in lines]
+        steps = [await asked.steps(line.value) for line in lines]
+
+    assert [one.cache for one in found] == ["possible", "possible"]
+    assert steps == [(), ()]
+    assert capsys.readouterr().err.count("answers 503") == 1

@@ -90,6 +90,16 @@ async def test_a_single_call_of_an_agent_costs_no_entry(tmp_path: Path) -> None:
     assert not kept
 
 
+async def test_a_tool_of_no_server_names_its_table(tmp_path: Path) -> None:
+    """A name with a dot is more often one of an MCP server than of a module."""
+    [problem] = router(tmp_path, FakeProvider(), head="tools: [files.read]").problems()
+
+    assert problem.endswith(
+        "there is no tool 'files.read': is there a table [mcp.files], with it in `allow`?"
+        " Or is its module in STREAMAPP_TOOLS?"
+    )
+
+
 async def test_a_tool_that_nobody_has_is_found_at_start(tmp_path: Path) -> None:
     """With file, line and what to change; a record that comes all the same is a prompt error."""
     agents = router(tmp_path, FakeProvider(), head="tools: [order, shop.*]")

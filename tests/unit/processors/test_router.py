@@ -27,8 +27,8 @@ from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.stored_step import StoredStep
-from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.llm.providers.offline import OfflineProvider
+from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.processors.embed import Embed
 from streamapp.processors.registry import Registry, processor
 from streamapp.processors.router import Router

@@ -96,13 +96,22 @@ async def test_budget_lets_calls_through_up_to_its_limit(
 
 
 @pytest.mark.parametrize("period", ["day", "month"])
-@pytest.mark.parametrize(("per", "whose"), [("all", ""), ("tenant", " for this tenant")])
-async def test_spent_budget_is_named(make: Make, period: str, per: str, whose: str) -> None:
+@pytest.mark.parametrize(
+    ("per", "tenant", "whose"),
+    [
+        ("all", "CANARY", ""),
+        ("tenant", "CANARY", " for this tenant"),
+        ("tenant", "", " for all without a tenant"),
+    ],
+)
+async def test_spent_budget_is_named(
+    make: Make, period: str, per: str, tenant: str, whose: str
+) -> None:
     """The failure names the budget, whose, when it begins anew, and nothing of the call."""
     end = rf"'b0' is spent{whose}, until the next {period} \(UTC\) begins"
     with pytest.raises(BudgetExceeded, match=end) as caught:
         await make(action="dead_letter", limit_records=0, per=per, period=period).complete(
-            chat("CANARY", tenant="CANARY")
+            chat("CANARY", tenant=tenant)
         )
 
     assert caught.value.kind is Kind.BUDGET_EXCEEDED

@@ -89,14 +89,17 @@ async def test_reask_shows_the_last_answer_only(llm: FakeProvider, structured: S
 
 
 async def test_asks_are_bounded(llm: FakeProvider, structured: Structured) -> None:
-    """After two re-asks the output is invalid; the message names the keyword, not the answer."""
+    """After two re-asks the output is invalid; the message names field and rule, not the answer."""
     llm.enqueue(*['{"label": "CANARY"}'] * 3)
 
     with pytest.raises(OutputInvalid) as caught:
         await structured.complete(chat(output_schema=LABELS))
 
     assert caught.value.attempts == len(llm.history) == 3
-    assert "enum" in str(caught.value)
+    assert str(caught.value) == (
+        "no answer fits the schema in 3 asks; in the last one, field 'label' is none of the"
+        " allowed values"
+    )
     assert "CANARY" not in str(caught.value)
 
 

@@ -1,0 +1,54 @@
+"""A running worker that `streamapp explain` asks while it answers, and does without afterwards."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from streamapp.cli.worker_access import WorkerAccess
+from streamapp.errors import StreamappError
+from streamapp.records.codec import recover_id
+
+
+class AskedWorker:
+    """A running worker, until it does not answer: then it is asked no more, which is said.
+
+    Attributes:
+        answers: Whether it did so far.
+    """
+
+    def __init__(self, worker: WorkerAccess) -> None:
+        self._worker = worker
+        self.answers = True
+
+    async def begin(self) -> None:
+        """Find out whether one answers."""
+        await self._get(f"/v1/cache/{'0' * 32}")
+
+    async def kept_since(self, fingerprint: str) -> float | None:
+        """Return when the answer of a fingerprint was made, or None.
+
+        Raises:
+            StreamappError: The worker is not asked any more.
+        """
+        found = await self._get(f"/v1/cache/{fingerprint}")
+        if not self.answers:
+            raise StreamappError("no worker is asked")
+        return None if found is None else float(found["created_at"])
+
+    async def steps(self, value: bytes) -> Sequence[Mapping[str, Any]]:
+        """Return the steps so far of the record, where a worker runs it now."""
+        id = recover_id(value)
+        status = None if id is None else await self._get(f"/v1/requests/{quote(id, safe='')}")
+        return () if status is None else status.get("steps") or ()
+
+    async def _get(self, path: str) -> Any | None:
+        if not self.answers:
+            return None
+        try:
+            return await self._worker.get(path)
+        except StreamappError as error:
+            self.answers = False
+            click.echo(f"caches are not looked at: {error}", err=True)
+            return None
