@@ -1,21 +1,19 @@
 """`streamapp dead-letters` on Apache Kafka: failures looked at, cured and sent again."""
 
-import asyncio
 import json
-import os
-import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests.e2e.stage import Record, Stage, ask
+from tests.support import commands
+from tests.support.commands import Ended
 from tests.support.dead_letters import FOREIGN, Pairs, headers_of
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
-from tests.support.worker import ROOT
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -30,35 +28,13 @@ FAILURES: dict[str, dict[str, Any]] = {
 }
 
 
-class Ended(NamedTuple):
-    """A command's end."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
 async def streamapp(stage: Stage, *arguments: str, **settings: str) -> Ended:
     """Run a command on the stage's topics."""
     environment = {"BROKER": stage.broker.url, "APP_ID": stage.prefix, "PARTITIONS": "4"}
     environment |= {"TOPIC_PREFIX": stage.prefix} | settings
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "streamapp",
-        *arguments,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}
-        | {f"STREAMAPP_{name}": value for name, value in environment.items()},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    return await commands.streamapp(
+        *arguments, env={f"STREAMAPP_{name}": value for name, value in environment.items()}
     )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
 
 
 def failing(kind: str, number: int) -> Record:

@@ -1,9 +1,6 @@
 """Experiments with prompts over several workers on Apache Kafka: counts, guard, splits."""
 
 import asyncio
-import json
-import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,10 @@ from streamapp.prompts.events import Labelled, Published, Split, now
 from streamapp.web.peers import HOP
 from tests.e2e.stage import API_KEY, Stage
 from tests.e2e.test_prompts import body, generate, history_of, prompts_dir, used
+from tests.support.commands import streamapp
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
-from tests.support.worker import ROOT, WorkerProcess
+from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -53,14 +51,8 @@ async def command(
         "OPENAI_BASE_URL": stage.provider.base_url,
         "OPENAI_API_KEY": API_KEY,
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "streamapp", *arguments, "--json"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | settings,
-    )
-    out, _ = await process.communicate(stdin)
-    return [json.loads(line) for line in out.splitlines()]
+    found = await streamapp(*arguments, "--json", env=settings, stdin=stdin)
+    return found.objects
 
 
 async def test_the_guard_moves_a_label_back_and_every_worker_follows(

@@ -3,9 +3,7 @@
 import asyncio
 import gc
 import json
-import os
 import re
-import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +21,8 @@ from streamapp.streaming.broker.acls import BOTH, require_rights
 from streamapp.streaming.broker.diagnosis import refusal
 from streamapp.streaming.broker.topics import ensure_topics
 from streamapp.streaming.flows.topics import ensure_flow_topics
+from tests.support import commands
+from tests.support.commands import Ended
 from tests.support.guarded_kafka import LIMITED, PASSWORD, GuardedKafka
 from tests.support.kafka_rights import (
     CREATE,
@@ -39,7 +39,7 @@ from tests.support.kafka_rights import (
 from tests.support.logs import restored_logging
 from tests.support.topics import create_topics
 from tests.support.waiting import until
-from tests.support.worker import ROOT, WorkerProcess
+from tests.support.worker import WorkerProcess
 
 pytestmark = [
     pytest.mark.kafka,
@@ -79,20 +79,9 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {f"STREAMAPP_{name.upper()}": value for name, value in settings.items()}
 
 
-async def streamapp(
-    *arguments: str, settings: Mapping[str, str], stdin: str = ""
-) -> tuple[int, str, str]:
-    """Run a command in a process of its own; return exit code, stdout and stderr."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "streamapp", *arguments),
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment(settings)},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate(stdin.encode())
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+async def streamapp(*arguments: str, settings: Mapping[str, str], stdin: str = "") -> Ended:
+    """Run a command in a process of its own."""
+    return await commands.streamapp(*arguments, env=environment(settings), stdin=stdin.encode())
 
 
 async def command(*arguments: str, settings: Mapping[str, str], stdin: str = "") -> str:

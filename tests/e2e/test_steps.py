@@ -1,9 +1,7 @@
 """Workers die inside records of several steps; finished steps are not made again."""
 
-import asyncio
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
@@ -15,8 +13,8 @@ import pytest
 
 from tests.e2e.stage import Record, Stage
 from tests.support.chain import ask
+from tests.support.commands import streamapp
 from tests.support.kafka import KafkaBroker
-from tests.support.worker import ROOT
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -123,18 +121,17 @@ async def explained(
 ) -> dict[str, list[list[str]]]:
     """Return what `streamapp explain` says of the steps of each record, by id."""
     words = ["explain", "-", "--json", "--url", f"http://127.0.0.1:{port}"]
-    command = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "streamapp", *words),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=dict(os.environ)
-        | {"STREAMAPP_PROCESSORS": "tests.support.chain", "PYTHONPATH": str(ROOT)}
-        | {"CHAIN_LOG": os.devnull, "STREAMAPP_BROKER": "kafka://127.0.0.1:1"}
-        | {"STREAMAPP_APP_ID": stage.prefix},
+    said = await streamapp(
+        *words,
+        env={
+            "STREAMAPP_PROCESSORS": "tests.support.chain",
+            "CHAIN_LOG": os.devnull,
+            "STREAMAPP_BROKER": "kafka://127.0.0.1:1",
+            "STREAMAPP_APP_ID": stage.prefix,
+        },
+        stdin=b"\n".join(record.value or b"" for record in records),
     )
-    said, _ = await command.communicate(b"\n".join(record.value or b"" for record in records))
-    lines = [json.loads(line) for line in said.splitlines()]
-    return {line["id"]: short(line["steps"]) for line in lines}
+    return {line["id"]: short(line["steps"]) for line in said.objects}
 
 
 def short(steps: Sequence[dict[str, Any]]) -> list[list[str]]:
