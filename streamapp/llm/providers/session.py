@@ -1,6 +1,8 @@
 """The session of a provider: its connections, and requests that are sent only while they may be."""
 
+import asyncio
 from collections.abc import Mapping
+from contextvars import Context
 
 import aiohttp
 import structlog
@@ -40,7 +42,23 @@ class NewestFirst(aiohttp.TCPConnector):
     And it takes one on which something came that nobody had asked for, such as an answer that a
     proxy sent twice: the next call would get that, and each one after it the answer of the call
     before.
+
+    And it opens each in the context of the call that wanted it: a record, with its answer, would
+    be kept for as long as its connection is open.
     """
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        opening = asyncio.get_running_loop().create_task(
+            super()._create_connection(req, traces, timeout), context=Context()
+        )
+        try:
+            # Not cancelled with its call: in its last turn it would lose what it has opened.
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)
+            raise
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
         while (connection := await super()._get(key, traces)) is not None:
@@ -57,6 +75,12 @@ class NewestFirst(aiohttp.TCPConnector):
         kept = self._conns.get(key)
         if kept and kept[-1][0] is protocol:
             kept.rotate(1)
+
+
+def _close(opened: "asyncio.Task[ResponseHandler]") -> None:
+    """Close a connection whose call was cut off as it opened."""
+    if not opened.cancelled() and opened.exception() is None:
+        opened.result().close()
 
 
 def open_session(

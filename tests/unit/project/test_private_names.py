@@ -42,6 +42,7 @@ PRIVATE = {
     "_consumer": ("faust.app.base:App", "set"),
     "_coordination_task": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "set"),
     "_coordinator": ("aiokafka:AIOKafkaConsumer", "set"),
+    "_create_connection": ("aiohttp:BaseConnector", "called"),
     "_create_directories": ("faust.app.base:App", "called"),
     "_create_fetch_waiter": ("aiokafka.consumer.fetcher:Fetcher", "method"),
     "_create_worker_consumer": (

@@ -1,7 +1,11 @@
 """The connections to a provider: as many as calls run at once, and soon no more."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
 
 import aiohttp
 import pytest
@@ -79,3 +83,62 @@ async def test_answer_that_nobody_asked_for_is_given_to_no_call(
 
     assert transports[0] not in transports[1:]
     assert len(set(transports)) == 2
+
+
+class _Held:
+    """What a record's context holds."""
+
+
+async def test_open_connection_keeps_nothing_of_the_record_that_opened_it() -> None:
+    """It may live for days, and serve thousands of others."""
+    subject: ContextVar[_Held] = ContextVar("subject")
+    together, count = asyncio.Event(), 0
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        nonlocal count
+        count += 1
+        if count == BURST:
+            together.set()
+        await together.wait()
+        return web.json_response({})
+
+    async with served(answer) as (_, url), open_session(HEADERS) as session:
+
+        async def call() -> weakref.ref[_Held]:
+            held = _Held()
+            subject.set(held)
+            assert await prepared(session, url, b"{}") == b"{}"
+            return weakref.ref(held)
+
+        kept = await asyncio.gather(*(asyncio.create_task(call()) for _ in range(BURST)))
+        await asyncio.sleep(0)
+        gc.collect()
+
+        # aiohttp's timer for idle connections has the context of whoever set it: one.
+        assert sum(held() is not None for held in kept) <= 1
+
+
+async def test_connection_that_comes_too_late_for_its_call_is_closed() -> None:
+    """A call that is cut off as its connection opens leaves none behind."""
+
+    class CutOff(NewestFirst):
+        """Has its caller cut off in the turn in which the connection is there."""
+
+        async def _wrap_create_connection(self, *args: Any, **options: Any) -> Any:
+            made = await super()._wrap_create_connection(*args, **options)
+            opened.append(made[0])
+            caller.cancel()
+            return made
+
+    opened: list[asyncio.Transport] = []
+    async with served(_empty) as (_, url), open_session(HEADERS, CutOff(limit=0)) as session:
+        caller = asyncio.create_task(in_aiohttps_way(session, url, b"{}"))
+        await asyncio.wait([caller])
+
+        assert caller.cancelled()
+        await until(lambda: opened and opened[0].is_closing(), 30)
+        assert len(opened) == 1
+
+
+async def _empty(request: web.BaseRequest) -> web.Response:
+    return web.json_response({})
