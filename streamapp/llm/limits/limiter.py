@@ -151,7 +151,7 @@ class Limiter:
         try:
             return await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():
+            if not turn.cancelled() and turn.exception() is None:
                 self.release(turn.result())
             self._wake()
             raise

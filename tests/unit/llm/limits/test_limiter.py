@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamapp.errors import RateHints, RateLimited
+from streamapp.errors import RateHints, RateLimited, TargetBusy
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.limits.limited import Limited
@@ -273,6 +273,24 @@ def test_cancelled_waiter_leaves_the_line() -> None:
         return order_of(server)
 
     assert run_virtually(main()) == [0, 3]
+
+
+def test_waiter_that_is_cancelled_as_its_turn_is_given_up_is_cancelled() -> None:
+    """A record that its worker has to let go does not go on to another target."""
+
+    async def main() -> bool:
+        limiter = Limiter(burst_s=1, max_concurrency=1, clock=virtual_clock, sleep=asyncio.sleep)
+        assert limiter.try_acquire(1.0)
+        turns: list[asyncio.Future[float]] = []
+        waiter = asyncio.create_task(limiter.acquire(lambda: 1.0, look=turns.append))
+        await asyncio.sleep(0)
+        turns[0].set_exception(TargetBusy("busy", provider="p"))
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        limiter.release(1.0)
+        return waiter.cancelled()
+
+    assert run_virtually(main())
 
 
 def test_told_limit_is_kept_without_refusals() -> None:
