@@ -160,7 +160,7 @@ async def test_nothing_is_lost_while_workers_come_and_go(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """One short seed: all answered, in order per key, never committed too early or paid twice."""
-    async with Stage(kafka, tmp_path, forked=False) as stage:
+    async with Stage(kafka, tmp_path) as stage:
         fleet, dice = Fleet(stage, random.Random(1)), random.Random(1)
         report = await _run(stage, fleet, dice, records=2000, rate_per_s=50)
 

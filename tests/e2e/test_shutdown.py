@@ -1,4 +1,8 @@
-"""A worker is asked to stop: while it works, while it starts, while its broker is away."""
+"""A worker is asked to stop: while it works, while it starts, while its broker is away.
+
+Workers of three tests start as a user starts them: their end is the interpreter's own, threads
+included. The others are about what a worker does before it.
+"""
 
 import asyncio
 import os
@@ -67,7 +71,7 @@ async def test_sigterm_during_a_rebalance_finishes_what_is_in_flight(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """A worker that drains for a newcomer and is asked to stop answers its calls, exit 0."""
-    async with Stage(kafka, tmp_path, forked=False) as stage:
+    async with Stage(kafka, tmp_path) as stage:
         await stage.open()
         worker = await stage.ready_worker()
         await stage.produce(ask(f"r-{number}", script={"latency_s": 8}) for number in range(20))
@@ -88,7 +92,7 @@ async def test_sigterm_over_the_drain_limit_gives_the_record_back(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """A call longer than the drain limit ends in a non-zero exit; another worker answers it."""
-    async with Stage(kafka, tmp_path, forked=False) as stage:
+    async with Stage(kafka, tmp_path) as stage:
         await stage.open()
         worker = await stage.ready_worker(drain_s=3)
         await stage.produce([ask("slow", script=[{"latency_s": 100}, {}])])
@@ -105,7 +109,7 @@ async def test_sigterm_gives_back_what_waits_for_a_provider(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """Records held in an outage keep no worker from stopping: exit 0, and another answers them."""
-    async with Stage(kafka, tmp_path, forked=False) as stage:
+    async with Stage(kafka, tmp_path) as stage:
         stage.provider.default(status=401)
         await stage.open()
         worker = await stage.ready_worker()
@@ -125,7 +129,7 @@ async def test_sigterm_gives_back_what_waits_for_a_provider(
 
 async def test_sigterm_lets_http_have_its_answer(kafka: KafkaBroker, tmp_path: Path) -> None:
     """A call in progress over HTTP is answered, and paid once; one that only waits gets 503."""
-    async with Stage(kafka, tmp_path, forked=False) as stage:
+    async with Stage(kafka, tmp_path) as stage:
         busy = {"status": 429, "headers": {"retry-after": "60"}}
         stage.provider.script({"latency_s": 4}, busy)
         await stage.open()
@@ -165,7 +169,7 @@ async def test_sigterm_during_the_start_is_a_clean_exit(kafka: KafkaBroker, tmp_
 async def test_sigterm_ends_a_worker_that_waits_for_its_broker(tmp_path: Path) -> None:
     """Without a broker the worker says so, waits, and still ends with exit code 0."""
     absent = KafkaBroker(tmp_path / "kafka")
-    async with Stage(absent, tmp_path, forked=False) as stage:
+    async with Stage(absent, tmp_path) as stage:
         worker = stage.start_worker()
         await until(lambda: worker.has_logged(absent.bootstrap), 30, state=worker.tail)
 
@@ -179,7 +183,7 @@ async def test_sigterm_while_the_broker_is_down_ends_in_bounded_time(
 ) -> None:
     """With work in flight and no broker to commit to, the worker ends soon after its limit."""
     await own_kafka.start()
-    async with Stage(own_kafka, tmp_path, forked=False) as stage:
+    async with Stage(own_kafka, tmp_path) as stage:
         await stage.open()
         worker = await stage.ready_worker(drain_s=5)
         await stage.produce(ask(f"r-{number}", script={"latency_s": 4}) for number in range(50))
