@@ -6,9 +6,10 @@ import gc
 #: before the next.
 THRESHOLD = (50_000, 20, 50)
 
-#: Bytes of records after which it looks at everything: Python counts objects, and nobody what they
-#: weigh.
+#: Bytes of large records after which it looks at everything: Python counts objects, and nobody what
+#: they weigh. Of shorter ones the thresholds let no more gather than that.
 WEIGHT = 32_000_000
+LARGE = 32_768
 
 
 def collect_rarely() -> None:
@@ -31,7 +32,7 @@ def keep_what_is_there() -> None:
 
 
 class WeighedCollector:
-    """Collects by the weight of the records that went through, whatever their number.
+    """Collects by the weight of the large records that went through, whatever their number.
 
     A record of a megabyte that ends in a cycle, as in an error's frames, is a few dozen objects:
     a gigabyte of them would be there before the thresholds are reached.
@@ -42,6 +43,8 @@ class WeighedCollector:
 
     def passed(self, size: int) -> None:
         """Note a record of ``size`` bytes."""
+        if size < LARGE:
+            return
         self._bytes += size
         if self._bytes >= WEIGHT:
             self._bytes = 0

@@ -2,7 +2,7 @@
 
 import gc
 
-from streamapp.telemetry.garbage import WEIGHT, WeighedCollector, keep_what_is_there
+from streamapp.telemetry.garbage import LARGE, WEIGHT, WeighedCollector, keep_what_is_there
 
 
 def test_a_started_worker_is_held_up_by_no_collection() -> None:
@@ -32,6 +32,8 @@ def test_heavy_records_are_collected_however_few_they_are() -> None:
     try:
         for _ in range(7):
             collector.passed(WEIGHT // 3)
+        for _ in range(2 * WEIGHT // LARGE):
+            collector.passed(LARGE - 1)  # what there is of short ones is little
     finally:
         gc.callbacks.remove(note)
         gc.enable()
