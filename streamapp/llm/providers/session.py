@@ -54,10 +54,11 @@ class NewestFirst(aiohttp.TCPConnector):
             super()._create_connection(req, traces, timeout), context=Context()
         )
         try:
-            # Not cancelled with its call: in its last turn it would lose what it has opened.
+            # Cancelled with its call in its own last turn, it would lose what it has opened.
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_close)
+            opening.cancel()
             raise
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:

@@ -140,5 +140,29 @@ async def test_connection_that_comes_too_late_for_its_call_is_closed() -> None:
         assert len(opened) == 1
 
 
+async def test_connection_is_opened_no_longer_than_its_call_waits() -> None:
+    """Where nobody answers, calls that are cut off leave no attempts behind."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    class Silent(NewestFirst):
+        """Waits for a host that does not answer."""
+
+        async def _wrap_create_connection(self, *args: Any, **options: Any) -> Any:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+    async with served(_empty) as (_, url), open_session(HEADERS, Silent(limit=0)) as session:
+        caller = asyncio.create_task(in_aiohttps_way(session, url, b"{}"))
+        await begun.wait()
+        caller.cancel()
+        await asyncio.wait([caller])
+
+        assert caller.cancelled()
+        await asyncio.wait_for(ended.wait(), 30)
+
+
 async def _empty(request: web.BaseRequest) -> web.Response:
     return web.json_response({})
