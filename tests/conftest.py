@@ -1,7 +1,6 @@
 """What every test gets: nothing of its machine, no network beyond loopback, a broker on request."""
 
 import asyncio
-import gc
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streamapp.telemetry.garbage import collect_rarely
 from tests.support.absent import absent
 from tests.support.forked import ForkServer
 from tests.support.kafka import STEADY, KafkaBroker, kafka_jars
@@ -32,15 +30,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
-
-
-collect_rarely()  # as every process of streamapp: imports and collection leave nothing behind
-
-
-def pytest_collection_finish() -> None:
-    """Take what was imported and collected out of the collector's way: a turn took a second."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
