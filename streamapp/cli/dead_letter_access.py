@@ -118,6 +118,20 @@ async def replay(
         return log.seen
 
 
+async def newest_of(settings: Settings, source: DeadLetterSource, id: str) -> tuple[int, int]:
+    """Return the place of a record's newest dead letter.
+
+    Raises:
+        StreamappError: It has none.
+    """
+    async with reading(settings, source) as log:
+        found = [(one.at, one.partition, one.offset) async for one in log.read(Filter(ids=[id]))]
+    if not found:
+        raise StreamappError(f"there is no dead letter of a record {id!r}")
+    _, partition, offset = max(found)
+    return partition, offset
+
+
 async def stored_at(
     settings: Settings, source: DeadLetterSource, place: tuple[int, int]
 ) -> tuple[StoredDeadLetter | None, str]:

@@ -11,8 +11,8 @@ from typing import IO
 
 import click
 
-from streamapp.cli.dead_letter_access import send_instead, source_of, stored_at
-from streamapp.cli.dead_letter_options import WHY, PlaceParam, of_flow
+from streamapp.cli.dead_letter_access import newest_of, send_instead, source_of, stored_at
+from streamapp.cli.dead_letter_options import WHY, PlaceOrIdParam, of_flow
 from streamapp.cli.decoding import decoder
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
@@ -29,7 +29,7 @@ _NO_JSON = (ValueError, ArithmeticError, RecursionError)
 
 
 @click.command()
-@click.argument("place", metavar="PLACE", type=PlaceParam())
+@click.argument("place", metavar="PLACE|ID", type=PlaceOrIdParam())
 @click.option(
     "--from",
     "file",
@@ -39,9 +39,10 @@ _NO_JSON = (ValueError, ArithmeticError, RecursionError)
 )
 @click.option("-y", "--yes", "is_sure", is_flag=True, help="Send it, and do not ask.")
 @of_flow
-def edit(place: tuple[int, int], file: IO[bytes] | None, is_sure: bool, flow: str) -> None:
+def edit(place: tuple[int, int] | str, file: IO[bytes] | None, is_sure: bool, flow: str) -> None:
     """Correct the record of a dead letter, and send it.
 
+    By its PLACE, or by the ID of the record: then it is the newest of that record.
     It is opened in $VISUAL or $EDITOR. What is wrong with it is told before anything is sent. It
     goes to the topic and partition that it stood on, with its key and headers, and the dead
     letter counts as sent again.
@@ -70,10 +71,12 @@ def edit(place: tuple[int, int], file: IO[bytes] | None, is_sure: bool, flow: st
 
 
 async def _found(
-    settings: Settings, place: tuple[int, int], flow: str
+    settings: Settings, place: tuple[int, int] | str, flow: str
 ) -> tuple[DeadLetterSource, StoredDeadLetter]:
     """Return the dead letter; raises `Ended` where its record cannot be sent."""
     source = await source_of(settings, flow)
+    if isinstance(place, str):
+        place = await newest_of(settings, source, place)
     dead_letter, result = await stored_at(settings, source, place)
     # One that failed again and again is what an editor is for.
     if dead_letter is None or result not in ("sent", "looping"):

@@ -44,6 +44,19 @@ class PlaceParam(click.ParamType):
         return int(partition), int(offset)
 
 
+class PlaceOrIdParam(PlaceParam):
+    """A place on the topic, or else the id of a record."""
+
+    name = "place or id"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return partition and offset, or the id."""
+        partition, _, offset = str(value).partition("@")
+        if partition.isdigit() and offset.isdigit():
+            return super().convert(value, param, ctx)
+        return value
+
+
 class TimestampParam(click.ParamType):
     """A point in time."""
 

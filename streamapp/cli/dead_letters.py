@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import click
@@ -13,7 +13,7 @@ import click
 from streamapp.cli.dead_letter_access import reading, source_of, would_replay
 from streamapp.cli.dead_letter_access import replay as replay_
 from streamapp.cli.dead_letter_edit import edit
-from streamapp.cli.dead_letter_options import WHY, PlaceParam, filters, of_flow
+from streamapp.cli.dead_letter_options import WHY, PlaceOrIdParam, PlaceParam, filters, of_flow
 from streamapp.cli.dead_letter_text import detail_lines, json_line, text_lines
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Commands, Ended
 from streamapp.cli.kafka import client_settings
@@ -132,7 +132,7 @@ async def _show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
 
 
 @dead_letters.command()
-@click.argument("places", metavar="[PLACE]...", type=PlaceParam(), nargs=-1)
+@click.argument("what", metavar="[PLACE|ID]...", type=PlaceOrIdParam(), nargs=-1)
 @filters
 @click.option(
     "--rate",
@@ -146,7 +146,7 @@ async def _show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
 @of_flow
 @_json
 def replay(
-    places: tuple[tuple[int, int], ...],
+    what: tuple[tuple[int, int] | str, ...],
     flow: str,
     rate: float,
     is_all: bool,
@@ -157,20 +157,23 @@ def replay(
     """Send records of dead letters again, as they were.
 
     They go to the topic that they stood on. All that fit the options are sent, or those at the
-    PLACEs. Each is sent once: a command that was interrupted can be given again. What fails again
-    is a new dead letter, and is sent again up to 5 times. Without PLACEs and options it asks
-    first; --all does not.
+    PLACEs, or those of the records with the IDs. Each is sent once: a command that was
+    interrupted can be given again. What fails again is a new dead letter, and is sent again up to
+    5 times. Without PLACEs, IDs and options it asks first; --all does not.
 
     Exit codes: 0 all sent, or sent before; 1 some were not; 2 a usage error.
     """
-    if places and any(conditions.values()):
-        raise Ended("replay: name PLACEs or give options, not both", EXIT_CONFIGURATION)
+    places = [one for one in what if not isinstance(one, str)]
+    ids = [one for one in what if isinstance(one, str)]
+    if (what and any(conditions.values())) or (places and ids):
+        raise Ended("replay: give PLACEs, IDs or options, one of them", EXIT_CONFIGURATION)
+    conditions["ids"] = (*conditions["ids"], *ids)
     started_at = time.monotonic()
     settings, wanted = client_settings(), places or Filter(**conditions)
     if not (places or any(conditions.values()) or is_all or dry_run):
         # What comes after an answer to nothing is not sent unasked.
         dry_run = not _asked(settings, flow, rate)
-    tally = _Tally(is_shown=dry_run and not as_json)
+    tally = _Tally(is_shown=dry_run and not as_json, ids=ids)
     work = (
         would_replay(settings, wanted, on_result=tally.add, flow=flow)
         if dry_run
@@ -183,6 +186,7 @@ def replay(
             f"interrupted: sent {counted(tally.sent, 'record')} again; the same command goes on"
         )
         raise Ended(message, EXIT_FAILED) from None
+    tally.end()
     seconds = round(time.monotonic() - started_at, 2)
     sent, refused = tally.sent, tally.refused
     if as_json:
@@ -232,9 +236,11 @@ class _Tally:
 
     Args:
         is_shown: Whether to print each that is sent, too.
+        ids: Of records that are asked for by name.
     """
 
-    def __init__(self, *, is_shown: bool) -> None:
+    def __init__(self, *, is_shown: bool, ids: Iterable[str] = ()) -> None:
+        self._awaited = set(ids)
         self.sent = 0
         self.refused = Counter[str]()
         self._is_shown = is_shown
@@ -242,6 +248,8 @@ class _Tally:
 
     def add(self, place: str, dead_letter: StoredDeadLetter | None, result: str) -> None:
         """Take one result."""
+        if dead_letter:
+            self._awaited.discard(dead_letter.headers.get("streamapp.request.id", ""))
         if result == "sent":
             self.sent += 1
             if self._is_shown and dead_letter:
@@ -252,6 +260,11 @@ class _Tally:
         if result != "replayed" and self._named < SHOWN_REFUSALS:
             self._named += 1
             click.echo(one_line(f"{place} is not sent: {WHY[result]}"), err=True)
+
+    def end(self) -> None:
+        """Count the records that were asked for by name and have no dead letter."""
+        for id in sorted(self._awaited):
+            self.add(f"record {id}", None, "missing")
 
 
 def _told(kinds: Mapping[str, int], seen: Seen, limit: int) -> str:

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from streamapp.cli.kafka import answered, client_settings
 from streamapp.cli.terminal import counted, printable
-from streamapp.cli.worker_access import NoSuchWorker, WorkerAccess
+from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import StreamappError
 from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import Registry
@@ -23,9 +23,12 @@ from streamapp.streaming.flows.state import flow_states, with_requests
 class _Costs(TypedDict):
     cost_usd_day: Decimal | None
     unpriced_day: int | None
+    cost_counted_s: float | None
 
 
-_UNTOLD: _Costs = {"cost_usd_day": None, "unpriced_day": None}
+_UNTOLD: _Costs = {"cost_usd_day": None, "unpriced_day": None, "cost_counted_s": None}
+#: Uptimes of a worker that need not be told: it has counted the whole day.
+_DAY_S = 86_400
 
 
 @click.command()
@@ -42,7 +45,7 @@ def flows(seconds: float, as_json: bool) -> None:
 
     Their dead letters are counted, too. The rate is that of committed offsets, in records a
     second, over all workers. What a flow has cost in the last 24 hours is asked of a running
-    worker.
+    worker; each worker counts from its start, so that what was before is not in it.
     """
     rows = asyncio.run(_rows(client_settings(), seconds))
     if as_json:
@@ -79,16 +82,16 @@ async def _costs(settings: Settings) -> dict[str, _Costs]:
     async with WorkerAccess(settings) as worker:
         try:
             found = await worker.get("/v1/flows")
-        except NoSuchWorker as error:
+        except StreamappError as error:
             click.echo(f"costs are left out: {error}", err=True)
-            return {}
-        except StreamappError:
             return {}
     flows = (found or {}).get("flows", [])
     return {
         flow["name"]: {
             "cost_usd_day": Decimal(flow["cost_usd_day"]) if flow["cost_usd_day"] else None,
-            "unpriced_day": flow.get("unpriced_day"),  # not told by an earlier version
+            # Not told by an earlier version.
+            "unpriced_day": flow.get("unpriced_day"),
+            "cost_counted_s": flow.get("cost_counted_s"),
         }
         for flow in flows
     }
@@ -102,16 +105,25 @@ def line(row: Mapping[str, Any]) -> str:
         f"lag {row['lag']:,}",
         "" if rate is None else f"{rate:,.1f}/s",
         counted(row["dead_letters"], "dead letter"),
-        _cost(row["cost_usd_day"], row["unpriced_day"] or 0),
+        _cost(row["cost_usd_day"], row["unpriced_day"] or 0, _period(row["cost_counted_s"])),
     )
     head = f"{row['name']}  {row['input']} -> {', '.join(row['outputs'])}"
     return printable(f"{head}\n    {'  '.join(filter(None, parts))}", keep="\n")
 
 
-def _cost(usd: str | None, unpriced: int) -> str:
+def _period(counted_s: float | None) -> str:
+    """Return what time a cost is of: less than a day after a worker's start."""
+    if counted_s is None or counted_s >= _DAY_S:
+        return "24 h"
+    minutes = int(counted_s // 60)
+    time = f"{minutes // 60} h" if minutes >= 60 else f"{minutes} min"
+    return f"24 h, as far as counted since a worker's start {time} ago"
+
+
+def _cost(usd: str | None, unpriced: int, period: str) -> str:
     """Return the cost of a day; what has no known price is not taken for nothing."""
     known = f"${usd}" if usd is not None else ""
     unknown = f"{counted(unpriced, 'answer')} without a known price" if unpriced else ""
     if not known and unpriced:
-        return f"cost unknown in 24 h ({unknown})"
-    return f"{known} in 24 h{unknown and f', and {unknown}'}" if known else ""
+        return f"cost unknown in {period} ({unknown})"
+    return f"{known} in {period}{unknown and f', and {unknown}'}" if known else ""

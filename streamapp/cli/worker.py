@@ -44,9 +44,13 @@ def worker(arguments: tuple[str, ...]) -> None:
     from faust.cli.faust import cli
 
     from streamapp.bootstrap import create_app
+    from streamapp.cli.data_folder import hold_folder
+    from streamapp.settings.loading import load_settings
 
+    settings = load_settings()
+    hold_folder(settings.data_dir, is_stored=not settings.store.startswith("memory:"))
     # Faust parses the command line once more and exits by itself.
-    cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=create_app())
+    cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=create_app(settings))
 
 
 def _check_port(arguments: tuple[str, ...]) -> None:

@@ -15,8 +15,10 @@ from streamapp.settings.places import FilePlaces
 from streamapp.settings.tables import PREFIX
 
 #: What such a line begins with: ``[flows.labels] fields.text: ...``, ``keys.shop.models: ...``,
-#: ``providers.a.api_version does nothing ...``.
-_HEAD = re.compile(r"\[?(?P<path>[a-z_]+\.\S.*?)(?P<index>(\[\d+\]\S*)?)(?=: | does nothing)")
+#: ``providers.a.api_version does nothing ...``, ``prices_file: ...``.
+_HEAD = re.compile(
+    r"\[?(?P<path>[a-z_]+\.\S.*?|[a-z_]+_file)(?P<index>(\[\d+\]\S*)?)(?=: | does nothing)"
+)
 _REST = re.compile(r"[A-Za-z0-9_.-]*")
 
 

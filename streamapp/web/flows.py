@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 from faust.web import Blueprint, View
 
+from streamapp.streaming.flows.costs import DAY_S
 from streamapp.streaming.flows.rates import FlowRates
 from streamapp.web.admission import Admission
 from streamapp.web.group import Group
@@ -34,7 +35,7 @@ def flows(*, rates: FlowRates, group: Group, admission: Admission) -> Blueprint:
                 if asking := group.ask():
                     await asyncio.wait({asking})
                 found = await rates.now()
-            costs, unpriced = _costs(group), _unpriced(group)
+            costs, unpriced, counted_s = _costs(group), _unpriced(group), _counted_s(group)
             return json_response(
                 {
                     "flows": [
@@ -44,6 +45,7 @@ def flows(*, rates: FlowRates, group: Group, admission: Admission) -> Blueprint:
                                 state.name, None if unpriced.get(state.name) else Decimal(0)
                             ),
                             unpriced_day=unpriced.get(state.name, 0),
+                            cost_counted_s=counted_s,
                         )
                         for state, rate in found
                     ]
@@ -70,3 +72,9 @@ def _unpriced(group: Group) -> Mapping[str, int]:
         for flow, answers in ((worker["now"] or {}).get("flow_unpriced_day") or {}).items():
             sums[flow] = sums.get(flow, 0) + answers
     return sums
+
+
+def _counted_s(group: Group) -> float | None:
+    """Return for how much of the last day all workers that answer have counted, seconds."""
+    told = [now["uptime_s"] for worker in group.workers() if (now := worker["now"])]
+    return min((DAY_S, *told)) if told else None

@@ -11,6 +11,7 @@ from faust.web.drivers import aiohttp as driver
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import LOOPBACK, PREFIX, Settings, refuse_public
+from streamapp.settings.file_problems import file_problem
 from streamapp.web.connections import CappedRunner, connection_limit
 from streamapp.web.headers import add_headers
 from streamapp.web.keys import Keys
@@ -121,8 +122,9 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(settings.web_cert_file, settings.web_key_file)
     except OSError as error:  # ssl.SSLError is one
+        files = settings.web_cert_file, settings.web_key_file
         raise ConfigurationError(
-            f"{PREFIX}WEB_CERT_FILE and {PREFIX}WEB_KEY_FILE: cannot use them: {error}"
+            f"{PREFIX}WEB_CERT_FILE and {PREFIX}WEB_KEY_FILE: {file_problem(files, error)}"
         ) from error
     return context
 

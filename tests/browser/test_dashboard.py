@@ -26,6 +26,16 @@ TRACE = "a" * 32
 ATTACK = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>"
 
 
+#: Types whose tag lies over the figures beside it, where the tag is made as long as some are.
+COVERED = """() => [...document.querySelectorAll("#answers-list .row")].flatMap((row) => {
+  const tag = row.querySelector(".tag");
+  tag.textContent = "sentiment-of-a-text";
+  const one = tag.getBoundingClientRect();
+  const other = row.querySelector(".meta").getBoundingClientRect();
+  return one.right > other.left && one.bottom > other.top ? [row.textContent] : [];
+})"""
+
+
 async def calls(page: Page) -> int:
     """Return what the tile of the breakers says of provider calls."""
     text = await page.locator("#tiles").inner_text()
@@ -277,6 +287,15 @@ async def test_keyboard_reaches_every_view(visit: Visit) -> None:
         await expect(page.locator(f"#{name}")).to_be_visible()
 
 
+async def test_address_of_the_open_page_chooses_the_view(visit: Visit) -> None:
+    """A link pasted over it is obeyed, also by the title of a view."""
+    page = visit.page
+    for name, view in (("tools", "tools"), ("dead-letters", "dead"), ("playground", "play")):
+        await page.evaluate("name => { location.hash = name; }", name)
+        await expect(page.locator(f"#{view}")).to_be_visible()
+        assert await page.evaluate("location.hash") == f"#{view}"
+
+
 async def test_page_is_small_and_complete(browser: Browser, site: Site) -> None:
     """The first load is one request below 100 kB, shown within a second."""
     async with await browser.new_page() as page:
@@ -359,6 +378,8 @@ async def test_narrow_page_does_not_scroll_sideways(visit: Visit, site: Site) ->
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390, name
     await tab(page, "Overview")
     assert await page.evaluate(CUT) == []
+    await tab(page, "Answers")
+    assert await page.evaluate(COVERED) == []
 
 
 async def test_group_is_summed_up_and_shown_apart(visit: Visit, site: Site, stand: Stand) -> None:

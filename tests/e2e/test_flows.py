@@ -134,6 +134,7 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
         "dead_letters": 1,
         "cost_usd_day": None,
         "unpriced_day": None,
+        "cost_counted_s": None,
     }
     assert listed.objects[0]["kind"] == "invalid"
     assert replayed.objects[0]["sent"] == 1

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from streamapp.errors import ConfigurationError
 from streamapp.records.response import Usage
 from streamapp.settings import ProviderSettings, Settings
+from streamapp.settings.file_problems import file_problem
 
 log = structlog.get_logger(__name__)
 
@@ -175,7 +176,9 @@ def load_prices(path: Path) -> dict[str, Price]:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise ConfigurationError(f"prices_file {path}: {where}: {first['msg']}") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigurationError(f"prices_file: {file_problem([path], error)}") from None
+    except ValueError as error:
         raise ConfigurationError(f"prices_file {path}: {error}") from None
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
+from streamapp.settings.file_problems import file_problem
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +79,7 @@ class RotatingContext(ssl.SSLContext):
                 self.load_verify_locations(cafile=settings.kafka_ca_file)
             except OSError as error:  # ssl.SSLError is one
                 raise ConfigurationError(
-                    f"{PREFIX}KAFKA_CA_FILE: cannot use {str(settings.kafka_ca_file)!r}: {error}"
+                    f"{PREFIX}KAFKA_CA_FILE: {file_problem([settings.kafka_ca_file], error)}"
                 ) from error
         if settings.kafka_cert_file:
             try:
@@ -87,9 +88,9 @@ class RotatingContext(ssl.SSLContext):
                     settings.kafka_cert_file, settings.kafka_key_file, password=lambda: b""
                 )
             except (OSError, ValueError) as error:
+                files = settings.kafka_cert_file, settings.kafka_key_file
                 raise ConfigurationError(
-                    f"{PREFIX}KAFKA_CERT_FILE, {PREFIX}KAFKA_KEY_FILE: cannot use"
-                    f" {str(settings.kafka_cert_file)!r}: {error}"
+                    f"{PREFIX}KAFKA_CERT_FILE, {PREFIX}KAFKA_KEY_FILE: {file_problem(files, error)}"
                 ) from error
 
 

@@ -40,6 +40,7 @@ class FlowState:
         rate_per_s: float | None,
         cost_usd_day: Decimal | None,
         unpriced_day: int | None,
+        cost_counted_s: float | None,
     ) -> dict[str, Any]:
         """Return the state for machines.
 
@@ -47,6 +48,8 @@ class FlowState:
             rate_per_s: Records done a second; None where that is not known.
             cost_usd_day: What it cost in the last 24 hours; None where that is not known.
             unpriced_day: Answers of that time whose price is unknown; None where no worker says.
+            cost_counted_s: Seconds of that time for which all workers have counted, each from its
+                start; None where no worker says.
         """
         return {
             "name": self.name,
@@ -60,6 +63,7 @@ class FlowState:
             "dead_letters": self.dead_letters,
             "cost_usd_day": None if cost_usd_day is None else format(cost_usd_day, "f"),
             "unpriced_day": unpriced_day,
+            "cost_counted_s": cost_counted_s,
         }
 
 

@@ -90,8 +90,8 @@ class FlowBody(TypedDict):
     """A flow with what Kafka tells of it; rate and cost are null where nothing is known yet.
 
     The rate is that of committed offsets, records a second; the cost that of the last 24 hours,
-    in dollars. Answers of that time whose price is unknown are counted beside it; where there are
-    those alone, it is null.
+    in dollars, which all workers have counted for ``cost_counted_s`` seconds, since their starts.
+    Answers whose price is unknown are counted beside it; where those are alone, it is null.
     """
 
     name: str
@@ -105,6 +105,7 @@ class FlowBody(TypedDict):
     dead_letters: int
     cost_usd_day: str | None
     unpriced_day: int | None
+    cost_counted_s: float | None
 
 
 class FlowsBody(TypedDict):

@@ -81,9 +81,15 @@ addEventListener("DOMContentLoaded", () => {
   $("#play-topic").addEventListener("click", () => play("/v1/requests?wait=60", (r) => r));
   $("#play-body").addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); $("#play-form").requestSubmit(); } });
   showKey();
-  const wanted = location.hash.slice(1);
-  open(document.getElementById(`tab-${wanted}`) ? wanted : "overview");
+  open(wanted());
   follow();
 });
-addEventListener("keychange", () => { showKey(); follow(); open(location.hash.slice(1) || "overview"); });
+// A link that is pasted over the open page, or one that names a view by its title.
+const NAMES = { "dead-letters": "dead", playground: "play" };
+function wanted() {
+  const name = location.hash.slice(1), view = NAMES[name] ?? name;
+  return document.getElementById(`tab-${view}`) ? view : "overview";
+}
+addEventListener("hashchange", () => open(wanted()));
+addEventListener("keychange", () => { showKey(); follow(); open(wanted()); });
 addEventListener("resize", () => told.length && !$("#overview").classList.contains("hidden") && showCharts());

@@ -61,8 +61,11 @@ async function loadFlows() {
   try {
     const { flows } = await (await ask("/v1/flows")).json();
     fill($("#flow-note"));
+    // Workers count what answers cost from their start on.
+    const costOf = flows[0]?.cost_counted_s ?? 86400;
+    const period = costOf >= 86400 ? "24 hours" : costOf >= 3600 ? `since a start ${Math.floor(costOf / 3600)} h ago` : `since a start ${Math.floor(costOf / 60)} min ago`;
     fill($("#flow-chains"), chainsOf(flows).map(chainPicture));
-    fill($("#flow-table"), table(["Flow", "Input", "Partitions", "Outputs", "Done", "Lag", "Dead letters", "Cost, 24 hours"], flows.map((f) => [
+    fill($("#flow-table"), table(["Flow", "Input", "Partitions", "Outputs", "Done", "Lag", "Dead letters", `Cost, ${period}`], flows.map((f) => [
       f.name, f.partitions ? f.input : [f.input, " ", el("span", { class: "tag bad" }, "missing")], number(f.partitions), [...f.outputs, ...f.reply_topics].join(", ") || "none",
       f.rate_per_s === null ? "–" : `${number(f.rate_per_s)} per s`, number(f.lag),
       f.dead_letters ? el("button", { type: "button", class: "slim", "aria-label": `${counted(f.dead_letters, "dead letter")} of ${f.name}`, onclick: () => openDead(f.name) }, number(f.dead_letters)) : "0",

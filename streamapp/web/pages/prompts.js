@@ -120,7 +120,7 @@ function variants(stats) {
     const name = `v${v.version}${v.label ? ` @${v.label}` : ""}`;
     const failed = v.errors ? el("span", { class: "bad" }, `${number(v.errors)} (${((100 * v.errors) / v.calls).toFixed(1)} %)`) : "0";
     return [name, number(v.calls), meter(v.calls / sum, `${Math.round((100 * v.calls) / sum)} of 100 records`), failed, number(v.cached), seconds(v.mean_duration_s), number(each(v, v.input_tokens + v.output_tokens)), v.unpriced ? "unknown" : dollars(each(v, Number(v.cost_usd)))];
-  }), "No record has used it yet.");
+  }), "No record has used it since the start of the workers that run now.");
 }
 
 function split(prompt, change) {

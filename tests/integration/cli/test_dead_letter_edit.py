@@ -37,6 +37,8 @@ DEAD: dict[str, tuple[bytes, Pairs]] = {
         headers_of("r-6", offset=6),
     ),
     "7@0": (request("r-7", stream=1), headers_of("r-7", offset=7)),
+    "2@1": (request("r-8"), [("tag", b"old"), *headers_of("r-8", offset=8)]),
+    "6@1": (request("r-8"), [("tag", b"new"), *headers_of("r-8", offset=9)]),
 }
 
 
@@ -91,7 +93,7 @@ def run(settings: Settings, *arguments: str, **options: Any) -> Result:
         (["4@0", "--yes"], "", 1, "publish the prompt again"),
         (["5@0", "--yes"], "", 1, "of a topic that is not of this app"),
         (["7@9", "--yes"], "", 1, "there is no dead letter of ours"),
-        (["nope", "--yes"], "", 2, "write PARTITION@OFFSET"),
+        (["nope", "--yes"], "", 1, "there is no dead letter of a record 'nope'"),
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_is_sent(
@@ -214,10 +216,12 @@ def test_nothing_at_a_place_is_told_before_anybody_would_be_asked(settings: Sett
     assert "7@99 is not sent: there is no dead letter of ours" in result.stderr
 
 
-def test_an_id_in_place_of_a_place_is_told_with_where_to_find_that(settings: Settings) -> None:
-    """`show` takes both."""
-    result = run(settings, "edit", "r-7")
+def test_record_is_found_by_its_id(settings: Settings, tmp_path: Path) -> None:
+    """As `list` prints it; of several dead letters it is the newest."""
+    corrected = json.dumps({**json.loads(request("r-8")), "temperature": 1})
 
-    assert result.exit_code == 2
-    assert "write PARTITION@OFFSET as in 3@17" in result.stderr
-    assert "list --id ID" in " ".join(result.stderr.split())
+    result = run(settings, "edit", "r-8", "--yes", env={"EDITOR": editor(tmp_path, corrected)})
+
+    assert result.exit_code == 0, result.stderr
+    [record] = [one for one in sent(settings) if one.value == corrected.encode()]
+    assert dict(record.headers)["tag"] == b"new"

@@ -212,11 +212,22 @@ def test_replay_names_what_it_refuses(settings: Settings) -> None:
     assert [record.value for record in sent(settings)] == [request("r-8")]
 
 
+def test_replay_takes_the_ids_that_list_prints(settings: Settings) -> None:
+    """One that has no dead letter is named, exit 1, and the rest is sent."""
+    result = run(settings, "replay", "r-1", "r-8", "r-99")
+
+    assert result.exit_code == 1
+    assert "record r-99 is not sent: there is no dead letter of ours" in result.stderr
+    assert "sent 2 records again" in result.stderr
+    assert {record.value for record in sent(settings)} == {request("r-1"), request("r-8")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["replay", "nope"], "write PARTITION@OFFSET"),
-        (["replay", "1@2", "--kind", "invalid"], "not both"),
+        (["replay", "1@2", "--kind", "invalid"], "one of them"),
+        (["replay", "r-1", "--kind", "invalid"], "one of them"),
+        (["replay", "1@2", "r-1"], "one of them"),
         (["replay", "--rate", "0"], "--rate"),
         (["replay", "--rate", "10"], "would send every dead letter again: name PLACEs"),
         (["list", "--kind", "nope"], "--kind"),

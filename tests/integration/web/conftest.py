@@ -238,6 +238,7 @@ class FakeWorkerSnapshots(WorkerSnapshots):
         self.others = others
         self.outcomes: list[dict[str, Any]] = []
         self.is_draining = False
+        self.uptime_s = 600.0
         self.costs: dict[str, str] = {}
         self.unpriced: dict[str, int] = {}
         self._in_flight = in_flight
@@ -248,6 +249,7 @@ class FakeWorkerSnapshots(WorkerSnapshots):
     def now(self) -> dict[str, Any]:
         return {
             "in_flight": self._in_flight,
+            "uptime_s": self.uptime_s,
             "draining": self.is_draining,
             "flow_cost_usd_day": self.costs,
             "flow_unpriced_day": self.unpriced,

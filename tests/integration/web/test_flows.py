@@ -24,9 +24,12 @@ TABLE: dict[str, Any] = {
 async def test_flows_are_listed_with_what_all_workers_spent(
     serve: Serve, rates: FakeFlowRates, snapshots: FakeWorkerSnapshots
 ) -> None:
-    """Lag, rate and dead letters are Kafka's; the cost is the sum over the workers."""
+    """Lag, rate and dead letters are Kafka's; the cost is the sum over the workers.
+
+    Which count from their start: the last one says how much of the day is in it for all.
+    """
     other = FakeWorkerSnapshots()
-    other.costs = {"labels": "0.25"}
+    other.costs, other.uptime_s = {"labels": "0.25"}, 60.0
     site = await serve(own_snapshots=other)
     snapshots.others, snapshots.costs = (site.url,), {"labels": "0.125"}
     site = await serve(others=[site.url])
@@ -49,6 +52,7 @@ async def test_flows_are_listed_with_what_all_workers_spent(
                 "dead_letters": 2,
                 "cost_usd_day": "0.375",
                 "unpriced_day": 0,
+                "cost_counted_s": 60.0,
             }
         ]
     }

@@ -16,9 +16,10 @@ ROW: dict[str, Any] = {
     "dead_letters": 1,
     "cost_usd_day": "0.12",
     "unpriced_day": 0,
+    "cost_counted_s": 86_400,
 }
 
-NOTHING: dict[str, Any] = {"cost_usd_day": None, "unpriced_day": None}
+NOTHING: dict[str, Any] = {"cost_usd_day": None, "unpriced_day": None, "cost_counted_s": None}
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,11 @@ def test_what_is_not_known_is_left_out() -> None:
     shown = line(ROW | NOTHING | {"rate_per_s": None, "partitions": 0, "lag": 0})
 
     assert shown.splitlines()[1] == "    no topic yet  lag 0  1 dead letter"
+
+
+@pytest.mark.parametrize(("counted_s", "time"), [(725.5, "12 min"), (7_300.0, "2 h")])
+def test_cost_since_a_start_is_not_taken_for_that_of_a_day(counted_s: float, time: str) -> None:
+    """Workers count from their start: after a deployment the day is not what was spent."""
+    shown = line(ROW | {"cost_usd_day": "0", "cost_counted_s": counted_s})
+
+    assert shown.endswith(f"$0 in 24 h, as far as counted since a worker's start {time} ago")

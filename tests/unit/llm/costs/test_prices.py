@@ -159,7 +159,7 @@ def test_price_file_is_read_exactly(name: str, text: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (None, "No such file"),
+        (None, "there is no file"),
         ("not toml", "prices.toml"),
         ('["own/m"]\ninput = -1\n', "own/m.input"),
         ('["own/m"]\ninput = nan\n', "own/m.input"),

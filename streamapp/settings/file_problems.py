@@ -1,0 +1,21 @@
+"""The words for files named by settings that cannot be used."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def file_problem(paths: Sequence[Path | None], error: Exception) -> str:
+    """Return what is wrong with files, with their names.
+
+    Args:
+        paths: Those that were read; the error need not say which one it is of.
+        error: What reading them raised.
+    """
+    named = [path for path in paths if path is not None]
+    for path in named:
+        if not path.exists():
+            return f"there is no file {str(path)!r}"
+    of = ", ".join(repr(str(path)) for path in named)
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"cannot read {of}: {error.strerror.lower()}"
+    return f"cannot use {of}: {error}"

@@ -1,0 +1,39 @@
+"""The words for files named by settings that cannot be used."""
+
+from pathlib import Path
+
+import pytest
+
+from streamapp.errors import ConfigurationError
+from streamapp.llm.costs.prices import prices_of
+from streamapp.settings.file_problems import file_problem
+from streamapp.settings.loading import load_settings
+from streamapp.settings.located import located_problems
+
+
+def test_missing_file_is_named_in_words(tmp_path: Path) -> None:
+    """Also where the error names none of several, as OpenSSL's does."""
+    there, missing = tmp_path / "cert.pem", tmp_path / "key.pem"
+    there.touch()
+
+    assert file_problem([there, missing], OSError(2, "x")) == f"there is no file '{missing}'"
+    assert file_problem([None, there], OSError("odd")) == f"cannot use '{there}': odd"
+
+
+def test_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    """By the system's own words, without Python's."""
+    with pytest.raises(OSError) as caught:  # noqa: PT011  # whichever the system raises
+        tmp_path.read_text()
+
+    assert file_problem([tmp_path], caught.value) == f"cannot read '{tmp_path}': is a directory"
+
+
+def test_missing_prices_are_named_with_their_place() -> None:
+    """As any other mistake in the file is."""
+    Path("streamapp.toml").write_text('# a note\nprices_file = "nosuch.toml"\n')
+    settings = load_settings()
+
+    with pytest.raises(ConfigurationError) as caught, located_problems(settings):
+        prices_of(settings)
+
+    assert str(caught.value) == "streamapp.toml:2: prices_file: there is no file 'nosuch.toml'"
