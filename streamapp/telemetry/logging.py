@@ -1,8 +1,9 @@
 """Logging: structlog over stdlib, one format for our lines and the libraries', to stderr."""
 
 import logging
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, Literal
 
 import structlog
@@ -15,6 +16,8 @@ from streamapp.telemetry.redaction import Redactor
 from streamapp.telemetry.repeats import RepeatLimit
 from streamapp.telemetry.subject import add_subject
 
+#: Names of a provider's headers whose values are secrets.
+_SECRET_HEADER = re.compile(r"auth|cookie|credential|key|passw|secret|token", re.IGNORECASE)
 #: Libraries whose DEBUG and INFO lines say nothing to an operator. aiokafka's level is also
 #: speed: it builds its DEBUG records even where no handler wants them (a tenth of the CPU).
 #: `httpx` says a line a call at INFO; `openai` tells messages at DEBUG.
@@ -101,13 +104,26 @@ def known_secrets(settings: Settings) -> tuple[str, ...]:
     named = [one for key in settings.keys.values() for one in key.key_values]
     values = [*settings.api_tokens, settings.kafka_sasl_password.get_secret_value(), cache_url]
     values.append(settings.kafka_oauth_client_secret.get_secret_value())
+    values.append(settings.schema_registry_password.get_secret_value())
     values.append(cache_url.partition("://")[2].rpartition("@")[0].partition(":")[2])
     values += [p.api_key.get_secret_value() for p in settings.providers.values() if p.api_key]
+    values += [one for p in settings.providers.values() for one in _of_headers(p.extra_headers)]
     values += [value.get_secret_value() for value in named]
     servers = [server for server in settings.mcp.values() if server.url is not None]
     values += [one.get_secret_value() for server in servers for one in server.values.values()]
     values += tracing_settings().secrets
     return tuple(value for value in values if value)
+
+
+def _of_headers(headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values of headers that are secrets by their names, and what follows a scheme.
+
+    Others are words such as the name of an application, and stand in lines of the log.
+    """
+    for name, value in headers.items():
+        if _SECRET_HEADER.search(name):
+            yield value
+            yield value.partition(" ")[2]
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

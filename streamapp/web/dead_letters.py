@@ -139,7 +139,7 @@ def dead_letters(
         """List the newest ones that fit the parameters."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
-            admission.check_ready()
+            # Also where this worker is not ready: then somebody wants to know why.
             query, tenant = request.query, key_of(request).tenant
             flow = _flow(query.get("flow", REQUESTS), source, tenant)
             wanted = Filter(

@@ -21,7 +21,7 @@ def flows(*, rates: FlowRates, group: Group, admission: Admission) -> Blueprint:
     Args:
         rates: Ask Kafka.
         group: Knows what each worker has spent.
-        admission: Says whether this worker is ready.
+        admission: Bounds how many look at once, also where this worker is not ready.
     """
     blueprint = Blueprint("flows")
 
@@ -30,7 +30,6 @@ def flows(*, rates: FlowRates, group: Group, admission: Admission) -> Blueprint:
         """List the flows, the built-in one first."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
-            admission.check_ready()
             async with admission.looking():
                 if asking := group.ask():
                     await asyncio.wait({asking})

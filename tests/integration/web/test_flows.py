@@ -6,10 +6,11 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 
 from streamapp.flows.topics import FlowTopics
+from streamapp.streaming.app.health import Check
 from streamapp.streaming.flows.input_records import InputRecord
 from streamapp.streaming.flows.state import FlowState
 
-from .conftest import FakeFlowRates, FakeInputRecords, FakeWorkerSnapshots, Serve
+from .conftest import FakeFlowRates, FakeHealth, FakeInputRecords, FakeWorkerSnapshots, Serve
 
 LABELS = FlowTopics("shop.reviews", ("shop.labelled",), "shop.reviews-dlt", ("shop.replies",))
 TABLE: dict[str, Any] = {
@@ -164,3 +165,16 @@ async def test_asyncapi_has_the_topics_of_flows(serve: Serve) -> None:
     message = document["channels"]["shop.labelled"]["messages"]["record"]
     assert message["payload"] == {"$ref": "#/components/schemas/Response"}
     assert "streamapp-id" in message["headers"]["required"]
+
+
+@pytest.mark.parametrize("path", ["/v1/flows", "/v1/flows/labels/records/3/17", "/v1/dead-letters"])
+async def test_what_stands_on_topics_is_shown_by_a_worker_that_waits_for_its_group(
+    serve: Serve, health: FakeHealth, inputs: FakeInputRecords, path: str
+) -> None:
+    """In an incident somebody wants to look; only what is done needs a worker that is ready."""
+    inputs.found["labels", 3, 17] = InputRecord("shop.reviews", 3, 17, 5.0, b"k", b"{}", ())
+    health.ready["assigned"] = Check(False, "waiting for the group")
+    site = await serve()
+
+    assert (await site("GET", path))[0] == 200
+    assert (await site("POST", "/v1/dead-letters/replay", json={"places": []}))[0] == 503

@@ -140,7 +140,10 @@ def test_configuring_again_replaces_the_former_setup() -> None:
 
 
 def test_known_secrets_are_those_of_the_settings() -> None:
-    """API keys, passwords, the providers' keys and headers of MCP servers are all known."""
+    """API keys, passwords, the providers' keys and headers that hold secrets are all known.
+
+    What a header says that is none by its name is a word like another.
+    """
     server = McpSettings(url="http://a", values={"authorization": SecretStr("mcp")})
     program = McpSettings(command=["b"], values={"FOLDER": SecretStr("/")})
     settings = Settings(
@@ -148,7 +151,20 @@ def test_known_secrets_are_those_of_the_settings() -> None:
         api_keys=SecretStr("key-1, key-2"),
         kafka_sasl_password=SecretStr("sasl"),
         cache_url=SecretStr("redis://:pw@host"),
-        providers={"p": ProviderSettings(kind="openai", api_key=SecretStr("provider"))},
+        schema_registry_url="https://r",
+        schema_registry_user="u",
+        schema_registry_password=SecretStr("registry"),
+        providers={
+            "p": ProviderSettings(
+                kind="openai",
+                api_key=SecretStr("provider"),
+                extra_headers={
+                    "Proxy-Authorization": "Basic gateway",
+                    "x-gateway-token": "token-1",
+                    "X-Title": "The shop's reviews",
+                },
+            )
+        },
         mcp={"s": server, "p": program},
     )
 
@@ -157,7 +173,11 @@ def test_known_secrets_are_those_of_the_settings() -> None:
         "key-2",
         "sasl",
         "redis://:pw@host",
+        "registry",
         "pw",
         "provider",
+        "Basic gateway",
+        "gateway",
+        "token-1",
         "mcp",
     )
