@@ -1,7 +1,7 @@
 """Members that die in the join of their group, fifty times on each kind of broker.
 
-Each round begins with a group without members: left or killed, a moment or a session ago. The
-member is a bare client with the worker's session, so that a stall would be the broker's.
+Each round begins with a group without members: left or killed, a moment or a session ago. A stall
+of bare clients, which have the worker's session, is the broker's; one of workers is ours.
 """
 
 import asyncio
@@ -19,12 +19,15 @@ from streamapp.streaming.broker.embedded import EmbeddedBroker
 from tests.support.kafka import KafkaBroker
 from tests.support.process import ChildProcess
 from tests.support.waiting import until
+from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.chaos, pytest.mark.kafka, pytest.mark.embedded]
 
 ROUNDS, PARTITIONS = 50, 4
 #: From the kill to the survivor's assignment, seconds.
 READY_S = 30.0
+#: What a worker logs that begins to join, and one that is not ready after half a minute.
+JOINING, REASONS = "PositionRecovery]: Starting", ("group.not_assigned", "group.not_ready")
 #: From the join of both to the kill, and from the end of a round to the next, seconds.
 DELAYS_S, IDLE_S = (0.0, 0.02, 0.05, 0.1, 0.3, 1.0, 3.0), (0.0, 2.0, 8.0)
 
@@ -53,6 +56,59 @@ async def test_survivor_of_a_join_is_assigned_soon(bootstrap: str, tmp_path: Pat
     times = [await _round(dice, bootstrap, group, tmp_path / str(n)) for n in range(ROUNDS)]
 
     assert max(times) <= READY_S, [round(seconds, 1) for seconds in times]
+
+
+@pytest.mark.timeout(7200)
+async def test_worker_that_survives_a_join_is_ready_soon_or_says_why(
+    bootstrap: str, tmp_path: Path
+) -> None:
+    """One of two workers is killed while both join; the other one takes records."""
+    group = f"join-{uuid.uuid4().hex[:8]}"
+    dice = random.Random(0)
+    settings = {
+        "STREAMAPP_BROKER": f"kafka://{bootstrap}",
+        "STREAMAPP_APP_ID": group,
+        "STREAMAPP_TOPIC_PREFIX": group,
+        "STREAMAPP_PARTITIONS": str(PARTITIONS),
+        "STREAMAPP_MODEL": "offline/echo",
+    }
+    times, silent = [], []
+    for number in range(ROUNDS):
+        workers = [WorkerProcess(tmp_path / f"{number}-{n}", settings) for n in range(2)]
+        survivor = dice.choice(workers)
+        seconds = await _worker_round(dice, workers, survivor)
+        times.append(seconds)
+        if seconds > READY_S and not any(survivor.has_logged(reason) for reason in REASONS):
+            silent.append((number, survivor.tail()))
+        sys.stdout.write(f"{number}: ready after {seconds:.1f} s\n")
+
+    sys.stdout.write(f"median {sorted(times)[ROUNDS // 2]:.1f}, most {max(times):.1f} s\n")
+    assert not silent, silent
+
+
+async def _worker_round(
+    dice: random.Random, workers: list[WorkerProcess], survivor: WorkerProcess
+) -> float:
+    """Return the time from the kill to the survivor's readiness, seconds."""
+    [victim] = [worker for worker in workers if worker is not survivor]
+    try:
+        for worker in workers:
+            worker.start()
+        await until(lambda: all(worker.has_logged(JOINING) for worker in workers), 120)
+        await asyncio.sleep(dice.choice(DELAYS_S))
+        victim.kill9()
+        killed_at = time.monotonic()
+        await survivor.wait_ready(600)
+        seconds = time.monotonic() - killed_at
+        if dice.random() < 0.5:
+            survivor.sigterm()
+            await survivor.wait(60)
+    finally:
+        for worker in workers:
+            if worker.alive:
+                worker.kill9()
+    await asyncio.sleep(dice.choice(IDLE_S))
+    return seconds
 
 
 async def _round(dice: random.Random, bootstrap: str, group: str, directory: Path) -> float:
