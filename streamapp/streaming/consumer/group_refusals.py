@@ -35,7 +35,7 @@ RETRY_S = 5.0
 
 #: Error code of Kafka's protocol.
 REBALANCE_IN_PROGRESS = 27
-#: Session and rebalance timeout of who joins for a lost leader, and leaves at once; milliseconds.
+#: Session and rebalance timeout of the first join in a lost leader's name, milliseconds.
 STAND_IN_MS = 10_000, 30_000
 
 #: What to change, by the error.
@@ -88,9 +88,10 @@ def ask_again(
 
 
 def replace_lost_leader(coordinator: GroupCoordinator) -> None:
-    """Have the group choose another leader where it names one that is no member.
+    """Take the place of a leader that the group names and that is no member.
 
-    A join, an empty assignment and a leave in the name of the lost one make it choose.
+    A join in its name makes it a member again; then this worker goes on under that name. Of those
+    that wait only the first by name does so: two would both be the leader.
 
     Args:
         coordinator: Of the running client; in its thread.
@@ -108,20 +109,20 @@ def replace_lost_leader(coordinator: GroupCoordinator) -> None:
             and response.error_code == REBALANCE_IN_PROGRESS
             and joined is not None
         ):
-            await replace(joined.leader_id, joined.group_protocol)
+            await take_place(joined.leader_id, joined.group_protocol, joined.member_id)
         return response
 
-    async def replace(leader: str, protocol: str) -> None:
+    async def take_place(leader: str, protocol: str, own: str) -> None:
         group = coordinator.group_id
         [found] = (await send(DescribeGroupsRequest([group]))).groups
-        code, members = found[0], found[5]
-        if code or leader in [member[0] for member in members]:
+        code, members = found[0], [member[0] for member in found[5]]
+        if code or leader in members or own != min(members, default=""):
             return
         log.warning("group.leader_lost", group=group)
         join = JoinGroupRequest(group, *STAND_IN_MS, leader, None, "consumer", [(protocol, b"")])
-        generation = (await send(join)).generation_id
-        await send(SyncGroupRequest(group, generation, leader, None, [(leader, b"")]))
-        await send(LeaveGroupRequest(group, leader))
+        if (await send(join)).error_code == 0:
+            coordinator.member_id = leader  # under which it joins again now
+            await send(LeaveGroupRequest(group, own))
 
     coordinator._send_req = send_and_look
 

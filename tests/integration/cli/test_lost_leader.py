@@ -1,6 +1,6 @@
 """A group of the embedded broker whose leader stopped in the join gives its partitions again."""
 
-import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -36,8 +36,12 @@ async def lose_the_leader(bootstrap: str) -> None:
 
 
 @pytest.mark.timeout(150)
-async def test_group_chooses_another_leader() -> None:
-    """It named the one that had left to whoever joined, for ever."""
+@pytest.mark.parametrize("members", [1, 2])
+async def test_a_member_takes_the_place_of_the_leader(members: int) -> None:
+    """The group named the one that had left to whoever joined, for ever.
+
+    Two that each did something in its name undid each other's.
+    """
     with EmbeddedBroker() as broker:
         bootstrap = broker.url.removeprefix("kafka://")
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
@@ -46,14 +50,23 @@ async def test_group_chooses_another_leader() -> None:
         await admin.close()
         await lose_the_leader(bootstrap)
 
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap, group_id=GROUP, session_timeout_ms=SESSION_MS
-        )
-        await consumer.start()
-        try:
-            # As in `GroupMemberThread.on_start`: before the first join.
-            replace_lost_leader(consumer._coordinator)
-            consumer.subscribe([TOPIC])
-            await until(lambda: len(consumer.assignment()) == PARTITIONS, 100)
-        finally:
-            await asyncio.wait_for(consumer.stop(), 30)
+        async with AsyncExitStack() as running:
+            consumers = []
+            for _ in range(members):
+                consumer = AIOKafkaConsumer(
+                    bootstrap_servers=bootstrap, group_id=GROUP, session_timeout_ms=SESSION_MS
+                )
+                await consumer.start()
+                running.push_async_callback(consumer.stop)
+                # As in `GroupMemberThread.on_start`: before the first join.
+                replace_lost_leader(consumer._coordinator)
+                consumer.subscribe([TOPIC])
+                consumers.append(consumer)
+            # All of them once: each partition has one owner.
+            await until(
+                lambda: (
+                    sorted(tp.partition for one in consumers for tp in one.assignment())
+                    == list(range(PARTITIONS))
+                ),
+                100,
+            )

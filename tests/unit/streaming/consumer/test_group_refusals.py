@@ -109,20 +109,28 @@ def test_client_that_has_ended_ends_the_worker() -> None:
 
 @pytest.mark.parametrize(
     ("members", "told"),
-    [(["me"], ["JoinGroup", "SyncGroup", "LeaveGroup"]), (["me", "first"], []), (None, [])],
-    ids=["lost", "alive", "unknown"],
+    [
+        (["you", "me"], ["JoinGroup", "LeaveGroup"]),
+        (["a", "me"], []),
+        (["me", "first"], []),
+        (None, []),
+    ],
+    ids=["lost", "another one's turn", "alive", "unknown"],
 )
 async def test_only_a_leader_that_is_no_member_is_replaced(
     members: list[str] | None, told: list[str]
 ) -> None:
-    """A refusal in the middle of a rebalance is ordinary, and Kafka names members only."""
+    """A refusal in the middle of a rebalance is ordinary, and Kafka names members only.
+
+    One of those that wait goes on under the leader's name, and no longer under its own.
+    """
     sent: list[Any] = []
 
     async def send(request: Any) -> Any:
         sent.append(request)
         if isinstance(request, JoinGroupRequest):
             return SimpleNamespace(
-                error_code=0, leader_id="first", group_protocol="faust", generation_id=7
+                error_code=0, leader_id="first", group_protocol="faust", member_id="me"
             )
         if isinstance(request, DescribeGroupsRequest):
             found = [(member, "", "", b"", b"") for member in members or []]
@@ -130,7 +138,7 @@ async def test_only_a_leader_that_is_no_member_is_replaced(
             return SimpleNamespace(groups=[(code, "g", "Unknown", "consumer", "", found)])
         return SimpleNamespace(error_code=27)
 
-    client: Any = SimpleNamespace(group_id="g", _send_req=send)
+    client: Any = SimpleNamespace(group_id="g", member_id="me", _send_req=send)
     replace_lost_leader(client)
     join = JoinGroupRequest("g", 6_000, 30_000, "me", None, "consumer", [("faust", b"")])
 
@@ -140,6 +148,7 @@ async def test_only_a_leader_that_is_no_member_is_replaced(
 
     assert isinstance(sent[2], DescribeGroupsRequest)
     assert [type(one).__name__.removesuffix("Request") for one in sent[3:]] == told
+    assert client.member_id == ("first" if told else "me")
     if told:
         assert sent[3].build(JoinGroupRequest_v5).to_object()["member_id"] == "first"
-        assert sent[5].build(LeaveGroupRequest_v1).to_object()["member_id"] == "first"
+        assert sent[4].build(LeaveGroupRequest_v1).to_object()["member_id"] == "me"
