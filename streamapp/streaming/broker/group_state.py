@@ -20,8 +20,9 @@ MEANING = {
     "Unknown": "its coordinator does not tell; the embedded broker never does",
     "Dead": "it does not exist: the join of this worker has not arrived",
 }
-#: States in which a join or an assignment is waited for.
-WAITS = ("PreparingRebalance", "CompletingRebalance")
+#: States in which a join or an assignment is waited for, or may be: the embedded broker tells none,
+#: and answers a join after half of the session.
+WAITS = ("PreparingRebalance", "CompletingRebalance", "Unknown")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A group of the embedded broker whose leader stopped in the join gives its partitions again."""
+"""Groups of the embedded broker: joins that take their time, and a leader that stopped in one."""
 
 from contextlib import AsyncExitStack
 from typing import Any
@@ -9,8 +9,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest
 
+from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.consumer.group_refusals import replace_lost_leader
+from streamapp.streaming.consumer.request_limits import group_waits
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.embedded
@@ -24,15 +26,31 @@ def join(member: str) -> Any:
     return JoinGroupRequest(GROUP, SESSION_MS, 30_000, member, None, "consumer", protocols)
 
 
-async def lose_the_leader(bootstrap: str) -> None:
-    """Join as the only member, and leave before anything is assigned."""
+async def connected(bootstrap: str) -> tuple[AIOKafkaClient, int]:
+    """Return a client with the id of its only broker."""
     client = AIOKafkaClient(bootstrap_servers=bootstrap)
     await client.bootstrap()
-    node = next(iter(client.cluster.brokers())).nodeId
+    return client, next(iter(client.cluster.brokers())).nodeId
+
+
+async def lose_the_leader(bootstrap: str) -> None:
+    """Join as the only member, and leave before anything is assigned."""
+    client, node = await connected(bootstrap)
     member = (await client.send(node, join(""))).member_id
     assert (await client.send(node, join(member))).leader_id == member
     assert (await client.send(node, LeaveGroupRequest(GROUP, member))).error_code == 0
     await client.close()
+
+
+async def test_a_join_of_the_embedded_broker_is_waited_for() -> None:
+    """It takes half of the session; given up before that, a worker never got into its group."""
+    with EmbeddedBroker() as broker:
+        client, node = await connected(broker.url.removeprefix("kafka://"))
+        member = (await client.send(node, join(""))).member_id
+        assert (await client.send(node, join(member))).error_code == 0
+        await client.close()
+
+        assert await group_waits(Settings(broker=broker.url, app_id=GROUP))
 
 
 @pytest.mark.timeout(150)
