@@ -29,6 +29,8 @@ class _Costs(TypedDict):
 _UNTOLD: _Costs = {"cost_usd_day": None, "unpriced_day": None, "cost_counted_s": None}
 #: Uptimes of a worker that need not be told: it has counted the whole day.
 _DAY_S = 86_400
+#: A cost that does not stand beside the rest within so many has a line of its own.
+_COLUMNS = 80
 
 
 @click.command()
@@ -105,10 +107,12 @@ def line(row: Mapping[str, Any]) -> str:
         f"lag {row['lag']:,}",
         "" if rate is None else f"{rate:,.1f}/s",
         counted(row["dead_letters"], "dead letter"),
-        _cost(row["cost_usd_day"], row["unpriced_day"] or 0, _period(row["cost_counted_s"])),
     )
     head = f"{row['name']}  {row['input']} -> {', '.join(row['outputs'])}"
-    return printable(f"{head}\n    {'  '.join(filter(None, parts))}", keep="\n")
+    now = f"    {'  '.join(filter(None, parts))}"
+    cost = _cost(row["cost_usd_day"], row["unpriced_day"] or 0, _period(row["cost_counted_s"]))
+    between = "  " if len(now) + 2 + len(cost) <= _COLUMNS else "\n    "
+    return printable(f"{head}\n{now}{between if cost else ''}{cost}", keep="\n")
 
 
 def _period(counted_s: float | None) -> str:

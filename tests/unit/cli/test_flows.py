@@ -40,6 +40,7 @@ NOTHING: dict[str, Any] = {"cost_usd_day": None, "unpriced_day": None, "cost_cou
 def test_cost_without_a_known_price_is_not_nothing(costs: dict[str, Any], told: str) -> None:
     """`$0` would say that a model costs nothing whose price nobody has told."""
     assert line(ROW | costs).endswith(f"  {told}")
+    assert all(len(shown) <= 80 for shown in line(ROW | costs).splitlines())
 
 
 def test_flow_is_shown_whole_within_eighty_columns() -> None:
@@ -64,4 +65,7 @@ def test_cost_since_a_start_is_not_taken_for_that_of_a_day(counted_s: float, tim
     """Workers count from their start: after a deployment the day is not what was spent."""
     shown = line(ROW | {"cost_usd_day": "0", "cost_counted_s": counted_s})
 
-    assert shown.endswith(f"$0 in 24 h, as far as counted since a worker's start {time} ago")
+    assert shown.splitlines()[1:] == [
+        "    4 partitions  lag 1,234  2.5/s  1 dead letter",
+        f"    $0 in 24 h, as far as counted since a worker's start {time} ago",
+    ]
