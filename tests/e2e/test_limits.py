@@ -1,9 +1,12 @@
 """What a provider or an operator allows per minute, kept by whole workers on Apache Kafka."""
 
 import contextlib
+import statistics
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -68,6 +71,13 @@ def most_within(times: Iterable[float], window_s: float) -> int:
     return most
 
 
+def usual_rate(calls: Sequence[dict[str, Any]]) -> float:
+    """Return the median of the calls accepted in each second: one that stood still is one."""
+    times = [call["at_s"] for call in calls if call["status"] == 200]
+    counts = Counter(int(at_s - times[0]) for at_s in times)
+    return statistics.median(counts[second] for second in range(int(times[-1] - times[0])))
+
+
 def nothing_is_lost(stage: Stage) -> None:
     report = stage.report()
     wrong = [*report.missing, *report.overcommitted, *report.unequal]
@@ -114,34 +124,39 @@ async def test_limit_of_the_provider_is_used_up(
 async def test_restarted_worker_begins_where_the_first_was(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    """What a worker learned of a limit outlives it: the next one is hardly refused."""
+    """What a worker learned of a limit outlives it: the next one is hardly refused.
+
+    The limit is one that a busy machine reaches as well; the first worker is the measure.
+    """
     async with (
-        strict_provider(tmp_path, per_s=100, burst=5) as url,
+        strict_provider(tmp_path, per_s=50, burst=5) as url,
         Stage(kafka, tmp_path) as stage,
         aiohttp.ClientSession(url) as http,
     ):
         await stage.open()
         config = configured(tmp_path, url=f"{url}/v1", limit=None)
         first = await stage.ready_worker(config=config)
-        await stage.produce([ask(f"r-{number}") for number in range(800)])
-        await stage.verifier.all_answered(800, 60)
+        await stage.produce([ask(f"r-{number}") for number in range(400)])
+        await stage.verifier.all_answered(400, 60)
         first.sigterm()
-        assert await first.wait(30) == 0
-        async with http.get("/_calls/count") as answer:
-            before = (await answer.json())["total"]
+        assert await first.wait(60) == 0
+        async with http.get("/_calls") as answer:
+            before = await answer.json()
         await stage.ready_worker(config=config)
 
-        await stage.produce([ask(f"s-{number}") for number in range(800)])
-        await stage.verifier.all_answered(1_600, 60)
+        await stage.produce([ask(f"s-{number}") for number in range(400)])
+        await stage.verifier.all_answered(800, 60)
 
         nothing_is_lost(stage)
-        async with http.get(f"/_calls?since={before}") as answer:
+        async with http.get(f"/_calls?since={len(before)}") as answer:
             calls = await answer.json()
     refused = sum(call["status"] == 429 for call in calls)
     took_s = calls[-1]["at_s"] - calls[0]["at_s"]
-    print(f"{took_s:.2f} s, {refused} 429s")  # noqa: T201
-    assert refused <= 24
-    assert took_s <= 10
+    learned, used = usual_rate(before[len(before) // 2 :]), usual_rate(calls)
+    first_refused = sum(call["status"] == 429 for call in before)
+    print(f"{took_s:.2f} s, {refused} 429s, {learned}/s, then {used}/s; {first_refused}")  # noqa: T201
+    assert refused <= 3 * max(took_s, 8)  # probing goes by time
+    assert used >= 0.75 * learned
 
 
 @pytest.mark.chaos  # a limit of minutes takes minutes to see

@@ -13,6 +13,9 @@ from tests.support.worker import WorkerProcess
 pytestmark = pytest.mark.kafka
 
 LATENCY_S = 0.2
+#: While speed is judged: what is in flight then is what was let go, and not how many calls a second
+#: a busy machine makes.
+JUDGED_LATENCY_S = 2.0
 PROBES_PER_S = 2
 MAX_IN_FLIGHT = 256
 
@@ -27,7 +30,7 @@ async def readiness(worker: WorkerProcess) -> tuple[int, str]:
 async def wait_out(stage: Stage, records: int, outage_s: float) -> None:
     """Produce under a provider that goes down for a while; judge the whole run."""
     provider = stage.provider
-    provider.default(latency_s=LATENCY_S)
+    provider.default(latency_s=JUDGED_LATENCY_S)
     await stage.open()
     worker = await stage.ready_worker()
     began_s = time.monotonic()
@@ -35,6 +38,7 @@ async def wait_out(stage: Stage, records: int, outage_s: float) -> None:
     await stage.in_flight(MAX_IN_FLIGHT // 2, 60)
     # The machine's own measure: getting up to speed with nothing in the way.
     cold_s = time.monotonic() - began_s
+    provider.default(latency_s=LATENCY_S)
     await stage.verifier.until(lambda: len(provider.calls) > records // 10, 60)
 
     provider.default(status=503)
@@ -42,11 +46,12 @@ async def wait_out(stage: Stage, records: int, outage_s: float) -> None:
     await stage.verifier.until(lambda: time.monotonic() > down_s + outage_s, outage_s + 10)
     status, body = await readiness(worker)
     calls_before = len(provider.calls)
-    provider.default(latency_s=LATENCY_S)
+    provider.default(latency_s=JUDGED_LATENCY_S)
     up_s = time.monotonic()
     # Full speed: more calls on their way than probes.
     await stage.in_flight(MAX_IN_FLIGHT // 2, 60)
     resumed_s = time.monotonic() - up_s
+    provider.default(latency_s=LATENCY_S)
     await stage.verifier.all_answered(records, 120)
     await stage.verifier.all_committed(30)
 
