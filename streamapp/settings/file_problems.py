@@ -13,9 +13,20 @@ def file_problem(paths: Sequence[Path | None], error: Exception) -> str:
     """
     named = [path for path in paths if path is not None]
     for path in named:
-        if not path.exists():
+        if _is_missing(path):
             return f"there is no file {str(path)!r}"
     of = ", ".join(repr(str(path)) for path in named)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"cannot read {of}: {error.strerror.lower()}"
     return f"cannot use {of}: {error}"
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether nothing stands there; not where nobody can tell, as in a folder that is not ours."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # which `Path.exists` raises as well
+        return False
+    return False

@@ -37,3 +37,12 @@ def test_missing_prices_are_named_with_their_place() -> None:
         prices_of(settings)
 
     assert str(caught.value) == "streamapp.toml:2: prices_file: there is no file 'nosuch.toml'"
+
+
+def test_file_that_cannot_be_looked_at_is_said_with_its_reason() -> None:
+    """As in a folder of another user: that it is not there would be a guess."""
+    path = Path("/", "x" * 300)
+    with pytest.raises(OSError, match="too long") as caught:
+        path.read_text()
+
+    assert file_problem([path], caught.value) == f"cannot read {str(path)!r}: file name too long"
