@@ -162,9 +162,9 @@ async def test_what_compose_starts_answers_and_is_observed(
         try:
             for worker in workers:
                 worker.start()
-                await until(worker.is_healthy, 60, state=worker.tail)
+                await until(worker.is_healthy, 180, state=worker.tail)
             containers["producer"].start()
-            await until(is_all_observed, 60, state=state)
+            await until(is_all_observed, 180, state=state)
             for worker in workers:
                 worker.sigterm()
             codes = [await worker.wait(60) for worker in workers]

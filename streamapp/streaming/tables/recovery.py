@@ -87,7 +87,8 @@ class PositionRecovery(Recovery):
                 self.active_offsets[tp] = highwater
                 # Faust looks whether it is at the end when it takes an event: one that it has
                 # seen already, so that it does nothing with it.
-                seen = SimpleNamespace(message=SimpleNamespace(tp=tp, offset=-1))
+                nothing = SimpleNamespace(tp=tp, offset=-1, key=None, value=None)
+                seen = SimpleNamespace(message=nothing)
                 self.tables.changelog_queue.put_nowait(seen)
 
 

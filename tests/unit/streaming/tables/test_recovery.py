@@ -9,8 +9,10 @@ import pytest
 from aiokafka import TopicPartition
 from faust.tables import TableManager
 from faust.types import TP
+from mode.utils.queues import FlowControlEvent
 from mode.utils.times import Seconds
 
+from streamapp.streaming.consumer.input_queue import InputQueue
 from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.tables.recovery import PositionRecovery, Tables
 
@@ -108,3 +110,21 @@ async def test_answers_are_read_anew_from_a_changelog_that_was_made_anew() -> No
     await recovery._build_offsets(EmptyLog(), {tp}, read, "active")
 
     assert read[tp] == recovery.active_highwaters[tp] == 2
+
+
+async def test_an_end_without_a_record_is_told_by_an_event_that_was_seen() -> None:
+    """The queue of the changelogs weighs what it takes, and this as well."""
+    tp = TP("streamapp-answers-changelog", 4)
+    queue = InputQueue(10, flow_control=FlowControlEvent())
+    recovery = PositionRecovery.__new__(PositionRecovery)
+    consumer = SimpleNamespace(hole_at_end=lambda tp, offset: 9)
+    recovery.app = cast(Any, SimpleNamespace(consumer=consumer))
+    recovery.tables = cast(Any, SimpleNamespace(changelog_queue=queue))
+    recovery.active_tps = {tp}
+    recovery.active_offsets, recovery.active_highwaters = Counter({tp: 6}), Counter({tp: 8})
+
+    recovery.pass_holes()
+
+    assert recovery.active_offsets[tp] == 8
+    message = queue.get_nowait().message
+    assert (message.tp, message.offset) == (tp, -1)
