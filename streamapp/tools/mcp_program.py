@@ -8,6 +8,7 @@ import asyncio
 import os
 import re
 import signal
+from asyncio.subprocess import SubprocessStreamProtocol
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -53,14 +54,18 @@ async def program_streams(
     import anyio
     from mcp.client.stdio import get_default_environment
 
-    process = await asyncio.create_subprocess_exec(
+    loop = asyncio.get_running_loop()
+    # As `create_subprocess_exec`, which does not give the transport, and so no way to close it.
+    transport, protocol = await loop.subprocess_exec(
+        lambda: SubprocessStreamProtocol(limit=MESSAGE_BYTES, loop=loop),
         *command,
         env={**get_default_environment(), **values},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        limit=MESSAGE_BYTES,
+        stderr=None,
         start_new_session=True,  # it is ended with all that it starts
     )
+    process = asyncio.subprocess.Process(transport, protocol, loop)
     assert process.stdin is not None
     assert process.stdout is not None
     found, read = anyio.create_memory_object_stream[Any](0)
@@ -70,16 +75,20 @@ async def program_streams(
     try:
         yield read, write
     finally:
-        with anyio.CancelScope(shield=True):
-            if process.stdout.at_eof() and await _has_ended(process):
-                on_exit(process.returncode or 0)
-            read.close()
-            write.close()
-            await asyncio.wait([writing], timeout=ENDING_S)
-            await _ended(process)
-            for task in (reading, writing):
-                task.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
+        with anyio.CancelScope(shield=True):  # from the SDK's scopes, not from `Task.cancel`
+            try:
+                if process.stdout.at_eof() and await _has_ended(process):
+                    on_exit(process.returncode or 0)
+                read.close()
+                write.close()
+                await asyncio.wait([writing], timeout=ENDING_S)
+                await _ended(process)
+            finally:
+                _kill(process)
+                transport.close()  # asyncio waits for its output's end, which children may hold
+                for task in (reading, writing):
+                    task.cancel()
+                await asyncio.gather(reading, writing, return_exceptions=True)
 
 
 async def _read(
@@ -168,6 +177,13 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signum)
     await _has_ended(process)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a program that still runs, without a wait."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _has_ended(process: asyncio.subprocess.Process) -> bool:

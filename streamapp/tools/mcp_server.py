@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from streamapp.errors import ConfigurationError, ToolError
 from streamapp.llm.client import LLMClient
 from streamapp.settings.mcp import McpSettings
-from streamapp.tools.mcp_program import program_streams
+from streamapp.tools.mcp_program import ENDING_S, program_streams
 from streamapp.tools.mcp_session import Session, is_of_connection, name_of, text_of, until_lost
 from streamapp.tools.offered import NAME_LIMIT, wire_name
 
@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 
 #: Between attempts to connect, seconds: it doubles from the first to the last.
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
-#: Between two cancellations of a connection that is to close, seconds.
-CANCEL_AGAIN_S = 1.0
+#: Between two cancellations of a connection that is to close, seconds: a program ends meanwhile.
+CANCEL_AGAIN_S = 6 * ENDING_S
 #: A listing that no server changes is asked for again after this time, seconds.
 LISTING_S = 60.0
 #: Most tools of a server, as of OpenAI's API, and most characters of what one says of itself.
