@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from streamapp.errors import Failure, RetriesExhausted
+from streamapp.errors import Failure, LeaseLost, RetriesExhausted
 from streamapp.llm.attempt import RIGHT
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.joint_deadline import JointDeadline
@@ -48,19 +48,26 @@ class SingleFlight:
 
         Raises:
             RetriesExhausted: The call's deadline passed while others still wait.
+            LeaseLost: Another worker answers the record.
             Failure: As of the provider.
         """
         fingerprint = self._fingerprints.of(call) if call.cache else ""
         if not fingerprint:
             return await self._provider.complete(call)
-        flight = self._flights.get(fingerprint)
-        if flight is None:
-            flight = self._flights[fingerprint] = _Flight(self._provider, call, fingerprint)
-        try:
-            return await flight.join(call)
-        finally:
-            if flight.is_over and self._flights.get(fingerprint) is flight:
-                del self._flights[fingerprint]
+        while True:
+            flight = self._flights.get(fingerprint)
+            is_new = flight is None
+            if flight is None:
+                flight = self._flights[fingerprint] = _Flight(self._provider, call, fingerprint)
+            try:
+                return await flight.join(call)
+            except LeaseLost:
+                right = RIGHT.get()
+                if is_new or (right is not None and right.is_ended):
+                    raise  # else it was refused for others, before this one joined
+            finally:
+                if flight.is_over and self._flights.get(fingerprint) is flight:
+                    del self._flights[fingerprint]
 
 
 class _Flight:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -173,6 +174,37 @@ async def test_call_ends_where_no_caller_has_its_right() -> None:
         isinstance(outcome, LeaseLost)
         for outcome in await asyncio.gather(*tasks, return_exceptions=True)
     )
+
+
+class Refused(FakeProvider):
+    """Lets another record call in the moment in which the first one's call is refused."""
+
+    joins: Callable[[], object]
+
+    async def complete(self, call: Call) -> Completion:
+        try:
+            await permitted()
+        except LeaseLost:
+            self.joins()
+            await asyncio.sleep(0)
+            raise
+        return await super().complete(call)
+
+
+async def test_call_that_joins_one_without_right_is_made_anew() -> None:
+    """The end of another record's right is none of its own."""
+    refused, old, new = Refused(), Lease(1), Lease(2)
+    flights = SingleFlight(refused, fingerprints=Fingerprints(["default"]))
+    joined: list[asyncio.Task[Completion]] = []
+    later = of_record(flights, new)
+    refused.joins = lambda: joined.append(asyncio.create_task(later))
+    old.end()
+
+    with pytest.raises(LeaseLost):
+        await asyncio.create_task(of_record(flights, old))
+
+    assert (await joined[0]).output
+    assert len(refused.history) == 1
 
 
 async def test_cancelled_caller_leaves_the_others(gated: Gated, flights: SingleFlight) -> None:
