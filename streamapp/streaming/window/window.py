@@ -277,7 +277,7 @@ class Window:
         if record is None:  # of an older generation
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if isinstance(error, LeaseLost):
+        if isinstance(error, LeaseLost) and record.lease.is_ended:
             return  # the group went on without this worker, which is about to be fenced
         if error is not None:
             self._on_fatal(error)

@@ -96,9 +96,9 @@ class FakeBroker:
         finished = {tp: self.finished_behind(tp) for tp in self.position}
         self.window.open(self.generation, dict(self.position), finished)
 
-    async def revoke(self, *, finish: int = 0) -> None:
+    async def revoke(self, *, finish: int = 0, drain_s: float = 0.01) -> None:
         """Revoke while up to ``finish`` running records end in time for the drain."""
-        closing = asyncio.ensure_future(self.window.close(0.01))
+        closing = asyncio.ensure_future(self.window.close(drain_s))
         for _ in range(finish):
             await self.finish(0)
         self._commit((await closing)[0])

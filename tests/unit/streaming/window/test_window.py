@@ -11,6 +11,7 @@ from faust.types import TP
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from streamapp.errors import LeaseLost
 from streamapp.llm.deadline import DEADLINE, Deadline, only_waits
 from streamapp.streaming.window.drain import CANCEL_S
 from streamapp.streaming.window.finished_offsets import encode
@@ -185,7 +186,7 @@ async def test_revoke_commits_what_finished_in_the_drain(broker: FakeBroker) -> 
         await broker.deliver(T0)
     await settle()
 
-    await broker.revoke(finish=2)
+    await broker.revoke(finish=2, drain_s=60)
 
     assert broker.finished == [(T0, 0), (T0, 1)]
     assert broker.committed == {T0: 2}
@@ -511,6 +512,17 @@ async def test_failure_of_run_is_fatal_and_never_acked(broker: FakeBroker) -> No
 
     assert [type(error) for error in broker.fatal] == [RuntimeError]
     assert broker.window.progress() == {}
+
+
+async def test_lost_right_of_another_record_is_fatal(broker: FakeBroker) -> None:
+    """Where the record's own lease goes on, nobody else answers it."""
+    await broker.deliver(T0)
+    await settle()
+
+    broker.running[0].outcome.set_exception(LeaseLost("of another one"))
+    await settle()
+
+    assert [type(error) for error in broker.fatal] == [LeaseLost]
 
 
 STEP = st.one_of(
