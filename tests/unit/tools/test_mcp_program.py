@@ -32,9 +32,10 @@ import pathlib, subprocess, sys
 daemon = subprocess.Popen(["sleep", "3600"], start_new_session=True)
 pathlib.Path(sys.argv[1]).write_text(str(daemon.pid))
 """
-#: A server that takes its time, once nobody asks any more.
+#: A server that takes its time, once nobody asks any more, and some more on a loaded machine.
 SLOW = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 from tests.support.odd_mcp_server import main
 main()
 time.sleep(1.5)
