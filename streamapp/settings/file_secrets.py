@@ -12,6 +12,8 @@ from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import inner_types
 from streamapp.settings.tables import PREFIX
 
+#: Headers in which vendors take the key.
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
 _NAMES = r"(?:api[-_]?key|access[-_]?key|token|secret|password|passwd|credentials?)"
 #: What is no secret, though it stands where one may: a switch, a small number, a file's name.
 _PLAIN = (
@@ -42,7 +44,11 @@ def secrets_in(file: FilePlaces, fields: Mapping[str, FieldInfo]) -> list[str]:
     return [
         f"{file.place(path)}: a secret does not belong into the file, which may be shared:"
         f" {_instead(path)}"
-        for path in (*_secrets(file.data, fields, ()), *_of_mcp(file.data.get("mcp")))
+        for path in (
+            *_secrets(file.data, fields, ()),
+            *_of_providers(file.data.get("providers")),
+            *_of_mcp(file.data.get("mcp")),
+        )
     ]
 
 
@@ -65,6 +71,15 @@ def _secrets(
             for key, inner in value.items():
                 if isinstance(inner, Mapping):
                     yield from _secrets(inner, models[0].model_fields, (*at, name, key))
+
+
+def _of_providers(providers: Any) -> Iterator[tuple[str, ...]]:
+    """Give the headers of providers that hold what looks like a secret, by name or by value."""
+    for name, provider in providers.items() if isinstance(providers, Mapping) else ():
+        headers = provider.get("extra_headers") if isinstance(provider, Mapping) else None
+        for header, value in headers.items() if isinstance(headers, Mapping) else ():
+            if _is_secret([f"{header}={value}"]):
+                yield ("providers", name, "extra_headers", header)
 
 
 def _of_mcp(servers: Any) -> Iterator[tuple[str, ...]]:
@@ -90,7 +105,12 @@ def _instead(path: Sequence[str]) -> str:
     section, *names = path
     variable = re.sub(r"\W", "_", names[0]).upper() if names else ""
     if section == "providers":
-        return f'put it into a variable and name that one: api_key_env = "{variable}_API_KEY"'
+        header = names[-1]
+        field = f'api_key_env = "{variable}_API_KEY"'
+        if len(names) > 2 and header.lower() not in KEY_HEADERS:
+            held = re.sub(r"\W", "_", header).upper()
+            field = f'headers_env = {{ "{header}" = "{held}" }}'
+        return f"put it into a variable and name that one: {field}"
     if section == "keys":
         return "name the variable that holds it, key_env, or write its digest, key_sha256"
     if section == "mcp" and names[-1] == "url":

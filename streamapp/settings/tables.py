@@ -89,6 +89,8 @@ class ProviderSettings(BaseModel):
     """Fields sent with each call; none may replace what each call sets."""
     extra_headers: dict[str, str] = Field(default_factory=dict)
     """Headers sent with each call; likewise."""
+    headers_env: dict[str, str] = Field(default_factory=dict)
+    """More of them, by the names of the environment variables that hold them."""
     pass_through: list[str] = Field(default_factory=list)
     """Fields of callers, besides OpenAI's own, that this provider takes."""
     show_errors: bool = False
@@ -203,4 +205,17 @@ def implied(
                 wrong := unset(provider.api_key_env, environment, may_lack=may_lack)
             ):
                 problems.append(f"providers.{name}.api_key_env: {wrong}")
+        problems += [
+            f"providers.{name}.headers_env: {wrong}"
+            for variable in provider.headers_env.values()
+            if (wrong := unset(variable, environment, may_lack=may_lack))
+        ]
+        held = {
+            header: value
+            for header, variable in provider.headers_env.items()
+            if (value := environment.get(variable))
+        }
+        if held:
+            headers = provider.extra_headers | held
+            found[name] = found[name].model_copy(update={"extra_headers": headers})
     return found, routes, problems

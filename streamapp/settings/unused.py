@@ -18,6 +18,7 @@ _IDLE: Mapping[ProviderKind, tuple[str, ...]] = {
         "structured",
         "extra_body",
         "extra_headers",
+        "headers_env",
         "pass_through",
         "show_errors",
     ),

@@ -54,10 +54,19 @@ def unset_in(
         environment: Holds the values.
         may_lack: Whether the environment need not hold them.
     """
-    for section, field in (("providers", "api_key_env"), ("keys", "key_env"), ("mcp", "env")):
+    fields = (
+        ("providers", "api_key_env"),
+        ("providers", "headers_env"),
+        ("keys", "key_env"),
+        ("mcp", "env"),
+        ("mcp", "headers_env"),
+    )
+    for section, field in fields:
         tables = data.get(section)
         for name, table in tables.items() if isinstance(tables, Mapping) else ():
             named = table.get(field) if isinstance(table, Mapping) else None
+            if isinstance(named, Mapping):
+                named = list(named.values())
             for variable in named if isinstance(named, list) else [named]:
                 if isinstance(variable, str) and (
                     wrong := unset(variable, environment, may_lack=may_lack)

@@ -108,6 +108,9 @@ def known_secrets(settings: Settings) -> tuple[str, ...]:
     values.append(cache_url.partition("://")[2].rpartition("@")[0].partition(":")[2])
     values += [p.api_key.get_secret_value() for p in settings.providers.values() if p.api_key]
     values += [one for p in settings.providers.values() for one in _of_headers(p.extra_headers)]
+    values += [
+        p.extra_headers.get(h, "") for p in settings.providers.values() for h in p.headers_env
+    ]
     values += [value.get_secret_value() for value in named]
     servers = [server for server in settings.mcp.values() if server.url is not None]
     values += [one.get_secret_value() for server in servers for one in server.values.values()]

@@ -118,7 +118,11 @@ def replace_lost_leader(coordinator: GroupCoordinator) -> None:
         code, members = found[0], [member[0] for member in found[5]]
         if code or leader in members or own != min(members, default=""):
             return
-        log.warning("group.leader_lost", group=group)
+        log.warning(
+            "group.leader_lost",
+            group=group,
+            meaning="the embedded broker names one that has left: this worker takes its place",
+        )
         join = JoinGroupRequest(group, *STAND_IN_MS, leader, None, "consumer", [(protocol, b"")])
         if (await send(join)).error_code == 0:
             coordinator.member_id = leader  # under which it joins again now

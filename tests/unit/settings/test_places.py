@@ -13,6 +13,7 @@ from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import PATTERNS
 
 CANARY = "canary-7f3a"
+ROUTE = '[models.default]\ntargets = ["my-ai/m"]\n'
 PROVIDER = '[providers.a]\nkind = "offline"\n'
 MCP_LINE = (
     "streamapp.toml:2: [mcp.shop] command: a secret does not belong into the file, which may be"
@@ -82,6 +83,30 @@ def problems(text: str) -> list[str]:
             'streamapp.toml:3: [providers.a.models] "m.1" does nothing: no route has the target'
             " 'a/m.1'; name one of ['offline'], or remove it",
             id="table-that-does-nothing",
+        ),
+        pytest.param(
+            '[providers.my-ai]\nkind = "openai"\n'
+            f'extra_headers = {{ x-team = "sk-proj-{CANARY}" }}\n' + ROUTE,
+            "streamapp.toml:3: [providers.my-ai.extra_headers] x-team: a secret does not belong"
+            " into the file, which may be shared: put it into a variable and name that one:"
+            ' headers_env = { "x-team" = "X_TEAM" }',
+            id="header",
+        ),
+        pytest.param(
+            '[providers.my-ai]\nkind = "openai"\n[providers.my-ai.extra_headers]\n'
+            'x-team = "shop"\nX-Gateway-Token = "abc"\n' + ROUTE,
+            "streamapp.toml:5: [providers.my-ai.extra_headers] X-Gateway-Token: a secret does not"
+            " belong into the file, which may be shared: put it into a variable and name that one:"
+            ' headers_env = { "X-Gateway-Token" = "X_GATEWAY_TOKEN" }',
+            id="header-by-its-name",
+        ),
+        pytest.param(
+            f'[providers.my-ai]\nkind = "openai"\nextra_headers = {{ X-Api-Key = "{CANARY}" }}\n'
+            + ROUTE,
+            "streamapp.toml:3: [providers.my-ai.extra_headers] X-Api-Key: a secret does not belong"
+            " into the file, which may be shared: put it into a variable and name that one:"
+            ' api_key_env = "MY_AI_API_KEY"',
+            id="header-of-the-key",
         ),
         pytest.param(
             f'[keys.shop]\nscopes = ["read"]\nkey_sha256 = "{CANARY}"\n',

@@ -6,6 +6,7 @@ import pytest
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings.loading import load_settings
+from streamapp.telemetry.logging import known_secrets
 
 CANARY = "sk-settings-canary"
 Env = pytest.MonkeyPatch
@@ -116,6 +117,26 @@ def test_keys_may_be_missing_where_nobody_needs_them(monkeypatch: Env) -> None:
     monkeypatch.setenv("SHOP_KEY", "short")
     with pytest.raises(ConfigurationError, match="SHOP_KEY is shorter"):
         load_settings(may_lack_secrets=True)
+
+
+def test_headers_of_a_provider_come_from_variables(monkeypatch: Env) -> None:
+    """They are sent beside those of the file, and one that is not set is named."""
+    Path("streamapp.toml").write_text(
+        '[providers.a]\nkind = "openai"\napi_key_env = "A_KEY"\n'
+        'extra_headers = { x-team = "shop" }\n'
+        'headers_env = { x-gateway-token = "GATEWAY_TOKEN" }\n'
+        '[models.default]\ntargets = ["a/m"]\n'
+    )
+    monkeypatch.setenv("A_KEY", "key")
+
+    [line] = problems()
+    assert line.endswith(
+        "[providers.a] headers_env: the environment variable GATEWAY_TOKEN is not set"
+    )
+    monkeypatch.setenv("GATEWAY_TOKEN", "token-1")
+    settings = load_settings()
+    assert settings.providers["a"].extra_headers == {"x-team": "shop", "x-gateway-token": "token-1"}
+    assert "token-1" in known_secrets(settings)
 
 
 def test_every_missing_key_is_named(monkeypatch: Env) -> None:
