@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 NOTICE_S = 1.0
 #: How often the thread looks, seconds.
 POLL_INTERVAL_S = 0.5
+#: What stands for the place where no thread could look.
+UNSEEN = "in C code that kept the interpreter's lock"
 #: A record that blocked the loop past the session so often is a dead letter when it comes again.
 MOST_FENCES = 2
 #: Records remembered as blocking ones at most.
@@ -138,7 +140,7 @@ class BlockingWatch(threading.Thread):
     def _place(self, type_: str, began: float) -> str:
         """Return where the step stood; C code that keeps the interpreter's lock may hide it."""
         if self._where[0] != began:
-            return self._places.get(type_, "in C code that kept the interpreter's lock")
+            return self._places.get(type_, UNSEEN)
         if len(self._places) >= MOST_SUSPECTS:
             self._places.clear()
         self._places[type_] = self._where[1]
@@ -148,13 +150,23 @@ class BlockingWatch(threading.Thread):
 
     def run(self) -> None:
         """Look where a long step stands, until stopped."""
-        while not self._stopped.wait(min(POLL_INTERVAL_S, self._notice_s / 2)):
-            self.look()
+        interval_s = min(POLL_INTERVAL_S, self._notice_s / 2)
+        slept_at = self._clock()
+        while not self._stopped.wait(interval_s):
+            self.look(late_s=self._clock() - slept_at - interval_s)
+            slept_at = self._clock()
 
-    def look(self) -> None:
-        """Note where the step stands that runs now, if it is a long one."""
+    def look(self, late_s: float = 0.0) -> None:
+        """Note where the step stands that runs now, if it is a long one.
+
+        Args:
+            late_s: How long this thread was kept from looking, seconds: after a block that let no
+                thread run, the step has already gone on, and its place is another one's.
+        """
         step = self._step
         if step is None or self._clock() - step[1] < self._notice_s / 2:
+            return
+        if late_s > self._notice_s / 2:
             return
         frame = sys._current_frames().get(self._loop_thread)
         if frame is not None and self._step is step:

@@ -107,6 +107,19 @@ async def test_place_is_that_of_the_blocking_call() -> None:
     assert lines[0]["where"].endswith(" in run")
 
 
+async def test_late_look_names_no_place(fixture: Fixture) -> None:
+    """After code that let no thread run, the step has gone on to where nothing blocked."""
+
+    async def run(event: Any, lease: Lease) -> None:
+        fixture.now += 9
+        fixture.watch.look(late_s=8.5)
+
+    with structlog.testing.capture_logs() as lines:
+        await fixture.watch.watched(run)(event(), Lease(1))
+
+    assert lines[0]["where"] == "in C code that kept the interpreter's lock"
+
+
 async def test_errors_and_cancellations_pass_through() -> None:
     """The timing changes nothing of how a record ends."""
     watch = BlockingWatch(6)
