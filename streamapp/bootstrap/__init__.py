@@ -141,6 +141,7 @@ def _composed(
         refused=flows.refused,
         impaired=lambda: [*(name for part in parts for name in part.impaired()), *app.unreadable()],
     )
+    app.add_future(health.watch())
     serve(
         app,
         settings,

@@ -82,9 +82,17 @@ class Admission:
         return await self._bodies.read(request)
 
     def check_ready(self) -> None:
-        """Raise a ``Refusal`` where this worker cannot do its work."""
+        """Raise a ``Refusal`` where this worker cannot answer HTTP."""
         if not self._health.is_ready:
             raise _unavailable("this worker is not ready: see /readyz", code="not_ready")
+
+    def check_settled(self) -> None:
+        """Raise a ``Refusal`` where it could not read back what it writes to its tables' topics."""
+        self.check_ready()
+        if not self._health.is_settled:
+            raise _unavailable(
+                "the group rebalances, nothing was written: send it again", code="not_ready"
+            )
 
     def check(self, record: Request) -> None:
         """Raise a ``Refusal`` for a record that no worker could answer: no route, or too late."""

@@ -32,7 +32,7 @@ def probes(health: AppHealth, settings: Settings) -> Blueprint:
 
     @blueprint.route("/readyz", name="readyz")
     class Readyz(View):
-        """Whether the worker does its work."""
+        """Whether the worker answers HTTP, and takes records."""
 
         async def get(self, request: Any, **kwargs: Any) -> Any:
             return _answer(health.readiness(), degraded=list(health.degraded()))
@@ -56,9 +56,10 @@ def probes(health: AppHealth, settings: Settings) -> Blueprint:
 
 
 def _answer(checks: Mapping[str, Check], degraded: list[str] | None = None) -> web.Response:
-    ok = all(check.ok for check in checks.values())
+    ok = not any(check.is_in_the_way for check in checks.values())
+    is_whole = not degraded and all(check.ok for check in checks.values())
     body: dict[str, Any] = {
-        "status": "failed" if not ok else "degraded" if degraded else "ok",
+        "status": "failed" if not ok else "ok" if is_whole else "degraded",
         "checks": {name: {"ok": c.ok, "detail": c.detail} for name, c in checks.items()},
     }
     if degraded is not None:

@@ -156,7 +156,7 @@ def prompts(
             return await changed(request, event)
 
     async def changed(request: web.Request, event_of: Callable[[bytes], Event]) -> web.Response:
-        admission.check_ready()
+        admission.check_settled()
         name = named_prompt(request)
         event = event_of(await admission.read(request))
         before = store.history.prompts.get(name)

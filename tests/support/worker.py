@@ -57,18 +57,22 @@ class WorkerProcess(ChildProcess):
         )
 
     async def is_ready(self) -> bool:
-        """Whether GET /readyz answers 200; a worker that has ended fails the test."""
+        """Whether every check of GET /readyz is ok; a worker that has ended fails the test.
+
+        In a rebalance it answers 200 while some are not.
+        """
         assert self.alive, f"ended with {self.exit_code}\n{self.tail()}"
         url = f"http://127.0.0.1:{self.port}/readyz"
         try:
             timeout = aiohttp.ClientTimeout(total=2)
             async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as response:
-                return response.status == 200
+                checks = (await response.json())["checks"].values()
+                return response.status == 200 and all(check["ok"] for check in checks)
         except (aiohttp.ClientError, TimeoutError):
             return False
 
     async def is_unready(self) -> bool:
-        """Whether the worker says that it cannot work, or says nothing."""
+        """Whether the worker says that it takes no records, or says nothing."""
         return not await self.is_ready()
 
     def has_logged(self, text: str) -> bool:

@@ -1,8 +1,10 @@
 """The health of one worker, read from the running app without waiting for anything."""
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 from streamapp.streaming.app.assignment_watch import is_assigned, is_recovered
 from streamapp.streaming.app.lifecycle import StreamApp
@@ -13,6 +15,12 @@ LOOP_LAG_S = 10.0
 BROKER_SILENCE_S = 6.0
 #: Finished records that stay uncommitted for so long are not being committed, seconds.
 COMMIT_AGE_S = 30.0
+#: For so long a worker answers HTTP by what it read before its group began to rebalance: prompts,
+#: and what other workers spend, grow older meanwhile. Longer than its drain, joins and recovery
+#: take together, seconds.
+REBALANCE_S = 60.0
+#: Between two looks whether the worker takes part in its group, seconds.
+POLL_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +29,17 @@ class Check:
 
     Attributes:
         detail: Why not, or how well, in one line for an operator; never a secret.
+        is_excused: Whether HTTP is answered all the same: a rebalance is going on.
     """
 
     ok: bool
     detail: str = ""
+    is_excused: bool = False
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """Whether HTTP cannot be answered."""
+        return not self.ok and not self.is_excused
 
 
 class AppHealth:
@@ -33,6 +48,7 @@ class AppHealth:
     Args:
         impaired: What is impaired without making the worker unready.
         refused: Which topics take no record of ours, and what to change where that is known.
+        clock: Monotonic, seconds.
     """
 
     def __init__(
@@ -41,33 +57,49 @@ class AppHealth:
         *,
         impaired: Callable[[], Sequence[str]] = tuple,
         refused: Callable[[], Sequence[str]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._refused = refused
         self._impaired = impaired
+        self._clock = clock
+        self._took_part_at = -inf
+
+    async def watch(self) -> None:
+        """Look, again and again, whether this worker takes part in its group."""
+        while True:
+            self._note()
+            await asyncio.sleep(POLL_INTERVAL_S)
 
     def liveness(self) -> Mapping[str, Check]:
         """Return what a restart would cure."""
         return {"loop": self._loop()}
 
     def readiness(self) -> Mapping[str, Check]:
-        """Return what the worker needs to do its work."""
+        """Return what the worker needs to do its work.
+
+        A rebalance takes partitions away from all workers at once, and HTTP needs none: what only
+        that makes fail is excused in a worker that has read its tables before.
+        """
         app = self._app
+        self._note()
         watchdog = app.watchdog
         assigned = is_assigned(app)
         member = app.membership
         refused, gone = self._refused(), app.held.gone()
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
+        excused = self._rebalance_s < REBALANCE_S and not member.refusal
         return {
-            "assigned": Check(assigned, "" if assigned else _waiting(member.refusal)),
+            "assigned": Check(assigned, "" if assigned else _waiting(member.refusal), excused),
             "member": Check(
                 not assigned or member.is_current,
                 "" if not assigned else last_heartbeat(member.age_s),
             ),
-            "recovered": Check(is_recovered(app), f"{len(app.ledger)} ids in the ledger"),
+            "recovered": Check(is_recovered(app), f"{len(app.ledger)} ids in the ledger", excused),
             "taking": Check(
                 app.window.is_open and not gone,
                 "; ".join(gone) or f"{app.window.in_flight} in flight",
+                excused and not gone,
             ),
             "broker": Check(silence_s < BROKER_SILENCE_S, f"answered {silence_s:.1f} s ago"),
             "committing": Check(
@@ -85,12 +117,30 @@ class AppHealth:
 
     @property
     def is_ready(self) -> bool:
-        """Whether every readiness check holds."""
+        """Whether HTTP is answered: every readiness check holds, or is excused."""
+        return not any(check.is_in_the_way for check in self.readiness().values())
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every readiness check holds: no rebalance is going on."""
         return all(check.ok for check in self.readiness().values())
 
     def degraded(self) -> Sequence[str]:
         """Return what is impaired, e.g. a provider's outage."""
-        return self._impaired()
+        if self.is_settled or not self.is_ready:
+            return self._impaired()
+        waited = f"rebalance: no records for {self._rebalance_s:.1f} s, HTTP is answered"
+        return [waited, *self._impaired()]
+
+    @property
+    def _rebalance_s(self) -> float:
+        """Seconds since this worker took part in its group; infinite where it never did."""
+        return self._clock() - self._took_part_at
+
+    def _note(self) -> None:
+        app = self._app
+        if app.window.is_open and app.membership.is_current and is_assigned(app):
+            self._took_part_at = self._clock()
 
     def _loop(self) -> Check:
         lag_s = self._app.watchdog.loop_lag_s

@@ -101,7 +101,7 @@ class WorkerSnapshots:
         return {
             **self._static,
             "uptime_s": round(time.monotonic() - self._started_at, 1),
-            "ready": all(check.ok for check in readiness.values()),
+            "ready": not any(check.is_in_the_way for check in readiness.values()),
             "checks": {name: [c.ok, c.detail] for name, c in readiness.items()},
             "degraded": list(self._health.degraded()),
             "draining": app.is_draining,

@@ -24,7 +24,7 @@ class Liveness(TypedDict):
 
 
 class Readiness(TypedDict):
-    """Whether the worker does its work."""
+    """Whether the worker answers HTTP, and takes records: where it takes none, a check says why."""
 
     status: Literal["ok", "degraded", "failed"]
     checks: dict[str, CheckBody]
@@ -278,7 +278,7 @@ OPERATIONS = (
     ),
     _probe("/livez", "Whether the process should be left alone", Liveness),
     _probe("/healthz", "The older name of /livez", Liveness),
-    _probe("/readyz", "Whether the worker does its work", Readiness),
+    _probe("/readyz", "Whether the worker answers HTTP; a rebalance is no reason", Readiness),
     Operation("GET", "/version", "What runs here", VersionBody),
     Operation("GET", "/v1/key", "Tell what the key that asks may do", KeyBody),
     Operation(

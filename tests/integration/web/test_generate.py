@@ -193,6 +193,14 @@ async def test_unready_worker_answers_503(
     assert handler.asked == []
 
 
+async def test_worker_in_a_rebalance_answers(serve: Serve, health: FakeHealth) -> None:
+    """A call needs no partitions."""
+    site = await serve()
+    health.ready["assigned"] = Check(False, "waiting for the group", is_excused=True)
+
+    assert (await site("POST", "/v1/generate", json=RECORD))[0] == 200
+
+
 async def test_whole_request_has_one_deadline(serve: Serve, handler: FakeRequestHandler) -> None:
     """What is not answered in time is 504, and its work is cancelled."""
     site = await serve(deadline_s=0.2)

@@ -53,6 +53,17 @@ async def test_degraded_worker_stays_ready(serve: Serve, health: FakeHealth) -> 
     assert body["degraded"] == ["provider openai: breaker open"]
 
 
+async def test_readyz_answers_200_in_a_rebalance(serve: Serve, health: FakeHealth) -> None:
+    """All workers rebalance at once: taking them all out would be an outage of its own."""
+    site = await serve()
+    health.ready["assigned"] = Check(False, "waiting for the group", is_excused=True)
+
+    status, body, _ = await site("GET", "/readyz")
+
+    assert (status, body["status"]) == (200, "degraded")
+    assert body["checks"]["assigned"] == {"ok": False, "detail": "waiting for the group"}
+
+
 async def test_head_is_answered_without_a_body(serve: Serve) -> None:
     """Load balancers that ask with HEAD get the status alone."""
     site = await serve()

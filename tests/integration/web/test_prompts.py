@@ -295,3 +295,19 @@ async def test_examples_of_no_version_are_not_found(
     status, _, _ = await site("GET", f"/v1/prompts/{place}/examples")
 
     assert status == 404
+
+
+async def test_worker_in_a_rebalance_shows_prompts_and_changes_none(
+    serve: Serve, health: FakeHealth, prompt_store: FakePromptStore
+) -> None:
+    """It could not read back what it wrote; the caller hears at once that nothing was."""
+    await prompt_store.publish("haiku", "a")
+    site = await serve()
+    health.ready["assigned"] = Check(False, "waiting for the group", is_excused=True)
+
+    refused, body, headers = await site("POST", f"{HAIKU}/versions", json={"body": "b"})
+    shown, _, _ = await site("GET", HAIKU)
+
+    assert (refused, body["error"]["code"], shown) == (503, "not_ready", 200)
+    assert headers["Retry-After"]
+    assert len(prompt_store.history.prompts["haiku"].versions) == 1

@@ -197,6 +197,17 @@ async def test_broker_that_takes_nothing_is_503(
     assert "Retry-After" in headers
 
 
+async def test_worker_in_a_rebalance_writes_records(
+    serve: Serve, health: FakeHealth, producer: FakeRequestProducer
+) -> None:
+    """A record needs a topic, and no partitions of this worker."""
+    site = await serve()
+    health.ready["assigned"] = Check(False, "waiting for the group", is_excused=True)
+
+    assert (await site("POST", "/v1/requests", json=RECORD))[0] == 202
+    assert len(producer.posted) == 1
+
+
 async def test_unready_worker_writes_nothing(
     serve: Serve, health: FakeHealth, producer: FakeRequestProducer
 ) -> None:
