@@ -139,6 +139,7 @@ def _composed(
     health = AppHealth(
         app,
         refused=flows.refused,
+        untried=routes.untried,
         impaired=lambda: [*(name for part in parts for name in part.impaired()), *app.unreadable()],
     )
     app.add_future(health.watch())

@@ -21,6 +21,10 @@ from streamapp.llm.provider import Completer
 
 log = structlog.get_logger(__name__)
 
+#: So long after its last failure a target that nobody has asked since is not known to be down,
+#: seconds: held records would have asked it many times.
+UNTRIED_S = 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerLimits:
@@ -69,7 +73,7 @@ class Breaker:
         self._forbidden: list[object] = []
         self._forbidden_after = 0
         self._refused_at: float | None = None
-        self._opened_at = 0.0
+        self._opened_at = self._failed_at = 0.0
         self._is_opened_by_failures = False
         self._probe_at = 0.0
         self._probe_every_s = limits.first_probe_s
@@ -86,6 +90,14 @@ class Breaker:
         if not self.is_open:
             return 0
         return 1 if self._probes or self.wait_s() == 0 else 2
+
+    @property
+    def untried_s(self) -> float:
+        """Seconds since its last failure, where no call has asked it for long; else 0."""
+        if not self.is_open or self._probes:
+            return 0.0
+        untried_s = self._clock() - self._failed_at
+        return untried_s if untried_s >= UNTRIED_S else 0.0
 
     def wait_s(self) -> float:
         """Return after how many seconds a call may be let through, as far as is known; 0 for now.
@@ -145,7 +157,8 @@ class Breaker:
                 return
             self.denial = _denial(error)
             self._probe_every_s = min(self._probe_every_s * 2, self._limits.probe_cap_s)
-            self._probe_at = self._clock() + self._probe_every_s
+            self._failed_at = self._clock()
+            self._probe_at = self._failed_at + self._probe_every_s
         elif self.is_open or (
             isinstance(error, ProviderForbidden) and self._may_be_the_records(error, of)
         ):
@@ -185,7 +198,7 @@ class Breaker:
         self.is_open = self.is_shaken = True
         self.denial = _denial(error)
         self._is_opened_by_failures = not isinstance(error, (ProviderDenied, RateLimited))
-        self._opened_at = self._clock()
+        self._opened_at = self._failed_at = self._clock()
         self._probe_at = self._opened_at + self._probe_every_s
         status = getattr(error, "status", None)
         log.warning(

@@ -121,7 +121,15 @@ class Routes:
         return [
             name
             for name, candidate in self._policies.candidates.items()
-            if candidate.breaker.is_open
+            if candidate.breaker.is_open and not candidate.breaker.untried_s
+        ]
+
+    def untried(self) -> Sequence[str]:
+        """Return the targets that failed, and that nobody has asked for long, in words."""
+        return [
+            f"{name}: failed {candidate.breaker.untried_s:.0f} s ago, not asked since"
+            for name, candidate in self._policies.candidates.items()
+            if candidate.breaker.untried_s
         ]
 
     def breaker_states(self) -> Mapping[str, int]:

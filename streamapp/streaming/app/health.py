@@ -48,6 +48,7 @@ class AppHealth:
     Args:
         impaired: What is impaired without making the worker unready.
         refused: Which topics take no record of ours, and what to change where that is known.
+        untried: Which targets failed and were not asked since; it makes nothing worse.
         clock: Monotonic, seconds.
     """
 
@@ -57,11 +58,13 @@ class AppHealth:
         *,
         impaired: Callable[[], Sequence[str]] = tuple,
         refused: Callable[[], Sequence[str]] = tuple,
+        untried: Callable[[], Sequence[str]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._refused = refused
         self._impaired = impaired
+        self._untried = untried
         self._clock = clock
         self._took_part_at = -inf
 
@@ -106,6 +109,7 @@ class AppHealth:
                 commit_age_s < COMMIT_AGE_S, f"oldest uncommitted {commit_age_s:.1f} s"
             ),
             "delivering": Check(not refused, "; ".join(refused)),
+            "targets": Check(True, "; ".join(self._untried())),
             "loop": self._loop(),
             "draining": Check(
                 not app.is_draining,

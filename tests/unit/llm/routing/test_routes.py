@@ -7,6 +7,7 @@ import pytest
 
 from streamapp.errors import ConfigurationError, InvalidRecord, ProviderDenied
 from streamapp.llm.observer import CallObserver
+from streamapp.llm.routing.breaker import UNTRIED_S
 from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeClock, FakeProvider
@@ -186,3 +187,32 @@ async def test_state_of_a_provider_is_its_worst_target(
     asking.cancel()
 
     assert (before, composed.breaker_states()) == ({"one": 0, "two": 0}, {"one": 2, "two": 0})
+
+
+async def test_target_that_nobody_asks_is_not_down_for_ever(
+    providers: dict[str, FakeProvider],
+) -> None:
+    """A minute after its last failure it is untried: the next call decides anew."""
+    clock = FakeClock()
+    configured = {name: ProviderSettings(kind="offline") for name in providers}
+    models = {"default": ModelSettings(targets=["one/small", "two/small"])}
+    composed = Routes(
+        Settings(providers=configured, models=models), providers, clock=clock, sleep=clock.sleep
+    )
+    providers["one"].enqueue(*(ProviderDenied("no", provider="one", status=401) for _ in range(2)))
+    route = composed.resolve(None)
+    await route.complete(chat())
+
+    clock.advance(UNTRIED_S - 1)
+    assert (composed.impaired(), composed.untried()) == (["one/small"], [])
+    clock.advance(1)
+    assert composed.impaired() == []
+    assert composed.untried() == ["one/small: failed 60 s ago, not asked since"]
+
+    await route.complete(chat(text="again"))  # asks it, and fails
+    assert (composed.impaired(), composed.untried()) == (["one/small"], [])
+
+    clock.advance(UNTRIED_S)
+    await route.complete(chat(text="once more"))  # is answered by it
+    assert (composed.impaired(), composed.untried()) == ([], [])
+    assert composed.breaker_states()["one"] == 0

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from streamapp.streaming.app.health import REBALANCE_S, AppHealth, last_heartbeat
+from streamapp.streaming.app.health import REBALANCE_S, AppHealth, Check, last_heartbeat
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,7 @@ class Worker:
             cast(Any, self.app),
             refused=lambda: self.refusals,
             impaired=lambda: ["a/b"],
+            untried=lambda: ["c/d: failed 61 s ago, not asked since"],
             clock=lambda: self.now,
         )
 
@@ -141,3 +142,13 @@ def test_time_without_heartbeats_counts_as_rebalance(worker: Worker) -> None:
     worker.rebalance()
 
     assert not worker.health.is_ready
+
+
+def test_target_that_is_untried_is_told_and_degrades_nothing(worker: Worker) -> None:
+    """Nobody knows whether it is back."""
+    worker.take_part()
+
+    assert worker.health.readiness()["targets"] == Check(
+        True, "c/d: failed 61 s ago, not asked since"
+    )
+    assert list(worker.health.degraded()) == ["a/b"]
