@@ -49,6 +49,18 @@ def key_of(line: Line, field: str | None) -> bytes | None:
     return str(value).encode(errors="surrogatepass")
 
 
+def id_key(line: Line) -> bytes | None:
+    """Return the id of a request as its key, None without one.
+
+    Equal ids come to one partition that way, and are known as one record there.
+    """
+    try:
+        id = json.loads(line.value)["id"]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None
+    return id.encode(errors="surrogatepass") if isinstance(id, str) and id else None
+
+
 def problem(line: Line, field: str | None, decode: Callable[[bytes], object]) -> str | None:
     """Return why a record would become a dead letter or cannot be sent; None for a good one."""
     try:

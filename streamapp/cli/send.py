@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import IO
 
 import click
@@ -16,7 +17,7 @@ from aiokafka.structs import RecordMetadata
 from streamapp.cli.decoding import decoder
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
-from streamapp.cli.lines import Line, key_of, problem, read_lines
+from streamapp.cli.lines import Line, id_key, key_of, problem, read_lines
 from streamapp.cli.outcomes import Outcomes, awaited
 from streamapp.cli.terminal import counted, progress
 from streamapp.errors import InvalidRecord, StreamappError
@@ -32,7 +33,9 @@ AHEAD = 5_000
 @click.command()
 @click.argument("file", type=click.File("rb"))
 @click.option(
-    "--key", metavar="FIELD", help="Field whose value is the record's key: id, metadata.x"
+    "--key",
+    metavar="FIELD",
+    help="Field whose value is the record's key, as metadata.x; without it a request's id is.",
 )
 @click.option(
     "--topic", metavar="NAME", help="Another topic than that of the requests (llm.requests)."
@@ -58,10 +61,11 @@ def send(
 ) -> None:
     """Send the request records of FILE, one JSON object a line; - is stdin.
 
-    The order of the file is kept per partition, also over retries. Without --key records have
-    no key: they are answered in any order, as fast as can be. With it, records of one key are
-    answered one after the other. With --topic they are the records of another topic, as the input
-    of a flow, in its own shape.
+    The order of the file is kept per partition, also over retries. With --key, records of one key
+    are answered one after the other. Without it a request's key is its id, and one without an id
+    has none: they are answered in any order, as fast as can be. An id that is sent again gets the
+    stored answer where it has the same key again. With --topic they are the records of another
+    topic, as the input of a flow, in its own shape, and have no key but that of --key.
 
     With --wait the summary counts the outcomes by kind, and the answers that are repeated since
     their id was answered before. What has none when --timeout is over stays on the topic.
@@ -81,7 +85,8 @@ def send(
     total = _checked(lines, key, decode) if decode else None
     started_at = time.monotonic()
     outcomes = Outcomes(time.time())
-    work = _send(settings, read_lines(lines), topic=topic, key=key, total=total, on=outcomes)
+    keyed = partial(_key, field=key, is_request=topic == settings.topic("requests"))
+    work = _send(settings, read_lines(lines), topic=topic, key=keyed, total=total, on=outcomes)
     try:
         sent = asyncio.run(
             awaited(settings, work, outcomes, timeout_s=timeout_s) if is_waiting else work
@@ -144,7 +149,7 @@ async def _send(
     lines: Iterable[Line],
     *,
     topic: str,
-    key: str | None,
+    key: Callable[[Line], bytes | None],
     total: int | None,
     on: Outcomes,
 ) -> int:
@@ -180,7 +185,7 @@ async def _send(
         async with producing(settings) as producer:
             for line in lines:
                 try:
-                    delivery = await producer.send(topic, line.value, key=_key(line, key))
+                    delivery = await producer.send(topic, line.value, key=key(line))
                 except KafkaError as error:
                     await deliver(0)
                     raise refused(line, error) from error
@@ -191,7 +196,9 @@ async def _send(
     return sent
 
 
-def _key(line: Line, field: str | None) -> bytes | None:
+def _key(line: Line, *, field: str | None, is_request: bool) -> bytes | None:
+    if field is None:
+        return id_key(line) if is_request else None
     try:
         return key_of(line, field)
     except InvalidRecord:  # only with --no-check

@@ -17,7 +17,8 @@ class Request(BaseModel):
     Attributes:
         type: Which processor answers it.
         id: Names the record; default: topic, partition and offset, joined by ``-``. The same id
-            with the same bytes gets the stored answer, with other bytes it is ``invalid``.
+            with the same bytes gets the stored answer, with other bytes it is ``invalid``; where
+            both have one Kafka key, and so one partition: give equal ids equal keys.
         model: A route of ``[models.NAME]``; default: the prompt's, else ``default``.
         prompt: ``name``, ``name@label`` or ``name:version``; default: that of the type.
         metadata: Comes back unchanged; ``tenant`` in it tells tenants apart.

@@ -67,15 +67,37 @@ def test_send_creates_topics_keeps_bytes_and_the_order_of_each_key(
     }
 
 
-async def _sent(settings: Settings, count: int) -> dict[bytes, list[bytes]]:
+async def _sent(
+    settings: Settings, count: int, topic: str = "llm.requests"
+) -> dict[bytes, list[bytes]]:
     found = defaultdict(list)
-    async with reading(settings, ["llm.requests"], from_beginning=True) as stream:
+    async with reading(settings, [topic], from_beginning=True) as stream:
         async for message in stream:
             found[message.key].append(message.value)
             count -= 1
             if count == 0:
                 return dict(found)
     return {}
+
+
+def test_send_without_a_key_keys_requests_by_their_ids(settings: Settings) -> None:
+    """Equal ids come to one partition; the records of another topic have no key by themselves."""
+    named, nameless = '{"type":"embed","input":"a","id":"r-é"}', '{"type":"embed","input":"b"}'
+    again = named.replace('"a"', '"c"')
+    lines = "\n".join([named, nameless, again])
+    env = {"STREAMAPP_BROKER": settings.broker}
+
+    sent = CliRunner().invoke(main, ["send", "-"], input=lines, env=env)
+    other = CliRunner().invoke(
+        main, ["send", "-", "--topic", "shop.orders", "--no-check"], input=named, env=env
+    )
+
+    assert (sent.exit_code, other.exit_code) == (0, 0), sent.stderr + other.stderr
+    assert asyncio.run(_sent(settings, 3)) == {
+        "r-é".encode(): [named.encode(), again.encode()],
+        None: [nameless.encode()],
+    }
+    assert asyncio.run(_sent(settings, 1, "shop.orders")) == {None: [named.encode()]}
 
 
 def test_send_without_check_sends_what_it_is_given(settings: Settings) -> None:

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from streamapp.cli.lines import Line, key_of, problem, read_lines
+from streamapp.cli.lines import Line, id_key, key_of, problem, read_lines
 from streamapp.errors import InvalidRecord
 from streamapp.processors.registry import Registry
 
@@ -43,6 +43,23 @@ def test_key_needs_text_or_a_number(value: bytes) -> None:
     """Anything else has no order, which who asks for one must know."""
     with pytest.raises(InvalidRecord, match=r"'a\.b'|'a'"):
         key_of(Line(1, value), "a")
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        (b'{"id":"r-1"}', b"r-1"),
+        (b'{"id":null}', None),
+        (b'{"id":""}', None),
+        (b'{"id":7}', None),
+        (b"{}", None),
+        (b"[1]", None),
+        (b"nope", None),
+    ],
+)
+def test_key_of_a_request_is_its_id(value: bytes, key: bytes | None) -> None:
+    """A text that names the record; what is no id is no key either."""
+    assert id_key(Line(1, value)) == key
 
 
 @pytest.mark.parametrize(
