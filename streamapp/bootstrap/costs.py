@@ -46,6 +46,12 @@ class Costs:
         )
         app.tables.add(self._spent)
         self._budgets = Budgets(settings.budgets, spend, now=time.time)
+        metrics.watch_each(
+            "budget_spent",
+            "For how many a budget was found spent: tenants, or 1 for all; 0 while it lasts.",
+            label="budget",
+            read=self._budgets.spent_counts,
+        )
         self.economy = Economy(
             prices=self._prices,
             payers=(meter, lambda bill: _spent(metrics, bill)),

@@ -27,8 +27,11 @@ KEY = "CANARY-compose-key"
 #: Settings of compose's broker that say where it is and who it is: the test's own are different.
 PLACE = ("LISTENERS", "LISTENER_SECURITY", "QUORUM_VOTERS", "LOG_DIRS", "NODE_ID", "PROCESS_ROLES")
 
-#: No limit is set here, so nothing waits for one: tests/unit/deploy knows the label.
-UNLIMITED = {"streamapp_rate_limit_wait_seconds_bucket": {"provider"}}
+#: No limit and no budget is set here: tests/unit knows their labels.
+UNLIMITED = {
+    "streamapp_rate_limit_wait_seconds_bucket": {"provider"},
+    "streamapp_budget_spent": {"budget"},
+}
 
 
 @pytest.fixture(scope="module")

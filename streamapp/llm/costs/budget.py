@@ -18,8 +18,13 @@ from streamapp.settings import BudgetSettings
 
 log = structlog.get_logger(__name__)
 
+#: What the scope of a tenant begins with.
+TENANT = "tenant/"
 #: How often a held call looks again, seconds.
 POLL_S = 1.0
+
+#: Lines in the log of one budget in one window: whoever writes records names the tenants.
+LINES = 1_000
 
 _DAY_S = 86_400
 _ONE_RECORD = Amounts(records=1)
@@ -36,7 +41,7 @@ class Budget:
 
     def account(self, tenant: str, windows: Mapping[str, str]) -> Account:
         """Return where the calls of ``tenant`` are counted."""
-        scope = "all" if self.settings.per == "all" else f"tenant/{_bounded(tenant)}"
+        scope = "all" if self.settings.per == "all" else f"{TENANT}{_bounded(tenant)}"
         return windows[self.settings.period], scope
 
     def is_spent(self, amounts: Amounts) -> bool:
@@ -69,7 +74,7 @@ class Budgets:
         self._now = now
         self._day = -1
         self._windows: dict[str, str] = {}
-        self._told: set[str] = set()
+        self._found: dict[str, set[Account]] = {budget.name: set() for budget in budgets}
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -78,8 +83,7 @@ class Budgets:
     @property
     def spent(self) -> tuple[str, ...]:
         """The budgets that were found spent in their current windows, for whomever."""
-        self._current()
-        return tuple(sorted(self._told))
+        return tuple(sorted(name for name, count in self.spent_counts().items() if count))
 
     @property
     def holding(self) -> tuple[str, ...]:
@@ -91,16 +95,39 @@ class Budgets:
             if budget.settings.action == "hold" and budget.name in spent
         )
 
+    def spent_counts(self) -> Mapping[str, int]:
+        """Return for how many each budget was found spent in its current window, by its name."""
+        self._current()
+        return {name: len(accounts) for name, accounts in self._found.items()}
+
     def strictest_spent(self, tenant: str) -> Budget | None:
         """Return the strictest budget with nothing left for ``tenant``, or None."""
         windows = self._current()
+        strictest = None
         for budget in self._budgets:
-            if budget.is_spent(self._spend.total(budget.account(tenant, windows))):
-                if budget.name not in self._told:
-                    self._told.add(budget.name)
-                    log.warning("budget.spent", budget=budget.name, action=budget.settings.action)
-                return budget
-        return None
+            account = budget.account(tenant, windows)
+            if budget.is_spent(self._spend.total(account)):
+                self._find(budget, account)
+                strictest = strictest or budget
+        return strictest
+
+    def _find(self, budget: Budget, account: Account) -> None:
+        """Log that a budget is spent, once in its window for whom it is."""
+        found = self._found[budget.name]
+        if account in found:
+            return
+        found.add(account)
+        if len(found) <= LINES:
+            whose = {}
+            if budget.settings.per == "tenant":
+                whose["tenant"] = account[1].removeprefix(TENANT)
+            log.warning(
+                "budget.spent",
+                budget=budget.name,
+                action=budget.settings.action,
+                window=account[0],
+                **whose,
+            )
 
     def count_record(self, tenant: str) -> None:
         """Count a call that is let through."""
@@ -124,9 +151,11 @@ class Budgets:
             date = datetime.fromtimestamp(day * _DAY_S, UTC)
             self._day = day
             self._windows = {"day": f"{date:%Y-%m-%d}", "month": f"{date:%Y-%m}"}
-            self._told.clear()
             for window in self._windows.values():
                 self._spend.turn(window)
+            windows = set(self._windows.values())
+            for name, accounts in self._found.items():
+                self._found[name] = {one for one in accounts if one[0] in windows}
         return self._windows
 
 

@@ -41,6 +41,7 @@ def test_queries_fit_what_the_code_counts() -> None:
         "streamapp_in_flight",
         "streamapp_pending",
         "streamapp_breaker",
+        "streamapp_budget_spent",
         "streamapp_oldest",
         "streamapp_partitions_unreadable",
     )

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from streamapp.errors import BudgetExceeded, Kind
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.billing import Billed
-from streamapp.llm.costs.budget import Budgeted, Budgets
+from streamapp.llm.costs.budget import LINES, Budgeted, Budgets
 from streamapp.llm.costs.prices import Price, Prices
 from streamapp.llm.costs.spend import Spend
 from streamapp.llm.deadline import Deadline
@@ -178,6 +178,71 @@ async def test_warning_is_one_line_a_window(make: Make, clock: FakeClock) -> Non
         assert await answered(budgeted, 5) == 5
 
     assert [(line["event"], line["budget"]) for line in logs] == [("budget.spent", "b0")] * 2
+
+
+async def test_warning_names_each_tenant_once_a_window(make: Make, clock: FakeClock) -> None:
+    """Of a budget per tenant each one is told, in its month once, not once a day."""
+    budgeted = make(action="warn", limit_records=1, per="tenant", period="month")
+    clock.now -= 5 * 86_400
+
+    with capture_logs() as logs:
+        for tenant in ("a", "b", ""):
+            await answered(budgeted, 3, tenant=tenant)
+        clock.advance(86_400)
+        await answered(budgeted, 3, tenant="a")
+        clock.advance(6 * 86_400)
+        await answered(budgeted, 3, tenant="a")
+
+    assert [(line["tenant"], line["window"]) for line in logs] == [
+        ("a", "2030-01"),
+        ("b", "2030-01"),
+        ("", "2030-01"),
+        ("a", "2030-02"),
+    ]
+
+
+async def test_warning_names_no_more_tenants_than_a_log_bears(make: Make) -> None:
+    """Whoever writes records names tenants: their lines are bounded, and so is each."""
+    budgeted = make(action="warn", limit_records=0, per="tenant")
+
+    with capture_logs() as logs:
+        for n in range(LINES + 5):
+            await budgeted.complete(chat(tenant=f"{n}" * 300))
+
+    assert len(logs) == LINES
+    assert max(len(line["tenant"]) for line in logs) <= 200
+
+
+async def test_warning_is_told_beside_a_stricter_budget(make: Make) -> None:
+    """A spent budget is told also where another one acts."""
+    budgeted = make(
+        {"action": "warn", "limit_records": 1}, {"action": "dead_letter", "limit_records": 1}
+    )
+
+    with capture_logs() as logs:
+        await answered(budgeted, 2)
+
+    assert sorted(line["budget"] for line in logs) == ["b0", "b1"]
+
+
+async def test_spent_budgets_are_counted_by_whom(clock: FakeClock) -> None:
+    """A budget's count is that of its tenants, whatever their names."""
+    settings = {
+        "each": BudgetSettings(limit_records=1, action="warn", per="tenant"),
+        "whole": BudgetSettings(limit_records=3, action="warn"),
+    }
+    budgets = Budgets(settings, Spend("w"), now=clock)
+
+    for tenant in ("a", "b"):
+        budgets.count_record(tenant)
+        budgets.strictest_spent(tenant)
+
+    assert budgets.spent_counts() == {"each": 2, "whole": 0}
+    budgets.count_record("a")
+    budgets.strictest_spent("a")
+    assert budgets.spent_counts() == {"each": 2, "whole": 1}
+    clock.advance(86_400)
+    assert budgets.spent_counts() == {"each": 0, "whole": 0}
 
 
 async def test_spent_budgets_can_be_told(clock: FakeClock) -> None:
