@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +25,7 @@ from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.providers.litellm import LiteLLMProvider
 from streamapp.llm.routing.shown_errors import quotation
 from streamapp.settings import ProviderSettings, Settings
+from streamapp.settings.embed_route import embed_route
 from streamapp.telemetry.redaction import Redactor
 
 #: Longest wait for a list of models, and for one answer, seconds.
@@ -77,19 +78,26 @@ async def live(settings: Settings) -> list[Finding]:
     found = []
     for name, provider in settings.providers.items():
         if provider.kind != "offline":
-            found.append(_answered(name, provider, wanted.get(name, []), settings.embed_model))
+            found.append(_answered(name, provider, wanted.get(name, []), _embed_only(settings)))
     return [finding for findings in await asyncio.gather(*found) for finding in findings]
 
 
 def _models_by_provider(settings: Settings) -> Mapping[str, list[str]]:
     targets = [target for route in settings.models.values() for target in route.all_targets]
-    if settings.embed_model and settings.embed_model.partition("/")[0] in settings.providers:
-        targets.append(settings.embed_model)
+    targets += sorted(_embed_only(settings).difference(targets))
     wanted: dict[str, list[str]] = {}
     for target in dict.fromkeys(targets):
         name, _, model = target.partition("/")
         wanted.setdefault(name, []).append(model)
     return wanted
+
+
+def _embed_only(settings: Settings) -> frozenset[str]:
+    """Return the targets that are asked for vectors alone."""
+    embed = embed_route(settings.embed_model, providers=settings.providers, models=settings.models)
+    others = (route for name, route in settings.models.items() if name != settings.embed_model)
+    chat = {target for route in others for target in route.all_targets}
+    return frozenset(embed.all_targets if embed else ()).difference(chat)
 
 
 async def _listed(
@@ -207,7 +215,7 @@ def _is_listed(model: str, listed: Sequence[str]) -> bool:
 
 
 async def _answered(
-    name: str, settings: ProviderSettings, models: Sequence[str], embed_model: str | None
+    name: str, settings: ProviderSettings, models: Sequence[str], embed_only: Collection[str]
 ) -> list[Finding]:
     try:
         adapter = build_provider(name, settings)
@@ -216,7 +224,7 @@ async def _answered(
     try:
         return [
             await _one_token(
-                adapter, name, model, settings, is_embedding=embed_model == f"{name}/{model}"
+                adapter, name, model, settings, is_embedding=f"{name}/{model}" in embed_only
             )
             for model in models
         ]

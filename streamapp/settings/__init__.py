@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     model: str | None = None
     """Model of the default route, where the file has none."""
     embed_model: str | None = None
-    """Model of `embed` records that name none, or `default`; else that of the default route."""
+    """For `embed` records that name no model, or `default`: a route, `PROVIDER/MODEL`, or a model of
+    the default route's provider; else the default route answers them.
+    """
     prompts_dir: Path = Path("prompts")
     """Folder of prompt files, beside the built-in ones."""
     examples_hosts: str = ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from streamapp.settings import Settings
+from streamapp.settings.embed_route import embed_route
 from streamapp.settings.tables import PREFIX, ModelSettings, ProviderKind, ProviderSettings
 
 #: What a kind of provider has no use for.
@@ -89,8 +90,8 @@ def _of_models(
     models: Mapping[str, ModelSettings],
 ) -> Iterator[str]:
     targets = {target for route in models.values() for target in route.all_targets}
-    if embed := settings.embed_model:
-        targets |= {embed, *(f"{name}/{embed}" for name in providers)}
+    if embed := embed_route(settings.embed_model, providers=providers, models=models):
+        targets |= {*embed.all_targets}
     for name, provider in settings.providers.items():
         for model, own in provider.models.items():
             # A price may also be of what an answer calls its model.

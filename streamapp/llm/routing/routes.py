@@ -16,7 +16,8 @@ from streamapp.llm.routing.breaker import BreakerLimits
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.policies import Observed, Policies, unobserved
 from streamapp.llm.routing.retry import RetryLimits
-from streamapp.settings import ModelSettings, Settings
+from streamapp.settings import Settings
+from streamapp.settings.embed_route import embed_route
 
 DEFAULT = "default"
 
@@ -100,8 +101,12 @@ class Routes:
             name: self._policies.around(name, route) for name, route in settings.models.items()
         }
         self._embed = self._routes[DEFAULT]
-        if target := _embed_target(settings):
-            self._embed = self._policies.around("", ModelSettings(targets=[target]))
+        if settings.embed_model in settings.models:
+            self._embed = self._routes[settings.embed_model]
+        elif embed := embed_route(
+            settings.embed_model, providers=settings.providers, models=settings.models
+        ):
+            self._embed = self._policies.around("", embed)
 
     def set_share(self, share: float) -> None:
         """Keep only this worker's part of every limit, at every assignment of partitions.
@@ -177,12 +182,3 @@ class Routes:
         self._overall.close()
         for provider in self._providers.values():
             await provider.aclose()
-
-
-def _embed_target(settings: Settings) -> str | None:
-    """Return ``embed_model`` as a target; a bare name is of the default route's provider."""
-    model = settings.embed_model
-    if model is None or model.partition("/")[0] in settings.providers:
-        return model
-    provider = settings.models[DEFAULT].targets[0].partition("/")[0]
-    return f"{provider}/{model}"

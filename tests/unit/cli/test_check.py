@@ -181,6 +181,7 @@ class Vendor:
         self.status = 200
         self.lists_for_anybody = False
         self.page = ""
+        self.embedded: list[str] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.models = ["m", "models/gemini", "llama:latest"]
 
@@ -194,7 +195,11 @@ class Vendor:
         if "good" not in keys and not (is_listing and self.lists_for_anybody):
             return aiohttp.web.json_response({"error": {"message": f"no: {keys}"}}, status=401)
         if request.method == "POST":
-            known = (await request.json())["model"] in self.models
+            model = (await request.json())["model"]
+            if request.path.endswith("/embeddings"):
+                self.embedded.append(model)
+                return aiohttp.web.json_response({"data": [{"index": 0, "embedding": [1.0]}]})
+            known = model in self.models
             answer = completion() if known else {"error": {"code": "model_not_found"}}
             return aiohttp.web.json_response(answer, status=200 if known else 404)
         name = request.path.rpartition("/")[2]
@@ -302,6 +307,27 @@ async def test_live_asks_each_target(vendor: Any) -> None:
     assert (right.name, right.ok) == ("target p/m", True)
     assert (wrong.name, wrong.ok) == ("target p/gone", False)
     assert "does not exist" in wrong.detail
+
+
+@pytest.mark.parametrize(
+    ("embed_model", "asked"),
+    [("vectors", "e"), ("p/e", "e"), ("e", "e"), ("default", None), ("shared", None), (None, None)],
+)
+async def test_live_asks_what_embeds_for_vectors(
+    embed_model: str | None, asked: str | None, vendor: Any
+) -> None:
+    """A route, a target and a bare model for embeddings alone are asked for vectors, once."""
+    vendor.models = ["m", "e"]
+    settings = wanting(f"{vendor.url}/v1", "m").model_copy(update={"embed_model": embed_model})
+    routes = {"vectors": ModelSettings(targets=["p/e"]), "shared": ModelSettings(targets=["p/m"])}
+    used = {name: route for name, route in routes.items() if name == embed_model}
+    settings = settings.model_copy(update={"models": settings.models | used})
+
+    found = await live(settings)
+
+    assert all(finding.ok for finding in found), found
+    assert vendor.embedded == ([asked] if asked else [])
+    assert [finding.name for finding in found] == ["target p/m", "target p/e"][: len(found)]
 
 
 async def test_live_finds_the_key_that_no_list_of_models_asks_for(vendor: Any) -> None:

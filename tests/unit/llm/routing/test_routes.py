@@ -65,6 +65,8 @@ def test_unknown_name_is_an_invalid_record(name: str, providers: dict[str, FakeP
         ("vectors", "one", "vectors"),
         ("org/vectors", "one", "org/vectors"),
         ("two/vectors", "two", "vectors"),
+        ("large", "two", "org/big"),
+        ("default", "one", "small"),
     ],
 )
 async def test_embeddings_have_a_default_of_their_own(
@@ -74,7 +76,7 @@ async def test_embeddings_have_a_default_of_their_own(
     name: str | None,
     providers: dict[str, FakeProvider],
 ) -> None:
-    """By default embeddings go to `embed_model`, of the default provider where it is bare."""
+    """By default embeddings go to `embed_model`: a route, a target, a model."""
     routed = routes(providers, embed_model=embed_model).resolve(name, operation="embeddings")
 
     completion = await routed.complete(chat())
