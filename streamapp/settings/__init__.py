@@ -87,8 +87,8 @@ class Settings(BaseSettings):
     model: str | None = None
     """Model of the default route, where the file has none."""
     embed_model: str | None = None
-    """For `embed` records that name no model, or `default`: a route, `PROVIDER/MODEL`, or a model of
-    the default route's provider; else the default route answers them.
+    """For `embed` records that name no model, or `default`: a route, `PROVIDER/MODEL`, or a model
+    of the default route's provider; else the default route answers them.
     """
     prompts_dir: Path = Path("prompts")
     """Folder of prompt files, beside the built-in ones."""
