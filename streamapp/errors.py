@@ -186,12 +186,15 @@ class ProviderError(Failure):
         status: HTTP status, or None where there was no answer.
         hints: What the provider said of its limits.
         is_paid: Whether something was generated, or may have been.
+        is_ours: Whether nothing came, and this process stood still meanwhile: that says nothing
+            about the provider.
         told: What it said itself, which may quote the request: for who wants it shown, alone.
     """
 
     kind = Kind.RETRIES_EXHAUSTED
     retryable: bool = False
     is_paid: bool = False
+    is_ours: bool = False
     told: str = ""
     hints: RateHints | None = None
 

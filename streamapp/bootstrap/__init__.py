@@ -1,6 +1,5 @@
 """`create_app`, which builds a whole app from settings; nothing else knows every concrete class."""
 
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -24,6 +23,7 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.files import PromptFile, load_files
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.running_clock import RunningClock
 from streamapp.settings import Settings
 from streamapp.settings.loading import load_settings
 from streamapp.settings.located import located_problems
@@ -31,7 +31,7 @@ from streamapp.streaming.app.faust_metrics import watch_faust
 from streamapp.streaming.app.health import AppHealth
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.summary import log_summaries
-from streamapp.streaming.app.watchdog import Watchdog
+from streamapp.streaming.app.watchdog import MOST_UNSEEN_S, Watchdog
 from streamapp.streaming.broker.ping import broker_answers
 from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.broker.topic_configs import require_configs
@@ -76,16 +76,28 @@ def _composed(
 
     flows = Flows(app, settings, registry, metrics)
     costs = Costs(app, settings, metrics=metrics, ledgers=flows.ledgers)
-    routes = build_routes(settings, providers, costs=costs, metrics=metrics, traced=traced)
-    limits = SharedLimits(app, settings, routes)
+    running = RunningClock()
+    routes = build_routes(
+        settings, providers, costs=costs, metrics=metrics, traced=traced, running=running
+    )
+    limits = SharedLimits(app, settings, routes, clock=running)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
     tools, records = Tools(settings, traced.tools(MeteredTools(metrics))), RecordsInProgress()
     router = _router(
-        settings, registry, prompts, routes, files, metrics, tools.loop, traced.steps(), records
+        settings,
+        registry,
+        prompts,
+        routes,
+        files,
+        metrics,
+        tools.loop,
+        traced.steps(),
+        records,
+        running,
     )
 
     handler, outcomes = traced.router(router), OutcomeRecorder(metrics)
-    http_calls = DrainableRouter(handler, deadline_s=settings.deadline_s, clock=time.monotonic)
+    http_calls = DrainableRouter(handler, deadline_s=settings.deadline_s, clock=running)
     window = build_window(
         app,
         settings,
@@ -128,6 +140,7 @@ def _composed(
     subscribe(app, flows.sources(), window=window)
     flows.share_limits(routes)
     prompts.watch(window)
+    app.add_future(running.keep())
     app.add_future(log_summaries(app, metrics.take))
     metrics.watch(
         "partitions_unreadable",
@@ -175,6 +188,7 @@ def _router(
     tools: ToolLoop,
     spans: StepSpans | None,
     records: RecordsInProgress,
+    running: RunningClock,
 ) -> Router:
     """Return the router of records to processors; raises where one of them cannot work."""
     router = Router(
@@ -182,7 +196,7 @@ def _router(
         prompts=prompts.registry,
         routes=routes,
         deadline_s=settings.deadline_s,
-        clock=time.monotonic,
+        clock=running,
         now=lambda: datetime.now(UTC),
         variants=prompts.variants,
         observer=metrics,
@@ -201,6 +215,6 @@ def _watchdog(app: StreamApp, settings: Settings) -> Watchdog:
     ssl_context = kafka_client_options(settings)["ssl_context"]
     return Watchdog(
         lambda: broker_answers(settings.brokers, ssl_context=ssl_context, timeout_s=2.0),
-        clock=time.monotonic,
+        clock=RunningClock(most_s=MOST_UNSEEN_S),
         on_stuck=app.blocking.keep,
     )

@@ -8,6 +8,7 @@ from streamapp.llm.metered import Metered
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.routing.routes import Routes
+from streamapp.running_clock import RunningClock
 from streamapp.settings import Settings
 from streamapp.telemetry.metrics import Metrics
 
@@ -19,6 +20,7 @@ def build_routes(
     costs: Costs,
     metrics: Metrics,
     traced: Untraced,
+    running: RunningClock,
 ) -> Routes:
     """Return what a record's ``model`` can name.
 
@@ -28,6 +30,7 @@ def build_routes(
         costs: What shares, prices and budgets calls.
         metrics: Count attempts, and show the breakers.
         traced: Puts a span around each attempt.
+        running: Of the process: what it stood still for is nobody's time.
 
     Raises:
         ConfigurationError: A provider or a route is wrong.
@@ -39,9 +42,11 @@ def build_routes(
         providers,
         economy=costs.economy,
         observed=lambda name, attempt: traced.provider(
-            name, Metered(attempt, name=name, meter=metrics)
+            name, Metered(attempt, name=name, meter=metrics, clock=running)
         ),
         observer=traced.observer(metrics),
+        clock=running,
+        running=running,
     )
     metrics.watch_each(
         "breaker_state",

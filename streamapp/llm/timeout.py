@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamapp.errors import ProviderError, ProviderTimeout
+from streamapp.errors import ProviderError, ProviderTimeout, ProviderUnavailable
 from streamapp.llm.attempt import ATTEMPT, RIGHT, Attempt, permitted
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
+from streamapp.running_clock import RunningClock
 from streamapp.settings import DEFAULT_STREAM_IDLE_S, DEFAULT_TIMEOUT_S, ProviderSettings
 
-#: The part of a silence after which a sign of life sets its timer anew.
-_RESET_AFTER = 0.05
+#: With these, and without a status, nothing came of the provider.
+_SILENCES = (ProviderTimeout, ProviderUnavailable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +41,36 @@ class TimeLimited:
     """Cuts an attempt of ``provider`` off, whatever it is doing: connecting, reading, dripping.
 
     It sits inside every policy that waits, so that only the attempt itself is timed. A streamed
-    answer may take what the record's deadline leaves, as long as it flows.
+    answer may take what the record's deadline leaves, as long as it flows. Time in which this
+    process stood still does not count: what was answered meanwhile is read afterwards.
+
+    Args:
+        provider: One target.
+        name: The configured provider's name.
+        limits: How long an attempt may take.
+        running: Of the process; the loop's time where None.
     """
 
-    def __init__(self, provider: Completer, *, name: str, limits: TimeLimits) -> None:
+    def __init__(
+        self,
+        provider: Completer,
+        *,
+        name: str,
+        limits: TimeLimits,
+        running: RunningClock | None = None,
+    ) -> None:
         self._provider = provider
         self._name = name
         self._limits = limits
+        self._clock = running or RunningClock(_loop_time_s)
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call`` in time.
 
         Raises:
             ProviderTimeout: The time is up; at once, without an attempt, where none is left.
-            ProviderError: As of the provider; it knows whether it is paid for.
+            ProviderError: As of the provider; it knows whether it is paid for, and whether this
+                process stood still meanwhile.
             LeaseLost: Another worker answers the record.
         """
         right = RIGHT.get()
@@ -66,13 +83,18 @@ class TimeLimited:
         attempt = ATTEMPT.get() or Attempt()
         attempt.asked = (call.messages, call.inputs, call.parameters, call.output_schema)
         token = ATTEMPT.set(attempt)
+        stood_s = self._clock.stood_s
         try:
             if limit_s <= 0:
                 raise TimeoutError
-            async with asyncio.timeout(limit_s) as cut:
+            async with asyncio.timeout(None) as timeout:
+                cut = _Cut(timeout, self._clock, limit_s)
                 if is_streamed:
-                    attempt.on_sign = _put_off(cut, idle_s=most_s, left_s=left_s)
-                return await self._provider.complete(call)
+                    attempt.on_sign = cut.put_off(idle_s=most_s, left_s=left_s)
+                try:
+                    return await self._provider.complete(call)
+                finally:
+                    cut.cancel()
         except TimeoutError as error:
             late = ProviderTimeout(
                 f"{self._name}: no complete answer within {max(limit_s, 0):.2f} s"
@@ -84,22 +106,46 @@ class TimeLimited:
             raise late from error
         except ProviderError as error:
             error.is_paid = error.is_paid or attempt.is_answered
+            is_silence = isinstance(error, _SILENCES) and error.status is None
+            error.is_ours = is_silence and self._clock.stood_s > stood_s
             raise
         finally:
             ATTEMPT.reset(token)
 
 
-def _put_off(cut: asyncio.Timeout, *, idle_s: float, left_s: float) -> Callable[[], None]:
-    """Return what puts off the end of an attempt at each sign of life, up to its last moment."""
-    loop = asyncio.get_running_loop()
-    seen_at = loop.time()
-    last_at = seen_at + left_s
+class _Cut:
+    """Ends ``timeout`` after ``limit_s`` seconds of ``clock``, which may be later by the loop's."""
 
-    def on_sign() -> None:
-        nonlocal seen_at
-        now = loop.time()
-        if now - seen_at > idle_s * _RESET_AFTER and not cut.expired():
-            seen_at = now
-            cut.reschedule(min(now + idle_s, last_at))
+    __slots__ = ("_clock", "_ends_at", "_handle", "_timeout")
 
-    return on_sign
+    def __init__(self, timeout: asyncio.Timeout, clock: RunningClock, limit_s: float) -> None:
+        self._timeout = timeout
+        self._clock = clock
+        self._ends_at = clock() + limit_s
+        self._handle = asyncio.get_running_loop().call_later(limit_s, self._look)
+
+    def put_off(self, *, idle_s: float, left_s: float) -> Callable[[], None]:
+        """Return what puts the end off at each sign of life, up to the attempt's last moment."""
+        clock = self._clock
+        last_at = clock() + left_s
+
+        def on_sign() -> None:
+            self._ends_at = min(clock() + idle_s, last_at)
+
+        return on_sign
+
+    def cancel(self) -> None:
+        """Leave the timeout alone: the attempt is over."""
+        self._handle.cancel()
+
+    def _look(self) -> None:
+        left_s = self._ends_at - self._clock()
+        loop = asyncio.get_running_loop()
+        if left_s > 0:
+            self._handle = loop.call_later(left_s, self._look)
+        else:
+            self._timeout.reschedule(loop.time())
+
+
+def _loop_time_s() -> float:
+    return asyncio.get_running_loop().time()

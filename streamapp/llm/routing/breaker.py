@@ -9,6 +9,7 @@ from streamapp.errors import (
     Failure,
     GarbledAnswer,
     ProviderDenied,
+    ProviderError,
     ProviderForbidden,
     ProviderTimeout,
     ProviderUnavailable,
@@ -151,6 +152,8 @@ class Breaker:
             of: The record whose call it was.
             is_probe: Whether it was let through although the breaker was open.
         """
+        if isinstance(error, ProviderError) and error.is_ours:
+            return
         if is_probe and self.is_open:
             if not _is_outage(error) and not isinstance(error, (RateLimited, GarbledAnswer)):
                 self.succeeded()
@@ -260,31 +263,6 @@ class Guarded:
         breaker.answers += 1
         breaker.succeeded()
         return completion
-
-
-class StillClosed:
-    """Stops calls whose breaker has opened while they waited for a limit.
-
-    Where another target is left, one failure meanwhile is enough: what waited once does not wait
-    for a timeout as well.
-    """
-
-    def __init__(self, provider: Completer, *, breaker: Breaker) -> None:
-        self._provider = provider
-        self._breaker = breaker
-
-    async def complete(self, call: Call) -> Completion:
-        """Answer ``call``.
-
-        Raises:
-            TargetOpen: The breaker is open or about to, and this is no probe; no attempt was made.
-            Failure: As of the provider.
-        """
-        is_doubtful = call.has_waited and call.moves_on and self._breaker.is_failing
-        if (self._breaker.is_open or is_doubtful) and not call.is_probe:
-            provider, _, _ = self._breaker.name.partition("/")
-            raise TargetOpen(f"{self._breaker.name}: taken for down", provider=provider)
-        return await self._provider.complete(call)
 
 
 def may_be_quoted(error: ProviderForbidden) -> bool:

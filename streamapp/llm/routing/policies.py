@@ -14,14 +14,16 @@ from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import Completer
 from streamapp.llm.routing.batches import Batched
-from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded, StillClosed
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.fallback import Candidate, Fallback
 from streamapp.llm.routing.retry import Retrying, RetryLimits
 from streamapp.llm.routing.shown_errors import ShownErrors
+from streamapp.llm.routing.still_closed import StillClosed
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
 from streamapp.llm.timeout import TimeLimited, TimeLimits
+from streamapp.running_clock import RunningClock
 from streamapp.settings import ModelSettings, ProviderSettings
 
 #: Puts something around the attempts at the provider of that name: metrics, traces.
@@ -59,6 +61,7 @@ class Policies:
         observer: Hears of waits and retries.
         rng: Source of jitter.
         clock: Monotonic, seconds.
+        running: Of the process, for timeouts; the loop's time where None.
         sleep: Waits between attempts and for breakers, by ``clock``.
 
     Attributes:
@@ -79,6 +82,7 @@ class Policies:
         observer: CallObserver,
         rng: Random | None,
         clock: Callable[[], float],
+        running: RunningClock | None,
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._providers = providers
@@ -91,6 +95,7 @@ class Policies:
         self._observer = observer
         self._rng = rng
         self._clock = clock
+        self._running = running
         self._sleep = sleep
         self._schemas = Schemas()
         self._within_budget: dict[str, Completer] = {}
@@ -139,7 +144,9 @@ class Policies:
         if target not in self.candidates:
             name, _, model = target.partition("/")
             times = TimeLimits.of(self._settings[name], model)
-            attempt: Completer = TimeLimited(self._providers[name], name=name, limits=times)
+            attempt: Completer = TimeLimited(
+                self._providers[name], name=name, limits=times, running=self._running
+            )
             if self._settings[name].show_errors:
                 attempt = ShownErrors(attempt, secrets=self._settings[name].secrets)
             attempt = self._observed(name, attempt)

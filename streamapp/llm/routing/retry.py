@@ -174,9 +174,11 @@ class Retrying:
 
 
 def _is_retryable(error: BaseException, call: Call) -> bool:
-    if call.moves_on and isinstance(error, (ProviderTimeout, RateLimited, TargetBusy)):
+    if not isinstance(error, ProviderError):
         return False
-    return isinstance(error, ProviderError) and error.retryable
+    if call.moves_on and isinstance(error, (ProviderTimeout, RateLimited, TargetBusy)):
+        return error.is_ours
+    return error.retryable
 
 
 def _error_of(state: RetryCallState) -> BaseException | None:

@@ -18,6 +18,8 @@ from streamapp.llm.routing.policies import Observed, Policies, unobserved
 from streamapp.llm.routing.retry import RetryLimits
 from streamapp.settings import Settings
 from streamapp.settings.embed_route import embed_route
+from streamapp.running_clock import RunningClock
+from streamapp.settings import ModelSettings, Settings
 
 DEFAULT = "default"
 
@@ -41,6 +43,7 @@ class Routes:
         observer: CallObserver | None = None,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
+        running: RunningClock | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Compose the policies of every route.
@@ -55,6 +58,7 @@ class Routes:
             observer: Hears of waits and retries.
             rng: Source of jitter.
             clock: Monotonic, seconds.
+            running: Of the process, for timeouts; the loop's time where None.
             sleep: Waits between attempts, for limits and for breakers, by ``clock``.
 
         Raises:
@@ -95,6 +99,7 @@ class Routes:
             observer=observer,
             rng=rng,
             clock=clock,
+            running=running,
             sleep=sleep,
         )
         self._routes = {

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
+from streamapp.running_clock import RunningClock
 from streamapp.telemetry.line_writer import flush_logs
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,9 @@ EXIT_FAILED = 1
 #: A loop that did not run for so long is not coming back, seconds.
 LOOP_STUCK_S = 120.0
 
+#: The most that counts between two looks, seconds: all brokers are asked in between.
+MOST_UNSEEN_S = 30.0
+
 #: Longest wait for the log's reader before the process is ended, seconds.
 FLUSH_S = 1.0
 
@@ -29,7 +33,7 @@ class Watchdog(threading.Thread):
 
     Args:
         probe: Whether a broker answers; may block a few seconds.
-        clock: Monotonic seconds.
+        clock: Kept by this thread's looks: a process that was frozen is given its time again.
         end: Ends the process at once with a code.
         on_stuck: Called in this thread before the process of a loop that is stuck is ended.
         interval_s: Seconds between two looks.
@@ -39,7 +43,7 @@ class Watchdog(threading.Thread):
         self,
         probe: Callable[[], bool],
         *,
-        clock: Callable[[], float],
+        clock: RunningClock,
         end: Callable[[int], object] = os._exit,
         on_stuck: Callable[[], None] = lambda: None,
         interval_s: float = 1.0,
@@ -89,6 +93,7 @@ class Watchdog(threading.Thread):
 
     def look(self) -> None:
         """Do one round of checks."""
+        self._clock.beat()
         if self._ends_at is not None and self._clock() >= self._ends_at:
             self._end_process(self._end_reason)
         elif self.loop_lag_s > LOOP_STUCK_S:

@@ -6,17 +6,9 @@ whoever writes within that time, counted from the heartbeat's sending, writes as
 """
 
 import math
-import sys
-import time
 from collections.abc import Callable
 
-#: That of macOS; the one of Python's own monotonic clock stops while the machine sleeps.
-_CLOCK = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
-
-
-def boot_time_s() -> float:
-    """Return seconds of a clock that nothing sets and that also runs while the machine sleeps."""
-    return time.clock_gettime(_CLOCK)
+from streamapp.running_clock import boot_time_s
 
 
 class Membership:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from streamapp.errors import GarbledAnswer, ProviderUnavailable, RateLimited
+from streamapp.errors import GarbledAnswer, ProviderTimeout, ProviderUnavailable, RateLimited
 from streamapp.llm.completion import Call
 from streamapp.llm.deadline import Deadline
 
@@ -28,6 +28,14 @@ def embeddings(*inputs: str) -> Call:
 
 def unavailable(**fields: Any) -> ProviderUnavailable:
     return ProviderUnavailable("fake: HTTP 503", provider="fake", status=503, **fields)
+
+
+def reset() -> ProviderUnavailable:
+    return ProviderUnavailable("fake: ClientConnectionResetError", provider="fake")
+
+
+def late() -> ProviderTimeout:
+    return ProviderTimeout("fake: late", provider="fake")
 
 
 def rate_limited(retry_after_s: float | None = None) -> RateLimited:

@@ -12,11 +12,12 @@ from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import Completer
 from streamapp.llm.providers.openai import OpenAIProvider
 from streamapp.llm.timeout import TimeLimited, TimeLimits
+from streamapp.running_clock import RunningClock
 from streamapp.settings import ProviderModelSettings, ProviderSettings
 from tests.fakes import FakeClock, FakeProvider, TakenChunks
 from tests.support.fakellm import FakeLLM
-from tests.support.virtual_time import run_virtually, virtual_clock
-from tests.unit.llm.calls import chat, unavailable
+from tests.support.virtual_time import VirtualLoop, run_virtually, virtual_clock
+from tests.unit.llm.calls import chat, late, reset, unavailable
 
 
 class Hanging(FakeProvider):
@@ -148,6 +149,77 @@ def test_silence_ends_a_stream(parts: int) -> None:
     assert isinstance(end, ProviderTimeout)
     assert end.is_paid
     assert passed_s == pytest.approx(parts * 5 + 20, abs=1)
+
+
+class Slow(FakeProvider):
+    """Answers, or fails with what was enqueued, after ten seconds."""
+
+    async def complete(self, call: Call) -> Completion:
+        await asyncio.sleep(10)
+        return await super().complete(call)
+
+
+def frozen(
+    provider: Completer, *, timeout_s: float = 15, freeze_s: float, streamed: bool = False
+) -> tuple[object, float]:
+    """Return how a call ends whose process is frozen after 5 s, and the virtual time then."""
+
+    async def main() -> tuple[object, float]:
+        running = RunningClock(virtual_clock)
+        keeping = asyncio.ensure_future(running.keep())
+        limits = TimeLimits(timeout_s=timeout_s, idle_s=timeout_s)
+        limited = TimeLimited(provider, name="mine", limits=limits, running=running)
+        deadline = Deadline(90, running)
+        deadline.start()
+        call = chat(chunks=TakenChunks() if streamed else None, deadline=deadline)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.call_later(5, loop.freeze, freeze_s)
+        (end,) = await asyncio.gather(limited.complete(call), return_exceptions=True)
+        keeping.cancel()
+        return end, virtual_clock()
+
+    return run_virtually(main())
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_time_of_a_freeze_does_not_count(streamed: bool) -> None:
+    """What was answered while this process stood still is read when it wakes, and not paid anew."""
+    end, _ = frozen(Slow(), freeze_s=1_000, streamed=streamed)
+
+    assert isinstance(end, Completion)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_silence_beside_a_freeze_counts(streamed: bool) -> None:
+    """A provider that does not answer has its time, and no more than that."""
+    end, ended_at = frozen(Hanging(), freeze_s=1_000, streamed=streamed)
+
+    assert isinstance(end, ProviderTimeout)
+    assert not end.is_ours
+    assert ended_at == pytest.approx(1_000 + 15, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("error", "freeze_s", "is_ours"),
+    [
+        pytest.param(reset(), 30, True, id="connection that broke in a freeze"),
+        pytest.param(late(), 30, True, id="or came too late"),
+        pytest.param(reset(), 0, False, id="connection that broke"),
+        pytest.param(unavailable(), 30, False, id="an answer"),
+    ],
+)
+def test_connection_that_broke_in_a_freeze_is_ours(
+    error: ProviderError, freeze_s: float, is_ours: bool
+) -> None:
+    """Nobody knows whose fault it was; what the provider said is its own."""
+    provider = Slow()
+    provider.enqueue(error)
+
+    end, _ = frozen(provider, freeze_s=freeze_s)
+
+    assert end is error
+    assert error.is_ours == is_ours
 
 
 def test_stream_ends_with_the_deadline() -> None:

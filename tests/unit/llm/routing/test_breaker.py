@@ -9,13 +9,12 @@ from streamapp.errors import (
     Failure,
     ProviderDenied,
     ProviderRejected,
-    ProviderTimeout,
     TargetOpen,
 )
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
 from tests.fakes import FakeClock, FakeProvider
-from tests.unit.llm.calls import chat, garbled, rate_limited, unavailable
+from tests.unit.llm.calls import chat, garbled, late, rate_limited, reset, unavailable
 
 LIMITS = BreakerLimits(
     failures=3, refusals=6, refusing_s=10, probes=2, first_probe_s=1, probe_cap_s=4
@@ -24,10 +23,6 @@ LIMITS = BreakerLimits(
 
 def denied() -> ProviderDenied:
     return ProviderDenied("fake: HTTP 401", provider="fake", status=401)
-
-
-def late() -> ProviderTimeout:
-    return ProviderTimeout("fake: late", provider="fake")
 
 
 @pytest.fixture
@@ -60,6 +55,22 @@ async def test_failures_in_a_row_open_it(
 
     assert breaker.is_open
     assert len(llm.history) == 3
+
+
+async def test_what_broke_while_this_process_stood_still_opens_nothing(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """Neither a call nor a probe learns anything of the target from it."""
+    ours = [reset(), late(), reset(), reset()]
+    for error in ours:
+        error.is_ours = True
+    await end_with(guarded, llm, *ours)
+    assert not breaker.is_open
+
+    await end_with(guarded, llm, *[unavailable() for _ in range(3)])
+    clock.advance(LIMITS.first_probe_s)
+    await end_with(guarded, llm, *ours)
+    assert breaker.wait_s() == 0
 
 
 @pytest.mark.parametrize(

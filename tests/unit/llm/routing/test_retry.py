@@ -9,6 +9,7 @@ from streamapp.errors import (
     OutputInvalid,
     ProviderDenied,
     ProviderRejected,
+    ProviderTimeout,
     RetriesExhausted,
     TargetOpen,
     TooLarge,
@@ -16,7 +17,7 @@ from streamapp.errors import (
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.routing.retry import Retrying, RetryLimits, backoff_s
 from tests.fakes import FakeClock, FakeProvider
-from tests.unit.llm.calls import chat, garbled, rate_limited, unavailable
+from tests.unit.llm.calls import chat, garbled, late, rate_limited, unavailable
 
 
 class Highest(Random):
@@ -53,6 +54,22 @@ async def test_waits_double_up_to_the_cap(
 
     assert clock.slept == [1, 2, 4, 4]
     assert completion.attempts == 5
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+async def test_target_is_not_left_for_a_freeze_of_ours(
+    llm: FakeProvider, retrying: Retrying, is_ours: bool
+) -> None:
+    """Where a timeout goes to the next target, one of this process itself is tried again."""
+    error = late()
+    error.is_ours = is_ours
+    llm.enqueue(error)
+
+    if is_ours:
+        assert (await retrying.complete(chat(moves_on=True))).attempts == 2
+    else:
+        with pytest.raises(ProviderTimeout):
+            await retrying.complete(chat(moves_on=True))
 
 
 async def test_attempts_are_bounded(llm: FakeProvider, retrying: Retrying) -> None:

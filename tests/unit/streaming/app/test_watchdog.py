@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamapp.streaming.app.watchdog import LOOP_STUCK_S, Watchdog
+from streamapp.running_clock import RunningClock
+from streamapp.streaming.app.watchdog import LOOP_STUCK_S, MOST_UNSEEN_S, Watchdog
 from streamapp.streaming.broker.ping import broker_answers
 from tests.fakes import FakeClock
 
@@ -14,7 +15,8 @@ class Fixture:
         self.clock = FakeClock()
         self.ended: list[int] = []
         self.answers = answers
-        self.watchdog = Watchdog(lambda: self.answers, clock=self.clock, end=self.ended.append)
+        running = RunningClock(self.clock, most_s=MOST_UNSEEN_S)
+        self.watchdog = Watchdog(lambda: self.answers, clock=running, end=self.ended.append)
 
 
 def test_stop_in_time_ends_nothing() -> None:
@@ -52,12 +54,39 @@ def test_stuck_loop_ends_the_process() -> None:
     assert fixture.ended == [1]
 
 
+def test_loop_that_is_stuck_under_its_looks_ends_the_process() -> None:
+    """As long as this thread runs, all time counts."""
+    fixture = Fixture()
+
+    for _ in range(round(LOOP_STUCK_S) + 1):
+        fixture.clock.advance(1)
+        fixture.watchdog.look()
+
+    assert fixture.ended == [1]
+
+
+def test_frozen_process_is_given_its_time_again() -> None:
+    """On waking this thread may look before the loop has had its turn, or its drain an end."""
+    fixture = Fixture()
+    fixture.watchdog.end_in(MOST_UNSEEN_S + 5, "drain")
+    fixture.watchdog.look()
+
+    fixture.clock.advance(10 * LOOP_STUCK_S)
+    fixture.watchdog.look()
+
+    assert fixture.ended == []
+    assert fixture.watchdog.loop_lag_s <= MOST_UNSEEN_S
+
+
 def test_what_stuck_is_remembered_before_the_end() -> None:
     """Only a loop that is stuck has a record to blame, not a stop that takes too long."""
     steps: list[object] = []
     clock = FakeClock()
     watchdog = Watchdog(
-        lambda: True, clock=clock, end=steps.append, on_stuck=lambda: steps.append("kept")
+        lambda: True,
+        clock=RunningClock(clock),
+        end=steps.append,
+        on_stuck=lambda: steps.append("kept"),
     )
 
     clock.advance(LOOP_STUCK_S + 1)

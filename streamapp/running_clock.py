@@ -1,0 +1,75 @@
+"""Two clocks: one that nothing stops, and one of the time that the process itself runs.
+
+A process that is frozen, starved or on a machine that sleeps hears nothing, and then finds every
+time-out past. What it stood still for is neither its provider's fault nor its record's.
+"""
+
+import asyncio
+import math
+import sys
+import time
+from collections.abc import Callable
+
+#: That of macOS; the one of Python's own monotonic clock stops while the machine sleeps.
+_CLOCK = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
+
+#: How often the loop's clock is told that the loop runs, seconds.
+BEAT_S = 0.25
+#: The most that counts between two beats, seconds: a busy loop is late by less.
+MOST_S = 1.0
+
+
+def boot_time_s() -> float:
+    """Return seconds of a clock that nothing sets and that also runs while the machine sleeps."""
+    return time.clock_gettime(_CLOCK)
+
+
+class RunningClock:
+    """Seconds in which the beats came, and no more than ``most_s`` of a pause between two.
+
+    Without beats it is as ``raw``: nobody tells whether anything stood still. It can be read in
+    any thread.
+
+    Args:
+        raw: Monotonic seconds.
+        most_s: The most that counts between two beats, seconds.
+    """
+
+    __slots__ = ("_beat", "_counted_s", "_most_s", "_raw")
+
+    def __init__(self, raw: Callable[[], float] = boot_time_s, *, most_s: float = MOST_S) -> None:
+        self._raw = raw
+        self._most_s = most_s
+        self._counted_s = math.inf
+        #: By `raw` and by this clock, together, so that no thread sees half of a beat.
+        self._beat = (0.0, 0.0)
+
+    def __call__(self) -> float:
+        """Return the time, seconds; it never goes back."""
+        return self._at(self._raw())
+
+    @property
+    def stood_s(self) -> float:
+        """Seconds that did not count, ever."""
+        now = self._raw()
+        return now - self._at(now)
+
+    def beat(self) -> None:
+        """Note that the process runs; until the next beat no more than ``most_s`` counts."""
+        now = self._raw()
+        self._beat = (now, self._at(now))
+        self._counted_s = self._most_s
+
+    async def keep(self, every_s: float = BEAT_S) -> None:
+        """Beat with the loop that runs this, until cancelled; then all counts again."""
+        try:
+            while True:
+                self.beat()
+                await asyncio.sleep(every_s)
+        finally:
+            self.beat()
+            self._counted_s = math.inf
+
+    def _at(self, now: float) -> float:
+        beat, ran = self._beat
+        return ran + min(now - beat, self._counted_s)
