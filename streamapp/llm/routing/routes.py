@@ -16,10 +16,9 @@ from streamapp.llm.routing.breaker import BreakerLimits
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.policies import Observed, Policies, unobserved
 from streamapp.llm.routing.retry import RetryLimits
+from streamapp.running_clock import RunningClock
 from streamapp.settings import Settings
 from streamapp.settings.embed_route import embed_route
-from streamapp.running_clock import RunningClock
-from streamapp.settings import ModelSettings, Settings
 
 DEFAULT = "default"
 
