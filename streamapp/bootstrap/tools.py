@@ -1,10 +1,13 @@
 """The tools of an app: typed coroutines and MCP servers, by the settings."""
 
+import asyncio
+from collections.abc import Sequence
+
 from streamapp.settings import Settings
 from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.loop import ToolLoop
-from streamapp.tools.mcp_server import mcp_servers
+from streamapp.tools.mcp_server import McpServer, mcp_servers
 from streamapp.tools.observer import ToolObserver
 
 
@@ -14,6 +17,7 @@ class Tools:
     Args:
         settings: Name the modules and servers.
         observer: Hears of agents and tool calls.
+        servers: In place of those of the settings; for tests.
 
     Attributes:
         loop: Runs models with tools.
@@ -22,8 +26,14 @@ class Tools:
         ConfigurationError: A tool is wrong.
     """
 
-    def __init__(self, settings: Settings, observer: ToolObserver | None = None) -> None:
-        self._servers = mcp_servers(settings.mcp)
+    def __init__(
+        self,
+        settings: Settings,
+        observer: ToolObserver | None = None,
+        *,
+        servers: Sequence[McpServer] | None = None,
+    ) -> None:
+        self._servers = mcp_servers(settings.mcp) if servers is None else servers
         catalogue = ToolCatalogue(load_tools(listed(settings.tools)), self._servers)
         self.loop = ToolLoop(catalogue, observer)
 
@@ -37,6 +47,5 @@ class Tools:
         return [f"mcp.{server.name}" for server in self._servers if server.is_away]
 
     async def aclose(self) -> None:
-        """Close the connections."""
-        for server in self._servers:
-            await server.aclose()
+        """Close the connections side by side: a program that does not end takes its time."""
+        await asyncio.gather(*(server.aclose() for server in self._servers))

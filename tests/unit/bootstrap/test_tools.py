@@ -1,5 +1,6 @@
 """The tools of an app, by its settings."""
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from streamapp.bootstrap.tools import Tools
 from streamapp.errors import ConfigurationError
 from streamapp.settings.loading import load_settings
+from streamapp.settings.mcp import McpSettings
+from streamapp.tools.mcp_server import McpServer
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -59,3 +62,23 @@ def test_a_tool_with_the_name_of_a_server_ends_the_start(module: str) -> None:
 
     with pytest.raises(ConfigurationError, match="shop"):
         Tools(settings)
+
+
+class EndsWithTheOthers(McpServer):
+    """A server whose program ends when all are told to."""
+
+    def __init__(self, all: asyncio.Barrier) -> None:
+        super().__init__("files", McpSettings(command=["none"]))
+        self._all = all
+
+    async def aclose(self) -> None:
+        await self._all.wait()
+
+
+async def test_servers_are_closed_side_by_side() -> None:
+    """A stop waits for the slowest program, not for the sum of all."""
+    all = asyncio.Barrier(3)
+    tools = Tools(load_settings(), servers=[EndsWithTheOthers(all) for _ in range(3)])
+
+    async with asyncio.timeout(5):
+        await tools.aclose()
