@@ -1,14 +1,31 @@
 """A running worker that `streamapp explain` asks while it answers, and does without afterwards."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import click
 
 from streamapp.cli.worker_access import WorkerAccess
-from streamapp.errors import StreamappError
+from streamapp.errors import StreamappError, ToolError
+from streamapp.llm.client import LLMClient
 from streamapp.records.codec import recover_id
+from streamapp.tools.offered import OfferedTool
+
+
+@dataclass(frozen=True, slots=True)
+class ToldTool:
+    """A tool of an MCP server as the worker told of it."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    timeout_s: float
+
+    async def call(self, arguments: Mapping[str, Any], llm: LLMClient) -> str:
+        """Refuse: no tool is called here."""
+        raise ToolError("no tool is called by a dry run")
 
 
 class AskedWorker:
@@ -42,6 +59,19 @@ class AskedWorker:
         id = recover_id(value)
         status = None if id is None else await self._get(f"/v1/requests/{quote(id, safe='')}")
         return () if status is None else status.get("steps") or ()
+
+    async def offered(self) -> Mapping[str, Sequence[OfferedTool]] | None:
+        """Return by MCP server the tools that it offers the worker; None where nobody tells."""
+        found = await self._get("/v1/tools")
+        if found is None:
+            return None
+        offered: dict[str, list[OfferedTool]] = {one["name"]: [] for one in found["servers"]}
+        for tool in found["tools"]:
+            kind, _, server = tool["source"].partition(".")
+            if kind == "mcp" and server in offered:
+                shape = tool["description"], tool["parameters"], tool["timeout_s"]
+                offered[server].append(ToldTool(tool["name"], *shape))
+        return offered
 
     async def _get(self, path: str) -> Any | None:
         if not self.answers:

@@ -49,6 +49,7 @@ class Explanation:
         unknown_from: Name of the processor's own step that the dry run ended at: such coroutines
             act on the world outside, so that none is run. What is told is what came before.
         steps: Of the record of that id, where a worker runs it now: its last ones so far.
+        missing_tools: Those of its prompt that no MCP server offers the worker that was asked.
         skipped: Whether the flow that reads it passes it over; the rest is empty then.
         request: What a flow of the file makes of it.
         writes: What a flow writes for it, with an answer by rules in place of a model's.
@@ -66,6 +67,7 @@ class Explanation:
     cost_usd: Decimal | None = None
     unknown_from: str = ""
     steps: Sequence[Mapping[str, Any]] = ()
+    missing_tools: Sequence[str] = ()
     skipped: bool = False
     request: Mapping[str, Any] | None = None
     writes: Sequence[Mapping[str, Any]] = ()
@@ -86,6 +88,7 @@ class DryRun:
             seconds since the epoch; a `StreamappError` of it, and None, mean that no worker can
             be asked.
         flow: Name of the flow whose input the records stand on; None for request records.
+        offered: By MCP server, what it offers a worker; None where that is not known.
 
     Raises:
         ConfigurationError: There is no such flow.
@@ -98,7 +101,10 @@ class DryRun:
         *,
         kept_since: KeptSince | None = None,
         flow: str | None = None,
+        offered: Mapping[str, Sequence[OfferedTool]] | None = None,
     ) -> None:
+        self._is_offer_known = offered is not None
+        sources = [_Unasked(name, (offered or {}).get(name, ())) for name in settings.mcp]
         self._registry = Registry.load(settings.processor_modules)
         self.samples = None if flow is None else FlowSamples(settings, self._registry, flow)
         self._calls: list[tuple[str, Call]] = []
@@ -117,9 +123,7 @@ class DryRun:
             deadline_s=settings.deadline_s,
             clock=time.monotonic,
             now=lambda: datetime.now(UTC),
-            tools=ToolLoop(
-                ToolCatalogue(load_tools(listed(settings.tools)), map(_Unasked, settings.mcp))
-            ),
+            tools=ToolLoop(ToolCatalogue(load_tools(listed(settings.tools)), sources)),
             openai=bound_client,
             spans=_NoOwnSteps(),
         )
@@ -129,6 +133,7 @@ class DryRun:
         self._calls.clear()
         id = recover_id(line.value) or f"line {line.number}"
         use, unknown_from, flow = None, "", self.samples
+        missing: Sequence[str] = ()
         writes: Sequence[Mapping[str, Any]] = ()
         try:
             if flow is None:
@@ -142,6 +147,7 @@ class DryRun:
                 request, id = read, read.id or id
             response = (await self._router.answer(request, id=id, key=key)).response
             use = response.prompt
+            missing = response.missing_tools or () if self._is_offer_known else ()
             if flow is not None:
                 writes = flow.written(source, response)
         except Failure as failure:
@@ -162,6 +168,7 @@ class DryRun:
             tokens=round(sum(estimated_tokens(call) for _, call in paid)),
             cost_usd=self._cost(paid),
             unknown_from=unknown_from,
+            missing_tools=missing,
             request=None if flow is None else _asked(request),
             writes=writes,
         )
@@ -243,17 +250,16 @@ class _NoOwnSteps:
 
 
 class _Unasked:
-    """An MCP server that a dry run does not connect to: what it offers is not known."""
+    """An MCP server that a dry run does not connect to: it offers what a worker was told."""
 
     is_away = True
-    known: Sequence[OfferedTool] = ()
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, known: Sequence[OfferedTool]) -> None:
+        self.name, self.known = name, known
 
     async def tools(self) -> Sequence[OfferedTool]:
-        """Nothing that is known."""
-        return ()
+        """Return what is known."""
+        return self.known
 
 
 def _unlimited(settings: Settings) -> Settings:

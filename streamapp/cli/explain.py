@@ -51,9 +51,10 @@ def explain(
     Shown are its processor, the prompt's version now, the targets of its calls, tokens and price
     by estimate, and whether its answer is there already: an earlier line of the file pays for
     it, or a running worker keeps it (hit). A processor is run as far as its first call or
-    `llm.step`. Of a record that a worker runs at this moment its steps so far are shown, by its
-    id. Prompts are those of the topic, and where no worker is ready those of files that the first
-    one would publish; without a broker, the files.
+    `llm.step`. Tools of its prompt that no MCP server offers that worker now are named. Of a
+    record that a worker runs at this moment its steps so far are shown, by its id. Prompts are
+    those of the topic, and where no worker is ready those of files that the first one would
+    publish; without a broker, the files.
 
     Exit codes: 0 all would be answered; 2 some would be dead letters.
     """
@@ -76,7 +77,8 @@ async def _explained(
         kept_since = asked.kept_since if asked.answers else None
         own = None if flow == REQUESTS else flow
         prompts = await _prompts(settings, has_worker=asked.answers)
-        dry_run = DryRun(settings, prompts, kept_since=kept_since, flow=own)
+        offered = await asked.offered() if settings.mcp else None
+        dry_run = DryRun(settings, prompts, kept_since=kept_since, flow=own, offered=offered)
         if dry_run.samples is not None and dry_run.samples.is_framed:
             click.echo("values are read and written as JSON: no schema is looked at", err=True)
         for line in read_lines(file):
@@ -157,8 +159,10 @@ def _text(found: Explanation) -> str:
         else "",
     )
     record = f"{head}{found.type}  {found.prompt}".rstrip()
+    missing = ", ".join(printable(name, keep="") for name in found.missing_tools)
+    without = f"\n    without {missing}: no MCP server has it now" if missing else ""
     written = "".join(f"\n    to {printable(one['topic'], keep='')}" for one in found.writes)
-    return f"{record}\n    {'  '.join(filter(None, parts))}{written}{running}"
+    return f"{record}\n    {'  '.join(filter(None, parts))}{without}{written}{running}"
 
 
 def _step(step: Mapping[str, Any]) -> str:

@@ -5,15 +5,16 @@ from streamapp.flows.source_record import SourceRecord
 from streamapp.records.dead_letter import own_headers
 from streamapp.records.response import Response
 
-ID, PART, MODEL, COST, PROMPT = (
+ID, PART, MODEL, COST, PROMPT, MISSING_TOOLS = (
     "streamapp-id",
     "streamapp-part",
     "streamapp-model",
     "streamapp-cost-usd",
     "streamapp-prompt",
+    "streamapp-missing-tools",
 )
 #: Set anew by each flow of a chain.
-OURS = frozenset({ID, PART, MODEL, COST, PROMPT})
+OURS = frozenset({ID, PART, MODEL, COST, PROMPT, MISSING_TOOLS})
 
 #: Of the source's own headers, names and values together, bytes: a record must not outgrow its
 #: topic by what it only carries on.
@@ -42,6 +43,8 @@ def headers_of(
         ours[COST] = format(response.cost_usd, "f")
     if response.prompt is not None:
         ours[PROMPT] = f"{response.prompt.name}:{response.prompt.version}"
+    if response.missing_tools:
+        ours[MISSING_TOOLS] = ", ".join(response.missing_tools)
     return [*kept, *((name, text.encode()) for name, text in ours.items())]
 
 

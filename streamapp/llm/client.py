@@ -30,6 +30,7 @@ class LLMClient:
     Attributes:
         id: The record's.
         calls: What its calls are made by, one completion each.
+        missing_tools: Names and patterns of tools that it was to have, and that no server has.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LLMClient:
         """
         self.calls = RecordCalls(provider, call, steps or Steps(), embedder=embedder)
         self.id = id
+        self.missing_tools: set[str] = set()
         self._prompt = prompt
         self._tools = tools
         self._openai = openai

@@ -202,6 +202,7 @@ class Router:
             provider=llm.provider,
             prompt=_use(prompt),
             tool_calls=[dict(call) for call in last.tool_calls] or None if last else None,
+            missing_tools=sorted(llm.missing_tools) or None,
             logprobs=dict(last.logprobs) if last and last.logprobs else None,
             usage=tally.usage,
             original_usage=tally.original_usage,

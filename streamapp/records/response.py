@@ -86,6 +86,8 @@ class Response(BaseModel):
         prompt: Which prompt asked; ``label`` is None where a version was named, all of it where
             the type has no prompt.
         tool_calls: What the model wants called, by OpenAI's shape; left out without any.
+        missing_tools: Names and patterns of tools that the model was to have, and that no MCP
+            server had: it answered without them; left out where none is missing.
         logprobs: OpenAI's, of the answer's tokens; left out where they were not asked for.
         usage: Tokens of all attempts that were billed for this record; 0 from the cache.
         original_usage: Tokens of the answer when it was paid for; not on the wire.
@@ -108,6 +110,7 @@ class Response(BaseModel):
     provider: str
     prompt: PromptUse | None = None
     tool_calls: list[dict[str, Any]] | None = Field(default=None, exclude_if=_is_none)
+    missing_tools: list[str] | None = Field(default=None, exclude_if=_is_none)
     logprobs: dict[str, Any] | None = Field(default=None, exclude_if=_is_none)
     usage: Usage = NO_USAGE
     original_usage: Usage | None = Field(default=None, exclude=True)

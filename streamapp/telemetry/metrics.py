@@ -65,6 +65,9 @@ class Metrics:
         )
         self._steps = self._counter("steps", "Steps of records by their end.", "kind", "outcome")
         self._tools = self._counter("tool_calls", "Calls of tools by models.", "tool", "outcome")
+        self._tools_missing = self._counter(
+            "tools_missing", "Records answered without a tool: no MCP server had it.", "tool"
+        )
         self._tool_duration = self._histogram("tool_call_duration", "Time of a tool.", "tool")
         self._steps_diverged = Counter(
             "streamapp_steps_diverged",
@@ -118,6 +121,10 @@ class Metrics:
         """A tool was called; ``outcome`` is ``ok`` or what the model was told in its place."""
         self._tools.add((tool, outcome))
         self._tool_duration.observe((tool,), duration_s)
+
+    def tool_missed(self, tool: str) -> None:
+        """A record was answered without a tool of that name or pattern."""
+        self._tools_missing.add((tool,))
 
     def diverged(self) -> None:
         """A redelivered record asked something else than before."""

@@ -108,6 +108,23 @@ class ToolCatalogue:
                     found |= {one.name: one for one in offered if matches(pattern, one.name)}
         return [found[name] for name in sorted(found)]
 
+    def missing(
+        self, tools: Iterable[str | OfferedTool], offered: Iterable[OfferedTool]
+    ) -> list[str]:
+        """Return the names and patterns that no server has a tool for now, by name.
+
+        Args:
+            tools: What was asked for.
+            offered: What `chosen` made of it.
+        """
+        patterns = {one for one in tools if isinstance(one, str)}
+        names = [one.name for one in offered]
+        missing = {one for one in patterns if not any(matches(one, name) for name in names)} - {"*"}
+        if "*" in patterns:
+            unheard = (one for one in self.sources if one.is_away and not one.known)
+            missing |= {f"{source.name}.*" for source in unheard}
+        return sorted(missing)
+
 
 def matches(pattern: str, name: str) -> bool:
     """Whether a pattern means the tool: its name, ``shop.*`` or ``*``."""

@@ -67,7 +67,9 @@ class ToolLoop:
             Failure: As of the client, and of what tools raise besides `ToolError`.
         """
         most_steps, most_calls = max_steps or MAX_STEPS, max_tool_calls or MAX_TOOL_CALLS
-        offered = {wire_name(one.name): one for one in await self.catalogue.chosen(tools)}
+        found = await self.catalogue.chosen(tools)
+        self._tell_missing(llm, self.catalogue.missing(tools, found))
+        offered = {wire_name(one.name): one for one in found}
         shapes = [shape_of(one) for one in offered.values()]
         turns, called = list(messages), 0
         prompt = llm.calls.common.prompt.rpartition(":")[0]
@@ -87,6 +89,13 @@ class ToolLoop:
                     # A list of its own: the call before may not be stored yet, by what it asked.
                     turns = [*turns, _said(completion), *results]
         raise StepLimit(f"the model still calls tools after {most_steps} steps")
+
+    def _tell_missing(self, llm: LLMClient, missing: Sequence[str]) -> None:
+        """Say of a record, once, which tools it is answered without."""
+        news = [name for name in missing if name not in llm.missing_tools]
+        llm.missing_tools.update(news)
+        if news:
+            self._observer.missed(news)
 
     async def _results(
         self, llm: LLMClient, calls: Sequence[Mapping[str, Any]], offered: Mapping[str, OfferedTool]

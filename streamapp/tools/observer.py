@@ -1,7 +1,12 @@
 """The interface of what hears of agents and tool calls, and their metrics."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 
 class ToolObserver(Protocol):
@@ -29,6 +34,10 @@ class ToolObserver(Protocol):
         """A tool call ends; within what `tool` returned."""
         ...
 
+    def missed(self, names: Sequence[str]) -> None:
+        """A record is answered without tools of these names or patterns: no server has them."""
+        ...
+
 
 class ToolMeter(Protocol):
     """Counts tool calls; ``telemetry/metrics.py`` implements it."""
@@ -37,12 +46,16 @@ class ToolMeter(Protocol):
         """A tool call ended."""
         ...
 
+    def tool_missed(self, tool: str) -> None:
+        """A record was answered without a tool of that name or pattern."""
+        ...
+
 
 class MeteredTools:
-    """Counts tool calls.
+    """Counts tool calls, and tells of tools that are missing.
 
     Args:
-        meter: The worker's; nobody counts where None.
+        meter: The worker's; nobody counts or is told where None.
     """
 
     def __init__(self, meter: ToolMeter | None = None) -> None:
@@ -60,3 +73,10 @@ class MeteredTools:
         """Count it."""
         if self._meter is not None:
             self._meter.tool_called(name, outcome, duration_s)
+
+    def missed(self, names: Sequence[str]) -> None:
+        """Count each, and log them all."""
+        if self._meter is not None:
+            log.warning("tools.missing", tools=list(names))
+            for name in names:
+                self._meter.tool_missed(name)

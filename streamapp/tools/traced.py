@@ -3,6 +3,7 @@
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-agent-spans/
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -50,3 +51,10 @@ class TracedTools:
         span = self._tracing.current.get()
         if span is not None and outcome != "ok":
             span.fail(outcome)
+
+    def missed(self, names: Sequence[str]) -> None:
+        """Put the names into the span of the record."""
+        self._observer.missed(names)
+        span = self._tracing.current.get()
+        if span is not None and span.is_sampled:
+            span.set({"streamapp.missing_tools": ", ".join(names)})

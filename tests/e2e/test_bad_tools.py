@@ -197,6 +197,11 @@ async def test_a_worker_lives_with_bad_tools_and_servers(
             id_: found[0].kind or json.loads(found[0].value or b"")["status"]
             for id_, found in stage.verifier.outcomes.items()
         }
+        without = {
+            id_: json.loads(found[0].value or b"").get("missing_tools")
+            for id_, found in stage.verifier.outcomes.items()
+            if kinds[id_] == "ok"
+        }
         calls = [call.message.split(" ")[0] for call in stage.provider.calls]
 
     assert [*report.missing, *report.unequal, *report.overcommitted] == []
@@ -204,6 +209,12 @@ async def test_a_worker_lives_with_bad_tools_and_servers(
         prompt = id_.rpartition("-")[0]
         limited = "step_limit" if prompt in ("loop", "forty") else "ok"
         assert kind == DEAD.get(prompt, limited), id_
+    assert [without[f"mcp-gone-{number}"] for number in range(EACH)] == [["gone.*"]] * EACH
+    # Before the list had changed, a record may have been answered without the late tool.
+    late = {f"mcp-late-{number}" for number in range(EACH)}
+    assert {id_ for id_, names in without.items() if names} - late == {
+        f"mcp-gone-{number}" for number in range(EACH)
+    }
     for tool in TOOLS.values():
         if tool in ("gone.*", "orders.get_late"):
             continue

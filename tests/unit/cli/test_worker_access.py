@@ -13,6 +13,7 @@ from aiohttp import web
 
 from streamapp.cli.asked_worker import AskedWorker
 from streamapp.cli.dry_run import DryRun
+from streamapp.cli.explain import _text
 from streamapp.cli.flows import _costs
 from streamapp.cli.lines import Line
 from streamapp.cli.worker_access import WorkerAccess
@@ -60,9 +61,13 @@ async def test_worker_that_speaks_tls_is_asked(tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def worker_of(
-    version: Any, *, status: int = 200, ready_for: int | None = None
+    version: Any,
+    *,
+    status: int = 200,
+    ready_for: int | None = None,
+    tools: Any = None,
 ) -> AsyncIterator[str]:
-    """Serve what a worker says of itself, and its address at any other path.
+    """Serve what a worker says of itself and of its tools, and any other path's name there.
 
     After ``ready_for`` answers it gives 503, as in a rebalance.
     """
@@ -73,7 +78,8 @@ async def worker_of(
         answered += 1
         if ready_for is not None and answered > ready_for:
             return web.json_response({}, status=503)
-        body = version if request.path == "/version" else {"path": request.path}
+        bodies = {"/version": version, "/v1/tools": tools}
+        body = bodies.get(request.path, {"path": request.path})
         return web.json_response(body, status=status)
 
     runner = web.ServerRunner(web.Server(answer))
@@ -185,3 +191,27 @@ async def test_worker_in_a_rebalance_ends_no_explanation(
     assert [one.cache for one in found] == ["possible", "possible"]
     assert steps == [(), ()]
     assert capsys.readouterr().err.count("answers 503") == 1
+
+
+async def test_tools_that_no_server_offers_the_worker_are_named(tmp_path: Path) -> None:
+    """`explain` says what a record would be answered without, as its answer would."""
+    (tmp_path / "desk.md").write_text("---\ntools: [orders.get, orders.pay, files.*]\n---\nHello")
+    mcp = {name: {"command": ["none"], "allow": ["*"]} for name in ("orders", "files")}
+    settings = load_settings(_env_file=None, mcp=mcp)
+    get = {"name": "orders.get", "source": "mcp.orders", "description": "", "timeout_s": 3.0}
+    told = {
+        "tools": [{**get, "parameters": {"type": "object"}}],
+        "servers": [{"name": name, "state": "away", "tools": 0} for name in mcp],
+    }
+    async with worker_of(OWN, tools=told) as url, WorkerAccess(settings, url) as worker:
+        offered = await AskedWorker(worker).offered()
+    prompts = PromptRegistry.load(tmp_path)
+    line = Line(1, b'{"type": "generate", "prompt": "desk", "id": "d"}')
+
+    found = await DryRun(settings, prompts, offered=offered).explain(line, None)
+    unknown = await DryRun(settings, prompts).explain(line, None)
+
+    assert found.problem == ""
+    assert list(found.missing_tools) == ["files.*", "orders.pay"]
+    assert "    without files.*, orders.pay: no MCP server has it now" in _text(found).splitlines()
+    assert list(unknown.missing_tools) == []

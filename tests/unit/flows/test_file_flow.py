@@ -229,7 +229,10 @@ def test_headers_tell_who_answered_and_carry_the_sources_own() -> None:
         ],
     )
     response = _response(
-        "a", cost_usd=Decimal("0.00001"), prompt=PromptUse(name="classify", version=3)
+        "a",
+        cost_usd=Decimal("0.00001"),
+        prompt=PromptUse(name="classify", version=3),
+        missing_tools=["files.*", "orders.pay"],
     )
 
     [written] = _flow().write(record, response)
@@ -240,6 +243,7 @@ def test_headers_tell_who_answered_and_carry_the_sources_own() -> None:
         "streamapp-model": b"m-1",
         "streamapp-cost-usd": b"0.00001",
         "streamapp-prompt": b"classify:3",
+        "streamapp-missing-tools": b"files.*, orders.pay",
     }
 
 

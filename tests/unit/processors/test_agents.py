@@ -1,10 +1,12 @@
 """Prompts with tools: records become agents without code of their own."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamapp.errors import ConfigurationError, PromptError
 from streamapp.llm.routing.routes import Routes
@@ -12,9 +14,12 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings.loading import load_settings
+from streamapp.telemetry.metrics import Metrics
 from streamapp.tools import tool
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.loop import ToolLoop
+from streamapp.tools.observer import MeteredTools, ToolMeter
+from streamapp.tools.offered import OfferedTool
 from tests.fakes import FakeProvider
 from tests.unit.tools.agents import Kept, calling
 
@@ -27,7 +32,25 @@ async def order(number: str) -> dict[str, str]:
     return {"number": number, "state": "lost"}
 
 
-def router(tmp_path: Path, llm: FakeProvider, *, head: str) -> Router:
+class Server:
+    """An MCP server that cannot be reached, and offers what it is told."""
+
+    is_away = True
+
+    def __init__(self, name: str, *known: OfferedTool) -> None:
+        self.name, self.known = name, known
+
+    async def tools(self) -> Sequence[OfferedTool]:
+        return self.known
+
+
+def router(
+    tmp_path: Path,
+    llm: FakeProvider,
+    *servers: Server,
+    head: str,
+    meter: ToolMeter | None = None,
+) -> Router:
     (tmp_path / "desk.md").write_text(f"---\n{head}\n---\n{{{{ wish }}}}")
     settings = load_settings(
         providers={"fake": {"kind": "offline"}}, models={"default": {"targets": ["fake/m"]}}
@@ -39,7 +62,7 @@ def router(tmp_path: Path, llm: FakeProvider, *, head: str) -> Router:
         deadline_s=90,
         clock=time.monotonic,
         now=lambda: datetime.now(UTC),
-        tools=ToolLoop(ToolCatalogue([order])),
+        tools=ToolLoop(ToolCatalogue([order], servers), MeteredTools(meter)),
     )
 
 
@@ -57,6 +80,34 @@ async def test_a_prompt_with_tools_makes_a_record_an_agent(tmp_path: Path) -> No
     assert answer.response.tool_calls is None
     assert llm.history[1].messages[-1]["content"] == '{"number":"7","state":"lost"}'
     assert answer.response.usage.input_tokens == 6
+
+
+async def test_an_answer_names_the_tools_that_no_server_had(tmp_path: Path) -> None:
+    """A server that never came up ends no record; it is told in the answer, the log, a metric."""
+    llm, metrics = FakeProvider(), Metrics()
+    llm.enqueue("I cannot look it up.")
+    head = "tools: [shop.order, orders.get_order, files.*]"
+    agents = router(tmp_path, llm, Server("orders"), Server("files"), head=head, meter=metrics)
+
+    with capture_logs() as lines:
+        answer = await agents.answer(agents.decode(RECORD), id="r", key=None)
+
+    assert answer.response.missing_tools == ["files.*", "orders.get_order"]
+    assert b'"missing_tools":["files.*","orders.get_order"]' in answer.response.encode()
+    told = [line for line in lines if line["event"] == "tools.missing"]
+    assert [line["tools"] for line in told] == [["files.*", "orders.get_order"]]
+    assert b'streamapp_tools_missing_total{tool="files.*"} 1.0' in metrics.text()
+
+
+async def test_an_answer_with_all_its_tools_names_none(tmp_path: Path) -> None:
+    """The field is left out: most records have no tools at all."""
+    llm = FakeProvider()
+    agents = router(tmp_path, llm, Server("orders"), head="tools: [shop.order]")
+
+    answer = await agents.answer(agents.decode(RECORD), id="r", key=None)
+
+    assert answer.response.missing_tools is None
+    assert b"missing_tools" not in answer.response.encode()
 
 
 async def test_a_redelivered_agent_goes_on_where_it_was(tmp_path: Path) -> None:
