@@ -12,7 +12,7 @@ from streamapp.processors.drainable_router import DrainableRouter
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth
-from streamapp.streaming.app.history import History
+from streamapp.streaming.app.history import SnapshotHistory
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.broker.topics import topic_specs
@@ -79,7 +79,7 @@ def serve(
         records=records,
     )
     flows = flow_topics(settings, registry)
-    history = History(snapshots.now)
+    history = SnapshotHistory(snapshots.now)
     app.add_future(history.watch())
     install(
         app,

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from streamapp.errors import PromptError
-from streamapp.llm.client_parts import RenderedPrompt, ToolLoop
+from streamapp.llm.client_parts import RenderedPrompt, ToolRunner
 from streamapp.llm.completion import Call, EmbeddingInput
 from streamapp.llm.durable.fingerprint import fingerprint_of, stable
 from streamapp.llm.durable.results import StepResults
@@ -42,7 +42,7 @@ class LLMClient:
         embedder: Completer | None = None,
         steps: Steps | None = None,
         id: str = "",
-        tools: ToolLoop | None = None,
+        tools: ToolRunner | None = None,
         openai: "Callable[[LLMClient], AsyncOpenAI] | None" = None,
     ) -> None:
         """Make the client of one record.

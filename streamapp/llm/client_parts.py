@@ -59,7 +59,7 @@ class AgentSettings(Protocol):
         ...
 
 
-class ToolLoop(Protocol):
+class ToolRunner(Protocol):
     """Runs a model with tools until it answers; see ``tools/loop.py``."""
 
     async def answer(

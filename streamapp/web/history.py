@@ -6,12 +6,12 @@ from typing import Any
 from aiohttp import web
 from faust.web import Blueprint, View
 
-from streamapp.streaming.app.history import History
+from streamapp.streaming.app.history import SnapshotHistory
 from streamapp.web.peers import HOP, Peers
 from streamapp.web.responses import json_response
 
 
-def history_of(*, history: History, url: Callable[[], str], peers: Peers) -> Blueprint:
+def history_of(*, history: SnapshotHistory, url: Callable[[], str], peers: Peers) -> Blueprint:
     """Return the view; ``url`` gives this worker's address."""
     blueprint = Blueprint("history")
 

@@ -12,7 +12,7 @@ from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
 from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth
-from streamapp.streaming.app.history import History
+from streamapp.streaming.app.history import SnapshotHistory
 from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.broker.topics import TopicSpec
 from streamapp.streaming.dead_letters.service import DeadLetterService
@@ -55,7 +55,7 @@ def install(
     producer: RequestProducer,
     dead_letter_source: DeadLetterService,
     snapshots: WorkerSnapshots,
-    history: History,
+    history: SnapshotHistory,
     metrics: Callable[[], bytes],
     peers: Peers,
     prompt_store: PromptStore,

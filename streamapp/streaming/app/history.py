@@ -24,7 +24,7 @@ RATES: Mapping[str, tuple[str, frozenset[str] | None]] = {
 Point = dict[str, float | None]
 
 
-class History:
+class SnapshotHistory:
     """Points of a worker, oldest first, each with its time ``at``, seconds since the epoch.
 
     Who opens the dashboard after an incident sees it. A minute's rates are those over the whole

@@ -38,7 +38,7 @@ HOLD_S, LONGEST_HOLD_S = 1.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableBatch:
     """Why a partition stands still.
 
     Attributes:
@@ -52,7 +52,7 @@ class Unreadable:
     wait_s: float
 
 
-def unreadable_lines(held: Mapping[TP, Unreadable]) -> list[str]:
+def unreadable_lines(held: Mapping[TP, UnreadableBatch]) -> list[str]:
     """Return a line for each partition that is held, for the probes."""
     return [
         f"{tp.topic}-{tp.partition} cannot be read at offset {what.offset}: {what.reason}"
@@ -83,7 +83,7 @@ class FetchedRecords:
     ) -> None:
         self._unread = unread
         self._clock = clock
-        self.unreadable: dict[TP, Unreadable] = {}
+        self.unreadable: dict[TP, UnreadableBatch] = {}
         self.tail: dict[TP, tuple[int, int]] = {}
         self.out_of_range: dict[TP, int] = {}
 
@@ -218,7 +218,7 @@ class FetchedRecords:
         is_known = known is not None and known.offset == offset
         wait_s = min(2 * known.wait_s, LONGEST_HOLD_S) if known and is_known else HOLD_S
         fetcher._records[tp] = _Held(self._clock() + wait_s)
-        self.unreadable[tp] = Unreadable(offset, reason, wait_s)
+        self.unreadable[tp] = UnreadableBatch(offset, reason, wait_s)
         if not is_known:
             log.critical(
                 "partition.unreadable",

@@ -16,7 +16,7 @@ from faust.types import TP
 from streamapp.settings import Settings
 from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.security import log_reader_options
-from streamapp.streaming.consumer.fetched_records import FetchedRecords, Unreadable
+from streamapp.streaming.consumer.fetched_records import FetchedRecords, UnreadableBatch
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class ChangelogReader:
         self._fetched = FetchedRecords()
 
     @property
-    def unreadable(self) -> Mapping[TP, Unreadable]:
+    def unreadable(self) -> Mapping[TP, UnreadableBatch]:
         """What holds the reading."""
         return self._fetched.unreadable
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Hashable
 
 from streamapp.streaming.window.shares import Ordering as Ordering
-from streamapp.streaming.window.shares import Shares
+from streamapp.streaming.window.shares import SlotShares
 from streamapp.streaming.window.taken_record import Message, TakenRecord
 
 
@@ -31,7 +31,7 @@ class Schedule:
 
     __slots__ = ("_behind", "_inputs", "_ordering", "_running", "_shares", "_turns", "waiting")
 
-    def __init__(self, shares: Shares, ordering: Ordering = "key") -> None:
+    def __init__(self, shares: SlotShares, ordering: Ordering = "key") -> None:
         self._shares = shares
         self._ordering = ordering
         #: By each order of which a record runs or is ready: those behind it.

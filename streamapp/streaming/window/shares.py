@@ -27,7 +27,7 @@ class InputBounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class SlotShares:
     """The slots of each input.
 
     Attributes:
@@ -49,14 +49,14 @@ class Shares:
         most = max(1, self.slots - kept)
         return most if own.max_in_flight is None else min(most, own.max_in_flight)
 
-    def scaled(self, slots: int) -> "Shares":
+    def scaled(self, slots: int) -> "SlotShares":
         """Return the same shares of another number, each input's own bound in proportion."""
         factor = max(1, slots // self.slots)
         bounds = {
             name: replace(one, max_in_flight=one.max_in_flight and one.max_in_flight * factor)
             for name, one in self.bounds.items()
         }
-        return Shares(slots, bounds)
+        return SlotShares(slots, bounds)
 
 
 class Room:
@@ -66,7 +66,7 @@ class Room:
         shares: Of all that may be unfinished.
     """
 
-    def __init__(self, shares: Shares) -> None:
+    def __init__(self, shares: SlotShares) -> None:
         self._all = shares.slots
         self._of = {topic: shares.slots_of(topic) for topic in shares.bounds}
 

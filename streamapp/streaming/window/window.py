@@ -44,7 +44,7 @@ from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import PartitionState, Progress, SpanBounds
 from streamapp.streaming.window.schedule import Ordering, Schedule
-from streamapp.streaming.window.shares import InputBounds, Room, Shares
+from streamapp.streaming.window.shares import InputBounds, Room, SlotShares
 from streamapp.streaming.window.taken_record import Event, TakenRecord
 
 #: A full window takes again when an eighth of it is free: to wake the waiting ``take`` for each
@@ -108,7 +108,7 @@ class Window:
         self._lease = Lease(-1)
         self._is_open = False
         self._partitions: dict[TP, PartitionState] = {}
-        shares = Shares(max_in_flight, inputs)
+        shares = SlotShares(max_in_flight, inputs)
         self._room = Room(shares.scaled(max_pending))
         self._schedule = Schedule(shares, ordering)
         self._tasks: dict[asyncio.Task[None], TakenRecord] = {}

@@ -28,7 +28,7 @@ from streamapp.records.request import Request
 from streamapp.records.response import Response, Usage
 from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth, Check
-from streamapp.streaming.app.history import History
+from streamapp.streaming.app.history import SnapshotHistory
 from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.broker.embedded import free_port
 from streamapp.streaming.broker.topics import topic_specs
@@ -378,7 +378,7 @@ async def serve(
         registry = Registry.load()
         app = App("web-test", broker="kafka://127.0.0.1:1", env={}, **options)
         peers = Peers(lambda: others, key=settings.peer_token)
-        history = History(lambda: {}, clock=lambda: 0.0)
+        history = SnapshotHistory(lambda: {}, clock=lambda: 0.0)
         install(
             app,
             handler=cast(Any, handler),

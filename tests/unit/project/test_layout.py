@@ -1,5 +1,7 @@
 """The sizes of modules and folders stay as CONTRIBUTING.md says."""
 
+import ast
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,18 @@ def test_no_folder_has_more_than_14_modules(package: str) -> None:
 
     assert len(modules) > 3, "no folders found"
     assert {name: count for name, count in modules.items() if count > MOST_MODULES} == {}
+
+
+def test_no_name_of_a_class_stands_for_two_things() -> None:
+    """Who reads a class's name, in a log or in a message, knows which one it is."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for module in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.parse(module.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(str(module.relative_to(PACKAGE)))
+
+    assert len(places) > 300, "no classes found"
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
 
 
 def test_contributing_names_the_same_numbers() -> None:

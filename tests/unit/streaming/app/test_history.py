@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamapp.streaming.app.history import MINUTES, SECONDS, History
+from streamapp.streaming.app.history import MINUTES, SECONDS, SnapshotHistory
 from tests.fakes import FakeClock
 
 
@@ -33,9 +33,9 @@ class Worker:
         }
 
 
-def taken(worker: Worker, seconds: int, *, per_s: int = 0) -> History:
+def taken(worker: Worker, seconds: int, *, per_s: int = 0) -> SnapshotHistory:
     clock = FakeClock()
-    history = History(worker.now, clock)
+    history = SnapshotHistory(worker.now, clock)
     for _ in range(seconds + 1):
         history.take()
         worker.answered += per_s
