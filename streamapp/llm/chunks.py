@@ -10,11 +10,11 @@ from streamapp.records import exact_json
 
 @dataclass(frozen=True, slots=True)
 class CallDelta:
-    """A piece of a tool call.
+    """A delta of a tool call: what a stream adds to it.
 
     Attributes:
         index: The call's place among those of the answer, from 0.
-        id: Of the call, in its first piece alone; else empty.
+        id: Of the call, in its first delta alone; else empty.
         name: Of the function that is called, likewise.
         arguments: What is added to its arguments, JSON as the model writes it; may be empty.
         extra: What the vendor wants back with the call, told once: Gemini's signature of a thought.
@@ -69,29 +69,29 @@ class ChunkSink(Protocol):
         ...
 
     async def add_call(self, delta: CallDelta) -> None:
-        """Take the next piece of a tool call; one that takes text alone passes it over.
+        """Take the next delta of a tool call; one that takes text alone passes it over.
 
         The calls of an answer that is there already come with its completion alone.
         """
         ...
 
 
-async def give(chunks: ChunkSink, pieces: AsyncIterator[str | CallDelta | Instead]) -> None:
+async def give(chunks: ChunkSink, parts: AsyncIterator[str | CallDelta | Instead]) -> None:
     """Give the texts and calls of one attempt as they come; empty texts are none."""
     is_begun = False
-    async for piece in pieces:
-        if isinstance(piece, Instead):
+    async for part in parts:
+        if isinstance(part, Instead):
             if is_begun:
                 await chunks.retract()
-            piece = piece.text
-        heard(piece if isinstance(piece, str) else piece.arguments)
-        if piece and not is_begun:
+            part = part.text
+        heard(part if isinstance(part, str) else part.arguments)
+        if part and not is_begun:
             is_begun = True
             await chunks.begin()
-        if isinstance(piece, CallDelta):
-            await chunks.add_call(piece)
-        elif piece:
-            await chunks.add(piece)
+        if isinstance(part, CallDelta):
+            await chunks.add_call(part)
+        elif part:
+            await chunks.add(part)
 
 
 async def give_whole(chunks: ChunkSink, output: Any, *, is_cached: bool = False) -> None:

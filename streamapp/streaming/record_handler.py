@@ -1,7 +1,7 @@
 """The handler of one record: decode, look up, answer, remember, emit.
 
 Whatever happens to a record ends here as a response or a dead letter that Kafka has; only a
-broker that refuses both, or a lost lease, leaves it unanswered and unacked.
+broker that refuses both, or a lost lease, leaves it unanswered and uncommitted.
 """
 
 import asyncio

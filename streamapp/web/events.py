@@ -84,7 +84,7 @@ class ChunksSent:
 
     Args:
         send: Sends text.
-        send_call: Sends a piece of a tool call; None where calls are told at the end.
+        send_call: Sends a delta of a tool call; None where calls are told at the end.
         on_hit: Called before the first chunk of an answer that another call paid for.
     """
 
@@ -112,7 +112,7 @@ class ChunksSent:
             RetriesExhausted: The answer broke off half way.
         """
         if self.any:
-            raise RetriesExhausted("the answer broke off after its first pieces were sent")
+            raise RetriesExhausted("the answer broke off after its first chunks were sent")
         if is_cached:
             self._on_hit()
 
@@ -125,7 +125,7 @@ class ChunksSent:
         """Keep what was sent: an answer that is paid for does not end for its thoughts."""
 
     async def add_call(self, delta: CallDelta) -> None:
-        """Send the next piece of a tool call."""
+        """Send the next delta of a tool call."""
         if self._send_call:
             self.any = True
             await self._send_call(delta)

@@ -49,7 +49,7 @@ class Key:
             raise forbidden("this key may not use that model: GET /v1/models lists its own")
 
     def spend(self, more: int) -> None:
-        """Count requests that came within the one that was let in; its rate waits for them, too."""
+        """Count requests that came within the admitted one; its rate waits for them, too."""
         if self.rate:
             self.rate.spend(more)
 

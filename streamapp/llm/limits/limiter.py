@@ -170,7 +170,7 @@ class Limiter:
             self._wake()
 
     def give_back(self, tokens: float) -> None:
-        """Undo a call that was let in and not made.
+        """Undo what was taken for a call that is not made.
 
         Args:
             tokens: What was reserved.
@@ -184,7 +184,7 @@ class Limiter:
             self._wake()
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Dispatch no waiter any more."""
         if self._dispatcher is not None:
             self._dispatcher.cancel()
 
@@ -204,7 +204,7 @@ class Limiter:
         return wait_s
 
     async def _dispatch(self) -> None:
-        """Let in those who wait, one after the other, as long as there are any."""
+        """Dispatch the waiters, one after the other, as long as there are any."""
         try:
             while self._waiters:
                 turn, estimate = self._waiters[0]
@@ -219,7 +219,7 @@ class Limiter:
             self._dispatcher = None
 
     async def _is_turn(self, turn: asyncio.Future[float], tokens: float) -> bool:
-        """Whether the first in line may go now; after a wait, look again."""
+        """Whether the first waiter may go now; after a wait, look again."""
         if self.is_full:
             self._freed = asyncio.get_running_loop().create_future()
             await self._freed

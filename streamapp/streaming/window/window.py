@@ -218,7 +218,7 @@ class Window:
             self._drain.shorten(limit_s)
 
     def fence(self) -> None:
-        """Close at once: no task of this generation writes or acks from here on."""
+        """Close at once: no task of this generation writes, and nothing of it is committed."""
         self._is_open = False
         self._lease.end()
         tasks, self._tasks = self._tasks, {}

@@ -8,14 +8,14 @@ from streamapp.records.tools import EXTRA_CONTENT
 
 
 class CallsSent:
-    """Takes note of pieces, and tells which are left of the whole calls."""
+    """Takes note of deltas, and tells what is left of the whole calls."""
 
     def __init__(self) -> None:
         self._chars: dict[int, int] = {}
         self._extra: set[int] = set()
 
     def note(self, delta: CallDelta) -> None:
-        """Take note of a piece that is sent."""
+        """Take note of a delta that is sent."""
         self._chars[delta.index] = self._chars.get(delta.index, 0) + len(delta.arguments)
         if delta.extra:
             self._extra.add(delta.index)

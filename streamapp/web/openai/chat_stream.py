@@ -40,10 +40,10 @@ class CompletionChunks:
         return [self._delta({"content": text}, index=index)]
 
     def call(self, call: CallDelta, index: int) -> list[bytes]:
-        """Return a piece of a call: what is called first, then the arguments.
+        """Return a delta of a call: what is called first, then the arguments.
 
         Args:
-            call: The piece.
+            call: The delta.
             index: Of the choice.
         """
         deltas: list[dict[str, Any]] = []

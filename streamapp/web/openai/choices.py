@@ -22,11 +22,11 @@ class ChoiceChunks(Protocol):
         ...
 
     def text(self, text: str, index: int) -> list[bytes]:
-        """Return a piece of the text."""
+        """Return a chunk of the text."""
         ...
 
     def call(self, call: CallDelta, index: int) -> list[bytes]:
-        """Return a piece of a tool call."""
+        """Return a delta of a tool call."""
         ...
 
     def end(self, response: Response, index: int) -> bytes:

@@ -169,7 +169,7 @@ def test_stop_that_cuts_off_says_so_by_its_exit_code(play: Play) -> None:
     play(scene)
 
 
-def test_crashed_worker_waits_for_no_guest(play: Play) -> None:
+def test_crashed_worker_waits_for_no_http_call(play: Play) -> None:
     """Who asked over HTTP is let go at once by a worker that failed."""
 
     async def scene(member: Member) -> None:

@@ -119,7 +119,7 @@ async def test_record_in_too_large_a_batch_is_sent_alone() -> None:
     ids=["closed", "ended by an error"],
 )
 async def test_producer_that_has_ended_is_final(error: Exception) -> None:
-    """A process that ends delivers nothing more: nothing is acked."""
+    """A process that ends delivers nothing more: nothing is committed."""
     topic, waits = FakeTopic(("send", error)), Waits()
 
     with pytest.raises(DeliveryFailed, match="the producer has ended"):
