@@ -1,0 +1,179 @@
+"""The table behind the ledger: what of each partition is missing, and what reads it."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import faust
+import pytest
+from faust.types import TP
+
+from streamapp.errors import LeaseLost
+from streamapp.streaming.tables.answers import AnswersTable
+from streamapp.streaming.window.lease import Lease
+
+CHANGELOG = "t-answers-changelog"
+
+
+class FakeEmitter:
+    """Delivers to the next offset, or fails."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        self.error: Exception | None = None
+        self.records: list[tuple[str, bytes, bytes, int]] = []
+
+    async def emit(self, topic: Any, lease: Lease, **record: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        name, partition = topic.get_topic_name(), record["partition"]
+        self.records.append((name, record["key"], record["value"], partition))
+        return SimpleNamespace(topic_partition=TP(name, partition), offset=self.offset)
+
+
+class Fixture:
+    """A table on an app that never starts; its recoveries end when a test says so."""
+
+    def __init__(self) -> None:
+        self.app = faust.App("t", broker="kafka://127.0.0.1:1", store="memory://", env={})
+        self.emitter = FakeEmitter()
+        self.recoveries: list[set[int]] = []
+        self.may_end = asyncio.Event()
+        self.table = AnswersTable(
+            self.app, cast(Any, self.emitter), partitions=4, recover=self._recover
+        )
+
+    async def append(self, offset: int, *, partition: int = 0) -> None:
+        self.emitter.offset = offset
+        await self.table.append(b"id", b"entry", partition, Lease(1))
+
+    async def recover(self, *partitions: int) -> None:
+        tps = {TP(CHANGELOG, partition) for partition in partitions}
+        await self.table.on_recovery_completed(tps, set())
+
+    async def _recover(self, partitions: set[int]) -> None:
+        self.recoveries.append(partitions)
+        await self.may_end.wait()
+
+
+@pytest.fixture
+async def fixture() -> Fixture:
+    """A table that holds nothing."""
+    return Fixture()
+
+
+async def test_partition_is_read_from_where_it_was_read_to(fixture: Fixture) -> None:
+    """A rebalance that leaves a partition here has none of it read twice."""
+    assert fixture.table.starts({0, 1}) == {0: 0, 1: 0}
+    fixture.table.was_read({0: 7, 1: 3})
+
+    assert fixture.table.starts({0, 1}) == {0: 7, 1: 3}
+
+
+async def test_partition_that_was_another_workers_is_read_anew(fixture: Fixture) -> None:
+    """Its entries have left the store meanwhile: what was read of it once says nothing."""
+    fixture.table.starts({0, 1})
+    fixture.table.was_read({0: 7, 1: 3})
+
+    assert fixture.table.starts({1, 2}) == {1: 3, 2: 0}
+    assert fixture.table.starts({0, 1}) == {0: 0, 1: 3}
+
+
+async def test_partition_on_the_disk_is_read_from_behind_what_that_holds(
+    fixture: Fixture,
+) -> None:
+    """A restart reads what came since, and not the whole changelog."""
+    store: Any = fixture.table.data
+    store.persisted_offset = {TP(CHANGELOG, 0): 6, TP(CHANGELOG, 1): None}.get
+
+    assert fixture.table.starts({0, 1}) == {0: 7, 1: 0}
+
+
+async def test_what_is_in_the_store_is_told_to_it(fixture: Fixture) -> None:
+    """The disk's own note names the last entry that it holds."""
+    noted: dict[TP, int] = {}
+    store: Any = fixture.table.data
+    store.set_persisted_offset = noted.__setitem__
+    fixture.table.was_read({0: 7})
+    await fixture.append(7)
+    assert noted == {TP(CHANGELOG, 0): 7}
+
+    fixture.table.was_read({0: 9})
+
+    assert noted == {TP(CHANGELOG, 0): 8}
+
+
+async def test_entry_goes_to_the_records_own_partition(fixture: Fixture) -> None:
+    """Whoever owns the record's partition next finds what became of the record."""
+    await fixture.append(0, partition=3)
+
+    assert fixture.emitter.records == [(CHANGELOG, b"id", b"entry", 3)]
+
+
+@pytest.mark.parametrize(("offset", "start"), [(7, 8), (9, 7)], ids=["next", "behind another's"])
+async def test_own_entry_is_not_read_back_where_nothing_is_before_it(
+    fixture: Fixture, offset: int, start: int
+) -> None:
+    """What another worker wrote in between, before it knew of the rebalance, is still read."""
+    fixture.table.starts({0})
+    fixture.table.was_read({0: 7})
+
+    await fixture.append(offset)
+
+    assert fixture.table.starts({0}) == {0: start}
+
+
+async def test_entry_that_was_not_delivered_is_not_noted(fixture: Fixture) -> None:
+    """A lost lease leaves the table where it was."""
+    fixture.table.starts({0})
+    fixture.emitter.error = LeaseLost()
+
+    with pytest.raises(LeaseLost):
+        await fixture.append(0)
+
+    assert fixture.table.starts({0}) == {0: 0}
+
+
+async def test_recovery_reads_this_workers_partitions(fixture: Fixture) -> None:
+    """The window opens behind it: it returns when the reading has ended."""
+    recovering = asyncio.ensure_future(fixture.recover(0, 2))
+    await asyncio.sleep(0)
+    assert fixture.recoveries == [{0, 2}]
+    assert not recovering.done()
+
+    fixture.may_end.set()
+
+    await recovering
+
+
+async def test_reading_that_a_rebalance_overtook_is_ended(fixture: Fixture) -> None:
+    """Else it would fill the store with partitions that are another worker's by then."""
+    overtaken = asyncio.ensure_future(fixture.recover(0))
+    await asyncio.sleep(0)
+
+    recovering = asyncio.ensure_future(fixture.recover(1))
+    await asyncio.wait([overtaken])
+
+    assert overtaken.cancelled()
+    assert not recovering.done()
+    fixture.may_end.set()
+    await recovering
+    assert fixture.recoveries == [{0}, {1}]
+
+
+async def test_stop_ends_a_reading(fixture: Fixture) -> None:
+    """A worker that is stopped while it joins does not read to the end first."""
+    recovering = asyncio.ensure_future(fixture.recover(0))
+    await asyncio.sleep(0)
+
+    await fixture.table.on_stop()
+    await asyncio.wait([recovering])
+
+    assert recovering.cancelled()
+
+
+async def test_entry_is_restored_into_the_store(fixture: Fixture) -> None:
+    """What the recovery reads is found by its id."""
+    fixture.table.restore(b"id", b"entry", 0)
+
+    assert dict(fixture.table.data.items()) == {b"id": b"entry"}
