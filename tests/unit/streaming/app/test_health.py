@@ -8,7 +8,15 @@ from typing import Any, cast
 
 import pytest
 
-from streamapp.streaming.app.health import REBALANCE_S, AppHealth, Check, last_heartbeat
+from streamapp.streaming.app.health import (
+    BROKER_SILENCE_S,
+    COMMIT_AGE_S,
+    LOOP_LAG_S,
+    REBALANCE_S,
+    AppHealth,
+    Check,
+    last_heartbeat,
+)
 
 
 @pytest.mark.parametrize(
@@ -152,3 +160,76 @@ def test_target_that_is_untried_is_told_and_degrades_nothing(worker: Worker) -> 
         True, "c/d: failed 61 s ago, not asked since"
     )
     assert list(worker.health.degraded()) == ["a/b"]
+
+
+CAUSES: dict[str, tuple[Callable[[Any], object], str, str]] = {
+    "never assigned": (
+        lambda app: setattr(app, "rebalancing_count", 0),
+        "assigned",
+        "waiting for the group",
+    ),
+    "in a rebalance": (lambda app: setattr(app, "rebalancing", True), "assigned", "waiting"),
+    "cut off": (lambda app: setattr(app.membership, "is_current", False), "member", "0.5 s ago"),
+    "in recovery": (lambda app: setattr(app, "in_recovery", True), "recovered", "0 ids"),
+    "tables not read": (
+        lambda app: setattr(app.tables.recovery, "completed", SimpleNamespace(is_set=bool)),
+        "recovered",
+        "0 ids",
+    ),
+    "closed window": (lambda app: setattr(app.window, "is_open", False), "taking", "0 in flight"),
+    "input gone": (
+        lambda app: setattr(app.held, "gone", lambda: ["topic a is gone"]),
+        "taking",
+        "topic a is gone",
+    ),
+    "silent broker": (
+        lambda app: setattr(app.watchdog, "broker_silence_s", BROKER_SILENCE_S),
+        "broker",
+        "answered 6.0 s ago",
+    ),
+    "nothing committed": (
+        lambda app: setattr(app, "commit_age_s", COMMIT_AGE_S),
+        "committing",
+        "oldest uncommitted 30.0 s",
+    ),
+    "blocked loop": (
+        lambda app: setattr(app.watchdog, "loop_lag_s", LOOP_LAG_S),
+        "loop",
+        "ran 10.0 s ago",
+    ),
+    "stopping": (lambda app: setattr(app, "is_draining", True), "draining", "stopping"),
+}
+
+
+@pytest.mark.parametrize(("cause", "check", "detail"), CAUSES.values(), ids=CAUSES)
+def test_each_cause_fails_its_own_check_alone(
+    worker: Worker, cause: Callable[[Any], object], check: str, detail: str
+) -> None:
+    """An operator reads off the one check what to look at."""
+    worker.take_part()
+    cause(worker.app)
+
+    failing = {name: one.detail for name, one in worker.health.readiness().items() if not one.ok}
+
+    assert list(failing) == [check]
+    assert detail in failing[check]
+
+
+def test_worker_that_its_group_refuses_says_why(worker: Worker) -> None:
+    """No heartbeat is expected of it."""
+    worker.app.membership = SimpleNamespace(is_current=False, age_s=inf, refusal="a right")
+
+    checks = worker.health.readiness()
+
+    assert checks["assigned"].detail == "the group refuses this worker: a right"
+    assert checks["member"].ok
+
+
+def test_topics_that_take_no_record_are_told_with_what_to_change(worker: Worker) -> None:
+    """Each of them: the check is one, and the causes can be several."""
+    worker.take_part()
+    worker.refusals += ["topic a: grant Write", "topic b: full"]
+
+    assert worker.health.readiness()["delivering"] == Check(
+        False, "topic a: grant Write; topic b: full"
+    )
