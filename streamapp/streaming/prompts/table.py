@@ -45,6 +45,7 @@ class PromptTable(TopicTable):
         topic: The history, one partition, never compacted.
         first_from: Returns the first offset at or above the given one at which the log holds
             an event, read past Faust; None where it cannot be told now.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class PromptTable(TopicTable):
         *,
         topic: str,
         first_from: Callable[[TP, int], Awaitable[int | None]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._first_from = first_from
+        self._clock = clock
         super().__init__(app, name=TABLE_PROMPTS, topic=topic)
         self.tp = TP(topic, PARTITION)
         self._history: History | None = None
@@ -145,7 +148,7 @@ class PromptTable(TopicTable):
                 log.debug("prompts.look_skipped", error=type(error).__name__)
 
     async def _seek_skipped(self) -> None:
-        position, now = self.history.position, time.monotonic()
+        position, now = self.history.position, self._clock()
         # In a rebalance nothing is fetched, and recovery at its end begins where we stand.
         is_fetched = not self.app.rebalancing and self.tp in self.app.consumer.assignment()
         end = (self.app.consumer.highwater(self.tp) if is_fetched else None) or 0

@@ -9,7 +9,8 @@ import pytest
 from faust.types import TP
 
 from streamapp.prompts.events import encode
-from streamapp.streaming.prompts.table import PromptTable
+from streamapp.streaming.prompts.table import SKIPPED_S, TRIES, PromptTable
+from tests.fakes import FakeClock
 from tests.unit.prompts.test_fold import publish
 
 TOPIC = TP("llm.prompts", 0)
@@ -33,10 +34,23 @@ class Event:
 
 
 class FakeConsumer:
-    """Remembers where it was sought to."""
+    """A client with the topic, or without; remembers where it was sought to."""
 
     def __init__(self) -> None:
         self.seeks: list[int] = []
+        self.assigned = {TOPIC}
+        self.end: int | None = None
+        self.hole_end: int | None = None
+
+    def assignment(self) -> set[TP]:
+        return self.assigned
+
+    def highwater(self, tp: TP) -> int | None:
+        assert tp in self.assigned
+        return self.end
+
+    def hole_at_end(self, tp: TP, offset: int) -> int | None:
+        return self.hole_end
 
     async def seek(self, tp: TP, offset: int) -> None:
         assert tp == TOPIC
@@ -51,11 +65,19 @@ class Table:
         self.consumer = FakeConsumer()
         self.app.consumer = cast(Any, self.consumer)
         self.in_log: int | None = None
-        self.table = PromptTable(self.app, topic=TOPIC.topic, first_from=self._first_from)
+        self.clock = FakeClock()
+        self.app.rebalancing = False
+        self.table = PromptTable(
+            self.app, topic=TOPIC.topic, first_from=self._first_from, clock=self.clock
+        )
 
     async def get(self, *offsets: int) -> None:
         for offset in offsets:
             await self.table.on_changelog_event(cast(Any, Event(Message(offset))))
+
+    async def look(self, after_s: float) -> None:
+        self.clock.advance(after_s)
+        await self.table._seek_skipped()
 
     @property
     def bodies(self) -> list[str]:
@@ -150,3 +172,62 @@ async def test_a_writer_learns_what_became_of_its_event(prompts: Table) -> None:
     Topic.offset = 1
     with pytest.raises(TimeoutError):
         await prompts.table.write("p", publish("text 1"), timeout_s=0.01)
+
+
+async def test_skipped_event_that_no_later_one_follows_is_sought_back(prompts: Table) -> None:
+    """The last change of a prompt arrives, too, and not before Faust had its time to bring it."""
+    await prompts.get(0, 1)
+    prompts.consumer.end = 3
+
+    await prompts.look(0)
+    await prompts.look(SKIPPED_S)
+    assert prompts.consumer.seeks == []
+    await prompts.look(0.1)
+
+    assert prompts.consumer.seeks == [2]
+    assert prompts.seen_by_faust == 1
+
+
+async def test_event_that_came_meanwhile_is_waited_for_anew(prompts: Table) -> None:
+    """A topic that moves skips nothing."""
+    await prompts.get(0)
+    prompts.consumer.end = 3
+    await prompts.look(0)
+    await prompts.get(1)
+
+    await prompts.look(SKIPPED_S + 0.1)
+
+    assert prompts.consumer.seeks == []
+
+
+async def test_marker_at_the_end_is_not_sought_for_ever(prompts: Table) -> None:
+    """What so many seeks do not bring is no event."""
+    await prompts.get(0)
+    prompts.consumer.end = 2
+
+    for _ in range(2 * TRIES):
+        await prompts.look(SKIPPED_S + 0.1)
+
+    assert prompts.consumer.seeks == [1] * TRIES
+
+
+@pytest.mark.parametrize("reason", ["rebalance", "another's", "unknown end", "hole", "end"])
+async def test_nothing_is_sought_where_nothing_is_missing(prompts: Table, reason: str) -> None:
+    """A rebalance, or an end that holds no event, is no loss."""
+    await prompts.get(0)
+    prompts.consumer.end = 2
+    if reason == "rebalance":
+        prompts.app.rebalancing = True
+    elif reason == "another's":
+        prompts.consumer.assigned = set()
+    elif reason == "unknown end":
+        prompts.consumer.end = None
+    elif reason == "hole":
+        prompts.consumer.hole_end = 2
+    else:
+        prompts.consumer.end = 1
+
+    await prompts.look(0)
+    await prompts.look(SKIPPED_S + 0.1)
+
+    assert prompts.consumer.seeks == []
