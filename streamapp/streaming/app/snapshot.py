@@ -44,6 +44,7 @@ class WorkerSnapshots:
     Args:
         open_targets: Targets whose breaker is open, as ``provider/model``.
         records: Those that run; none are shown where None.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class WorkerSnapshots:
         health: AppHealth,
         open_targets: Callable[[], Sequence[str]] = tuple,
         records: RecordsInProgress | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._records = records or RecordsInProgress()
         self._app = app
@@ -65,7 +67,8 @@ class WorkerSnapshots:
         self._open_targets = open_targets
         self._requests = settings.topic("requests")
         self._settings = settings
-        self._started_at = time.monotonic()
+        self._clock = clock
+        self._started_at = clock()
         metrics.watch("in_flight", "Records running.", lambda: app.window.in_flight)
         metrics.watch("pending", "Records taken and waiting.", lambda: app.window.pending)
         metrics.watch(
@@ -100,7 +103,7 @@ class WorkerSnapshots:
         p50, p95, p99 = metrics.percentiles()
         return {
             **self._static,
-            "uptime_s": round(time.monotonic() - self._started_at, 1),
+            "uptime_s": round(self._clock() - self._started_at, 1),
             "ready": not any(check.is_in_the_way for check in readiness.values()),
             "checks": {name: [c.ok, c.detail] for name, c in readiness.items()},
             "degraded": list(self._health.degraded()),

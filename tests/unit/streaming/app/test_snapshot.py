@@ -9,6 +9,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
+from tests.fakes import FakeClock
 
 OWN, OTHER = "http://here:6066/", "http://there:6066/"
 
@@ -55,7 +56,13 @@ def app() -> Any:
 
 
 @pytest.fixture
-def snapshots(app: Any, metrics: Metrics) -> WorkerSnapshots:
+def clock() -> FakeClock:
+    """A clock that moves by hand."""
+    return FakeClock()
+
+
+@pytest.fixture
+def snapshots(app: Any, metrics: Metrics, clock: FakeClock) -> WorkerSnapshots:
     """The snapshots of that worker."""
     return WorkerSnapshots(
         app,
@@ -63,6 +70,7 @@ def snapshots(app: Any, metrics: Metrics) -> WorkerSnapshots:
         metrics=metrics,
         outcomes=OutcomeRecorder(metrics),
         health=cast(Any, Healthy()),
+        clock=clock,
     )
 
 
@@ -99,3 +107,10 @@ def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> Non
 def test_workers_are_told_with_their_requests_partitions(snapshots: WorkerSnapshots) -> None:
     """This worker is the first, whether or not it has any."""
     assert list(snapshots.workers().items()) == [(OWN, []), (OTHER, [0, 1])]
+
+
+def test_uptime_counts_from_the_start(snapshots: WorkerSnapshots, clock: FakeClock) -> None:
+    """A worker that was restarted shows by it."""
+    clock.advance(90)
+
+    assert snapshots.now()["uptime_s"] == 90
