@@ -10,6 +10,11 @@ from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 from streamapp.streaming.broker.topics import RECORD_LIMIT
+from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES
+from streamapp.streaming.delivery.record_size import is_oversize
+from streamapp.streaming.delivery.step_store import LedgerSteps
+from streamapp.streaming.window.lease import Lease
+from streamapp.streaming.window.storing import Storing
 from tests.unit.streaming.test_record_handler import FakeRouter, Fixture, record
 
 
@@ -82,3 +87,14 @@ async def test_an_answer_that_the_changelog_does_not_take_keeps_no_steps(stream:
     assert [one["headers"].get("streamapp.error.kind") for one in chunks[1:]] == (
         [b"too_large"] if stream else []
     )
+
+
+def test_the_limit_that_a_record_is_told_is_what_one_carries() -> None:
+    """An answer is asked for as long as it may be, and no longer."""
+    nothing: Any = None
+    steps = LedgerSteps(
+        nothing, Lease(1), id="r-1", digest="d", partition=0, offset=0, storing=Storing()
+    )
+
+    assert not is_oversize(b"", steps.limit_bytes + ENVELOPE_BYTES)
+    assert is_oversize(b"", steps.limit_bytes + ENVELOPE_BYTES + 1)

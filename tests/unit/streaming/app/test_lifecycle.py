@@ -640,6 +640,49 @@ def test_log_is_not_gone_on_with_before_the_group_took_its_start(play: Play) -> 
     play(scene)
 
 
+def test_log_that_is_begun_anew_opens_no_window_in_a_rebalance(play: Play) -> None:
+    """The partitions may be others' at its end, which alone opens the window."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        member.consumer._committed_offset = {T0: 50}
+        member.consumer.fetched.out_of_range[T0] = 50
+        member.consumer.during_go_on = member.app.on_rebalance_start
+        pulse = asyncio.ensure_future(member.app._pulse())
+        await asyncio.sleep(5)
+
+        assert member.consumer.told("go_on_at") == [(T0, 0)]
+        assert not member.window.is_open
+        pulse.cancel()
+
+    play(scene)
+
+
+def test_log_that_is_begun_anew_leaves_the_window_of_a_later_generation(play: Play) -> None:
+    """What that has taken meanwhile would be cancelled."""
+
+    async def scene(member: Member) -> None:
+        opened: list[object] = []
+
+        def rebalance() -> None:
+            member.app.on_rebalance_start()
+            member.app.consumer_generation_id = 2
+            member.app.on_rebalance_end()
+            opened.append(member.window.partitions[T0])
+
+        await member.assign(T0)
+        member.consumer._committed_offset = {T0: 50}
+        member.consumer.fetched.out_of_range[T0] = 50
+        member.consumer.during_go_on = rebalance
+        pulse = asyncio.ensure_future(member.app._pulse())
+        await asyncio.sleep(5)
+
+        assert [member.window.partitions[T0]] == opened
+        pulse.cancel()
+
+    play(scene)
+
+
 def test_partition_that_was_held_goes_on_in_a_window_opened_anew(play: Play) -> None:
     """Nothing else would resume what the closed window had paused."""
 

@@ -307,3 +307,19 @@ async def test_partition_without_a_commit_is_read_from_its_start() -> None:
     assert client.states[T0].reset == "earliest"
     assert client.held == set()
     assert not fetched.out_of_range
+
+
+@pytest.mark.parametrize("change", ["assignment", "position", "pause"])
+async def test_what_was_fetched_before_a_change_is_let_go(change: str) -> None:
+    """It is taken neither now nor later, and the partition is fetched again."""
+    client = Client()
+    client.fetched(T0, 5, 6, start=5, end=7)
+    if change == "assignment":
+        client._assignment.active = False
+    elif change == "position":
+        client.states[T0].position = 9
+    else:
+        client.states[T0].paused = True
+
+    assert await take(FetchedRecords(), client) == {}
+    assert client.held == set()

@@ -1,12 +1,16 @@
 """Finished offsets survive the metadata of a commit, within its bound."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamapp.streaming.window.finished_offsets import (
+    BITMAP,
     MAX_CHARACTERS,
     MAX_OFFSETS,
+    RUNS,
     decode,
     encode,
 )
@@ -71,3 +75,22 @@ def test_what_cannot_be_trusted_says_nothing(text: str) -> None:
 def test_one_gap_takes_a_handful_of_characters() -> None:
     """The common case: one record is slow, and thousands behind it are finished."""
     assert len(encode(1_000_000, range(1_000_001, 1_016_000))) < 24
+
+
+@pytest.mark.parametrize(
+    ("finished", "kind"),
+    [(range(1, 100), RUNS), (range(2, 2_000, 2), BITMAP), ([MAX_OFFSETS - 1], RUNS)],
+    ids=["one gap", "every other one", "one far away"],
+)
+def test_shorter_encoding_is_written(finished: Sequence[int], kind: str) -> None:
+    """The metadata of each commit travels to the broker and lies in its memory."""
+    assert encode(0, finished).startswith(f"{kind}:")
+
+
+def test_runs_reach_further_than_a_bitmap_that_would_be_cut() -> None:
+    """What fits into runs is told in whole, also where a bitmap would leave out the end."""
+    finished = {*range(2, 12, 2), 500}
+
+    text = encode(0, finished, max_characters=28)
+
+    assert decode(0, text) == finished

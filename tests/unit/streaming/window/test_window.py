@@ -390,6 +390,27 @@ async def test_fence_stops_every_write_at_once(broker: FakeBroker) -> None:
     assert (broker.finished, broker.running, broker.window.in_flight) == ([], [], 0)
 
 
+async def test_fence_forgets_what_waited_for_a_slot() -> None:
+    """The next generation runs its own records alone: the others may be another worker's."""
+    theirs = TP("shop.reviews", 0)
+    inputs = {T0.topic: InputBounds(), theirs.topic: InputBounds()}
+    broker = FakeBroker({T0: log("a", "b"), theirs: log("c")}, max_in_flight=2, inputs=inputs)
+    broker.assign()
+    for tp in (T0, theirs, T0):
+        await broker.deliver(tp)
+    await settle()
+    broker.window.fence()
+    await settle()
+    broker.assign()
+    await broker.deliver(T0)
+    await settle()
+
+    await broker.finish(0)
+
+    assert broker.finished == [(T0, 0)]
+    assert (running(broker), broker.window.pending) == ([], 0)
+
+
 async def test_lost_member_writes_nothing_before_its_fence(broker: FakeBroker) -> None:
     """A record that finishes once the group lost its worker is not written, acked or fatal."""
     await broker.deliver(T0)

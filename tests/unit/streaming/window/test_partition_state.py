@@ -1,0 +1,44 @@
+"""One partition of the window: when one that is held goes on."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import TP
+
+from streamapp.streaming.window.partition_state import PartitionState, SpanBounds
+
+T0 = TP("llm.requests", 0)
+
+
+@pytest.fixture
+def partition() -> PartitionState:
+    """Record 5 is unfinished, and the span may have eight offsets."""
+    partition = PartitionState(T0, 5, bounds=SpanBounds(offsets=8))
+    partition.append(record(5))
+    return partition
+
+
+def record(offset: int) -> Any:
+    return SimpleNamespace(offset=offset, size=1, taken_at=0.0, is_done=False)
+
+
+def test_held_partition_goes_on_once_its_first_dropped_record_has_room(
+    partition: PartitionState,
+) -> None:
+    """Behind a hole the next record can be far away: it would be held again at once."""
+    partition.hold(13)
+    assert not partition.has_drained(now=0)
+
+    partition.finish(partition._unfinished[0])
+
+    assert partition.has_drained(now=0)
+
+
+def test_records_dropped_later_hold_nothing_up(partition: PartitionState) -> None:
+    """Only the first of them is the next one to be taken."""
+    partition.hold(11)
+
+    partition.hold(20)
+
+    assert partition.has_drained(now=0)
