@@ -1,5 +1,6 @@
 """A processor that lets no heartbeat be sent costs its own record, and not the worker's others."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -9,11 +10,13 @@ import pytest
 
 from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 OTHERS = 40
+FREEZE_S = 12
 
 
 async def test_record_that_blocks_past_the_session_is_a_dead_letter(
@@ -45,6 +48,31 @@ async def test_record_that_blocks_past_the_session_is_a_dead_letter(
         for text in (worker.log.read_text(), named):
             assert re.search("blocking.py:[0-9]+ in block|C code that kept the interpreter's", text)
             assert "type=block" in text or "of type block" in text
+
+
+async def test_record_that_ran_while_its_worker_was_frozen_is_answered(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """However often the worker loses its session to a freeze, the record did not block it."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.blocking")
+        napping = tmp_path / "worker-0" / "napping"
+        await stage.produce(
+            [Record(json.dumps({"id": "n", "type": "nap", "seconds": 4}).encode(), b"n", 0)]
+        )
+
+        for _ in range(2):
+            await until(napping.exists, 60, state=worker.tail)
+            worker.sigstop()
+            await asyncio.sleep(FREEZE_S)  # its length, over the session of 6 s, is the point
+            napping.unlink()
+            worker.sigcont()
+        report = await stage.settle(1, 90)
+
+        assert not report.faults, report
+        assert not report.dead, report
+        assert worker.log.read_text().count("process.stood_still") == 2
 
 
 @pytest.mark.chaos

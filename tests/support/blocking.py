@@ -2,6 +2,7 @@
 
 import ctypes
 import time
+from pathlib import Path
 
 from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import processor
@@ -19,6 +20,20 @@ async def block(request: Block, llm: LLMClient) -> str:
     """Answer after the whole process stood still."""
     # `PyDLL` does not let go of the lock during a call.
     ctypes.PyDLL(None).sleep(request.seconds)
+    return "done"
+
+
+class Nap(Request, type="nap"):
+    """Holds up its worker, for less than a session; other threads run."""
+
+    seconds: float
+
+
+@processor(Nap)
+async def nap(request: Nap, llm: LLMClient) -> str:
+    """Answer after the loop stood still; a file in the worker's directory says since when."""
+    Path("napping").touch()  # noqa: ASYNC240  # nor this
+    time.sleep(request.seconds)  # noqa: ASYNC251  # what a processor must not do
     return "done"
 
 

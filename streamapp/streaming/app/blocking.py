@@ -5,6 +5,7 @@ it also keeps other threads from running (most C code does), no heartbeat is sen
 on without the worker, and the record comes again: to block again. So each step of a record is
 timed, a thread looks where a long one stands, and a record that took longer than the session
 twice is not run a third time. Nor is one that never ended its step, and so ended its process.
+Time for which the process itself stood still, as one that is frozen, is no record's.
 """
 
 import sys
@@ -20,6 +21,7 @@ from faust.types import TP
 from pydantic_core import from_json
 
 from streamapp.errors import InternalError
+from streamapp.standstills import Standstills
 from streamapp.streaming.app.kept_fences import KeptFences
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Event, Message
@@ -32,6 +34,7 @@ NOTICE_S = 1.0
 POLL_INTERVAL_S = 0.5
 #: What stands for the place where no thread could look.
 UNSEEN = "in C code that kept the interpreter's lock"
+_STOOD_STILL = "it was stopped, starved of processor time, or paused with its container"
 #: A record that blocked the loop past the session so often is a dead letter when it comes again.
 MOST_FENCES = 2
 #: Records remembered as blocking ones at most.
@@ -48,6 +51,7 @@ class BlockingWatch(threading.Thread):
         kept: Counts over restarts what ended the process.
         notice_s: Steps that take longer are named.
         clock: Monotonic seconds.
+        standstills: Of the process; noted by this thread.
     """
 
     def __init__(
@@ -57,12 +61,14 @@ class BlockingWatch(threading.Thread):
         kept: KeptFences | None = None,
         notice_s: float = NOTICE_S,
         clock: Callable[[], float] = time.monotonic,
+        standstills: Standstills | None = None,
     ) -> None:
         super().__init__(name="streamapp-blocking", daemon=True)
         self._session_s = session_s
         self._kept = kept
         self._notice_s = notice_s
         self._clock = clock
+        self._standstills = standstills or Standstills(clock)
         self._loop_thread = threading.get_ident()
         self._stopped = threading.Event()
         self._fences: Counter[tuple[TP, int]] = Counter()
@@ -119,6 +125,9 @@ class BlockingWatch(threading.Thread):
         took_s = ended - began
         if took_s < self._notice_s:
             return
+        took_s -= self._standstills.since(began)
+        if took_s < self._notice_s:
+            return
         type_ = _type_of(message.value)
         where = self._place(type_, began)
         self._last = (ended, f"blocked for {took_s:.1f} s by a record of type {type_} {where}")
@@ -152,9 +161,15 @@ class BlockingWatch(threading.Thread):
         """Look where a long step stands, until stopped."""
         interval_s = min(POLL_INTERVAL_S, self._notice_s / 2)
         slept_at = self._clock()
+        self._standstills.sleeps(interval_s)
         while not self._stopped.wait(interval_s):
-            self.look(late_s=self._clock() - slept_at - interval_s)
+            late_s = self._clock() - slept_at - interval_s
+            self.look(late_s=late_s)
+            stood_s = self._standstills.since(slept_at)
+            if stood_s >= self._notice_s:
+                log.warning("process.stood_still", stood_s=round(stood_s, 2), hint=_STOOD_STILL)
             slept_at = self._clock()
+            self._standstills.sleeps(interval_s)
 
     def look(self, late_s: float = 0.0) -> None:
         """Note where the step stands that runs now, if it is a long one.

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from faust.types import TP
 
+from streamapp.standstills import Standstills
 from streamapp.streaming.app.blocking import BlockingWatch
 from streamapp.streaming.app.kept_fences import KeptFences
 from streamapp.streaming.window.lease import Lease
@@ -22,7 +23,8 @@ class Fixture:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.watch = BlockingWatch(6, clock=lambda: self.now)
+        self.standstills = Standstills(lambda: self.now, switches=lambda native_id: 1)
+        self.watch = BlockingWatch(6, clock=lambda: self.now, standstills=self.standstills)
 
     async def run(self, *steps_s: float, offset: int = 0, is_seen: bool = False) -> None:
         """Run a record whose steps take so long, with a turn of the loop between them."""
@@ -80,6 +82,17 @@ async def test_record_that_blocked_past_the_session_twice_is_refused(fixture: Fi
     assert refusal is not None
     assert "blocked the event loop" in str(refusal)
     assert fixture.watch.refusal(event(1).message) is None
+
+
+async def test_freeze_of_the_process_is_no_records_block(fixture: Fixture) -> None:
+    """A step that its process stood still in is neither named nor counted for that time."""
+    with structlog.testing.capture_logs() as lines:
+        for step_s in (0.5, 1.4, 0.5):
+            fixture.standstills.sleeps(0.5)
+            await fixture.run(60 + step_s)
+
+    assert lines == []
+    assert fixture.watch.refusal(event().message) is None
 
 
 async def test_short_blocks_are_never_refused(fixture: Fixture) -> None:
