@@ -53,9 +53,14 @@ include-name = [
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "422"]
 
-# More places than their rate lets through in time; more answers to several prompts than to one.
+# More places than their rate lets through in time; more answers to several prompts than to one; a
+# text that is no JSON.
 [[operations]]
-include-name = ["POST /v1/dead-letters/replay", "POST /v1/completions"]
+include-name = [
+    "POST /v1/dead-letters/replay",
+    "POST /v1/completions",
+    "POST /v1/dead-letters/edit",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "422"]
 """
 
