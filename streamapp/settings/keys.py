@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from streamapp.settings.variables import unset
+from streamapp.settings.variables import named_for, unset
 
 Scope = Literal["infer", "read", "prompts", "replay"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -114,7 +114,9 @@ def with_values(
             elif value:
                 short = f"the variable {variable} is shorter than {SHORTEST} characters"
                 problems.append(f"keys.{name}.key_env: {short}")
-            elif wrong := unset(variable, environment, may_lack=may_lack):
+            elif wrong := unset(
+                variable, environment, example=named_for(name, "_KEY"), may_lack=may_lack
+            ):
                 problems.append(f"keys.{name}.key_env: {wrong}")
         if unknown := sorted(set(key.models or ()) - models.keys()):
             problems.append(

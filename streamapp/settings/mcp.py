@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from streamapp.settings.tables import URL
-from streamapp.settings.variables import unset
+from streamapp.settings.variables import named_for, unset, unset_headers
 
 MCP_NAME = r"^[A-Za-z][A-Za-z0-9-]{0,30}$"
 McpName = Annotated[str, Field(pattern=MCP_NAME)]
@@ -52,14 +52,18 @@ def with_environment(
 
     Nothing is where it ``may_lack`` all of it: nobody will ask a server.
     """
-    found, problems = {}, []
+    found = {}
+    problems: list[str] = []
     for name, server in servers.items():
         wanted = {**server.headers_env, **{variable: variable for variable in server.env}}
-        field = "env" if server.env else "headers_env"
+        path, example = f"mcp.{name}", named_for(name, "_TOKEN")
+        problems += unset_headers(
+            f"{path}.headers_env", server.headers_env, environment, may_lack=may_lack
+        )
         problems += [
-            f"mcp.{name}.{field}: {wrong}"
-            for variable in wanted.values()
-            if (wrong := unset(variable, environment, may_lack=may_lack))
+            f"{path}.env: {wrong}"
+            for variable in server.env
+            if (wrong := unset(variable, environment, example=example, may_lack=may_lack))
         ]
         values = {
             key: SecretStr(environment.get(variable) or "") for key, variable in wanted.items()

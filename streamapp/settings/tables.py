@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from streamapp.settings.variables import unset
+from streamapp.settings.variables import named_for, unset, unset_headers
 
 PREFIX = "STREAMAPP_"
 URL, URL_OR_NONE = r"^https?://", r"^(https?://\S+)?$"
@@ -202,14 +202,16 @@ def implied(
             if value := environment.get(provider.api_key_env):
                 found[name] = provider.model_copy(update={"api_key": SecretStr(value)})
             elif name in providers and (
-                wrong := unset(provider.api_key_env, environment, may_lack=may_lack)
+                wrong := unset(
+                    provider.api_key_env,
+                    environment,
+                    example=named_for(name, "_API_KEY"),
+                    may_lack=may_lack,
+                )
             ):
                 problems.append(f"providers.{name}.api_key_env: {wrong}")
-        problems += [
-            f"providers.{name}.headers_env: {wrong}"
-            for variable in provider.headers_env.values()
-            if (wrong := unset(variable, environment, may_lack=may_lack))
-        ]
+        path = f"providers.{name}.headers_env"
+        problems += unset_headers(path, provider.headers_env, environment, may_lack=may_lack)
         held = {
             header: value
             for header, variable in provider.headers_env.items()

@@ -19,8 +19,18 @@ def is_name(text: str) -> bool:
     return not any(len(part) > _PART and _is_mixed(part) for part in text.split("_"))
 
 
+def named_for(what: str, ending: str = "") -> str:
+    """Return a name of a variable that may hold a secret of ``what``, as ``SHOP_API_KEY``."""
+    name = re.sub(r"\W", "_", what + ending).upper()
+    return f"_{name}" if name[:1].isdigit() else name
+
+
 def unset(
-    variable: str, environment: Mapping[str, str | None], *, may_lack: bool = False
+    variable: str,
+    environment: Mapping[str, str | None],
+    *,
+    example: str,
+    may_lack: bool = False,
 ) -> str | None:
     """Return what is wrong with a variable that the settings name; None where it has a value.
 
@@ -29,6 +39,7 @@ def unset(
     Args:
         variable: What the operator wrote.
         environment: Holds the values.
+        example: A name that would do.
         may_lack: Whether the environment need not hold it.
     """
     if environment.get(variable):
@@ -39,7 +50,7 @@ def unset(
         return "write the NAME of the environment variable alone, without $ and brackets"
     return (
         "what stands there looks like a key, not like the name of an environment variable: put the"
-        " key into a variable, as export OPENAI_API_KEY=..., and write the NAME of that variable"
+        f" key into a variable, as export {example}=..., and write the NAME of that variable"
         " here; a key that others have seen in the file is to be replaced"
     )
 
@@ -55,23 +66,47 @@ def unset_in(
         may_lack: Whether the environment need not hold them.
     """
     fields = (
-        ("providers", "api_key_env"),
-        ("providers", "headers_env"),
-        ("keys", "key_env"),
-        ("mcp", "env"),
-        ("mcp", "headers_env"),
+        ("providers", "api_key_env", "_API_KEY"),
+        ("providers", "headers_env", ""),
+        ("keys", "key_env", "_KEY"),
+        ("mcp", "env", "_TOKEN"),
+        ("mcp", "headers_env", ""),
     )
-    for section, field in fields:
+    for section, field, ending in fields:
         tables = data.get(section)
         for name, table in tables.items() if isinstance(tables, Mapping) else ():
             named = table.get(field) if isinstance(table, Mapping) else None
+            path, example = f"{section}.{name}.{field}", named_for(name, ending)
             if isinstance(named, Mapping):
-                named = list(named.values())
+                yield from unset_headers(path, named, environment, may_lack=may_lack)
+                continue
             for variable in named if isinstance(named, list) else [named]:
                 if isinstance(variable, str) and (
-                    wrong := unset(variable, environment, may_lack=may_lack)
+                    wrong := unset(variable, environment, example=example, may_lack=may_lack)
                 ):
-                    yield f"{section}.{name}.{field}: {wrong}"
+                    yield f"{path}: {wrong}"
+
+
+def unset_headers(
+    path: str,
+    headers: Mapping[str, Any],
+    environment: Mapping[str, str | None],
+    *,
+    may_lack: bool = False,
+) -> Iterator[str]:
+    """Yield what `unset` says of each header's variable, with the header in its place.
+
+    Args:
+        path: Of the table, such as ``providers.NAME.headers_env``.
+        headers: The names of variables, by those of headers.
+        environment: Holds the values.
+        may_lack: Whether the environment need not hold them.
+    """
+    for header, variable in headers.items():
+        if isinstance(variable, str) and (
+            wrong := unset(variable, environment, example=named_for(header), may_lack=may_lack)
+        ):
+            yield f"{path}.{header}: {wrong}"
 
 
 def _is_mixed(part: str) -> bool:

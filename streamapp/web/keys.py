@@ -76,6 +76,11 @@ class KeyRate:
         self._clock = clock
         self._left, self._at = self._most, clock()
 
+    @property
+    def per_minute(self) -> float:
+        """Requests that it lets in, spread evenly."""
+        return round(self._per_s * 60, 9)
+
     def take(self) -> None:
         """Take one request.
 
@@ -89,7 +94,7 @@ class KeyRate:
             wait_s = max(1, math.ceil((1 - self._left) / self._per_s))
             raise Refusal(
                 429,
-                f"this key's own rate is used up: it is {self._per_s * 60:g} requests a minute,"
+                f"this key's own rate is used up: it is {self.per_minute:g} requests a minute,"
                 f" spread evenly; the next one in {wait_s} s",
                 code="rate_limited",
                 headers={"Retry-After": str(wait_s)},

@@ -1,12 +1,23 @@
 """`/v1/key`: the rights of the key that asks, for the dashboard and for its holder."""
 
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from faust.web import Blueprint, View
+from typing_extensions import TypedDict
 
 from streamapp.web.keys import key_of
 from streamapp.web.responses import json_response
+
+
+class KeyBody(TypedDict):
+    """What the key that asks may do; null means everything there is."""
+
+    name: str
+    scopes: list[Literal["infer", "read", "prompts", "replay"]]
+    tenant: str | None
+    models: list[str] | None
+    requests_per_minute: float | None
 
 
 def own_key() -> Blueprint:
@@ -25,6 +36,7 @@ def own_key() -> Blueprint:
                     "scopes": sorted(key.scopes),
                     "tenant": key.tenant,
                     "models": None if key.models is None else sorted(key.models),
+                    "requests_per_minute": key.rate and key.rate.per_minute,
                 }
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 from yarl import URL
 
 from streamapp.errors import ConfigurationError
+from streamapp.settings.file_secrets import KEY_HEADERS
 
 _TOKEN = re.compile(r"[A-Za-z0-9-]{1,64}")
 #: What a body and the headers hold that no extra may replace.
@@ -17,6 +18,12 @@ OUR_HEADERS = frozenset(
     {"authorization", "api-key", "x-api-key", "content-type", "content-length", "host"}
     | {"transfer-encoding", "connection", "anthropic-version"}
 )
+
+
+def _ours(header: str) -> str:
+    if header in KEY_HEADERS:
+        return "keys come from api_key_env, which sends them in the header of its kind"
+    return "it is set by streamapp"
 
 
 def checked_url(name: str, text: str) -> URL:
@@ -65,7 +72,7 @@ def checked_extras(
     for header, value in headers.items():
         where = f"providers.{name}.extra_headers.{header}"
         if header.lower() in OUR_HEADERS:
-            raise ConfigurationError(f"{where}: it is set by streamapp: remove it")
+            raise ConfigurationError(f"{where}: {_ours(header.lower())}: remove it")
         if not _TOKEN.fullmatch(header):
             where = f"providers.{name}.extra_headers"
             raise ConfigurationError(f"{where}: write names of letters, digits and '-'")

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 from streamapp.web.input_records import LAST_OFFSET, LAST_PARTITION
 from streamapp.web.operations.operation import EVENTS, GROUP, HTML, TEXT, Operation
 from streamapp.web.operations.records import Step
+from streamapp.web.own_key import KeyBody
 
 
 class CheckBody(TypedDict):
@@ -38,15 +39,6 @@ class VersionBody(TypedDict):
     version: str
     app_id: str
     brokers: list[str] | None
-
-
-class KeyBody(TypedDict):
-    """What the key that asks may do; null means everything there is."""
-
-    name: str
-    scopes: list[Literal["infer", "read", "prompts", "replay"]]
-    tenant: str | None
-    models: list[str] | None
 
 
 class HistoryPoint(TypedDict):

@@ -128,6 +128,7 @@ async def test_key_without_a_name_may_do_everything(site: Site) -> None:
     status, body, _ = await site("GET", "/v1/key", headers=bearer("everything"))
 
     assert (status, set(body["scopes"]), body["tenant"]) == (200, set(SCOPES), None)
+    assert body["requests_per_minute"] is None
 
 
 @pytest.mark.parametrize("value", ["old-key", "new-key"])
@@ -307,9 +308,10 @@ async def test_own_rate_of_a_key(site: Site) -> None:
         "POST", "/v1/chat/completions", json=CHAT, headers=bearer("slow-key")
     )
     other, _, _ = await site("POST", "/v1/chat/completions", json=CHAT, headers=bearer("shop-key"))
-    reading, _, _ = await site("GET", "/v1/key", headers=bearer("slow-key"))
+    reading, told, _ = await site("GET", "/v1/key", headers=bearer("slow-key"))
 
     assert (first, status, other, reading) == (200, 429, 200, 200)
+    assert told["requests_per_minute"] == 1
     assert (body["error"]["code"], body["error"]["type"]) == ("rate_limited", "rate_limit_error")
     assert "it is 1 requests a minute, spread evenly; the next one in" in body["error"]["message"]
     assert 1 <= int(headers["Retry-After"]) <= 60

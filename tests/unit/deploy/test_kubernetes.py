@@ -73,7 +73,7 @@ def check_schema(manifest: Manifest) -> None:
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings of a pod: ConfigMap, Secret, file and the pod's own variables."""
-    secrets = dict.fromkeys(variables("secret.env.example"), "CANARY")
+    secrets = {name: f"CANARY-{name}" for name in variables("secret.env.example")}
     for name, value in (variables("config.env") | secrets).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("STREAMAPP_CONFIG", str(FOLDER / "streamapp.toml"))
@@ -146,6 +146,15 @@ def test_pods_start_with_these_settings(settings: Settings) -> None:
     assert settings.kafka_security_protocol == "SASL_SSL"
     refs = the("TriggerAuthentication")["spec"]["secretTargetRef"]
     assert {ref["key"] for ref in refs} <= {*variables("secret.env.example"), "ca.pem"}
+
+
+def test_prometheus_may_only_read(settings: Settings) -> None:
+    """The scrape's key is one of the workers' named ones, with the least scope that opens it."""
+    (endpoint,) = the("ServiceMonitor")["spec"]["endpoints"]
+    variable = endpoint["authorization"]["credentials"]["key"]
+
+    [key] = [key for key in settings.keys.values() if variable in key.key_env]
+    assert key.scopes == ["read"]
 
 
 def test_termination_grace_is_above_the_drain(settings: Settings) -> None:

@@ -52,7 +52,12 @@ TOOLS = '[mcp.shop]\nallow = ["*"]\n\ncommand = ["no-such-program"]\n'
         ),
         pytest.param(
             f'{PROVIDER}[providers.p.extra_headers]\nx-team = "a"\nAuthorization = "b"\n',
-            "streamapp.toml:7: [providers.p.extra_headers] Authorization: it is set by streamapp",
+            "streamapp.toml:7: [providers.p.extra_headers] Authorization: keys come from",
+            id="header of a key",
+        ),
+        pytest.param(
+            f'{PROVIDER}[providers.p.extra_headers]\nx-team = "a"\nHost = "b"\n',
+            "streamapp.toml:7: [providers.p.extra_headers] Host: it is set by streamapp",
             id="header",
         ),
         pytest.param(

@@ -87,6 +87,45 @@ def test_a_key_in_place_of_a_name_is_refused_to_every_command(text: str) -> None
         load_settings(may_lack_secrets=True)
 
 
+@pytest.mark.parametrize(
+    ("table", "place", "variable"),
+    [
+        (
+            '[providers.my-gw]\nkind = "openai"\napi_key_env = {}',
+            "[providers.my-gw] api_key_env",
+            "MY_GW_API_KEY",
+        ),
+        (
+            '[providers.p]\nkind = "openai"\nheaders_env = {{ x-team = "X", X-Gw = {} }}',
+            "[providers.p.headers_env] X-Gw",
+            "X_GW",
+        ),
+        (
+            '[mcp.m]\nurl = "https://h/"\nheaders_env = {{ authorization = {} }}',
+            "[mcp.m.headers_env] authorization",
+            "AUTHORIZATION",
+        ),
+        ('[mcp.m]\ncommand = ["true"]\nenv = [{}]', "[mcp.m] env", "M_TOKEN"),
+        ('[keys.shop]\nscopes = ["infer"]\nkey_env = {}', "[keys.shop] key_env", "SHOP_KEY"),
+    ],
+    ids=["provider", "header", "header of MCP", "program", "caller"],
+)
+@pytest.mark.parametrize("rest", ["", "[mcp.n]\n"], ids=["alone", "among others"])
+def test_a_key_in_place_of_a_name_is_told_with_its_place_and_a_name_that_would_do(
+    table: str, place: str, variable: str, rest: str
+) -> None:
+    """The header is named, and the variable is not one of another vendor."""
+    key = f'"{CANARY}"'
+    Path("streamapp.toml").write_text(f"{table.format(key)}\n{rest}")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(may_lack_secrets=True)
+
+    [line] = [line for line in str(caught.value).split("\n") if "looks like a key" in line]
+    assert f"{place}: what stands there" in line
+    assert f"as export {variable}=..., and" in line
+
+
 @pytest.mark.parametrize("text", FILES.values(), ids=FILES)
 def test_a_wrong_file_is_not_quoted(text: str) -> None:
     """The same for the file, which holds the names of secrets at most."""

@@ -251,4 +251,6 @@ def test_what_the_environment_lacks_is_named() -> None:
 
     assert not problems
     assert "sk-1" not in repr(found)
-    assert missing == ["mcp.orders.headers_env: the environment variable TOKEN is not set"]
+    assert missing == [
+        "mcp.orders.headers_env.authorization: the environment variable TOKEN is not set"
+    ]
