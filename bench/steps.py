@@ -66,7 +66,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "prometheus_client/",
         "structlog/",
     ),
-    "ack": (
+    "commit": (
         "streaming/window/window.py:Window._finished",
         "streaming/window/window.py:Window.progress",
         "streaming/window/partition_state.py:PartitionState.progress",

@@ -45,7 +45,7 @@ def frame(function: Callable[..., Any]) -> tuple[str, int, str]:
         (AnswersTable.append, "ledger"),
         (Emitter.emit, "two sends"),
         (OutcomeRecorder.answered, "measure"),
-        (Window._finished, "ack"),
+        (Window._finished, "commit"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__qualname__,
 )
