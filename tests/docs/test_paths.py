@@ -1,6 +1,7 @@
 """Files that the pages for developers name exist, and a reader's path stays short."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,26 @@ def section(page: Path, heading: str) -> str:
     _, _, rest = page.read_text().partition(f"\n### {heading}\n")
     assert rest, heading
     return re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_the_packages_are_told_as_the_import_contract_has_them() -> None:
+    """The arrows are the contract's layers, and the table has a row for all that it names."""
+    text = (DOCS / "architecture.md").read_text()
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    layers = [
+        re.findall(r"streamapp\.(\w+)", layer)
+        for layer in tools["importlinter"]["contracts"][0]["layers"]
+    ]
+    arrows = re.search(r"^app, cli -> .+$", text, re.MULTILINE)
+    assert arrows
+    told = [layer.split(", ") for layer in arrows[0].split(" -> ")]
+    _, _, table = text.partition("| package | what is in it |")
+    first_cells = re.findall(r"^\| (`.+?) \|", table.partition("\n\n")[0], re.MULTILINE)
+    rows = re.findall(r"`(\w+)(?:/|\.py)`", " ".join(first_cells))
+
+    # Nothing but names, below the errors.
+    assert told == [[name for name in layer if name != "__main__"] for layer in layers[:-1]]
+    assert sorted(rows) == sorted({name for layer in layers for name in layer} - {"__main__"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
