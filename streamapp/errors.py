@@ -82,7 +82,7 @@ class Failure(StreamappError):
     """Ends one record as a dead letter of ``kind``.
 
     Attributes:
-        kind: The contract's word for it; also the ``code`` over HTTP.
+        kind: Also the ``code`` over HTTP.
         attempts: Provider attempts already made for the record when it failed.
         paid: Those of them that are paid for although they failed, or may be.
     """

@@ -1,10 +1,10 @@
-"""The kinds of dead letters, by the words of the contract."""
+"""The kinds of dead letters: why a record has no answer."""
 
 from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The dead-letter kinds of the contract."""
+    """The words of headers, metrics and HTTP, which users' programs compare: none is changed."""
 
     UNDECODABLE = "undecodable"
     INVALID = "invalid"

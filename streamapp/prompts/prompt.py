@@ -25,7 +25,7 @@ class Version:
     created_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the version as the HTTP contract shows it."""
+        """Return the version as it is shown over HTTP."""
         return {
             "version": self.version,
             "body": self.body,
@@ -65,7 +65,7 @@ class Prompt:
         return self.labels.get(LATEST)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the prompt as the HTTP contract shows it."""
+        """Return the prompt as it is shown over HTTP."""
         return {
             "name": self.name,
             "versions": [version.to_json() for version in self.versions.values()],

@@ -39,7 +39,7 @@ ENV_FILE = ".env"
 
 
 class Settings(BaseSettings):
-    """All settings, by the names of the contract without their prefix.
+    """All settings, by the names of their variables without the prefix.
 
     The line under each is its line in docs/reference/settings.md.
     """

@@ -1,4 +1,4 @@
-"""The metrics of a worker: one Prometheus registry per app, by the names of the contract.
+"""The metrics of a worker: one Prometheus registry per app, whose names users' alerts rely on.
 
 Labels never hold an id, a key or text.
 """

@@ -1,4 +1,4 @@
-"""Errors over HTTP: OpenAI's body, the contract's statuses, never a value of the request."""
+"""Errors over HTTP: OpenAI's body, a status for each kind, never a value of the request."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The middlewares of every request: authentication, and errors as the contract's bodies."""
+"""The middlewares of every request: authentication, and errors as OpenAI's bodies."""
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -26,7 +26,7 @@ OPEN_PATHS = frozenset({"/livez", "/readyz", "/healthz", "/", "/docs"})
 
 @web.middleware
 async def map_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer with the contract's error body whatever goes wrong inside."""
+    """Answer with OpenAI's error body whatever goes wrong inside."""
     try:
         return await handler(request)
     except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""The probes and the version: small, open where the contract says so, never waiting."""
+"""The probes and the version: small, never waiting, and the probes without a key."""
 
 from collections.abc import Mapping
 from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""The part of the table of signs that says of a text that it is too long.
+"""The signs of a text that is too long.
 
 Each entry has its source and date; a vendor's new words are one more line.
 """

@@ -1,4 +1,4 @@
-"""The part of the table of signs that a record's author can do nothing about.
+"""The signs of what only the operator can mend: keys, rights, quotas.
 
 Each entry has its source and date; a vendor's new words are one more line.
 """

@@ -1,4 +1,4 @@
-"""The part of the table of signs that says of a server that another attempt may help.
+"""The signs of a server that may answer another attempt.
 
 Each entry has its source and date; a vendor's new words are one more line.
 """

@@ -1,4 +1,4 @@
-"""The part of the table of signs that says of a target that it is not there: model and address.
+"""The signs of a target that is not there: its model, or its address.
 
 Each entry has its source and date; a vendor's new words are one more line.
 """
