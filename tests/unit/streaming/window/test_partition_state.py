@@ -1,4 +1,4 @@
-"""One partition of the window: when one that is held goes on."""
+"""One partition of the window: when it goes on after a hold, and what a hole means to it."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
-from streamapp.streaming.window.partition_state import PartitionState, SpanBounds
+from streamapp.streaming.window.partition_state import PartitionState, Progress, SpanBounds
 
 T0 = TP("llm.requests", 0)
 
@@ -42,3 +42,20 @@ def test_records_dropped_later_hold_nothing_up(partition: PartitionState) -> Non
     partition.hold(20)
 
     assert partition.has_drained(now=0)
+
+
+def test_hole_is_committed_where_nothing_before_it_is_unfinished() -> None:
+    """Else a group that never got past what retention deleted hears of the loss at each start."""
+    partition = PartitionState(T0, 5)
+
+    partition.pass_hole(9)
+
+    assert partition.progress() == Progress(9, "")
+    assert partition.expected == 9
+
+
+def test_hole_behind_an_unfinished_record_is_not_committed(partition: PartitionState) -> None:
+    """The record would not come again after a crash."""
+    partition.pass_hole(9)
+
+    assert partition.progress() is None

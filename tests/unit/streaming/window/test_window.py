@@ -390,6 +390,19 @@ async def test_fence_stops_every_write_at_once(broker: FakeBroker) -> None:
     assert (broker.finished, broker.running, broker.window.in_flight) == ([], [], 0)
 
 
+async def test_fence_leaves_nothing_to_commit(broker: FakeBroker) -> None:
+    """What finished before it is another worker's to commit by now."""
+    await broker.deliver(T0)
+    await settle()
+    await broker.finish(0)
+    assert broker.window.progress()
+
+    broker.window.fence()
+
+    assert broker.window.progress() == {}
+    assert broker.window.partitions == {}
+
+
 async def test_fence_forgets_what_waited_for_a_slot() -> None:
     """The next generation runs its own records alone: the others may be another worker's."""
     theirs = TP("shop.reviews", 0)
