@@ -34,6 +34,7 @@ from streamapp.streaming.consumer.partition_flow import PartitionFlow
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.producer import Producer
 from streamapp.streaming.flows.assignor import HeldPartitions
+from streamapp.streaming.tables.writable import require_writable
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.window import Window
 
@@ -136,6 +137,7 @@ class StreamApp(faust.App):
         try:
             self.conf.datadir.mkdir(parents=True, exist_ok=True)
             super()._create_directories()
+            require_writable(self.conf.datadir, self.conf.tabledir)
         except OSError as error:
             raise ConfigurationError(
                 f"{PREFIX}DATA_DIR: cannot use {str(self.conf.datadir)!r}: {error.strerror}"

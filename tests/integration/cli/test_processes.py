@@ -1,10 +1,12 @@
 """`streamapp demo`, `broker` and `worker` as processes."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.topics import ensure_topics
 from tests.support.fakellm import FakeLLM
+from tests.support.mounted import small_disk
 from tests.support.process import ChildProcess, free_port
 from tests.support.waiting import until
 
@@ -32,6 +35,23 @@ def command(tmp_path: Path, *arguments: str, **environment: str) -> ChildProcess
     env = {**os.environ, "STREAMAPP_WEB_PORT": str(free_port()), "COLUMNS": "120", **environment}
     module = [sys.executable, "-m", *(() if arguments[0] == "faust" else ("streamapp",))]
     return ChildProcess([*module, *arguments], log=tmp_path / "log", env=env, cwd=tmp_path)
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """The data directory of an earlier start, where no file can be written any more."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        if os.geteuid() == 0:  # whom no mode stops
+            stack.enter_context(small_disk(folder))
+        (folder / "v1" / "tables").mkdir(parents=True)
+        if os.geteuid() == 0:
+            subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+        else:
+            folder.chmod(0o500)
+            stack.callback(folder.chmod, 0o700)
+        yield folder
 
 
 async def ended(process: ChildProcess) -> tuple[int, str]:
@@ -157,6 +177,22 @@ async def test_unusable_data_directory_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in output
     last = "streamapp: STREAMAPP_DATA_DIR: cannot use '/dev/null/data': Not a directory"
     assert output.splitlines()[-1] == last
+
+
+@pytest.mark.parametrize("store", ["memory://", "rocksdb://"])
+async def test_read_only_data_directory_is_named(
+    tmp_path: Path, read_only: Path, store: str
+) -> None:
+    """One that an earlier start has filled is, too: what blocks the worker is remembered there."""
+    worker = command(tmp_path, "worker", STREAMAPP_DATA_DIR=str(read_only), STREAMAPP_STORE=store)
+    code, output = await ended(worker)
+
+    assert code == 2
+    assert "Traceback" not in output
+    assert output.splitlines()[-1] == (
+        f"streamapp: STREAMAPP_DATA_DIR: cannot use '{read_only}': not writable;"
+        " make it so for this user, or set another"
+    )
 
 
 @pytest.mark.parametrize("worker", WORKERS, ids=["streamapp", "faust"])
