@@ -9,7 +9,7 @@ import random
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -89,42 +89,51 @@ async def test_worker_that_survives_a_join_is_ready_soon_or_says_why(
 async def _worker_round(
     dice: random.Random, workers: list[WorkerProcess], survivor: WorkerProcess
 ) -> float:
-    """Return the time from the kill to the survivor's readiness, seconds."""
-    [victim] = [worker for worker in workers if worker is not survivor]
-    try:
-        for worker in workers:
-            worker.start()
-        await until(lambda: all(worker.has_logged(JOINING) for worker in workers), 120)
-        await asyncio.sleep(dice.choice(DELAYS_S))
-        victim.kill9()
-        killed_at = time.monotonic()
+    async def ready() -> None:
         await survivor.wait_ready(600)
-        seconds = time.monotonic() - killed_at
-        if dice.random() < 0.5:
-            survivor.sigterm()
-            await survivor.wait(60)
-    finally:
-        for worker in workers:
-            if worker.alive:
-                worker.kill9()
-    await asyncio.sleep(dice.choice(IDLE_S))
-    return seconds
+
+    [victim] = [worker for worker in workers if worker is not survivor]
+    return await _time(dice, victim, survivor, says=JOINING, goes_on=ready)
 
 
 async def _round(dice: random.Random, bootstrap: str, group: str, directory: Path) -> float:
     command = [sys.executable, "-m", "tests.support.group_member", bootstrap, group, group]
     logs = [directory.with_suffix(f".{n}") for n in range(2)]
-    members = [ChildProcess(command, log=log) for log in logs]
-    victim, survivor = dice.sample(members, 2)
+    victim, survivor = dice.sample([ChildProcess(command, log=log) for log in logs], 2)
+
+    async def assigned() -> None:
+        everything = f"assigned {PARTITIONS}"
+        await until(lambda: everything in survivor.log.read_text(), 300, state=survivor.tail)
+
+    return await _time(dice, victim, survivor, says="joining", goes_on=assigned)
+
+
+async def _time(
+    dice: random.Random,
+    victim: ChildProcess,
+    survivor: ChildProcess,
+    *,
+    says: str,
+    goes_on: Callable[[], Awaitable[None]],
+) -> float:
+    """Return the time from the victim's death in the join to the survivor's work, seconds.
+
+    Args:
+        dice: Decides when the victim dies, and how the round ends.
+        victim: Not started yet.
+        survivor: Not started yet.
+        says: What each of them logs that begins to join.
+        goes_on: Waits until the survivor works.
+    """
+    members = (victim, survivor)
     try:
         for member in members:
             member.start()
-        await until(lambda: all("joining" in log.read_text() for log in logs), 120)
+        await until(lambda: all(says in member.log.read_text() for member in members), 120)
         await asyncio.sleep(dice.choice(DELAYS_S))
         victim.kill9()
         killed_at = time.monotonic()
-        everything = f"assigned {PARTITIONS}"
-        await until(lambda: everything in survivor.log.read_text(), 300, state=survivor.tail)
+        await goes_on()
         seconds = time.monotonic() - killed_at
         if dice.random() < 0.5:
             survivor.sigterm()
