@@ -21,7 +21,7 @@ COMMANDS = {
     "streamapp.cli.keys:keys": "Make digests of HTTP keys for [keys.NAME] of the file.",
     "streamapp.cli.prompts:prompts": "Look at prompts and change which version is used.",
     "streamapp.cli.send:send": "Send the request records of FILE.",
-    "streamapp.cli.tail:tail": "Follow responses, dead-letters or usage until Ctrl-C.",
+    "streamapp.cli.tail:tail": "Follow responses, dead-letters, usage or chunks until Ctrl-C.",
     "streamapp.cli.tools:tools": "List the tools that models may call; call none.",
     "streamapp.cli.worker:worker": "Run the worker.",
 }

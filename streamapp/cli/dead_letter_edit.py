@@ -29,7 +29,8 @@ _NO_JSON = (ValueError, ArithmeticError, RecursionError)
 
 
 @click.command()
-@click.argument("place", metavar="PLACE|ID", type=PlaceOrIdParam())
+@click.argument("place", metavar="PLACE|ID", type=PlaceOrIdParam(), required=False)
+@click.option("--id", "id", metavar="ID", help="The id of the record, also one like a PLACE.")
 @click.option(
     "--from",
     "file",
@@ -39,7 +40,13 @@ _NO_JSON = (ValueError, ArithmeticError, RecursionError)
 )
 @click.option("-y", "--yes", "is_sure", is_flag=True, help="Send it, and do not ask.")
 @of_flow
-def edit(place: tuple[int, int] | str, file: IO[bytes] | None, is_sure: bool, flow: str) -> None:
+def edit(
+    place: tuple[int, int] | str | None,
+    id: str | None,
+    file: IO[bytes] | None,
+    is_sure: bool,
+    flow: str,
+) -> None:
     """Correct the record of a dead letter, and send it.
 
     By its PLACE, or by the ID of the record: then it is the newest of that record.
@@ -49,8 +56,11 @@ def edit(place: tuple[int, int] | str, file: IO[bytes] | None, is_sure: bool, fl
 
     Exit codes: 0 sent; 1 not sent; 2 a usage error, or the corrected record is wrong.
     """
+    wanted = id if place is None else place
+    if wanted is None or (place is not None and id is not None):
+        raise Ended("edit: give a PLACE, an ID or --id ID, one of them", EXIT_CONFIGURATION)
     settings = client_settings()
-    source, dead_letter = asyncio.run(_found(settings, place, flow))
+    source, dead_letter = asyncio.run(_found(settings, wanted, flow))
     if not (is_sure or sys.stdin.isatty()):
         raise Ended("edit: nobody can be asked here: give --yes", EXIT_CONFIGURATION)
     topic, partition, _ = dead_letter.origin

@@ -72,7 +72,7 @@ async def _list(
     *,
     is_unsent: bool,
 ) -> None:
-    newest, kinds, settings = Newest(limit), Counter[str](), client_settings()
+    newest, kinds, sent, settings = Newest(limit), Counter[str](), 0, client_settings()
     async with reading(settings, await source_of(settings, flow)) as log:
         replayed = await log.replayed(since=wanted.since)
         # Lines and a bar on one terminal disturb each other.
@@ -83,34 +83,39 @@ async def _list(
                 if is_unsent and dead_letter.mark in replayed:
                     continue
                 kinds[dead_letter.headers["streamapp.error.kind"]] += 1
+                sent += dead_letter.mark in replayed
                 if limit:
                     newest.add(dead_letter)
                 else:
                     click.echo(show(dead_letter, dead_letter.mark in replayed))
         for dead_letter in newest.dead_letters():
             click.echo(show(dead_letter, dead_letter.mark in replayed))
-        click.echo(_told(kinds, log.seen, limit), err=True)
+        click.echo(_told(kinds, sent, log.seen, limit), err=True)
 
 
 @dead_letters.command()
-@click.argument("what", metavar="PLACE|ID...", nargs=-1, required=True)
+@click.argument("what", metavar="PLACE|ID...", nargs=-1)
+@click.option("--id", "ids", multiple=True, help="The id of a record, also one like a PLACE.")
 @of_flow
 @_json
-def show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
+def show(what: tuple[str, ...], ids: tuple[str, ...], flow: str, as_json: bool) -> None:
     """Show all there is of single dead letters.
 
     By their PLACE, or by the ID of the record.
     """
-    asyncio.run(_show(what, flow, as_json))
+    if not (what or ids):
+        raise Ended("show: give PLACEs, IDs or --id ID", EXIT_CONFIGURATION)
+    asyncio.run(_show(what, ids, flow, as_json))
 
 
-async def _show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
+async def _show(what: tuple[str, ...], named: tuple[str, ...], flow: str, as_json: bool) -> None:
     settings = client_settings()
     places = {text: PlaceParam().convert(text, None, None) for text in what if _is_place(text)}
-    found: set[str] = set()
+    at, of = set[str](), set[str]()
 
     def print_one(dead_letter: StoredDeadLetter, replayed: set[bytes]) -> None:
-        found.update((dead_letter.place, dead_letter.headers.get("streamapp.request.id", "")))
+        at.add(dead_letter.place)
+        of.add(dead_letter.headers.get("streamapp.request.id", ""))
         detail = dead_letter.detail() | {"replayed": dead_letter.mark in replayed}
         click.echo(
             json.dumps(detail, ensure_ascii=False) if as_json else detail_lines(dead_letter, detail)
@@ -122,11 +127,11 @@ async def _show(what: tuple[str, ...], flow: str, as_json: bool) -> None:
             dead_letter = StoredDeadLetter.of(record)
             if dead_letter:
                 print_one(dead_letter, replayed)
-        ids = [text for text in what if text not in places]
+        ids = [*named, *(text for text in what if text not in places)]
         if ids:
             async for dead_letter in log.read(Filter(ids=ids)):
                 print_one(dead_letter, replayed)
-    missing = [text for text in what if text not in found]
+    missing = [text for text in places if text not in at] + [id for id in ids if id not in of]
     if missing:
         raise StreamappError(f"there is no dead letter of ours at {', '.join(missing)}")
 
@@ -267,12 +272,14 @@ class _Tally:
             self.add(f"record {id}", None, "missing")
 
 
-def _told(kinds: Mapping[str, int], seen: Seen, limit: int) -> str:
+def _told(kinds: Mapping[str, int], sent: int, seen: Seen, limit: int) -> str:
     total = sum(kinds.values())
     by_kind = _by_kind(kinds)
+    again = f"; {sent:,} of them sent again, {total - sent:,} not" if sent else ""
     shown = f"; the newest {limit:,} are shown, --limit 0 shows all" if 0 < limit < total else ""
     return (
-        f"{counted(total, 'dead letter')}{': ' if by_kind else ''}{by_kind}{shown}{_foreign(seen)}"
+        f"{counted(total, 'dead letter')}{': ' if by_kind else ''}{by_kind}{again}{shown}"
+        f"{_foreign(seen)}"
     )
 
 

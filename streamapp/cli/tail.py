@@ -15,8 +15,14 @@ from streamapp.records.timestamps import moment_of, time_text
 from streamapp.settings import Settings
 from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.topics import partition_counts
+from streamapp.streaming.delivery.chunks import ERROR_KIND, STREAM_ID, STREAM_INDEX, STREAM_LAST
 
-TOPICS = {"responses": "responses", "dead-letters": "requests-dlt", "usage": "usage"}
+TOPICS = {
+    "responses": "responses",
+    "dead-letters": "requests-dlt",
+    "usage": "usage",
+    "chunks": "chunks",
+}
 
 #: Between two looks for a topic that does not exist yet, seconds.
 POLL_INTERVAL_S = 1.0
@@ -25,7 +31,7 @@ POLL_INTERVAL_S = 1.0
 @click.command()
 @click.argument(
     "what",
-    metavar="[responses|dead-letters|usage]",
+    metavar="[responses|dead-letters|usage|chunks]",
     type=click.Choice(list(TOPICS)),
     default="responses",
 )
@@ -42,15 +48,15 @@ def tail(
     leave: bool,
     as_json: bool,
 ) -> None:
-    """Follow responses, dead-letters or usage until Ctrl-C.
+    """Follow responses, dead-letters, usage or chunks until Ctrl-C.
 
     Without an argument the responses; what comes from now on, unless --from-beginning is given.
     With --exit all that is there is printed, one partition after the other and each from its
     oldest message on, and the command ends.
 
     With --json, responses and usage are printed as they are on the topic; a dead letter is an
-    object of its reason, its place, and the key and record as text. Of another --topic the values
-    are printed, as text.
+    object of its reason, its place, and the key and record as text; a chunk one of its stream, its
+    place there, and the text. Of another --topic the values are printed, as text.
     """
     settings = client_settings()
     show = (_JSON if as_json else _TEXT)["values" if topic else what]
@@ -169,6 +175,26 @@ def _usage_line(message: ConsumerRecord) -> str:
     )
 
 
+def chunk(message: ConsumerRecord) -> dict[str, Any]:
+    """Return a chunk as one object: what its headers say, then the text."""
+    headers = headers_of(message)
+    return {
+        "id": headers.get(STREAM_ID),
+        "index": _number(headers, STREAM_INDEX, -1),
+        "last": headers.get(STREAM_LAST) == "true",
+        "kind": headers.get(ERROR_KIND),
+        "key": _text(message.key),
+        "text": _text(message.value),
+    }
+
+
+def _chunk_line(message: ConsumerRecord) -> str:
+    found = chunk(message)
+    ended = ("failed: " + found["kind"]) if found["kind"] else "last" if found["last"] else ""
+    text = json.dumps(found["text"], ensure_ascii=False)
+    return _line(message, found["id"], f"#{found['index']}", *filter(None, (ended,)), text)
+
+
 def _value_line(message: ConsumerRecord) -> str:
     fields = [text for text in (_text(message.key), _text(message.value)) if text is not None]
     return _line(message, *fields)
@@ -201,11 +227,13 @@ _TEXT: Mapping[str, Callable[[ConsumerRecord], str]] = {
     "responses": _response_line,
     "dead-letters": _dead_letter_line,
     "usage": _usage_line,
+    "chunks": _chunk_line,
     "values": _value_line,
 }
 _JSON: Mapping[str, Callable[[ConsumerRecord], str]] = {
     "responses": lambda message: _text(message.value) or "null",
     "dead-letters": lambda message: json.dumps(dead_letter(message), ensure_ascii=False),
     "usage": lambda message: _text(message.value) or "null",
+    "chunks": lambda message: json.dumps(chunk(message), ensure_ascii=False),
     "values": lambda message: _text(message.value) or "null",
 }

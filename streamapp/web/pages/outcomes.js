@@ -129,9 +129,9 @@ function groups(letters) {
   const rows = [...found].sort((a, b) => b[1].length - a[1].length).map(([key, some]) => {
     const [kind, reason] = JSON.parse(key), ids = new Set(some.filter((d) => !d.replayed).map(placeOf));
     const select = el("button", { type: "button", onclick: () => { for (const box of $("#dead-list").querySelectorAll("input")) { box.checked = ids.has(box.dataset.place); box.dispatchEvent(new Event("change")); } } }, "Select");
-    return [el("span", { class: "tag bad" }, kind), number(some.length), select, reason];
+    return [el("span", { class: "tag bad" }, kind), number(some.length), number(ids.size), select, reason];
   });
-  return el("div", { class: "panel group" }, el("h2", {}, "By kind and reason"), table(["Kind", "Listed", "", "Reason"], rows, "", ["Reason"]));
+  return el("div", { class: "panel group" }, el("h2", {}, "By kind and reason"), table(["Kind", "Listed", "Unsent", "", "Reason"], rows, "", ["Reason"]));
 }
 
 const CUT = 2000; // the list has no more of a record

@@ -1,7 +1,12 @@
 // The overview: what an operator looks at first.
 
 const stateOf = (now) => !now ? ["bad", "no answer"] : now.draining ? ["warn", "stopping"] : !now.ready ? ["bad", "not ready"] : now.degraded.length ? ["warn", "degraded"] : ["good", "ready"];
-const topKinds = (series) => Object.entries((series || []).reduce((sums, [[kind], n]) => ({ ...sums, [kind]: (sums[kind] || 0) + n }), {})).sort((a, b) => b[1] - a[1]).slice(0, 2).map(([kind, n]) => `${number(n)} ${kind}`).join(", ") || "none";
+// The two most frequent ones by name, the rest as a number: together they are the total.
+const topKinds = (series) => {
+  const kinds = Object.entries((series || []).reduce((sums, [[kind], n]) => ({ ...sums, [kind]: (sums[kind] || 0) + n }), {})).sort((a, b) => b[1] - a[1]);
+  const named = kinds.slice(0, 2).map(([kind, n]) => `${number(n)} ${kind}`), rest = kinds.slice(2).reduce((sum, [, n]) => sum + n, 0);
+  return [...named, ...(rest ? [`${number(rest)} more`] : [])].join(", ") || "none";
+};
 
 function troubles() {
   const found = told.flatMap(({ url, now }) => {

@@ -39,6 +39,7 @@ DEAD: dict[str, tuple[bytes, Pairs]] = {
     "7@0": (request("r-7", stream=1), headers_of("r-7", offset=7)),
     "2@1": (request("r-8"), [("tag", b"old"), *headers_of("r-8", offset=8)]),
     "6@1": (request("r-8"), [("tag", b"new"), *headers_of("r-8", offset=9)]),
+    "4@1": (request("0@0"), [("tag", b"place"), *headers_of("0@0", offset=10)]),
 }
 
 
@@ -225,3 +226,17 @@ def test_record_is_found_by_its_id(settings: Settings, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     [record] = [one for one in sent(settings) if one.value == corrected.encode()]
     assert dict(record.headers)["tag"] == b"new"
+
+
+def test_record_whose_id_reads_like_a_place_is_found_by_option(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """By `--id` it is the id, and not what stands at the place of that name."""
+    corrected = json.dumps({**json.loads(request("0@0")), "temperature": 1})
+    env = {"EDITOR": editor(tmp_path, corrected)}
+
+    result = run(settings, "edit", "--id", "0@0", "--yes", env=env)
+
+    assert result.exit_code == 0, result.stderr
+    [record] = [one for one in sent(settings) if one.value == corrected.encode()]
+    assert dict(record.headers)["tag"] == b"place"

@@ -100,6 +100,16 @@ def test_show_finds_by_place_and_by_id(settings: Settings) -> None:
     assert "there is no dead letter of ours at 5@5, r-99" in missing.stderr
 
 
+def test_show_takes_an_id_that_reads_like_a_place(settings: Settings) -> None:
+    """By `--id` it is the id: what stands at the place of that name is another record."""
+    both = run(settings, "show", "--json", "3@1", "--id", "r-1")
+    other = run(settings, "show", "--id", "3@1")
+
+    assert [dead_letter["id"] for dead_letter in objects(both)] == ["r-11", "r-1"]
+    assert (other.exit_code, other.stdout) == (1, "")
+    assert "there is no dead letter of ours at 3@1" in other.stderr
+
+
 def test_dry_run_sends_nothing(settings: Settings) -> None:
     """It names what would be sent."""
     result = run(settings, "replay", "--dry-run", "--kind", "invalid")
@@ -173,6 +183,9 @@ def test_those_not_sent_yet_are_listed_alone(settings: Settings) -> None:
     assert len(lines.stdout.splitlines()) == 6
     for result in (left, lines):
         assert f"{COUNT // 2} dead letters: {COUNT // 2} undecodable" in result.stderr
+        assert "sent again" not in result.stderr
+    told = run(settings, "list").stderr
+    assert f"20 undecodable; {COUNT // 2} of them sent again, {COUNT // 2} not" in told
 
 
 def test_replay_of_all_asks_who_can_answer(settings: Settings) -> None:
@@ -228,6 +241,9 @@ def test_replay_takes_the_ids_that_list_prints(settings: Settings) -> None:
         (["replay", "1@2", "--kind", "invalid"], "one of them"),
         (["replay", "r-1", "--kind", "invalid"], "one of them"),
         (["replay", "1@2", "r-1"], "one of them"),
+        (["edit"], "one of them"),
+        (["edit", "1@2", "--id", "r-1"], "one of them"),
+        (["show"], "give PLACEs, IDs or --id"),
         (["replay", "--rate", "0"], "--rate"),
         (["replay", "--rate", "10"], "would send every dead letter again: name PLACEs"),
         (["list", "--kind", "nope"], "--kind"),

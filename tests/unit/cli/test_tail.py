@@ -53,6 +53,35 @@ def test_response_is_one_readable_line() -> None:
     assert line == '1970-01-01 00:00:01Z  r-1  chat  p/m  0.50 s  1+2 tokens  "hello"'
 
 
+@pytest.mark.parametrize(
+    ("headers", "line", "rest"),
+    [
+        ([("stream-index", b"3"), ("stream-last-message", b"false")], "#3", (3, False, None)),
+        ([("stream-index", b"4"), ("stream-last-message", b"true")], "#4  last", (4, True, None)),
+        (
+            [
+                ("stream-index", b"5"),
+                ("stream-last-message", b"true"),
+                ("streamapp.error.kind", b"rejected"),
+            ],
+            "#5  failed: rejected",
+            (5, True, "rejected"),
+        ),
+    ],
+    ids=["chunk", "last", "failed"],
+)
+def test_chunk_is_shown_with_its_stream_and_place(
+    headers: Pairs, line: str, rest: tuple[int, bool, str | None]
+) -> None:
+    """What its headers say stands before the text: whose it is, the how many-th, the last one."""
+    one = message(b"half", key=b"k", headers=[("stream-id", b"r-1"), *headers])
+
+    assert _TEXT["chunks"](one) == f'1970-01-01 00:00:01Z  r-1  {line}  "half"'
+    found = json.loads(_JSON["chunks"](one))
+    assert (found["id"], found["key"], found["text"]) == ("r-1", "k", "half")
+    assert (found["index"], found["last"], found["kind"]) == rest
+
+
 def test_terminal_obeys_no_character_of_an_answer() -> None:
     """Escape sequences and line breaks in a record are shown, not obeyed."""
     value = {**RESPONSE, "id": "a\x1b[2Jb\nc\x9bd", "output": "x\x1b]0;title\x07\ny"}
