@@ -38,8 +38,8 @@ def check(as_json: bool, is_live: bool) -> None:
         click.echo(json.dumps({"ok": not wrong, "checks": [asdict(f) for f in findings]}))
     else:
         for finding in findings:
-            mark = click.style("ok   ", "green") if finding.ok else click.style("WRONG", "red")
-            click.echo(f"{mark} {finding.name}: {finding.detail}")
+            mark, colour = finding.mark
+            click.echo(f"{click.style(mark, colour)} {finding.name}: {finding.detail}")
     if wrong:
         raise Ended(f"{len(wrong)} of {counted(len(findings), 'check')} failed", EXIT_CONFIGURATION)
 

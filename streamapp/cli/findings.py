@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
-from streamapp.cli.prompt_findings import examples_of_files, unpublished
+from streamapp.cli.prompt_findings import examples_of_files, staged, unpublished
 from streamapp.cli.tool_findings import mcp_findings, tool_findings
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.llm.costs.prices import prices_of
@@ -66,8 +66,8 @@ def own_parts(
             )
         findings.append(Finding("prompts", True, ", ".join(prompts.names)))
         findings += examples_of_files(settings, prompts)
-        notes = unpublished(load_files(settings.prompts_dir), published)
-        findings += [Finding("prompts", True, note) for note in notes]
+        notes = [*unpublished(load_files(settings.prompts_dir), published), *staged(published)]
+        findings += [Finding("prompts", True, note, is_note=True) for note in notes]
     with looking_at("models"):
         built: dict[str, LLMProvider] = {
             name: build_provider(name, provider) for name, provider in settings.providers.items()

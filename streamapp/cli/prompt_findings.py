@@ -11,7 +11,7 @@ from streamapp.cli.terminal import own_command
 from streamapp.errors import StreamappError
 from streamapp.prompts.files import PromptFile
 from streamapp.prompts.history import History
-from streamapp.prompts.prompt import Prompt
+from streamapp.prompts.prompt import PRODUCTION, Prompt
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.settings import ExampleSettings
 from streamapp.settings import Settings
@@ -92,6 +92,17 @@ def unpublished(files: Mapping[str, PromptFile], published: Mapping[str, Prompt]
         for name, file in files.items()
         if name not in published
         or file.event(created_at=now).digest() not in published[name].numbers
+    ]
+
+
+def staged(published: Mapping[str, Prompt]) -> list[str]:
+    """Return a line for each prompt on the topic whose newest version is not the one in use."""
+    return [
+        f"{name}: version {prompt.newest} is not in use, `{PRODUCTION}` is {used}:"
+        f" `{own_command()} prompts label {name} {PRODUCTION} {prompt.newest}` where it is to be"
+        for name, prompt in sorted(published.items())
+        if (used := prompt.labels.get(PRODUCTION)) != prompt.newest
+        and not (prompt.is_retired or prompt.split)
     ]
 
 

@@ -1,9 +1,11 @@
 """The prompts of files that no worker has."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from streamapp.cli.prompt_findings import unpublished
+from streamapp.cli.finding import Finding
+from streamapp.cli.prompt_findings import staged, unpublished
 from streamapp.prompts.events import encode
 from streamapp.prompts.files import load_files
 from streamapp.prompts.history import History
@@ -29,3 +31,32 @@ def test_file_that_is_no_version_is_named(tmp_path: Path) -> None:
     assert f"the content of {own} is not on the topic yet" in found[0]
     assert found[0].endswith(f"prompts publish {own}`")
     assert unpublished(files, {}) == []
+
+
+def test_version_that_is_not_in_use_is_named(tmp_path: Path) -> None:
+    """What was published and never got the label, until it gets it or is shared out by a split."""
+    file, history = tmp_path / "haiku.md", History({})
+    for offset, text in enumerate(("One", "Two")):
+        file.write_text(f"{text} about {{{{ subject }}}}")
+        event = load_files(tmp_path)["haiku"].event(created_at=NOW)
+        history.apply(offset, b"haiku", encode(event))
+        found = staged(history.prompts)
+        assert bool(found) == (offset == 1)
+
+    [line] = found
+    assert line.startswith("haiku: version 2 is not in use, `production` is 1:")
+    assert line.endswith("prompts label haiku production 2` where it is to be")
+    haiku = history.prompts["haiku"]
+    assert staged({"haiku": replace(haiku, split={"production": 50, "latest": 50})}) == []
+    assert staged({"haiku": replace(haiku, is_retired=True)}) == []
+
+
+def test_what_is_not_wrong_but_perhaps_not_meant_has_a_mark_of_its_own() -> None:
+    """Three marks: a note is no `ok`, and nothing to fail by."""
+    findings = (
+        Finding("a", True, ""),
+        Finding("a", True, "", is_note=True),
+        Finding("a", False, ""),
+    )
+
+    assert [finding.mark[0].strip() for finding in findings] == ["ok", "note", "WRONG"]
