@@ -9,6 +9,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 #: That of macOS; the one of Python's own monotonic clock stops while the machine sleeps.
 _CLOCK = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
@@ -19,9 +20,8 @@ BEAT_S = 0.25
 MOST_S = 1.0
 
 
-def boot_time_s() -> float:
-    """Return seconds of a clock that nothing sets and that also runs while the machine sleeps."""
-    return time.clock_gettime(_CLOCK)
+#: Seconds of a clock that nothing sets and that also runs while the machine sleeps.
+boot_time_s: Callable[[], float] = partial(time.clock_gettime, _CLOCK)
 
 
 class RunningClock:
@@ -41,23 +41,26 @@ class RunningClock:
         self._raw = raw
         self._most_s = most_s
         self._counted_s = math.inf
-        #: By `raw` and by this clock, together, so that no thread sees half of a beat.
+        #: When the last one came, by `raw`, and what had not counted until then; together, so that
+        #: no thread sees half of a beat.
         self._beat = (0.0, 0.0)
 
     def __call__(self) -> float:
-        """Return the time, seconds; it never goes back."""
-        return self._at(self._raw())
+        """Return the time, seconds."""
+        # Read a dozen times a record: written out.
+        now = self._raw()
+        beat, stood_s = self._beat
+        return min(now, beat + self._counted_s) - stood_s
 
     @property
     def stood_s(self) -> float:
-        """Seconds that did not count, ever."""
-        now = self._raw()
-        return now - self._at(now)
+        """Seconds that did not count, ever; the same number as long as nothing stands still."""
+        return self._stood_s(self._raw())
 
     def beat(self) -> None:
         """Note that the process runs; until the next beat no more than ``most_s`` counts."""
         now = self._raw()
-        self._beat = (now, self._at(now))
+        self._beat = (now, self._stood_s(now))
         self._counted_s = self._most_s
 
     async def keep(self, every_s: float = BEAT_S) -> None:
@@ -70,6 +73,6 @@ class RunningClock:
             self.beat()
             self._counted_s = math.inf
 
-    def _at(self, now: float) -> float:
-        beat, ran = self._beat
-        return ran + min(now - beat, self._counted_s)
+    def _stood_s(self, now: float) -> float:
+        beat, stood_s = self._beat
+        return stood_s + max(0.0, now - beat - self._counted_s)

@@ -36,6 +36,25 @@ def test_pause_between_two_beats_counts_for_little() -> None:
     assert running() - before == 1.5
 
 
+def test_what_stood_still_once_is_no_more_later() -> None:
+    """Who compares it with what it was is told of a standstill, and of no rounding."""
+    clock = FakeClock()
+    running = RunningClock(clock, most_s=1)
+    clock.advance(100 / 3)
+    running.beat()
+    clock.advance(50 / 7)
+    running.beat()
+    seen = set()
+    for _ in range(200):
+        clock.advance(0.1)
+        seen.add(running.stood_s)
+        running.beat()
+        seen.add(running.stood_s)
+
+    (stood_s,) = seen
+    assert stood_s == pytest.approx(50 / 7 - 1)
+
+
 def test_late_beats_of_a_busy_loop_lose_nothing() -> None:
     """A loop whose turns are long is no process that stands still."""
     clock = FakeClock()
