@@ -85,38 +85,39 @@ def nothing_is_lost(stage: Stage) -> None:
     assert not report.dead, report.dead
 
 
+async def refusals(kafka: KafkaBroker, directory: Path, *, limit: int | None) -> tuple[int, float]:
+    """Let a fresh worker answer 3,000 records; return how often it was refused, and the seconds."""
+    async with (
+        strict_provider(directory, per_s=300, burst=30) as url,
+        Stage(kafka, directory) as stage,
+        aiohttp.ClientSession(url) as http,
+    ):
+        await stage.open()
+        await stage.ready_worker(config=configured(directory, url=f"{url}/v1", limit=limit))
+        await stage.produce([ask(f"r-{number}") for number in range(3_000)])
+        await stage.verifier.all_answered(3_000, 60)
+        async with http.get("/_calls") as answer:
+            calls = await answer.json()
+        nothing_is_lost(stage)
+    return sum(call["status"] == 429 for call in calls), calls[-1]["at_s"] - calls[0]["at_s"]
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("is_told", [True, False], ids=["told", "not-told"])
 async def test_limit_of_the_provider_is_used_up(
     is_told: bool, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """A provider of 300 requests/s answers 3,000 records nearly at its rate, with few 429s."""
-    limit = 18_000 if is_told else None
-    before = 0
-    async with (
-        strict_provider(tmp_path, per_s=300, burst=30) as url,
-        Stage(kafka, tmp_path) as stage,
-        aiohttp.ClientSession(url) as http,
-    ):
-        await stage.open()
-        await stage.ready_worker(config=configured(tmp_path, url=f"{url}/v1", limit=limit))
-
-        # Who was told learns nothing in the first round; a provider that stood still on a busy
-        # machine refuses what came meanwhile, and says nothing about the worker.
-        for rounds in range(1, 4 if is_told else 2):
-            await stage.produce([ask(f"r-{rounds}-{number}") for number in range(3_000)])
-            await stage.verifier.all_answered(3_000 * rounds, 60)
-            async with http.get("/_calls") as answer:
-                calls = (await answer.json())[before:]
-            before += len(calls)
-            refused = sum(call["status"] == 429 for call in calls)
-            took_s = calls[-1]["at_s"] - calls[0]["at_s"]
-            print(f"{took_s:.2f} s, {refused} 429s")  # noqa: T201
-            # Probing goes by time: 3 % of the calls at the full rate, more on a slower machine.
-            most = 6 if is_told else 9 * max(took_s, 10)
-            if refused <= most:
-                break
-        nothing_is_lost(stage)
+    # A provider that stood still on a busy machine refuses what came meanwhile, and says nothing
+    # about the worker: another worker is judged then.
+    for attempt in range(3):
+        (directory := tmp_path / str(attempt)).mkdir()
+        refused, took_s = await refusals(kafka, directory, limit=18_000 if is_told else None)
+        print(f"{took_s:.2f} s, {refused} 429s")  # noqa: T201
+        # Probing goes by time: 3 % of the calls at the full rate, more on a slower machine.
+        most = 6 if is_told else 9 * max(took_s, 10)
+        if refused <= most:
+            break
     assert refused <= most
 
 
