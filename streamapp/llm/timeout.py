@@ -1,6 +1,7 @@
 """The timeout of an attempt: the longest whole answer, or the longest silence of a stream."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,7 +43,9 @@ class TimeLimited:
 
     It sits inside every policy that waits, so that only the attempt itself is timed. A streamed
     answer may take what the record's deadline leaves, as long as it flows. Time in which this
-    process stood still does not count: what was answered meanwhile is read afterwards.
+    process stood still does not count: what was answered meanwhile is read afterwards. What broke
+    meanwhile is excused, but only of calls that were on their way: a loop that is blocked again and
+    again would hide a provider that is down.
 
     Args:
         provider: One target.
@@ -63,6 +66,8 @@ class TimeLimited:
         self._name = name
         self._limits = limits
         self._clock = running or RunningClock(_loop_time_s)
+        #: Calls that did not begin before are not excused; infinite after an answer.
+        self._excused_until = math.inf
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call`` in time.
@@ -83,7 +88,7 @@ class TimeLimited:
         attempt = ATTEMPT.get() or Attempt()
         attempt.asked = (call.messages, call.inputs, call.parameters, call.output_schema)
         token = ATTEMPT.set(attempt)
-        stood_s = self._clock.stood_s
+        began_at, stood_s = self._clock(), self._clock.stood_s
         try:
             if limit_s <= 0:
                 raise TimeoutError
@@ -92,9 +97,11 @@ class TimeLimited:
                 if is_streamed:
                     attempt.on_sign = cut.put_off(idle_s=most_s, left_s=left_s)
                 try:
-                    return await self._provider.complete(call)
+                    completion = await self._provider.complete(call)
                 finally:
                     cut.cancel()
+            self._excused_until = math.inf
+            return completion
         except TimeoutError as error:
             late = ProviderTimeout(
                 f"{self._name}: no complete answer within {max(limit_s, 0):.2f} s"
@@ -106,8 +113,11 @@ class TimeLimited:
             raise late from error
         except ProviderError as error:
             error.is_paid = error.is_paid or attempt.is_answered
-            is_silence = isinstance(error, _SILENCES) and error.status is None
-            error.is_ours = is_silence and self._clock.stood_s > stood_s
+            if not isinstance(error, _SILENCES) or error.status is not None:
+                self._excused_until = math.inf
+            elif self._clock.stood_s > stood_s and began_at < self._excused_until:
+                error.is_ours = True
+                self._excused_until = min(self._excused_until, self._clock())
             raise
         finally:
             ATTEMPT.reset(token)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
@@ -220,6 +221,36 @@ def test_connection_that_broke_in_a_freeze_is_ours(
 
     assert end is error
     assert error.is_ours == is_ours
+
+
+@pytest.mark.parametrize("down", [reset, late])
+def test_who_is_called_after_a_standstill_is_not_excused_by_the_next_one(
+    down: Callable[[], ProviderError],
+) -> None:
+    """A loop that is blocked again and again hides no provider that is down."""
+
+    async def main() -> list[list[bool]]:
+        running = RunningClock(virtual_clock)
+        keeping = asyncio.ensure_future(running.keep())
+        provider = Slow()
+        limited = TimeLimited(provider, name="mine", limits=TimeLimits(), running=running)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+
+        async def excused(*errors: ProviderError) -> list[bool]:
+            """Whether each of some calls side by side is, whose loop is blocked; one without."""
+            provider.enqueue(*errors)
+            loop.call_later(5, loop.freeze, 3)
+            calls = [limited.complete(chat(deadline_s=900)) for _ in errors or "-"]
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            return [isinstance(end, ProviderError) and end.is_ours for end in ends]
+
+        found = [await excused(down(), down()), await excused(down()), await excused(down())]
+        found += [await excused(), await excused(down())]
+        keeping.cancel()
+        return found
+
+    assert run_virtually(main()) == [[True, True], [False], [False], [False], [True]]
 
 
 def test_stream_ends_with_the_deadline() -> None:
