@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 OTHERS = 40
 FREEZE_S = 12
+NAPS = 20
 
 
 async def test_record_that_blocks_past_the_session_is_a_dead_letter(
@@ -73,6 +74,30 @@ async def test_record_that_ran_while_its_worker_was_frozen_is_answered(
         assert not report.faults, report
         assert not report.dead, report
         assert worker.log.read_text().count("process.stood_still") == 2
+
+
+async def test_provider_that_is_down_is_found_so_beside_records_that_block(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A loop that is held up again and again excuses no provider for ever: records are held."""
+    async with Stage(kafka, tmp_path) as stage:
+        # Each call breaks off, and a record has blocked the loop meanwhile.
+        stage.provider.default(latency_s=2.5, close="headers")
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.blocking")
+        nap = json.dumps({"type": "nap", "seconds": 1.4}).encode()
+        naps = [Record(nap, b"n", 0) for _ in range(NAPS)]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stage.produce(naps, rate_per_s=0.5))
+            await stage.produce(ask(f"r-{number}") for number in range(OTHERS))
+            opened = "llm.breaker_opened"
+            await until(lambda: worker.has_logged(opened), NAPS * 2, state=worker.tail)
+            stage.provider.default(unique=True)
+        report = await stage.settle(OTHERS + NAPS)
+
+        # What breaks off may be paid.
+        assert not [*report.missing, *report.overcommitted, *report.unequal], report
+        assert not report.dead, report
 
 
 @pytest.mark.chaos
