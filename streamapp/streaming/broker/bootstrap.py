@@ -1,4 +1,4 @@
-"""The first look of a client at its cluster, repeated until brokers are named."""
+"""The first look of a client at its cluster, repeated until it is answered with brokers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 from aiokafka.cluster import ClusterMetadata
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +25,31 @@ class Bootstrapped(Protocol):
     async def bootstrap(self) -> None:
         """Ask the bootstrap servers for the brokers."""
         ...
+
+
+async def until_started(
+    start: Callable[[], Awaitable[None]],
+    undo: Callable[[], Awaitable[None]],
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Start a client again until a broker answers it.
+
+    The worker waited for brokers before; that the line breaks in between must not end it.
+
+    Args:
+        start: Makes the client and starts it.
+        undo: Closes one that was not answered.
+        sleep: Waits for seconds.
+    """
+    while True:
+        try:
+            await start()
+            return
+        except KafkaConnectionError as error:
+            log.warning("broker.unreachable", error=type(error).__name__, retry_in_s=PAUSE_S)
+            await undo()
+            await sleep(PAUSE_S)
 
 
 async def until_brokers_are_named(

@@ -21,7 +21,7 @@ from faust.transport.drivers.aiokafka import (
 )
 from faust.types import TP
 
-from streamapp.streaming.broker.bootstrap import until_brokers_are_named
+from streamapp.streaming.broker.bootstrap import until_brokers_are_named, until_started
 from streamapp.streaming.consumer.group_refusals import ask_again, replace_lost_leader
 from streamapp.streaming.consumer.offset_commits import OffsetCommits
 from streamapp.streaming.consumer.request_limits import (
@@ -55,7 +55,7 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
 
     async def on_start(self) -> None:
         """Start the client; it joins no group before it is subscribed."""
-        await super().on_start()
+        await until_started(super().on_start, self._undo_start)
         client = self._ensure_consumer()
         await until_brokers_are_named(client._client)
         settings = cast(Any, self.app).settings
@@ -71,6 +71,9 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
             note_membership(coordinator, app.membership)
             replace_lost_leader(coordinator)
             ask_again(coordinator, app.membership, on_end=self._fail)
+
+    async def _undo_start(self) -> None:
+        await self._ensure_consumer().stop()
 
     def _fail(self, error: BaseException) -> None:
         """End the worker, whose client keeps no membership any more."""

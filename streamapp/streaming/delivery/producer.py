@@ -9,7 +9,7 @@ from faust.transport.drivers.aiokafka import Producer as FaustProducer
 from faust.types import RecordMetadata
 
 from streamapp.records.dead_letter import Headers
-from streamapp.streaming.broker.bootstrap import until_brokers_are_named
+from streamapp.streaming.broker.bootstrap import until_brokers_are_named, until_started
 from streamapp.streaming.delivery.throttles import heed_throttles
 
 
@@ -26,10 +26,13 @@ class Producer(FaustProducer):
 
     async def on_start(self) -> None:
         """Start the client, and wait for brokers."""
-        await super().on_start()
+        await until_started(super().on_start, self._undo_start)
         client = self._ensure_producer().client
         await until_brokers_are_named(client)
         heed_throttles(client)
+
+    async def _undo_start(self) -> None:
+        await self._ensure_producer().stop()
 
     async def put(
         self,

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from streamapp.streaming.broker.bootstrap import PAUSE_S, until_brokers_are_named
+from streamapp.streaming.broker.bootstrap import (
+    PAUSE_S,
+    until_brokers_are_named,
+    until_started,
+)
 
 
 class Client:
@@ -48,3 +53,28 @@ async def test_client_that_knows_brokers_is_left_alone() -> None:
     await until_brokers_are_named(client)
 
     assert client.brokers() == {"broker-1"}
+
+
+async def test_client_that_no_broker_answers_is_closed_and_made_again() -> None:
+    """What is started at last is a fresh one; other errors end the start."""
+    outcomes: list[Exception | None] = [KafkaConnectionError(), KafkaConnectionError(), None]
+    seen: list[str] = []
+
+    async def start() -> None:
+        seen.append("start")
+        if outcome := outcomes.pop(0):
+            raise outcome
+
+    async def undo() -> None:
+        seen.append("undo")
+
+    async def sleep(pause_s: float) -> None:
+        seen.append(f"sleep {pause_s}")
+
+    await until_started(start, undo, sleep=sleep)
+
+    once = ["start", "undo", f"sleep {PAUSE_S}"]
+    assert seen == [*once, *once, "start"]
+    outcomes[:] = [ValueError("the client's own")]
+    with pytest.raises(ValueError, match="own"):
+        await until_started(start, undo, sleep=sleep)
