@@ -77,12 +77,14 @@ from streamapp.standstills import Standstills
 standstills, began = Standstills(time.monotonic), time.monotonic()
 asleep = threading.Event()
 
-def sleep():
-    standstills.sleeps(0.1)
-    asleep.set()
-    time.sleep(0.1)
+def watch():
+    while True:
+        standstills.sleeps(0.1)
+        asleep.set()
+        time.sleep(0.1)
+        standstills.since(began)
 
-thread = threading.Thread(target=sleep)
+thread = threading.Thread(target=watch, daemon=True)
 thread.start()
 asleep.wait()
 print("ready", flush=True)

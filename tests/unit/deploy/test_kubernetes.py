@@ -80,14 +80,12 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings()
 
 
-@pytest.mark.timeout(60)  # the models of all kinds take seconds to import
 def test_every_manifest_fits_its_schema() -> None:
     """Nothing is misspelled, missing or of the wrong type."""
     for manifest in manifests():
         check_schema(manifest)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("kind", "path", "wrong"),
     [
