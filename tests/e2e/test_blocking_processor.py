@@ -73,7 +73,8 @@ async def test_record_that_ran_while_its_worker_was_frozen_is_answered(
 
         assert not report.faults, report
         assert not report.dead, report
-        assert worker.log.read_text().count("process.stood_still") == 2
+        # A busy machine adds its own.
+        assert worker.log.read_text().count("process.stood_still") >= 2
 
 
 async def test_provider_that_is_down_is_found_so_beside_records_that_block(

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 #: What is asked over and over: answered at once, written to the topic, and the probe.
 ASKED = ("/v1/generate", "/v1/chat/completions", "/v1/requests", "/readyz")
 PAUSE_S = 0.1
+#: Of a worker that joins and leaves, at most.
+MOST_ROUNDS = 5
 
 
 class Callers:

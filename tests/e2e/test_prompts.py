@@ -211,9 +211,15 @@ async def test_a_change_over_http_is_known_to_every_worker(
         await asyncio.gather(*(worker.wait_ready() for worker in workers))
         first, second = (f"http://127.0.0.1:{worker.port}/v1/prompts/haiku" for worker in workers)
 
-        async with http.post(f"{first}/versions", json={"body": body(2)}) as published:
-            assert published.status == 201
-            assert (await published.json())["version"] == 2
+        async def is_published() -> bool:
+            async with http.post(f"{first}/versions", json={"body": body(2)}) as published:
+                if published.status == 503:  # the second worker joins, and nothing was written
+                    return False
+                assert published.status == 201
+                assert (await published.json())["version"] == 2
+                return True
+
+        await until(is_published, 60)
         async with http.put(f"{first}/labels/production", json={"version": 2}) as moved:
             assert (await moved.json())["labels"]["production"] == 2
 
