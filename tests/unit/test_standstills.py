@@ -12,6 +12,12 @@ import pytest
 from streamapp.standstills import Standstills, switches_of
 from tests.fakes import FakeClock
 
+#: Elsewhere nothing is told of a thread, and `Standstills` finds nothing by design: the tests with
+#: a fake system cover that on every system.
+on_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux counts the switches of a thread"
+)
+
 
 class Thread:
     """A thread that sleeps for half a second, and its switches."""
@@ -93,7 +99,7 @@ print(standstills.since(began), time.monotonic() - began, flush=True)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the switches of a thread")
+@on_linux
 def test_program_that_keeps_the_lock_does_not_stand_still() -> None:
     """The interpreter's own looks for the lock are seen."""
     ran = subprocess.run(
@@ -108,7 +114,7 @@ def test_program_that_keeps_the_lock_does_not_stand_still() -> None:
     assert took_s >= 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the switches of a thread")
+@on_linux
 def test_program_that_was_stopped_stood_still() -> None:
     """A step that began before the freeze and ends after it took none of that time."""
     with subprocess.Popen(
@@ -127,7 +133,7 @@ def test_program_that_was_stopped_stood_still() -> None:
     assert took_s - stood_s < took_s / 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts the switches of a thread")
+@on_linux
 def test_switches_are_those_of_the_thread() -> None:
     """Each wait is one, and a thread that is none has no count."""
     before = switches_of(threading.get_native_id())

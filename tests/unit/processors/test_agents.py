@@ -1,7 +1,6 @@
 """Prompts with tools: records become agents without code of their own."""
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from streamapp.tools import tool
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.observer import MeteredTools, ToolMeter
-from streamapp.tools.offered import OfferedTool
 from tests.fakes import FakeProvider
-from tests.unit.tools.agents import Kept, calling
+from tests.unit.tools.agents import AwayServer, Kept, calling
 
 RECORD = b'{"type": "generate", "prompt": "desk", "variables": {"wish": "too late"}}'
 
@@ -32,22 +30,10 @@ async def order(number: str) -> dict[str, str]:
     return {"number": number, "state": "lost"}
 
 
-class Server:
-    """An MCP server that cannot be reached, and offers what it is told."""
-
-    is_away = True
-
-    def __init__(self, name: str, *known: OfferedTool) -> None:
-        self.name, self.known = name, known
-
-    async def tools(self) -> Sequence[OfferedTool]:
-        return self.known
-
-
 def router(
     tmp_path: Path,
     llm: FakeProvider,
-    *servers: Server,
+    *servers: AwayServer,
     head: str,
     meter: ToolMeter | None = None,
 ) -> Router:
@@ -87,7 +73,9 @@ async def test_an_answer_names_the_tools_that_no_server_had(tmp_path: Path) -> N
     llm, metrics = FakeProvider(), Metrics()
     llm.enqueue("I cannot look it up.")
     head = "tools: [shop.order, orders.get_order, files.*]"
-    agents = router(tmp_path, llm, Server("orders"), Server("files"), head=head, meter=metrics)
+    agents = router(
+        tmp_path, llm, AwayServer("orders"), AwayServer("files"), head=head, meter=metrics
+    )
 
     with capture_logs() as lines:
         answer = await agents.answer(agents.decode(RECORD), id="r", key=None)
@@ -102,7 +90,7 @@ async def test_an_answer_names_the_tools_that_no_server_had(tmp_path: Path) -> N
 async def test_an_answer_with_all_its_tools_names_none(tmp_path: Path) -> None:
     """The field is left out: most records have no tools at all."""
     llm = FakeProvider()
-    agents = router(tmp_path, llm, Server("orders"), head="tools: [shop.order]")
+    agents = router(tmp_path, llm, AwayServer("orders"), head="tools: [shop.order]")
 
     answer = await agents.answer(agents.decode(RECORD), id="r", key=None)
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from streamapp.llm.client import LLMClient
@@ -12,9 +13,22 @@ from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.records.response import Usage
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.loop import ToolLoop
+from streamapp.tools.offered import OfferedTool
 from tests.fakes import FakeProvider
 
 ASKED = [{"role": "user", "content": "Where is it?"}]
+
+
+class AwayServer:
+    """An MCP server that is away, and offered what it is told before."""
+
+    is_away = True
+
+    def __init__(self, name: str, *known: OfferedTool) -> None:
+        self.name, self.known = name, known
+
+    async def tools(self) -> Sequence[OfferedTool]:
+        return self.known
 
 
 def calling(*calls: tuple[str, Any]) -> Completion:

@@ -1,7 +1,7 @@
 """The catalogue of tools: names, patterns and modules."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.tools import tool
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.offered import OfferedTool
+from tests.unit.tools.agents import AwayServer
 
 
 @tool(name="shop.order")
@@ -48,18 +49,6 @@ async def test_names_and_patterns_choose(wanted: list[str], found: list[str]) ->
     assert [one.name for one in await catalogue.chosen(wanted)] == found
 
 
-class Server:
-    """An MCP server that is away, and offered what it is told before."""
-
-    is_away = True
-
-    def __init__(self, name: str, *known: OfferedTool) -> None:
-        self.name, self.known = name, known
-
-    async def tools(self) -> Sequence[OfferedTool]:
-        return self.known
-
-
 @pytest.mark.parametrize(
     ("wanted", "missing"),
     [
@@ -75,7 +64,7 @@ async def test_what_no_server_has_is_missing(
     wanted: list[str | OfferedTool], missing: list[str]
 ) -> None:
     """Never reached, or reached and without a tool of that name; what it had once is there."""
-    catalogue = ToolCatalogue([weather], [Server("files"), Server("shop", order)])
+    catalogue = ToolCatalogue([weather], [AwayServer("files"), AwayServer("shop", order)])
 
     assert catalogue.missing(wanted, await catalogue.chosen(wanted)) == missing
 
