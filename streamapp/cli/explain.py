@@ -18,7 +18,7 @@ from streamapp.cli.prompt_access import reading
 from streamapp.cli.prompt_findings import unpublished
 from streamapp.cli.prompt_output import print_json
 from streamapp.cli.terminal import counted, printable
-from streamapp.cli.worker_access import WorkerAccess
+from streamapp.cli.worker_access import WorkerAccess, of_worker
 from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.prompts.example_sources import Sources
 from streamapp.prompts.examples import ExamplesManager, in_use
@@ -35,7 +35,7 @@ from streamapp.streaming.prompts.example_topic import ExampleTopic
 @click.argument("file", type=click.File("rb"))
 @click.option("--key", metavar="FIELD", help="Field whose value is the record's key, as in send.")
 @click.option("--flow", metavar="NAME", help="The flow whose input the records stand on.")
-@click.option("--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port.")
+@of_worker
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a record.")
 def explain(
     file: IO[bytes], key: str | None, flow: str | None, url: str | None, as_json: bool

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from streamapp.cli.kafka import answered, client_settings
 from streamapp.cli.terminal import counted, printable
-from streamapp.cli.worker_access import WorkerAccess
+from streamapp.cli.worker_access import WorkerAccess, of_worker
 from streamapp.errors import StreamappError
 from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import Registry
@@ -41,15 +41,16 @@ _COLUMNS = 80
     show_default=True,
     help="How long to watch for the rate; 0 tells none.",
 )
+@of_worker
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def flows(seconds: float, as_json: bool) -> None:
+def flows(seconds: float, url: str | None, as_json: bool) -> None:
     """List the flows with their topics, lag, rate and cost.
 
     Their dead letters are counted, too. The rate is that of committed offsets, in records a
     second, over all workers. What a flow has cost in the last 24 hours is asked of a running
     worker; each worker counts from its start, so that what was before is not in it.
     """
-    rows = asyncio.run(_rows(client_settings(), seconds))
+    rows = asyncio.run(_rows(client_settings(), seconds, url))
     if as_json:
         for row in rows:
             click.echo(json.dumps(row))
@@ -58,11 +59,11 @@ def flows(seconds: float, as_json: bool) -> None:
         click.echo(line(row))
 
 
-async def _rows(settings: Settings, seconds: float) -> list[dict[str, Any]]:
+async def _rows(settings: Settings, seconds: float, url: str | None) -> list[dict[str, Any]]:
     known = with_requests(
         settings, flow_topics(settings, Registry.load(settings.processor_modules))
     )
-    costs = await _costs(settings)
+    costs = await _costs(settings, url)
     first = await answered(settings, flow_states(settings, known))
     if not seconds:
         return [state.fields(rate_per_s=None, **costs.get(state.name, _UNTOLD)) for state in first]
@@ -79,9 +80,9 @@ async def _rows(settings: Settings, seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-async def _costs(settings: Settings) -> dict[str, _Costs]:
+async def _costs(settings: Settings, url: str | None) -> dict[str, _Costs]:
     """Return what each flow cost in the last day; nothing where no worker answers."""
-    async with WorkerAccess(settings) as worker:
+    async with WorkerAccess(settings, url) as worker:
         try:
             found = await worker.get("/v1/flows")
         except StreamappError as error:

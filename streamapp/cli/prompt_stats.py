@@ -10,14 +10,14 @@ import click
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.prompt_output import print_json, print_table
 from streamapp.cli.terminal import counted
-from streamapp.cli.worker_access import WorkerAccess
+from streamapp.cli.worker_access import WorkerAccess, of_worker
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 
 
 @click.command()
 @click.argument("name")
-@click.option("--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port.")
+@of_worker
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def stats(name: str, url: str | None, as_json: bool) -> None:
     """Show the results of each version and label of the prompt NAME.

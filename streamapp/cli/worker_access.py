@@ -13,6 +13,11 @@ from streamapp.web.server import peer_tls_context, web_url
 
 TIMEOUT_S = 10.0
 
+#: The option of commands that ask a worker, as ``url``.
+of_worker = click.option(
+    "--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port."
+)
+
 
 class NoSuchWorker(StreamappError):
     """What answers at the address is no worker, or one of another group."""

@@ -284,6 +284,8 @@ def test_flows_are_listed_before_and_after_the_first_record(settings: Settings) 
     assert json.loads(nothing.stdout)["partitions"] == 0
     found = json.loads(listed.stdout)
     assert (found["name"], found["input"], found["lag"]) == ("requests", "llm.requests", 2)
+    asked = run(settings, "flows", "--seconds", "0", "--url", "http://127.0.0.1:1")
+    assert "no worker answers at http://127.0.0.1:1 " in asked.stderr
 
 
 def test_check_changes_nothing(settings: Settings) -> None:

@@ -159,7 +159,7 @@ async def test_other_group_is_named_where_its_answer_is_not_needed(
     async with worker_of(OWN | {"app_id": "shop"}) as url:
         async with WorkerAccess(Settings(), url) as worker:
             await AskedWorker(worker).begin()
-        assert await _costs(Settings(web_url=url)) == {}
+        assert await _costs(Settings(), url) == {}
 
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in lines] == [
