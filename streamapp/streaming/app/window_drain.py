@@ -49,7 +49,7 @@ class WindowDrain:
                 return True
             if self._window.is_lost:
                 # Whatever it still wrote would stand beside the answers of the next owner.
-                log.warning("window.fenced", in_flight=self._window.in_flight)
+                log.warning("window.fenced", in_flight=self._window.lost)
                 self._window.fence()
                 return True
             self._running = asyncio.ensure_future(self._close_and_commit(limit_s))

@@ -31,8 +31,8 @@ class Drained(NamedTuple):
         finished: What to commit of each partition that finished anything; nothing where the group
             went on without this worker.
         cut: Records that were cancelled since their calls would not end in time.
-        lost: Records that were cancelled since the group went on without this worker, and has
-            given them to another one.
+        lost: Records that ran when the group went on without this worker, and gave them to
+            another one.
     """
 
     finished: dict[TP, Progress]

@@ -112,6 +112,7 @@ class Window:
         self._room = Room(shares.scaled(max_pending))
         self._schedule = Schedule(shares, ordering)
         self._tasks: dict[asyncio.Task[None], TakenRecord] = {}
+        self._lost = 0
         self._changed = asyncio.Event()
         self._drain: Drain | None = None
 
@@ -129,6 +130,11 @@ class Window:
     def in_flight(self) -> int:
         """Records running now."""
         return len(self._tasks)
+
+    @property
+    def lost(self) -> int:
+        """Records that ran when the group went on without this worker, ended since or not."""
+        return self._lost + len(self._tasks) if self.is_lost else 0
 
     @property
     def pending(self) -> int:
@@ -158,7 +164,7 @@ class Window:
             finished: Offsets above it that the commit says are finished: taken for done.
         """
         self.fence()
-        self._lease = Lease(generation, self.membership)
+        self._lease, self._lost = Lease(generation, self.membership), 0
         self._partitions = {
             tp: PartitionState(tp, expected, finished=finished.get(tp, set()), bounds=self._bounds)
             for tp, expected in positions.items()
@@ -204,12 +210,13 @@ class Window:
         gone, cut = await self._drain.wait(
             self._tasks, is_lost=lambda: self.is_lost, only_waits=self._only_waits
         )
-        finished, left, is_lost = self.progress(), list(self._tasks), self.is_lost
+        finished, left = self.progress(), list(self._tasks)
+        is_lost, lost = self.is_lost, self.lost
         self.fence()
         if gone or cut or left:
             await asyncio.wait([*gone, *cut, *left], timeout=CANCEL_S)
         if is_lost:
-            return Drained(finished, cut=len(cut), lost=len(left))
+            return Drained(finished, cut=len(cut), lost=lost)
         return Drained(finished, cut=len(cut) + len(left), lost=0)
 
     def shorten_drain(self, limit_s: float) -> None:
@@ -278,6 +285,7 @@ class Window:
             return
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if isinstance(error, LeaseLost) and record.lease.is_ended:
+            self._lost += 1
             return  # the group went on without this worker, which is about to be fenced
         if error is not None:
             self._on_fatal(error)

@@ -342,6 +342,34 @@ def test_revoke_of_a_lost_member_drains_nothing(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("hears_s", [0, 10], ids=["at once", "later"])
+@pytest.mark.parametrize("drains_s", [None, 1], ids=["not closing", "closing"])
+def test_fence_tells_the_records_that_ran_when_the_group_went_on(
+    play: Play, hears_s: float, drains_s: float | None
+) -> None:
+    """Those count that ended for it before Faust heard of it, as do those that run yet."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        for offset, runs_s in enumerate((0, 3, 4, 60)):
+            await member.deliver(offset, runs_s=runs_s)
+        await asyncio.sleep(1)
+
+        with structlog.testing.capture_logs() as lines:
+            if drains_s is not None:
+                closing = asyncio.ensure_future(member.app._on_partitions_revoked({T0}))
+                await asyncio.sleep(drains_s)
+            member.membership.lose()
+            await asyncio.sleep(hears_s)
+            await (member.app._on_partitions_revoked({T0}) if drains_s is None else closing)
+
+        warned = [line for line in lines if line["log_level"] == "warning"]
+        assert [(line["event"], line["in_flight"]) for line in warned] == [("window.fenced", 3)]
+        assert member.finished == [0]
+
+    play(scene)
+
+
 def test_stop_of_a_lost_member_drains_nothing(play: Play) -> None:
     """Also a stop writes nothing more once the group has gone on."""
 
