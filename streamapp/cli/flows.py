@@ -48,7 +48,8 @@ def flows(seconds: float, url: str | None, as_json: bool) -> None:
 
     Their dead letters are counted, too. The rate is that of committed offsets, in records a
     second, over all workers. What a flow has cost in the last 24 hours is asked of a running
-    worker; each worker counts from its start, so that what was before is not in it.
+    worker; each worker counts from its start, so that what was before is not in it. Without a
+    worker of this app the cost is unknown.
     """
     rows = asyncio.run(_rows(client_settings(), seconds, url))
     if as_json:
@@ -86,7 +87,7 @@ async def _costs(settings: Settings, url: str | None) -> dict[str, _Costs]:
         try:
             found = await worker.get("/v1/flows")
         except StreamappError as error:
-            click.echo(f"costs are left out: {error}", err=True)
+            click.echo(f"costs are unknown: {error}", err=True)
             return {}
     flows = (found or {}).get("flows", [])
     return {
@@ -111,9 +112,10 @@ def line(row: Mapping[str, Any]) -> str:
     )
     head = f"{row['name']}  {row['input']} -> {', '.join(row['outputs'])}"
     now = f"    {'  '.join(filter(None, parts))}"
-    cost = _cost(row["cost_usd_day"], row["unpriced_day"] or 0, _period(row["cost_counted_s"]))
+    period = _period(row["cost_counted_s"])
+    cost = _cost(row["cost_usd_day"], row["unpriced_day"], period)
     between = "  " if len(now) + 2 + len(cost) <= _COLUMNS else "\n    "
-    return printable(f"{head}\n{now}{between if cost else ''}{cost}", keep="\n")
+    return printable(f"{head}\n{now}{between}{cost}", keep="\n")
 
 
 def _period(counted_s: float | None) -> str:
@@ -125,10 +127,10 @@ def _period(counted_s: float | None) -> str:
     return f"24 h, as far as counted since a worker's start {time} ago"
 
 
-def _cost(usd: str | None, unpriced: int, period: str) -> str:
+def _cost(usd: str | None, unpriced: int | None, period: str) -> str:
     """Return the cost of a day; what has no known price is not taken for nothing."""
-    known = f"${usd}" if usd is not None else ""
+    known = f"${usd} in {period}" if usd is not None else ""
     unknown = f"{counted(unpriced, 'answer')} without a known price" if unpriced else ""
-    if not known and unpriced:
-        return f"cost unknown in {period} ({unknown})"
-    return f"{known} in {period}{unknown and f', and {unknown}'}" if known else ""
+    if known:
+        return f"{known}, and {unknown}" if unknown else known
+    return f"cost unknown in {period} ({unknown})" if unknown else "cost unknown"

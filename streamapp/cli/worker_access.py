@@ -1,5 +1,7 @@
 """The HTTP client of commands that ask a running worker."""
 
+import re
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +19,7 @@ TIMEOUT_S = 10.0
 of_worker = click.option(
     "--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port."
 )
+_LOOPBACK = re.compile(r"^(?:127\.0\.0\.1|\[::1\]):")
 
 
 class NoSuchWorker(StreamappError):
@@ -26,12 +29,13 @@ class NoSuchWorker(StreamappError):
 class WorkerAccess:
     """One worker of the group; an async context manager. The first API key is used.
 
-    Who answers there is looked at once: a worker of another group is not asked, and one that
-    names other brokers is told of on stderr (they may be the same ones by other names).
+    Who answers there is looked at once: a worker of another group is not asked. One that names
+    other brokers is another app's, unless ``url`` names it: then they may be the same ones by
+    other names, which is said on stderr.
 
     Args:
         settings: Say where a worker of this machine is.
-        url: Of another one.
+        url: Of the one that is meant, whatever names its brokers have.
     """
 
     def __init__(self, settings: Settings, url: str | None = None) -> None:
@@ -40,7 +44,7 @@ class WorkerAccess:
         own = settings.web_url or web_url(settings.web_host, settings.web_port, scheme=scheme)
         self.base = (url or own).rstrip("/")
         token = settings.peer_token
-        self._settings, self._is_known = settings, False
+        self._settings, self._is_named, self._is_known = settings, bool(url), False
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def __aenter__(self) -> Self:
@@ -78,12 +82,16 @@ class WorkerAccess:
                 f" '{settings.app_id}': use --url, or set STREAMAPP_APP_ID"
             )
         brokers = found.get("brokers") or settings.brokers
-        if not set(brokers) & set(settings.brokers):
-            click.echo(
-                f"the worker at {self.base} uses the brokers {', '.join(brokers)}, not"
-                f" {', '.join(settings.brokers)}: if they are others, use --url",
-                err=True,
+        if _places(brokers) & _places(settings.brokers):
+            return
+        uses = f"the worker at {self.base} uses the brokers {', '.join(brokers)}, not"
+        ours = ", ".join(settings.brokers)
+        if not self._is_named:
+            raise NoSuchWorker(
+                f"{uses} {ours}, and is taken for another app's: use --url with the address of"
+                " your own (this one, if they are the same brokers), or set STREAMAPP_BROKER"
             )
+        click.echo(f"{uses} {ours}: if they are others, use another --url", err=True)
 
     async def _get(self, path: str) -> Any | None:
         address = URL(f"{self.base}{path}", encoded=True)
@@ -106,3 +114,8 @@ class WorkerAccess:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             problem = f"no worker answers at {self.base} ({type(error).__name__})"
             raise StreamappError(f"{problem}: start one, or use --url") from None
+
+
+def _places(brokers: Iterable[str]) -> set[str]:
+    """Return where brokers are, the machine itself by one name."""
+    return {_LOOPBACK.sub("localhost:", broker.lower()) for broker in brokers}

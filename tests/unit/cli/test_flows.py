@@ -53,11 +53,11 @@ def test_flow_is_shown_whole_within_eighty_columns() -> None:
     )
 
 
-def test_what_is_not_known_is_left_out() -> None:
-    """A rate that was not watched, a cost that no worker told, a topic that is not there."""
+def test_what_is_not_known_is_left_out_or_named() -> None:
+    """A rate that was not watched, a topic that is not there; a cost that no worker told."""
     shown = line(ROW | NOTHING | {"rate_per_s": None, "partitions": 0, "lag": 0})
 
-    assert shown.splitlines()[1] == "    no topic yet  lag 0  1 dead letter"
+    assert shown.splitlines()[1] == "    no topic yet  lag 0  1 dead letter  cost unknown"
 
 
 @pytest.mark.parametrize(("counted_s", "time"), [(725.5, "12 min"), (7_300.0, "2 h")])

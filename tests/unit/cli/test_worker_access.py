@@ -16,6 +16,7 @@ from streamapp.cli.dry_run import DryRun
 from streamapp.cli.explain import _text
 from streamapp.cli.flows import _costs
 from streamapp.cli.lines import Line
+from streamapp.cli.prompt_stats import _asked
 from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import StreamappError
 from streamapp.prompts.registry import PromptRegistry
@@ -127,15 +128,51 @@ async def test_what_answers_is_looked_at_before_it_is_believed(
     assert problem in str(caught.value)
 
 
-async def test_worker_of_other_brokers_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+OTHER_BROKERS = OWN | {"brokers": ["kafka-1:9092", "kafka-2:9092"]}
+USES = "uses the brokers kafka-1:9092, kafka-2:9092, not localhost:9092"
+
+
+async def test_worker_of_other_brokers_is_asked_where_it_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """One broker has several names, so that this is said and nothing is refused."""
-    other = OWN | {"brokers": ["kafka-1:9092", "kafka-2:9092"]}
-    async with worker_of(other) as url, WorkerAccess(Settings(), url) as worker:
+    async with worker_of(OTHER_BROKERS) as url, WorkerAccess(Settings(), url) as worker:
         assert await worker.get("/v1/x") == {"path": "/v1/x"}
         await worker.get("/v1/y")
 
-    said = "uses the brokers kafka-1:9092, kafka-2:9092, not localhost:9092: if they are others"
-    assert capsys.readouterr().err.count(said) == 1
+    assert capsys.readouterr().err.count(f"{USES}: if they are others") == 1
+
+
+async def test_worker_of_other_brokers_is_not_asked_by_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Two apps of one machine have one address by default: the other's figures are not ours."""
+    async with worker_of(OTHER_BROKERS) as url:
+        settings = Settings(web_port=int(url.rpartition(":")[2]))
+        with pytest.raises(StreamappError) as stats:
+            await _asked(settings, "haiku", None)
+        async with WorkerAccess(settings) as worker:
+            await AskedWorker(worker).begin()
+        assert await _costs(settings, None) == {}
+
+    told = [str(stats.value), *capsys.readouterr().err.splitlines()]
+    assert [f"{USES}, and is taken for another app's: use --url" in line for line in told] == [
+        True
+    ] * 3
+    assert all("or set STREAMAPP_BROKER" in line for line in told)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1:9092", "[::1]:9092", "LOCALHOST:9092"])
+async def test_worker_names_the_same_brokers_in_another_way(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The machine itself has three names, and case means nothing."""
+    async with worker_of(OWN | {"brokers": [name]}) as url:
+        settings = Settings(web_port=int(url.rpartition(":")[2]))
+        async with WorkerAccess(settings) as worker:
+            assert await worker.get("/v1/x") == {"path": "/v1/x"}
+
+    assert capsys.readouterr().err == ""
 
 
 async def test_key_that_is_not_taken_is_no_worker_that_is_missing(
@@ -164,7 +201,7 @@ async def test_other_group_is_named_where_its_answer_is_not_needed(
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in lines] == [
         "caches are not looked at",
-        "costs are left out",
+        "costs are unknown",
     ]
     assert all("of the group 'shop'" in line for line in lines)
 
