@@ -1,7 +1,7 @@
 """Fallback over the targets of a route, by the kind of error; holds the call when all are down."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from streamapp.errors import (
@@ -95,13 +95,15 @@ class Fallback:
         """Answer ``call``; the completion counts the attempts at all targets.
 
         Raises:
-            AllProvidersFailed: Every one of several targets failed; the last error is its cause.
+            AllProvidersFailed: Every one of several targets failed, or was not asked since it is
+                taken for down, which is said; the last error is its cause.
             RetriesExhausted: The call makes the targets fail, which answer others.
             Failure: No other target can help; ``attempts`` counts those of all targets.
         """
         attempts = faults = paid = 0
         candidates, moves_on = self._candidates, self._moves_on
         refusals: RecordRefusals | None = None
+        asked: dict[str, Failure] = {}
         while True:
             failures: list[Failure] = []
             is_at_fault = False
@@ -122,6 +124,9 @@ class Fallback:
                     if not isinstance(failure, InternalError):  # whose origin is told
                         without_frames(failure)
                     failures.append(failure)
+                    if not isinstance(failure, TargetOpen):
+                        asked.pop(candidate.breaker.name, None)  # the newest one stands last
+                        asked[candidate.breaker.name] = failure
                     if not self._goes_on(failure, candidates):
                         break
                 else:
@@ -135,7 +140,7 @@ class Fallback:
             elif not isinstance(last, _ELSEWHERE):
                 raise last
             elif paid >= _PAID * len(candidates):
-                raise _final(last, len(candidates))
+                raise _final(last, candidates, asked)
             elif all(candidate.breaker.is_open for candidate in candidates):
                 faults += is_at_fault
                 if faults == _FAULTS:
@@ -151,7 +156,7 @@ class Fallback:
                 isinstance(failure, TargetOpen) and not candidate.breaker.is_open
                 for failure, candidate in zip(failures, candidates, strict=True)
             ):
-                raise _final(last, len(candidates))
+                raise _final(last, candidates, asked)
 
     def _goes_on(self, failure: Failure, candidates: Sequence[Candidate]) -> bool:
         """Whether the next one of ``candidates`` may answer what ended with ``failure``."""
@@ -195,13 +200,29 @@ def _with_reserve(call: Call, *, moves_on: bool) -> Call:
     return call.but(reserved_s=reserved_s, moves_on=moves_on)
 
 
-def _final(last: Failure, targets: int) -> Failure:
-    """Return the error of a route of which every target failed."""
+def _final(
+    last: Failure, candidates: Sequence[Candidate], asked: Mapping[str, Failure] | None = None
+) -> Failure:
+    """Return the error of a route of which no target answered.
+
+    Args:
+        last: What the last target ended with.
+        candidates: All that may answer.
+        asked: By their names, what those ended with that were asked, the newest last; None
+            where it is known of all that they fail.
+    """
+    targets = len(candidates)
     if targets == 1:
         return last if not isinstance(last, TargetOpen) else _in_vain(last)
-    failed = AllProvidersFailed(f"all {targets} targets failed; the last one: {last}")
+    names = (candidate.breaker.name for candidate in candidates)
+    told, spared = f"all {targets} targets failed", [n for n in names if asked and n not in asked]
+    if spared:
+        told = f"{targets - len(spared)} of {targets} targets failed; {', '.join(spared)}"
+        told += f" {'was' if len(spared) == 1 else 'were'} not asked: taken for down"
+    cause = [*asked.values()][-1] if asked else last
+    failed = AllProvidersFailed(f"{told}; the last one: {cause}")
     failed.attempts = last.attempts
-    failed.__cause__ = last
+    failed.__cause__ = cause
     return failed
 
 
@@ -211,7 +232,7 @@ def _denied(last: Failure, candidates: Sequence[Candidate]) -> Failure:
     provider, _, _ = breaker.name.partition("/")
     denied = ProviderDenied(breaker.denial, provider=provider)
     denied.attempts = last.attempts
-    return _final(denied, len(candidates))
+    return _final(denied, candidates)
 
 
 def _in_vain(last: Failure) -> Failure:

@@ -141,6 +141,24 @@ async def test_all_targets_failed(fakes: dict[str, FakeProvider]) -> None:
     assert isinstance(caught.value.__cause__, RetriesExhausted)
 
 
+@pytest.mark.parametrize(("down", "fails"), [("one", "two"), ("two", "one")], ids=["one", "two"])
+async def test_target_that_was_not_asked_is_no_target_that_failed(
+    down: str, fails: str, fakes: dict[str, FakeProvider]
+) -> None:
+    """The error says which one was taken for down, and what the one that was asked ended with."""
+    routed = routes(fakes)
+    fakes[down].enqueue(DENIED)
+    for _ in range(2):  # the first time, a key is refused, which opens a breaker
+        fakes[fails].enqueue(unavailable(), unavailable())
+        with pytest.raises(AllProvidersFailed) as caught:
+            await ask(routed)
+
+    target = {"one": "one/a", "two": "two/b"}[down]
+    told = f"1 of 2 targets failed; {target} was not asked: taken for down; the last one: "
+    assert str(caught.value) == f"{told}{caught.value.__cause__}"
+    assert isinstance(caught.value.__cause__, RetriesExhausted)
+
+
 async def test_open_target_is_passed_over(fakes: dict[str, FakeProvider]) -> None:
     """A target that is down costs no attempt; it is named as impaired."""
     fakes["one"].enqueue(DENIED)
@@ -522,7 +540,8 @@ def test_record_that_is_refused_alone_is_rejected(status: int) -> None:
     ends, impaired = run_virtually(main())
 
     assert impaired == []
-    assert [type(end) for end in ends].count(ProviderRejected) == 2
+    rejected = [str(end) for end in ends if type(end) is ProviderRejected]
+    assert rejected == ["one: refused; only this record is refused"] * 2
     assert [type(end) for end in ends].count(Completion) == 80
 
 
