@@ -106,8 +106,8 @@ class Policies:
 
         From the outside in, a call goes through: batches, single flight, cache, budget, structured
         output, fallback, and for each target retry, breaker, limiter, breaker again,
-        billing, metrics and traces, timeout. Without an economy nothing is shared, cached,
-        budgeted or billed.
+        billing, metrics and traces, shown errors, timeout. Without an economy nothing is shared,
+        cached, budgeted or billed.
 
         Args:
             name: Of the route; a budget that is spent may name it as its substitute.
@@ -147,8 +147,12 @@ class Policies:
             attempt: Completer = TimeLimited(
                 self._providers[name], name=name, limits=times, running=self._running
             )
-            if self._settings[name].show_errors:
-                attempt = ShownErrors(attempt, secrets=self._settings[name].secrets)
+            attempt = ShownErrors(
+                attempt,
+                name=name,
+                is_wanted=self._settings[name].show_errors,
+                secrets=self._settings[name].secrets,
+            )
             attempt = self._observed(name, attempt)
             if self._economy is not None:
                 attempt = Billed(

@@ -34,7 +34,7 @@ class RecordRefusals:
         if self._counts.get(name, 0) < _REFUSALS and self._quotes.get(name, 0) < _QUOTES:
             return failure
         refused = (ContentFiltered if failure.status == 403 else ProviderRejected)(
-            f"{failure.provider}: HTTP {failure.status} for this record alone",
+            f"{failure}; only this record is refused",
             provider=failure.provider,
             status=failure.status,
         )

@@ -37,6 +37,7 @@ NAMES = {
     "StillClosed": "breaker again",
     "Billed": "billing",
     "Metered": "metrics and traces",
+    "ShownErrors": "shown errors",
     "TimeLimited": "timeout",
     "FakeProvider": "provider",
 }

@@ -12,7 +12,8 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.llm.routing.shown_errors import TOLD_CHARS
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeProvider
-from tests.unit.llm.calls import chat
+from tests.unit.llm.calls import chat, embeddings
+from tests.unit.llm.routing.test_batches import Vectors, of
 
 KEY = "abcd-efgh-ijkl"
 
@@ -33,8 +34,26 @@ async def message(told: str, **fields: Any) -> str:
 
 
 async def test_words_of_the_provider_are_left_out_by_default() -> None:
-    """They may quote the request."""
-    assert await message("'Jane Doe' is no user") == "p: HTTP 400 odd"
+    """They may quote the request; the setting that shows them is named instead."""
+    setting = "show_errors = true in [providers.p] shows what it says"
+
+    assert await message("'Jane Doe' is no user") == f"p: HTTP 400 odd; {setting}"
+    assert await message("") == "p: HTTP 400 odd"
+
+
+@pytest.mark.parametrize("is_wanted", [True, False], ids=["shown", "not shown"])
+async def test_number_of_inputs_is_learned_from_words_that_are_shown(is_wanted: bool) -> None:
+    """What is put into a message is still there for who splits embeddings by it."""
+    settings = Settings(
+        _env_file=None,
+        providers={"p": ProviderSettings(kind="openai", show_errors=is_wanted)},
+        models={"default": ModelSettings(targets=["p/m"])},
+    )
+    server: Any = Vectors(most=32, words="batch size 64 > maximum allowed batch size 32")
+
+    completion = await Routes(settings, {"p": server}).resolve(None).complete(embeddings(*of(64)))
+
+    assert len(completion.output) == server.paid == 64
 
 
 @pytest.mark.parametrize(
