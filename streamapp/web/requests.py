@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -17,6 +18,7 @@ from streamapp.records import exact_json
 from streamapp.records.codec import parse
 from streamapp.records.framing import without_mark
 from streamapp.records.request import ID_LIMIT
+from streamapp.streaming.delivery.ledger_entry import digest
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus, Status, merged
 from streamapp.web.admission import Admission
@@ -32,6 +34,36 @@ from streamapp.web.tenancy import own_id, own_key, owned, owned_bytes
 POLL_INTERVAL_S, ASK_S = 0.02, 0.5
 
 OTHER_CONTENT = "id: was used before for a record with other content; use a new id"
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRecord:
+    """A record that may be written.
+
+    Attributes:
+        id: Of it.
+        value: Its bytes, the id among them.
+        is_named: Whether the caller has given the id, so that it may have been used before.
+    """
+
+    id: str
+    value: bytes
+    is_named: bool = True
+
+    @property
+    def status(self) -> RequestStatus:
+        """What is known of it once it is written."""
+        return RequestStatus(status=Status.PENDING, digest=digest(self.value))
+
+    def check_against(self, known: RequestStatus) -> None:
+        """Look at what is known of its id; a dead record may come again with other content.
+
+        Raises:
+            InvalidRecord: A record of other content is answered, or on its way.
+        """
+        is_taken = known.status in (Status.OK, Status.PENDING) and known.digest is not None
+        if is_taken and known.digest != digest(self.value):
+            raise InvalidRecord(OTHER_CONTENT)
 
 
 def requests(
@@ -68,15 +100,19 @@ def requests(
                     raise InvalidRecord("wait: is for one record; ask for each id of a batch")
                 records = batch(body, given_id, caller)
                 caller.spend(len(records) - 1)
-                await asyncio.gather(*(written(value, id, key) for id, value in records))
-                ids = [id for id, _ in records]
+                await asyncio.gather(*(written(record, key) for record in records))
+                ids = [record.id for record in records]
                 return json_response({"ids": ids, "status": "pending"}, status=202)
-            id, value = prepared(body, given_id, caller)
-            digest = await written(value, id, key)
-            known = await found(id, wait_s) if wait_s else RequestStatus(status=Status.PENDING)
-            if known.status is Status.OK and known.digest != digest:
-                raise InvalidRecord(OTHER_CONTENT)
-            return _answer(id, known, pending=202)
+            record = prepared(body, given_id, caller)
+            if record.is_named:
+                record.check_against(await found(record.id, 0))
+                record.check_against(producer.known(record.id))  # posted here meanwhile
+            await written(record, key)
+            known = RequestStatus(status=Status.PENDING)
+            if wait_s:
+                # Somebody may have written the id at another worker since.
+                record.check_against(known := await found(record.id, wait_s))
+            return _answer(record.id, known, pending=202)
 
     @blueprint.route("/v1/requests/{id}", name="request")
     class OneRequest(View):
@@ -91,8 +127,8 @@ def requests(
                 return _answer(id, known, pending=200, headers=known.headers())
             return _answer(id, await found(id, _wait_s(request, longest_wait_s)), pending=200)
 
-    def prepared(body: bytes, given_id: str | None, caller: Key) -> tuple[str, bytes]:
-        """Return the id of a record and its bytes, the id among them.
+    def prepared(body: bytes, given_id: str | None, caller: Key) -> PreparedRecord:
+        """Return what is written for a body.
 
         Raises:
             Failure: It is none that a worker could answer.
@@ -105,29 +141,35 @@ def requests(
         if record.id is not None:
             if given_id not in (None, record.id):
                 raise InvalidRecord("field 'id' and Idempotency-Key differ: send one of them")
-            return record.id, value
+            return PreparedRecord(record.id, value)
         id = given_id if given_id is not None else own_id(f"http-{uuid4().hex}", caller)
         if not 1 <= len(id) <= ID_LIMIT:
             raise InvalidRecord(f"Idempotency-Key: must have 1 to {ID_LIMIT} characters")
-        return id, with_id(value, id)
+        return PreparedRecord(id, with_id(value, id), is_named=given_id is not None)
 
-    def batch(body: bytes, given_id: str | None, caller: Key) -> Sequence[tuple[str, bytes]]:
-        """Return id and bytes of each line; nothing is written where one is wrong."""
-        records = []
+    def batch(body: bytes, given_id: str | None, caller: Key) -> Sequence[PreparedRecord]:
+        """Return what is written for each line; nothing is where one is wrong.
+
+        Other workers are not asked after their ids: that would be a question for each line.
+        """
+        records, firsts = [], dict[str, PreparedRecord]()
         for number, line in enumerate(body.splitlines(), start=1):
             if not line.strip():
                 continue
             try:
-                records.append(prepared(line, f"{given_id}-{number}" if given_id else None, caller))
+                record = prepared(line, f"{given_id}-{number}" if given_id else None, caller)
+                record.check_against(firsts.setdefault(record.id, record).status)
+                record.check_against(producer.known(record.id))
+                records.append(record)
             except Failure as failure:
                 raise type(failure)(f"line {number}: {failure}") from None
         if not records:
             raise InvalidRecord("the batch is empty: send one record a line")
         return records
 
-    async def written(value: bytes, id: str, key: bytes | None) -> str:
+    async def written(record: PreparedRecord, key: bytes | None) -> None:
         try:
-            return await producer.post(value, id=id, key=key)
+            await producer.post(record.value, id=record.id, key=key)
         except DeliveryFailed as error:
             headers = {"Retry-After": "5"}
             raise Refusal(503, str(error), code="not_delivered", headers=headers) from error

@@ -61,10 +61,10 @@ class RequestProducer:
         self._ledger = ledger
         self._taken = TakenIds(topic, window)
         self._committed = committed
-        self._accepted: dict[str, PartitionOffset | None] = {}
+        self._accepted: dict[str, RequestStatus] = {}
 
-    async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
-        """Write the record, with the name of its caller's key; return its hash once it is there.
+    async def post(self, value: bytes, *, id: str, key: bytes | None) -> None:
+        """Write the record, with the name of its caller's key; return once it is there.
 
         Without a key its id decides the partition, so that the same id comes to the same
         worker, whose ledger knows it.
@@ -78,7 +78,8 @@ class RequestProducer:
         partition = None if key is not None else zlib.crc32(id.encode()) % self._partitions
         caller = CALLER.get()
         headers = [(HEADER, caller.encode())] if caller else None
-        self._accept(id, None)
+        accepted = RequestStatus(status=Status.PENDING, digest=digest(value))
+        self._accept(id, accepted)
         try:
             async with asyncio.timeout(DELIVERY_S):
                 delivery = await self._send(self._topic, key, value, partition, None, headers)
@@ -86,8 +87,8 @@ class RequestProducer:
         except (KafkaError, ProducerSendError, TimeoutError) as error:
             self._accepted.pop(id, None)
             raise DeliveryFailed("the broker did not take the record in time") from error
-        self._accept(id, PartitionOffset(written.partition, written.offset))
-        return digest(value)
+        place = PartitionOffset(written.partition, written.offset)
+        self._accept(id, replace(accepted, place=place))
 
     def known(self, id: str) -> RequestStatus:
         """Return what this worker knows; reads memory alone."""
@@ -96,16 +97,22 @@ class RequestProducer:
         if entry is not None and entry.answer is not None:
             answered = RequestStatus(status=Status.OK, body=entry.answer, digest=entry.digest)
             return replace(answered, committed=committed)
-        if id in self._taken:  # after a dead letter, too: a later record of the id runs
-            return RequestStatus(status=Status.PENDING, committed=committed, steps=self._steps(id))
+        taken = self._taken.get(id)
+        if taken is not None:  # after a dead letter, too: a later record of the id runs
+            return RequestStatus(
+                status=Status.PENDING,
+                digest=digest(taken),
+                committed=committed,
+                steps=self._steps(id),
+            )
         statuses = [_dead(entry)] if entry is not None else []
         if id in self._accepted:
-            statuses.append(RequestStatus(status=Status.PENDING, place=self._accepted[id]))
+            statuses.append(self._accepted[id])
         return replace(merged([*statuses, RequestStatus(committed=committed)]), committed=committed)
 
-    def _accept(self, id: str, place: PartitionOffset | None) -> None:
+    def _accept(self, id: str, status: RequestStatus) -> None:
         self._accepted.pop(id, None)
-        self._accepted[id] = place
+        self._accepted[id] = status
         if len(self._accepted) > ACCEPTED_LIMIT:
             del self._accepted[next(iter(self._accepted))]
 

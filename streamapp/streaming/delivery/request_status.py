@@ -32,7 +32,7 @@ class RequestStatus:
     Attributes:
         body: The response record, as it was emitted; empty unless the status is OK.
         kind: Why it is dead; None otherwise.
-        digest: Hash of the record's bytes where it is finished.
+        digest: Hash of the record's bytes; None where an earlier version does not tell it.
         place: Where a dead record stood, or a pending one that came over HTTP was written.
         committed: Next offset of each partition of that worker.
         steps: Of a record that runs: its last steps so far.

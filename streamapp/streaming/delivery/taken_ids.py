@@ -28,10 +28,10 @@ class TakenIds:
         #: Offset of the newest record that is known, of each partition of the generation.
         self._known_to: dict[PartitionState, int] = {}
 
-    def __contains__(self, id: str) -> bool:
-        """Whether a record is named so, by itself or by its place."""
+    def get(self, id: str) -> bytes | None:
+        """Return the bytes of the record that is named so, by itself or by its place."""
         self._read()
-        return any(not record.is_done for record in self._records.get(id, ()))
+        return next((record.event.message.value or b"" for record in self._left(id)), None)
 
     def __len__(self) -> int:
         """Return how many names are known."""

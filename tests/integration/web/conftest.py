@@ -35,7 +35,6 @@ from streamapp.streaming.broker.topics import topic_specs
 from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.service import DeadLetterService, Found
 from streamapp.streaming.dead_letters.stored import Filter
-from streamapp.streaming.delivery.ledger_entry import digest
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus
 from streamapp.streaming.flows.input_records import InputRecord
@@ -137,11 +136,10 @@ class FakeRequestProducer(RequestProducer):
         self.words: dict[str, RequestStatus] = {}
         self.failure: Exception | None = None
 
-    async def post(self, value: bytes, *, id: str, key: bytes | None) -> str:
+    async def post(self, value: bytes, *, id: str, key: bytes | None) -> None:
         if self.failure:
             raise self.failure
         self.posted.append((id, key, value))
-        return digest(value)
 
     def known(self, id: str) -> RequestStatus:
         return self.words.get(id, RequestStatus())

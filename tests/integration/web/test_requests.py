@@ -117,14 +117,66 @@ async def test_wait_ends_with_202(serve: Serve, producer: FakeRequestProducer) -
     assert (status, body) == (202, {"id": "a", "status": "pending"})
 
 
-async def test_id_of_other_content_is_invalid(serve: Serve, producer: FakeRequestProducer) -> None:
-    """A caller that waits is not given the answer to another record."""
-    site = await serve()
-    producer.words["a"] = RequestStatus(status=Status.OK, body=ANSWER, digest="of another")
+OTHER = "0" * 32
 
-    status, body, _ = await site("POST", "/v1/requests?wait=1", json=RECORD | {"id": "a"})
+
+@pytest.mark.parametrize("wait", ["", "?wait=1"], ids=["at once", "waiting"])
+@pytest.mark.parametrize("where", ["here", "elsewhere"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        RequestStatus(status=Status.OK, body=ANSWER, digest=OTHER),
+        RequestStatus(status=Status.PENDING, digest=OTHER),
+    ],
+    ids=["answered", "pending"],
+)
+async def test_id_of_other_content_is_refused_before_it_is_written(
+    serve: Serve, producer: FakeRequestProducer, word: RequestStatus, where: str, wait: str
+) -> None:
+    """The answer to another record is nobody's, whether its caller waits or asks for it later."""
+    knows = FakeRequestProducer()
+    other = await serve(own_inbox=knows)
+    site = await serve(others=[other.url])
+    (producer if where == "here" else knows).words["a"] = word
+
+    status, body, _ = await site(
+        "POST", f"/v1/requests{wait}", json=RECORD, headers={"Idempotency-Key": "a"}
+    )
 
     assert (status, body["error"]["code"]) == (422, "invalid")
+    assert "was used before for a record with other content" in body["error"]["message"]
+    assert producer.posted == []
+
+
+async def test_dead_record_may_come_again_with_other_content(
+    serve: Serve, producer: FakeRequestProducer
+) -> None:
+    """It has no answer that could be taken for that of the corrected one."""
+    site = await serve()
+    producer.words["a"] = RequestStatus(status=Status.DEAD, kind="invalid", digest=OTHER)
+
+    status, _, _ = await site("POST", "/v1/requests", json=RECORD | {"id": "a"})
+
+    assert (status, [id for id, _, _ in producer.posted]) == (202, ["a"])
+
+
+@pytest.mark.parametrize("used", ["before", "in the batch"])
+async def test_line_with_an_id_of_other_content_is_named(
+    serve: Serve, producer: FakeRequestProducer, used: str
+) -> None:
+    """Nothing of the batch is written; the same line twice is one record."""
+    site = await serve()
+    lines = [b'{"type":"echo","id":"b"}', b'{"type":"echo","id":"b"}', b'{"type":"echo","id":"a"}']
+    if used == "before":
+        producer.words["a"] = RequestStatus(status=Status.PENDING, digest=OTHER)
+    else:
+        lines[2] = b'{"type":"echo","id":"b","text":"x"}'
+    headers = {"Content-Type": "application/jsonl"}
+
+    status, body, _ = await site("POST", "/v1/requests", data=b"\n".join(lines), headers=headers)
+
+    assert (status, producer.posted) == (422, [])
+    assert body["error"]["message"].startswith("line 3: id: was used before")
 
 
 @pytest.mark.parametrize("wait", ["-1", "x", "nan", "inf"])
