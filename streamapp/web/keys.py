@@ -102,7 +102,11 @@ class KeyRate:
         self._left -= 1
 
     def spend(self, count: int) -> None:
-        """Take as many more, below zero where there are too few: the next ones wait."""
+        """Take as many more, below zero where there are too few: the next ones wait.
+
+        Args:
+            count: Requests; below 0 to give them back.
+        """
         self._left -= count
 
 

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 
-from streamapp.errors import Failure, Kind
+from streamapp.errors import Failure, Kind, ModelForbidden
 from streamapp.web.errors import Refusal, error_response, failure_response, http_error_response
-from streamapp.web.keys import Keys, remember
+from streamapp.web.keys import KeyRate, Keys, remember
 from streamapp.web.operations.operation import INFER, NOBODY, REPLAY, Access
 
 log = structlog.get_logger(__name__)
@@ -97,10 +97,22 @@ def require_key(keys: Keys, wanted: Mapping[tuple[str, str], Access]) -> Middlew
             if access.is_of_group:
                 key.check_whole_group()
             if key.rate and access in (INFER, REPLAY):
-                key.rate.take()
+                return await _within(key.rate, handler, request)
         return await handler(request)
 
     return check_key
+
+
+async def _within(rate: KeyRate, handler: Handler, request: web.Request) -> web.StreamResponse:
+    """Answer a request that counts for its key's rate; one that is forbidden does not."""
+    rate.take()
+    try:
+        return await handler(request)
+    except (Refusal, ModelForbidden) as error:
+        # Nothing was done or paid for it.
+        if not isinstance(error, Refusal) or error.response.status == 403:
+            rate.spend(-1)
+        raise
 
 
 def _place(origin: str) -> str:

@@ -318,6 +318,38 @@ async def test_own_rate_of_a_key(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "failure"),
+    [
+        ("/v1/chat/completions", CHAT | {"model": "other"}, None),
+        ("/v1/requests", {"type": "echo", "model": "other"}, None),
+        ("/v1/requests", {"type": "echo", "metadata": {"tenant": "b"}}, None),
+        ("/v1/generate", {"type": "echo"}, ModelForbidden("why")),
+        ("/v1/dead-letters/replay", {"places": [{"partition": 0, "offset": 1}]}, None),
+    ],
+    ids=["model", "record's model", "tenant", "prompt's model", "scope"],
+)
+async def test_what_a_key_may_not_do_costs_it_nothing(
+    serve: Serve,
+    handler: FakeRequestHandler,
+    path: str,
+    body: dict[str, Any],
+    failure: Exception | None,
+) -> None:
+    """A refusal is no request of its rate: the next one that is allowed is let in."""
+    fields = {"tenant": "a", "models": ["default"], "requests_per_minute": 1}
+    site = await serve(keys={"one": key("one-key", "infer", **fields)})
+    handler.failure = failure
+
+    refused = [await site("POST", path, json=body, headers=bearer("one-key")) for _ in range(2)]
+    handler.failure = None
+    wrong, _, _ = await site("POST", "/v1/chat/completions", json={}, headers=bearer("one-key"))
+    late, _, _ = await site("POST", "/v1/chat/completions", json=CHAT, headers=bearer("one-key"))
+
+    assert [status for status, _, _ in refused] == [403, 403]
+    assert (wrong, late) == (422, 429)  # it was let in, and counts
+
+
+@pytest.mark.parametrize(
     ("path", "body"),
     [
         ("/v1/chat/completions", {"json": CHAT | {"n": 30}}),
