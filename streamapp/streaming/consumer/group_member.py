@@ -7,11 +7,13 @@ offset.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
@@ -168,18 +170,25 @@ async def leave_group(coordinator: GroupCoordinator) -> None:
 
 
 def note_membership(coordinator: GroupCoordinator, membership: Membership) -> None:
-    """Have every answer of the group's coordinator noted, by the time its request was sent."""
+    """Have every heartbeat noted that the group took, by the time its request was sent.
+
+    An assignment that is fetched late, by a member that was frozen in the join, renews nothing:
+    the group counts from when it was made, and its next heartbeat may come too late. So it is
+    followed by a heartbeat at once. Source: ``GroupMetadataManager.classicGroupSync`` of Kafka
+    answers a group that is stable without setting the member's time anew.
+    """
     send, reset = coordinator._send_req, coordinator.reset_generation
 
     async def send_and_note(request: Any) -> Any:
         sent_at = membership.now()
+        member = coordinator.group_id, coordinator.generation, coordinator.member_id
         response = await send(request)
         if isinstance(request, HeartbeatRequest):
-            is_member = response.error_code in (NO_ERROR, REBALANCE_IN_PROGRESS)
-        else:
-            is_member = isinstance(request, SyncGroupRequest) and response.error_code == NO_ERROR
-        if is_member:
-            membership.note(sent_at)
+            if response.error_code in (NO_ERROR, REBALANCE_IN_PROGRESS):
+                membership.note(sent_at)
+        elif isinstance(request, SyncGroupRequest) and response.error_code == NO_ERROR:
+            with contextlib.suppress(KafkaError):  # the client sends the next one in time
+                await send_and_note(HeartbeatRequest(*member))
         return response
 
     def reset_and_lose() -> None:

@@ -19,7 +19,7 @@ from aiokafka.errors import (
     UnknownMemberIdError,
     UnknownTopicOrPartitionError,
 )
-from aiokafka.protocol.group import HeartbeatRequest
+from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.consumer import ThreadDelegateConsumer
@@ -47,7 +47,7 @@ class Coordinator:
         self.was_reset = self.was_asked_to_rejoin = False
 
     async def _send_req(self, request: Any) -> Any:
-        assert isinstance(request, HeartbeatRequest)
+        assert isinstance(request, HeartbeatRequest | SyncGroupRequest)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -126,6 +126,48 @@ async def test_time_of_the_sending_counts() -> None:
     await beating
 
     assert membership.age_s == 3
+
+
+async def test_assignment_that_is_fetched_late_renews_nothing() -> None:
+    """The group counts from when it was made; the heartbeat that follows at once renews."""
+    coordinator = Coordinator(0, 25)
+    membership, _ = watched(coordinator)
+
+    await coordinator._send_req(SyncGroupRequest("g", 4, "m", None, []))
+
+    assert not coordinator.answers
+    assert membership.age_s == 5
+
+
+@pytest.mark.parametrize("answer", [0, 27], ids=["no error", "rebalance in progress"])
+async def test_assignment_is_followed_by_a_heartbeat_of_its_generation(answer: int) -> None:
+    """A member may write from then on, also where the client forgot its generation meanwhile."""
+    coordinator = Coordinator(0, answer)
+    send, sent = coordinator._send_req, list[Any]()
+
+    async def forgetful(request: Any) -> Any:
+        sent.append(request)
+        coordinator.generation, coordinator.member_id = -1, ""
+        return await send(request)
+
+    coordinator._send_req = forgetful  # type: ignore[method-assign]
+    membership, _ = watched(coordinator)
+
+    await coordinator._send_req(SyncGroupRequest("g", 4, "m", None, []))
+
+    assert membership.age_s == 0
+    assert vars(sent[1]) == vars(HeartbeatRequest("g", 4, "m"))
+
+
+async def test_assignment_stands_where_the_heartbeat_fails() -> None:
+    """The client sends another one; until then nothing is written."""
+    coordinator = Coordinator(0, KafkaConnectionError())
+    membership, _ = watched(coordinator)
+
+    response = await coordinator._send_req(SyncGroupRequest("g", 4, "m", None, []))
+
+    assert response.error_code == 0
+    assert membership.age_s == 5
 
 
 class Client:
