@@ -382,6 +382,59 @@ async def test_narrow_page_does_not_scroll_sideways(visit: Visit, site: Site) ->
     assert await page.evaluate(COVERED) == []
 
 
+#: The line "Look at this" of a group, by what each worker tells of itself.
+TROUBLES = "(group) => { told = group; return troubles(); }"
+#: What stands in the tile and beside the list's title, before the next word of the workers.
+WITHOUT_DEAD_LETTERS = """() => {
+  for (const { now } of told) now.dead_letters = [];
+  showHead();
+  showOverview();
+  const tiles = [...document.querySelectorAll(".tile")];
+  const tile = tiles.find((one) => /^Dead letters/.test(one.textContent));
+  return [tile.textContent, document.querySelector("#dead-since").textContent];
+}"""
+FAILING = {
+    "assigned": [False, "waiting for the group"],
+    "recovered": [False, "5 ids in the ledger"],
+    "taking": [False, "0 in flight"],
+    "broker": [True, "answered 0.1 s ago"],
+}
+
+
+def told(number: int, **now: object) -> dict[str, object]:
+    """Return what a worker of a group tells."""
+    word = {"checks": {}, "degraded": [], "open_breakers": [], **now}
+    return {"url": f"http://w{number}:6066/", "partitions": [], "now": word}
+
+
+async def test_one_rebalance_is_one_thing_to_look_at(visit: Visit) -> None:
+    """It takes partitions from all workers: what fails by it is not listed for each of them."""
+    waits = [f"rebalance: no records for {n}.1 s, HTTP is answered" for n in range(3)]
+    group = [told(n, checks=FAILING, degraded=[waits[n], "p/m"]) for n in range(3)]
+    assert await visit.page.evaluate(TROUBLES, group) == [
+        "all 3 workers: rebalance: no records for 0.1 s, HTTP is answered",
+        "all 3 workers: p/m",
+    ]
+
+    group = [*(told(n, checks=FAILING) for n in range(3)), told(3), {**told(4), "now": None}]
+    assert await visit.page.evaluate(TROUBLES, group) == [
+        "3 of 5 workers: assigned (waiting for the group)",
+        "w4:6066: no answer",
+    ]
+    assert await visit.page.evaluate(TROUBLES, [told(0, checks=FAILING)]) == [
+        "assigned (waiting for the group)"
+    ]
+
+
+async def test_count_of_dead_letters_says_what_it_counts(visit: Visit) -> None:
+    """Older ones may be in the list: 0 and `none` would say that there are none at all."""
+    tile, since = await visit.page.evaluate(WITHOUT_DEAD_LETTERS)
+
+    assert "since start" in tile
+    assert "older ones, if any, are in the list" in tile
+    assert since == "none since the workers' start"
+
+
 async def test_group_is_summed_up_and_shown_apart(visit: Visit, site: Site, stand: Stand) -> None:
     """A worker that joins appears with its partitions; what it answers is counted and listed."""
     page = visit.page

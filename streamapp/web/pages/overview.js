@@ -5,18 +5,29 @@ const stateOf = (now) => !now ? ["bad", "no answer"] : now.draining ? ["warn", "
 const topKinds = (series) => {
   const kinds = Object.entries((series || []).reduce((sums, [[kind], n]) => ({ ...sums, [kind]: (sums[kind] || 0) + n }), {})).sort((a, b) => b[1] - a[1]);
   const named = kinds.slice(0, 2).map(([kind, n]) => `${number(n)} ${kind}`), rest = kinds.slice(2).reduce((sum, [, n]) => sum + n, 0);
-  return [...named, ...(rest ? [`${number(rest)} more`] : [])].join(", ") || "none";
+  return [...named, ...(rest ? [`${number(rest)} more`] : [])].join(", ");
 };
 
+// Each follows from the one before: without partitions nothing is recovered, and nothing taken.
+const STAGES = ["assigned", "recovered", "taking"];
+
+// What is wrong with one worker, as [name, text]; a rebalance is one thing, whatever fails by it.
+function troublesOf(now) {
+  if (!now) return [["no answer", "no answer"]];
+  const isRebalance = (text) => text.startsWith("rebalance: ");
+  const failing = now.degraded.some(isRebalance) ? [] : Object.entries(now.checks).filter(([, c]) => !c[0]);
+  const first = STAGES.find((stage) => failing.some(([name]) => name === stage));
+  const checks = failing.filter(([name]) => name === first || !STAGES.includes(name)).map(([name, c]) => [name, `${name}${c[1] ? ` (${c[1]})` : ""}`]);
+  const impaired = now.degraded.map((text) => [isRebalance(text) ? "rebalance" : text, now.open_breakers.includes(text) ? `breaker of ${text} is open` : text]);
+  return [...checks, ...impaired];
+}
+
+// One line for each thing that is wrong, however many workers have it.
 function troubles() {
-  const found = told.flatMap(({ url, now }) => {
-    const who = told.length > 1 ? `${place(url)}: ` : "";
-    if (!now) return [`${who}no answer`];
-    const failing = Object.entries(now.checks).filter(([, c]) => !c[0]).map(([name, c]) => `${name}${c[1] ? ` (${c[1]})` : ""}`);
-    const impaired = now.degraded.map((name) => (now.open_breakers.includes(name) ? `breaker of ${name} is open` : name));
-    return [...failing, ...impaired].map((text) => who + text);
-  });
-  return [...new Set(found)];
+  const found = new Map();
+  for (const { url, now } of told) for (const [name, text] of troublesOf(now)) found.set(name, [...(found.get(name) || []), { url, text }]);
+  const who = (all) => all.length === told.length ? `all ${all.length} workers` : all.length > 2 ? `${all.length} of ${told.length} workers` : all.map(({ url }) => place(url)).join(", ");
+  return [...found.values()].map((all) => (told.length > 1 ? `${who(all)}: ` : "") + all[0].text);
 }
 
 function showHead() {
@@ -35,7 +46,7 @@ function showHead() {
   $("#dead-count").textContent = number(dead);
   const byFlow = new Map();
   for (const [[, flow], n] of told.flatMap((w) => w.now?.dead_letters || [])) if (n) byFlow.set(flow, (byFlow.get(flow) || 0) + n);
-  $("#dead-since").textContent = dead ? `${number(dead)} since the workers' start${byFlow.size > 1 ? `: ${[...byFlow].map(([flow, n]) => `${flow} ${number(n)}`).join(", ")}` : ""}` : "";
+  $("#dead-since").textContent = `${dead ? number(dead) : "none"} since the workers' start${byFlow.size > 1 ? `: ${[...byFlow].map(([flow, n]) => `${flow} ${number(n)}`).join(", ")}` : ""}`;
   const who = $("#who"), wanted = ["", ...told.map((w) => w.url)];
   $("#who-label").classList.toggle("hidden", told.length < 2);
   if ([...who.options].map((o) => o.value).join() !== wanted.join()) fill(who, wanted.map((url) => el("option", { value: url }, url ? place(url) : `all ${told.length} workers`)));
@@ -74,7 +85,7 @@ function showTiles(now, point) {
     tile(among, seconds(point.p95), "", spark(line(), (p) => p.p95, "var(--c3)")),
     tile("Lag", point.lag === null ? "unknown" : number(point.lag), point.lag === null ? "" : "records", point.lag === null ? "no partitions assigned yet" : spark(line(), (p) => p.lag, "var(--c2)"), point.lag > 10000 ? "warn" : ""),
     tile("Oldest uncommitted", seconds(now.oldest), "", `ledger: ${number(now.ids)} ids, ${compact.format(now.bytes)}B`, now.oldest > 30 ? "bad" : now.oldest > 10 ? "warn" : ""),
-    tile("Dead letters", number(total(now.dead_letters)), "since start", topKinds(now.dead_letters), mean((p) => p.dead, 30) > 0 ? "bad" : ""),
+    tile("Dead letters", number(total(now.dead_letters)), "since start", topKinds(now.dead_letters) || "older ones, if any, are in the list", mean((p) => p.dead, 30) > 0 ? "bad" : ""),
     tile("Cost", spent || !unpriced ? dollars(spent) : "unknown", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} / hour${unpriced ? ", some unknown" : ""}` : unpriced ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),
     tile("Cache hits", lookups ? `${Math.round((100 * hits) / lookups)} %` : "–", lookups ? `of ${number(lookups)}` : "nothing looked up", lookups ? meter(hits / lookups, `${number(hits)} of ${number(lookups)} look-ups found an answer`, "hit") : ""),
     tile("Held by limits", number(mean((p) => p.waited, 10)), "calls", waited ? spark(line(), (p) => p.waited, "var(--c2)") : "no call has waited"),
