@@ -4,11 +4,8 @@ The SDK is the extra ``mcp``; only this module, `mcp_session` and the two transp
 """
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -17,11 +14,10 @@ import structlog
 from pydantic import ValidationError
 
 from streamapp.errors import ConfigurationError, ToolError
-from streamapp.llm.client import LLMClient
 from streamapp.settings.mcp import McpSettings
+from streamapp.tools.mcp_listing import McpTool, listed
 from streamapp.tools.mcp_program import ENDING_S, program_streams
 from streamapp.tools.mcp_session import Session, is_of_connection, name_of, text_of, until_lost
-from streamapp.tools.offered import NAME_LIMIT, wire_name
 
 log = structlog.get_logger(__name__)
 
@@ -31,34 +27,6 @@ FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 30.0
 CANCEL_AGAIN_S = 6 * ENDING_S
 #: A listing that no server changes is asked for again after this time, seconds.
 LISTING_S = 60.0
-#: Most tools of a server, as of OpenAI's API, and most characters of what one says of itself.
-MOST_TOOLS, SHAPE_CHARS = 128, 20_000
-#: Pages of a listing that are read.
-PAGES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class McpTool:
-    """A tool of a server."""
-
-    server: "McpServer"
-    own_name: str
-    description: str
-    schema: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The server's name, a point and its own."""
-        return f"{self.server.name}.{self.own_name}"
-
-    @property
-    def timeout_s(self) -> float:
-        """Longest time of one call, seconds."""
-        return self.server.timeout_s
-
-    async def call(self, arguments: Mapping[str, Any], llm: LLMClient) -> str:
-        """Return the result as text; raises `ToolError` where the server has none."""
-        return await self.server.call(self.own_name, arguments)
 
 
 class McpServer:
@@ -173,7 +141,7 @@ class McpServer:
                 async with AsyncExitStack() as stack:
                     async with asyncio.timeout(self.timeout_s):
                         session = await self._connected(stack)
-                        await self._list(session)
+                        self._listed = await listed(session, self, allow=self._settings.allow)
                     self._is_lost, self._session = False, session
                     self._problem = ""
                     self._is_known.set()
@@ -215,7 +183,7 @@ class McpServer:
             if self._is_lost:
                 return
             async with asyncio.timeout(self.timeout_s):
-                await self._list(session)
+                self._listed = await listed(session, self, allow=self._settings.allow)
 
     async def _await_changes(self, session: Session) -> None:
         """Have the list read again when the server says so; where it cannot, the time decides."""
@@ -252,25 +220,6 @@ class McpServer:
         elif isinstance(message, Exception):  # not a message: its text is nobody's business
             log.warning("mcp.unreadable", server=self.name)
 
-    async def _list(self, session: Session) -> None:
-        """Take what is allowed of what the server offers."""
-        found: dict[str, McpTool] = {}
-        cursor = None
-        for _ in range(PAGES):
-            page = await session.list_tools(cursor=cursor)
-            for tool in page.tools:
-                if not any(fnmatchcase(tool.name, pattern) for pattern in self._settings.allow):
-                    continue
-                made = McpTool(self, tool.name, tool.description or "", tool.input_schema)
-                if problem := _problem(made, found):
-                    log.warning("mcp.tool_left_out", server=self.name, reason=problem)
-                else:
-                    found[wire_name(made.name)] = made
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        self._listed = [found[name] for name in sorted(found)]
-
 
 def mcp_servers(settings: Mapping[str, McpSettings]) -> list[McpServer]:
     """Return the servers of the file.
@@ -286,15 +235,3 @@ def mcp_servers(settings: Mapping[str, McpSettings]) -> list[McpServer]:
         # Here, before the worker is in its group: it takes a second, and no heartbeat goes on.
         import_module("mcp")
     return [McpServer(name, one) for name, one in settings.items()]
-
-
-def _problem(tool: McpTool, found: Mapping[str, McpTool]) -> str:
-    """Return why a tool is not offered beside those found; a provider would refuse the call."""
-    spelled = wire_name(tool.name)
-    if len(spelled) > NAME_LIMIT or not spelled.replace("-", "_").isidentifier():
-        return "its name"
-    if spelled in found:
-        return "two of one name"
-    if len(tool.description) + len(json.dumps(tool.schema)) > SHAPE_CHARS:
-        return f"more than {SHAPE_CHARS:,} characters"
-    return f"more than {MOST_TOOLS} tools" if len(found) >= MOST_TOOLS else ""

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 from streamapp.settings.mcp import McpSettings
 from streamapp.tools import tool
 from streamapp.tools.catalogue import ToolCatalogue
-from streamapp.tools.mcp_server import McpServer, McpTool
+from streamapp.tools.mcp_listing import McpTool
+from streamapp.tools.mcp_server import McpServer
 from streamapp.tools.offered import OfferedTool
 from streamapp.web.operations.tools import ToolsBody
 

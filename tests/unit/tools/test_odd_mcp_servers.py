@@ -15,8 +15,9 @@ from aiohttp import web
 from streamapp.errors import ToolError
 from streamapp.settings.mcp import McpSettings
 from streamapp.telemetry.logging import configure_logging
+from streamapp.tools.mcp_listing import MOST_TOOLS
 from streamapp.tools.mcp_program import MESSAGE_BYTES
-from streamapp.tools.mcp_server import MOST_TOOLS, McpServer
+from streamapp.tools.mcp_server import McpServer
 from tests.support.odd_mcp_server import BIG, CANARY
 
 ROOT = Path(__file__).resolve().parents[3]
