@@ -128,7 +128,7 @@ async def awaited(
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     while outcomes.left:
-                        message = await _next(stream, is_first=not outcomes.kinds)
+                        message = await next_of(stream, is_first=not outcomes.kinds)
                         is_dead = message.topic == dead_letters
                         bar.advance(task, noted(outcomes, message, is_dead=is_dead))
     return result
@@ -151,14 +151,17 @@ def noted(outcomes: Outcomes, message: ConsumerRecord, *, is_dead: bool) -> bool
     )
 
 
-async def _next(stream: AIOKafkaConsumer, *, is_first: bool) -> ConsumerRecord:
+async def next_of(
+    stream: AIOKafkaConsumer, *, is_first: bool, silence_s: float = SILENCE_S
+) -> ConsumerRecord:
     """Return the next message; say what may be missing where none comes at first."""
     coming = asyncio.ensure_future(stream.getone())
     try:
-        if is_first and not (await asyncio.wait([coming], timeout=SILENCE_S))[0]:
+        if is_first and not (await asyncio.wait([coming], timeout=silence_s))[0]:
             click.echo(
-                "no outcome yet: does a worker run for this topic ('streamapp worker')?"
-                " Where its /readyz says 'degraded', records wait for a provider.",
+                "no outcome yet: does a worker run for this topic ('streamapp worker')? Its"
+                " /readyz names under 'degraded' what records may wait for: a provider, a budget,"
+                " an MCP server.",
                 err=True,
             )
         return await coming

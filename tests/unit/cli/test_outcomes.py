@@ -1,10 +1,12 @@
 """What became of records that were sent, counted by their ids."""
 
+import asyncio
+
 import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.structs import RecordMetadata, TopicPartition
 
-from streamapp.cli.outcomes import Outcomes, noted
+from streamapp.cli.outcomes import Outcomes, next_of, noted
 
 PLACE = RecordMetadata("llm.requests", 3, TopicPartition("llm.requests", 3), 12, 0, 0, 0)
 BEFORE, NOW = "1970-01-01T00:01:00Z", "1970-01-01T00:10:00.5Z"
@@ -76,6 +78,35 @@ def test_what_is_no_answer_is_passed_over(value: bytes | None) -> None:
     assert not noted(outcomes, message(value), is_dead=False)
     assert noted(outcomes, message(b'{"id": "a", "created_at": null}'), is_dead=False)
     assert (outcomes.kinds, outcomes.repeated) == ({"ok": 1}, 0)
+
+
+class LateStream:
+    """A topic on which nothing comes until it was asked for a while."""
+
+    def __init__(self) -> None:
+        self.came = asyncio.Event()
+
+    async def getone(self) -> ConsumerRecord:
+        await self.came.wait()
+        return message(b"{}")
+
+
+async def test_silence_is_told_with_all_that_it_may_come_from(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Who sends cannot see which it is: a worker names it, and not every wait is a provider's."""
+    stream = LateStream()
+    coming = asyncio.create_task(next_of(stream, is_first=True, silence_s=0.01))
+    told = ""
+    while not told:
+        await asyncio.sleep(0)
+        told = capsys.readouterr().err
+    stream.came.set()
+
+    assert (await coming).value == b"{}"
+    assert "'streamapp worker'" in told
+    assert "/readyz names under 'degraded'" in told
+    assert {one for one in ("a provider", "a budget", "an MCP server") if one not in told} == set()
 
 
 def message(value: bytes | None) -> ConsumerRecord:
