@@ -82,7 +82,8 @@ def _composed(
     )
     limits = SharedLimits(app, settings, routes, clock=running)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
-    tools, records = Tools(settings, traced.tools(MeteredTools(metrics))), RecordsInProgress()
+    tool_calls, records = traced.tools(MeteredTools(metrics)), RecordsInProgress()
+    tools = Tools(settings, tool_calls, refuses=routes.refuses)
     router = _router(
         settings,
         registry,

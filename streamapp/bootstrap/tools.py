@@ -1,8 +1,9 @@
 """The tools of an app: typed coroutines and MCP servers, by the settings."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from streamapp.llm.completion import Call
 from streamapp.settings import Settings
 from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
@@ -17,6 +18,7 @@ class Tools:
     Args:
         settings: Name the modules and servers.
         observer: Hears of agents and tool calls.
+        refuses: Whether a call would be refused now whatever it asks.
         servers: In place of those of the settings; for tests.
 
     Attributes:
@@ -31,11 +33,12 @@ class Tools:
         settings: Settings,
         observer: ToolObserver | None = None,
         *,
+        refuses: Callable[[Call], bool] = lambda call: False,
         servers: Sequence[McpServer] | None = None,
     ) -> None:
         self._servers = mcp_servers(settings.mcp) if servers is None else servers
         catalogue = ToolCatalogue(load_tools(listed(settings.tools)), self._servers)
-        self.loop = ToolLoop(catalogue, observer)
+        self.loop = ToolLoop(catalogue, observer, refuses=refuses)
 
     async def connect(self) -> None:
         """Begin to connect the servers; nothing waits for them but records that need them."""

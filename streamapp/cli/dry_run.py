@@ -252,7 +252,7 @@ class _NoOwnSteps:
 class _Unasked:
     """An MCP server that a dry run does not connect to: it offers what a worker was told."""
 
-    is_away = True
+    is_away, is_awaited = True, False
 
     def __init__(self, name: str, known: Sequence[OfferedTool]) -> None:
         self.name, self.known = name, known

@@ -6,7 +6,7 @@ from contextvars import Context, ContextVar
 
 
 class Deadline:
-    """A budget of active seconds that starts at the first attempt.
+    """A budget of active seconds that starts at the first attempt, or with the wait for tools.
 
     Waiting for the limiter or an open breaker happens inside ``suspended()`` and does not
     count: Kafka is the queue, so waiting is free.
@@ -74,6 +74,25 @@ class Deadline:
             self._waits -= 1
             if was_running:
                 self._started_at = self._clock()
+
+    @contextmanager
+    def extended(self) -> Iterator[None]:
+        """Count the time inside the block as spent, and have as much more: for a record's own wait.
+
+        It began nothing that would be lost, and is no time that its calls must do without.
+        """
+        was_running = self._started_at is not None
+        self.start()
+        before_s = self.spent_s()
+        self._waits += 1
+        try:
+            yield
+        finally:
+            self._waits -= 1
+            spent_s = self.spent_s()
+            self._limit_s += spent_s - before_s
+            if not was_running:
+                self._spent_s, self._started_at = spent_s, None
 
     def restart(self) -> None:
         """Forget the seconds spent: they went into an outage, and Kafka is the queue."""

@@ -94,7 +94,7 @@ class Response(BaseModel):
         cost_usd: US dollars as a decimal string; None where the price is unknown.
         cached: Whether another call paid for the answer.
         attempts: Provider attempts, retries and re-asks included; 0 from the cache.
-        duration_s: Seconds from the first attempt to the outcome.
+        duration_s: Seconds from the first attempt to the outcome, with the wait for tools before.
         finish_reason: Why the model ended, as OpenAI says it: ``stop``, ``length``, ...
         metadata: The record's.
         created_at: When it was answered, UTC.

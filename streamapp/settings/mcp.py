@@ -24,7 +24,7 @@ class McpSettings(BaseModel):
     allow: list[str] = Field(default_factory=list)
     """Its tools that are offered, `get_*` for all that begin so; none without it."""
     timeout_s: float = Field(default=30, gt=0)
-    """Longest time of a connection, and of one call."""
+    """Longest time of a connection, of one call, and of records' wait as a worker starts."""
     headers_env: dict[str, str] = Field(default_factory=dict)
     """HTTP headers by the names of the environment variables that hold them."""
     env: list[str] = Field(default_factory=list)

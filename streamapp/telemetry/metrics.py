@@ -69,6 +69,9 @@ class Metrics:
             "tools_missing", "Records answered without a tool: no MCP server had it.", "tool"
         )
         self._tool_duration = self._histogram("tool_call_duration", "Time of a tool.", "tool")
+        self._tools_wait = self._histogram(
+            "tools_wait", "Time that records waited for an MCP server's first connection.", "server"
+        )
         self._steps_diverged = Counter(
             "streamapp_steps_diverged",
             "Redelivered records that asked something else than before.",
@@ -121,6 +124,10 @@ class Metrics:
         """A tool was called; ``outcome`` is ``ok`` or what the model was told in its place."""
         self._tools.add((tool, outcome))
         self._tool_duration.observe((tool,), duration_s)
+
+    def server_awaited(self, server: str, wait_s: float) -> None:
+        """A record waited for an MCP server that was not reached before."""
+        self._tools_wait.observe((server,), wait_s)
 
     def tool_missed(self, tool: str) -> None:
         """A record was answered without a tool of that name or pattern."""

@@ -29,8 +29,13 @@ class ToolSource(Protocol):
         """What it offered last, without asking it."""
         ...
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it was never reached, and its time to be is not over."""
+        ...
+
     async def tools(self) -> Sequence[OfferedTool]:
-        """Return what it offers; what it offered last where it is away."""
+        """Return what it offers, or offered last, once it is not awaited any more."""
         ...
 
 
@@ -89,8 +94,19 @@ class ToolCatalogue:
         wanted = list(patterns)
         return {name for name in self._tools if any(matches(one, name) for one in wanted)}
 
-    async def chosen(self, tools: Sequence[str | OfferedTool]) -> list[OfferedTool]:
+    def awaited(self, tools: Iterable[str | OfferedTool]) -> list[ToolSource]:
+        """Return the sources whose tools are among those meant, and that are awaited."""
+        patterns = [one for one in tools if isinstance(one, str)]
+        return [
+            source
+            for source in self._sources.values()
+            if source.is_awaited and any(_may_mean(one, source) for one in patterns)
+        ]
+
+    def chosen(self, tools: Sequence[str | OfferedTool]) -> list[OfferedTool]:
         """Return the tools that names, patterns and tools mean, each once, in one order for all.
+
+        Those of a source are what is known of it: nobody is asked, or waited for.
 
         Raises:
             PromptError: A name or pattern cannot mean any tool.
@@ -103,9 +119,8 @@ class ToolCatalogue:
         for pattern in names:
             found |= {name: tool for name, tool in self._tools.items() if matches(pattern, name)}
             for source in self._sources.values():
-                if pattern == "*" or pattern.partition(".")[0] == source.name:
-                    offered = await source.tools()
-                    found |= {one.name: one for one in offered if matches(pattern, one.name)}
+                if _may_mean(pattern, source):
+                    found |= {one.name: one for one in source.known if matches(pattern, one.name)}
         return [found[name] for name in sorted(found)]
 
     def missing(
@@ -129,6 +144,10 @@ class ToolCatalogue:
 def matches(pattern: str, name: str) -> bool:
     """Whether a pattern means the tool: its name, ``shop.*`` or ``*``."""
     return pattern in (name, "*") or (pattern.endswith(".*") and name.startswith(pattern[:-1]))
+
+
+def _may_mean(pattern: str, source: ToolSource) -> bool:
+    return pattern == "*" or pattern.partition(".")[0] == source.name
 
 
 def load_tools(modules: Iterable[str]) -> list[Tool]:

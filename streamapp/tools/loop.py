@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -11,7 +11,7 @@ from pydantic_core import from_json, to_json
 
 from streamapp.errors import BudgetExceeded, Failure, RetriesExhausted, StepLimit, ToolError
 from streamapp.llm.client import LLMClient
-from streamapp.llm.completion import Completion
+from streamapp.llm.completion import Call, Completion
 from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.observer import MeteredTools, ToolObserver
@@ -33,11 +33,22 @@ class ToolLoop:
     Args:
         catalogue: The tools that prompts may name; an attribute, too.
         observer: Puts spans around agents and tools, and counts them.
+        refuses: Whether a call would be refused now whatever it asks: it waits for no tools.
+        clock: Monotonic, seconds.
     """
 
-    def __init__(self, catalogue: ToolCatalogue, observer: ToolObserver | None = None) -> None:
+    def __init__(
+        self,
+        catalogue: ToolCatalogue,
+        observer: ToolObserver | None = None,
+        *,
+        refuses: Callable[[Call], bool] = lambda call: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.catalogue = catalogue
+        self._clock = clock
         self._observer = observer or MeteredTools()
+        self._refuses = refuses
 
     async def answer(
         self,
@@ -67,7 +78,8 @@ class ToolLoop:
             Failure: As of the client, and of what tools raise besides `ToolError`.
         """
         most_steps, most_calls = max_steps or MAX_STEPS, max_tool_calls or MAX_TOOL_CALLS
-        found = await self.catalogue.chosen(tools)
+        await self._await_servers(llm, tools)
+        found = self.catalogue.chosen(tools)
         self._tell_missing(llm, self.catalogue.missing(tools, found))
         offered = {wire_name(one.name): one for one in found}
         shapes = [shape_of(one) for one in offered.values()]
@@ -89,6 +101,18 @@ class ToolLoop:
                     # A list of its own: the call before may not be stored yet, by what it asked.
                     turns = [*turns, _said(completion), *results]
         raise StepLimit(f"the model still calls tools after {most_steps} steps")
+
+    async def _await_servers(self, llm: LLMClient, tools: Sequence[str | OfferedTool]) -> None:
+        """Wait for the servers of these tools that may still come, and tell for how long."""
+        awaited = self.catalogue.awaited(tools)
+        if not awaited or self._refuses(llm.calls.common):
+            return
+        self.catalogue.chosen(tools)  # a name that nobody can have is told at once
+        with llm.calls.common.deadline.extended():
+            for server in awaited:
+                began_at = self._clock()
+                await server.tools()
+                self._observer.waited(server.name, self._clock() - began_at)
 
     def _tell_missing(self, llm: LLMClient, missing: Sequence[str]) -> None:
         """Say of a record, once, which tools it is answered without."""
@@ -149,14 +173,14 @@ class ToolLoop:
             # Its name is the model's own text, which does not belong into a log.
             log.info("tools.unknown")
             return ToolResult(f"there is no such tool; there are: {', '.join(offered)}", "unknown")
-        started_at, outcome = time.monotonic(), "failed"
+        started_at, outcome = self._clock(), "failed"
         number = llm.calls.steps.scope.prefix.rstrip(".")
         with self._observer.tool(found.name, number):
             try:
                 result = await _within_bounds(found, llm, arguments)
                 outcome = result.outcome
             finally:
-                duration_s = time.monotonic() - started_at
+                duration_s = self._clock() - started_at
                 self._observer.called(found.name, outcome, duration_s)
                 took_s = round(duration_s, 2)
                 log.info("tools.called", tool=found.name, outcome=outcome, duration_s=took_s)

@@ -53,6 +53,7 @@ class McpServer:
         self._problem = ""
         self._look_again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._awaited_until = 0.0  # by the loop's clock
         self._is_lost = False
         self._is_closing = False
 
@@ -66,9 +67,17 @@ class McpServer:
         """What it offered last, by name; nothing before it was reached."""
         return self._listed
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it was never reached, and its timeout, from the start on, is not over."""
+        if self._is_known.is_set():
+            return False
+        return self._task is None or asyncio.get_running_loop().time() < self._awaited_until
+
     def start(self) -> None:
         """Connect, in the background."""
         if self._task is None:
+            self._awaited_until = asyncio.get_running_loop().time() + self.timeout_s
             self._task = asyncio.create_task(self._hold(), name=f"mcp-{self.name}")
 
     async def first_try(self) -> str:
@@ -87,12 +96,13 @@ class McpServer:
     async def tools(self) -> Sequence[McpTool]:
         """Return what it offers, by name; what it offered last where it is away.
 
-        Where it was never reached, that is waited for within its timeout; then it is nothing.
+        Where it was never reached, that is waited for until its timeout, from the start on, is
+        over: one time for all who ask. From then on it is nothing at once, until it is reached.
         """
         self.start()
-        if not self._is_known.is_set():
+        if self.is_awaited:
             with suppress(TimeoutError):
-                async with asyncio.timeout(self.timeout_s):
+                async with asyncio.timeout_at(self._awaited_until):
                     await self._is_known.wait()
         return self._listed
 

@@ -34,6 +34,10 @@ class ToolObserver(Protocol):
         """A tool call ends; within what `tool` returned."""
         ...
 
+    def waited(self, server: str, wait_s: float) -> None:
+        """A record waited for an MCP server that was not reached before."""
+        ...
+
     def missed(self, names: Sequence[str]) -> None:
         """A record is answered without tools of these names or patterns: no server has them."""
         ...
@@ -44,6 +48,10 @@ class ToolMeter(Protocol):
 
     def tool_called(self, tool: str, outcome: str, duration_s: float) -> None:
         """A tool call ended."""
+        ...
+
+    def server_awaited(self, server: str, wait_s: float) -> None:
+        """A record waited for an MCP server."""
         ...
 
     def tool_missed(self, tool: str) -> None:
@@ -73,6 +81,11 @@ class MeteredTools:
         """Count it."""
         if self._meter is not None:
             self._meter.tool_called(name, outcome, duration_s)
+
+    def waited(self, server: str, wait_s: float) -> None:
+        """Count the time."""
+        if self._meter is not None:
+            self._meter.server_awaited(server, wait_s)
 
     def missed(self, names: Sequence[str]) -> None:
         """Count each, and log them all."""

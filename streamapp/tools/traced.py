@@ -52,6 +52,11 @@ class TracedTools:
         if span is not None and outcome != "ok":
             span.fail(outcome)
 
+    def waited(self, server: str, wait_s: float) -> None:
+        """Add the wait for a server as a span."""
+        self._observer.waited(server, wait_s)
+        self._tracing.past("wait for tools", wait_s, {"streamapp.mcp_server": server})
+
     def missed(self, names: Sequence[str]) -> None:
         """Put the names into the span of the record."""
         self._observer.missed(names)

@@ -111,6 +111,11 @@ class Budgets:
                 strictest = strictest or budget
         return strictest
 
+    def refuses(self, tenant: str) -> bool:
+        """Whether a call of ``tenant`` would be refused now."""
+        spent = self.strictest_spent(tenant)
+        return spent is not None and spent.settings.action == "dead_letter"
+
     def _find(self, budget: Budget, account: Account) -> None:
         """Log that a budget is spent, once in its window for whom it is."""
         found = self._found[budget.name]

@@ -7,7 +7,7 @@ from functools import partial
 from random import Random
 
 from streamapp.errors import ConfigurationError, InvalidRecord
-from streamapp.llm.completion import Operation
+from streamapp.llm.completion import Call, Operation
 from streamapp.llm.limits.limiter import Limiter
 from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.llm.observer import CallObserver, Unobserved
@@ -69,6 +69,7 @@ class Routes:
             if budget.model is not None and budget.model not in settings.models:
                 raise ConfigurationError(f"budgets.{name}.model: there is no such route")
         self._providers = providers
+        self._budgets = economy.budgets if economy else None
         observer = observer or Unobserved()
         self._overall = Limiter(
             requests_per_minute=settings.global_requests_per_minute,
@@ -177,6 +178,12 @@ class Routes:
         except KeyError:
             known = ", ".join(sorted(self._routes))
             raise InvalidRecord(f"model: no such route; there are: {known}") from None
+
+    def refuses(self, call: Call) -> bool:
+        """Whether a call would be refused now whatever it asks: by its route, or a budget."""
+        if call.model not in self._routes:
+            return True
+        return self._budgets is not None and self._budgets.refuses(call.tenant)
 
     async def aclose(self) -> None:
         """Close every provider; calls that wait are not begun any more."""

@@ -31,6 +31,7 @@ class FakeServer:
     name: str
     is_away: bool
     known: Sequence[OfferedTool] = field(default_factory=list)
+    is_awaited: bool = True
 
     async def tools(self) -> Sequence[OfferedTool]:
         raise AssertionError("the list is made without asking anybody")

@@ -26,8 +26,8 @@ from streamapp.tools import ToolError, tool
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.observer import MeteredTools
-from tests.fakes import FakeProvider
-from tests.unit.tools.agents import Kept, calling
+from tests.fakes import FakeClock, FakeProvider
+from tests.unit.tools.agents import AwaitedServer, Kept, calling
 
 CANARY = "canary-51d0"
 
@@ -62,6 +62,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.exporter, self.metrics, self.llm = InMemorySpanExporter(), Metrics(), FakeProvider()
         (folder / "desk.md").write_text("---\ntools: [shop.order]\n---\n{{ question }}\n")
+        (folder / "late.md").write_text("---\ntools: [orders.*]\n---\n{{ question }}\n")
         settings = load_settings(
             providers={"fake": {"kind": "openai", "base_url": "https://h.example/v1"}},
             models={"default": {"targets": ["fake/m"]}},
@@ -77,7 +78,7 @@ class World:
             clock=time.monotonic,
             now=lambda: datetime.now(UTC),
             observer=self.metrics,
-            tools=ToolLoop(ToolCatalogue([order]), observer),
+            tools=ToolLoop(ToolCatalogue([order], [AwaitedServer(FakeClock())]), observer),
             spans=traced.steps(),
         )
 
@@ -159,6 +160,18 @@ async def test_tools_and_agents_speak_the_language_of_genai(world: World) -> Non
     assert {one["gen_ai.tool.name"] for one in tools} == {"shop.order"}
     assert sorted(str(one.get("error.type")) for one in tools) == ["None", "error"]
     assert CANARY not in "".join(span.to_json() for span in spans)
+
+
+async def test_the_wait_for_a_server_is_a_span(world: World) -> None:
+    """Who looks at a slow record sees which MCP server it waited for, and only once."""
+    fields = b'{"type": "generate", "prompt": "late", "variables": {"question": "x"}}'
+
+    first = await world.answer(world.router.decode(fields))
+    second = await world.answer(world.router.decode(fields))
+
+    assert names(first) == ["wait for tools", "chat m", "invoke_agent late"]
+    assert attributes(first[0]) == {"streamapp.mcp_server": "orders"}
+    assert names(second) == ["chat m", "invoke_agent late"]
 
 
 async def test_what_is_not_made_again_is_seen_as_that(world: World) -> None:

@@ -14,7 +14,7 @@ from streamapp.records.response import Usage
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.offered import OfferedTool
-from tests.fakes import FakeProvider
+from tests.fakes import FakeClock, FakeProvider
 
 ASKED = [{"role": "user", "content": "Where is it?"}]
 
@@ -22,12 +22,34 @@ ASKED = [{"role": "user", "content": "Where is it?"}]
 class AwayServer:
     """An MCP server that is away, and offered what it is told before."""
 
-    is_away = True
+    is_away, is_awaited = True, False
 
     def __init__(self, name: str, *known: OfferedTool) -> None:
         self.name, self.known = name, known
 
     async def tools(self) -> Sequence[OfferedTool]:
+        return self.known
+
+
+class AwaitedServer:
+    """An MCP server that was never reached, and is given up when it was waited for.
+
+    Args:
+        clock: Shows the time of the wait.
+        wait_s: Of it, seconds.
+    """
+
+    name, is_away = "orders", True
+    known: Sequence[OfferedTool] = ()
+
+    def __init__(self, clock: FakeClock, wait_s: float = 30.0) -> None:
+        self._clock, self._wait_s = clock, wait_s
+        self.is_awaited = True
+
+    async def tools(self) -> Sequence[OfferedTool]:
+        """Wait, once."""
+        self._clock.advance(self._wait_s)
+        self.is_awaited = False
         return self.known
 
 

@@ -42,11 +42,11 @@ async def weather() -> str:
     ],
     ids=["prefix", "names", "all", "twice", "none"],
 )
-async def test_names_and_patterns_choose(wanted: list[str], found: list[str]) -> None:
+def test_names_and_patterns_choose(wanted: list[str], found: list[str]) -> None:
     """In one order for all, so that a redelivered record asks the same."""
     catalogue = ToolCatalogue([weather, stock, order])
 
-    assert [one.name for one in await catalogue.chosen(wanted)] == found
+    assert [one.name for one in catalogue.chosen(wanted)] == found
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,11 @@ async def test_names_and_patterns_choose(wanted: list[str], found: list[str]) ->
     ],
     ids=["name", "prefix", "renamed", "all", "none"],
 )
-async def test_what_no_server_has_is_missing(
-    wanted: list[str | OfferedTool], missing: list[str]
-) -> None:
+def test_what_no_server_has_is_missing(wanted: list[str | OfferedTool], missing: list[str]) -> None:
     """Never reached, or reached and without a tool of that name; what it had once is there."""
     catalogue = ToolCatalogue([weather], [AwayServer("files"), AwayServer("shop", order)])
 
-    assert catalogue.missing(wanted, await catalogue.chosen(wanted)) == missing
+    assert catalogue.missing(wanted, catalogue.chosen(wanted)) == missing
 
 
 def test_a_name_belongs_to_one_tool() -> None:

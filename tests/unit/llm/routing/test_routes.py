@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from streamapp.errors import ConfigurationError, InvalidRecord, ProviderDenied
+from streamapp.llm.costs.budget import Budgets
+from streamapp.llm.costs.prices import Prices
+from streamapp.llm.costs.spend import Spend
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.routing.breaker import UNTRIED_S
+from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.routes import Routes
-from streamapp.settings import ModelSettings, ProviderSettings, Settings
+from streamapp.settings import BudgetSettings, ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeClock, FakeProvider
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import LABELS, chat, rate_limited, unavailable
@@ -27,12 +31,18 @@ def providers() -> dict[str, FakeProvider]:
 
 
 def routes(
-    providers: dict[str, FakeProvider], *, observer: CallObserver | None = None, **fields: Any
+    providers: dict[str, FakeProvider],
+    *,
+    observer: CallObserver | None = None,
+    economy: Economy | None = None,
+    **fields: Any,
 ) -> Routes:
     configured = {name: ProviderSettings(kind="offline") for name in providers}
     settings = Settings(providers=configured, **{"models": MODELS, **fields})
     clock = FakeClock()
-    return Routes(settings, providers, observer=observer, clock=clock, sleep=clock.sleep)
+    return Routes(
+        settings, providers, economy=economy, observer=observer, clock=clock, sleep=clock.sleep
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,6 +114,24 @@ async def test_route_retries_and_validates(providers: dict[str, FakeProvider]) -
 def test_names_are_those_of_the_settings(providers: dict[str, FakeProvider]) -> None:
     """The routes can be listed."""
     assert routes(providers).names == ("default", "large")
+
+
+@pytest.mark.parametrize(
+    ("action", "refused"), [("dead_letter", True), ("hold", False), ("warn", False)]
+)
+def test_a_call_that_is_refused_whatever_it_asks_is_known_before(
+    action: str, refused: bool, providers: dict[str, FakeProvider]
+) -> None:
+    """By a route that there is not, or a budget that is spent; one that holds it lets it wait."""
+    limits = {"day": BudgetSettings(limit_records=1, per="tenant", action=action)}
+    budgets = Budgets(limits, Spend("w"), now=FakeClock())
+    budgets.count_record("poor")
+    known = routes(providers, economy=Economy(prices=Prices({}), budgets=budgets))
+
+    assert known.refuses(chat(tenant="poor").but(model="default")) is refused
+    assert not known.refuses(chat(tenant="rich").but(model="default"))
+    assert known.refuses(chat(tenant="rich").but(model="other"))
+    assert not routes(providers).refuses(chat().but(model="default"))
 
 
 def test_default_route_is_required(providers: dict[str, FakeProvider]) -> None:
