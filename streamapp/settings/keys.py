@@ -17,7 +17,7 @@ from pydantic import (
 
 from streamapp.settings.variables import named_for, unset
 
-Scope = Literal["infer", "read", "prompts", "replay"]
+Scope = Literal["infer", "read", "prompts", "replay", "metrics"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 #: Shortest key that is taken from the environment, characters.
@@ -59,7 +59,7 @@ class KeySettings(BaseModel):
     key_values: list[SecretStr] = Field(default_factory=list, exclude=True)
     scopes: Annotated[list[Scope], Field(min_length=1)]
     """`infer`: ask, and read what became of it; `read`: prompts, dead letters, the group;
-    `prompts`: change them; `replay`: send dead letters again.
+    `prompts`: change them; `replay`: send dead letters again; `metrics`: `/metrics` alone.
     """
     tenant: str | None = Field(default=None, pattern=TENANT)
     """Whose records it sends and sees; a caller cannot name another."""

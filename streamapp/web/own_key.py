@@ -1,11 +1,12 @@
 """`/v1/key`: the rights of the key that asks, for the dashboard and for its holder."""
 
-from typing import Any, Literal
+from typing import Any
 
 from aiohttp import web
 from faust.web import Blueprint, View
 from typing_extensions import TypedDict
 
+from streamapp.settings.keys import Scope
 from streamapp.web.keys import key_of
 from streamapp.web.responses import json_response
 
@@ -14,7 +15,7 @@ class KeyBody(TypedDict):
     """What the key that asks may do; null means everything there is."""
 
     name: str
-    scopes: list[Literal["infer", "read", "prompts", "replay"]]
+    scopes: list[Scope]
     tenant: str | None
     models: list[str] | None
     requests_per_minute: float | None

@@ -5,7 +5,14 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from streamapp.web.input_records import LAST_OFFSET, LAST_PARTITION
-from streamapp.web.operations.operation import EVENTS, GROUP, HTML, TEXT, Operation
+from streamapp.web.operations.operation import (
+    EVENTS,
+    GROUP,
+    HTML,
+    METRICS,
+    TEXT,
+    Operation,
+)
 from streamapp.web.operations.records import Step
 from streamapp.web.own_key import KeyBody
 
@@ -266,7 +273,7 @@ OPERATIONS = (
         "/metrics",
         "Everything that is counted, for Prometheus",
         TEXT,
-        access=GROUP,
+        access=METRICS,
     ),
     _probe("/livez", "Whether the process should be left alone", Liveness),
     _probe("/healthz", "The older name of /livez", Liveness),

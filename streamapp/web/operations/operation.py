@@ -50,6 +50,7 @@ ANY_KEY = Access()
 INFER, READ = Access(("infer",)), Access(("read",))
 OUTCOME = Access(("infer", "read"))
 GROUP = Access(("read",), is_of_group=True)
+METRICS = Access(("metrics", "read"), is_of_group=True)
 PROMPTS, REPLAY = Access(("prompts",)), Access(("replay",))
 #: What no operation describes is for no key.
 NOBODY = Access(("nobody",))

@@ -78,7 +78,7 @@ MATRIX = {
     ("GET", "/v1/flows/{flow}/records/{partition}/{offset}"): {"read"},
     ("GET", "/v1/tools"): {"read"},
     ("GET", "/v1/workers"): {"read"},
-    ("GET", "/metrics"): {"read"},
+    ("GET", "/metrics"): {"metrics", "read"},
     ("GET", "/v1/cache/{fingerprint}"): {"read"},
     ("GET", "/version"): set(SCOPES),
     ("GET", "/v1/key"): set(SCOPES),

@@ -146,13 +146,13 @@ def test_pods_start_with_these_settings(settings: Settings) -> None:
     assert {ref["key"] for ref in refs} <= {*variables("secret.env.example"), "ca.pem"}
 
 
-def test_prometheus_may_only_read(settings: Settings) -> None:
+def test_prometheus_may_only_read_metrics(settings: Settings) -> None:
     """The scrape's key is one of the workers' named ones, with the least scope that opens it."""
     (endpoint,) = the("ServiceMonitor")["spec"]["endpoints"]
     variable = endpoint["authorization"]["credentials"]["key"]
 
     [key] = [key for key in settings.keys.values() if variable in key.key_env]
-    assert key.scopes == ["read"]
+    assert key.scopes == ["metrics"]
 
 
 def test_termination_grace_is_above_the_drain(settings: Settings) -> None:
