@@ -23,7 +23,8 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
-KEY = "CANARY-compose-key"
+KEY, SCRAPE = "CANARY-compose-key", "CANARY-scrape-key"
+REQUIRED = {"STREAMAPP_API_KEYS": KEY, "PROMETHEUS_KEY": SCRAPE, "GRAFANA_PASSWORD": "p"}
 #: Settings of compose's broker that say where it is and who it is: the test's own are different.
 PLACE = ("LISTENERS", "LISTENER_SECURITY", "QUORUM_VOTERS", "LOG_DIRS", "NODE_ID", "PROCESS_ROLES")
 
@@ -91,7 +92,7 @@ class Container(ChildProcess):
         """Return what Prometheus would read, with its key."""
         url = f"http://127.0.0.1:{self.port}/metrics"
         async with (
-            aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEY}"}) as http,
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {SCRAPE}"}) as http,
             http.get(url) as answer,
         ):
             assert answer.status == 200
@@ -101,7 +102,7 @@ class Container(ChildProcess):
 @pytest_asyncio.fixture
 async def broker(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaBroker]:
     """A broker with the settings of the compose file."""
-    variables = config({"STREAMAPP_API_KEYS": KEY, "GRAFANA_PASSWORD": "p"})["services"]["kafka"]
+    variables = config(REQUIRED)["services"]["kafka"]
     settings = {
         name.removeprefix("KAFKA_").replace("_", ".").lower(): value
         for name, value in variables["environment"].items()
@@ -123,8 +124,7 @@ async def test_what_compose_starts_answers_and_is_observed(
     async with FakeLLM() as provider:
         provider.script({"status": 500}, {}, match="tram", per_request=True)
         environment = {
-            "STREAMAPP_API_KEYS": KEY,
-            "GRAFANA_PASSWORD": "p",
+            **REQUIRED,
             "OPENAI_API_KEY": "sk-containers",
             "OPENAI_BASE_URL": provider.base_url,
             "STREAMAPP_MODEL": "gpt-4o",
@@ -178,4 +178,6 @@ async def test_what_compose_starts_answers_and_is_observed(
     assert codes == [0, 0]
     assert provider.calls
     for container in containers.values():
-        assert KEY not in container.log.read_text()
+        log = container.log.read_text()
+        assert KEY not in log
+        assert SCRAPE not in log

@@ -8,12 +8,16 @@ import yaml
 from streamapp.settings.loading import load_settings
 from tests.support.compose import FILE, ROOT, config
 
-SECRETS = {"STREAMAPP_API_KEYS": "CANARY-key", "GRAFANA_PASSWORD": "CANARY-password"}
+SECRETS = {
+    "STREAMAPP_API_KEYS": "CANARY-key",
+    "PROMETHEUS_KEY": "CANARY-scrape",
+    "GRAFANA_PASSWORD": "CANARY-password",
+}
 
 
 @pytest.fixture
 def services() -> dict[str, Any]:
-    """The services, with the two variables that are required."""
+    """The services, with the variables that are required."""
     return config(SECRETS)["services"]
 
 
@@ -103,8 +107,13 @@ def test_worker_starts_with_this_environment(
     assert float(services[name]["stop_grace_period"].removesuffix("s")) > settings.drain_s + 5
 
 
-def test_prometheus_scrapes_every_worker_with_the_key(services: dict[str, Any]) -> None:
-    """Its targets are the workers, by name and port, and its key is theirs."""
+def test_prometheus_scrapes_every_worker_with_a_key_of_its_own(
+    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its targets are the workers, by name and port, and its key opens their metrics alone."""
+    for variable, value in services["worker-1"]["environment"].items():
+        monkeypatch.setenv(variable, value)
+    keys = load_settings().keys
     folder = ROOT / "deploy" / "prometheus"
     settings = yaml.safe_load((folder / "prometheus.yml").read_text())
     (job,) = settings["scrape_configs"]
@@ -113,10 +122,12 @@ def test_prometheus_scrapes_every_worker_with_the_key(services: dict[str, Any]) 
     assert [f"http://{target}" for target in targets] == [
         services[name]["environment"]["STREAMAPP_WEB_URL"] for name in ("worker-1", "worker-2")
     ]
-    assert job["authorization"]["credentials_file"] == "/run/secrets/streamapp_api_key"
-    assert config(SECRETS)["secrets"] == {
-        "streamapp_api_key": {"environment": "STREAMAPP_API_KEYS"}
-    }
+    assert job["authorization"]["credentials_file"] == "/run/secrets/prometheus_key"
+    assert services["prometheus"]["secrets"] == ["prometheus_key"]
+    assert config(SECRETS)["secrets"] == {"prometheus_key": {"environment": "PROMETHEUS_KEY"}}
+    assert [(name, key.key_env, key.scopes) for name, key in keys.items()] == [
+        ("prometheus", ["PROMETHEUS_KEY"], ["metrics"])
+    ]
     assert all((folder / file).exists() for file in settings["rule_files"])
 
 
