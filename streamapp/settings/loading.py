@@ -1,13 +1,17 @@
 """Loading of the settings: every source read, every wrong value named in one error."""
 
 import codecs
+import json
 import os
+import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import ENV_FILE, Settings
@@ -53,6 +57,9 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         unset = unset_in(places.data, environment, may_lack=may_lack_secrets)
         wrong += [with_place(line, places, environment=environment) for line in unset]
         raise ConfigurationError("\n".join([*problems, *wrong])) from None
+    except SettingsError as error:
+        wrong = _no_json(error, environment)
+        raise ConfigurationError("\n".join([*problems, *wrong])) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(_unreadable(file, error)) from None
     providers, models, more = implied(
@@ -88,6 +95,27 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     )
 
 
+def _no_json(error: SettingsError, environment: Mapping[str, str | None]) -> list[str]:
+    """Name the variables whose text is no JSON and has to be: that of a list or of a table.
+
+    pydantic-settings ends at the first and names its field, not the variable: its text tells.
+    """
+    field, cause = _FIELD.search(str(error)), error.__cause__
+    text = cause.doc if isinstance(cause, json.JSONDecodeError) else None
+    names = [
+        name
+        for name, value in environment.items()
+        if field and value == text and name.upper().split("__")[0] == PREFIX + field[1].upper()
+    ]
+    if text is None or not names:
+        raise error
+    return [
+        f"{name}: no valid JSON, which a list or a table in a variable is: write a list as"
+        """ '["a", "b"]' and a table as '{"name": "value"}'"""
+        for name in sorted(names)
+    ]
+
+
 def _unreadable(file: Path, error: ValueError) -> str:
     """Say why a file is no TOML, and what to change where the encoding is to blame."""
     if isinstance(error, UnicodeDecodeError):
@@ -99,6 +127,7 @@ def _unreadable(file: Path, error: ValueError) -> str:
     return syntax_problem(str(file), file.read_text("utf-8"), error)
 
 
+_FIELD = re.compile(r'for field "(\w+)"')
 _NAMES = Names(
     PREFIX,
     Settings.model_fields,

@@ -38,6 +38,34 @@ def test_environment_wins_over_dotenv_and_dotenv_over_the_file(monkeypatch: Env)
     assert (settings.partitions, settings.max_in_flight, settings.drain_s) == (3, 2, 1)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "STREAMAPP_KEYS",
+        "STREAMAPP_KEYS__SHOP__KEY_ENV",
+        "STREAMAPP_MODELS__DEFAULT__TARGETS",
+        "streamapp_providers__openai__models",
+    ],
+)
+@pytest.mark.parametrize("source", ["environment", "dotenv"])
+def test_variable_of_a_list_or_table_that_is_no_json_is_named(
+    monkeypatch: Env, name: str, source: str
+) -> None:
+    """A line says what to write, as for any wrong value; its text may be a secret."""
+    if source == "environment":
+        monkeypatch.setenv(name, CANARY)
+    else:
+        Path(".env").write_text(f"{name}={CANARY}\n")
+    monkeypatch.setenv("STREAMAPP_BROKR", "kafka://localhost:1")
+    monkeypatch.setenv("STREAMAPP_MODEL", CANARY)
+
+    unknown, wrong = problems()
+
+    assert unknown.startswith("STREAMAPP_BROKR")
+    assert wrong.startswith(f"{name}: no valid JSON, which a list or a table in a variable is")
+    assert CANARY not in wrong
+
+
 def test_every_wrong_setting_is_named_at_once(monkeypatch: Env) -> None:
     """A line for each, of every source, also where one depends on another; never a value."""
     Path("streamapp.toml").write_text(
