@@ -43,6 +43,9 @@ async def test_worker_without_its_session_writes_nothing(
         proxy.heal()
         reopened = "generation=4"
         await until(lambda: lonely.has_logged(reopened), 60, state=lonely.tail)
+        lines = lonely.log.read_text(errors="replace").splitlines()
+        [fenced] = [line for line in lines if "window.fenced" in line]
+        assert not fenced.endswith(" in_flight=0"), "its part of the calls was on its way"
         report = await stage.settle(RECORDS)
         assert not report.faults, report
         assert report.repeats == 0
