@@ -35,33 +35,40 @@ class RunningClock:
         most_s: The most that counts between two beats, seconds.
     """
 
-    __slots__ = ("_beat", "_counted_s", "_most_s", "_raw")
+    __slots__ = ("_most_s", "_raw", "_span")
 
     def __init__(self, raw: Callable[[], float] = boot_time_s, *, most_s: float = MOST_S) -> None:
         self._raw = raw
         self._most_s = most_s
-        self._counted_s = math.inf
-        #: When the last one came, by `raw`, and what had not counted until then; together, so that
+        #: Until when all counts, by `raw`, and what did not before the last beat; together, so that
         #: no thread sees half of a beat.
-        self._beat = (0.0, 0.0)
+        self._span = (math.inf, 0.0)
 
     def __call__(self) -> float:
         """Return the time, seconds."""
-        # Read a dozen times a record: written out.
+        # Read several times a record: written out, and without `min`, which takes half of it.
         now = self._raw()
-        beat, stood_s = self._beat
-        return min(now, beat + self._counted_s) - stood_s
+        until, stood_s = self._span
+        return (now if now < until else until) - stood_s
 
     @property
     def stood_s(self) -> float:
         """Seconds that did not count, ever; the same number as long as nothing stands still."""
-        return self._stood_s(self._raw())
+        return self.read()[1]
+
+    def read(self) -> tuple[float, float]:
+        """Return the time, and the seconds that did not count until then."""
+        now = self._raw()
+        until, stood_s = self._span
+        if now <= until:
+            return now - stood_s, stood_s
+        return until - stood_s, stood_s + (now - until)
 
     def beat(self) -> None:
         """Note that the process runs; until the next beat no more than ``most_s`` counts."""
         now = self._raw()
-        self._beat = (now, self._stood_s(now))
-        self._counted_s = self._most_s
+        until, stood_s = self._span
+        self._span = (now + self._most_s, stood_s + max(0.0, now - until))
 
     async def keep(self, every_s: float = BEAT_S) -> None:
         """Beat with the loop that runs this, until cancelled; then all counts again."""
@@ -71,8 +78,4 @@ class RunningClock:
                 await asyncio.sleep(every_s)
         finally:
             self.beat()
-            self._counted_s = math.inf
-
-    def _stood_s(self, now: float) -> float:
-        beat, stood_s = self._beat
-        return stood_s + max(0.0, now - beat - self._counted_s)
+            self._span = (math.inf, self._span[1])

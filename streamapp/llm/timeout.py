@@ -88,12 +88,12 @@ class TimeLimited:
         attempt = ATTEMPT.get() or Attempt()
         attempt.asked = (call.messages, call.inputs, call.parameters, call.output_schema)
         token = ATTEMPT.set(attempt)
-        began_at, stood_s = self._clock(), self._clock.stood_s
+        began_at, stood_s = self._clock.read()
         try:
             if limit_s <= 0:
                 raise TimeoutError
             async with asyncio.timeout(None) as timeout:
-                cut = _Cut(timeout, self._clock, limit_s)
+                cut = _Cut(timeout, self._clock, limit_s, began_at=began_at)
                 if is_streamed:
                     attempt.on_sign = cut.put_off(idle_s=most_s, left_s=left_s)
                 try:
@@ -128,10 +128,12 @@ class _Cut:
 
     __slots__ = ("_clock", "_ends_at", "_handle", "_timeout")
 
-    def __init__(self, timeout: asyncio.Timeout, clock: RunningClock, limit_s: float) -> None:
+    def __init__(
+        self, timeout: asyncio.Timeout, clock: RunningClock, limit_s: float, *, began_at: float
+    ) -> None:
         self._timeout = timeout
         self._clock = clock
-        self._ends_at = clock() + limit_s
+        self._ends_at = began_at + limit_s
         self._handle = asyncio.get_running_loop().call_later(limit_s, self._look)
 
     def put_off(self, *, idle_s: float, left_s: float) -> Callable[[], None]:
