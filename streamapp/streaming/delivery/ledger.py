@@ -99,7 +99,7 @@ class Ledger:
         # A plain dictionary walks past all that has left at its front to find its first key.
         self._lines: OrderedDict[bytes, _Line] = OrderedDict()
         self._by_fingerprint: dict[str, bytes] = {}
-        self._bytes = 0
+        self._bytes = self._steps = 0
         self._pause = 0
         self.unreadable = 0
 
@@ -118,6 +118,8 @@ class Ledger:
 
     def lookup(self, id: str, step: str = "") -> LedgerEntry | None:
         """Return what is remembered of the id, or of a step of its record."""
+        if step and not self._steps:
+            return None  # three times a record: most workers have none
         key = _key(id, step)
         line = self._lines.get(key)
         if line is None or (line.expires_at <= self._now() and not self._is_held(line)):
@@ -156,7 +158,8 @@ class Ledger:
         with the writes to come.
         """
         known = self._lines
-        self._lines, self._by_fingerprint, self._bytes = OrderedDict(), {}, 0
+        self._lines, self._by_fingerprint = OrderedDict(), {}
+        self._bytes = self._steps = 0
         store, now, gone = self._store(), self._now(), []
         for key, value in store.items():
             line = known.get(key) or self._line_of(key, value)
@@ -263,12 +266,14 @@ class Ledger:
             self._remove(key)
         self._lines[key] = line
         self._bytes += len(key) + line.size
+        self._steps += line.is_step
         if line.fingerprint is not None:
             self._by_fingerprint[line.fingerprint] = key
 
     def _remove(self, key: bytes) -> _Line:
         line = self._lines.pop(key)
         self._bytes -= len(key) + line.size
+        self._steps -= line.is_step
         if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
             del self._by_fingerprint[line.fingerprint]
         return line

@@ -369,6 +369,25 @@ async def test_held_entries_are_looked_at_seldom() -> None:
     assert len(fixture.ledger) < EVICTION_PAUSE, "once they are committed, all of them go"
 
 
+async def test_steps_are_found_as_long_as_any_is_kept() -> None:
+    """That others leave, or that the index is made anew, takes no finished step away."""
+    fixture = Fixture()
+    step = LedgerEntry(digest(b"r"), 0, 7, fixture.ledger.expires_at(), step=b"{}")
+    await fixture.ledger.write("a", step, fixture.lease, step="1")
+    await fixture.ledger.write("b", step, fixture.lease, step="1")
+
+    fixture.ledger.forget("a", "1")
+    fixture.ledger.forget("a", "1")
+    assert fixture.ledger.lookup("b", "1") == step
+    fixture.ledger.rebuild({0})
+    assert fixture.ledger.lookup("b", "1") == step
+    await fixture.ledger.write("b", step, fixture.lease, step="1")
+    fixture.ledger.forget("b", "1")
+    await fixture.ledger.write("a", step, fixture.lease, step="2")
+    assert fixture.ledger.lookup("a", "2") == step
+    assert fixture.ledger.lookup("b", "1") is None
+
+
 @pytest.mark.parametrize("id", ["a#1", "a:1", "a\x001", "a\u00ff1"])
 async def test_no_id_has_the_key_of_a_step(id: str) -> None:
     """Whatever a producer calls its record, it takes no other record's finished step away."""
