@@ -104,5 +104,7 @@ def _spent(metrics: Metrics, bill: Bill) -> None:
 
 
 def _answer_to(ledgers: Sequence[Ledger], fingerprint: str) -> bytes | None:
-    answers = (ledger.answer_to(fingerprint) for ledger in ledgers)
-    return next((answer for answer in answers if answer is not None), None)
+    for ledger in ledgers:
+        if (answer := ledger.answer_to(fingerprint)) is not None:
+            return answer
+    return None

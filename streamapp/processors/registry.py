@@ -26,6 +26,7 @@ R = TypeVar("R", bound=Request)
 FLOW_TYPE = "flow:"
 
 _BUILTIN = "streamapp.processors"
+_WITHIN_BUILTIN = f"{_BUILTIN}."
 _SETTING = "STREAMAPP_PROCESSORS"
 
 
@@ -60,7 +61,8 @@ class Processor:
     @property
     def is_single_call(self) -> bool:
         """Whether it makes one call and hands its result on as it is: all built-in ones do."""
-        return self.origin.startswith(f"{_BUILTIN}.")
+        # Asked for each record.
+        return f"{self.run.__module__}.".startswith(_WITHIN_BUILTIN)
 
     @property
     def origin(self) -> str:

@@ -17,6 +17,8 @@ def tool_calls_of(message: Mapping[str, Any]) -> list[ToolCall]:
     Raises:
         LookupError, TypeError: They are none.
     """
+    if not (message.get("tool_calls") or message.get("function_call")):
+        return []  # as most have it
     calls = ToolCalls()
     calls.add(message)
     return calls.all()
