@@ -1,12 +1,13 @@
 """A running worker that `streamapp explain` asks while it answers, and does without afterwards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import click
 
+from streamapp.cli.kept_answers import KeptAnswer, WorkerPartitions
 from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import StreamappError, ToolError
 from streamapp.llm.client import LLMClient
@@ -43,8 +44,19 @@ class AskedWorker:
         """Find out whether one answers."""
         await self._get(f"/v1/cache/{'0' * 32}")
 
-    async def kept_since(self, fingerprint: str) -> float | None:
-        """Return when the answer of a fingerprint was made, or None.
+    async def workers(self, count: Callable[[], Awaitable[int | None]]) -> WorkerPartitions:
+        """Return the group; empty where nobody tells.
+
+        Args:
+            count: Returns how many partitions the topic of the records has, where it is known.
+        """
+        found = await self._get("/v1/workers")
+        told = [] if found is None else found["workers"]
+        partitions = {one["url"]: one["partitions"] for one in told}
+        return WorkerPartitions(partitions, await count() if len(partitions) > 1 else None)
+
+    async def kept(self, fingerprint: str) -> Sequence[KeptAnswer]:
+        """Return who keeps the answer of a fingerprint.
 
         Raises:
             StreamappError: The worker is not asked any more.
@@ -52,7 +64,11 @@ class AskedWorker:
         found = await self._get(f"/v1/cache/{fingerprint}")
         if not self.answers:
             raise StreamappError("no worker is asked")
-        return None if found is None else float(found["created_at"])
+        if found is None:
+            return []
+        # Workers before 0.2 do not say which of them.
+        told = found.get("workers") or [{"url": "", **found}]
+        return [KeptAnswer(one["url"], one["tier"], float(one["created_at"])) for one in told]
 
     async def steps(self, value: bytes) -> Sequence[Mapping[str, Any]]:
         """Return the steps so far of the record, where a worker runs it now."""

@@ -1,7 +1,7 @@
 """The dry run of a record: everything a worker does with it except the provider call."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from streamapp.cli.flow_samples import FlowSamples
+from streamapp.cli.kept_answers import SharedAnswers
 from streamapp.cli.lines import Line
 from streamapp.errors import Failure, StreamappError
 from streamapp.flows.coroutine_flow import FlowRequest
@@ -31,9 +32,6 @@ from streamapp.tools.loop import ToolLoop
 from streamapp.tools.offered import OfferedTool
 from streamapp.web.openai.bound_client import bound_client
 
-#: Returns when the answer of a fingerprint was made, or None.
-KeptSince = Callable[[str], Awaitable[float | None]]
-
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -43,7 +41,9 @@ class Explanation:
         problem: Kind and message of its dead letter; the rest is empty then.
         targets: ``provider/model`` of each call, where nothing fails.
         cache: Of each call. ``off``: its answer is for itself; ``line N``: it is that line's;
-            ``hit`` or ``miss``: a worker keeps it, or none does; ``possible``: none was asked.
+            ``hit`` or ``miss``: the worker that the record comes to keeps it, or does not;
+            ``possible``: nobody knows, and it is taken for one that is paid.
+        cache_note: What is known of that beyond the word.
         tokens: Estimate of questions and answers together, without those from the cache.
         cost_usd: Estimate, likewise; None where a price is unknown.
         unknown_from: Name of the processor's own step that the dry run ended at: such coroutines
@@ -63,6 +63,7 @@ class Explanation:
     prompt: str = ""
     targets: tuple[str, ...] = ()
     cache: str = ""
+    cache_note: str = ""
     tokens: int = 0
     cost_usd: Decimal | None = None
     unknown_from: str = ""
@@ -84,9 +85,7 @@ class DryRun:
     Args:
         settings: Names the processors, routes and prices.
         prompts: What references are looked up in.
-        kept_since: Returns when the answer of a fingerprint was made, if workers keep one,
-            seconds since the epoch; a `StreamappError` of it, and None, mean that no worker can
-            be asked.
+        answers: Those that are there already; none of a worker's is known where None.
         flow: Name of the flow whose input the records stand on; None for request records.
         offered: By MCP server, what it offers a worker; None where that is not known.
 
@@ -99,7 +98,7 @@ class DryRun:
         settings: Settings,
         prompts: PromptRegistry,
         *,
-        kept_since: KeptSince | None = None,
+        answers: SharedAnswers | None = None,
         flow: str | None = None,
         offered: Mapping[str, Sequence[OfferedTool]] | None = None,
     ) -> None:
@@ -109,9 +108,7 @@ class DryRun:
         self.samples = None if flow is None else FlowSamples(settings, self._registry, flow)
         self._calls: list[tuple[str, Call]] = []
         self._prices = prices_of(settings)
-        self._kept_since = kept_since
-        self._ttl_s = settings.cache_ttl_s
-        self._seen: dict[str, int] = {}
+        self._answers = answers or SharedAnswers(ttl_s=settings.cache_ttl_s)
         self._router = Router(
             registry=self._registry,
             prompts=prompts,
@@ -154,8 +151,10 @@ class DryRun:
             if not isinstance(failure.__cause__, _StepNotRun):
                 return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")
             unknown_from = str(failure.__cause__)
-        shared = [await self._shared(call, line.number) for _, call in self._calls]
-        paid = [noted for noted, word in zip(self._calls, shared, strict=True) if word in _PAID]
+        shared = [
+            await self._answers.word(call, line=line.number, key=key) for _, call in self._calls
+        ]
+        paid = [made for made, one in zip(self._calls, shared, strict=True) if one.word in _PAID]
         label = f" @{use.label}" if use and use.label else ""
         return Explanation(
             line=line.number,
@@ -164,7 +163,8 @@ class DryRun:
             processor=self._registry.processor_for(request.type).origin,
             prompt=f"{use.name}:{use.version}{label}" if use else "",
             targets=tuple(f"{provider}/{call.model}" for provider, call in self._calls),
-            cache=", ".join(dict.fromkeys(shared)),
+            cache=", ".join(dict.fromkeys(one.word for one in shared)),
+            cache_note="; ".join(dict.fromkeys(one.note for one in shared if one.note)),
             tokens=round(sum(estimated_tokens(call) for _, call in paid)),
             cost_usd=self._cost(paid),
             unknown_from=unknown_from,
@@ -172,21 +172,6 @@ class DryRun:
             request=None if flow is None else _asked(request),
             writes=writes,
         )
-
-    async def _shared(self, call: Call, line: int) -> str:
-        ttl_s = self._ttl_s if call.cache_ttl_s is None else call.cache_ttl_s
-        if not (call.fingerprint and self._ttl_s):
-            return "off"
-        if call.fingerprint in self._seen:
-            return f"line {self._seen[call.fingerprint]}"
-        self._seen[call.fingerprint] = line
-        if self._kept_since is None:
-            return "possible"
-        try:
-            since = await self._kept_since(call.fingerprint)
-        except StreamappError:  # a worker in a rebalance, say
-            return "possible"
-        return "miss" if since is None or since + ttl_s <= time.time() else "hit"
 
     def _cost(self, calls: Sequence[tuple[str, Call]]) -> Decimal | None:
         total: Decimal | None = Decimal(0)

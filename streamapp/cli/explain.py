@@ -12,8 +12,9 @@ from aiokafka.errors import KafkaError
 from streamapp.cli.asked_worker import AskedWorker
 from streamapp.cli.dry_run import DryRun, Explanation
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
-from streamapp.cli.kafka import client_settings
-from streamapp.cli.lines import key_of, read_lines
+from streamapp.cli.kafka import answered, client_settings
+from streamapp.cli.kept_answers import SharedAnswers
+from streamapp.cli.lines import id_key, key_of, read_lines
 from streamapp.cli.prompt_access import reading
 from streamapp.cli.prompt_findings import unpublished
 from streamapp.cli.prompt_output import print_json
@@ -28,6 +29,7 @@ from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.records.codec import recover_id
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
+from streamapp.streaming.broker.topics import partition_counts
 from streamapp.streaming.prompts.example_topic import ExampleTopic
 
 
@@ -50,11 +52,12 @@ def explain(
 
     Shown are its processor, the prompt's version now, the targets of its calls, tokens and price
     by estimate, and whether its answer is there already: an earlier line of the file pays for
-    it, or a running worker keeps it (hit). A processor is run as far as its first call or
-    `llm.step`. Tools of its prompt that no MCP server offers that worker now are named. Of a
-    record that a worker runs at this moment its steps so far are shown, by its id. Prompts are
-    those of the topic, and where no worker is ready those of files that the first one would
-    publish; without a broker, the files.
+    it, or the worker keeps it (hit) that the record comes to, by its key as of send. Where that
+    worker is not known it is `possible`, and priced as if it were paid. A processor is run as far
+    as its first call or `llm.step`. Tools of its prompt that no MCP server offers the worker that
+    is asked are named. Of a record that a worker runs at this moment its steps so far are shown,
+    by its id. Prompts are those of the topic, and where no worker is ready those of files that the
+    first one would publish; without a broker, the files.
 
     Exit codes: 0 all would be answered; 2 some would be dead letters.
     """
@@ -74,16 +77,21 @@ async def _explained(
     async with WorkerAccess(settings, url) as worker:
         asked = AskedWorker(worker)
         await asked.begin()
-        kept_since = asked.kept_since if asked.answers else None
         own = None if flow == REQUESTS else flow
+        workers = await asked.workers(lambda: _partitions(settings, flow=own))
+        answers = SharedAnswers(
+            ttl_s=settings.cache_ttl_s,
+            kept=asked.kept if asked.answers else None,
+            workers=workers,
+        )
         prompts = await _prompts(settings, has_worker=asked.answers)
         offered = await asked.offered() if settings.mcp else None
-        dry_run = DryRun(settings, prompts, kept_since=kept_since, flow=own, offered=offered)
+        dry_run = DryRun(settings, prompts, answers=answers, flow=own, offered=offered)
         if dry_run.samples is not None and dry_run.samples.is_framed:
             click.echo("values are read and written as JSON: no schema is looked at", err=True)
         for line in read_lines(file):
             try:
-                key = key_of(line, field)
+                key = key_of(line, field) if field or own else id_key(line)
             except InvalidRecord as error:
                 id = (None if own else recover_id(line.value)) or f"line {line.number}"
                 found.append(Explanation(line.number, id, problem=str(error)))
@@ -97,6 +105,18 @@ async def _explained(
             else:
                 click.echo(_text(found[-1]))
     return found
+
+
+async def _partitions(settings: Settings, *, flow: str | None) -> int | None:
+    """Return how many partitions the requests have; None of a flow, whose input others share."""
+    if flow is not None:
+        return None
+    topic = settings.topic("requests")
+    try:
+        counts = await answered(settings, partition_counts(settings, [topic]))
+    except StreamappError:
+        return None
+    return counts.get(topic)
 
 
 async def _prompts(settings: Settings, *, has_worker: bool) -> PromptRegistry:
@@ -160,9 +180,12 @@ def _text(found: Explanation) -> str:
     )
     record = f"{head}{found.type}  {found.prompt}".rstrip()
     missing = ", ".join(printable(name, keep="") for name in found.missing_tools)
-    without = f"\n    without {missing}: no MCP server has it now" if missing else ""
+    without = (
+        f"\n    without {missing}: no MCP server has it at the worker asked" if missing else ""
+    )
+    note = f"\n    cache: {found.cache_note}" if found.cache_note else ""
     written = "".join(f"\n    to {printable(one['topic'], keep='')}" for one in found.writes)
-    return f"{record}\n    {'  '.join(filter(None, parts))}{without}{written}{running}"
+    return f"{record}\n    {'  '.join(filter(None, parts))}{note}{without}{written}{running}"
 
 
 def _step(step: Mapping[str, Any]) -> str:

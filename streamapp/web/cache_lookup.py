@@ -1,7 +1,7 @@
 """`/v1/cache/{fingerprint}`: whether the answer of equal calls is cached; it is not shown."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -15,13 +15,18 @@ from streamapp.web.peers import HOP, Peers
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 
 
-def cache_lookup(*, tiers: Sequence[CacheTier], peers: Peers, admission: Admission) -> Blueprint:
-    """Return the view; another worker's question is answered from this one's tiers alone."""
+def cache_lookup(
+    *, tiers: Sequence[CacheTier], url: Callable[[], str], peers: Peers, admission: Admission
+) -> Blueprint:
+    """Return the view; another worker's question is answered from this one's tiers alone.
+
+    ``url`` gives this worker's address.
+    """
     blueprint = Blueprint("cache")
 
     @blueprint.route("/v1/cache/{fingerprint}", name="cache")
     class CacheLookup(View):
-        """Tell where an answer is kept in the group, and since when."""
+        """Tell by which workers of the group an answer is kept, where, and since when."""
 
         async def get(self, request: web.Request, **kwargs: Any) -> Any:
             admission.check_ready()
@@ -29,21 +34,25 @@ def cache_lookup(*, tiers: Sequence[CacheTier], peers: Peers, admission: Admissi
             if not _FINGERPRINT.fullmatch(fingerprint):
                 raise Refusal(404, "a fingerprint has 32 hexadecimal digits", code="not_cached")
             found = await own(fingerprint)
-            if found is None and HOP not in request.headers:
-                others = await peers.get_json(f"/v1/cache/{fingerprint}")
-                found = next((other for other in others if other), None)
-            if found is None:
+            if HOP not in request.headers:
+                for other in await peers.get_json(f"/v1/cache/{fingerprint}"):
+                    found += other.get("workers", ()) if isinstance(other, dict) else ()
+            if not found:
                 raise Refusal(404, "no answer is kept", code="not_cached")
-            return web.json_response(found)
+            first = found[0]
+            return web.json_response(
+                {"tier": first["tier"], "created_at": first["created_at"], "workers": found}
+            )
 
-    async def own(fingerprint: str) -> dict[str, Any] | None:
+    async def own(fingerprint: str) -> list[dict[str, Any]]:
         for tier in tiers:
             value = await tier.get(fingerprint)
             if value is not None:
                 try:
-                    return {"tier": tier.name, "created_at": decode(value)[1]}
+                    created_at = decode(value)[1]
                 except ValueError:
                     continue  # whoever writes there too
-        return None
+                return [{"url": url(), "tier": tier.name, "created_at": created_at}]
+        return []
 
     return blueprint

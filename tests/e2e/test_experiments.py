@@ -1,6 +1,7 @@
 """Experiments with prompts over several workers on Apache Kafka: counts, guard, splits."""
 
 import asyncio
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from streamapp.prompts.events import Labelled, Published, Split, now
 from streamapp.web.peers import HOP
-from tests.e2e.stage import API_KEY, Stage
+from tests.e2e.stage import API_KEY, Record, Stage
 from tests.e2e.test_prompts import body, generate, history_of, prompts_dir, used
 from tests.support.commands import streamapp
 from tests.support.kafka import KafkaBroker
@@ -159,6 +160,36 @@ async def test_explain_finds_what_a_worker_keeps(kafka: KafkaBroker, tmp_path: P
     assert [one["cache"] for one in found] == ["hit"] * 10 + ["miss"]
     assert {one["tokens"] for one in found[:10]} == {0}
     assert made == 0
+
+
+async def test_what_explain_calls_free_is_not_paid(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Each worker has a cache of its own: what another one keeps is no promise."""
+    directory = prompts_dir(tmp_path / "prompts", body(1))
+    async with Stage(kafka, tmp_path) as stage:
+        await stage.open()
+        workers = [stage.start_worker(prompts_dir=directory) for _ in range(2)]
+        await asyncio.gather(*(worker.wait_ready() for worker in workers))
+        await stage.produce([equal(f"first-{number}", number) for number in range(20)])
+        await stage.settle(20)
+        paid = len(stage.provider.calls)
+        again = [equal(f"again-{number}", number) for number in range(20)]
+        lines = b"\n".join(record.value or b"" for record in again)
+
+        found = await command(stage, workers[0], "explain", "-", stdin=lines)
+        await stage.produce(again)
+        await stage.settle(40)
+
+        words = Counter(one["cache"] for one in found)
+        made = len(stage.provider.calls) - paid
+
+    assert (words["hit"], words["miss"]) == (20 - made, made)
+    assert 0 < made < 20
+
+
+def equal(id_: str, number: int) -> Record:
+    """Return a record that asks the same as others of that number."""
+    record = {"id": id_, "type": "generate", "prompt": "haiku", "variables": {"id": number}}
+    return Record(json.dumps(record).encode(), id_.encode())
 
 
 def calls(group: dict[str, Any]) -> int:

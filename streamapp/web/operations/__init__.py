@@ -5,7 +5,7 @@ A view without an entry here, or an entry without a view, fails a test.
 
 from collections.abc import Mapping, Sequence
 
-from streamapp.web.operations import dead_letters, openai, operating, prompts, records, tools
+from streamapp.web.operations import cache, dead_letters, openai, operating, prompts, records, tools
 from streamapp.web.operations.operation import Access, Operation
 
 #: By the heading under which they are listed.
@@ -15,7 +15,7 @@ OPERATIONS: Mapping[str, Sequence[Operation]] = {
     "Prompts": prompts.OPERATIONS,
     "Tools": tools.OPERATIONS,
     "Dead letters": dead_letters.OPERATIONS,
-    "Operation": operating.OPERATIONS,
+    "Operation": (*operating.OPERATIONS, *cache.OPERATIONS),
     "Documents": operating.DOCUMENTS,
 }
 

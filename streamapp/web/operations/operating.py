@@ -78,13 +78,6 @@ class HistoryBody(TypedDict):
     workers: list[WorkerHistory]
 
 
-class CacheEntryBody(TypedDict):
-    """Where an answer is kept for equal calls, and when it was made, seconds since the epoch."""
-
-    tier: str
-    created_at: float
-
-
 class FlowBody(TypedDict):
     """A flow with what Kafka tells of it; rate and cost are null where nothing is known yet.
 
@@ -280,15 +273,6 @@ OPERATIONS = (
     _probe("/readyz", "Whether the worker answers HTTP; a rebalance is no reason", Readiness),
     Operation("GET", "/version", "What runs here", VersionBody),
     Operation("GET", "/v1/key", "Tell what the key that asks may do", KeyBody),
-    Operation(
-        "GET",
-        "/v1/cache/{fingerprint}",
-        "Tell whether any worker keeps the answer of a call, without the answer",
-        CacheEntryBody,
-        errors=(404, 503),
-        places={"fingerprint": {"pattern": "^[0-9a-f]{32}$"}},
-        access=GROUP,
-    ),
 )
 
 DOCUMENTS = (

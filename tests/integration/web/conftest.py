@@ -234,6 +234,7 @@ class FakeWorkerSnapshots(WorkerSnapshots):
 
     def __init__(self, *others: str, in_flight: int = 0) -> None:
         self.others = others
+        self.url = "own"
         self.outcomes: list[dict[str, Any]] = []
         self.is_draining = False
         self.uptime_s = 600.0
@@ -241,8 +242,11 @@ class FakeWorkerSnapshots(WorkerSnapshots):
         self.unpriced: dict[str, int] = {}
         self._in_flight = in_flight
 
+    def own_url(self) -> str:
+        return self.url
+
     def workers(self) -> dict[str, list[int]]:
-        return {"own": [0], **{url: [1] for url in self.others}}
+        return {self.url: [0], **{url: [1] for url in self.others}}
 
     def now(self) -> dict[str, Any]:
         return {

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from streamapp.cli import main
 from streamapp.cli.dry_run import DryRun, Explanation
 from streamapp.cli.explain import _text
+from streamapp.cli.kept_answers import KeptAnswer, SharedAnswers, WorkerPartitions
 from streamapp.cli.lines import Line
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings.loading import load_settings
@@ -78,28 +79,42 @@ def test_text_fits_80_columns_and_names_each_record() -> None:
     assert "3 of 4 records would become dead letters" in result.stderr
 
 
-def test_an_equal_call_of_the_file_is_a_cache_hit() -> None:
-    """The second of two equal records is paid by the first; one without cache never is."""
-    again, uncached = {**SUMMARIZE, "id": "again"}, {**SUMMARIZE, "id": "no", "cache": False}
+def test_an_equal_call_of_the_file_is_paid_once_where_one_worker_has_both() -> None:
+    """That is certain of one key alone; one without cache is always paid."""
+    of_one, uncached = {**SUMMARIZE, "max_words": 6}, {**SUMMARIZE, "id": "no", "cache": False}
+    other = {**SUMMARIZE, "id": "other"}
 
-    result = run(SUMMARIZE, again, uncached, arguments=("--json",))
+    result = run(SUMMARIZE, SUMMARIZE, other, uncached, of_one, arguments=("--json",))
 
-    assert [found["cache"] for found in explained(result)] == ["possible", "line 1", "off"]
+    first, again, elsewhere, *rest = explained(result)
+    assert [first["cache"], again["cache"]] == ["possible", "line 1"]
+    assert again["tokens"] == 0 < elsewhere["tokens"] == first["tokens"]
+    assert elsewhere["cache"] == "possible"
+    assert elsewhere["cache_note"].startswith("line 1 asks the same")
+    assert [found["cache"] for found in rest] == ["off", "possible"]
 
 
-async def test_what_workers_keep_is_a_hit_and_costs_nothing() -> None:
+def test_what_is_known_beyond_the_word_is_a_line_of_its_own() -> None:
+    """So that the first two still fit 80 columns."""
+    text = _text(Explanation(1, "r", type="chat", cache="possible", cache_note="kept by some"))
+
+    assert text.splitlines()[2] == "    cache: kept by some"
+
+
+async def test_what_the_only_worker_keeps_is_a_hit_and_costs_nothing() -> None:
     """As long as it is kept; what nobody keeps is a miss and is paid for."""
     settings = load_settings(_env_file=None, cache_ttl_s=60)
     prompts = PromptRegistry.load(Path("nowhere"))
     asked: list[str] = []
 
     async def explained_at(age_s: float | None) -> Explanation:
-        async def kept_since(fingerprint: str) -> float | None:
+        async def kept(fingerprint: str) -> list[KeptAnswer]:
             asked.append(fingerprint)
-            return None if age_s is None else time.time() - age_s
+            return [] if age_s is None else [KeptAnswer("a", "memory", time.time() - age_s)]
 
         line = Line(1, json.dumps(SUMMARIZE).encode())
-        return await DryRun(settings, prompts, kept_since=kept_since).explain(line, None)
+        answers = SharedAnswers(ttl_s=60, kept=kept, workers=WorkerPartitions({"a": [0]}))
+        return await DryRun(settings, prompts, answers=answers).explain(line, None)
 
     hit, late, miss = [await explained_at(age_s) for age_s in (10, 61, None)]
 

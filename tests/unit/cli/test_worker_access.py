@@ -15,6 +15,7 @@ from streamapp.cli.asked_worker import AskedWorker
 from streamapp.cli.dry_run import DryRun
 from streamapp.cli.explain import _text
 from streamapp.cli.flows import _costs
+from streamapp.cli.kept_answers import SharedAnswers
 from streamapp.cli.lines import Line
 from streamapp.cli.prompt_stats import _asked
 from streamapp.cli.worker_access import WorkerAccess
@@ -217,7 +218,8 @@ async def test_worker_in_a_rebalance_ends_no_explanation(
         asked = AskedWorker(worker)
         await asked.begin()
         assert asked.answers
-        dry_run = DryRun(settings, prompts, kept_since=asked.kept_since)
+        answers = SharedAnswers(ttl_s=60, kept=asked.kept)
+        dry_run = DryRun(settings, prompts, answers=answers)
         lines = [
             Line(number, json.dumps({**record, "id": "x", "max_words": number}).encode())
             for number in (1, 2)
@@ -250,5 +252,8 @@ async def test_tools_that_no_server_offers_the_worker_are_named(tmp_path: Path) 
 
     assert found.problem == ""
     assert list(found.missing_tools) == ["files.*", "orders.pay"]
-    assert "    without files.*, orders.pay: no MCP server has it now" in _text(found).splitlines()
+    assert (
+        "    without files.*, orders.pay: no MCP server has it at the worker asked"
+        in _text(found).splitlines()
+    )
     assert list(unknown.missing_tools) == []
