@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.errors import Undecodable
 from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import Registry
+from streamapp.prompts.reference import Reference
+from streamapp.records.request import Request
 from streamapp.settings import Settings
 
 
@@ -26,7 +29,7 @@ def decoder(
     """
     registry = Registry.load(settings.processor_modules)
     if topic == settings.topic("requests"):
-        return registry.decode
+        return partial(_request, registry)
     for flow in flow_topics(settings, registry).values():
         if flow.input == topic and flow.format == "json":
             return _json
@@ -37,6 +40,14 @@ def decoder(
                 EXIT_CONFIGURATION,
             )
     return bytes
+
+
+def _request(registry: Registry, value: bytes) -> Request:
+    """Return a request that can be one; a prompt's name is looked up by the worker alone."""
+    request = registry.decode(value)
+    if request.prompt:
+        Reference.parse(request.prompt)
+    return request
 
 
 def _json(value: bytes) -> object:

@@ -1,5 +1,6 @@
 """`streamapp send` before it connects."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,20 @@ def test_wrong_lines_are_all_named_and_nothing_is_sent() -> None:
     assert lines[0].startswith("line 2: undecodable: ")
     assert lines[1].startswith("line 4: invalid: ")
     assert lines[2].startswith("streamapp: 2 of 4 records are wrong, nothing was sent")
+
+
+@pytest.mark.parametrize("type", ["generate", "summarize"])
+def test_a_prompt_that_is_no_name_is_told_before_it_is_sent(type: str) -> None:
+    """With what to write in its place; a worker would make a dead letter of it."""
+    record = {"type": type, "prompt": "Write a poem about bees"}
+    text = {"text": "x"} if type == "summarize" else {}
+
+    result = run(lines=json.dumps(record | text))
+
+    assert result.exit_code == 2
+    told = result.stderr.splitlines()[0]
+    assert told.startswith("line 1: prompt_error: field 'prompt' names a stored prompt; for free")
+    assert "use a record of type 'chat'" in told
 
 
 def test_no_key_of_a_provider_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
