@@ -81,6 +81,11 @@ class Admission:
         """Return the body of a request that needs no place, within the same bounds."""
         return await self._bodies.read(request)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether this worker was asked to stop, and nobody should wait for others here."""
+        return self._health.is_stopping
+
     def check_ready(self) -> None:
         """Raise a ``Refusal`` where this worker cannot answer HTTP."""
         if not self._health.is_ready:

@@ -175,16 +175,20 @@ def requests(
             raise Refusal(503, str(error), code="not_delivered", headers=headers) from error
 
     async def found(id: str, wait_s: float) -> RequestStatus:
-        """Ask here, then everywhere; again until it is finished or the time is up."""
+        """Ask here, then everywhere; again until it is finished or the time is up.
+
+        A worker that stops waits for what it runs itself alone: by the id the others may be asked.
+        """
         loop = asyncio.get_running_loop()
         end, next_ask = loop.time() + wait_s, 0.0
         while True:
+            is_last_look = admission.is_stopping and not producer.runs(id)
             known = producer.known(id)
             if known.status is not Status.OK and loop.time() >= next_ask:
                 known = merged([known, *await peers.ask(id)])
                 next_ask = loop.time() + ASK_S
             left_s = end - loop.time()
-            if known.status in (Status.OK, Status.DEAD) or left_s <= 0:
+            if known.status in (Status.OK, Status.DEAD) or left_s <= 0 or is_last_look:
                 return known
             await asyncio.sleep(min(POLL_INTERVAL_S, left_s))
 

@@ -199,3 +199,41 @@ async def test_sigterm_while_the_broker_is_down_ends_in_bounded_time(
 
     assert not report.missing, report
     assert not report.overcommitted, report
+
+
+async def test_sigterm_keeps_nobody_waiting_for_records_it_does_not_run(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """``?wait=``: what runs is answered; what is given back is pending, nobody waits for others."""
+    async with Stage(kafka, tmp_path) as stage:
+        stage.provider.default(latency_s=4)
+        await stage.open()
+        worker = await stage.ready_worker(max_in_flight=1)
+        url = f"http://127.0.0.1:{worker.port}/v1/requests"
+        record = {"type": "chat", "messages": [{"role": "user", "content": "hi"}]}
+
+        async with aiohttp.ClientSession() as http:
+
+            async def post(id: str) -> tuple[int, Any, str]:
+                headers = {"Idempotency-Key": id}
+                async with http.post(f"{url}?wait=60", json=record, headers=headers) as answer:
+                    return answer.status, await answer.json(), answer.headers["Location"]
+
+            async def get(id: str) -> int:
+                async with http.get(f"{url}/{id}?wait=60") as answer:
+                    return answer.status
+
+            running = asyncio.create_task(post("runs"))
+            await stage.in_flight(1)
+            behind = asyncio.create_task(post("waits"))
+            unknown = asyncio.create_task(get("nobodys"))
+            await until(lambda: len(stage.verifier.inputs) == 2, 30, state=worker.tail)
+            assert not any(task.done() for task in (behind, unknown))
+
+            worker.sigterm()
+
+            assert await unknown == 404
+            assert not running.done()
+            assert (await running)[1]["status"] == "ok"
+            assert (await behind)[::2] == (202, "/v1/requests/waits")
+        assert await worker.wait(30) == 0, worker.tail()

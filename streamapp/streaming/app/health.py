@@ -120,6 +120,11 @@ class AppHealth:
         }
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+        return self._app.is_draining
+
+    @property
     def is_ready(self) -> bool:
         """Whether HTTP is answered: every readiness check holds, or is excused."""
         return not any(check.is_in_the_way for check in self.readiness().values())

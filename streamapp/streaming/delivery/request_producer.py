@@ -110,6 +110,10 @@ class RequestProducer:
             statuses.append(self._accepted[id])
         return replace(merged([*statuses, RequestStatus(committed=committed)]), committed=committed)
 
+    def runs(self, id: str) -> bool:
+        """Whether this worker has taken the record and not finished it."""
+        return self._taken.get(id) is not None
+
     def _accept(self, id: str, status: RequestStatus) -> None:
         self._accepted.pop(id, None)
         self._accepted[id] = status

@@ -59,6 +59,11 @@ class FakeHealth(AppHealth):
         self.live = {"loop": Check(True)}
         self.ready = {"assigned": Check(True), "broker": Check(True, "2 brokers")}
         self.impaired: list[str] = []
+        self.stopping = False
+
+    @property
+    def is_stopping(self) -> bool:
+        return self.stopping
 
     def liveness(self) -> Mapping[str, Check]:
         return self.live
@@ -134,7 +139,11 @@ class FakeRequestProducer(RequestProducer):
     def __init__(self) -> None:
         self.posted: list[tuple[str, bytes | None, bytes]] = []
         self.words: dict[str, RequestStatus] = {}
+        self.running: set[str] = set()
         self.failure: Exception | None = None
+
+    def runs(self, id: str) -> bool:
+        return id in self.running
 
     async def post(self, value: bytes, *, id: str, key: bytes | None) -> None:
         if self.failure:

@@ -117,6 +117,25 @@ async def test_wait_ends_with_202(serve: Serve, producer: FakeRequestProducer) -
     assert (status, body) == (202, {"id": "a", "status": "pending"})
 
 
+async def test_worker_that_stops_waits_for_what_it_runs_alone(
+    serve: Serve, producer: FakeRequestProducer, health: FakeHealth
+) -> None:
+    """The others' records are pending at once: their callers may ask the others."""
+    site = await serve()
+    producer.words |= dict.fromkeys(["mine", "other"], RequestStatus(status=Status.PENDING))
+    producer.running.add("mine")
+    mine = asyncio.create_task(site("GET", "/v1/requests/mine?wait=60"))
+    other = asyncio.create_task(site("GET", "/v1/requests/other?wait=60"))
+
+    health.stopping = True
+
+    status, body, _ = await other
+    assert (status, body["status"]) == (200, "pending")
+    assert not mine.done()
+    producer.words["mine"] = RequestStatus(status=Status.OK, body=ANSWER)
+    assert (await mine)[1] == json.loads(ANSWER)
+
+
 OTHER = "0" * 32
 
 
