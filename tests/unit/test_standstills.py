@@ -144,3 +144,32 @@ def test_switches_are_those_of_the_thread() -> None:
     assert after is not None
     assert after > before
     assert switches_of(0) is None
+
+
+@on_linux
+def test_thread_is_told_of_itself_what_others_are_told_of_it() -> None:
+    """It asks the system for its own count; who stands beside it reads a file."""
+    own: list[tuple[int, int | None]] = []
+    asked, ended = threading.Event(), threading.Event()
+
+    def ask() -> None:
+        for _ in range(200):
+            ended.wait(0.0001)
+        own.append((threading.get_native_id(), switches_of(threading.get_native_id())))
+        asked.set()
+        ended.wait()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        assert asked.wait(30)
+        native_id, switches = own[0]
+        seen = switches_of(native_id)
+    finally:
+        ended.set()
+        thread.join()
+
+    assert switches is not None
+    assert seen is not None
+    assert switches >= 200
+    assert 0 <= seen - switches < 100
