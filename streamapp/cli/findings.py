@@ -60,10 +60,7 @@ def own_parts(
         findings.append(Finding("processors", True, ", ".join(registry.types)))
     with looking_at("prompts"):
         prompts = PromptRegistry.load(settings.prompts_dir)
-        if "prompts_dir" in settings.model_fields_set and not settings.prompts_dir.is_dir():
-            raise ConfigurationError(
-                f"{PREFIX}PROMPTS_DIR: there is no directory {str(settings.prompts_dir)!r}"
-            )
+        load_files(settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set)
         findings.append(Finding("prompts", True, ", ".join(prompts.names)))
         findings += examples_of_files(settings, prompts)
         notes = [*unpublished(load_files(settings.prompts_dir), published), *staged(published)]

@@ -1,8 +1,15 @@
 """`streamapp worker`: Faust's worker with our defaults."""
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import click
+
+from streamapp.errors import ConfigurationError
+
+if TYPE_CHECKING:  # most of the time of a start goes into imports
+    from streamapp.settings import Settings
+    from streamapp.streaming.app.lifecycle import StreamApp
 
 #: No docstring: a raw one, as the linter wants it, would show click's mark for kept lines.
 HELP = """
@@ -43,14 +50,35 @@ def worker(arguments: tuple[str, ...]) -> None:
     import_structlog()
     from faust.cli.faust import cli
 
-    from streamapp.bootstrap import create_app
     from streamapp.cli.data_folder import hold_folder
     from streamapp.settings.loading import load_settings
 
     settings = load_settings()
     hold_folder(settings.data_dir, is_stored=not settings.store.startswith("memory:"))
     # Faust parses the command line once more and exits by itself.
-    cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=create_app(settings))
+    cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=app_of(settings))
+
+
+def app_of(settings: "Settings") -> "StreamApp":
+    """Return the worker's app.
+
+    Raises:
+        ConfigurationError: With a line for all that `streamapp check` finds wrong in the parts that
+            the settings name; the app alone ends at the first.
+    """
+    from streamapp.bootstrap import create_app
+
+    try:
+        return create_app(settings)
+    except ConfigurationError as error:
+        from streamapp.cli.findings import own_parts
+        from streamapp.settings.located import located
+
+        first = str(error)
+        wrong = [one.detail for one in own_parts(settings) if not one.ok]
+        lines = located(settings, (line for detail in wrong for line in detail.splitlines()))
+        rest = [line for line in dict.fromkeys(lines) if line not in first]
+        raise ConfigurationError("\n".join([first, *rest])) from error
 
 
 def _check_port(arguments: tuple[str, ...]) -> None:

@@ -61,7 +61,7 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         wrong = _no_json(error, environment)
         raise ConfigurationError("\n".join([*problems, *wrong])) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(_unreadable(file, error)) from None
+        raise ConfigurationError("\n".join([*problems, _unreadable(file, error)])) from None
     providers, models, more = implied(
         settings.providers,
         settings.models,

@@ -15,9 +15,9 @@ from streamapp.settings.places import FilePlaces
 from streamapp.settings.tables import PREFIX
 
 #: What such a line begins with: ``[flows.labels] fields.text: ...``, ``keys.shop.models: ...``,
-#: ``providers.a.api_version does nothing ...``, ``prices_file: ...``.
+#: ``providers.a.api_version does nothing ...``, ``prices_file: ...``, ``prompts_dir: ...``.
 _HEAD = re.compile(
-    r"\[?(?P<path>[a-z_]+\.\S.*?|[a-z_]+_file)(?P<index>(\[\d+\]\S*)?)(?=: | does nothing)"
+    r"\[?(?P<path>[a-z_]+\.\S.*?|[a-z_]+_(file|dir))(?P<index>(\[\d+\]\S*)?)(?=: | does nothing)"
 )
 _REST = re.compile(r"[A-Za-z0-9_.-]*")
 
@@ -42,16 +42,22 @@ def located(settings: Settings, problems: Iterable[str]) -> list[str]:
 def with_place(problem: str, file: FilePlaces, *, environment: Collection[str] = ()) -> str:
     """Return a problem with its place before it, as ``streamapp.toml:3: [flows.labels] when``.
 
+    A setting of its own that a variable sets is named by that.
+
     Args:
         problem: One line that begins with a table, and a key of it, as settings are named.
         file: Of the settings.
         environment: Names of the variables, which win over the file.
     """
     head = _HEAD.match(problem)
-    path = _path(head["path"].replace("] ", ".").rstrip("]"), file.data) if head else ()
-    if head is None or not path:
+    if head is None:
         return problem
     variables = {name.upper() for name in environment}
+    if (variable := f"{PREFIX}{head['path']}".upper()) in variables:
+        return f"{variable}{problem[head.end() :]}"
+    path = _path(head["path"].replace("] ", ".").rstrip("]"), file.data)
+    if not path:
+        return problem
     if any(f"{PREFIX}{'__'.join(path[:n])}".upper() in variables for n in range(1, len(path) + 1)):
         return problem
     return f"{file.place(path)}{head['index']}{problem[head.end() :]}"

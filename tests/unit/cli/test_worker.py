@@ -1,9 +1,14 @@
 """`streamapp worker` before it starts."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
 from streamapp.cli import main
+from streamapp.cli.worker import app_of
+from streamapp.errors import ConfigurationError
+from streamapp.settings.loading import load_settings
 
 
 @pytest.mark.parametrize(
@@ -17,3 +22,30 @@ def test_what_is_no_port_is_refused_in_words(arguments: list[str]) -> None:
 
     assert result.exit_code == 2
     assert "is no port: write a number from 1 to 65535" in result.stderr
+
+
+def test_all_that_is_wrong_with_the_parts_ends_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, each once, by its variable or its place in the file: not one a start."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "streamapp.toml").write_text(
+        '[budgets.day]\nlimit_usd = 1\naction = "downgrade"\nmodel = "nope"\n'
+    )
+    monkeypatch.setenv("STREAMAPP_PROCESSORS", "no_processors")
+    monkeypatch.setenv("STREAMAPP_TOOLS", "no_tools")
+    monkeypatch.setenv("STREAMAPP_PROMPTS_DIR", "nowhere")
+
+    with pytest.raises(ConfigurationError) as caught:
+        app_of(load_settings())
+
+    heads = [line.split(": ")[:2] for line in str(caught.value).splitlines()]
+    assert heads == [
+        [
+            "STREAMAPP_PROCESSORS",
+            "there is no module 'no_processors'; is its folder on PYTHONPATH?",
+        ],
+        ["STREAMAPP_PROMPTS_DIR", "there is no directory 'nowhere'"],
+        ["streamapp.toml:4", "[budgets.day] model"],
+        ["STREAMAPP_TOOLS", "module 'no_tools'"],
+    ]

@@ -39,6 +39,33 @@ def test_missing_prices_are_named_with_their_place() -> None:
     assert str(caught.value) == "streamapp.toml:2: prices_file: there is no file 'nosuch.toml'"
 
 
+def test_a_path_that_a_variable_sets_is_named_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wins over the file, which is not where to change it."""
+    Path("streamapp.toml").write_text('prices_file = "other.toml"\n')
+    monkeypatch.setenv("STREAMAPP_PRICES_FILE", "nosuch.toml")
+    settings = load_settings()
+
+    with pytest.raises(ConfigurationError) as caught, located_problems(settings):
+        prices_of(settings)
+
+    assert str(caught.value) == "STREAMAPP_PRICES_FILE: there is no file 'nosuch.toml'"
+
+
+def test_variables_are_looked_at_beside_a_file_that_is_no_toml(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One start names both."""
+    Path("streamapp.toml").write_text("prices_file = \n")
+    monkeypatch.setenv("STREAMAPP_PRICE_FILE", "prices.toml")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    variable, file = str(caught.value).splitlines()
+    assert variable.startswith("STREAMAPP_PRICE_FILE: there is no such setting")
+    assert file.startswith("streamapp.toml:1:")
+
+
 def test_file_that_cannot_be_looked_at_is_said_with_its_reason() -> None:
     """As in a folder of another user: that it is not there would be a guess."""
     path = Path("/", "x" * 300)
