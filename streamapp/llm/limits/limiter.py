@@ -163,7 +163,8 @@ class Limiter:
             excess_tokens: What was reserved above what was used; negative for too little.
         """
         self._in_flight -= 1
-        self._tokens.take(-excess_tokens)
+        if excess_tokens:
+            self._tokens.take(-excess_tokens)
         if self._outer is not None:
             self._outer.release(excess_tokens)
         if self._freed is not None:
@@ -190,7 +191,8 @@ class Limiter:
 
     def _take(self, tokens: float) -> None:
         self._requests.take(1.0)
-        self._tokens.take(tokens)
+        if tokens:
+            self._tokens.take(tokens)
         self._in_flight += 1
 
     def _wait_s(self, tokens: float, *, is_late: bool) -> float:
