@@ -435,6 +435,15 @@ async def test_count_of_dead_letters_says_what_it_counts(visit: Visit) -> None:
     assert since == "none since the workers' start"
 
 
+async def test_share_of_the_cache_is_that_of_calls(visit: Visit) -> None:
+    """A call that two tiers were asked for is one: 20 of 40 calls are a half, not a third."""
+    asked = [[["memory", "hit"], 15], [["memory", "miss"], 25]]
+    further = [[["table", "hit"], 5], [["table", "miss"], 20]]
+
+    assert await visit.page.evaluate("(cache) => lookedUp(cache)", [*asked, *further]) == [20, 40]
+    assert await visit.page.evaluate("(cache) => lookedUp(cache)", []) == [0, 0]
+
+
 async def test_group_is_summed_up_and_shown_apart(visit: Visit, site: Site, stand: Stand) -> None:
     """A worker that joins appears with its partitions; what it answers is counted and listed."""
     page = visit.page

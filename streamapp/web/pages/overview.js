@@ -72,8 +72,14 @@ function unpricedTokens(now) {
   return now.tokens.some(([[provider, model], n]) => n && !priced.has(`${provider}/${model}`));
 }
 
+// Calls that found an answer, and all that looked: the first tier is asked by each, the next ones where it does not know.
+function lookedUp(cache) {
+  const tiers = (cache || []).map(([[tier]]) => total(cache, (l) => l[0] === tier));
+  return [total(cache, (l) => l[1] === "hit"), Math.max(0, ...tiers)];
+}
+
 function showTiles(now, point) {
-  const hits = total(now.cache, (l) => l[1] === "hit"), lookups = total(now.cache);
+  const [hits, lookups] = lookedUp(now.cache);
   const room = now.room || 1, busy = `${number(now.in_flight)} of ${number(room)} in flight, ${number(now.pending)} waiting`;
   const spent = total(now.cost_usd), tokens = total(now.tokens), waited = total(now.rate_limit_wait_s);
   const halfOpen = now.breakers.filter(([, state]) => state === 1).length;
@@ -87,7 +93,7 @@ function showTiles(now, point) {
     tile("Oldest uncommitted", seconds(now.oldest), "", `ledger: ${number(now.ids)} ids, ${compact.format(now.bytes)}B`, now.oldest > 30 ? "bad" : now.oldest > 10 ? "warn" : ""),
     tile("Dead letters", number(total(now.dead_letters)), "since start", topKinds(now.dead_letters) || "older ones, if any, are in the list", mean((p) => p.dead, 30) > 0 ? "bad" : ""),
     tile("Cost", spent || !unpriced ? dollars(spent) : "unknown", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} / hour${unpriced ? ", some unknown" : ""}` : unpriced ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),
-    tile("Cache hits", lookups ? `${Math.round((100 * hits) / lookups)} %` : "–", lookups ? `of ${number(lookups)}` : "nothing looked up", lookups ? meter(hits / lookups, `${number(hits)} of ${number(lookups)} look-ups found an answer`, "hit") : ""),
+    tile("Cache hits", lookups ? `${Math.round((100 * hits) / lookups)} %` : "–", lookups ? `of ${number(lookups)}` : "nothing looked up", lookups ? meter(hits / lookups, `${number(hits)} of ${number(lookups)} calls found an answer`, "hit") : ""),
     tile("Held by limits", number(mean((p) => p.waited, 10)), "calls", waited ? spark(line(), (p) => p.waited, "var(--c2)") : "no call has waited"),
     tile("Breakers", now.open.length ? `${now.open.length} open` : halfOpen ? `${halfOpen} half open` : "closed", "", now.open.length ? now.open.join(", ") : `${counted(total(now.calls), "call")} since start`, now.open.length ? "bad" : halfOpen ? "warn" : ""),
   );
