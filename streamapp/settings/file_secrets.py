@@ -44,10 +44,12 @@ def secrets_in(file: FilePlaces, fields: Mapping[str, FieldInfo]) -> list[str]:
     return [
         f"{file.place(path)}: a secret does not belong into the file, which may be shared:"
         f" {_instead(path)}"
-        for path in (
-            *_secrets(file.data, fields, ()),
-            *_of_providers(file.data.get("providers")),
-            *_of_mcp(file.data.get("mcp")),
+        for path in dict.fromkeys(  # the address of an MCP server is found twice
+            (
+                *_secrets(file.data, fields, ()),
+                *_of_providers(file.data.get("providers")),
+                *_of_mcp(file.data.get("mcp")),
+            )
         )
     ]
 

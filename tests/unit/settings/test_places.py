@@ -197,11 +197,18 @@ def test_mistake_in_the_environment_is_named_by_its_variable(
             ' headers_env = { authorization = "SHOP_TOKEN" }',
             id="mcp-address",
         ),
+        pytest.param(
+            f'[mcp.shop]\nurl = "https://u:{CANARY}@host/mcp"\n',
+            "streamapp.toml:2: [mcp.shop] url: a secret does not belong into the file, which may"
+            " be shared: put it into a variable and send it in a header:"
+            ' headers_env = { authorization = "SHOP_TOKEN" }',
+            id="mcp-address-with-a-password",
+        ),
     ],
 )
 def test_secret_in_the_file_is_refused_with_the_mend(text: str, line: str) -> None:
     """Where files are versioned and shared, a key in one is a key that is lost."""
-    assert line in problems(text)
+    assert problems(text).count(line) == 1
 
 
 @pytest.mark.parametrize(
