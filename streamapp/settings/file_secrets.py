@@ -12,8 +12,13 @@ from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import inner_types
 from streamapp.settings.tables import PREFIX
 
-#: Headers in which vendors take the key.
-KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+#: Headers in which each kind of provider sends `api_key`; those of litellm's vendors differ.
+KEY_HEADERS: Mapping[str, tuple[str, ...]] = {
+    "anthropic": ("authorization",),
+    "azure-openai": ("api-key",),
+    "litellm": ("authorization", "x-api-key", "api-key"),
+    "openai": ("authorization",),
+}
 _NAMES = r"(?:api[-_]?key|access[-_]?key|token|secret|password|passwd|credentials?)"
 #: What is no secret, though it stands where one may: a switch, a small number, a file's name.
 _PLAIN = (
@@ -43,7 +48,7 @@ def secrets_in(file: FilePlaces, fields: Mapping[str, FieldInfo]) -> list[str]:
     """
     return [
         f"{file.place(path)}: a secret does not belong into the file, which may be shared:"
-        f" {_instead(path)}"
+        f" {_instead(path, file.data)}"
         for path in dict.fromkeys(  # the address of an MCP server is found twice
             (
                 *_secrets(file.data, fields, ()),
@@ -103,13 +108,13 @@ def _is_secret(arguments: Sequence[str]) -> bool:
     )
 
 
-def _instead(path: Sequence[str]) -> str:
+def _instead(path: Sequence[str], data: Mapping[str, Any]) -> str:
     section, *names = path
     variable = re.sub(r"\W", "_", names[0]).upper() if names else ""
     if section == "providers":
-        header = names[-1]
+        header, kind = names[-1], str(data[section][names[0]].get("kind"))
         field = f'api_key_env = "{variable}_API_KEY"'
-        if len(names) > 2 and header.lower() not in KEY_HEADERS:
+        if len(names) > 2 and header.lower() not in KEY_HEADERS.get(kind, ()):
             held = re.sub(r"\W", "_", header).upper()
             field = f'headers_env = {{ "{header}" = "{held}" }}'
         return f"put it into a variable and name that one: {field}"

@@ -10,20 +10,14 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings.file_secrets import KEY_HEADERS
 
 _TOKEN = re.compile(r"[A-Za-z0-9-]{1,64}")
-#: What a body and the headers hold that no extra may replace.
+#: What a body and the headers hold that no extra may replace, beside the header of the key.
 OUR_FIELDS = frozenset(
     {"model", "messages", "input", "stream", "stream_options", "response_format", "output_config"}
 )
 OUR_HEADERS = frozenset(
-    {"authorization", "api-key", "x-api-key", "content-type", "content-length", "host"}
-    | {"transfer-encoding", "connection", "anthropic-version"}
+    {"content-type", "content-length", "host", "transfer-encoding", "connection"}
+    | {"anthropic-version"}
 )
-
-
-def _ours(header: str) -> str:
-    if header in KEY_HEADERS:
-        return "keys come from api_key_env, which sends them in the header of its kind"
-    return "it is set by streamapp"
 
 
 def checked_url(name: str, text: str) -> URL:
@@ -57,9 +51,11 @@ def checked_key(name: str, text: str) -> str:
 
 
 def checked_extras(
-    name: str, *, body: Mapping[str, Any], headers: Mapping[str, str]
+    name: str, *, kind: str, body: Mapping[str, Any], headers: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what is sent with each call of the provider ``name`` besides what is ours.
+
+    A gateway may want its own key in a header that is another kind's.
 
     Raises:
         ConfigurationError: It would replace what is ours, or no header can carry it.
@@ -71,8 +67,11 @@ def checked_extras(
             )
     for header, value in headers.items():
         where = f"providers.{name}.extra_headers.{header}"
+        if header.lower() in KEY_HEADERS.get(kind, ()):
+            sent = "keys come from api_key_env, which sends them in this header"
+            raise ConfigurationError(f"{where}: {sent}: remove it")
         if header.lower() in OUR_HEADERS:
-            raise ConfigurationError(f"{where}: {_ours(header.lower())}: remove it")
+            raise ConfigurationError(f"{where}: it is set by streamapp: remove it")
         if not _TOKEN.fullmatch(header):
             where = f"providers.{name}.extra_headers"
             raise ConfigurationError(f"{where}: write names of letters, digits and '-'")

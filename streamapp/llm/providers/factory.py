@@ -19,7 +19,9 @@ def build_provider(name: str, settings: ProviderSettings) -> LLMProvider:
     Raises:
         ConfigurationError: One of its settings is wrong, or what its kind needs is not installed.
     """
-    body, headers = checked_extras(name, body=settings.extra_body, headers=settings.extra_headers)
+    body, headers = checked_extras(
+        name, kind=settings.kind, body=settings.extra_body, headers=settings.extra_headers
+    )
     return _BUILDERS[settings.kind](name, settings, {"extra_body": body, "extra_headers": headers})
 
 

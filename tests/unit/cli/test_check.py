@@ -273,8 +273,9 @@ async def test_provider_is_asked_with_its_key(
             "api-key",
         ),
         ({"extra_headers": {"x-team": "shop"}}, "/models", "x-team"),
+        ({"extra_headers": {"x-api-key": "gateway"}}, "/models", "x-api-key"),
     ],
-    ids=["anthropic", "azure", "azure-dated", "extra-headers"],
+    ids=["anthropic", "azure", "azure-dated", "extra-headers", "key-of-a-gateway"],
 )
 async def test_provider_is_asked_in_its_own_way(
     vendor: Any, fields: Any, path: str, header: str

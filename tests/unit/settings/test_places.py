@@ -101,12 +101,20 @@ def problems(text: str) -> list[str]:
             id="header-by-its-name",
         ),
         pytest.param(
-            f'[providers.my-ai]\nkind = "openai"\nextra_headers = {{ X-Api-Key = "{CANARY}" }}\n'
-            + ROUTE,
-            "streamapp.toml:3: [providers.my-ai.extra_headers] X-Api-Key: a secret does not belong"
+            '[providers.my-ai]\nkind = "azure-openai"\n'
+            f'extra_headers = {{ Api-Key = "{CANARY}" }}\n' + ROUTE,
+            "streamapp.toml:3: [providers.my-ai.extra_headers] Api-Key: a secret does not belong"
             " into the file, which may be shared: put it into a variable and name that one:"
             ' api_key_env = "MY_AI_API_KEY"',
             id="header-of-the-key",
+        ),
+        pytest.param(
+            f'[providers.my-ai]\nkind = "openai"\nextra_headers = {{ x-api-key = "{CANARY}" }}\n'
+            + ROUTE,
+            "streamapp.toml:3: [providers.my-ai.extra_headers] x-api-key: a secret does not belong"
+            " into the file, which may be shared: put it into a variable and name that one:"
+            ' headers_env = { "x-api-key" = "X_API_KEY" }',
+            id="header-of-another-kind's-key",
         ),
         pytest.param(
             f'[keys.shop]\nscopes = ["read"]\nkey_sha256 = "{CANARY}"\n',
