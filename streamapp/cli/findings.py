@@ -1,9 +1,7 @@
 """The checks of `streamapp check`: each returns all it found and changes nothing."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from types import MappingProxyType
 
 from streamapp.cli.finding import Finding
@@ -14,10 +12,11 @@ from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
+from streamapp.llm.providers.offline import OfflineProvider
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
-from streamapp.processors.router import Router
-from streamapp.prompts.files import load_files
+from streamapp.processors.start_checks import StartChecks
+from streamapp.prompts.files import read_files
 from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import PREFIX, Settings
@@ -32,7 +31,6 @@ from streamapp.streaming.broker.topics import (
 )
 from streamapp.streaming.flows.assignor import held_line
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
-from streamapp.tools.loop import ToolLoop
 from streamapp.tools.mcp_server import mcp_servers
 
 
@@ -52,58 +50,52 @@ def own_parts(
         try:
             yield
         except ConfigurationError as error:
-            findings.append(Finding(name, False, str(error)))
+            findings.extend(Finding(name, False, line) for line in str(error).splitlines())
 
-    registry, prompts, routes = None, None, None
+    registry, routes = Registry.load(), None  # the built-in ones where others are wrong
     with looking_at("processors"):
         registry = Registry.load(settings.processor_modules)
         findings.append(Finding("processors", True, ", ".join(registry.types)))
-    with looking_at("prompts"):
-        prompts = PromptRegistry.load(settings.prompts_dir)
-        load_files(settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set)
+    files, unread = read_files(
+        settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set
+    )
+    prompts = PromptRegistry.of(files)
+    findings += [Finding("prompts", False, line) for line in unread]
+    if not unread:
         findings.append(Finding("prompts", True, ", ".join(prompts.names)))
-        findings += examples_of_files(settings, prompts)
-        notes = [*unpublished(load_files(settings.prompts_dir), published), *staged(published)]
-        findings += [Finding("prompts", True, note, is_note=True) for note in notes]
+    findings += examples_of_files(settings, prompts)
+    notes = [*unpublished(files, published), *staged(published)]
+    findings += [Finding("prompts", True, note, is_note=True) for note in notes]
+    built: dict[str, LLMProvider] = {}
+    for name, provider in settings.providers.items():
+        built[name] = OfflineProvider(name)  # stands in for one that cannot be built
+        with looking_at("models"):
+            built[name] = build_provider(name, provider)
     with looking_at("models"):
-        built: dict[str, LLMProvider] = {
-            name: build_provider(name, provider) for name, provider in settings.providers.items()
-        }
         routes = Routes(settings, built)
-        findings.append(Finding("models", True, ", ".join(routes.names)))
+        if not any(found.name == "models" for found in findings):
+            findings.append(Finding("models", True, ", ".join(routes.names)))
     if routes:
         with looking_at("prices"):
             findings.append(_prices(settings, routes.targets))
     catalogue = None
     with looking_at("tools"):
         catalogue = ToolCatalogue(load_tools(listed(settings.tools)), mcp_servers(settings.mcp))
-        findings += tool_findings(catalogue, prompts) + mcp_findings(settings.mcp)
-    if registry and prompts and routes and catalogue:
-        router = Router(
-            registry=registry,
-            prompts=prompts,
-            routes=routes,
-            deadline_s=settings.deadline_s,
-            clock=time.monotonic,
-            now=lambda: datetime.now(UTC),
-            tools=ToolLoop(catalogue),
-        )
-        found = router.problems()
-        found += _of_topic(router, settings, published, said=found)
-        findings += [Finding("prompts", False, problem) for problem in found]
-    return findings
+        findings += tool_findings(catalogue, None if unread else prompts)
+    findings += mcp_findings(settings.mcp)
+    checks = StartChecks(registry, tuple(settings.models), catalogue)
+    found = checks.problems(prompts, are_whole=not unread)
+    if published:
+        # A worker publishes the files that are not there yet.
+        in_use = PromptRegistry({**prompts_of(files), **published})
+        found += _of_topic(checks.problems(in_use, are_whole=not unread), said=found)
+    return [*findings, *(Finding("prompts", False, problem) for problem in found)]
 
 
-def _of_topic(
-    router: Router, settings: Settings, published: Mapping[str, Prompt], *, said: Sequence[str]
-) -> Iterator[str]:
+def _of_topic(problems: Sequence[str], *, said: Sequence[str]) -> Iterator[str]:
     """Yield what is wrong with the versions in use on the topic, where no file is at fault."""
-    if not published:
-        return
-    # A worker publishes the files that are not there yet.
-    prompts = PromptRegistry({**prompts_of(load_files(settings.prompts_dir)), **published})
     tails = {line.partition(": ")[2] for line in said}
-    for line in router.problems(prompts):
+    for line in problems:
         place, _, problem = line.partition(": ")
         if problem not in tails:
             yield f"{place} of the version in use on the topic: {problem}"

@@ -25,10 +25,15 @@ async def flows(settings: Settings) -> list[Finding]:
     """Look at the flows; none where there are none."""
     store = None
     try:
+        registry = Registry.load(settings.processor_modules)
+    except ConfigurationError:  # said of the processors already
+        why = "not checked: a module of the processors is wrong, and may have their record types"
+        return [Finding("flows", True, why, is_note=True)] if settings.flows else []
+    try:
         if settings.schema_registry_url:
             store = SchemaStore(ConfluentRegistry(settings))
         formats = Formats(store)
-        found = load_flows(settings, Registry.load(settings.processor_modules), formats)
+        found = load_flows(settings, registry, formats)
         if not found:
             return []
         names = Finding("flows", True, ", ".join(flow.name for flow in found))

@@ -105,16 +105,19 @@ class Registry:
         """Take the processors.
 
         Raises:
-            ConfigurationError: Two of them answer the same type.
+            ConfigurationError: Two of them answer the same type; a line for each type.
         """
         self._processors: dict[str, Processor] = {}
+        problems = []
         for found in processors:
             known = self._processors.setdefault(found.type, found)
             if known is not found:
-                raise ConfigurationError(
+                problems.append(
                     f"two processors for the record type '{found.type}': {known.origin} and"
                     f" {found.origin}; give one another type"
                 )
+        if problems:
+            raise ConfigurationError("\n".join(problems))
 
     @classmethod
     def load(cls, modules: Iterable[str] = ()) -> "Registry":
@@ -125,20 +128,25 @@ class Registry:
 
         Raises:
             ConfigurationError: A module is missing, cannot be imported or has no processor, or
-                two processors answer the same type.
+                two processors answer the same type; a line for each.
         """
         package = import_module(_BUILTIN)
         names = sorted(found.name for found in pkgutil.iter_modules(package.__path__))
         builtin = [import_module(f"{_BUILTIN}.{name}") for name in names]
         found = [one for module in builtin for one in _processors_in(module)]
+        problems = []
         for name in modules:
-            own = _processors_in(_imported(name))
-            if not own:
-                raise ConfigurationError(
-                    f"{_SETTING}: module '{name}' has no @processor and no @flow"
-                )
-            found += own
-        return cls(found)
+            try:
+                found += _own_processors(name)
+            except ConfigurationError as error:
+                problems.append(str(error))
+        try:
+            registry = cls(found)
+        except ConfigurationError as error:
+            problems.append(str(error))
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+        return registry
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -197,6 +205,14 @@ def _type_of(fields: Mapping[str, Any]) -> str:
     raise InvalidRecord(f"field 'type' {problem}")
 
 
+def _own_processors(module: str) -> list[Processor]:
+    """Return those of a module of the user's; raises as `Registry.load`."""
+    found = _processors_in(_imported(module))
+    if not found:
+        raise ConfigurationError(f"{_SETTING}: module '{module}' has no @processor and no @flow")
+    return found
+
+
 def _imported(name: str) -> ModuleType:
     try:
         return import_module(name)
@@ -207,7 +223,7 @@ def _imported(name: str) -> ModuleType:
             ) from error
         raise ConfigurationError(f"{_SETTING}: module '{name}': {error}") from error
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())  # in one line
         raise ConfigurationError(f"{_SETTING}: module '{name}': {reason}") from error
 
 

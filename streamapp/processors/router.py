@@ -239,7 +239,7 @@ class Router:
         Args:
             prompts: Those to look at, where the router's own are not known yet.
         """
-        checks = StartChecks(self._registry, self._routes, self._tools.catalogue)
+        checks = StartChecks(self._registry, self._routes.names, self._tools.catalogue)
         return checks.problems(prompts or self._prompts)
 
     def _prompt(

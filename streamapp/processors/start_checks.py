@@ -1,9 +1,8 @@
 """The checks at start: what prompts, routes and tools lack for records to be answered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from streamapp.errors import InvalidRecord
-from streamapp.llm.routing.routes import Routes
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.processors.registry import Processor, Registry
 from streamapp.prompts.registry import PromptRegistry
@@ -17,33 +16,41 @@ class StartChecks:
 
     Args:
         registry: The processors.
-        routes: The models that prompts may name.
-        tools: The tools that they may name.
+        models: The routes that prompts may name.
+        tools: The tools that they may name; None where those cannot be loaded.
     """
 
-    def __init__(self, registry: Registry, routes: Routes, tools: ToolCatalogue) -> None:
+    def __init__(
+        self, registry: Registry, models: Sequence[str], tools: ToolCatalogue | None
+    ) -> None:
         self._registry = registry
-        self._routes = routes
+        self._models = models
         self._tools = tools
 
-    def problems(self, prompts: PromptRegistry) -> list[str]:
-        """Return what would fail records: missing prompts, variables and routes, wrong schemas."""
-        found, schemas = [], Schemas()
+    def problems(self, prompts: PromptRegistry, *, are_whole: bool = True) -> list[str]:
+        """Return what would fail records: missing prompts, variables and routes, wrong schemas.
+
+        Args:
+            prompts: Those to look at.
+            are_whole: Whether they are all: one that cannot be read is not missing.
+        """
+        found: list[str] = []
+        schemas = Schemas()
         for processor in self._registry.processors:
             type, name = processor.type, processor.prompt
-            if name and name not in prompts.names:
+            if name in prompts.names:
+                found += self._unfilled(prompts, processor)
+            elif name and are_whole:
                 found.append(
                     f"record type '{type}' needs the prompt '{name}': add {name}.md to the prompts"
                 )
-            elif name:
-                found += self._unfilled(prompts, processor)
         for name in prompts.names:
             prompt = prompts.resolve(name, sticky=b"")
-            for tool in self._tools.unknown(prompt.agent.tools):
+            for tool in self._tools.unknown(prompt.agent.tools) if self._tools else ():
                 place = prompts.place(name, "tools")
                 found.append(f"{place}: there is no tool '{tool}': {_asked_of(tool)}")
-            if prompt.model and prompt.model not in self._routes.names:
-                known = ", ".join(self._routes.names)
+            if prompt.model and prompt.model not in self._models:
+                known = ", ".join(self._models)
                 place = prompts.place(name, "model")
                 found.append(f"{place}: there is no model '{prompt.model}': use one of {known}")
             try:

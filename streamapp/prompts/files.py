@@ -1,6 +1,6 @@
 """Prompt files: YAML front matter between two lines ``---``, then the body."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.resources import files
@@ -65,33 +65,29 @@ def load_files(directory: Path, *, must_exist: bool = False) -> dict[str, Prompt
     """Return the built-in prompts and those of ``directory``, which win, by name.
 
     Raises:
-        ConfigurationError: A file is wrong, or the directory is missing and must exist.
+        ConfigurationError: Files are wrong, a line for each, or the directory is missing and must
+            exist.
     """
-    found = _by_name(read_prompts(files("streamapp.prompts") / "builtin"))
-    if directory.is_dir():
-        found |= _by_name(read_prompts(directory))
-    elif must_exist:
-        raise ConfigurationError(f"prompts_dir: there is no directory {str(directory)!r}")
+    found, problems = read_files(directory, must_exist=must_exist)
+    if problems:
+        raise ConfigurationError("\n".join(problems))
     return found
 
 
-def read_prompts(directory: Traversable) -> Iterator[PromptFile]:
-    """Yield the prompt of each ``*.md`` in ``directory``, its README excepted, by file name.
+def read_files(
+    directory: Path, *, must_exist: bool = False
+) -> tuple[dict[str, PromptFile], list[str]]:
+    """Return those of the prompts of `load_files` that can be read, and a line for each other.
 
-    Raises:
-        ConfigurationError: A file is wrong; names file, line and fix.
+    Each ``*.md`` is one, the README excepted; the lines name file, line and fix.
     """
-    for path in sorted(directory.iterdir(), key=lambda path: path.name):
-        if path.name.endswith(".md") and path.name.lower() != "readme.md":
-            try:
-                file = parse_prompt(path.read_text("utf-8"), name=path.name.removesuffix(".md"))
-                yield replace(file, path=str(path))
-            except OSError as error:
-                raise ConfigurationError(f"prompt file {path}: {error.strerror}") from None
-            except UnicodeDecodeError:
-                raise ConfigurationError(f"prompt file {path}: save it as UTF-8") from None
-            except PromptError as error:
-                raise ConfigurationError(f"prompt file {path}, {error}") from None
+    found, problems = _by_name(files("streamapp.prompts") / "builtin")
+    if directory.is_dir():
+        own, wrong = _by_name(directory)
+        return found | own, problems + wrong
+    if must_exist:
+        problems.append(f"prompts_dir: there is no directory {str(directory)!r}")
+    return found, problems
 
 
 def parse_prompt(text: str, *, name: str) -> PromptFile:
@@ -102,32 +98,50 @@ def parse_prompt(text: str, *, name: str) -> PromptFile:
         name: The prompt's name where the front matter gives none.
 
     Raises:
-        PromptError: The message begins with ``line N:``.
+        PromptError: The message begins with ``line N:``, and names all that is wrong.
     """
     head, body, first_line = _parted(text.removeprefix("\ufeff"))
     fields = _front_matter(head)
     lines = {key: _line_of(key, head) for key in fields}
     name, label = fields.pop("name", name), fields.pop("label", None)
+    settings, template, problems = PromptSettings(), None, []
     for key, value in (("name", name), ("label", name if label is None else label)):
         if not isinstance(value, str) or not NAME.fullmatch(value):
             problem = f"a {key} is letters, digits, '.', '_' and '-', at most 100"
-            raise PromptError(f"line {_line_of(key, head)}: {problem}")
+            problems.append(f"line {_line_of(key, head)}: {problem}")
     try:
         settings = PromptSettings.model_validate(fields)
     except ValidationError as error:
         line = _line_of(str(error.errors()[0]["loc"][0]), head)
-        raise PromptError(f"line {line}: {describe(error, PromptSettings)}") from None
-    template = Template(body, first_line=first_line)
+        problems.append(f"line {line}: {describe(error, PromptSettings)}")
+    try:
+        template = Template(body, first_line=first_line)
+    except PromptError as error:
+        problems.append(str(error))
+    if problems or template is None:
+        raise PromptError("; ".join(problems))
     return PromptFile(name, settings, body, template, label, lines=lines)
 
 
-def _by_name(prompt_files: Iterable[PromptFile]) -> dict[str, PromptFile]:
+def _by_name(directory: Traversable) -> tuple[dict[str, PromptFile], list[str]]:
+    """Return the prompts of a directory, and what is wrong with others, by the files' names."""
     found: dict[str, PromptFile] = {}
-    for file in prompt_files:
-        if file.name in found:
-            raise ConfigurationError(f"two prompt files are named '{file.name}': rename one")
-        found[file.name] = file
-    return found
+    problems = []
+    for path in sorted(directory.iterdir(), key=lambda path: path.name):
+        if not path.name.endswith(".md") or path.name.lower() == "readme.md":
+            continue
+        try:
+            file = parse_prompt(path.read_text("utf-8"), name=path.name.removesuffix(".md"))
+            if file.name in found:
+                problems.append(f"two prompt files are named '{file.name}': rename one")
+            found[file.name] = replace(file, path=str(path))
+        except OSError as error:
+            problems.append(f"prompt file {path}: {error.strerror}")
+        except UnicodeDecodeError:
+            problems.append(f"prompt file {path}: save it as UTF-8")
+        except PromptError as error:
+            problems.append(f"prompt file {path}, {error}")
+    return found, problems
 
 
 def _parted(text: str) -> tuple[str, str, int]:

@@ -157,21 +157,25 @@ def load_tools(modules: Iterable[str]) -> list[Tool]:
         modules: Dotted names; a module's tools are its attributes.
 
     Raises:
-        ConfigurationError: A module is missing, cannot be imported or has no tool.
+        ConfigurationError: A module is missing, cannot be imported or has no tool; a line for
+            each.
     """
     found: dict[int, Tool] = {}
+    problems = []
     for name in modules:
         try:
             module = import_module(name)
-        except ConfigurationError:
-            raise
+        except ConfigurationError as error:
+            problems.append(str(error))
+            continue
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise ConfigurationError(
-                f"{_SETTING}: module '{name}': {reason}; is its folder on PYTHONPATH?"
-            ) from error
+            reason = " ".join(f"{type(error).__name__}: {error}".split())  # in one line
+            problems.append(f"{_SETTING}: module '{name}': {reason}; is its folder on PYTHONPATH?")
+            continue
         own = [value for value in vars(module).values() if isinstance(value, Tool)]
         if not own:
-            raise ConfigurationError(f"{_SETTING}: module '{name}' has no @tool")
+            problems.append(f"{_SETTING}: module '{name}' has no @tool")
         found |= {id(tool): tool for tool in own}
+    if problems:
+        raise ConfigurationError("\n".join(problems))
     return list(found.values())

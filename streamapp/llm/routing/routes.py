@@ -61,13 +61,18 @@ class Routes:
             sleep: Waits between attempts, for limits and for breakers, by ``clock``.
 
         Raises:
-            ConfigurationError: There is no default route, or a budget names one that is none.
+            ConfigurationError: There is no default route, or budgets name some that are none; a
+                line for each.
         """
+        problems = [
+            f"budgets.{name}.model: there is no such route"
+            for name, budget in settings.budgets.items()
+            if budget.model is not None and budget.model not in settings.models
+        ]
         if DEFAULT not in settings.models:
-            raise ConfigurationError("no route: add [models.default] to the file")
-        for name, budget in settings.budgets.items():
-            if budget.model is not None and budget.model not in settings.models:
-                raise ConfigurationError(f"budgets.{name}.model: there is no such route")
+            problems.insert(0, "no route: add [models.default] to the file")
+        if problems:
+            raise ConfigurationError("\n".join(problems))
         self._providers = providers
         self._budgets = economy.budgets if economy else None
         observer = observer or Unobserved()

@@ -127,6 +127,81 @@ def test_provider_that_cannot_be_built_is_told_of_once() -> None:
     assert wrong_names(wrong) == ["models", "provider a"]
 
 
+ALL_WRONG = """
+processors = "no_such_a, no_such_b"
+tools = "no_such_c, no_such_d"
+prompts_dir = "prompts"
+[providers.a]
+kind = "openai"
+base_url = "ftp://a"
+[providers.b]
+kind = "openai"
+base_url = "ftp://b"
+[models.default]
+targets = ["a/m", "b/m"]
+[budgets.x]
+limit_usd = 1
+action = "downgrade"
+model = "none"
+[budgets.y]
+limit_usd = 1
+action = "downgrade"
+model = "none"
+"""
+
+
+def test_all_that_is_wrong_is_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one kind, and of the others too; what cannot be read is not taken for missing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "streamapp.toml").write_text(ALL_WRONG)
+    (tmp_path / "prompts").mkdir()
+    for name, text in (
+        ("a", "---\ncolour: red\n---\nx"),
+        ("b", "{{ text"),
+        ("summarize", "---\nname: [\n---\nx"),
+        ("good", "---\nmodel: nowhere\n---\nx"),
+    ):
+        (tmp_path / "prompts" / f"{name}.md").write_text(text)
+
+    report = json.loads(run("--json").stdout)
+
+    wrong = [(c["name"], c["detail"]) for c in report["checks"] if not c["ok"]]
+    wrong.remove(next(one for one in wrong if one[0] == "broker"))
+    wanted = [
+        ("processors", "no module 'no_such_a'"),
+        ("processors", "no module 'no_such_b'"),
+        ("prompts", "prompts/a.md, line 2"),
+        ("prompts", "prompts/b.md, line 1"),
+        ("prompts", "prompts/summarize.md, line 2"),
+        ("models", "[providers.a] base_url"),
+        ("models", "[providers.b] base_url"),
+        ("models", "[budgets.x] model"),
+        ("models", "[budgets.y] model"),
+        ("tools", "module 'no_such_c'"),
+        ("tools", "module 'no_such_d'"),
+        ("prompts", "prompts/good.md, line 2: there is no model 'nowhere'"),
+    ]
+    assert [name for name, _ in wrong] == [name for name, _ in wanted], wrong
+    for (_, detail), (_, part) in zip(wrong, wanted, strict=True):
+        assert part in detail
+
+
+def test_prompt_that_cannot_be_read_is_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody adds a file that is there."""
+    (tmp_path / "unread_processors.py").write_text(OWN_PROCESSOR)
+    (tmp_path / "rate-it.md").write_text("{{ text")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    out = run(STREAMAPP_PROCESSORS="unread_processors", STREAMAPP_PROMPTS_DIR=str(tmp_path)).stdout
+
+    assert "rate-it.md, line 1" in out
+    assert "needs the prompt" not in out
+
+
 def test_good_parts_are_all_ok() -> None:
     """The built-in processors, prompts and routes fit each other."""
     settings = Settings(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from streamapp.errors import ConfigurationError, PromptError
-from streamapp.prompts.files import MAX_DEPTH, parse_prompt, read_prompts
+from streamapp.prompts.files import MAX_DEPTH, load_files, parse_prompt
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -96,7 +96,7 @@ def test_a_wrong_file_is_named_with_line_and_fix(tmp_path: Path, text: str, mess
     (tmp_path / "mine.md").write_text(text)
 
     with pytest.raises(ConfigurationError, match=rf"mine\.md, {message}"):
-        list(read_prompts(tmp_path))
+        load_files(tmp_path)
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.md").write_bytes(b"caf\xe9")
 
     with pytest.raises(ConfigurationError, match=r"mine\.md: save it as UTF-8"):
-        list(read_prompts(tmp_path))
+        load_files(tmp_path)
 
 
 def test_a_directory_named_as_a_prompt_is_named(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_directory_named_as_a_prompt_is_named(tmp_path: Path) -> None:
     (tmp_path / "mine.md").mkdir()
 
     with pytest.raises(ConfigurationError, match=r"mine\.md: "):
-        list(read_prompts(tmp_path))
+        load_files(tmp_path)
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:
@@ -120,7 +120,25 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
     for name in ("README.md", "notes.txt", "b.md", "a.md"):
         (tmp_path / name).write_text("{{ text }}")
 
-    assert [prompt.name for prompt in read_prompts(tmp_path)] == ["a", "b"]
+    assert load_files(tmp_path).keys() - load_files(tmp_path / "none").keys() == {"a", "b"}
+
+
+def test_all_wrong_files_are_named_at_once(tmp_path: Path) -> None:
+    """A line for each, with all that is wrong in it: who has mended one need not ask again."""
+    (tmp_path / "a.md").write_text("---\nname: a b\ncolour: red\n---\n{{ x.y }}")
+    (tmp_path / "b.md").write_bytes(b"caf\xe9")
+    (tmp_path / "c.md").write_text("---\nname: same\n---\nx")
+    (tmp_path / "d.md").write_text("---\nname: same\n---\ny")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_files(tmp_path)
+
+    a, b, twice = str(caught.value).splitlines()
+    assert a.startswith(f"prompt file {tmp_path}/a.md, line 2: a name is letters")
+    assert "; line 3: field 'colour'" in a
+    assert "; line 5: the attribute" in a
+    assert b == f"prompt file {tmp_path}/b.md: save it as UTF-8"
+    assert twice == "two prompt files are named 'same': rename one"
 
 
 def test_a_file_says_how_it_is_published() -> None:
