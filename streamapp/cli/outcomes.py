@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
@@ -105,7 +105,7 @@ def _is_before(created_at: str, seconds: float) -> bool:
 
 async def awaited(
     settings: Settings,
-    sending: Awaitable[T],
+    sending: Callable[[], Awaitable[T]],
     outcomes: Outcomes,
     *,
     timeout_s: float | None = None,
@@ -114,7 +114,7 @@ async def awaited(
 
     Args:
         settings: Name the topics.
-        sending: Notes each record in ``outcomes``.
+        sending: Called once outcomes are listened for; notes each record in ``outcomes``.
         outcomes: Some are left where the time was up.
         timeout_s: Longest wait behind the last record that was sent, seconds; None for any.
     """
@@ -122,7 +122,7 @@ async def awaited(
     await answered(settings, ensure_topics(settings))
     topics = [settings.topic("responses"), dead_letters]
     async with reading(settings, topics, from_beginning=False) as stream:
-        result = await sending
+        result = await sending()
         with progress() as bar:
             task = bar.add_task("waiting for the outcomes", total=outcomes.left)
             with suppress(TimeoutError):

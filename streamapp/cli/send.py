@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from typing import IO
 
@@ -68,7 +69,8 @@ def send(
     topic, as the input of a flow, in its own shape, and have no key but that of --key.
 
     With --wait the summary counts the outcomes by kind, and the answers that are repeated since
-    their id was answered before. What has none when --timeout is over stays on the topic.
+    their id was answered before; the wait has a time of its own beside that of sending. What has
+    none when --timeout is over stays on the topic.
 
     Exit codes: 0 all delivered, and with --wait answered; 1 some were not; 2 a line is wrong and
     nothing was sent.
@@ -83,27 +85,28 @@ def send(
     mend = "use a producer with a serializer, or --no-check"
     decode = decoder(settings, topic, command="send", mend=mend) if check else None
     total = _checked(lines, key, decode) if decode else None
-    started_at = time.monotonic()
     outcomes = Outcomes(time.time())
     keyed = partial(_key, field=key, is_request=topic == settings.topic("requests"))
-    work = _send(settings, read_lines(lines), topic=topic, key=keyed, total=total, on=outcomes)
+    send_all = partial(
+        _send, settings, read_lines(lines), topic=topic, key=keyed, total=total, on=outcomes
+    )
+    timed = partial(_timed, send_all, topic=topic, is_quiet=as_json)
     try:
         sent = asyncio.run(
-            awaited(settings, work, outcomes, timeout_s=timeout_s) if is_waiting else work
+            awaited(settings, timed, outcomes, timeout_s=timeout_s) if is_waiting else timed()
         )
     except KeyboardInterrupt:
         if not is_waiting:
             raise
         raise Ended(f"interrupted: {outcomes.told()}", EXIT_FAILED) from None
-    duration_s = round(time.monotonic() - started_at, 2)
+    waited_s = round(time.monotonic() - sent.at, 2)
     if as_json:
-        summary = {"topic": topic, "sent": sent, "duration_s": duration_s}
+        summary = {"topic": topic, "sent": sent.count, "duration_s": sent.duration_s}
         waited = {"outcomes": outcomes.kinds, "repeated": outcomes.repeated, "left": outcomes.left}
+        waited["waited_s"] = waited_s
         click.echo(json.dumps(summary | (waited if is_waiting else {})))
-    else:
-        click.echo(f"sent {counted(sent, 'record')} to {topic} in {duration_s:g} s", err=True)
-        if is_waiting:
-            click.echo(outcomes.told(), err=True)
+    elif is_waiting:
+        click.echo(f"after {waited_s:g} s more: {outcomes.told()}", err=True)
     if outcomes.left and is_waiting:
         raise Ended(
             f"{counted(outcomes.left, 'record')} without an outcome after {timeout_s:g} s: on the"
@@ -112,6 +115,26 @@ def send(
         )
     if is_waiting and outcomes.dead:
         raise Ended(f"{counted(outcomes.dead, 'record')} not answered: see dead-letters list", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """How many records were delivered, how long that took, and when it ended, monotonic."""
+
+    count: int
+    duration_s: float
+    at: float
+
+
+async def _timed(sending: Callable[[], Awaitable[int]], *, topic: str, is_quiet: bool) -> _Sent:
+    """Return what ``sending`` took, and say so at once: outcomes may be long in coming."""
+    started_at = time.monotonic()
+    count = await sending()
+    ended_at = time.monotonic()
+    sent = _Sent(count, round(ended_at - started_at, 2), ended_at)
+    if not is_quiet:
+        click.echo(f"sent {counted(count, 'record')} to {topic} in {sent.duration_s:g} s", err=True)
+    return sent
 
 
 def _seekable(file: IO[bytes]) -> IO[bytes]:

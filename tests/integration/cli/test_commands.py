@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -200,7 +201,32 @@ def test_send_waits_no_longer_than_it_is_told(settings: Settings, tmp_path: Path
     assert result.exit_code == 1
     summary = json.loads(result.stdout)
     assert (summary["outcomes"], summary["repeated"], summary["left"]) == ({}, 0, 2)
+    assert summary["waited_s"] >= 0.5
     assert "2 records without an outcome after 0.5 s" in result.stderr
+
+
+def test_send_says_what_is_sent_before_it_waits(settings: Settings, tmp_path: Path) -> None:
+    """The time of sending is not that of the answers, and nobody looks at nothing meanwhile."""
+    file = tmp_path / "records.jsonl"
+    file.write_text('{"type": "embed", "input": "x", "id": "r-1"}\n')
+    asyncio.run(ensure_topics(settings))
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamapp", "send", str(file), "--wait"],
+        env={"STREAMAPP_BROKER": settings.broker},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as sending:
+        try:
+            assert sending.stderr is not None
+            first = sending.stderr.readline()
+            asyncio.run(produce(settings, "llm.responses", b'{"id": "r-1"}'))
+            rest = sending.stderr.read()
+        finally:
+            sending.kill()
+
+    assert re.fullmatch(r"sent 1 record to llm\.requests in [\d.]+ s\n", first)
+    assert re.fullmatch(r"after [\d.]+ s more: 1 outcome: 1 ok\n", rest)
 
 
 def test_tail_waits_for_a_topic_that_does_not_exist_yet(settings: Settings) -> None:

@@ -78,7 +78,7 @@ def test_timeout_belongs_to_wait() -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["--no-check"]])
+@pytest.mark.parametrize("arguments", [[], ["--no-check"], ["--wait"]])
 def test_unreachable_broker_is_named(arguments: list[str]) -> None:
     """A broker that does not answer is a run-time failure with one line."""
     result = run(*arguments, lines=GOOD)
