@@ -105,7 +105,7 @@ async def _listed(
 ) -> list[Finding]:
     title = f"provider {name}"
     if settings.kind == "offline":
-        return [Finding(title, True, "built in, for trials without a model")]
+        return [_offline(title, models)]
     try:
         adapter = build_provider(name, settings)
     except ConfigurationError as error:
@@ -118,6 +118,19 @@ async def _listed(
         await adapter.aclose()
         return [Finding(title, True, "not asked: only `check --live` calls it")]
     return await _asked(name, title, settings, adapter, models, is_live=is_live)
+
+
+def _offline(title: str, models: Sequence[str]) -> Finding:
+    """Return a note where it stands in for a model, as where the key of a vendor is not set."""
+    detail, named = "built in, for trials without a model", [m for m in models if m != "offline"]
+    if not named:
+        return Finding(title, True, detail)
+    mend = (
+        "to ask it, add its [providers.NAME] to the file, or set OPENAI_API_KEY or OPENAI_BASE_URL"
+        " where the file has none"
+    )
+    detail = f"answers by rules in place of {', '.join(named)}: {mend}"
+    return Finding(title, True, detail, is_note=True)
 
 
 async def _of_vendor(

@@ -421,6 +421,22 @@ async def test_live_finds_the_key_that_no_list_of_models_asks_for(vendor: Any) -
     )
 
 
+@pytest.mark.parametrize("setting", ["STREAMAPP_MODEL", "STREAMAPP_EMBED_MODEL"])
+async def test_model_that_the_offline_provider_stands_in_for_is_noted(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who named a model and no key does not take answers by rules for those of the model."""
+    [fine] = await providers(load_settings())
+    monkeypatch.setenv(setting, "gpt-x")
+
+    [noted] = await providers(load_settings())
+
+    assert (fine.ok, fine.is_note) == (True, False)
+    assert (noted.name, noted.ok, noted.is_note) == ("provider offline", True, True)
+    assert "answers by rules in place of gpt-x" in noted.detail
+    assert "or set OPENAI_API_KEY" in noted.detail
+
+
 async def test_unreachable_provider_is_named() -> None:
     """A wrong address is found without a call that costs."""
     provider = ProviderSettings(kind="openai", base_url="http://127.0.0.1:1/v1")
