@@ -198,14 +198,21 @@ def _wrong(
     if isinstance(error, ProviderForbidden) and status != 403:
         return Finding(title, False, f"{url} answers {status}: check base_url")
     if isinstance(error, ProviderDenied):
-        variable = settings.api_key_env or "api_key_env"
-        return Finding(title, False, f"{url} refuses the key ({status}): check {variable}")
+        held = _key_variables(settings)
+        return Finding(title, False, f"{url} refuses the key ({status}): check {held}")
     if status is None or status == 200:
         reason = _cause(error)
         return Finding(
             title, False, f"{url} does not answer ({reason}): check base_url and network"
         )
     return Finding(title, False, f"{url} answers {status}")
+
+
+def _key_variables(settings: ProviderSettings) -> str:
+    """Return the variables that may hold the key, or where one would be named."""
+    return ", ".join(filter(None, (settings.api_key_env, *settings.headers_env.values()))) or (
+        "api_key_env"
+    )
 
 
 def _cause(error: Exception) -> str:
@@ -272,7 +279,7 @@ async def _one_token(
     except ProviderDenied as error:
         mend = ""
         if error.status in (401, 403):
-            mend = f": it refuses the key, check {settings.api_key_env or 'api_key_env'}"
+            mend = f": it refuses the key, check {_key_variables(settings)}"
         return Finding(title, False, f"{error}{mend}{_said(error, settings)}")
     except Failure as error:
         return Finding(title, False, f"{error}{_said(error, settings)}")

@@ -421,6 +421,15 @@ async def test_live_finds_the_key_that_no_list_of_models_asks_for(vendor: Any) -
     )
 
 
+async def test_key_that_is_refused_in_a_header_is_named_by_its_variable(vendor: Any) -> None:
+    """A gateway's key has no `api_key_env` that could be checked."""
+    fields = {"api_key_env": None, "headers_env": {"x-api-key": "GATEWAY_KEY"}}
+
+    [finding] = await providers(wanting(f"{vendor.url}/v1", key="wrong", **fields))
+
+    assert "refuses the key (401): check GATEWAY_KEY" in finding.detail
+
+
 @pytest.mark.parametrize("setting", ["STREAMAPP_MODEL", "STREAMAPP_EMBED_MODEL"])
 async def test_model_that_the_offline_provider_stands_in_for_is_noted(
     setting: str, monkeypatch: pytest.MonkeyPatch
