@@ -35,7 +35,12 @@ class Costs:
         self, app: StreamApp, settings: Settings, *, metrics: Metrics, ledgers: Sequence[Ledger]
     ) -> None:
         meter = UsageMeter()
-        self._reports = UsageReports(meter, app.produce, topic=settings.topic("usage"))
+        self._reports = UsageReports(
+            meter,
+            app.produce,
+            topic=settings.topic("usage"),
+            silence_s=lambda: app.watchdog.broker_silence_s,
+        )
         self._tiers = _tiers(settings, ledgers)
         self._prices = prices_of(settings)
         # Under a new name with each start, so that its earlier sums are those of another worker.
@@ -74,7 +79,7 @@ class Costs:
         """Write what is not written yet; the routes are closed."""
         for tier in self._tiers:
             await tier.aclose()
-        await self._reports.report()
+        await self._reports.aclose()
         await self._spent.append_last()
 
 

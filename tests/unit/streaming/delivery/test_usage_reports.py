@@ -1,30 +1,44 @@
 """What is written to the topic of usage."""
 
+import asyncio
 import json
+from collections.abc import Awaitable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaTimeoutError
+from structlog.testing import capture_logs
 
 from streamapp.llm.costs.billing import Bill, UsageMeter
 from streamapp.records.response import Usage
-from streamapp.streaming.delivery.usage_reports import UsageReports
+from streamapp.streaming.delivery.usage_reports import AWAY_S, UsageReports
 
 
 class Topic:
-    """Keeps records; refuses one where it is told to."""
+    """Keeps records; refuses what is buffered, or loses it on its way, where it is told to."""
 
     def __init__(self) -> None:
         self.records: list[tuple[bytes, dict[str, Any]]] = []
-        self.refuses = 0
+        self.refuses = self.loses = 0
+        self.silence_s = 0.0
 
-    async def send(self, topic: str, key: bytes, value: bytes, *rest: Any) -> None:
+    async def send(self, topic: str, key: bytes, value: bytes, *rest: Any) -> Awaitable[None]:
         assert (topic, rest) == ("llm.usage", (None, None, None))
         if self.refuses:
             self.refuses -= 1
             raise KafkaTimeoutError
+        return self._deliver(key, value)
+
+    async def _deliver(self, key: bytes, value: bytes) -> None:
+        if self.loses:
+            self.loses -= 1
+            raise KafkaTimeoutError
         self.records.append((key, json.loads(value)))
+
+    def reports(self, meter: UsageMeter) -> UsageReports:
+        """Return reports of the meter to this topic."""
+        return UsageReports(meter, self.send, topic="llm.usage", silence_s=lambda: self.silence_s)
 
 
 def bill(model: str, tenant: str = "") -> Bill:
@@ -40,7 +54,7 @@ def topic() -> Topic:
 async def test_sums_are_written_once(topic: Topic) -> None:
     """A record per model and tenant, with the model as its key, and nothing twice."""
     meter = UsageMeter(now=lambda: 1_900_000_000.5)
-    reports = UsageReports(meter, topic.send, topic="llm.usage")
+    reports = topic.reports(meter)
     for one in (bill("m", "a"), bill("m", "a"), bill("m", "b"), bill("n")):
         meter(one)
 
@@ -51,15 +65,50 @@ async def test_sums_are_written_once(topic: Topic) -> None:
     assert sums == [(b"m", "a", 2, "1.0"), (b"m", "b", 1, "0.5"), (b"n", "", 1, "0.5")]
 
 
-async def test_an_outage_ends_nothing(topic: Topic) -> None:
-    """A record that the broker does not take is missed, the next ones are written."""
+@pytest.mark.parametrize("how", ["refuses", "loses"])
+async def test_what_is_missing_is_told(topic: Topic, how: str) -> None:
+    """A record that the broker does not take is named by its sums, the next ones are written."""
     meter = UsageMeter()
-    reports = UsageReports(meter, topic.send, topic="llm.usage")
-    topic.refuses = 1
+    reports = topic.reports(meter)
+    setattr(topic, how, 1)
+    for one in (bill("m"), bill("m"), bill("n")):
+        meter(one)
+
+    with capture_logs() as logs:
+        await reports.report()
+        meter(bill("n"))
+        await reports.report()
+
+    assert [key for key, _ in topic.records] == [b"n", b"n"]
+    [told] = logs
+    assert (told["event"], told["calls"], told["cost_usd"]) == ("usage.not_delivered", 2, "1.0")
+
+
+async def test_sums_are_kept_while_the_broker_is_away(topic: Topic) -> None:
+    """An outage of half a minute cost the usage of all its calls."""
+    meter = UsageMeter()
+    reports = topic.reports(meter)
+    topic.silence_s = AWAY_S + 1
     meter(bill("m"))
     await reports.report()
-    meter(bill("n"))
+    assert not topic.records
 
+    topic.silence_s = 0.5
     await reports.report()
 
-    assert [key for key, _ in topic.records] == [b"n"]
+    assert [body["calls"] for _, body in topic.records] == [1]
+
+
+async def test_the_last_ones_are_given_to_the_producer(topic: Topic) -> None:
+    """A worker that stops waits for its producer alone."""
+    meter = UsageMeter()
+    buffered = list[bytes]()
+
+    async def send(topic: str, key: bytes, *rest: Any) -> Awaitable[None]:
+        buffered.append(key)
+        return asyncio.Future()
+
+    meter(bill("m"))
+    await UsageReports(meter, send, topic="llm.usage", silence_s=lambda: 9.0).aclose()
+
+    assert buffered == [b"m"]
