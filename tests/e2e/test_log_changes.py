@@ -44,6 +44,28 @@ async def test_topic_made_anew_while_it_runs_is_answered_from_its_start(
         await until(lambda: _committed_is(stage, 16), 30, state=worker.tail)
 
 
+async def test_longer_topic_made_anew_under_a_frozen_worker_is_answered_from_its_start(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """The position is a place of the new log too: its id alone says that it is another one."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(session_timeout_s=30)
+        await stage.produce([ask(f"old-{n}", partition=0) for n in range(20)])
+        await stage.settle(20)
+
+        worker.sigstop()
+        await _make_anew(stage)
+        await stage.produce([ask(f"new-{n}", partition=0) for n in range(40)])
+        worker.sigcont()
+        new = {f"new-{n}" for n in range(40)}
+        await until(lambda: {call.id for call in stage.calls()} >= new, 60, state=worker.tail)
+        await until(lambda: _committed_is(stage, 40), 30, state=worker.tail)
+
+        assert sorted(call.id for call in stage.calls() if call.id in new) == sorted(new)
+        assert worker.has_logged("log.made_anew")
+
+
 async def test_commit_beyond_the_end_is_begun_anew(kafka: KafkaBroker, tmp_path: Path) -> None:
     """After a restore or an unclean election nothing new is skipped, nor what is known paid."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:

@@ -260,12 +260,12 @@ class StreamApp(faust.App):
         """Seconds since the oldest record was taken that is not finished, or not committed."""
         return max(self.window.oldest_age_s, self.commit_age_s)
 
-    async def _begin_anew(self, tp: TP, offset: int) -> None:
+    async def _begin_anew(self, tp: TP, offset: int) -> bool:
         """Take a partition from ``offset`` on, whatever was committed of it."""
         await self._drain.drain(self.settings.revoke_drain_s)
         generation = self.consumer_generation_id
         try:
-            await self._kafka.begin_anew(tp, offset)
+            return await self._kafka.begin_anew(tp, offset)
         finally:  # where the group did not take it, the next beat tries again
             if generation == self.consumer_generation_id and not self.rebalancing:
                 self._open_window()

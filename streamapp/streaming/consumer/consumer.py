@@ -161,16 +161,17 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         await thread.call_thread(thread.go_on_at, tp, offset, behind)
         self._read_offset[tp] = offset or None
 
-    async def begin_anew(self, tp: TP, offset: int) -> None:
+    async def begin_anew(self, tp: TP, offset: int) -> bool:
         """Commit a partition's offset, whatever was committed, and fetch from it on.
 
-        Where the group does not take it, nothing is fetched: a window that begins at the old one
-        would take all records below that for known ones.
+        Where the group does not take it, False, nothing is fetched: a window that begins at the
+        old one would take all records below that for known ones.
         """
         await self.commit_progress({tp: Progress(offset)}, until_taken=True)
         await self.perform_seek()
-        if (self._committed_offset.get(tp) or 0) == offset:
+        if did_take := (self._committed_offset.get(tp) or 0) == offset:
             await self.go_on_at(tp, offset)
+        return did_take
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget what is known of other partitions' logs."""

@@ -8,7 +8,7 @@ offset.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
@@ -33,6 +33,7 @@ from streamapp.streaming.consumer.request_limits import (
 )
 from streamapp.streaming.consumer.thread_calls import DirectCalls
 from streamapp.streaming.protocol.fetch import fetch_quickly
+from streamapp.streaming.protocol.topic_ids import topic_ids
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 
@@ -120,6 +121,13 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
         mine = {ensure_TP(tp): Progress(each.offset) for tp, each in taken.items()}
         self.committed = {**self.committed, **mine}
         return len(taken) == len(first)
+
+    async def topic_ids(
+        self, topics: Collection[str], *, every_broker: bool = False
+    ) -> Mapping[str, bytes]:
+        """Return the ids of topics, as `topic_ids` does."""
+        client = self._ensure_consumer()._client
+        return await self.call_thread(topic_ids, client, topics, every_broker=every_broker)  # type: ignore[no-any-return]  # as Faust's
 
     async def leave_group(self) -> None:
         """Give the partitions to others now; nothing can be committed after that."""

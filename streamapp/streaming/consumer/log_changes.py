@@ -2,20 +2,36 @@
 
 The broker says so when the position is fetched (`OffsetOutOfRange`). The client would go on at
 the log's start without a word, and the window would drop what comes from there as redelivered.
+A topic that was made anew, and holds more than the position by now, has another id alone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Protocol
+import math
+import time
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from typing import Any, Protocol
 
 import structlog
 from faust.types import TP
 
 log = structlog.get_logger(__name__)
 
+#: How often the inputs' ids are compared, seconds; the first look after a standstill does so.
+IDS_S = 2.0
+
 
 class Logs(Protocol):
     """The part of the consumer that is asked."""
+
+    def assignment(self) -> Collection[TP]:
+        """Return this worker's partitions."""
+        ...
+
+    async def topic_ids(
+        self, topics: Collection[str], *, every_broker: bool = False
+    ) -> Mapping[str, bytes]:
+        """Return the ids of topics, where brokers tell them."""
+        ...
 
     def has_committed(self, tp: TP) -> bool:
         """Whether the group has an offset of the partition, be it 0."""
@@ -35,32 +51,91 @@ class LogChanges:
 
     Args:
         inputs: Names of the topics whose records are answered.
-        begin_anew: Has the window take a partition from an offset on, whatever was committed.
+        begin_anew: Has the window take a partition from an offset on, whatever was committed;
+            returns whether the group took it.
         on_change: Called with the reason, for metrics.
+        clock: Monotonic seconds.
     """
 
     def __init__(
         self,
         inputs: Collection[str],
         *,
-        begin_anew: Callable[[TP, int], Awaitable[None]],
+        begin_anew: Callable[[TP, int], Awaitable[bool]],
         on_change: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inputs = inputs
         self._begin_anew = begin_anew
         self._on_change = on_change
+        self._clock = clock
+        self._compared_at = -math.inf
+        self._ids: dict[str, bytes] = {}
+        #: Partitions of topics that were made anew, until the group took their start.
+        self._anew: set[TP] = set()
         self._following: asyncio.Future[None] | None = None
 
     def look(self, logs: Logs, positions: Mapping[TP, int]) -> None:
         """Follow what changed by a task of its own: the window is drained meanwhile."""
-        if positions and (self._following is None or self._following.done()):
-            self._following = asyncio.ensure_future(self.follow(logs, dict(positions)))
-            self._following.add_done_callback(_tell_failure)
+        if positions or self._clock() - self._compared_at >= IDS_S:
+            self._start(self._compare_and_follow, logs, positions)
 
     def look_beside(self, logs: Logs, positions: Mapping[TP, int]) -> None:
         """Follow what changed beside the inputs: tables are recovered before a window opens."""
         known = dict(positions)  # another thread writes it
-        self.look(logs, {tp: at for tp, at in known.items() if tp.topic not in self._inputs})
+        if others := {tp: at for tp, at in known.items() if tp.topic not in self._inputs}:
+            self._start(self.follow, logs, others)
+
+    def _start(
+        self,
+        follow: Callable[[Logs, Mapping[TP, int]], Coroutine[Any, Any, None]],
+        logs: Logs,
+        positions: Mapping[TP, int],
+    ) -> None:
+        if self._following is None or self._following.done():
+            self._following = asyncio.ensure_future(follow(logs, dict(positions)))
+            self._following.add_done_callback(_tell_failure)
+
+    async def _compare_and_follow(self, logs: Logs, positions: Mapping[TP, int]) -> None:
+        self._compared_at = self._clock()
+        anew = await self.compare(logs)
+        if left := {tp: at for tp, at in positions.items() if tp not in anew}:
+            await self.follow(logs, left)
+
+    async def compare(self, logs: Logs) -> frozenset[TP]:
+        """Begin the inputs anew whose id is another; return their partitions.
+
+        Raises:
+            KafkaError: No broker answered; what is left is begun anew by the next look.
+        """
+        ids = await logs.topic_ids(self._inputs)
+        if any(self._ids.get(topic, id) != id for topic, id in ids.items()):
+            # The one that told it may be behind.
+            ids = await logs.topic_ids(self._inputs, every_broker=True)
+        mine = set(logs.assignment())
+        for topic, id in ids.items():
+            if self._ids.setdefault(topic, id) != id:
+                self._ids[topic] = id
+                changed = {tp for tp in mine if tp.topic == topic}
+                self._anew |= changed
+                self._tell_made_anew(topic, changed)
+        self._anew &= mine
+        anew = frozenset(self._anew)
+        begins = await logs.earliest_offsets(*anew) if anew else {}
+        for tp in sorted(anew):
+            if await self._begin_anew(tp, begins[tp]):
+                self._anew.discard(tp)
+        return anew
+
+    def _tell_made_anew(self, topic: str, partitions: Collection[TP]) -> None:
+        for _ in partitions:
+            self._on_change("made_anew")
+        log.critical(
+            "log.made_anew",
+            topic=topic,
+            partitions=sorted(tp.partition for tp in partitions),
+            hint="the topic was deleted and made anew: all that it holds is answered",
+        )
 
     async def follow(self, logs: Logs, positions: Mapping[TP, int]) -> None:
         """Go on at the logs' starts.

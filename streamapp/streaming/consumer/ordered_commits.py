@@ -7,7 +7,7 @@ The window knows what is finished, in order and behind: that is committed, the l
 commit's metadata.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, cast
 
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
@@ -30,6 +30,12 @@ class MemberThread(Protocol):
 
     async def leave_group(self) -> None:
         """Leave the group."""
+        ...
+
+    async def topic_ids(
+        self, topics: Collection[str], *, every_broker: bool = False
+    ) -> Mapping[str, bytes]:
+        """Return the ids of topics."""
         ...
 
 
@@ -104,6 +110,12 @@ class OrderedCommits(AIOKafkaConsumer):
         if committed is None:
             return True
         return offset >= committed and offset not in self.finished(tp, committed)
+
+    async def topic_ids(
+        self, topics: Collection[str], *, every_broker: bool = False
+    ) -> Mapping[str, bytes]:
+        """Return the ids of topics: one that was made anew has another."""
+        return await self._member.topic_ids(topics, every_broker=every_broker)
 
     async def leave_group(self) -> None:
         """Give the partitions to others now; nothing is committed after that."""

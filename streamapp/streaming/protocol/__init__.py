@@ -1,1 +1,1 @@
-"""Kafka's messages, encoded and decoded where aiokafka's own way is too slow."""
+"""Kafka's messages, encoded and decoded where aiokafka is too slow, or does not know them."""

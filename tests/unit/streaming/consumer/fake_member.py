@@ -71,6 +71,9 @@ class FakeConsumer:
     def has_committed(self, tp: TP) -> bool:
         return tp in self._committed_offset
 
+    async def topic_ids(self, topics: object, *, every_broker: bool = False) -> dict[str, bytes]:
+        return {}
+
     async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
         return {tp: self.starts.get(tp, 0) for tp in tps}
 

@@ -1,8 +1,10 @@
 """Logs that changed under their position: each goes on at its start, and says why."""
 
+from collections.abc import Collection
+
 from faust.types import TP
 
-from streamapp.streaming.consumer.log_changes import LogChanges
+from streamapp.streaming.consumer.log_changes import IDS_S, LogChanges
 
 T0, OTHER = TP("llm.requests", 0), TP("llm.prompts", 0)
 
@@ -12,6 +14,16 @@ class FakeLogs:
         self.is_new = is_new
         self.starts = {T0: starts.get("requests", 0), OTHER: starts.get("prompts", 0)}
         self.gone_on: list[tuple[TP, int, int | None]] = []
+        #: What any broker tells, and what all of them agree about.
+        self.ids = self.agreed = {T0.topic: b"old"}
+
+    def assignment(self) -> set[TP]:
+        return {T0, OTHER}
+
+    async def topic_ids(
+        self, topics: Collection[str], *, every_broker: bool = False
+    ) -> dict[str, bytes]:
+        return self.agreed if every_broker else self.ids
 
     def has_committed(self, tp: TP) -> bool:
         return not self.is_new
@@ -27,14 +39,18 @@ class Anew:
     def __init__(self) -> None:
         self.begun: list[tuple[TP, int]] = []
         self.reasons: list[str] = []
+        self.is_taken = True
+        self.now = 0.0
         self.changes = LogChanges(
             {T0.topic},
             begin_anew=self._begin,
             on_change=self.reasons.append,
+            clock=lambda: self.now,
         )
 
-    async def _begin(self, tp: TP, offset: int) -> None:
+    async def _begin(self, tp: TP, offset: int) -> bool:
         self.begun.append((tp, offset))
+        return self.is_taken
 
 
 async def test_start_that_passed_the_position_is_a_hole() -> None:
@@ -96,7 +112,8 @@ async def test_partition_that_goes_out_of_range_meanwhile_ends_no_look() -> None
             positions[TP("llm.spend", len(positions))] = 1
             return super().__contains__(topic)
 
-    async def begin(tp: TP, offset: int) -> None: ...
+    async def begin(tp: TP, offset: int) -> bool:
+        return True
 
     changes = LogChanges(Inputs(), begin_anew=begin, on_change=lambda reason: None)
     changes.look_beside(logs, positions)
@@ -104,3 +121,60 @@ async def test_partition_that_goes_out_of_range_meanwhile_ends_no_look() -> None
     await changes._following
 
     assert logs.gone_on == [(OTHER, 7, None)]
+
+
+async def test_input_with_another_id_is_begun_anew_once() -> None:
+    """Its offsets are those of another log, however many it holds by now."""
+    anew, logs = Anew(), FakeLogs(requests=3)
+
+    for id in (b"old", b"old", b"new", b"new"):
+        logs.ids = logs.agreed = {T0.topic: id}
+        await anew.changes.compare(logs)
+
+    assert (anew.begun, anew.reasons) == ([(T0, 3)], ["made_anew"])
+
+
+async def test_broker_that_is_behind_changes_nothing() -> None:
+    """It tells an id that is no more; nothing is begun anew before all agree."""
+    anew, logs = Anew(), FakeLogs()
+    await anew.changes.compare(logs)
+
+    logs.ids, logs.agreed = {T0.topic: b"behind"}, {}
+    await anew.changes.compare(logs)
+    logs.ids = {}
+    await anew.changes.compare(logs)
+
+    assert (anew.begun, anew.reasons) == ([], [])
+
+
+async def test_start_that_the_group_did_not_take_is_tried_again() -> None:
+    """It is told and counted once."""
+    anew, logs = Anew(), FakeLogs()
+    await anew.changes.compare(logs)
+    logs.ids = logs.agreed = {T0.topic: b"new"}
+
+    for anew.is_taken in (False, True, True):
+        await anew.changes.compare(logs)
+
+    assert (anew.begun, anew.reasons) == ([(T0, 0), (T0, 0)], ["made_anew"])
+
+
+async def test_ids_are_compared_every_few_seconds() -> None:
+    """A position out of range is looked at at once, and never taken for a shorter log."""
+    anew, logs = Anew(), FakeLogs()
+
+    async def look(at: float, positions: dict[TP, int]) -> None:
+        anew.now = at
+        anew.changes.look(logs, positions)
+        assert anew.changes._following is not None
+        await anew.changes._following
+
+    await look(0.0, {})
+    logs.ids = logs.agreed = {T0.topic: b"new"}
+    await look(IDS_S / 2, {})
+    assert anew.begun == []
+    await look(IDS_S, {})
+    assert anew.begun == [(T0, 0)]
+    logs.ids = logs.agreed = {T0.topic: b"newer"}
+    await look(IDS_S + 0.1, {T0: 30})
+    assert anew.reasons == ["made_anew", "made_anew"]
