@@ -36,6 +36,7 @@ from streamapp.streaming.broker.ping import broker_answers
 from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.broker.topic_configs import require_configs
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
+from streamapp.streaming.tables.ledger_renewal import LedgerRenewal
 from streamapp.telemetry.metrics import Metrics
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.observer import MeteredTools
@@ -142,6 +143,9 @@ def _composed(
     flows.share_limits(routes)
     prompts.watch(window)
     app.add_future(running.keep())
+    for ledger in flows.ledgers:
+        renewal = LedgerRenewal(ledger, lambda: window.lease, ttl_s=settings.ledger_ttl_s)
+        app.add_future(renewal.watch())
     app.add_future(log_summaries(app, metrics.take))
     metrics.watch(
         "partitions_unreadable",

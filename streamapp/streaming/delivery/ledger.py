@@ -6,19 +6,17 @@ emitted and the record finished. Entries leave by age and size without a tombsto
 own retention deletes there.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import NamedTuple
+from dataclasses import replace
 
 import structlog
 
-from streamapp.streaming.delivery.ledger_entry import EntryHead, LedgerEntry
+from streamapp.streaming.delivery.ledger_entry import STEP_SEPARATOR, LedgerEntry, LedgerLine
 from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
-
-#: What an entry costs besides its key and value: its line, index and objects; bytes.
-ENTRY_BYTES = 700
 
 #: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
 EVICTION_STEPS = 16
@@ -26,34 +24,11 @@ EVICTION_STEPS = 16
 #: Writes until the next eviction after one that found nothing but held entries.
 EVICTION_PAUSE = 64
 
-#: Between an id and the number of a step in a key: a byte that UTF-8 never has, so no id either.
-STEP_SEPARATOR = b"\xff"
-
 #: A Faust table's ``data``.
 Store = MutableMapping[bytes, bytes]
 
 #: Delivers one changelog record (key, value, partition) and returns after its delivery.
 Append = Callable[[bytes, bytes, int, Lease], Awaitable[None]]
-
-
-class _Line(NamedTuple):
-    """What eviction needs to know of an entry without reading it.
-
-    No frozen dataclass, which takes three times as long to make: there is one for each record, and
-    for each entry of a recovery.
-    """
-
-    partition: int
-    offset: int
-    expires_at: float
-    generation: int
-    fingerprint: str | None
-    is_step: bool
-    size: int
-
-    @classmethod
-    def of(cls, head: EntryHead, size: int) -> "_Line":
-        return cls(*head, size + ENTRY_BYTES)
 
 
 class Ledger:
@@ -97,10 +72,12 @@ class Ledger:
         self._max_bytes = max_bytes
         self._restore = restore
         # A plain dictionary walks past all that has left at its front to find its first key.
-        self._lines: OrderedDict[bytes, _Line] = OrderedDict()
+        self._lines: OrderedDict[bytes, LedgerLine] = OrderedDict()
         self._by_fingerprint: dict[str, bytes] = {}
         self._bytes = self._steps = 0
         self._pause = 0
+        self._writing: set[bytes] = set()
+        self._renewals: dict[bytes, asyncio.Future[None]] = {}
         self.unreadable = 0
 
     def __len__(self) -> int:
@@ -120,7 +97,7 @@ class Ledger:
         """Return what is remembered of the id, or of a step of its record."""
         if step and not self._steps:
             return None  # three times a record: most workers have none
-        key = _key(id, step)
+        key = LedgerEntry.key(id, step)
         line = self._lines.get(key)
         if line is None or (line.expires_at <= self._now() and not self._is_held(line)):
             return None
@@ -138,15 +115,54 @@ class Ledger:
         Raises:
             DeliveryFailed: The broker refused the changelog record.
         """
-        key, value = _key(id, step), entry.encode()
-        await self._append(key, value, entry.partition, lease)
+        key, value = LedgerEntry.key(id, step), entry.encode()
+        if key in self._renewals:  # what is older must not come behind it
+            await asyncio.wait([self._renewals[key]])
+        self._writing.add(key)
+        try:
+            await self._append(key, value, entry.partition, lease)
+        finally:
+            self._writing.discard(key)
         self._store()[key] = value
-        self._add(key, _Line.of(entry.head, len(value)))
+        self._add(key, LedgerLine.of(entry.head, len(value)))
         self.evict()
+
+    def keys(self) -> list[bytes]:
+        """Return the keys of all entries, for `is_to_renew`."""
+        return list(self._lines)
+
+    def is_to_renew(self, key: bytes) -> bool:
+        """Whether an entry's record is unfinished, and a quarter of the entry's time is over."""
+        line = self._lines.get(key)
+        if line is None or key in self._writing:
+            return False
+        age_s = self.expires_at() - line.expires_at  # below 0 by another worker's clock
+        return not 0 <= age_s < self._ttl_s / 4 and self._is_held(line)
+
+    async def renew(self, key: bytes, lease: Lease) -> int:
+        """Write an entry anew, before retention deletes it; return its bytes.
+
+        Raises:
+            LeaseLost, DeliveryFailed: As `write`.
+        """
+        line, entry = self._lines.get(key), self._entry(key)
+        if line is None or entry is None:
+            return 0
+        entry = replace(entry, expires_at=self.expires_at(), generation=lease.generation)
+        value = entry.encode()
+        renewal = self._renewals[key] = asyncio.get_running_loop().create_future()
+        try:
+            await self._append(key, value, entry.partition, lease)
+        finally:
+            del self._renewals[key]
+            renewal.set_result(None)
+        if self._lines.get(key) is line:  # neither forgotten nor recovered anew meanwhile
+            self._take(key, value, LedgerLine.of(entry.head, len(value)))
+        return len(value)
 
     def forget(self, id: str, step: str = "") -> None:
         """Let go of an entry that nobody needs any more, without a tombstone."""
-        key = _key(id, step)
+        key = LedgerEntry.key(id, step)
         if key in self._lines:
             self._remove(key)
             self._store().pop(key, None)
@@ -179,7 +195,7 @@ class Ledger:
         self.evict()
         log.info("ledger.rebuilt", ids=len(self._lines), let_go=len(gone), bytes=self._bytes)
 
-    def _is_finished(self, id: bytes, step: _Line) -> bool:
+    def _is_finished(self, id: bytes, step: LedgerLine) -> bool:
         """Whether the record of a step is finished; an earlier one of its id may be a dead letter.
 
         What is sent again has its id, and steps of its own.
@@ -209,6 +225,10 @@ class Ledger:
         known, written_at = self._lines.get(key), line.expires_at - self._ttl_s
         if known and known.generation > line.generation and known.expires_at > written_at:
             return
+        self._take(key, value, line)
+
+    def _take(self, key: bytes, value: bytes, line: LedgerLine) -> None:
+        """Put an entry into the store while no record is handled."""
         if self._restore is None:
             self._store()[key] = value
         else:
@@ -230,10 +250,10 @@ class Ledger:
             log.error("ledger.entry_unreadable", error=type(error).__name__)
         self.unreadable += 1
 
-    def _line_of(self, key: bytes, value: bytes) -> _Line | None:
+    def _line_of(self, key: bytes, value: bytes) -> LedgerLine | None:
         """Return what eviction needs of an entry; None, counted, for what is no entry."""
         try:
-            return _Line.of(LedgerEntry.head_of(value), len(value))
+            return LedgerLine.of(LedgerEntry.head_of(value), len(value))
         except (ValueError, TypeError, KeyError) as error:
             self._tell_unreadable(error)
             return None
@@ -257,11 +277,11 @@ class Ledger:
         if held == EVICTION_STEPS:
             self._pause = EVICTION_PAUSE
 
-    def _is_held(self, line: _Line) -> bool:
+    def _is_held(self, line: LedgerLine) -> bool:
         """Whether the record may be redelivered: it is remembered past its time, too."""
         return self._redeliverable(line.partition, line.offset)
 
-    def _add(self, key: bytes, line: _Line) -> None:
+    def _add(self, key: bytes, line: LedgerLine) -> None:
         if key in self._lines:
             self._remove(key)
         self._lines[key] = line
@@ -270,15 +290,10 @@ class Ledger:
         if line.fingerprint is not None:
             self._by_fingerprint[line.fingerprint] = key
 
-    def _remove(self, key: bytes) -> _Line:
+    def _remove(self, key: bytes) -> LedgerLine:
         line = self._lines.pop(key)
         self._bytes -= len(key) + line.size
         self._steps -= line.is_step
         if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
             del self._by_fingerprint[line.fingerprint]
         return line
-
-
-def _key(id: str, step: str) -> bytes:
-    """Return the key of an id, or of a step of its record."""
-    return id.encode() + STEP_SEPARATOR + step.encode() if step else id.encode()

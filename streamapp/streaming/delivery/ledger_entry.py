@@ -10,6 +10,12 @@ from pydantic_core import from_json, to_json
 #: What the envelope of an entry adds to an answer at most, bytes.
 ENVELOPE_BYTES = 400
 
+#: What an entry costs besides its key and value: its line, index and objects; bytes.
+ENTRY_BYTES = 700
+
+#: Between an id and the number of a step in a key: a byte that UTF-8 never has, so no id either.
+STEP_SEPARATOR = b"\xff"
+
 #: What `LedgerEntry.encode` writes before the answer, the step or the dead letter.
 _HEAD = re.compile(
     rb'\{"digest":"[0-9a-f]*","partition":(\d+),"offset":(\d+),"expires_at":(\d+\.\d+),'
@@ -26,6 +32,27 @@ class EntryHead(NamedTuple):
     generation: int
     fingerprint: str | None
     is_step: bool
+
+
+class LedgerLine(NamedTuple):
+    """What eviction needs to know of an entry without reading it.
+
+    No frozen dataclass, which takes three times as long to make: there is one for each record, and
+    for each entry of a recovery.
+    """
+
+    partition: int
+    offset: int
+    expires_at: float
+    generation: int
+    fingerprint: str | None
+    is_step: bool
+    size: int
+
+    @classmethod
+    def of(cls, head: EntryHead, size: int) -> "LedgerLine":
+        """Return the line of an entry whose value has ``size`` bytes."""
+        return cls(*head, size + ENTRY_BYTES)
 
 
 def digest(value: bytes | None) -> str:
@@ -65,6 +92,11 @@ class LedgerEntry:
     step: bytes | None = None
     generation: int = 0
     input: str | None = None
+
+    @staticmethod
+    def key(id: str, step: str) -> bytes:
+        """Return the key of an id, or of a step of its record."""
+        return id.encode() + STEP_SEPARATOR + step.encode() if step else id.encode()
 
     def encode(self) -> bytes:
         """Return the entry as JSON; the answer stands in it as it was emitted."""

@@ -105,7 +105,7 @@ class Window:
         self._clock = clock
         self.membership = membership or Membership()
         self._only_waits = only_waits
-        self._lease = Lease(-1)
+        self.lease = Lease(-1)
         self._is_open = False
         self._partitions: dict[TP, PartitionState] = {}
         shares = SlotShares(max_in_flight, inputs)
@@ -124,7 +124,7 @@ class Window:
     @property
     def is_lost(self) -> bool:
         """Whether the group does not know the member any more that took the records."""
-        return self._lease.is_ended
+        return self.lease.is_ended
 
     @property
     def in_flight(self) -> int:
@@ -164,7 +164,7 @@ class Window:
             finished: Offsets above it that the commit says are finished: taken for done.
         """
         self.fence()
-        self._lease, self._lost = Lease(generation, self.membership), 0
+        self.lease, self._lost = Lease(generation, self.membership), 0
         self._partitions = {
             tp: PartitionState(tp, expected, finished=finished.get(tp, set()), bounds=self._bounds)
             for tp, expected in positions.items()
@@ -227,7 +227,7 @@ class Window:
     def fence(self) -> None:
         """Close at once: no task of this generation writes, and nothing of it is committed."""
         self._is_open = False
-        self._lease.end()
+        self.lease.end()
         tasks, self._tasks = self._tasks, {}
         for task in tasks:
             task.cancel()
@@ -245,12 +245,12 @@ class Window:
         message, room, held = event.message, self._room, self._schedule
         tp = message.tp
         # What is taken while membership is not known may be another worker's by now.
-        while self._is_open and (room.is_full(held, tp.topic) or not self._lease.is_valid):
+        while self._is_open and (room.is_full(held, tp.topic) or not self.lease.is_valid):
             self._changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(FULL_POLL_S):
                     await self._changed.wait()
-        lease = self._lease
+        lease = self.lease
         partition = self._partitions.get(tp)
         if not self._is_open or partition is None or message.generation_id != lease.generation:
             return False
@@ -262,7 +262,7 @@ class Window:
             return False
         if message.offset != partition.expected:
             is_next = await self._gaps.is_next(partition, message)
-            if not is_next or not self._is_open or lease is not self._lease:
+            if not is_next or not self._is_open or lease is not self.lease:
                 return False
         record = TakenRecord(event, partition, lease, self._schedule.order_of(message), now)
         partition.append(record)

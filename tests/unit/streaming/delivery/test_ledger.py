@@ -1,7 +1,7 @@
 import pytest
 
-from streamapp.streaming.delivery.ledger import ENTRY_BYTES, EVICTION_PAUSE, Ledger
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, input_hash
+from streamapp.streaming.delivery.ledger import EVICTION_PAUSE, Ledger
+from streamapp.streaming.delivery.ledger_entry import ENTRY_BYTES, LedgerEntry, digest, input_hash
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
 

@@ -1,0 +1,63 @@
+"""Records that stay unfinished for longer than the ledger's changelog keeps its entries."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tests.e2e.stage import Stage
+from tests.e2e.test_steps import calls_of, chain
+from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+
+TTL_S = 20
+
+
+@pytest.fixture
+async def forgetful(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaBroker]:
+    """A broker that deletes what is past its retention at once."""
+    broker = KafkaBroker(tmp_path / "kafka", config={"log.retention.check.interval.ms": "1000"})
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+async def until_deleted(stage: Stage, entries: int) -> None:
+    """Wait until retention has taken the first entries of the ledger's changelog."""
+    place = TopicPartition(f"{stage.prefix}-answers-changelog", 0)
+    client = AIOKafkaConsumer(bootstrap_servers=stage.broker.bootstrap)
+    await client.start()
+
+    async def are_gone() -> bool:
+        return bool((await client.beginning_offsets([place]))[place] >= entries)
+
+    try:
+        await stage.verifier.until(are_gone, 80)
+    finally:
+        await client.stop()
+
+
+async def test_finished_steps_outlive_the_changelogs_retention(
+    forgetful: KafkaBroker, tmp_path: Path
+) -> None:
+    """A record that hangs in its third step for long, and is killed there, repeats none before."""
+    log = tmp_path / "noted"
+    async with Stage(forgetful, tmp_path, partitions=1) as stage:
+        stage.extra = {"CHAIN_LOG": str(log)}
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.chain", ledger_ttl_s=TTL_S)
+        await stage.produce([chain("h3-0", hangs_at=3)])
+        await until(lambda: calls_of(stage)["h3-0", "two"] >= 1, 30, state=worker.tail)
+        await until_deleted(stage, 2)
+
+        stage.kill9(worker)
+        worker.start()
+        report = await stage.settle(1, 90)
+        calls, noted = calls_of(stage), log.read_text().split()
+
+    assert not [*report.missing, *report.overcommitted, *report.unequal], report
+    assert calls["h3-0", "one"] == 1
+    assert noted.count("h3-0") == 1
