@@ -25,7 +25,7 @@ from mode.threads import ServiceThread, WorkerThread
 from mode.utils.times import Seconds
 
 from streamapp.records.timestamps import moment_of
-from streamapp.streaming.consumer.fetched_records import FetchedRecords
+from streamapp.streaming.consumer.fetched_records import FetchedRecords, keep_first_error
 from streamapp.streaming.consumer.group_member import GroupMemberThread
 from streamapp.streaming.consumer.ordered_commits import OrderedCommits
 from streamapp.streaming.consumer.stalled_partitions import end_of
@@ -223,6 +223,11 @@ class _ConsumerThread(GroupMemberThread):
         # A position that the broker does not have is told, and not replaced in silence.
         client._auto_offset_reset = "none"
         return client
+
+    async def on_start(self) -> None:
+        """Start the client, which fetches nothing before it is assigned something."""
+        await super().on_start()
+        keep_first_error(self._ensure_consumer()._fetcher)
 
     async def _fetch_records(
         self,

@@ -241,6 +241,22 @@ class FetchedRecords:
                 del one[tp]
 
 
+def keep_first_error(fetcher: Fetcher) -> None:
+    """Have a partition's error kept that was not taken yet, where another one comes.
+
+    A partition is asked for side by side where its leader moves meanwhile, and each answer may be
+    an error: aiokafka 0.14.0 then fails an assertion, and fetches nothing any more. What lies there
+    is taken first; after that the partition is asked for again.
+    """
+    set_error = fetcher._set_error
+
+    def set_first_error(tp: TP, error: Exception) -> None:
+        if tp not in fetcher._records:
+            set_error(tp, error)
+
+    fetcher._set_error = set_first_error
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     """Stands among the fetched results, so that the client fetches nothing of its partition."""

@@ -94,6 +94,7 @@ PRIVATE = {
     "_seek": ("faust.transport.consumer:Consumer", "called"),
     "_send_req": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "called"),
     "_set_current_event": ("faust.streams:Stream", "method"),
+    "_set_error": ("aiokafka.consumer.fetcher:Fetcher", "called"),
     "_setup_logging": ("mode.worker:Worker", "called"),
     "_stop_commit_offsets_refresh_task": (
         "aiokafka.consumer.group_coordinator:GroupCoordinator",

@@ -16,7 +16,11 @@ from aiokafka.errors import (
 )
 from faust.types import TP
 
-from streamapp.streaming.consumer.fetched_records import HOLD_S, FetchedRecords
+from streamapp.streaming.consumer.fetched_records import (
+    HOLD_S,
+    FetchedRecords,
+    keep_first_error,
+)
 
 T0, T1 = TP("llm.requests", 0), TP("llm.requests", 1)
 
@@ -66,6 +70,7 @@ class Client:
         fetcher._loop = asyncio.get_running_loop()
         fetcher._records = {}
         fetcher._closed = False
+        fetcher._prefetch_backoff = 0
         self.fetching = asyncio.get_running_loop().create_future()
         fetcher._fetch_task = self.fetching
         fetcher._fetch_waiters = set()
@@ -307,6 +312,21 @@ async def test_partition_without_a_commit_is_read_from_its_start() -> None:
     assert client.states[T0].reset == "earliest"
     assert client.held == set()
     assert not fetched.out_of_range
+
+
+@pytest.mark.parametrize("there", ["error", "records"])
+async def test_second_error_of_a_partition_leaves_what_is_there(there: str) -> None:
+    """The client goes on fetching, and asks for the partition again once that is taken."""
+    client = Client()
+    keep_first_error(client._fetcher)
+    if there == "records":
+        client.fetched(T0, 5, start=5, end=6)
+    else:
+        client._fetcher._set_error(T0, OffsetOutOfRangeError({T0: 0}))
+    first = client._fetcher._records[T0]
+    client._fetcher._set_error(T0, NoOffsetForPartitionError(T0))
+
+    assert client._fetcher._records == {T0: first}
 
 
 @pytest.mark.parametrize("change", ["assignment", "position", "pause"])
