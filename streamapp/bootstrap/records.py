@@ -81,6 +81,7 @@ class FlowLedger:
             ),
             now=time.time,
             ttl_s=settings.ledger_ttl_s,
+            session_s=settings.session_timeout_s,
             max_bytes=settings.ledger_max_mb * 1_000_000,
             restore=self.table.restore,
         )

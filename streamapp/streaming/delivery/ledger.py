@@ -45,6 +45,7 @@ class Ledger:
             never evicted.
         now: Wall clock, seconds since the epoch.
         ttl_s: How long a finished id is remembered, seconds.
+        session_s: Longest time for which a worker writes that its group has given up, seconds.
         max_bytes: Upper bound of what all entries cost, but for those that may be redelivered.
         restore: Puts an entry of a partition into the local data outside of any record: a store
             that keeps partitions apart cannot tell it there. Where None, as any other.
@@ -61,6 +62,7 @@ class Ledger:
         redeliverable: Callable[[int, int], bool],
         now: Callable[[], float],
         ttl_s: float,
+        session_s: float,
         max_bytes: float,
         restore: Callable[[bytes, bytes, int], None] | None = None,
     ) -> None:
@@ -68,7 +70,7 @@ class Ledger:
         self._append = append
         self._redeliverable = redeliverable
         self._now = now
-        self._ttl_s = ttl_s
+        self._ttl_s, self._session_s = ttl_s, session_s
         self._max_bytes = max_bytes
         self._restore = restore
         # A plain dictionary walks past all that has left at its front to find its first key.
@@ -183,10 +185,9 @@ class Ledger:
                 line is None
                 or line.partition not in partitions
                 or (line.expires_at <= now and not self._is_held(line))
-            ):
-                gone.append(key)
-            elif line.is_step and self._is_finished(key.partition(STEP_SEPARATOR)[0], line):
                 # The worker died before it let go of the steps.
+                or (line.is_step and self._is_finished(key.partition(STEP_SEPARATOR)[0], line))
+            ):
                 gone.append(key)
             else:
                 self._add(key, line)
@@ -214,16 +215,16 @@ class Ledger:
         """Take an entry from the changelog, within the bound of bytes; a later one replaces it.
 
         What a worker wrote that its group had given up does not replace what its partition's next
-        owner wrote: only the latter was emitted. Generations begin anew where a group was deleted,
-        so that an entry whose time was over gives way to any.
+        owner wrote: only the latter was emitted. It was made within a session of that one: what
+        was made later is of a group that was deleted and began anew, and its generations with it.
         """
         line = None if key is None or value is None else self._line_of(key, value)
         if key is None or value is None or line is None:
             return
         if line.expires_at <= self._now() and not self._is_held(line):
             return
-        known, written_at = self._lines.get(key), line.expires_at - self._ttl_s
-        if known and known.generation > line.generation and known.expires_at > written_at:
+        known, latest = self._lines.get(key), line.expires_at - self._session_s
+        if known and known.generation > line.generation and known.expires_at >= latest:
             return
         self._take(key, value, line)
 

@@ -125,7 +125,13 @@ class Worker:
             RecordHandler(
                 router=self.traced.router(router),
                 ledger=Ledger(
-                    dict, append, redeliverable=lambda *_: True, now=clock, ttl_s=60, max_bytes=1e6
+                    dict,
+                    append,
+                    redeliverable=lambda *_: True,
+                    now=clock,
+                    ttl_s=60,
+                    session_s=10,
+                    max_bytes=1e6,
                 ),
                 emitter=self.traced.emitter(Emitter(send), dead_letters={"llm.requests-dlt"}),
                 chunks=ChunkStreams(send, topic="llm.chunks", clock=clock),

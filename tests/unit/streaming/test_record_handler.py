@@ -162,6 +162,7 @@ class Fixture:
                 redeliverable=lambda partition, offset: True,
                 now=clock,
                 ttl_s=60,
+                session_s=10,
                 max_bytes=1e6,
             ),
             emitter=self.emitter,

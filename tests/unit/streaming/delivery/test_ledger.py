@@ -36,6 +36,7 @@ class Fixture:
             redeliverable=self.redeliverable,
             now=self.clock,
             ttl_s=ttl_s,
+            session_s=10,
             max_bytes=max_bytes,
         )
 
@@ -335,12 +336,12 @@ def test_entry_of_an_ended_generation_replaces_none(
     assert found.answer == f'"{kept}"'.encode()
 
 
-def test_group_that_began_anew_replaces_what_was_past_its_time() -> None:
-    """Generations count from 1 again where the group was deleted: old entries do not block."""
+def test_group_that_began_anew_replaces_what_the_deleted_one_wrote() -> None:
+    """Generations count from 1 again: what is made a session later is no cut-off worker's."""
     fixture = Fixture()
     fixture.ledger.absorb(b"r-1", entry_of(9, b'"old"', 60))
 
-    fixture.ledger.absorb(b"r-1", entry_of(1, b'"new"', 130))
+    fixture.ledger.absorb(b"r-1", entry_of(1, b'"new"', 71))
 
     found = fixture.ledger.lookup("r-1")
     assert found is not None

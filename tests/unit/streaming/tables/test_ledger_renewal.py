@@ -28,6 +28,7 @@ class Fixture:
             redeliverable=lambda partition, offset: offset >= self.committed,
             now=self.clock,
             ttl_s=TTL_S,
+            session_s=10,
             max_bytes=1_000_000,
         )
         self.renewal = LedgerRenewal(self.ledger, lambda: self.lease, ttl_s=TTL_S)

@@ -1,0 +1,58 @@
+"""A group that an operator deletes while no worker runs: its generations begin anew."""
+
+import time
+from pathlib import Path
+
+import pytest
+from aiokafka.protocol.admin import DeleteGroupsRequest
+
+from tests.e2e.stage import Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.topics import administered
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
+
+SESSION_S = 6
+
+
+async def test_answer_of_a_new_group_is_not_replaced_by_an_older_dead_letter(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """What the new group answered is paid once, though the dead letter's generation is higher."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        stage.provider.default(unique=True)
+        await stage.open()
+        for _ in range(3):  # generations
+            worker = await stage.ready_worker(session_timeout_s=SESSION_S)
+            worker.sigterm()
+            assert await worker.wait(40) == 0
+        worker = await stage.ready_worker(session_timeout_s=SESSION_S)
+        await stage.produce([ask("d-1", "k", script={"status": 400})])
+        await stage.settle(1)
+        dead_at = time.monotonic()
+        worker.sigterm()
+        assert await worker.wait(40) == 0
+        async with administered(kafka.bootstrap) as admin:
+            coordinator = await admin.find_coordinator(stage.prefix)
+            await admin._send_request(DeleteGroupsRequest([stage.prefix]), coordinator)
+        await until(lambda: time.monotonic() - dead_at > SESSION_S, 30)
+
+        worker = await stage.ready_worker(session_timeout_s=SESSION_S)
+        corrected = ask("d-1", "k")
+        await stage.produce([corrected])
+        await stage.verifier.until(lambda: len(answers(stage)) == 1, 60)
+        worker.sigterm()
+        assert await worker.wait(40) == 0
+        calls = len(stage.calls())
+        worker = await stage.ready_worker(session_timeout_s=SESSION_S)
+        await stage.produce([corrected])
+        await stage.verifier.until(lambda: len(answers(stage)) == 2, 60)
+
+        assert len(set(answers(stage))) == 1
+        assert len(stage.calls()) == calls
+
+
+def answers(stage: Stage) -> list[bytes | None]:
+    """Return the answers of the record so far."""
+    return [each.value for each in stage.verifier.outcomes["d-1"] if not each.kind]
