@@ -26,13 +26,20 @@ async def forgetful(kafka_installed: None, tmp_path: Path) -> AsyncIterator[Kafk
 
 
 async def until_deleted(stage: Stage, entries: int) -> None:
-    """Wait until retention has taken the first entries of the ledger's changelog."""
+    """Wait until the ledger's changelog has lost its first entries.
+
+    Not until it begins behind them: where compaction has merged segments, it begins at 0 still.
+    """
     place = TopicPartition(f"{stage.prefix}-answers-changelog", 0)
     client = AIOKafkaConsumer(bootstrap_servers=stage.broker.bootstrap)
     await client.start()
+    client.assign([place])
 
     async def are_gone() -> bool:
-        return bool((await client.beginning_offsets([place]))[place] >= entries)
+        await client.seek_to_beginning(place)
+        found = (await client.getmany(place, timeout_ms=1000)).get(place)
+        first = found[0].offset if found else (await client.end_offsets([place]))[place]
+        return bool(first >= entries)
 
     try:
         await stage.verifier.until(are_gone, 80)
