@@ -1,11 +1,14 @@
 """What every test on a real broker gets."""
 
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.support.kafka import KafkaBroker
+from tests.support.kafka_cluster import KafkaCluster
 from tests.support.tcp_proxy import TcpProxy
 
 
@@ -33,3 +36,14 @@ def proxied_kafka(kafka: KafkaBroker) -> ProxiedKafka:
     """The broker that workers reach through a proxy; the test leaves the broker running."""
     proxy = TcpProxy(kafka.listener_ports["PROXIED"], port=kafka.advertised_ports["PROXIED"])
     return ProxiedKafka(kafka, proxy)
+
+
+@pytest.fixture
+async def cluster(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaCluster]:
+    """Three running brokers."""
+    cluster = KafkaCluster(tmp_path)
+    try:
+        await cluster.start()
+        yield cluster
+    finally:
+        await cluster.stop()

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +14,6 @@ from tests.support.worker import WorkerProcess
 pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(600)]
 
 OUTAGE_S = 15
-
-
-@pytest.fixture
-async def cluster(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaCluster]:
-    """Three running brokers."""
-    cluster = KafkaCluster(tmp_path)
-    try:
-        await cluster.start()
-        yield cluster
-    finally:
-        await cluster.stop()
 
 
 async def _open(stage: Stage, cluster: KafkaCluster) -> WorkerProcess:

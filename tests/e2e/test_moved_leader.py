@@ -1,8 +1,6 @@
 """A leader that moves while the group is asked for what is committed of its partitions."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,17 +17,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(300)]
 
 GROUP, TOPIC = "moved-leader", "moved"
 PARTITIONS = [TopicPartition(TOPIC, 0), TopicPartition(TOPIC, 1)]
-
-
-@pytest.fixture
-async def cluster(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaCluster]:
-    """Three running brokers."""
-    cluster = KafkaCluster(tmp_path)
-    try:
-        await cluster.start()
-        yield cluster
-    finally:
-        await cluster.stop()
 
 
 async def _lead_both(bootstrap: str) -> int:

@@ -3,7 +3,11 @@
 import json
 import time
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from types import SimpleNamespace
 from typing import Any
+
+from mcp.client.subscriptions import ListenNotSupportedError
 
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
@@ -29,6 +33,29 @@ class AwayServer:
 
     async def tools(self) -> Sequence[OfferedTool]:
         return self.known
+
+
+class OfferingSession:
+    """A session of an MCP server that offers tools, and tells of no change.
+
+    Args:
+        names: Of the tools; none of them is called.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._tools = [
+            SimpleNamespace(name=name, description="Get it.", input_schema={"type": "object"})
+            for name in names
+        ]
+
+    async def list_tools(self, *, cursor: str | None = None, cache_mode: object = None) -> object:
+        return SimpleNamespace(tools=self._tools, next_cursor=None)
+
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> object:
+        raise AssertionError(f"{name} is not called")
+
+    def listen(self, *, tools_list_changed: bool) -> AbstractAsyncContextManager[Any]:
+        raise ListenNotSupportedError("no")
 
 
 class AwaitedServer:

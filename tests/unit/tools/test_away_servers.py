@@ -3,12 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from types import SimpleNamespace
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from mcp.client.subscriptions import ListenNotSupportedError
 
 from streamapp.errors import BudgetExceeded, PromptError
 from streamapp.llm.client import LLMClient
@@ -23,25 +21,11 @@ from streamapp.tools.mcp_session import Session
 from streamapp.tools.observer import MeteredTools
 from tests.fakes import FakeClock, FakeProvider
 from tests.support.waiting import until
-from tests.unit.tools.agents import ASKED, AwaitedServer
+from tests.unit.tools.agents import ASKED, AwaitedServer, OfferingSession
 
 pytestmark = pytest.mark.timeout(60)
 
 NEVER_S, SOON_S = 3600.0, 0.2
-
-
-class Offering:
-    """A session with one tool."""
-
-    async def list_tools(self, *, cursor: str | None = None, cache_mode: object = None) -> object:
-        tool = SimpleNamespace(name="get", description="Get it.", input_schema={"type": "object"})
-        return SimpleNamespace(tools=[tool], next_cursor=None)
-
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> object:
-        raise NotImplementedError
-
-    def listen(self, *, tools_list_changed: bool) -> AbstractAsyncContextManager[Any]:
-        raise ListenNotSupportedError("no")
 
 
 class Away(McpServer):
@@ -55,7 +39,7 @@ class Away(McpServer):
     async def _connected(self, stack: AsyncExitStack) -> Session:
         if not self.is_there:
             await asyncio.Event().wait()
-        return Offering()
+        return OfferingSession("get")
 
 
 @pytest.fixture

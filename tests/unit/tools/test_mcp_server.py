@@ -5,16 +5,13 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import (
-    AbstractAsyncContextManager,
     AsyncExitStack,
     asynccontextmanager,
     suppress,
 )
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mcp.client.subscriptions import ListenNotSupportedError
 from pydantic import SecretStr
 
 from streamapp.errors import ConfigurationError, ToolError
@@ -27,7 +24,7 @@ from tests.fakes import FakeProvider
 from tests.support.mcp_serving import PROGRAM, ROOT, serving
 from tests.support.process import free_port
 from tests.support.waiting import until
-from tests.unit.tools.agents import ASKED, agent, calling, told
+from tests.unit.tools.agents import ASKED, OfferingSession, agent, calling, told
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
 
@@ -187,20 +184,7 @@ class FailsAsItCloses(McpServer):
             raise ConnectionResetError
 
         stack.push_async_callback(fail)
-        return Offering()
-
-
-class Offering:
-    """A session with no tools."""
-
-    async def list_tools(self, *, cursor: str | None = None, cache_mode: object = None) -> object:
-        return SimpleNamespace(tools=[], next_cursor=None)
-
-    async def call_tool(self, name: str, arguments: dict[str, Any]) -> object:
-        raise NotImplementedError
-
-    def listen(self, *, tools_list_changed: bool) -> AbstractAsyncContextManager[Any]:
-        raise ListenNotSupportedError("no")
+        return OfferingSession()
 
 
 async def test_a_connection_that_fails_as_it_closes_does_not_hold_a_stop() -> None:
