@@ -22,7 +22,7 @@ from bench.arena import PARTITIONS, Arena
 from bench.contestants import CONTESTANTS, STREAMAPP, YARDSTICK
 from bench.goals import READY_LIMIT_S
 from bench.report import print_bound, print_hotspots, print_scale, print_workload, reference
-from bench.result import Result, Scaled
+from bench.result import Result, Scaled, median
 from bench.run import RunFailed
 from bench.workloads import MEMORY, RECOVERY, SCALE, WORKLOADS, Workload
 from tests.support.kafka import KafkaBroker
@@ -133,7 +133,7 @@ def bench(
                 if hotspots:
                     print_hotspots(out, result, hotspots)
                     profiles.append(result.as_json(None) | {"profile": hotspots.as_json()})
-            results = [sorted(of, key=lambda run: run.work_s)[len(of) // 2] for of in runs.values()]
+            results = [median(of) for of in runs.values()]
             if profile:
                 figures.extend(profiles)
                 continue

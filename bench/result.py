@@ -1,5 +1,6 @@
 """The figures of one run, and how two runs compare."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -62,6 +63,13 @@ class Result:
         return 1_000 * self.cpu_s / self.records
 
     @property
+    def subject(self) -> float:
+        """Paced records take as long in each run: it is their p99; of one, its start; else work."""
+        if self.p99_ms is not None:
+            return self.p99_ms
+        return self.first_answer_s if self.records == 1 else self.work_s
+
+    @property
     def is_extrapolated(self) -> bool:
         return self.records < self.of_records
 
@@ -85,6 +93,11 @@ class Result:
             name: round(value, 4) if isinstance(value, float) else value
             for name, value in figures.items()
         }
+
+
+def median(runs: Sequence[Result]) -> Result:
+    """Return the run in the middle by what its workload is about."""
+    return sorted(runs, key=lambda run: run.subject)[len(runs) // 2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

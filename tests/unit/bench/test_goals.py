@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.goals import GOALS, Goal
 from bench.report import print_bound
-from bench.result import Result
+from bench.result import Result, median
 from bench.workloads import WORKLOADS
 
 RESULT = Result(
@@ -71,3 +71,23 @@ def test_figure_stands_beside_its_bound(value: float, verdict: str) -> None:
     print_bound(Console(file=out, width=200), "recovery: ready s", value, 5.0)
 
     assert out.getvalue() == f"recovery: ready s: {value:.2f}, goal ≤ 5: {verdict}\n"
+
+
+@pytest.mark.parametrize(
+    ("records", "figures", "middle"),
+    [
+        pytest.param(100, [(2.0, 9.0, None), (3.0, 8.0, None), (4.0, 1.0, None)], 1, id="work"),
+        pytest.param(1, [(2.0, 9.0, None), (3.0, 1.0, None), (4.0, 4.0, None)], 2, id="start"),
+        pytest.param(100, [(2.0, 1.0, 220.0), (3.0, 2.0, 260.0), (4.0, 3.0, 210.0)], 0, id="p99"),
+    ],
+)
+def test_the_middle_run_is_the_middle_of_what_is_measured(
+    records: int, figures: list[tuple[float, float, float | None]], middle: int
+) -> None:
+    """By the work of paced records, which is always the same, any run could be the middle."""
+    runs = [
+        replace(RESULT, records=records, work_s=work_s, first_answer_s=answer_s, p99_ms=p99_ms)
+        for work_s, answer_s, p99_ms in figures
+    ]
+
+    assert median(runs) is runs[middle]
