@@ -22,6 +22,7 @@ from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import PREFIX, Settings
 from streamapp.settings.checks import listed
 from streamapp.streaming.broker.acls import BOTH, require_rights
+from streamapp.streaming.broker.group_state import missing_coordinator
 from streamapp.streaming.broker.topic_configs import config_problems, topic_configs
 from streamapp.streaming.broker.topics import (
     answers_changelog,
@@ -32,6 +33,9 @@ from streamapp.streaming.broker.topics import (
 from streamapp.streaming.flows.assignor import held_line
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.mcp_server import mcp_servers
+
+#: How long the group's coordinator is asked for, seconds: its topic may have to be made first.
+COORDINATOR_S = 6.0
 
 
 def own_parts(
@@ -150,4 +154,17 @@ async def topics(settings: Settings) -> list[Finding]:
         await answered(settings, require_rights(settings, dict.fromkeys(there, BOTH)))
     except StreamappError as error:
         return [*found, Finding("rights", False, str(error))]
-    return [*found, Finding("rights", True, "read and write the topics, join the group")]
+    found.append(Finding("rights", True, "read and write the topics, join the group"))
+    return [*found, await _group(settings)]
+
+
+async def _group(settings: Settings) -> Finding:
+    """Ask for who coordinates the group: without one no worker joins, whatever its rights."""
+    try:
+        asked = missing_coordinator(settings, patience_s=COORDINATOR_S)
+        missing = await answered(settings, asked)
+    except StreamappError as error:
+        return Finding("group", False, str(error))
+    if missing:
+        return Finding("group", False, f"nobody coordinates {settings.app_id!r}: {missing}")
+    return Finding("group", True, f"a broker coordinates {settings.app_id!r}")

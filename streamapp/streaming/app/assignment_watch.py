@@ -13,6 +13,7 @@ from faust.types import TP
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 from streamapp.streaming.broker.group_state import GroupState, group_state
+from streamapp.streaming.window.window import Window
 
 log = structlog.get_logger(__name__)
 
@@ -52,16 +53,20 @@ class AssignmentWatch:
         """Return the watch that asks the brokers of the settings."""
         return cls(lambda: group_state(settings), clock)
 
-    async def watch(self, app: faust.App, *, is_open: Callable[[], bool]) -> None:
+    async def watch(self, app: faust.App, window: Window) -> None:
         """Look at the assignment of ``app`` every second, until it stops.
 
         Args:
             app: The worker's.
-            is_open: Whether records are taken from the partitions that there are.
+            window: Takes records from the partitions that there are.
         """
         while not app.should_stop:
-            if self.is_due(is_ready=is_assigned(app) and is_open()):
-                await self.tell(is_assigned=is_assigned(app), is_recovered=is_recovered(app))
+            if self.is_due(is_ready=is_assigned(app) and window.is_open):
+                await self.tell(
+                    is_assigned=is_assigned(app),
+                    is_recovered=is_recovered(app),
+                    refusal=window.membership.refusal,
+                )
             await self._sleep(POLL_INTERVAL_S)
 
     def is_due(self, *, is_ready: bool) -> bool:
@@ -88,16 +93,19 @@ class AssignmentWatch:
         """Seconds since records were last taken, or since the start."""
         return 0.0 if self._since is None else self._clock() - self._since
 
-    async def tell(self, *, is_assigned: bool, is_recovered: bool) -> None:
+    async def tell(self, *, is_assigned: bool, is_recovered: bool, refusal: str = "") -> None:
         """Log for how long no records have been taken, and what the group does.
 
         Args:
             is_assigned: Whether the group has given partitions at this moment.
             is_recovered: Whether the tables are read.
+            refusal: Why the group does not take this worker, with what to change.
         """
         waited_s = round(self.waited_s, 1)
         event = "group.not_ready" if is_assigned else "group.not_assigned"
         more = {} if not is_assigned else {"reason": _reason(is_recovered=is_recovered)}
+        if refusal:
+            more["refusal"] = refusal
         try:
             found = await self._describe()
         except (KafkaError, StreamappError, OSError) as error:

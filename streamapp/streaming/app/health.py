@@ -8,6 +8,7 @@ from math import inf, isfinite
 
 from streamapp.streaming.app.assignment_watch import is_assigned, is_recovered
 from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.window.membership import Membership
 
 #: The loop answers late when it is busy; later than this it is blocked, seconds.
 LOOP_LAG_S = 10.0
@@ -96,7 +97,7 @@ class AppHealth:
             "assigned": Check(assigned, "" if assigned else _waiting(member.refusal), excused),
             "member": Check(
                 not assigned or member.is_current,
-                "" if not assigned else last_heartbeat(member.age_s),
+                "" if not assigned else _heard(member),
             ),
             "recovered": Check(is_recovered(app), f"{len(app.ledger)} ids in the ledger", excused),
             "taking": Check(
@@ -163,5 +164,10 @@ def last_heartbeat(age_s: float) -> str:
     return f"last heartbeat {age_s:.1f} s ago" if isfinite(age_s) else "no heartbeat since the join"
 
 
+def _heard(member: Membership) -> str:
+    heard = last_heartbeat(member.age_s)
+    return f"{heard}: {member.refusal}" if member.refusal else heard
+
+
 def _waiting(refusal: str) -> str:
-    return f"the group refuses this worker: {refusal}" if refusal else "waiting for the group"
+    return f"kept out of the group: {refusal}" if refusal else "waiting for the group"

@@ -129,7 +129,7 @@ class StreamApp(faust.App):
         self.watchdog.start()
         self.blocking.start()
         watch = AssignmentWatch.of(self.settings, time.monotonic)
-        self.add_future(watch.watch(self, is_open=lambda: self.window.is_open))
+        self.add_future(watch.watch(self, self.window))
         await wait_for_broker(self.settings, self._prepare)
         await super().on_first_start()
 

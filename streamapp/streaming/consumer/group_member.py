@@ -24,7 +24,12 @@ from faust.transport.drivers.aiokafka import (
 from faust.types import TP
 
 from streamapp.streaming.broker.bootstrap import until_brokers_are_named, until_started
-from streamapp.streaming.consumer.group_refusals import ask_again, replace_lost_leader
+from streamapp.streaming.broker.group_state import no_coordinator
+from streamapp.streaming.consumer.group_refusals import (
+    ask_again,
+    await_coordinator,
+    replace_lost_leader,
+)
 from streamapp.streaming.consumer.offset_commits import OffsetCommits
 from streamapp.streaming.consumer.request_limits import (
     group_waits,
@@ -74,6 +79,12 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
             note_membership(coordinator, app.membership)
             replace_lost_leader(coordinator)
             ask_again(coordinator, app.membership, on_end=self._fail)
+            await_coordinator(
+                client._client,
+                coordinator,
+                app.membership,
+                cause=lambda: no_coordinator(settings),
+            )
 
     async def _undo_start(self) -> None:
         await self._ensure_consumer().stop()

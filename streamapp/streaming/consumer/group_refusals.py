@@ -1,31 +1,36 @@
-"""The ways back into a group that keeps this worker out: by a refusal, or for a lost leader.
+"""The ways back into a group that keeps this worker out, or that nobody coordinates.
 
 A refusal is told with what to change, and the group is asked again after a while. Where it refuses
 a member for a reason of its own (another program with the same group, a session that is too long
 for the broker, a missing right), aiokafka waits until somebody calls it and takes the error. Faust
 calls nothing of that kind: the worker would never join again, also after the reason is gone.
 
+Where there is no coordinator, aiokafka asks for it ten times a second, with a line each, and never
+says why there is none.
+
 The embedded broker goes on naming a leader that died or stopped in the middle of the join of its
 last members. Nobody assigns then, whoever joins. Kafka's coordinator names none but members.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any
 
 import structlog
+from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import (
-    GroupAuthorizationFailedError,
-    InconsistentGroupProtocolError,
-    InvalidGroupIdError,
-    InvalidSessionTimeoutError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from aiokafka.protocol.admin import DescribeGroupsRequest
-from aiokafka.protocol.group import JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest
+from aiokafka.protocol.commit import OffsetCommitRequest
+from aiokafka.protocol.group import (
+    HeartbeatRequest,
+    JoinGroupRequest,
+    LeaveGroupRequest,
+    SyncGroupRequest,
+)
 
+from streamapp.streaming.protocol.group_codes import HINTS, code_of, name_of, require_known
 from streamapp.streaming.window.membership import Membership
 
 log = structlog.get_logger(__name__)
@@ -38,16 +43,12 @@ REBALANCE_IN_PROGRESS = 27
 #: Session and rebalance timeout of the first join in a lost leader's name, milliseconds.
 STAND_IN_MS = 10_000, 30_000
 
-#: What to change, by the error.
-HINTS: Mapping[type[Exception], str] = {
-    GroupAuthorizationFailedError: "grant the right Read on the group",
-    InconsistentGroupProtocolError: "another program is in the consumer group: end it or give it"
-    " a group of its own, or set another STREAMAPP_APP_ID here",
-    InvalidGroupIdError: "the broker does not accept the name: set another STREAMAPP_APP_ID",
-    InvalidSessionTimeoutError: "set STREAMAPP_SESSION_TIMEOUT_S within the broker's"
-    " group.min.session.timeout.ms and group.max.session.timeout.ms",
-    TopicAuthorizationFailedError: "grant the rights Describe and Read on the topic",
-}
+#: A coordinator that is not found for so long is told, and looked for less often, seconds: one
+#: that moves, or whose topic is made for the first group, takes a moment.
+PATIENCE_S = 10.0
+QUICK_S, SLOW_S = 0.1, 1.0
+#: Between two questions why there is none, seconds.
+CAUSE_S = 30.0
 
 
 def ask_again(
@@ -63,19 +64,25 @@ def ask_again(
         membership: Keeps the reason until the group takes this worker.
         on_end: Called with the error where the client itself has ended: nothing brings it back.
     """
+    send, answered = coordinator._send_req, 0
+
+    async def send_and_note(request: Any) -> Any:
+        nonlocal answered
+        response = await send(request)
+        if isinstance(request, JoinGroupRequest | SyncGroupRequest | HeartbeatRequest):
+            answered = response.error_code
+        elif isinstance(request, OffsetCommitRequest):
+            require_known(response)
+        return response
 
     def tell_and_wait(error: Exception) -> Awaitable[object]:
-        hint = HINTS.get(type(error)) or _own_text(error) or "see the broker's log"
-        reason = f"{type(error).__name__}: {hint}"
-        if membership.refusal != reason:
-            log.critical(
-                "group.refused",
-                group=coordinator.group_id,
-                error=type(error).__name__,
-                hint=hint,
-                again_s=RETRY_S,
-            )
-        membership.refusal = reason
+        # aiokafka wraps what it does not expect of an answer, and what it found wrong itself.
+        is_wrapped = type(error) is KafkaError
+        code = answered if is_wrapped else code_of(error)
+        name = name_of(code) if code else type(error).__name__
+        own = str(error.args[0])[:300] if is_wrapped and not code and error.args else ""
+        hint = HINTS.get(code) or own or "see the broker's log"
+        _tell(coordinator, membership, name, hint, again_s=RETRY_S)
         coordinator.request_rejoin()  # it may have stopped its heartbeats for the error
         return asyncio.wait([coordinator._closing], timeout=RETRY_S)
 
@@ -83,8 +90,46 @@ def ask_again(
         if not task.cancelled() and (error := task.exception()) is not None:
             on_end(error)
 
+    coordinator._send_req = send_and_note
     coordinator._push_error_to_user = tell_and_wait
     coordinator._coordination_task.add_done_callback(tell_end)
+
+
+def await_coordinator(
+    client: AIOKafkaClient,
+    coordinator: GroupCoordinator,
+    membership: Membership,
+    *,
+    cause: Callable[[], Awaitable[str]],
+) -> None:
+    """Have the search for the group's coordinator last until there is one, and tell why it does.
+
+    Args:
+        client: Whose search it is.
+        coordinator: Of the same client; in its thread.
+        membership: Keeps the reason until the group takes this worker.
+        cause: Looks at the cluster for what to change.
+    """
+    look_up, clock = client.coordinator_lookup, asyncio.get_running_loop().time
+
+    async def look_up_until_found(kind: int, key: str) -> int:
+        began_at, asked_at = clock(), -inf
+        while True:
+            try:
+                return await look_up(kind, key)  # type: ignore[no-any-return]  # a node's id
+            except GroupCoordinatorNotAvailableError as error:
+                if coordinator._closing.done():
+                    raise
+                name = type(error).__name__
+            is_long = clock() - began_at >= PATIENCE_S
+            if is_long and clock() - asked_at >= CAUSE_S:
+                asked_at = clock()
+                _tell(coordinator, membership, name, await cause(), again_s=SLOW_S)
+            await client.force_metadata_update()  # as aiokafka: the brokers may be others now
+            pause_s = SLOW_S if is_long else QUICK_S
+            await asyncio.wait([coordinator._closing], timeout=pause_s)
+
+    client.coordinator_lookup = look_up_until_found
 
 
 def replace_lost_leader(coordinator: GroupCoordinator) -> None:
@@ -131,6 +176,12 @@ def replace_lost_leader(coordinator: GroupCoordinator) -> None:
     coordinator._send_req = send_and_look
 
 
-def _own_text(error: Exception) -> str:
-    """Return what the client's own part found wrong, as where this worker is to assign."""
-    return str(error.args[0])[:300] if type(error) is KafkaError and error.args else ""
+def _tell(
+    coordinator: GroupCoordinator, membership: Membership, name: str, hint: str, *, again_s: float
+) -> None:
+    """Log and keep why the group does not take this worker; the same reason is logged once."""
+    reason = f"{name}: {hint}"
+    if membership.refusal != reason:
+        group = coordinator.group_id
+        log.critical("group.refused", group=group, error=name, hint=hint, again_s=again_s)
+    membership.refusal = reason

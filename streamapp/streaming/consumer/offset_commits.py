@@ -25,6 +25,9 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from streamapp.streaming.protocol.group_codes import HINTS as BY_CODE
+from streamapp.streaming.protocol.group_codes import code_of, name_of
+
 log = structlog.get_logger(__name__)
 
 #: The group went on without this member, which commits nothing any more.
@@ -39,7 +42,7 @@ TOO_LARGE = (InvalidCommitOffsetSizeError, OffsetMetadataTooLargeError)
 #: Between two tries of a commit that has to be taken, seconds.
 RETRY_S = 0.2
 
-#: What to change, by the error.
+#: What to change, by the error; of the others the code tells.
 HINTS: Mapping[type[Exception], str] = {
     GroupAuthorizationFailedError: "grant the right Read on the group",
     TopicAuthorizationFailedError: "grant the right Read on the topic",
@@ -135,8 +138,10 @@ class OffsetCommits:
         """Log why nothing of a topic is committed, once."""
         if self._refused.get(topic) is not type(error):
             self._refused[topic] = type(error)
-            hint = HINTS.get(type(error), "see the broker's log")
-            log.error("commit.refused", topic=topic, error=type(error).__name__, hint=hint)
+            code = code_of(error)
+            hint = HINTS.get(type(error)) or BY_CODE.get(code, "see the broker's log")
+            name = name_of(code) if code else type(error).__name__
+            log.error("commit.refused", topic=topic, error=name, hint=hint)
 
 
 async def _commit_once(

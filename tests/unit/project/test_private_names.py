@@ -114,6 +114,7 @@ UNPROMISED = {
     "active_offsets": ("faust.tables.recovery:Recovery", "set"),
     "apply_changelog_batch": ("faust.tables.base:Collection", "called"),
     "completed": ("faust.tables.recovery:Recovery", "set"),
+    "coordinator_lookup": ("aiokafka.client:AIOKafkaClient", "called"),
     "external_topic_distribution": (
         "faust.assignor.partition_assignor:PartitionAssignor",
         "method",

@@ -19,6 +19,8 @@ from streamapp.streaming.app.assignment_watch import (
 )
 from streamapp.streaming.broker.group_state import GroupState, shown_member
 from streamapp.streaming.consumer.consumer import tell_behind
+from streamapp.streaming.window.membership import Membership
+from streamapp.streaming.window.window import Window
 from tests.fakes import FakeClock
 
 
@@ -90,13 +92,15 @@ def test_end_of_a_wait_that_was_told_is_told(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("error", [KafkaConnectionError(), TimeoutError()], ids=lambda e: str(e))
 async def test_wait_is_told_also_where_no_broker_answers(clock: FakeClock, error: Any) -> None:
-    """The state is unknown then, and says so."""
+    """The state is unknown then, and says so, with why the group is waited for if that is known."""
     watch = watched(clock, error)
 
     with structlog.testing.capture_logs() as lines:
         await watch.tell(is_assigned=False, is_recovered=False)
+        await watch.tell(is_assigned=False, is_recovered=False, refusal="lower it")
 
-    assert lines[0]["state"] == "unknown"
+    assert [line["state"] for line in lines] == ["unknown", "unknown"]
+    assert [line.get("refusal") for line in lines] == [None, "lower it"]
 
 
 @pytest.mark.parametrize(("age_s", "told"), [(4.0, []), (600.0, ["partition.behind"])])
@@ -139,7 +143,7 @@ class FakeApp:
     def __init__(self) -> None:
         self.rebalancing_count = 0
         self.rebalancing = True
-        self.is_open = False
+        self.window = SimpleNamespace(is_open=False, membership=Membership())
         completed = SimpleNamespace(is_set=lambda: True)
         self.tables = SimpleNamespace(recovery=SimpleNamespace(completed=completed))
 
@@ -159,7 +163,7 @@ async def test_assignment_that_comes_and_goes_ends_no_wait(clock: FakeClock) -> 
 
     watch = watched(clock, sleep=sleep)
     with structlog.testing.capture_logs() as lines:
-        await watch.watch(cast(faust.App, app), is_open=lambda: app.is_open)
+        await watch.watch(cast(faust.App, app), cast(Window, app.window))
 
     assert [line["event"] for line in lines] == ["group.not_assigned"]
     assert lines[0]["waited_s"] == FIRST_S

@@ -221,8 +221,18 @@ def test_worker_that_its_group_refuses_says_why(worker: Worker) -> None:
 
     checks = worker.health.readiness()
 
-    assert checks["assigned"].detail == "the group refuses this worker: a right"
+    assert checks["assigned"].detail == "kept out of the group: a right"
     assert checks["member"].ok
+
+
+def test_worker_that_finds_no_coordinator_says_why(worker: Worker) -> None:
+    """It keeps its partitions meanwhile, and hears no answer to its heartbeats."""
+    worker.take_part()
+    worker.app.membership = SimpleNamespace(is_current=False, age_s=20, refusal="no coordinator")
+
+    checks = worker.health.readiness()
+
+    assert checks["member"].detail == "last heartbeat 20.0 s ago: no coordinator"
 
 
 def test_topics_that_take_no_record_are_told_with_what_to_change(worker: Worker) -> None:

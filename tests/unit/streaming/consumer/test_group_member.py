@@ -28,6 +28,7 @@ from structlog.testing import capture_logs
 
 from streamapp.streaming.consumer.group_member import GroupMemberThread, note_membership
 from streamapp.streaming.consumer.offset_commits import OffsetCommits
+from streamapp.streaming.protocol.group_codes import UnknownCode
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 
@@ -314,6 +315,16 @@ async def test_refused_commit_is_not_noted(error: Exception) -> None:
 
     assert thread.committed == {}
     assert len(thread.client.commits) == 1
+
+
+async def test_commit_that_is_refused_by_a_code_that_aiokafka_does_not_know_is_named() -> None:
+    """Its own error for all of them names neither the reason nor what to change."""
+    with capture_logs() as lines:
+        assert not await Thread(Client(UnknownCode(113))).commit({T0: Progress(7)})
+
+    [line] = [each for each in lines if each["event"] == "commit.refused"]
+    assert line["error"] == "StaleMemberEpoch"
+    assert "another program is in the consumer group" in line["hint"]
 
 
 async def test_partition_that_is_another_ones_is_not_committed() -> None:
