@@ -49,7 +49,11 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
     environment = {**dotenv_values(ENV_FILE), **os.environ}
     places = FilePlaces.of(file)
-    problems = [*_NAMES.unknown(environment), *secrets_in(places, Settings.model_fields)]
+    problems = [
+        *_NAMES.unknown(environment),
+        *_NAMES.in_capitals(places),
+        *secrets_in(places, Settings.model_fields),
+    ]
     try:
         settings = Settings(**overrides)
     except ValidationError as error:

@@ -68,6 +68,17 @@ class Names:
                 found.append(f"{variable}: {self._no_such(path, self._variable)}")
         return found
 
+    def in_capitals(self, file: FilePlaces) -> list[str]:
+        """Return a line for each setting of the file that is written as a variable is.
+
+        pydantic would take it, beside one in small letters and past the look for secrets.
+        """
+        return [
+            f"{file.place((name,))}: write {name.lower()}, in small letters"
+            for name in file.data
+            if name not in self._fields and name.lower() in self._fields
+        ]
+
     def wrong(
         self, error: ValidationError, *, file: FilePlaces, environment: Collection[str] = ()
     ) -> list[str]:

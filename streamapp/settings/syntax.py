@@ -24,6 +24,8 @@ _MENDS = {
     "Invalid statement": "a line is NAME = VALUE, or [TABLE]",
     "Invalid initial character for a key part": "a line is NAME = VALUE, or [TABLE]",
 }
+#: What is wrong with a line of neither a key nor a table: the last of those has no part in it.
+_OF_THEIR_OWN = ("Expected '='", "Expected ']'", "Invalid statement", "Invalid initial character")
 
 
 def syntax_problem(file: str, text: str, error: tomllib.TOMLDecodeError) -> str:
@@ -41,6 +43,8 @@ def syntax_problem(file: str, text: str, error: tomllib.TOMLDecodeError) -> str:
     number = int(at["line"]) if at and at["line"] else len(lines)
     before = list(takewhile(lambda found: found[0] <= number, paths_in(text)))
     begun, path = before[-1] if before else (number, ())
+    if begun < number and reason.startswith(_OF_THEIR_OWN):
+        path = ()
     place = f"{file}:{number}: {_named(path)}"
     if reason == "Cannot overwrite a value":
         first = next((line for line, other in before if other == path), begun)

@@ -32,6 +32,8 @@ MISTAKES = {
     "open quotes": ('model = "x\n', "1: model: not valid TOML: Illegal character"),
     "open list": ('[models.a]\ntargets = ["x"\n', "3: [models.a] targets: not valid TOML: Uncl"),
     "comment in brackets": ("[# models.a]\n", "1: not valid TOML: Invalid initial character"),
+    "open table": (f"{LABELS}[models.a\n", "3: not valid TOML: Expected ']' at the end of a table"),
+    "words below a key": (f"{LABELS}just words\n", "3: not valid TOML: Expected '='"),
     "words": ("just words\n", "1: not valid TOML: Expected '='"),
     "no number": ("partitions = 1.2.3\n", "1: partitions: not valid TOML: Expected newline"),
     "sign": ("partitions = +\n", "1: partitions: it is no value: a text stands in quotes"),

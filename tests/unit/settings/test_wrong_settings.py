@@ -188,3 +188,22 @@ def test_keys_that_are_not_set_are_told_beside_what_else_is_wrong(may_lack: bool
     assert ("[providers.p] api_key_env: the environment variable NO_SUCH" in text) != may_lack
     assert ("[keys.k] key_env: the environment variable NO_KEY" in text) != may_lack
     assert "sk-abcdefgh" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "name"),
+    [
+        pytest.param('API_KEYS = "{0}"\n', 1, "API_KEYS", id="a secret"),
+        pytest.param("max_in_flight = 8\nMax_In_Flight = 9\n", 2, "Max_In_Flight", id="beside it"),
+    ],
+)
+def test_a_setting_of_the_file_is_in_small_letters(text: str, line: int, name: str) -> None:
+    """In capitals, a secret would pass the look for secrets, and of two values one would win."""
+    Path("streamapp.toml").write_text(text.format(CANARY))
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    mend = f"streamapp.toml:{line}: {name}: write {name.lower()}, in small letters"
+    assert mend in str(caught.value).splitlines()
+    assert CANARY not in str(caught.value)
