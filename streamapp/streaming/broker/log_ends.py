@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Collection
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
+from streamapp.settings import Settings
+from streamapp.streaming.broker.security import log_reader_options
+
 #: A broker that hands out nothing for so long, while there is something to read, is gone, seconds.
 STALL_S = 15.0
 #: Longest wait of one look, milliseconds.
@@ -53,6 +56,32 @@ async def log_ends(
     return ends
 
 
+async def reader_ends(
+    settings: Settings, places: Collection[tuple[str, int]]
+) -> dict[TopicPartition, int]:
+    """Return where the next record of each partition will be for a reader of the settings.
+
+    One that waits for transactions has the open ones still before it.
+
+    Args:
+        settings: How the broker is reached.
+        places: Topic and partition, of topics that exist.
+
+    Raises:
+        KafkaError: As `log_ends`.
+    """
+    consumer = AIOKafkaConsumer(**log_reader_options(settings))
+    try:
+        await consumer.start()
+        ends = await log_ends(consumer, [TopicPartition(*place) for place in places])
+        for place in consumer.assignment():
+            stable = _stable_end(consumer, place)
+            ends[place] = ends[place] if stable is None else min(ends[place], stable)
+        return ends
+    finally:
+        await consumer.stop()
+
+
 async def records_to_end(
     consumer: AIOKafkaConsumer, place: TopicPartition
 ) -> AsyncIterator[ConsumerRecord]:
@@ -77,7 +106,11 @@ async def records_to_end(
         for records in (await consumer.getmany(place, timeout_ms=1000)).values():
             for record in records:
                 yield record
-        # Up to an open transaction, where those are waited for; -1 where they are not.
-        stable = consumer.last_stable_offset(place)
-        known = consumer.highwater(place) if stable in (None, -1) else stable
-        end = max(end, known or 0)
+        stable = _stable_end(consumer, place)
+        end = max(end, (consumer.highwater(place) if stable is None else stable) or 0)
+
+
+def _stable_end(consumer: AIOKafkaConsumer, place: TopicPartition) -> int | None:
+    """Return where a partition's open transactions begin, where the consumer waits for those."""
+    stable: int | None = consumer.last_stable_offset(place)
+    return None if stable == -1 else stable

@@ -11,7 +11,7 @@ be passed over by whoever takes the partition next.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 import structlog
@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TP
 
+from streamapp.streaming.broker.log_ends import reader_ends
 from streamapp.streaming.flows.assignor import Cluster
 
 log = structlog.get_logger(__name__)
@@ -96,7 +97,12 @@ class FirstOffsets(AIOKafkaConsumer):
         if is_anew:
             begins = dict.fromkeys(partitions, 0)
         else:
-            begins = {TP(*tp): end for tp, end in (await self.highwaters(*partitions)).items()}
+            begins = await self._ends(partitions)
         if not await thread.commit_first(begins):
             raise KafkaError("the first offsets of a new flow were not committed")
         return begins
+
+    async def _ends(self, partitions: Collection[TP]) -> dict[TP, int]:
+        """Return where each begins at its end, as a fetch tells it and not a question for it."""
+        settings = cast(Any, self.app).settings
+        return {TP(*tp): end for tp, end in (await reader_ends(settings, partitions)).items()}

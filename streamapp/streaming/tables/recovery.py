@@ -12,15 +12,14 @@ from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from faust.tables import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 
 from streamapp.settings import Settings
-from streamapp.streaming.broker.log_ends import log_ends
-from streamapp.streaming.broker.security import log_reader_options
+from streamapp.streaming.broker.log_ends import reader_ends
 from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.tables.answers import AnswersTable
 
@@ -59,13 +58,7 @@ class PositionRecovery(Recovery):
 
     async def _ends(self, tps: Collection[TP]) -> Mapping[TopicPartition, int]:
         """Return the offset behind the last record of each partition."""
-        settings = cast(_HasSettings, self.app).settings
-        client = AIOKafkaConsumer(**log_reader_options(settings))
-        try:
-            await client.start()
-            return await log_ends(client, [TopicPartition(tp.topic, tp.partition) for tp in tps])
-        finally:
-            await client.stop()
+        return await reader_ends(cast(_HasSettings, self.app).settings, tps)
 
     @Service.task
     async def _pass_holes_at_ends(self) -> None:

@@ -1,8 +1,9 @@
 """Ends of logs on the embedded broker, whose own answer leaves out most of the last batch."""
 
+import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from streamapp.cli.kafka import reading
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.log_ends import log_ends, records_to_end
+from streamapp.streaming.flows.first_offsets import FirstOffsets
 from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader
 from streamapp.streaming.tables.recovery import PositionRecovery
 from streamapp.streaming.tables.spend import SpendTopic
@@ -140,6 +142,34 @@ async def test_a_worker_that_read_the_last_batch_goes_on_at_a_rebalance(settings
 
     assert told < RECORDS - 1
     assert read[tp] == recovery.active_highwaters[tp] == RECORDS - 1
+
+
+class NewFlow(FirstOffsets):
+    """The consumer of a group that has committed nothing; what it commits is kept."""
+
+    def __init__(self, settings: Settings, partitions: int) -> None:
+        self.app = cast(Any, SimpleNamespace(settings=settings, from_latest={TOPIC}))
+        self.cluster = SimpleNamespace(partitions_for_topic=lambda topic: range(partitions))
+        self._thread = cast(Any, self)
+        self._begun, self._beginning = set(), asyncio.Lock()
+        self.committed: dict[TP, int] = {}
+
+    async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
+        return {}
+
+    async def commit_first(self, offsets: Mapping[TP, int]) -> bool:
+        self.committed |= offsets
+        return True
+
+
+async def test_a_new_flow_begins_behind_the_last_batch(settings: Settings) -> None:
+    """No record that was there before it is answered, and paid."""
+    places = {TP(TOPIC, n) for n in range(2)}
+    flow = NewFlow(settings, len(places))
+
+    begins = await flow._begin(TOPIC, places, iter(range(1)))
+
+    assert begins == flow.committed == {TP(TOPIC, 0): RECORDS, TP(TOPIC, 1): 0}
 
 
 def test_tail_prints_all_that_is_there(settings: Settings) -> None:

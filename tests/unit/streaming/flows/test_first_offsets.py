@@ -65,7 +65,7 @@ class FakeConsumer(FirstOffsets):
         if self.looks == 2 and self.while_waiting is not None:
             await self.while_waiting()
 
-    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+    async def _ends(self, partitions: Collection[TP]) -> dict[TP, int]:
         return {tp: 40 + tp.partition for tp in partitions}
 
     async def seek(self, partition: TP, offset: int) -> None:
@@ -103,7 +103,7 @@ async def test_the_worker_of_the_first_partition_says_where_a_new_flow_begins() 
     group = Group()
     first, other = FakeConsumer(group), FakeConsumer(group, NEW[2:])
     other.while_waiting = first.seek_to_committed
-    other.highwaters = _further_on  # type: ignore[method-assign]  # what was written meanwhile
+    other._ends = _further_on  # type: ignore[method-assign]  # what was written meanwhile
 
     found = await other.seek_to_committed()
 
@@ -120,12 +120,12 @@ async def test_looks_of_one_worker_at_the_same_time_find_one_beginning() -> None
     consumer = FakeConsumer(group)
     ends = iter(range(40, 90, 10))
 
-    async def growing(*partitions: TP) -> Mapping[TP, int]:
+    async def growing(partitions: Collection[TP]) -> dict[TP, int]:
         end = next(ends)
         await asyncio.sleep(0)  # the others have their turn
         return dict.fromkeys(partitions, end)
 
-    consumer.highwaters = growing  # type: ignore[method-assign]
+    consumer._ends = growing  # type: ignore[method-assign]
 
     found = await asyncio.gather(*(consumer.seek_to_committed() for _ in range(3)))
 
@@ -182,5 +182,5 @@ async def _given(found: Any) -> Any:
     return found
 
 
-async def _further_on(*partitions: TP) -> Mapping[TP, int]:
+async def _further_on(partitions: Collection[TP]) -> dict[TP, int]:
     return {tp: 90 + tp.partition for tp in partitions}
