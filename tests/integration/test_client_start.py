@@ -1,0 +1,47 @@
+"""The Kafka client of a worker, as its own thread has started it at a broker."""
+
+import asyncio
+from typing import Any
+
+import faust
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from streamapp.settings import Settings
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.consumer.consumer import Consumer
+from streamapp.streaming.flows.assignor import HeldPartitions
+from streamapp.streaming.window.membership import Membership
+
+pytestmark = pytest.mark.embedded
+
+
+async def test_started_client_keeps_the_first_error_of_a_partition() -> None:
+    """A second one, as where a leader moves, would end its fetching, and the worker."""
+    with EmbeddedBroker() as broker:
+        app: Any = faust.App("client-start", broker=broker.url, env={})
+        app.settings = Settings(broker=broker.url)
+        app.held, app.membership = HeldPartitions(), Membership()
+
+        async def ignore(*args: Any) -> None: ...
+
+        consumer = Consumer(
+            app.transport,
+            callback=ignore,
+            on_partitions_revoked=ignore,
+            on_partitions_assigned=ignore,
+            loop=asyncio.get_running_loop(),
+            beacon=app.beacon,
+        )
+        thread: Any = consumer._thread
+        await thread.start()
+        try:
+            fetcher, tp = thread._ensure_consumer()._fetcher, TopicPartition("t", 0)
+            first = OffsetOutOfRangeError({tp: 0})
+            fetcher._set_error(tp, first)
+            fetcher._set_error(tp, NoOffsetForPartitionError(tp))
+        finally:
+            await thread.stop()
+
+        assert fetcher._records[tp]._error is first
