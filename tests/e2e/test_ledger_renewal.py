@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from tests.e2e.stage import Stage
+from tests.e2e.stage import Record, Stage, ask
 from tests.e2e.test_steps import calls_of, chain
 from tests.support.kafka import KafkaBroker
+from tests.support.topics import alter_topic
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -68,3 +69,27 @@ async def test_finished_steps_outlive_the_changelogs_retention(
     assert not [*report.missing, *report.overcommitted, *report.unequal], report
     assert calls["h3-0", "one"] == 1
     assert noted.count("h3-0") == 1
+
+
+async def test_stored_answer_outlives_the_changelogs_retention(
+    forgetful: KafkaBroker, tmp_path: Path
+) -> None:
+    """An answer that its topic refuses for long is emitted by the next worker, and not paid."""
+    async with Stage(forgetful, tmp_path, partitions=1) as stage:
+        stage.provider.default(unique=True)
+        await stage.open()
+        worker = await stage.ready_worker(ledger_ttl_s=TTL_S)
+        responses = f"{stage.prefix}.responses"
+        await alter_topic(forgetful.bootstrap, responses, {"cleanup.policy": "compact"})
+        await stage.produce([Record(ask("r-1").value, None, 0)])
+        await until(lambda: worker.has_logged("emitter.retry"), 30, state=worker.tail)
+        await until_deleted(stage, 1)
+
+        stage.kill9(worker)
+        await alter_topic(forgetful.bootstrap, responses, {"cleanup.policy": "delete"})
+        worker.start()
+        report = await stage.settle(1, 90)
+        calls = len(stage.calls())
+
+    assert not [*report.missing, *report.overcommitted, *report.unequal], report
+    assert calls == 1
