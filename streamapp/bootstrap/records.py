@@ -91,6 +91,8 @@ class FlowLedger:
             self.table,
             self._changelog,
             look_up_committed=app.look_up_committed,
+            membership=lambda: app.membership,
+            session_s=settings.session_timeout_s,
             on_fatal=app.fail,
         )
 

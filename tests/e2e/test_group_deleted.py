@@ -16,18 +16,23 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
 SESSION_S = 6
 
 
+@pytest.mark.parametrize(
+    ("session_s", "pause_s"),
+    [(SESSION_S, SESSION_S), (90, 0)],
+    ids=["a session later", "within a session"],
+)
 async def test_answer_of_a_new_group_is_not_replaced_by_an_older_dead_letter(
-    kafka: KafkaBroker, tmp_path: Path
+    kafka: KafkaBroker, tmp_path: Path, session_s: int, pause_s: int
 ) -> None:
     """What the new group answered is paid once, though the dead letter's generation is higher."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
         stage.provider.default(unique=True)
         await stage.open()
         for _ in range(3):  # generations
-            worker = await stage.ready_worker(session_timeout_s=SESSION_S)
+            worker = await stage.ready_worker(session_timeout_s=session_s)
             worker.sigterm()
             assert await worker.wait(40) == 0
-        worker = await stage.ready_worker(session_timeout_s=SESSION_S)
+        worker = await stage.ready_worker(session_timeout_s=session_s)
         await stage.produce([ask("d-1", "k", script={"status": 400})])
         await stage.settle(1)
         dead_at = time.monotonic()
@@ -36,16 +41,16 @@ async def test_answer_of_a_new_group_is_not_replaced_by_an_older_dead_letter(
         async with administered(kafka.bootstrap) as admin:
             coordinator = await admin.find_coordinator(stage.prefix)
             await admin._send_request(DeleteGroupsRequest([stage.prefix]), coordinator)
-        await until(lambda: time.monotonic() - dead_at > SESSION_S, 30)
+        await until(lambda: time.monotonic() - dead_at > pause_s, 30)
 
-        worker = await stage.ready_worker(session_timeout_s=SESSION_S)
+        worker = await stage.ready_worker(session_timeout_s=session_s)
         corrected = ask("d-1", "k")
         await stage.produce([corrected])
         await stage.verifier.until(lambda: len(answers(stage)) == 1, 60)
         worker.sigterm()
         assert await worker.wait(40) == 0
         calls = len(stage.calls())
-        worker = await stage.ready_worker(session_timeout_s=SESSION_S)
+        worker = await stage.ready_worker(session_timeout_s=session_s)
         await stage.produce([corrected])
         await stage.verifier.until(lambda: len(answers(stage)) == 2, 60)
 

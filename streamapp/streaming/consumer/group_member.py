@@ -198,16 +198,21 @@ def note_membership(coordinator: GroupCoordinator, membership: Membership) -> No
     """
     send, reset = coordinator._send_req, coordinator.reset_generation
 
-    async def send_and_note(request: Any) -> Any:
+    async def beat(request: HeartbeatRequest, generation: int) -> Any:
         sent_at = membership.now()
-        member = coordinator.group_id, coordinator.generation, coordinator.member_id
         response = await send(request)
+        if response.error_code in (NO_ERROR, REBALANCE_IN_PROGRESS):
+            membership.note(sent_at, generation)
+        return response
+
+    async def send_and_note(request: Any) -> Any:
+        member = coordinator.group_id, coordinator.generation, coordinator.member_id
         if isinstance(request, HeartbeatRequest):
-            if response.error_code in (NO_ERROR, REBALANCE_IN_PROGRESS):
-                membership.note(sent_at)
-        elif isinstance(request, SyncGroupRequest) and response.error_code == NO_ERROR:
+            return await beat(request, member[1])
+        response = await send(request)
+        if isinstance(request, SyncGroupRequest) and response.error_code == NO_ERROR:
             with contextlib.suppress(KafkaError):  # the client sends the next one in time
-                await send_and_note(HeartbeatRequest(*member))
+                await beat(HeartbeatRequest(*member), member[1])
         return response
 
     def reset_and_lose() -> None:

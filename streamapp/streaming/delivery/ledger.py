@@ -10,6 +10,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
+from math import inf
 
 import structlog
 
@@ -211,22 +212,21 @@ class Ledger:
             return entry is not None and entry.answer is not None
         return record.offset >= step.offset
 
-    def absorb(self, key: bytes | None, value: bytes | None) -> None:
+    def absorb(self, key: bytes | None, value: bytes | None, generation: float = inf) -> int:
         """Take an entry from the changelog, within the bound of bytes; a later one replaces it.
 
-        What a worker wrote that its group had given up does not replace what its partition's next
-        owner wrote: only the latter was emitted. It was made within a session of that one: what
-        was made later is of a group that was deleted and began anew, and its generations with it.
+        Returns:
+            The generation of the one that it does not replace, see `LedgerLine.outranks`; else 0.
         """
-        line = None if key is None or value is None else self._line_of(key, value)
-        if key is None or value is None or line is None:
-            return
+        if key is None or value is None or (line := self._line_of(key, value)) is None:
+            return 0
         if line.expires_at <= self._now() and not self._is_held(line):
-            return
-        known, latest = self._lines.get(key), line.expires_at - self._session_s
-        if known and known.generation > line.generation and known.expires_at >= latest:
-            return
+            return 0
+        known = self._lines.get(key)
+        if known and known.outranks(line, session_s=self._session_s, generation=generation):
+            return known.generation
         self._take(key, value, line)
+        return 0
 
     def _take(self, key: bytes, value: bytes, line: LedgerLine) -> None:
         """Put an entry into the store while no record is handled."""

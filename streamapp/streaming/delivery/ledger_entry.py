@@ -54,6 +54,22 @@ class LedgerLine(NamedTuple):
         """Return the line of an entry whose value has ``size`` bytes."""
         return cls(*head, size + ENTRY_BYTES)
 
+    def outranks(self, later: "LedgerLine", *, session_s: float, generation: float) -> bool:
+        """Whether an entry is not replaced by one of its key that stands behind it.
+
+        What a worker wrote that its group had given up does not replace what its partition's next
+        owner wrote: only the latter was emitted. It was made within a session of that one: what
+        was made later is of a group that was deleted and began anew, and its generations with it.
+
+        Args:
+            later: The entry behind this one.
+            session_s: Longest time for which a worker writes that its group has given up, seconds.
+            generation: The group's now: what bears a higher one is of an earlier group as well.
+        """
+        if not generation >= self.generation > later.generation:
+            return False
+        return self.expires_at >= later.expires_at - session_s
+
 
 def digest(value: bytes | None) -> str:
     """Return the hash by which equal records are known, 32 hexadecimal digits."""

@@ -1,7 +1,8 @@
 """The ledger's recovery: what is missing of this worker's partitions, read within its bound."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -9,6 +10,7 @@ from aiokafka.errors import KafkaError
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.tables.changelog_reader import ChangelogReader
+from streamapp.streaming.window.membership import Membership
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +23,8 @@ class LedgerRecovery:
         table: Knows how far each partition was read.
         changelog: Of the table.
         look_up_committed: Learns what is committed: entries below may be forgotten.
+        membership: Tells the group's generation; asked once the app runs.
+        session_s: How long the group is waited for to tell it, seconds.
         on_fatal: Ends the worker. Faust would go on without the entries, and pay for them again.
     """
 
@@ -31,12 +35,16 @@ class LedgerRecovery:
         changelog: ChangelogReader,
         *,
         look_up_committed: Callable[[], Awaitable[None]],
+        membership: Callable[[], Membership],
+        session_s: float,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._ledger = ledger
         self._table = table
         self._changelog = changelog
         self._look_up_committed = look_up_committed
+        self._membership = membership
+        self._session_s = session_s
         self._on_fatal = on_fatal
 
     async def __call__(self, partitions: set[int]) -> None:
@@ -48,15 +56,22 @@ class LedgerRecovery:
             log.warning("ledger.committed_unknown", error=type(error).__name__)
         starts = self._table.starts(partitions)
         self._ledger.rebuild(partitions)
-        taken = 0
+        taken, own = 0, self._membership().generation
+        outranked = defaultdict[bytes | None, list[bytes | None]](list)
 
         def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
             nonlocal taken
             taken += 1
-            self._ledger.absorb(key, value)
+            if self._ledger.absorb(key, value) > own:
+                outranked[key].append(value)
+            else:
+                outranked.pop(key, None)
 
         try:
-            self._table.was_read(await self._changelog.read(starts, take))
+            ends = await self._changelog.read(starts, take)
+            if outranked:
+                await self._take_from_new_group(outranked)
+            self._table.was_read(ends)
         except Exception as error:
             self._on_fatal(error)
             raise
@@ -67,3 +82,16 @@ class LedgerRecovery:
             unreadable=self._ledger.unreadable,
             duration_s=round(time.monotonic() - begun_at, 2),
         )
+
+    async def _take_from_new_group(
+        self, outranked: Mapping[bytes | None, Sequence[bytes | None]]
+    ) -> None:
+        """Take entries that were kept out by some of a higher generation than this worker's.
+
+        Those are either of its group, which has gone on without it, or of an earlier one that was
+        deleted. A heartbeat that the group takes after the reading tells which.
+        """
+        generation = await self._membership().current_generation(within_s=self._session_s)
+        for key, values in outranked.items():
+            for value in values:
+                self._ledger.absorb(key, value, generation)

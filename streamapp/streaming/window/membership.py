@@ -5,10 +5,14 @@ own clock tells in time: the group keeps a member for a session after its last h
 whoever writes within that time, counted from the heartbeat's sending, writes as a member.
 """
 
+import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from streamapp.running_clock import boot_time_s
+
+#: Between two looks for a heartbeat that the group took, seconds.
+LOOK_S = 0.1
 
 
 class Membership:
@@ -22,9 +26,10 @@ class Membership:
     Attributes:
         losses: How often the group did not know this member any more.
         refusal: Why the group does not take this worker; empty where it does.
+        generation: Of the last heartbeat that the group took; infinite before the first.
     """
 
-    __slots__ = ("_clock", "_heard_at", "_limit_s", "losses", "refusal")
+    __slots__ = ("_clock", "_heard_at", "_limit_s", "generation", "losses", "refusal")
 
     def __init__(
         self, limit_s: float = math.inf, *, clock: Callable[[], float] = boot_time_s
@@ -34,15 +39,40 @@ class Membership:
         self._heard_at = clock()
         self.losses = 0
         self.refusal = ""
+        self.generation = math.inf
 
     def now(self) -> float:
         """Return the time that ``note`` is told, seconds."""
         return self._clock()
 
-    def note(self, sent_at: float) -> None:
-        """Note that the group took what was sent at that time for a member's."""
-        self._heard_at = max(self._heard_at, sent_at)
+    def note(self, sent_at: float, generation: float = math.inf) -> None:
+        """Note that the group took what was sent at that time for a member's of ``generation``."""
+        if sent_at >= self._heard_at:
+            self.generation = generation  # first: who sees the time sees this as well
+            self._heard_at = sent_at
         self.refusal = ""
+
+    async def current_generation(
+        self, *, within_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> float:
+        """Return the group's generation, as it takes a heartbeat that is sent from now on.
+
+        It was no higher at any time before, so that what bears a higher one is of an earlier group
+        of that name. What the client was told in its join may be the past.
+
+        Args:
+            within_s: How long a heartbeat is waited for, seconds.
+            sleep: Between two looks, seconds.
+
+        Returns:
+            Infinite where the group takes none in time.
+        """
+        begun_at = self.now()
+        while self.now() - begun_at < within_s:
+            await sleep(LOOK_S)
+            if self._heard_at > begun_at:
+                return self.generation
+        return math.inf
 
     def lose(self) -> None:
         """Note that the group does not know this member: no older right to write comes back."""

@@ -81,6 +81,7 @@ async def test_heartbeat_that_the_group_took_is_noted(answer: int) -> None:
 
     assert membership.age_s == 0
     assert membership.losses == 0
+    assert membership.generation == coordinator.generation
 
 
 @pytest.mark.parametrize("answer", [15, 16, KafkaConnectionError()], ids=str)
@@ -157,6 +158,7 @@ async def test_assignment_is_followed_by_a_heartbeat_of_its_generation(answer: i
     await coordinator._send_req(SyncGroupRequest("g", 4, "m", None, []))
 
     assert membership.age_s == 0
+    assert membership.generation == 4
     assert vars(sent[1]) == vars(HeartbeatRequest("g", 4, "m"))
 
 

@@ -336,6 +336,19 @@ def test_entry_of_an_ended_generation_replaces_none(
     assert found.answer == f'"{kept}"'.encode()
 
 
+def test_entry_above_the_groups_generation_is_replaced_within_a_session() -> None:
+    """It is of an earlier group of that name, however short a while ago."""
+    fixture = Fixture()
+    fixture.ledger.absorb(b"r-1", entry_of(9, b'"old"', 60))
+
+    assert fixture.ledger.absorb(b"r-1", entry_of(1, b'"new"', 61)) == 9
+    assert fixture.ledger.absorb(b"r-1", entry_of(1, b'"new"', 61), 2) == 0
+
+    found = fixture.ledger.lookup("r-1")
+    assert found is not None
+    assert found.answer == b'"new"'
+
+
 def test_group_that_began_anew_replaces_what_the_deleted_one_wrote() -> None:
     """Generations count from 1 again: what is made a session later is no cut-off worker's."""
     fixture = Fixture()

@@ -1,5 +1,7 @@
 """A heartbeat's age decides who may write, on a clock that runs while the machine sleeps."""
 
+import math
+
 import pytest
 
 from streamapp.streaming.window.lease import Lease
@@ -41,3 +43,39 @@ def test_lease_of_a_lost_member_never_comes_back() -> None:
 
     assert (old.is_valid, old.is_ended) == (False, True)
     assert Lease(2, membership).is_valid
+
+
+async def test_generation_is_that_of_a_heartbeat_that_is_sent_from_now_on() -> None:
+    """One that was under way before says nothing of the time since."""
+    now = [100.0]
+    membership = Membership(6, clock=lambda: now[0])
+    heartbeats = [(99.0, 4), (100.0, 4), (101.0, 5)]
+
+    async def sleep(pause_s: float) -> None:
+        now[0] += 1
+        membership.note(*heartbeats.pop(0))
+
+    assert await membership.current_generation(within_s=6, sleep=sleep) == 5
+    assert heartbeats == []
+
+
+async def test_generation_that_no_heartbeat_tells_is_unknown() -> None:
+    """The line is cut, or the group has given this worker up: no entry is above it then."""
+    now = [100.0]
+    membership = Membership(6, clock=lambda: now[0])
+    membership.note(99.0, 4)
+
+    async def sleep(pause_s: float) -> None:
+        now[0] += pause_s
+
+    assert await membership.current_generation(within_s=6, sleep=sleep) == math.inf
+
+
+def test_late_answer_tells_no_older_generation() -> None:
+    """What overtook it was sent later."""
+    membership = Membership(6, clock=lambda: 100.0)
+    membership.note(102.0, 5)
+
+    membership.note(101.0, 4)
+
+    assert membership.generation == 5
