@@ -35,13 +35,17 @@ async def test_started_client_keeps_the_first_error_of_a_partition() -> None:
             beacon=app.beacon,
         )
         thread: Any = consumer._thread
-        await thread.start()
-        try:
-            fetcher, tp = thread._ensure_consumer()._fetcher, TopicPartition("t", 0)
-            first = OffsetOutOfRangeError({tp: 0})
+        tp = TopicPartition("t", 0)
+        first = OffsetOutOfRangeError({tp: 0})
+
+        async def fail_twice() -> Any:
+            fetcher = thread._ensure_consumer()._fetcher
             fetcher._set_error(tp, first)
             fetcher._set_error(tp, NoOffsetForPartitionError(tp))
+            return fetcher._records[tp]._error  # in one turn: it forgets what is not assigned
+
+        await thread.start()
+        try:
+            assert await thread.call_thread(fail_twice) is first
         finally:
             await thread.stop()
-
-        assert fetcher._records[tp]._error is first
