@@ -81,7 +81,7 @@ class LearnedLimits:
         """Return the value to tell; None where there is nothing."""
         if not learner.is_taught and learner.window <= FIRST_WINDOW:
             return None
-        if not learner.is_taught and learner.is_limited:
+        if learner.is_lost or (not learner.is_taught and learner.is_limited):
             return None
         pause_s = learner.paused_until - self._clock()
         return {

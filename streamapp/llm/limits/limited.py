@@ -76,6 +76,7 @@ class Limited:
         if not limiter.try_acquire(tokens):
             tokens = await self._wait(call, estimate)
             call = call.but(has_waited=True)
+        had_rate = learner.rate_per_s != UNLIMITED
         epoch, excess = learner.admitted(), 0.0
         try:
             completion = await self._provider.complete(call)
@@ -103,7 +104,7 @@ class Limited:
             raise
         finally:
             limiter.release(excess)
-            if learner.rate_per_s != UNLIMITED:
+            if had_rate or learner.rate_per_s != UNLIMITED:
                 limiter.adjust()
 
     async def _wait(self, call: Call, estimate: Callable[[], float]) -> float:

@@ -42,7 +42,8 @@ class PaceLearner:
     refusals the provider's bucket was empty at both ends, so what it accepted meanwhile is its
     rate, whatever its burst: that becomes the rate, less a step; it grows from there, the slower
     the longer the last refusal-free period was, and again faster the longer this one lasts.
-    After a time of nothing but refusals it doubles with each answer, up to half of what it was.
+    After a time of nothing but refusals it doubles with each answer, up to half of what it was;
+    where nothing was known before, it begins anew with one call in flight, once.
 
     Args:
         clock: Monotonic, seconds.
@@ -77,6 +78,10 @@ class PaceLearner:
         self._has_leapt = False
         #: Whether the provider itself has taught anything.
         self.is_taught = False
+        #: Whether it has refused all that was sent, and no rate is known from before: such calls,
+        #: as the probes of a target that is out, tell none. The lowest rate then only spaces them.
+        self.is_lost = False
+        self._has_begun_anew = False
 
     def begin_at(self, rate_per_s: float, window: float, *, pause_s: float = 0.0) -> None:
         """Begin where another worker was, unless the provider has taught something already."""
@@ -114,11 +119,14 @@ class PaceLearner:
         Args:
             is_waiting: Whether calls wait: else a higher rate would be untested.
         """
+        self._answers += 1
+        if self.is_lost:
+            self.is_lost, self._has_begun_anew = False, True
+            self.rate_per_s, self.window = UNLIMITED, 1
         if self.window != UNLIMITED:
             self.window = self.window + 1 if self.window < LAST_WINDOW else UNLIMITED
         if self.rate_per_s == UNLIMITED:
             return
-        self._answers += 1
         if self.rate_per_s < self._good_per_s / 2:
             self.rate_per_s = min(self.rate_per_s * 2, self._good_per_s / 2)
             self._has_leapt = True
@@ -132,7 +140,7 @@ class PaceLearner:
 
     def told(self, rate_per_s: float) -> None:
         """Take the provider's word: nothing is left, and it refills at this rate."""
-        self.is_taught = True
+        self.is_taught, self.is_lost = True, False
         self.window = UNLIMITED
         self._slow_to(rate_per_s)
         self._growth_per_s = _LEAST_GROWTH_PER_S
@@ -162,8 +170,12 @@ class PaceLearner:
             self._good_per_s = self.rate_per_s
         elif self._has_leapt:
             self._good_per_s = self.rate_per_s / 2
+        if self._answers >= _ENOUGH_ANSWERS:
+            self._has_begun_anew = False
         self._answers, self._has_leapt = 0, False
         period_s, measured_per_s = self._measure(now)
+        is_known = self.is_limited or self._good_per_s > 0
+        self.is_lost = not (measured_per_s or is_known or self._has_begun_anew)
         leap = _STEP_DOWN if self.is_limited else _LEAP_DOWN
         least_per_s = 0.0 if known_per_s == UNLIMITED else known_per_s * leap
         self._slow_to(max(measured_per_s * _STEP_DOWN, least_per_s))

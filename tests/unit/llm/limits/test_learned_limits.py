@@ -165,3 +165,22 @@ def test_what_says_nothing_changes_nothing(key: bytes | None, value: bytes | Non
         return second.rate_per_s, second.window
 
     assert run_virtually(main()) == (UNLIMITED, FIRST_WINDOW)
+
+
+def test_nothing_but_refusals_is_told_to_nobody() -> None:
+    """The lowest rate spaces the calls of a provider that is out; no worker is to begin with it."""
+
+    async def main() -> tuple[Told, Told]:
+        worker = Worker("first")
+        server = Server(rate_per_s=0, burst=0)
+        worker.serves(server)
+        work = asyncio.create_task(run_all(worker.policy, 200, workers=1))
+        await asyncio.sleep(10)
+        lost = worker.learned.take()
+        server.rate_per_s, server.burst = 20, 2
+        await work
+        return lost, worker.learned.take()
+
+    lost, found = run_virtually(main())
+    assert lost == []
+    assert len(found) == 1

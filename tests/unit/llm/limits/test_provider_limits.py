@@ -133,3 +133,52 @@ def test_rate_is_back_soon_after_nothing_but_refusals() -> None:
         return len(server.begun) - before
 
     assert run_virtually(main()) >= 0.5 * 5 * 300
+
+
+@pytest.mark.parametrize(
+    ("then_per_s", "retry_after_s", "most_s"),
+    [(1e9, None, 8), (1e9, 2.0, 8), (300, 2.0, 15), (30, None, 20), (5, None, 35)],
+)
+def test_refused_probes_teach_no_rate(
+    then_per_s: float, retry_after_s: float | None, most_s: float
+) -> None:
+    """Where calls went out one by one, as while a provider was out, none of them was too fast.
+
+    As little is known of it then as at the start, and it is approached with one call in flight.
+    """
+
+    async def main() -> tuple[float, int]:
+        server = Server(rate_per_s=0, burst=0, latency_s=0.7, retry_after_s=retry_after_s)
+        policy = limits().around(server, "m")
+        for _ in range(4):
+            with pytest.raises(RateLimited):
+                await policy.complete(chat("x"))
+            await asyncio.sleep(4)
+        server.rate_per_s, server.burst = then_per_s, max(1.0, then_per_s / 10)
+        server.refused.clear()
+        began = virtual_clock()
+        await run_all(policy, 100, workers=100)
+        return virtual_clock() - began, len(server.refused)
+
+    took_s, refused = run_virtually(main())
+    assert took_s <= most_s
+    assert refused <= 10
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 2.0])
+def test_who_begins_while_all_is_refused_is_soon_under_way_afterwards(
+    retry_after_s: float | None,
+) -> None:
+    """All the calls that a new worker begins with are refused: nor do those tell a rate."""
+
+    async def main() -> float:
+        server = Server(rate_per_s=0, burst=0, latency_s=0.7, retry_after_s=retry_after_s)
+        policy = limits().around(server, "m")
+        work = asyncio.create_task(run_all(policy, 200, workers=100))
+        await asyncio.sleep(30)
+        server.rate_per_s, server.burst = 300, 30
+        began = virtual_clock()
+        await work
+        return virtual_clock() - began
+
+    assert run_virtually(main()) <= 25
