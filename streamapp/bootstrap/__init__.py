@@ -153,7 +153,7 @@ def _composed(
         lambda: len(app.unreadable()),
     )
 
-    parts = (routes, costs, prompts, flows, tools, app.held)
+    parts = (routes, costs, prompts, flows, tools, app.held, app.addresses)
     health = AppHealth(
         app,
         refused=flows.refused,

@@ -32,8 +32,10 @@ from streamapp.web.server import peer_tls_context
 
 def build_peers(app: StreamApp, settings: Settings) -> Peers:
     """Return the other workers of the group; whoever asks for it closes it."""
+    app.add_future(app.addresses.watch())
     return Peers(
-        app.peer_urls,
+        app.addresses.others,
+        unasked=app.addresses.unasked,
         key=settings.peer_token,
         ssl=peer_tls_context(settings),
     )

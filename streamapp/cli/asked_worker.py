@@ -12,6 +12,7 @@ from streamapp.cli.worker_access import WorkerAccess
 from streamapp.errors import StreamappError, ToolError
 from streamapp.llm.client import LLMClient
 from streamapp.records.codec import recover_id
+from streamapp.streaming.addresses import shared_line
 from streamapp.tools.offered import OfferedTool
 
 
@@ -45,13 +46,17 @@ class AskedWorker:
         await self._get(f"/v1/cache/{'0' * 32}")
 
     async def workers(self, count: Callable[[], Awaitable[int | None]]) -> WorkerPartitions:
-        """Return the group; empty where nobody tells.
+        """Return the group; empty where nobody tells, or several have one address.
 
         Args:
             count: Returns how many partitions the topic of the records has, where it is known.
         """
         found = await self._get("/v1/workers")
         told = [] if found is None else found["workers"]
+        for one in told:
+            if one.get("members", 1) > 1:
+                click.echo(shared_line(one["url"], one["members"]), err=True)
+                return WorkerPartitions()
         partitions = {one["url"]: one["partitions"] for one in told}
         return WorkerPartitions(partitions, await count() if len(partitions) > 1 else None)
 

@@ -17,6 +17,7 @@ from streamapp.cli.kafka import client_settings
 from streamapp.cli.prompt_findings import published_prompts, read_prompts
 from streamapp.cli.provider_findings import live, providers
 from streamapp.cli.terminal import counted
+from streamapp.cli.worker_findings import workers
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.prompts.prompt import Prompt
 from streamapp.settings.located import located
@@ -64,6 +65,7 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         *(await live(settings) if is_live else ()),
         *on_broker,
         *await flows(settings),
+        *(await workers(settings) if on_broker[0].ok else ()),
     ]
     details = located(settings, (finding.detail for finding in found))
     placed = [

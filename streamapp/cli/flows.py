@@ -90,6 +90,9 @@ async def _costs(settings: Settings, url: str | None) -> dict[str, _Costs]:
             click.echo(f"costs are unknown: {error}", err=True)
             return {}
     flows = (found or {}).get("flows", [])
+    if missing := (found or {}).get("missing"):
+        told = f"no answer from {counted(missing, 'worker')}: their costs are missing"
+        click.echo(f"{told} (`streamapp check` may say why)", err=True)
     return {
         flow["name"]: {
             "cost_usd_day": Decimal(flow["cost_usd_day"]) if flow["cost_usd_day"] else None,

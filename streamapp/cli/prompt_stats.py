@@ -29,7 +29,7 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
     found = asyncio.run(_asked(settings, name, url))
     if found.get("missing"):
         told = f"no answer from {counted(found['missing'], 'worker')}: theirs is missing"
-        click.echo(told, err=True)
+        click.echo(f"{told} (`streamapp check` may say why)", err=True)
     if as_json:
         return print_json(found)
     if not found["variants"]:

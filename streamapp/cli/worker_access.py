@@ -17,7 +17,8 @@ TIMEOUT_S = 10.0
 
 #: The option of commands that ask a worker, as ``url``.
 of_worker = click.option(
-    "--url", help="Of any worker; default: STREAMAPP_WEB_URL, or its host and port."
+    "--url",
+    help="Of any worker; default: STREAMAPP_WORKER_URL, or that of a worker with these settings.",
 )
 _LOOPBACK = re.compile(r"^(?:127\.0\.0\.1|\[::1\]):")
 
@@ -36,20 +37,23 @@ class WorkerAccess:
     Args:
         settings: Say where a worker of this machine is.
         url: Of the one that is meant, whatever names its brokers have.
+        timeout_s: Longest wait for an answer.
     """
 
-    def __init__(self, settings: Settings, url: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, url: str | None = None, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._ssl = peer_tls_context(settings)
         scheme = "https" if self._ssl else "http"
-        own = settings.web_url or web_url(settings.web_host, settings.web_port, scheme=scheme)
-        self.base = (url or own).rstrip("/")
+        local = web_url(settings.web_host, settings.web_port, scheme=scheme)
+        self.base = (url or settings.worker_url or settings.web_url or local).rstrip("/")
         token = settings.peer_token
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._settings, self._is_named, self._is_known = settings, bool(url), False
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        self._session = aiohttp.ClientSession(timeout=timeout, headers=self._headers)
+        self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._headers)
         return self
 
     async def __aexit__(

@@ -125,7 +125,9 @@ class Settings(BaseSettings):
     web_port: int = Field(default=6066, ge=1, le=65535)
     """Port to listen on."""
     web_url: str = ""
-    """Where other workers reach this one; without it the host and port."""
+    """Where other workers reach this one, which no other one has; without it the host and port."""
+    worker_url: str = ""
+    """Any worker, for the commands that ask one; without it `WEB_URL`, or the host and port."""
     web_cert_file: Path | None = None
     """Certificate, PEM: HTTP speaks TLS alone. Goes with the key file."""
     web_key_file: Path | None = None

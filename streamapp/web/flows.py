@@ -35,6 +35,7 @@ def flows(*, rates: FlowRates, group: Group, admission: Admission) -> Blueprint:
                     await asyncio.wait({asking})
                 found = await rates.now()
             costs, unpriced, counted_s = _costs(group), _unpriced(group), _counted_s(group)
+            missing = sum(one["members"] - (one["now"] is not None) for one in group.workers())
             return json_response(
                 {
                     "flows": [
@@ -47,7 +48,8 @@ def flows(*, rates: FlowRates, group: Group, admission: Admission) -> Blueprint:
                             cost_counted_s=counted_s,
                         )
                         for state, rate in found
-                    ]
+                    ],
+                    "missing": missing,
                 }
             )
 

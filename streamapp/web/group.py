@@ -51,15 +51,19 @@ class Group:
     def workers(self, now: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return each worker's address, partitions and last numbers (None without one), own first.
 
-        ``now`` are this worker's numbers where the caller has them already.
+        ``now`` are this worker's numbers where the caller has them already. Workers that have one
+        address are one here; ``members`` says how many.
         """
-        (own, partitions), *others = self._snapshots.workers().items()
+        own, *others = self._snapshots.workers().items()
+        numbers = {**self._numbers, own[0]: now or self._snapshots.now()}
         return [
-            {"url": own, "partitions": partitions, "now": now or self._snapshots.now()},
-            *(
-                {"url": url, "partitions": partitions, "now": self._numbers.get(url)}
-                for url, partitions in others
-            ),
+            {
+                "url": url,
+                "members": self._snapshots.members(url),
+                "partitions": partitions,
+                "now": numbers.get(url),
+            }
+            for url, partitions in (own, *others)
         ]
 
     def tail(self, after: int) -> Outcomes:

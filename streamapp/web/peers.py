@@ -32,6 +32,7 @@ class Peers:
 
     Args:
         urls: Their addresses now.
+        unasked: How many more there are, that have the address of another one.
         key: The first API key, or None where none are asked for.
         ssl: Trusts what the workers present; None where they speak plain HTTP.
     """
@@ -40,10 +41,12 @@ class Peers:
         self,
         urls: Callable[[], Collection[str]],
         *,
+        unasked: Callable[[], int] = int,
         key: str | None = None,
         ssl: SSLContext | None = None,
     ) -> None:
         self._urls = urls
+        self._unasked = unasked
         self._headers = {HOP: "1", **({"Authorization": f"Bearer {key}"} if key else {})}
         self._ssl = ssl
         self._session: aiohttp.ClientSession | None = None
@@ -56,7 +59,8 @@ class Peers:
 
     async def get_json(self, path: str) -> list[Any | None]:
         """Return what each worker answers at the path with 200; None for one that does not."""
-        return await asyncio.gather(*(self.get_json_of(url, path) for url in self._urls()))
+        found = await asyncio.gather(*(self.get_json_of(url, path) for url in self._urls()))
+        return [*found, *[None] * self._unasked()]
 
     async def get_json_of(self, url: str, path: str) -> Any | None:
         """Return what one worker answers at the path with 200; None where it does not."""

@@ -12,12 +12,12 @@ from typing import Any, cast
 import faust
 import structlog
 from aiokafka.errors import KafkaError
-from faust.assignor.partition_assignor import PartitionAssignor
 from faust.exceptions import ConsumerNotStarted
 from faust.types import TP, RecordMetadata
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
+from streamapp.streaming.addresses import GroupAddresses
 from streamapp.streaming.app.assignment_watch import AssignmentWatch, tell_opened
 from streamapp.streaming.app.blocking import BlockingWatch
 from streamapp.streaming.app.kept_fences import KeptFences
@@ -62,6 +62,7 @@ class StreamApp(faust.App):
         kept = KeptFences(self.conf.datadir / "blocking.json")
         self.blocking = BlockingWatch(self.conf.broker_session_timeout, kept=kept)
         self.held = HeldPartitions()
+        self.addresses = GroupAddresses.of(self)
 
     def bind(
         self,
@@ -187,11 +188,6 @@ class StreamApp(faust.App):
         """Learn what is committed of this worker's partitions, before Faust asks for it."""
         if self.consumer.assignment():
             await self.consumer.perform_seek()
-
-    def peer_urls(self) -> list[str]:
-        """Return the web addresses of the group's other workers, as of the last assignment."""
-        urls = cast(PartitionAssignor, self.assignor).external_topic_distribution
-        return [url for url in urls if url != str(self.conf.canonical_url)]
 
     # -- generations
 

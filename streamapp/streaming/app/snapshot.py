@@ -5,10 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any, cast
+from typing import Any
 
 from aiokafka.errors import KafkaError
-from faust.assignor.partition_assignor import PartitionAssignor
 from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
@@ -128,10 +127,11 @@ class WorkerSnapshots:
 
         This one is the first of them, also while it is no member.
         """
-        assignor = cast(PartitionAssignor, self._app.assignor)
-        topics_by_url = assignor.external_topic_distribution
-        urls = [self._url, *sorted(topics_by_url.keys() - {self._url})]
-        return {url: sorted(topics_by_url.get(url, {}).get(self._requests, ())) for url in urls}
+        return self._app.addresses.partitions(self._requests)
+
+    def members(self, url: str) -> int:
+        """Return how many workers have an address."""
+        return self._app.addresses.members(url)
 
     def tail(self, after: int) -> tuple[int, list[dict[str, Any]]]:
         """Return the last number, and the kept outcomes after a number, oldest first."""

@@ -16,6 +16,7 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import AppT
 
 from streamapp.errors import ConfigurationError
+from streamapp.streaming.addresses import together
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +62,10 @@ class LedgerBoundAssignor(PartitionAssignor):
         """Return how many partitions of ``topics`` the group has, as of the last assignment."""
         workers = self.external_topic_distribution.values()
         return sum(len(worker.get(topic, ())) for worker in workers for topic in topics)
+
+    def _get_external_topic_distribution(self, assignments: Any) -> Any:
+        of = super()._get_external_topic_distribution
+        return together(of({member: each}) for member, each in assignments.items())
 
     def _perform_assignment(self, cluster: Any, member_metadata: Any) -> Any:
         bound = LedgerBoundCluster(cluster, cast(Any, self.app).held.changelogs)

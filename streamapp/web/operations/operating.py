@@ -101,9 +101,10 @@ class FlowBody(TypedDict):
 
 
 class FlowsBody(TypedDict):
-    """All flows, the built-in one first."""
+    """All flows, the built-in one first; costs lack what ``missing`` workers do not tell."""
 
     flows: list[FlowBody]
+    missing: int
 
 
 class RecordHeader(TypedDict):
@@ -199,9 +200,13 @@ class WorkerNow(TypedDict):
 
 
 class WorkerBody(TypedDict):
-    """A worker of the group; ``now`` is null where it does not answer."""
+    """A worker of the group; ``now`` is null where it does not answer.
+
+    Where ``members`` is more than 1, so many have the address, and ``now`` is of one of them.
+    """
 
     url: str
+    members: int
     partitions: list[int]
     now: WorkerNow | None
 

@@ -3,7 +3,7 @@
 const KEEP = 180; // seconds of history in the charts
 const lines = new Map(); // points by address; "" is the sum
 const words = new Map(); // each worker's numbers a moment ago
-let told = []; // the group as last told: {url, partitions, now}
+let told = []; // the group as last told: {url, members, partitions, now}
 let chosen = ""; // the address that is looked at; "" for all
 
 const total = (series, fits = () => true) => (series || []).reduce((sum, [labels, value]) => (fits(labels) ? sum + value : sum), 0);

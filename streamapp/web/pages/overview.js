@@ -37,7 +37,7 @@ function showHead() {
   const [kind, text] = [worst[0], told.length === 1 ? worst[1] : alike === told.length ? `all ${worst[1]}` : `${alike} of ${told.length} ${worst[1]}`];
   if ($("#status").textContent !== text) $("#status").textContent = text;
   $("#status").className = `tag ${kind}`;
-  fill($("#where"), `${own.app_id} · ${own.version} · ${counted(told.length, "worker")} · up ${span(own.uptime_s)}`);
+  fill($("#where"), `${own.app_id} · ${own.version} · ${counted(told.reduce((sum, w) => sum + (w.members || 1), 0), "worker")} · up ${span(own.uptime_s)}`);
   const found = troubles();
   $("#alert").classList.toggle("hidden", !found.length);
   if ($("#alert").dataset.text !== found.join()) { $("#alert").dataset.text = found.join(); fill($("#alert"), el("strong", { class: "warn" }, "Look at this: "), found.join(" · ")); }
@@ -169,11 +169,12 @@ function showAgents(now) {
 }
 
 function showWorkers() {
-  fill($("#workers"), el("div", { class: "rows" }, told.map(({ url, partitions, now }, i) => {
+  fill($("#workers"), el("div", { class: "rows" }, told.map(({ url, members, partitions, now }, i) => {
     const [kind, text] = stateOf(now), points = lines.get(url) || [], point = points.at(-1);
     return el("article", { class: "worker" },
       el("span", { class: `tag ${kind}` }, text),
       i ? el("a", { href: url, class: "id" }, place(url)) : el("span", { class: "id" }, place(url), el("span", { class: "soft" }, " serves this page")),
+      members > 1 ? el("span", { class: "tag bad" }, `${members} workers at this address`) : null,
       now ? el("strong", {}, `${number(point.answered)} per s`) : null,
       el("span", { class: "facts" }, partitions.length ? `partitions ${partitions.join(" ")}` : "no partitions", now ? ` · ${number(now.in_flight)} in flight · lag ${point.lag === null ? "unknown" : number(point.lag)} · p95 ${seconds(point.p95)} · up ${span(now.uptime_s)}` : ""),
       points.length ? spark(points, (p) => p.answered) : null);

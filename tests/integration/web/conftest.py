@@ -249,6 +249,7 @@ class FakeWorkerSnapshots(WorkerSnapshots):
         self.uptime_s = 600.0
         self.costs: dict[str, str] = {}
         self.unpriced: dict[str, int] = {}
+        self.sharing: dict[str, int] = {}
         self._in_flight = in_flight
 
     def own_url(self) -> str:
@@ -256,6 +257,9 @@ class FakeWorkerSnapshots(WorkerSnapshots):
 
     def workers(self) -> dict[str, list[int]]:
         return {self.url: [0], **{url: [1] for url in self.others}}
+
+    def members(self, url: str) -> int:
+        return self.sharing.get(url, 1)
 
     def now(self) -> dict[str, Any]:
         return {

@@ -55,8 +55,23 @@ async def test_flows_are_listed_with_what_all_workers_spent(
                 "unpriced_day": 0,
                 "cost_counted_s": 60.0,
             }
-        ]
+        ],
+        "missing": 0,
     }
+
+
+async def test_workers_whose_costs_are_missing_are_counted(
+    serve: Serve, rates: FakeFlowRates, snapshots: FakeWorkerSnapshots
+) -> None:
+    """One that does not answer, and those behind the address of another one."""
+    snapshots.others, snapshots.sharing = ("http://127.0.0.1:1",), {"own": 3}
+    rates.found = [(FlowState("labels", LABELS, 3, 100, 7, 2), 12.5)]
+    site = await serve()
+
+    _, body, _ = await site("GET", "/v1/flows")
+
+    assert isinstance(body, dict)
+    assert body["missing"] == 3
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,18 @@ async def test_any_worker_tells_of_all(group: tuple[Site, FakeWorkerSnapshots, s
     assert told == [("own", [0], 0), (url, [1], 7), (GONE, [1], None)]
 
 
+async def test_address_of_several_workers_is_told_as_such(
+    serve: Serve, snapshots: FakeWorkerSnapshots
+) -> None:
+    """They are one row, which is not taken for one worker."""
+    snapshots.sharing = {"own": 3}
+    site = await serve()
+
+    _, body, _ = await site("GET", "/v1/workers")
+
+    assert [(w["url"], w["members"]) for w in body["workers"]] == [("own", 3)]
+
+
 async def test_live_follows_all_workers(group: tuple[Site, FakeWorkerSnapshots, str]) -> None:
     """What ended at another worker is told once; one that was started again counts from 1."""
     site, other, _ = group

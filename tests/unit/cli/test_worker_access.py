@@ -19,6 +19,7 @@ from streamapp.cli.kept_answers import SharedAnswers
 from streamapp.cli.lines import Line
 from streamapp.cli.prompt_stats import _asked
 from streamapp.cli.worker_access import WorkerAccess
+from streamapp.cli.worker_findings import workers
 from streamapp.errors import StreamappError
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings
@@ -68,8 +69,9 @@ async def worker_of(
     status: int = 200,
     ready_for: int | None = None,
     tools: Any = None,
+    workers: Any = None,
 ) -> AsyncIterator[str]:
-    """Serve what a worker says of itself and of its tools, and any other path's name there.
+    """Serve what a worker says of itself, its tools and its group, and other paths' names there.
 
     After ``ready_for`` answers it gives 503, as in a rebalance.
     """
@@ -80,7 +82,7 @@ async def worker_of(
         answered += 1
         if ready_for is not None and answered > ready_for:
             return web.json_response({}, status=503)
-        bodies = {"/version": version, "/v1/tools": tools}
+        bodies = {"/version": version, "/v1/tools": tools, "/v1/workers": {"workers": workers}}
         body = bodies.get(request.path, {"path": request.path})
         return web.json_response(body, status=status)
 
@@ -257,3 +259,53 @@ async def test_tools_that_no_server_offers_the_worker_are_named(tmp_path: Path) 
         in _text(found).splitlines()
     )
     assert list(unknown.missing_tools) == []
+
+
+SHARED = {"url": "http://one:6066", "members": 3, "partitions": [0, 1], "now": {}}
+AWAY = {"url": "http://two:6066", "members": 1, "partitions": [2], "now": None}
+
+
+async def test_commands_have_a_variable_of_their_own() -> None:
+    """What a worker is told of itself is no address for commands where they have one."""
+    async with worker_of(OWN) as url:
+        settings = Settings(worker_url=url, web_url="http://127.0.0.1:1")
+        async with WorkerAccess(settings) as worker:
+            assert await worker.get("/v1/x") == {"path": "/v1/x"}
+
+
+async def test_check_names_an_address_of_several_workers() -> None:
+    """And, as a note, a worker that the others do not reach."""
+    async with worker_of(OWN, workers=[SHARED, AWAY]) as url:
+        wrong, note = await workers(Settings(worker_url=url))
+
+    assert not wrong.ok
+    assert "3 workers name http://one:6066 as their address" in wrong.detail
+    assert note.is_note
+    assert "http://two:6066 does not answer the others" in note.detail
+
+
+async def test_check_asks_workers_only_where_one_runs() -> None:
+    """Whoever checks before the start is told nothing of it."""
+    own = {**SHARED, "members": 1}
+    async with worker_of(OWN, workers=[own, own]) as url:
+        [finding] = await workers(Settings(worker_url=url))
+    async with worker_of(OWN | {"app_id": "shop"}) as url:
+        others = await workers(Settings(worker_url=url))
+
+    assert (finding.ok, finding.detail) == (True, "2 workers, each asked at its address")
+    assert others == []
+
+
+async def test_no_worker_is_taken_for_a_records_own_behind_a_shared_address(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its cache is that of one of several; the reason is said."""
+
+    async def count() -> int:
+        return 2
+
+    async with worker_of(OWN, workers=[SHARED]) as url, WorkerAccess(Settings(), url) as worker:
+        found = await AskedWorker(worker).workers(count)
+
+    assert found.of(b"key") is None
+    assert "3 workers name http://one:6066 as their address" in capsys.readouterr().err

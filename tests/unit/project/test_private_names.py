@@ -63,6 +63,10 @@ PRIVATE = {
     "_fetcher": ("aiokafka:AIOKafkaConsumer", "set"),
     "_force_close": ("aiohttp.web:RequestHandler", "set"),
     "_get": ("aiohttp:BaseConnector", "called"),
+    "_get_external_topic_distribution": (
+        "faust.assignor.partition_assignor:PartitionAssignor",
+        "called",
+    ),
     "_get_active_partitions": ("faust.transport.consumer:Consumer", "method"),
     "_isolation_level": ("aiokafka:AIOKafkaConsumer", "set"),
     "_make_server": ("aiohttp.web_runner:BaseRunner", "called"),

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from streamapp.settings import Settings
+from streamapp.streaming.addresses import GroupAddresses
 from streamapp.streaming.app.snapshot import WorkerSnapshots
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.telemetry.metrics import Metrics
@@ -49,7 +50,7 @@ def app() -> Any:
         conf=SimpleNamespace(canonical_url=OWN),
         window=SimpleNamespace(in_flight=3, pending=1, partitions={}),
         ledger=Ledger(),
-        assignor=SimpleNamespace(external_topic_distribution={OTHER: topics, OWN: {}}),
+        addresses=GroupAddresses(lambda: {OTHER: topics, OWN: {}}, lambda: OWN, patience_s=20),
         is_draining=False,
         oldest_uncommitted_s=0.0,
     )

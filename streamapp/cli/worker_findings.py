@@ -1,0 +1,39 @@
+"""The check of `streamapp check` that asks a running worker, where one answers."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from streamapp.cli.finding import Finding
+from streamapp.cli.terminal import counted
+from streamapp.cli.worker_access import WorkerAccess
+from streamapp.errors import StreamappError
+from streamapp.settings import Settings
+from streamapp.streaming.addresses import shared_line
+
+#: Longest wait for an answer, seconds; it may wait itself for workers that do not answer.
+TIMEOUT_S = 4.0
+
+
+async def workers(settings: Settings) -> list[Finding]:
+    """Look at the addresses of the group's workers; nothing is said where none runs."""
+    async with WorkerAccess(settings, timeout_s=TIMEOUT_S) as worker:
+        try:
+            told = (await worker.get("/v1/workers") or {}).get("workers") or []
+        except StreamappError:
+            return []
+    wrong = list(_wrong(told))
+    if wrong or not told:
+        return wrong
+    return [Finding("workers", True, f"{counted(len(told), 'worker')}, each asked at its address")]
+
+
+def _wrong(told: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    for one in told:
+        url, members = one["url"], one.get("members", 1)  # those before 0.2 do not count them
+        if members > 1:
+            yield Finding("workers", False, shared_line(url, members))
+        elif one["now"] is None:
+            unheard = (
+                f"{url} does not answer the others: is it STREAMAPP_WEB_URL of a worker, where"
+            )
+            yield Finding("workers", True, f"{unheard} they reach it?", is_note=True)
