@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from tests.e2e.stage import Stage, ask
@@ -19,11 +20,23 @@ MOST_LOG_LINES = 1500
 async def test_a_worker_waits_for_a_broker_absent_at_its_start(
     own_kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    """It names the broker, is not ready, and works once the broker is there."""
+    """It names the broker, tells its probes so, and works once the broker is there."""
     async with Stage(own_kafka, tmp_path) as stage:
         worker = stage.start_worker()
         await until(lambda: worker.has_logged(own_kafka.bootstrap), 30, state=worker.tail)
-        assert await worker.is_unready()
+        server = f"http://127.0.0.1:{worker.port}"
+        chat = {"model": "default", "messages": [{"role": "user", "content": "x"}]}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{server}/livez") as alive,
+            http.get(f"{server}/readyz") as ready,
+            http.post(f"{server}/v1/chat/completions", json=chat) as refused,
+        ):
+            checks = (await ready.json())["checks"]
+            said = (await refused.json())["error"]["code"]
+        assert (alive.status, ready.status, refused.status) == (200, 503, 503)
+        assert checks["broker"]["detail"].startswith("none has answered")
+        assert said == "not_ready"
 
         await own_kafka.start()
 

@@ -8,6 +8,7 @@ from math import inf, isfinite
 
 from streamapp.streaming.app.assignment_watch import is_assigned, is_recovered
 from streamapp.streaming.app.lifecycle import StreamApp
+from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.window.membership import Membership
 
 #: The loop answers late when it is busy; later than this it is blocked, seconds.
@@ -105,7 +106,7 @@ class AppHealth:
                 "; ".join(gone) or f"{app.window.in_flight} in flight",
                 excused and not gone,
             ),
-            "broker": Check(silence_s < BROKER_SILENCE_S, f"answered {silence_s:.1f} s ago"),
+            "broker": Check(silence_s < BROKER_SILENCE_S, _answered(watchdog)),
             "committing": Check(
                 commit_age_s < COMMIT_AGE_S, f"oldest uncommitted {commit_age_s:.1f} s"
             ),
@@ -162,6 +163,12 @@ class AppHealth:
 def last_heartbeat(age_s: float) -> str:
     """Return how long ago the group took the last heartbeat; ``age_s`` is infinite without one."""
     return f"last heartbeat {age_s:.1f} s ago" if isfinite(age_s) else "no heartbeat since the join"
+
+
+def _answered(watchdog: Watchdog) -> str:
+    if not watchdog.has_seen_broker:
+        return f"none has answered, {watchdog.broker_silence_s:.1f} s after the start"
+    return f"answered {watchdog.broker_silence_s:.1f} s ago"
 
 
 def _heard(member: Membership) -> str:

@@ -129,8 +129,9 @@ class StreamApp(faust.App):
         self._create_directories()
         self.watchdog.start()
         self.blocking.start()
-        watch = AssignmentWatch.of(self.settings, time.monotonic)
-        self.add_future(watch.watch(self, self.window))
+        self.add_future(AssignmentWatch.of(self.settings, time.monotonic).watch(self, self.window))
+        if self.conf.web_enabled:  # Faust would only tell its probes why it waits once it does not
+            await self.web.maybe_start()
         await wait_for_broker(self.settings, self._prepare)
         await super().on_first_start()
 
@@ -281,10 +282,8 @@ class StreamApp(faust.App):
     async def on_stop(self) -> None:
         """Drain and commit before Faust stops the producer under the running records."""
         self.is_draining = True
-        self.watchdog.end_in(
-            self.settings.drain_s + STOP_MARGIN_S, "stopping took longer than STREAMAPP_DRAIN_S"
-        )
         drain_s = self.settings.drain_s
+        self.watchdog.end_in(drain_s + STOP_MARGIN_S, "stopping took longer than STREAMAPP_DRAIN_S")
         http_calls_s = 0.0 if self.crashed else drain_s
         in_time, _ = await asyncio.gather(
             self._drain.drain_and_leave(drain_s), self._drain_http_calls(http_calls_s)

@@ -57,6 +57,8 @@ class Watchdog(threading.Thread):
         self._stopped = threading.Event()
         self._pulse_at = clock()
         self._broker_seen_at = clock()
+        #: Whether a broker has answered since the start.
+        self.has_seen_broker = False
         self._ends_at: float | None = None
         self._end_reason = ""
 
@@ -73,7 +75,7 @@ class Watchdog(threading.Thread):
 
     @property
     def broker_silence_s(self) -> float:
-        """Seconds since a broker last answered."""
+        """Seconds since a broker last answered, or since the start."""
         return self._clock() - self._broker_seen_at
 
     def end_in(self, limit_s: float, reason: str) -> None:
@@ -100,7 +102,7 @@ class Watchdog(threading.Thread):
             self._on_stuck()
             self._end_process("the event loop is stuck")
         if self._ends_at is None and self._probe():
-            self._broker_seen_at = self._clock()
+            self._broker_seen_at, self.has_seen_broker = self._clock(), True
 
     def _end_process(self, reason: str) -> None:
         """End it, said or not: nobody may read the log any more."""

@@ -44,7 +44,7 @@ class Worker:
             ledger=(),
             held=SimpleNamespace(gone=list),
             tables=SimpleNamespace(recovery=SimpleNamespace(completed=asyncio.Event())),
-            watchdog=SimpleNamespace(broker_silence_s=0.0, loop_lag_s=0.0),
+            watchdog=SimpleNamespace(broker_silence_s=0.0, has_seen_broker=True, loop_lag_s=0.0),
             blocking=SimpleNamespace(last=str),
             membership=SimpleNamespace(is_current=True, age_s=0.5, refusal=""),
             window=SimpleNamespace(is_open=False, in_flight=0),
@@ -186,6 +186,11 @@ CAUSES: dict[str, tuple[Callable[[Any], object], str, str]] = {
         lambda app: setattr(app.watchdog, "broker_silence_s", BROKER_SILENCE_S),
         "broker",
         "answered 6.0 s ago",
+    ),
+    "no broker yet": (
+        lambda app: vars(app.watchdog).update(broker_silence_s=60.0, has_seen_broker=False),
+        "broker",
+        "none has answered, 60.0 s after the start",
     ),
     "nothing committed": (
         lambda app: setattr(app, "commit_age_s", COMMIT_AGE_S),

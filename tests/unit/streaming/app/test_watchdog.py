@@ -117,10 +117,12 @@ def test_broker_silence_grows_until_it_answers() -> None:
     fixture.watchdog.pulse()
     fixture.watchdog.look()
     assert fixture.watchdog.broker_silence_s == 20
+    assert not fixture.watchdog.has_seen_broker
 
     fixture.answers = True
     fixture.watchdog.look()
     assert fixture.watchdog.broker_silence_s == 0
+    assert fixture.watchdog.has_seen_broker
 
 
 @contextmanager
