@@ -1,14 +1,15 @@
 """The check of a record's value, by the topic that a command is about to write it to."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
-from streamapp.errors import Undecodable
+from streamapp.errors import InvalidRecord, Undecodable
 from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import Registry
 from streamapp.prompts.reference import Reference
+from streamapp.records.problems import no_such_route
 from streamapp.records.request import Request
 from streamapp.settings import Settings
 
@@ -29,7 +30,7 @@ def decoder(
     """
     registry = Registry.load(settings.processor_modules)
     if topic == settings.topic("requests"):
-        return partial(_request, registry)
+        return partial(_request, registry, frozenset(settings.models))
     for flow in flow_topics(settings, registry).values():
         if flow.input == topic and flow.format == "json":
             return _json
@@ -42,9 +43,15 @@ def decoder(
     return bytes
 
 
-def _request(registry: Registry, value: bytes) -> Request:
-    """Return a request that can be one; a prompt's name is looked up by the worker alone."""
+def _request(registry: Registry, routes: Collection[str], value: bytes) -> Request:
+    """Return a request that can be one; a prompt's name is looked up by the worker alone.
+
+    Raises:
+        InvalidRecord: Its model is none of the ``routes``, where some are known, or as `decode`.
+    """
     request = registry.decode(value)
+    if request.model and routes and request.model not in routes:
+        raise InvalidRecord(no_such_route(request.model, routes))
     if request.prompt:
         Reference.parse(request.prompt)
     return request

@@ -41,7 +41,11 @@ AHEAD = 5_000
 @click.option(
     "--topic", metavar="NAME", help="Another topic than that of the requests (llm.requests)."
 )
-@click.option("--check/--no-check", default=True, help="Check every record before any is sent.")
+@click.option(
+    "--check/--no-check",
+    default=True,
+    help="Check every record by the settings here before any is sent.",
+)
 @click.option("--wait", "is_waiting", is_flag=True, help="End when every record has its outcome.")
 @click.option(
     "--timeout",

@@ -13,13 +13,14 @@ from streamapp.flows.formats.choice import Formats, Output
 from streamapp.flows.formats.codec import Encoder
 from streamapp.flows.headers import headers_of
 from streamapp.flows.kinds import kind_of
-from streamapp.flows.problems import named, near
+from streamapp.flows.problems import named
 from streamapp.flows.replies import ReplyTopics
 from streamapp.flows.shape import Shape
 from streamapp.flows.source_record import SourceRecord
 from streamapp.flows.values import SourceValues
 from streamapp.processors.registry import Registry
 from streamapp.records.codec import parse_value, validate
+from streamapp.records.problems import near
 from streamapp.records.request import ID_LIMIT, Request
 from streamapp.records.response import Response
 from streamapp.settings.flows import FlowSettings

@@ -1,8 +1,7 @@
-"""The name of a flow in what fails within it, and the name that an unknown one may mean."""
+"""The name of a flow in what fails within it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 from streamapp.errors import Failure
 
@@ -15,9 +14,3 @@ def named(flow: str) -> Iterator[None]:
     except Failure as failure:
         failure.args = (f"[flows.{flow}] {failure}",)
         raise
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """Return a question for the known name that is like ``name``; empty without one."""
-    found = get_close_matches(name, list(known), n=1)
-    return f", did you mean '{found[0]}'?" if found else ""

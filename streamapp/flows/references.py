@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from streamapp.errors import PromptNotFound
-from streamapp.flows.problems import near
 from streamapp.prompts.reference import Reference
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.records.problems import near
 from streamapp.settings.flows import FlowSettings
 
 

@@ -18,6 +18,7 @@ from streamapp.errors import (
 from streamapp.llm.client import LLMClient
 from streamapp.records.codec import parse, validate
 from streamapp.records.framing import envelope_of
+from streamapp.records.problems import near
 from streamapp.records.request import Request
 
 R = TypeVar("R", bound=Request)
@@ -167,7 +168,8 @@ class Registry:
         if type in self._processors:
             return self._processors[type]
         known = ", ".join(self.types)
-        raise UnknownType(f"field 'type': there is no such record type; there are {known}")
+        guess = near(type, self.types)
+        raise UnknownType(f"field 'type': there is no such record type{guess}; there are {known}")
 
     def _sendable(self, type: str) -> Processor:
         """Return the processor of a type that records can name; raises `UnknownType`."""

@@ -115,7 +115,14 @@ def _kind(value: Any) -> str | None:
 
 _Text = Annotated[str, Tag("text")]
 _Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True), Tag("parts")]
-Content = Annotated[_Text | _Parts, Discriminator(_kind)]
+Content = Annotated[
+    _Text | _Parts,
+    Discriminator(
+        _kind,
+        custom_error_type="content_kind",
+        custom_error_message="must be text or a list of parts",
+    ),
+]
 #: A list of nothing is what a tool without a result is told by.
 _PerhapsParts = Annotated[list[Part], Field(fail_fast=True), Tag("parts")]
 PerhapsContent = Annotated[
@@ -220,7 +227,14 @@ ChatMessage = Annotated[
         | Annotated[AssistantTurn, Tag("assistant")]
         | Annotated[ToolTurn, Tag("tool")]
         | Annotated[FunctionTurn, Tag("function")],
-        Discriminator(_role),
+        Discriminator(
+            _role,
+            custom_error_type="turn_role",
+            custom_error_message=(
+                "must be an object whose 'role' is one of 'system', 'developer', 'user',"
+                " 'assistant', 'tool', 'function'"
+            ),
+        ),
     ],
     AfterValidator(_present),
 ]

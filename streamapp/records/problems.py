@@ -1,6 +1,7 @@
 """Problems of a record, in words that name fields and never a value."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -80,6 +81,18 @@ def escape(name: str) -> str:
     """Return ``name`` with what does not print escaped, cut to ``NAME_LIMIT``."""
     escaped = (c if c.isprintable() else f"\\u{ord(c):04x}" for c in name[:NAME_LIMIT])
     return "".join(escaped)[:NAME_LIMIT]
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return a question for the known name that is like ``name``; empty without one."""
+    # What is longer than any name of ours would cost the loop time.
+    found = get_close_matches(name, list(known), n=1) if len(name) <= NAME_LIMIT else []
+    return f", did you mean '{found[0]}'?" if found else ""
+
+
+def no_such_route(name: str, known: Collection[str]) -> str:
+    """Return what is wrong with a record's model that no route has."""
+    return f"model: no such route{near(name, known)}; there are: {', '.join(sorted(known))}"
 
 
 def said_of(problem: ErrorDetails) -> str:

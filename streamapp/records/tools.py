@@ -119,7 +119,11 @@ ToolChoice = Annotated[
     Annotated[Literal["none", "auto", "required"], Tag("mode")]
     | Annotated[NamedTool, Tag("named")]
     | Annotated[AllowedTools, Tag("allowed_tools")],
-    Discriminator(_choice_kind),
+    Discriminator(
+        _choice_kind,
+        custom_error_type="tool_choice",
+        custom_error_message="must be none, auto, required, a function or allowed_tools",
+    ),
 ]
 
 

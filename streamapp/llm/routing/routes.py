@@ -16,6 +16,7 @@ from streamapp.llm.routing.breaker import BreakerLimits
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.policies import Observed, Policies, unobserved
 from streamapp.llm.routing.retry import RetryLimits
+from streamapp.records.problems import no_such_route
 from streamapp.running_clock import RunningClock
 from streamapp.settings import Settings
 from streamapp.settings.embed_route import embed_route
@@ -181,8 +182,7 @@ class Routes:
         try:
             return self._routes[name]
         except KeyError:
-            known = ", ".join(sorted(self._routes))
-            raise InvalidRecord(f"model: no such route; there are: {known}") from None
+            raise InvalidRecord(no_such_route(name, self._routes)) from None
 
     def refuses(self, call: Call) -> bool:
         """Whether a call would be refused now whatever it asks: by its route, or a budget."""

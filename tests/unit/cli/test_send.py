@@ -41,6 +41,18 @@ def test_a_prompt_that_is_no_name_is_told_before_it_is_sent(type: str) -> None:
     assert "use a record of type 'chat'" in told
 
 
+def test_a_model_that_is_no_route_is_told_before_it_is_sent() -> None:
+    """As `explain` tells it, with the one that is like it."""
+    record = {"type": "summarize", "text": "x"}
+
+    result = run(lines="\n".join(json.dumps(record | {"model": one}) for one in ("defualt", "x")))
+
+    assert result.exit_code == 2
+    [like, unlike, *_] = result.stderr.splitlines()
+    assert like.startswith("line 1: invalid: model: no such route, did you mean 'default'?")
+    assert unlike == "line 2: invalid: model: no such route; there are: default"
+
+
 def test_no_key_of_a_provider_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender in the worker's folder is told of its own mistakes alone."""
     monkeypatch.chdir(tmp_path)

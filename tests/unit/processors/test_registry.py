@@ -121,6 +121,12 @@ def test_a_missing_module_is_a_configuration_error(name: str) -> None:
     ("value", "error", "message"),
     [
         pytest.param(b'{"type": "nope"}', UnknownType, "there are chat, classify", id="unknown"),
+        pytest.param(
+            b'{"type": "sumarize"}', UnknownType, "did you mean 'summarize'", id="misspelt"
+        ),
+        pytest.param(
+            b'{"type": "%s"}' % (b"summarize" * 99), UnknownType, "type; there are", id="long"
+        ),
         pytest.param(b'{"text": "t"}', InvalidRecord, "'type' is missing", id="missing"),
         pytest.param(b'{"type": 1}', InvalidRecord, "'type' must be text", id="number"),
         pytest.param(b'{"type": ["chat"]}', InvalidRecord, "'type' must be text", id="list"),

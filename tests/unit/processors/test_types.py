@@ -193,7 +193,7 @@ async def test_embed_answers_with_a_vector_per_text(
         pytest.param({"type": "chat", "messages": []}, "'messages'", id="no messages"),
         pytest.param(
             {"type": "chat", "messages": [{"role": "nobody", "content": "x"}]},
-            "'messages.0' is of none",
+            "'messages.0': must be an object whose 'role' is one of",
             id="role",
         ),
         pytest.param(

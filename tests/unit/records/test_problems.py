@@ -50,6 +50,33 @@ def test_kinds_that_are_possible_are_told() -> None:
     assert "video" not in problem
 
 
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        (
+            {"messages": [{"role": "usr", "content": "a"}]},
+            "field 'messages.0': must be an object whose 'role' is one of 'system', 'developer'",
+        ),
+        ({"messages": ["secret"]}, "field 'messages.0': must be an object whose 'role' is one"),
+        (
+            {"messages": [{"role": "user", "content": None}]},
+            "field 'messages.0.content': must be text or a list of parts",
+        ),
+        (
+            {"tool_choice": {"type": "secret"}},
+            "field 'tool_choice': must be none, auto, required, a function or allowed_tools",
+        ),
+    ],
+    ids=["role", "no object", "content", "choice"],
+)
+def test_what_may_stand_there_is_told_by_the_names_of_fields(
+    fields: dict[str, Any], problem: str
+) -> None:
+    """Kinds that only we tell apart have no name that a caller knows."""
+    assert said(**fields).startswith(problem)
+    assert "secret" not in said(**fields)
+
+
 def test_place_without_the_value_is_left_alone() -> None:
     """Where nothing is known of the value, nothing is taken for a kind."""
     assert place_of(("a", "kind", 0), None) == ("a", "kind", 0)
