@@ -21,10 +21,10 @@ from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
-from streamapp.prompts.registry import PromptRegistry
+from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.records.codec import recover_id
 from streamapp.records.request import Request
-from streamapp.records.response import Usage
+from streamapp.records.response import PromptUse, Usage
 from streamapp.settings import Settings
 from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
@@ -129,7 +129,8 @@ class DryRun:
         """Return what a worker would do with the record of that line."""
         self._calls.clear()
         id = recover_id(line.value) or f"line {line.number}"
-        use, unknown_from, flow = None, "", self.samples
+        use: PromptUse | PromptVersion | None = None
+        unknown_from, flow = "", self.samples
         missing: Sequence[str] = ()
         writes: Sequence[Mapping[str, Any]] = ()
         try:
@@ -151,6 +152,7 @@ class DryRun:
             if not isinstance(failure.__cause__, _StepNotRun):
                 return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")
             unknown_from = str(failure.__cause__)
+            use = self._router.prompt_of(request, id=id, key=key)
         shared = [
             await self._answers.word(call, line=line.number, key=key) for _, call in self._calls
         ]

@@ -39,6 +39,11 @@ class Deadline:
         return self._is_waited_for
 
     @property
+    def waits(self) -> int:
+        """How many calls of the record wait now, to be let through or to be made again."""
+        return self._waits
+
+    @property
     def is_only_waiting(self) -> bool:
         """Whether the record waits to be let through, with nothing to lose."""
         return self._waits > 0 and not self._is_invested

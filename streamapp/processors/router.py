@@ -150,13 +150,12 @@ class Router:
             spans=self._spans,
             progress=progress,
         )
-        prompt = self._prompt(
-            request, processor, steps.prompt, sticky=id.encode() if key is None else key
-        )
+        prompt = self.prompt_of(request, id=id, key=key, began_with=steps.prompt)
         model = request.model or (prompt.model if prompt else None)
         self._check_model(model or DEFAULT)
         deadline = deadline or Deadline(self._deadline_s, self._clock)
         DEADLINE.set(deadline)
+        progress.deadline = deadline
         call = Call(
             model=model or DEFAULT,
             deadline=deadline,
@@ -242,12 +241,17 @@ class Router:
         checks = StartChecks(self._registry, self._routes.names, self._tools.catalogue)
         return checks.problems(prompts or self._prompts)
 
-    def _prompt(
-        self, request: Request, processor: Processor, began_with: str, *, sticky: bytes
+    def prompt_of(
+        self, request: Request, *, id: str, key: bytes | None, began_with: str = ""
     ) -> PromptVersion | None:
-        """Return the version of the record's prompt: on a redelivery the one it began with."""
+        """Return the version of a record's prompt, or None; raises where there is no such prompt.
+
+        ``began_with`` names the version and label that it was given before, on a redelivery.
+        """
         reference, _, label = began_with.partition("@")
-        reference = reference or request.prompt or processor.prompt or ""
+        default = self._registry.processor_for(request.type).prompt
+        reference = reference or request.prompt or default or ""
+        sticky = id.encode() if key is None else key
         found = self._prompts.resolve(reference, sticky=sticky) if reference else None
         return replace(found, label=label) if found and label else found
 

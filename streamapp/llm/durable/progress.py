@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from streamapp.llm.deadline import Deadline
+
 #: Steps of one record that are shown: its last ones.
 SHOWN = 50
 
@@ -32,15 +34,24 @@ class StepProgress:
         self.duration_s = self._clock() - self._began_at
         self.outcome = outcome or "failed"
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what views show: never what was asked or given."""
+    @property
+    def is_call(self) -> bool:
+        """Whether it is a call of a model that has not ended."""
+        return self.outcome == "running" and self.kind == "model"
+
+    def to_json(self, *, is_waiting: bool = False) -> dict[str, Any]:
+        """Return what views show: never what was asked or given.
+
+        Args:
+            is_waiting: Whether no call is under way for the steps that are one.
+        """
         is_running = self.outcome == "running"
         duration_s = self._clock() - self._began_at if is_running else self.duration_s
         return {
             "number": self.number,
             "kind": self.kind,
             "name": self.name,
-            "outcome": self.outcome,
+            "outcome": "waiting" if is_waiting and self.is_call else self.outcome,
             "duration_s": round(duration_s, 3),
         }
 
@@ -50,14 +61,16 @@ class RecordProgress:
 
     Attributes:
         begun: How many steps have begun.
+        deadline: Knows which of its calls wait, once it has begun.
     """
 
-    __slots__ = ("_began_at", "_clock", "_steps", "begun", "id", "type")
+    __slots__ = ("_began_at", "_clock", "_steps", "begun", "deadline", "id", "type")
 
     def __init__(self, id: str, type: str, clock: Callable[[], float]) -> None:
         self.id = id
         self.type = type
         self.begun = 0
+        self.deadline: Deadline | None = None
         self._clock = clock
         self._began_at = clock()
         self._steps: deque[StepProgress] = deque(maxlen=SHOWN)
@@ -76,7 +89,10 @@ class RecordProgress:
 
     def steps(self) -> list[dict[str, Any]]:
         """Return its last steps, in the order in which they began."""
-        return [step.to_json() for step in self._steps]
+        calls = sum(step.is_call for step in self._steps)
+        # Which of several that is nobody knows; where all of them wait, none is being made.
+        is_waiting = self.deadline is not None and 0 < calls <= self.deadline.waits
+        return [step.to_json(is_waiting=is_waiting) for step in self._steps]
 
 
 class RecordsInProgress:

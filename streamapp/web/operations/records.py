@@ -15,7 +15,7 @@ class Step(TypedDict):
     number: str
     kind: Literal["model", "tool", "step"]
     name: str
-    outcome: Literal["running", "done", "replayed", "failed"]
+    outcome: Literal["waiting", "running", "done", "replayed", "failed"]
     duration_s: float
 
 

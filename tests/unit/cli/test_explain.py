@@ -173,7 +173,7 @@ async def charge():
     open("charged", "w").close()
 
 
-@processor(Paid)
+@processor(Paid, prompt="summarize")
 async def paid(request: Paid, llm: LLMClient) -> object:
     client = llm.openai()
     turns = [{"role": "user", "content": "How much?"}]
@@ -196,6 +196,8 @@ def test_no_step_of_a_processor_is_run(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "charged").exists()
     assert (found["problem"], found["unknown_from"]) == ("", "charge")
     assert found["targets"] == ["offline/offline"]
+    assert found["prompt"] == "summarize:1 @production"
+    assert "summarize:1 @production" in as_text.stdout
     assert "then unknown: step charge is not run here" in as_text.stdout
 
 

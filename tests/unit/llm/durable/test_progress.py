@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 from pydantic_core import from_json, to_json
 
+from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.llm.durable.progress import SHOWN, RecordsInProgress
 from streamapp.llm.durable.steps import Steps
@@ -53,6 +54,28 @@ async def test_steps_of_a_running_record_are_shown(clock: FakeClock) -> None:
         ("3", "model", "default", "running", 1),
     ]
     assert list(shown[0]) == ["number", "kind", "name", "outcome", "duration_s"]
+
+
+def test_a_call_that_is_not_made_yet_waits(clock: FakeClock) -> None:
+    """For a budget, a limit or a provider; of several side by side only where all of them do."""
+    records, deadline = RecordsInProgress(clock), Deadline(90, clock)
+
+    def outcomes() -> list[str]:
+        return [one["outcome"] for one in records.steps_of("r")]
+
+    with records.running("r", "chain") as progress:
+        progress.deadline = deadline
+        progress.begin("1", "step", "charge")
+        progress.begin("2", "model", "default")
+        running = outcomes()
+        with deadline.suspended():
+            waiting = outcomes()
+            progress.begin("3", "model", "default")
+            one_of_two = outcomes()
+
+    assert running == ["running", "running"]
+    assert waiting == ["running", "waiting"]
+    assert one_of_two == ["running", "running", "running"]
 
 
 def test_a_record_that_ended_is_forgotten(clock: FakeClock) -> None:
