@@ -64,7 +64,7 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         *await providers(settings, is_live=is_live),
         *(await live(settings) if is_live else ()),
         *on_broker,
-        *await flows(settings),
+        *await flows(settings, has_broker=on_broker[0].ok),
         *(await workers(settings) if on_broker[0].ok else ()),
     ]
     details = located(settings, (finding.detail for finding in found))

@@ -1,5 +1,7 @@
 """The checks of flows: their settings, their inputs, and what the schema registry says of them."""
 
+from collections.abc import Mapping
+
 from aiokafka.errors import KafkaError
 
 from streamapp.cli.finding import Finding
@@ -7,11 +9,11 @@ from streamapp.cli.kafka import answered
 from streamapp.cli.prompt_findings import read_prompts
 from streamapp.errors import ConfigurationError, RegistryUnavailable, SchemaRefused, StreamappError
 from streamapp.flows.catalogue import load_flows
-from streamapp.flows.flow import Flow
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore, Written
 from streamapp.flows.references import unknown_prompts
+from streamapp.flows.topics import FlowTopics, flow_topics
 from streamapp.processors.registry import Registry
 from streamapp.prompts.files import load_files
 from streamapp.prompts.registry import PromptRegistry, prompts_of
@@ -21,8 +23,13 @@ from streamapp.streaming.broker.topics import partition_counts
 from streamapp.streaming.flows.topics import flow_rights, missing_inputs
 
 
-async def flows(settings: Settings) -> list[Finding]:
-    """Look at the flows; none where there are none."""
+async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
+    """Look at the flows; none where there are none.
+
+    Args:
+        settings: Name them.
+        has_broker: Whether a broker answers, that knows their topics and prompts.
+    """
     store = None
     try:
         registry = Registry.load(settings.processor_modules)
@@ -36,15 +43,19 @@ async def flows(settings: Settings) -> list[Finding]:
         found = load_flows(settings, registry, formats)
         if not found:
             return []
-        names = Finding("flows", True, ", ".join(flow.name for flow in found))
+        names = [Finding("flows", True, ", ".join(flow.name for flow in found))]
         schemas = [] if store is None else await _schemas(formats, store)
-        missing = await _prompts(settings)
-        return [names, *missing, *await _inputs(settings, found), *schemas]
     except ConfigurationError as error:
-        return [Finding("flows", False, line) for line in str(error).splitlines()]
+        names = [Finding("flows", False, line) for line in str(error).splitlines()]
+        later = "schemas were not checked: mend the flows first"
+        schemas = [] if store is None else [Finding("flows", True, later, is_note=True)]
     finally:
         if store is not None:
             await store.aclose()
+    # Whatever else is wrong with a flow, its file names its topics and its prompt.
+    topics = flow_topics(settings, registry)
+    looked_up = [*await _prompts(settings), *await _inputs(settings, topics)] if has_broker else []
+    return [*names, *looked_up, *schemas]
 
 
 async def _prompts(settings: Settings) -> list[Finding]:
@@ -65,8 +76,8 @@ async def _prompts(settings: Settings) -> list[Finding]:
     return [Finding("flows", False, line) for line in unknown_prompts(settings.flows, prompts)]
 
 
-async def _inputs(settings: Settings, flows: list[Flow]) -> list[Finding]:
-    inputs, rights = [flow.input for flow in flows], flow_rights(settings, flows)
+async def _inputs(settings: Settings, flows: Mapping[str, FlowTopics]) -> list[Finding]:
+    inputs, rights = [flow.input for flow in flows.values()], flow_rights(settings, flows)
     try:
         counts = await answered(settings, partition_counts(settings, list(rights)))
     except StreamappError:

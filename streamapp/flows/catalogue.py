@@ -8,6 +8,7 @@ from streamapp.flows.flow import Flow
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.python_flow import PythonFlow
 from streamapp.flows.references import unknown_models
+from streamapp.flows.topics import FlowTopics
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
@@ -131,7 +132,7 @@ def in_order(flows: Sequence[Flow]) -> list[Flow]:
     return ordered
 
 
-def written_by(flows: Iterable[Flow]) -> set[str]:
+def written_by(flows: Iterable[Flow | FlowTopics]) -> set[str]:
     """Return the topics that flows write to, those of replies among them."""
     return {topic for flow in flows for topic in (*flow.outputs, *flow.reply_topics)}
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from streamapp.errors import ConfigurationError
 from streamapp.flows.catalogue import written_by
 from streamapp.flows.flow import Flow
+from streamapp.flows.topics import FlowTopics
 from streamapp.settings import Settings
 from streamapp.streaming.broker.acls import BOTH, READ, WRITE, require_rights
 from streamapp.streaming.broker.topic_configs import is_compacted, topic_configs
@@ -34,26 +35,27 @@ def flow_topic_names(settings: Settings, flows: Iterable[Flow]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def flow_rights(settings: Settings, flows: Iterable[Flow]) -> Mapping[str, Collection[str]]:
+def flow_rights(
+    settings: Settings, flows: Mapping[str, Flow | FlowTopics]
+) -> Mapping[str, Collection[str]]:
     """Return what the workers do with each topic of flows: ``Read``, ``Write``.
 
     Records go back to an input only by a replay, which says by itself that it may not.
     """
-    flows = list(flows)
-    written = written_by(flows)
+    written = written_by(flows.values())
     rights: dict[str, Collection[str]] = dict.fromkeys(written, WRITE)
-    for flow in flows:
+    for name, flow in flows.items():
         rights[flow.input] = BOTH if flow.input in written else READ
-        rights[flow.dead_letters] = rights[answers_changelog(settings, flow.name)] = BOTH
+        rights[flow.dead_letters] = rights[answers_changelog(settings, name)] = BOTH
     return rights
 
 
-def missing_inputs(flows: Sequence[Flow], existing: Iterable[str]) -> list[str]:
+def missing_inputs(flows: Mapping[str, Flow | FlowTopics], existing: Iterable[str]) -> list[str]:
     """Return a line for each input that neither exists nor is another flow's output."""
-    known = {*existing, *written_by(flows)}
+    known = {*existing, *written_by(flows.values())}
     return [
-        f"[flows.{flow.name}] input: there is no topic {flow.input}: create it, or mend the name"
-        for flow in flows
+        f"[flows.{name}] input: there is no topic {flow.input}: create it, or mend the name"
+        for name, flow in flows.items()
         if flow.input not in known
     ]
 
@@ -104,9 +106,9 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
             right is missing.
         KafkaError: No broker answered.
     """
-    names = flow_topic_names(settings, flows)
+    names, by_name = flow_topic_names(settings, flows), {flow.name: flow for flow in flows}
     counts = await partition_counts(settings, names)
-    if problems := missing_inputs(flows, counts):
+    if problems := missing_inputs(by_name, counts):
         # Topics that we may not see look as if there were none.
         inputs = {flow.input: READ for flow in flows if flow.input not in counts}
         await require_rights(settings, inputs)
@@ -137,5 +139,5 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
     if short:
         await grow_topics(settings, short)
         counts |= short
-    await require_rights(settings, flow_rights(settings, flows))
+    await require_rights(settings, flow_rights(settings, by_name))
     return counts

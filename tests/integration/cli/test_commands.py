@@ -323,6 +323,24 @@ def test_check_changes_nothing(settings: Settings) -> None:
     assert topics_of(settings) == {}
 
 
+def test_check_names_a_missing_input_beside_what_else_is_wrong(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Topics and prompts of flows that cannot be built are looked at all the same."""
+    file = tmp_path / "streamapp.toml"
+    file.write_text(
+        '[flows.a]\ninput = "none.a"\noutput = "b"\ntype = "summarize"\nprompt = "sumarize"\n'
+        'fields = { text = "{{ value.body", max_wrds = 5 }\n'
+    )
+
+    result = run(settings, "check", STREAMAPP_CONFIG=str(file))
+
+    wrong = [line for line in result.stdout.splitlines() if line.startswith("WRONG")]
+    assert result.exit_code == 2
+    for problem in ("max_wrds", "there is no prompt 'sumarize'", "there is no topic none.a"):
+        assert any(problem in line for line in wrong), (problem, wrong)
+
+
 def test_check_looks_at_a_broker_that_has_only_topics_of_others(settings: Settings) -> None:
     """A Kafka in use before the first worker: its topics are nothing to look at."""
     asyncio.run(ensure_topics(settings.model_copy(update={"topic_prefix": "others"})))

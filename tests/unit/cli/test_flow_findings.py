@@ -13,7 +13,7 @@ TABLE = {
 
 async def test_there_is_nothing_to_say_without_flows() -> None:
     """No flow, no finding."""
-    assert await flows(Settings(_env_file=None)) == []
+    assert await flows(Settings(_env_file=None), has_broker=False) == []
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,9 @@ async def test_there_is_nothing_to_say_without_flows() -> None:
 )
 async def test_what_is_wrong_with_a_flow_is_found(settings: dict[str, str], problem: str) -> None:
     """Each mistake is a finding of its own that names the flow or the topics."""
-    found = await flows(Settings(_env_file=None, flows={"labels": TABLE | settings}))
+    found = await flows(
+        Settings(_env_file=None, flows={"labels": TABLE | settings}), has_broker=False
+    )
 
     assert [finding.ok for finding in found] == [False]
     assert problem in found[0].detail

@@ -35,11 +35,12 @@ def test_the_topics_of_a_chain() -> None:
 def test_an_input_must_exist_unless_a_flow_writes_it() -> None:
     """Only the first topic of a chain is asked for."""
     _, flows = _flows()
+    by_name = {flow.name: flow for flow in flows}
 
-    [problem] = missing_inputs(flows, existing=["unrelated"])
+    [problem] = missing_inputs(by_name, existing=["unrelated"])
 
     assert problem == "[flows.a] input: there is no topic x: create it, or mend the name"
-    assert missing_inputs(flows, existing=["x"]) == []
+    assert missing_inputs(by_name, existing=["x"]) == []
 
 
 def test_compacted_outputs_are_known() -> None:
