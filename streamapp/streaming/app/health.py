@@ -108,7 +108,9 @@ class AppHealth:
             ),
             "broker": Check(silence_s < BROKER_SILENCE_S, _answered(watchdog)),
             "committing": Check(
-                commit_age_s < COMMIT_AGE_S, f"oldest uncommitted {commit_age_s:.1f} s"
+                commit_age_s < COMMIT_AGE_S,
+                f"oldest finished and not committed {commit_age_s:.1f} s,"
+                f" oldest not finished {app.window.oldest_age_s:.1f} s",
             ),
             "delivering": Check(not refused, "; ".join(refused)),
             "targets": Check(True, "; ".join(self._untried())),

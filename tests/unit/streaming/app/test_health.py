@@ -47,7 +47,7 @@ class Worker:
             watchdog=SimpleNamespace(broker_silence_s=0.0, has_seen_broker=True, loop_lag_s=0.0),
             blocking=SimpleNamespace(last=str),
             membership=SimpleNamespace(is_current=True, age_s=0.5, refusal=""),
-            window=SimpleNamespace(is_open=False, in_flight=0),
+            window=SimpleNamespace(is_open=False, in_flight=0, oldest_age_s=0.0),
         )
         self.health = AppHealth(
             cast(Any, self.app),
@@ -195,7 +195,7 @@ CAUSES: dict[str, tuple[Callable[[Any], object], str, str]] = {
     "nothing committed": (
         lambda app: setattr(app, "commit_age_s", COMMIT_AGE_S),
         "committing",
-        "oldest uncommitted 30.0 s",
+        "oldest finished and not committed 30.0 s",
     ),
     "blocked loop": (
         lambda app: setattr(app.watchdog, "loop_lag_s", LOOP_LAG_S),
