@@ -7,6 +7,7 @@ from types import MappingProxyType
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
 from streamapp.cli.prompt_findings import examples_of_files, staged, unpublished
+from streamapp.cli.terminal import counted
 from streamapp.cli.tool_findings import mcp_findings, tool_findings
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.llm.costs.prices import prices_of
@@ -21,6 +22,7 @@ from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import PREFIX, Settings
 from streamapp.settings.checks import listed
+from streamapp.settings.keys import SHORTEST
 from streamapp.streaming.broker.acls import BOTH, require_rights
 from streamapp.streaming.broker.group_state import missing_coordinator
 from streamapp.streaming.broker.topic_configs import config_problems, topic_configs
@@ -86,7 +88,7 @@ def own_parts(
     with looking_at("tools"):
         catalogue = ToolCatalogue(load_tools(listed(settings.tools)), mcp_servers(settings.mcp))
         findings += tool_findings(catalogue, None if unread else prompts)
-    findings += mcp_findings(settings.mcp)
+    findings += [*mcp_findings(settings.mcp), *_short_keys(settings)]
     checks = StartChecks(registry, tuple(settings.models), catalogue)
     found = checks.problems(prompts, are_whole=not unread)
     if published:
@@ -103,6 +105,14 @@ def _of_topic(problems: Sequence[str], *, said: Sequence[str]) -> Iterator[str]:
         place, _, problem = line.partition(": ")
         if problem not in tails:
             yield f"{place} of the version in use on the topic: {problem}"
+
+
+def _short_keys(settings: Settings) -> Iterator[Finding]:
+    """Note keys without a name that can be guessed; one with a name is refused."""
+    if short := sum(len(key) < SHORTEST for key in settings.api_tokens):
+        few = f"{counted(short, 'key')} of fewer than {SHORTEST} characters can be guessed"
+        make = "make another one: `streamapp keys hash --new` prints one"
+        yield Finding("keys", True, f"{PREFIX}API_KEYS: {few}; {make}", is_note=True)
 
 
 def _prices(settings: Settings, targets: Sequence[str]) -> Finding:

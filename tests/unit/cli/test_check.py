@@ -57,6 +57,15 @@ def test_unreachable_broker_and_missing_prompt_are_both_named(
     assert result.stderr == "streamapp: 2 of 8 checks failed\n"
 
 
+def test_key_that_can_be_guessed_is_noted() -> None:
+    """It works, and is told without being shown."""
+    result = run(STREAMAPP_API_KEYS="short,long-enough-to-be-one")
+
+    [note] = [line for line in result.stdout.splitlines() if "API_KEYS" in line]
+    assert note.startswith("note  keys: STREAMAPP_API_KEYS: 1 key of fewer than 8 characters")
+    assert "short," not in result.stdout
+
+
 def test_settings_file_is_named_where_there_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
