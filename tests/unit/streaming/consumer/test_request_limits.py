@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
-from aiokafka.errors import RequestTimedOutError
+from aiokafka.errors import KafkaConnectionError, NodeNotReadyError, RequestTimedOutError
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
+from structlog.testing import capture_logs
 
 from streamapp.streaming.consumer.request_limits import (
     FETCH_S,
@@ -115,11 +116,56 @@ def test_connection_that_was_just_closed_is_an_error_of_the_line() -> None:
         client._conns[NODE].send = closed
         limit_requests(client, request_limits(10), is_waited_for=lambda: asyncio.sleep(0, True))
         for kind in (FetchRequest, ListOffsets):
-            with pytest.raises(RequestTimedOutError):
+            with pytest.raises(KafkaConnectionError):
                 await client.send(1, kind.__new__(kind), group=ConnectionGroup.COORDINATION)
         return client.closed
 
-    assert run_virtually(main()) == ["CONNECTION_TIMEOUT"] * 2
+    assert run_virtually(main()) == ["CONNECTION_BROKEN"] * 2
+
+
+def test_refused_connection_is_not_called_silent() -> None:
+    """Aiokafka's own errors keep their words: nobody was silent for 0 s."""
+
+    class Refused(_Client):
+        async def ready(self, node_id: int, *, group: Any = ConnectionGroup.DEFAULT) -> bool:
+            return False
+
+    async def main() -> list[str]:
+        client = Refused(0)
+        limit_requests(client, request_limits(10), is_waited_for=lambda: asyncio.sleep(0, True))
+        for kind in (FetchRequest, FindCoordinatorRequest, ListOffsets):
+            with pytest.raises(NodeNotReadyError):
+                await client.send(1, kind.__new__(kind), group=ConnectionGroup.COORDINATION)
+        return client.closed
+
+    with capture_logs() as lines:
+        assert run_virtually(main()) == []
+    assert lines == []
+
+
+def test_silent_node_is_told_once_until_it_answers() -> None:
+    """While a broker is frozen, each request of each connection would be a line."""
+    beat = HeartbeatRequest.__new__(HeartbeatRequest)
+    group = ConnectionGroup.COORDINATION
+
+    async def main() -> None:
+        client = _Client(179)
+        limit_requests(client, request_limits(10), is_waited_for=lambda: asyncio.sleep(0, True))
+
+        async def be_silent(times: int) -> None:
+            client.answers_after_s = 179
+            for _ in range(times):
+                with pytest.raises(RequestTimedOutError):
+                    await client.send(1, beat, group=group)
+
+        await be_silent(3)
+        client.answers_after_s = 1
+        await client.send(1, beat, group=group)
+        await be_silent(2)
+
+    with capture_logs() as lines:
+        run_virtually(main())
+    assert [line["event"] for line in lines] == ["kafka.connection_silent"] * 2
 
 
 class ListOffsets:
