@@ -38,6 +38,7 @@ from streamapp.streaming.broker.topic_configs import require_configs
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.streaming.tables.ledger_renewal import LedgerRenewal
 from streamapp.telemetry.metrics import Metrics
+from streamapp.telemetry.outage import Outage
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.observer import MeteredTools
 from streamapp.web.openai.bound_client import bound_client
@@ -222,4 +223,5 @@ def _watchdog(app: StreamApp, settings: Settings) -> Watchdog:
         lambda: broker_answers(settings.brokers, ssl_context=ssl_context, timeout_s=2.0),
         clock=RunningClock(most_s=MOST_UNSEEN_S),
         on_stuck=app.blocking.keep,
+        outage=Outage(settings.brokers),
     )

@@ -12,6 +12,7 @@ from structlog.typing import EventDict, Processor
 from streamapp.settings import Settings
 from streamapp.settings.opentelemetry import tracing_settings
 from streamapp.telemetry.line_writer import LineWriter
+from streamapp.telemetry.outage import CLIENT
 from streamapp.telemetry.redaction import Redactor
 from streamapp.telemetry.repeats import RepeatLimit
 from streamapp.telemetry.subject import add_subject
@@ -75,7 +76,7 @@ def configure_logging(
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream) if waits_for_reader else LineWriter(stream)
-    handler.addFilter(RepeatLimit())
+    handler.addFilter(RepeatLimit(retrying=[CLIENT]))
     handler.setFormatter(
         _Formatter(
             Redactor(secrets),

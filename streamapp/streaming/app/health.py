@@ -10,11 +10,10 @@ from streamapp.streaming.app.assignment_watch import is_assigned, is_recovered
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.window.membership import Membership
+from streamapp.telemetry.outage import BROKER_SILENCE_S
 
 #: The loop answers late when it is busy; later than this it is blocked, seconds.
 LOOP_LAG_S = 10.0
-#: A broker that was silent for so long is gone, seconds.
-BROKER_SILENCE_S = 6.0
 #: Finished records that stay uncommitted for so long are not being committed, seconds.
 COMMIT_AGE_S = 30.0
 #: For so long a worker answers HTTP by what it read before its group began to rebalance: prompts,

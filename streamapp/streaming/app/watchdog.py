@@ -12,6 +12,7 @@ import structlog
 
 from streamapp.running_clock import RunningClock
 from streamapp.telemetry.line_writer import flush_logs
+from streamapp.telemetry.outage import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,7 @@ class Watchdog(threading.Thread):
         clock: Kept by this thread's looks: a process that was frozen is given its time again.
         end: Ends the process at once with a code.
         on_stuck: Called in this thread before the process of a loop that is stuck is ended.
+        outage: Tells of brokers that have gone.
         interval_s: Seconds between two looks.
     """
 
@@ -46,6 +48,7 @@ class Watchdog(threading.Thread):
         clock: RunningClock,
         end: Callable[[int], object] = os._exit,
         on_stuck: Callable[[], None] = lambda: None,
+        outage: Outage | None = None,
         interval_s: float = 1.0,
     ) -> None:
         super().__init__(name="streamapp-watchdog", daemon=True)
@@ -53,6 +56,7 @@ class Watchdog(threading.Thread):
         self._clock = clock
         self._end = end
         self._on_stuck = on_stuck
+        self._outage = outage
         self._interval_s = interval_s
         self._stopped = threading.Event()
         self._pulse_at = clock()
@@ -101,8 +105,15 @@ class Watchdog(threading.Thread):
         elif self.loop_lag_s > LOOP_STUCK_S:
             self._on_stuck()
             self._end_process("the event loop is stuck")
-        if self._ends_at is None and self._probe():
+        if self._ends_at is None:
+            self._look_for_broker()
+
+    def _look_for_broker(self) -> None:
+        answers, silence_s = self._probe(), self.broker_silence_s
+        if answers:
             self._broker_seen_at, self.has_seen_broker = self._clock(), True
+        if self._outage is not None and self.has_seen_broker:
+            self._outage.look(answers=answers, silence_s=silence_s)
 
     def _end_process(self, reason: str) -> None:
         """End it, said or not: nobody may read the log any more."""

@@ -67,7 +67,8 @@ class ChangelogReader:
             try:
                 await self._read_once(left, done, take)
             except (KafkaError, OSError) as error:
-                log.warning("changelog.retry_scheduled", error=type(error).__name__, wait_s=RETRY_S)
+                name = type(error).__name__
+                log.warning("changelog.retry_scheduled", error=name, retry_in_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
         return done
 

@@ -77,7 +77,8 @@ class SharedTable(TopicTable):
             await asyncio.shield(asyncio.gather(*deliveries))
         except (KafkaError, ProducerSendError, NotReady) as error:
             self._rows.untold()
-            log.warning(f"{self.name}.not_told", error=type(error).__name__)
+            name = type(error).__name__
+            log.warning(f"{self.name}.not_told", error=name, retry_in_s=self._append_interval_s)
 
     async def append_last(self) -> None:
         """Append what is not written yet, within `LAST_APPEND_S`."""

@@ -75,7 +75,8 @@ class SpendTable(SharedTable):
         try:
             self._whole_to = await self._read(self._whole_to, self._spend.merge)
         except KafkaError as error:
-            log.warning("spend.not_read", error=type(error).__name__)
+            name = type(error).__name__
+            log.warning("spend.not_read", error=name, retry_in_s=POLL_INTERVAL_S)
         else:
             self._seen_rebalances = rebalances
 

@@ -2,6 +2,8 @@
 
 import logging
 
+import pytest
+
 from streamapp.telemetry.repeats import RepeatLimit
 
 
@@ -53,6 +55,24 @@ def test_templates_loggers_and_levels_have_their_own_bound() -> None:
 
     assert all(limit.filter(record) for record in records)
     assert not limit.filter(line({"event": "gone too", "port": 2}))
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [("Unable to connect", "client.conn"), ({"event": "log.not_read", "retry_in_s": 1}, "ours")],
+    ids=["a client's", "ours"],
+)
+def test_line_of_one_try_of_many_passes_once_a_minute(message: object, name: str) -> None:
+    """What is tried again and again fills no log, also where one of many brokers is away."""
+    clock = Clock()
+    limit = RepeatLimit(retrying=["client"], retry_period_s=60, clock=clock)
+
+    passed = []
+    for _ in range(120):
+        passed.append(limit.filter(line(message, name=name)))
+        clock.now += 1
+
+    assert [second for second, did_pass in enumerate(passed) if did_pass] == [0, 60]
 
 
 def test_debug_lines_are_never_held_back() -> None:

@@ -9,7 +9,6 @@ from typing import Any, cast
 import pytest
 
 from streamapp.streaming.app.health import (
-    BROKER_SILENCE_S,
     COMMIT_AGE_S,
     LOOP_LAG_S,
     REBALANCE_S,
@@ -17,6 +16,7 @@ from streamapp.streaming.app.health import (
     Check,
     last_heartbeat,
 )
+from streamapp.telemetry.outage import BROKER_SILENCE_S
 
 
 @pytest.mark.parametrize(

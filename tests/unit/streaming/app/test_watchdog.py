@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from streamapp.running_clock import RunningClock
 from streamapp.streaming.app.watchdog import LOOP_STUCK_S, MOST_UNSEEN_S, Watchdog
 from streamapp.streaming.broker.ping import broker_answers
+from streamapp.telemetry.outage import Outage
 from tests.fakes import FakeClock
 
 
@@ -123,6 +124,28 @@ def test_broker_silence_grows_until_it_answers() -> None:
     fixture.watchdog.look()
     assert fixture.watchdog.broker_silence_s == 0
     assert fixture.watchdog.has_seen_broker
+
+
+def test_outage_is_told_what_each_look_finds() -> None:
+    """Its length is that before the answer; a start without a broker has lines of its own."""
+    looks: list[tuple[bool, float]] = []
+
+    class Recorder(Outage):
+        def look(self, *, answers: bool, silence_s: float) -> None:
+            looks.append((answers, silence_s))
+
+    clock, answers = FakeClock(), [False, True, False, True]
+    watchdog = Watchdog(
+        lambda: answers.pop(0),
+        clock=RunningClock(clock),
+        end=lambda code: None,
+        outage=Recorder([]),
+    )
+    for _ in range(4):
+        clock.advance(0.5)
+        watchdog.look()
+
+    assert looks == [(True, 1.0), (False, 0.5), (True, 1.0)]
 
 
 @contextmanager
