@@ -201,6 +201,26 @@ async def test_sigterm_while_the_broker_is_down_ends_in_bounded_time(
     assert not report.overcommitted, report
 
 
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
+async def test_sigterm_of_an_idle_worker_ends_it_soon_while_the_broker_is_away(
+    own_kafka: KafkaBroker, tmp_path: Path, fault: str
+) -> None:
+    """With nothing in flight there is nothing to wait for: exit 0, and no traceback."""
+    await own_kafka.start()
+    async with Stage(own_kafka, tmp_path) as stage:
+        worker = await stage.ready_worker()
+        if fault == "killed":
+            own_kafka.kill9()
+        else:
+            own_kafka.sigstop()
+        await until(lambda: worker.has_logged("broker.away"), 60, state=worker.tail)
+
+        worker.sigterm()
+
+        assert await worker.wait(20) == 0, worker.tail()
+        assert not worker.has_logged("Traceback"), worker.tail()
+
+
 async def test_sigterm_keeps_nobody_waiting_for_records_it_does_not_run(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:

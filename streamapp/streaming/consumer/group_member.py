@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
@@ -46,6 +47,9 @@ from streamapp.streaming.window.partition_state import Progress
 #: on". Source: Kafka protocol guide, "Error codes".
 NO_ERROR, REBALANCE_IN_PROGRESS = 0, 27
 
+#: Until a task that goes on is cancelled again, seconds.
+AGAIN_S = 0.1
+
 
 class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
     """Faust's thread of the client: what it is told by the group, and what it commits there.
@@ -67,6 +71,7 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
         client = self._ensure_consumer()
         await until_brokers_are_named(client._client)
         settings = cast(Any, self.app).settings
+        end_fetches_on_close(client._fetcher)
         fetch_quickly(client._client)
         limit_requests(
             client._client,
@@ -186,6 +191,30 @@ async def leave_group(coordinator: GroupCoordinator) -> None:
     await coordinator._stop_heartbeat_task()
     await coordinator._stop_commit_offsets_refresh_task()
     await coordinator._maybe_leave_group()
+
+
+def end_fetches_on_close(fetcher: Fetcher) -> None:
+    """Have the fetcher's close end what it has begun, and return.
+
+    aiokafka 0.14 cancels a fetch that waits for its next try, as there is one at nearly any time
+    while the broker is away, and is cancelled by awaiting it: the client stays half open, and the
+    worker waits a minute for its thread.
+    """
+    close = fetcher.close
+
+    async def close_all() -> None:
+        fetcher._closed = True
+        while running := {
+            t for t in (fetcher._fetch_task, *fetcher._pending_tasks) if not t.done()
+        }:
+            for task in running:
+                task.cancel()
+            # One that was at its own end takes no notice of the first.
+            await asyncio.wait(running, timeout=AGAIN_S)
+        fetcher._pending_tasks.clear()
+        await close()
+
+    fetcher.close = close_all
 
 
 def note_membership(coordinator: GroupCoordinator, membership: Membership) -> None:

@@ -84,6 +84,7 @@ PRIVATE = {
     "_partition": ("aiokafka:AIOKafkaProducer", "method"),
     "_partition_records": ("aiokafka.consumer.fetcher:FetchResult", "set"),
     "_paused_partitions": ("faust.transport.consumer:Consumer", "set"),
+    "_pending_tasks": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_perform_assignment": (
         "faust.assignor.partition_assignor:PartitionAssignor",
         "called",

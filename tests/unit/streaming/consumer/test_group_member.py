@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalGenerationError,
     InvalidCommitOffsetSizeError,
     KafkaConnectionError,
+    NodeNotReadyError,
     NotCoordinatorForGroupError,
     OffsetMetadataTooLargeError,
     TopicAuthorizationFailedError,
@@ -26,7 +29,11 @@ from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
 from structlog.testing import capture_logs
 
-from streamapp.streaming.consumer.group_member import GroupMemberThread, note_membership
+from streamapp.streaming.consumer.group_member import (
+    GroupMemberThread,
+    end_fetches_on_close,
+    note_membership,
+)
 from streamapp.streaming.consumer.offset_commits import OffsetCommits
 from streamapp.streaming.protocol.group_codes import UnknownCode
 from streamapp.streaming.window.membership import Membership
@@ -437,3 +444,29 @@ def test_faust_asks_the_thread_for_what_we_replace() -> None:
     source = inspect.getsource(GroupCoordinator.commit_offsets)
     for name in ("ensure_coordinator_known", "_commit_lock", "_do_commit_offsets"):
         assert name in source
+
+
+async def test_fetcher_closes_while_a_refused_fetch_waits_for_its_next_try() -> None:
+    """A cancelled close left the client's thread without an end, and the worker waited for it."""
+    asked = asyncio.Event()
+
+    async def refuse(node_id: int, request: Any) -> Any:
+        asked.set()
+        raise NodeNotReadyError
+
+    client = SimpleNamespace(
+        _loop=asyncio.get_running_loop(), _metadata_max_age_ms=300_000, send=refuse
+    )
+    fetcher = Fetcher(client, SubscriptionState(), retry_backoff_ms=60_000)
+    end_fetches_on_close(fetcher)
+    await asyncio.sleep(0)  # its own task waits for an assignment now
+    request = SimpleNamespace(topics=[])
+    fetch = asyncio.create_task(fetcher._proc_fetch_request(None, 1, request))
+    fetcher._pending_tasks.add(fetch)
+    await asked.wait()
+    await asyncio.sleep(0)
+
+    await asyncio.create_task(fetcher.close())
+
+    assert fetch.cancelled()
+    assert fetcher._fetch_task.done()
