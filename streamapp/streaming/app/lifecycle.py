@@ -133,6 +133,7 @@ class StreamApp(faust.App):
         if self.conf.web_enabled:  # Faust would only tell its probes why it waits once it does not
             await self.web.maybe_start()
         await wait_for_broker(self.settings, self._prepare)
+        self.watchdog.note_broker()
         await super().on_first_start()
 
     def _create_directories(self) -> None:

@@ -82,6 +82,10 @@ class Watchdog(threading.Thread):
         """Seconds since a broker last answered, or since the start."""
         return self._clock() - self._broker_seen_at
 
+    def note_broker(self) -> None:
+        """Note that a broker has answered, whoever asked it."""
+        self._broker_seen_at, self.has_seen_broker = self._clock(), True
+
     def end_in(self, limit_s: float, reason: str) -> None:
         """End the process non-zero unless it has ended by itself in time; the first call counts."""
         if self._ends_at is None:
@@ -111,7 +115,7 @@ class Watchdog(threading.Thread):
     def _look_for_broker(self) -> None:
         answers, silence_s = self._probe(), self.broker_silence_s
         if answers:
-            self._broker_seen_at, self.has_seen_broker = self._clock(), True
+            self.note_broker()
         if self._outage is not None and self.has_seen_broker:
             self._outage.look(answers=answers, silence_s=silence_s)
 

@@ -126,26 +126,43 @@ def test_broker_silence_grows_until_it_answers() -> None:
     assert fixture.watchdog.has_seen_broker
 
 
+class Looks(Outage):
+    """What an outage is told."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.seen: list[tuple[bool, float]] = []
+
+    def look(self, *, answers: bool, silence_s: float) -> None:
+        self.seen.append((answers, silence_s))
+
+
 def test_outage_is_told_what_each_look_finds() -> None:
     """Its length is that before the answer; a start without a broker has lines of its own."""
-    looks: list[tuple[bool, float]] = []
-
-    class Recorder(Outage):
-        def look(self, *, answers: bool, silence_s: float) -> None:
-            looks.append((answers, silence_s))
-
-    clock, answers = FakeClock(), [False, True, False, True]
+    looks, clock, answers = Looks(), FakeClock(), [False, True, False, True]
     watchdog = Watchdog(
-        lambda: answers.pop(0),
-        clock=RunningClock(clock),
-        end=lambda code: None,
-        outage=Recorder([]),
+        lambda: answers.pop(0), clock=RunningClock(clock), end=lambda code: None, outage=looks
     )
     for _ in range(4):
         clock.advance(0.5)
         watchdog.look()
 
-    assert looks == [(True, 1.0), (False, 0.5), (True, 1.0)]
+    assert looks.seen == [(True, 1.0), (False, 0.5), (True, 1.0)]
+
+
+def test_broker_that_goes_before_the_first_look_was_there() -> None:
+    """The app has waited for it: that it is away is told."""
+    looks, clock = Looks(), FakeClock()
+    watchdog = Watchdog(
+        lambda: False, clock=RunningClock(clock), end=lambda code: None, outage=looks
+    )
+    clock.advance(5)
+    watchdog.note_broker()
+    clock.advance(0.5)
+
+    watchdog.look()
+
+    assert looks.seen == [(False, 0.5)]
 
 
 @contextmanager
