@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(600)]
 BEFORE_GENERATIONS = "5eb472a72501befb853878b78db49d3e6b76396c"
 #: With steps of records, under the keys that they have now.
 WITH_STEPS = "ea04899d44715c8589793b90e7d3a566cbaa2c85"
+#: Before commits said which topic they are a place of.
+WITHOUT_TOPIC_IDS = "f41f1295e5adb7ea729eed25feef13c6b30320fb"
 COUNT = 600
 
 
@@ -40,7 +42,11 @@ class Versions:
         return await self._stage.ready_worker(**settings)
 
 
-@pytest.mark.parametrize("commit", [BEFORE_GENERATIONS, WITH_STEPS], ids=["older", "later"])
+@pytest.mark.parametrize(
+    "commit",
+    [BEFORE_GENERATIONS, WITH_STEPS, WITHOUT_TOPIC_IDS],
+    ids=["older", "later", "without topic ids"],
+)
 async def test_two_versions_finish_each_others_records(
     kafka: KafkaBroker, tmp_path: Path, commit: str
 ) -> None:

@@ -29,7 +29,7 @@ from streamapp.streaming.broker.wait import wait_for_broker
 from streamapp.streaming.consumer.commit_age import CommitAge
 from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.consumer.fetched_records import unreadable_lines
-from streamapp.streaming.consumer.log_changes import LogChanges
+from streamapp.streaming.consumer.log_changes import LogChanges, Starts
 from streamapp.streaming.consumer.partition_flow import PartitionFlow
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.producer import Producer
@@ -103,11 +103,11 @@ class StreamApp(faust.App):
         self._preparing, self._closing = preparing, closing
         self.is_draining = False
         self._requests_topic = settings.topic("requests")
-        self._inputs = frozenset((self._requests_topic, *inputs))
+        self.inputs = frozenset((self._requests_topic, *inputs))
         self.from_latest = frozenset(from_latest)
         self.flow = PartitionFlow(window, lambda: self._kafka, clock)
         self._log_changes = LogChanges(
-            self._inputs, begin_anew=self._begin_anew, on_change=on_log_change
+            self.inputs, begin_anew=self._begin_anew, on_change=on_log_change
         )
         self._commit_age = CommitAge(clock)
         self._drain = WindowDrain(window, lambda: self._kafka)
@@ -201,12 +201,12 @@ class StreamApp(faust.App):
     def _open_window(self) -> None:
         if self.is_draining or self.should_stop:
             return
-        assigned = [tp for tp in self.consumer.assignment() if tp.topic in self._inputs]
+        assigned = [tp for tp in self.consumer.assignment() if tp.topic in self.inputs]
         # With nothing committed from the beginning; where that is not 0, it begins with a hole.
         positions = {tp: self.committed(tp) or 0 for tp in assigned}
         self.flow.clear()
-        finished = {tp: self._kafka.finished(tp, at) for tp, at in positions.items()}
-        self.window.open(self.consumer_generation_id, positions, finished)
+        self.window.open(self.consumer_generation_id, positions, self._kafka.known(positions))
+        self._log_changes.tell(self._kafka.made_anew)
         tell_opened(self.consumer_generation_id, positions)
 
     async def _close_window(
@@ -258,12 +258,12 @@ class StreamApp(faust.App):
         """Seconds since the oldest record was taken that is not finished, or not committed."""
         return max(self.window.oldest_age_s, self.commit_age_s)
 
-    async def _begin_anew(self, tp: TP, offset: int) -> bool:
-        """Take a partition from ``offset`` on, whatever was committed of it."""
+    async def _begin_anew(self, starts: Starts) -> None:
+        """Take partitions from ``starts`` on, whatever was committed of them."""
         await self._drain.drain(self.settings.revoke_drain_s)
         generation = self.consumer_generation_id
         try:
-            return await self._kafka.begin_anew(tp, offset)
+            await self._kafka.begin_anew(starts)
         finally:  # where the group did not take it, the next beat tries again
             if generation == self.consumer_generation_id and not self.rebalancing:
                 self._open_window()

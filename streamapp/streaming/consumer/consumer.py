@@ -9,7 +9,7 @@ and the agent takes in one turn what is there.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -161,17 +161,17 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         await thread.call_thread(thread.go_on_at, tp, offset, behind)
         self._read_offset[tp] = offset or None
 
-    async def begin_anew(self, tp: TP, offset: int) -> bool:
-        """Commit a partition's offset, whatever was committed, and fetch from it on.
+    async def begin_anew(self, starts: Mapping[TP, Progress]) -> None:
+        """Commit partitions' starts, whatever was committed, and fetch from them on.
 
-        Where the group does not take it, False, nothing is fetched: a window that begins at the
+        Where the group does not take one, nothing is fetched of it: a window that begins at the
         old one would take all records below that for known ones.
         """
-        await self.commit_progress({tp: Progress(offset)}, until_taken=True)
+        await self.commit_progress(starts, until_taken=True)
         await self.perform_seek()
-        if did_take := (self._committed_offset.get(tp) or 0) == offset:
-            await self.go_on_at(tp, offset)
-        return did_take
+        for tp, start in starts.items():
+            if (self._committed_offset.get(tp) or 0) == start.offset:
+                await self.go_on_at(tp, start.offset)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget what is known of other partitions' logs."""

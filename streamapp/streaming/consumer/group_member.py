@@ -39,7 +39,8 @@ from streamapp.streaming.consumer.request_limits import (
 )
 from streamapp.streaming.consumer.thread_calls import DirectCalls
 from streamapp.streaming.protocol.fetch import fetch_quickly
-from streamapp.streaming.protocol.topic_ids import topic_ids
+from streamapp.streaming.protocol.topic_ids import changed, is_of_cluster, topic_ids
+from streamapp.streaming.window.finished_offsets import decode
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
 
@@ -55,14 +56,21 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
     """Faust's thread of the client: what it is told by the group, and what it commits there.
 
     Attributes:
-        committed: What the group has of each partition, as of the last seek or commit.
+        committed: What the group has of each partition, as of the last seek or commit; nothing
+            where that is of a topic that was deleted since.
+        read_of: The id of the topic that each partition of an input is read of, where brokers
+            tell one. It was asked for before the first record, so that no record is of an
+            older topic.
+        made_anew: The partitions that were begun anew by a seek, by their topic's id.
     """
 
     committed: Mapping[TP, Progress]
+    read_of: dict[TP, bytes]
+    made_anew: Mapping[TP, bytes]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.committed = {}
+        self.committed, self.read_of, self.made_anew = {}, {}, {}
         self._commits = OffsetCommits()
 
     async def on_start(self) -> None:
@@ -109,13 +117,46 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
             for tp, each in found.items()
             if each.offset >= 0
         }
-        self.committed = committed
+        anew = await self._note_topics(client, committed)
+        self.committed = {tp: each for tp, each in committed.items() if tp not in anew}
         offsets: dict[TP, int | None] = {}
         for tp in map(ensure_TP, client.assignment()):
-            offsets[tp] = committed[tp].offset if tp in committed else None
-            if offset := offsets[tp]:
-                client.seek(ensure_aiokafka_TP(tp), offset)
+            offsets[tp] = self.committed[tp].offset if tp in self.committed else None
+            if tp in anew:
+                offsets[tp] = 0
+            if offsets[tp] or tp in anew:  # away from where the client begins by itself
+                client.seek(ensure_aiokafka_TP(tp), offsets[tp])
         return offsets
+
+    async def _note_topics(
+        self, client: AIOKafkaClient, committed: Mapping[TP, Progress]
+    ) -> Mapping[TP, bytes]:
+        """Note which topic each partition is read of; return those that are of another one by now.
+
+        A commit says it, or what was noted before. Without either the topic is today's, and so it
+        is where the commit was copied from another cluster.
+        """
+        read_of: dict[TP, bytes] = {}
+        for tp in map(ensure_TP, client.assignment()):
+            if tp.topic in cast(Any, self.app).inputs:
+                each = committed.get(tp, Progress(0))
+                said = decode(each.offset, each.metadata).topic_id
+                read_of[tp] = said or self.read_of.get(tp, b"")
+        topics = {tp.topic for tp in read_of}
+        # The coordinator has just answered; another broker may be away.
+        asked = getattr(client._coordinator, "coordinator_id", None)
+        ids = await topic_ids(client._client, topics, node=asked)
+        if topics - ids.keys() or changed(read_of, ids):
+            # The one that told it may be behind.
+            ids = await topic_ids(client._client, topics, every_broker=True)
+        anew = changed(read_of, ids)
+        self.read_of = {
+            tp: id if is_of_cluster(id, ids.get(tp.topic, id)) else ids.get(tp.topic, b"")
+            for tp, id in read_of.items()
+        } | anew
+        known = {tp: id for tp, id in self.made_anew.items() if self.read_of.get(tp) == id}
+        self.made_anew = known | anew
+        return anew
 
     async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
         """Return what the group has, also of partitions of other workers."""
@@ -166,7 +207,7 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
         self, progress: Mapping[TP, Progress], until_taken: bool
     ) -> Mapping[TP, Progress]:
         offsets = {
-            ensure_aiokafka_TP(tp): OffsetAndMetadata(each.offset, each.finished)
+            ensure_aiokafka_TP(tp): OffsetAndMetadata(each.offset, each.metadata)
             for tp, each in progress.items()
         }
         found = await self._commits.commit(

@@ -2,7 +2,8 @@
 
 The broker says so when the position is fetched (`OffsetOutOfRange`). The client would go on at
 the log's start without a word, and the window would drop what comes from there as redelivered.
-A topic that was made anew, and holds more than the position by now, has another id alone.
+A topic that was made anew, and holds more than the position by now, has another id alone: than
+the commit said that the partition was taken over by, or than it had then.
 """
 
 import asyncio
@@ -14,7 +15,13 @@ from typing import Any, Protocol
 import structlog
 from faust.types import TP
 
+from streamapp.streaming.protocol.topic_ids import changed
+from streamapp.streaming.window.finished_offsets import encode
+from streamapp.streaming.window.partition_state import Progress
+
 log = structlog.get_logger(__name__)
+
+Starts = Mapping[TP, Progress]
 
 #: How often the inputs' ids are compared, seconds; the first look after a standstill does so.
 IDS_S = 2.0
@@ -22,6 +29,11 @@ IDS_S = 2.0
 
 class Logs(Protocol):
     """The part of the consumer that is asked."""
+
+    @property
+    def read_of(self) -> dict[TP, bytes]:
+        """The id of the topic that each partition of the inputs is read of, where one is told."""
+        ...
 
     def assignment(self) -> Collection[TP]:
         """Return this worker's partitions."""
@@ -51,8 +63,7 @@ class LogChanges:
 
     Args:
         inputs: Names of the topics whose records are answered.
-        begin_anew: Has the window take a partition from an offset on, whatever was committed;
-            returns whether the group took it.
+        begin_anew: Has the window take partitions from given places on, whatever was committed.
         on_change: Called with the reason, for metrics.
         clock: Monotonic seconds.
     """
@@ -61,7 +72,7 @@ class LogChanges:
         self,
         inputs: Collection[str],
         *,
-        begin_anew: Callable[[TP, int], Awaitable[bool]],
+        begin_anew: Callable[[Starts], Awaitable[None]],
         on_change: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,9 +81,8 @@ class LogChanges:
         self._on_change = on_change
         self._clock = clock
         self._compared_at = -math.inf
-        self._ids: dict[str, bytes] = {}
-        #: Partitions of topics that were made anew, until the group took their start.
-        self._anew: set[TP] = set()
+        #: The ids that were told of topics that were made anew.
+        self._told: dict[TP, bytes] = {}
         self._following: asyncio.Future[None] | None = None
 
     def look(self, logs: Logs, positions: Mapping[TP, int]) -> None:
@@ -109,33 +119,33 @@ class LogChanges:
             KafkaError: No broker answered; what is left is begun anew by the next look.
         """
         ids = await logs.topic_ids(self._inputs)
-        if any(self._ids.get(topic, id) != id for topic, id in ids.items()):
+        if changed(logs.read_of, ids):
             # The one that told it may be behind.
             ids = await logs.topic_ids(self._inputs, every_broker=True)
-        mine = set(logs.assignment())
-        for topic, id in ids.items():
-            if self._ids.setdefault(topic, id) != id:
-                self._ids[topic] = id
-                changed = {tp for tp in mine if tp.topic == topic}
-                self._anew |= changed
-                self._tell_made_anew(topic, changed)
-        self._anew &= mine
-        anew = frozenset(self._anew)
-        begins = await logs.earliest_offsets(*anew) if anew else {}
-        for tp in sorted(anew):
-            if await self._begin_anew(tp, begins[tp]):
-                self._anew.discard(tp)
-        return anew
+        mine = {tp for tp in logs.assignment() if tp.topic in ids}
+        for tp in mine:
+            logs.read_of[tp] = logs.read_of.get(tp) or ids[tp.topic]
+        anew = changed({tp: logs.read_of[tp] for tp in mine}, ids)
+        self.tell(anew)
+        if anew:
+            begins = await logs.earliest_offsets(*anew)
+            await self._begin_anew({tp: _start(begins[tp], id) for tp, id in anew.items()})
+        return frozenset(anew)
 
-    def _tell_made_anew(self, topic: str, partitions: Collection[TP]) -> None:
-        for _ in partitions:
-            self._on_change("made_anew")
-        log.critical(
-            "log.made_anew",
-            topic=topic,
-            partitions=sorted(tp.partition for tp in partitions),
-            hint="the topic was deleted and made anew: all that it holds is answered",
-        )
+    def tell(self, anew: Mapping[TP, bytes]) -> None:
+        """Say once which partitions are begun anew, by their topic's id."""
+        new = {tp for tp, id in anew.items() if self._told.get(tp) != id}
+        self._told |= anew
+        for topic in sorted({tp.topic for tp in new}):
+            partitions = sorted(tp.partition for tp in new if tp.topic == topic)
+            for _ in partitions:
+                self._on_change("made_anew")
+            log.critical(
+                "log.made_anew",
+                topic=topic,
+                partitions=partitions,
+                hint="the topic was deleted and made anew: all that it holds is answered",
+            )
 
     async def follow(self, logs: Logs, positions: Mapping[TP, int]) -> None:
         """Go on at the logs' starts.
@@ -181,7 +191,11 @@ class LogChanges:
                     hint="the topic was made anew, restored, or lost records with its leader:"
                     " all that it holds is answered",
                 )
-                await self._begin_anew(tp, begin)
+                await self._begin_anew({tp: _start(begin, logs.read_of.get(tp, b""))})
+
+
+def _start(offset: int, topic_id: bytes) -> Progress:
+    return Progress(offset, encode(offset, (), topic_id=topic_id))
 
 
 def _tell_failure(following: "asyncio.Future[None]") -> None:

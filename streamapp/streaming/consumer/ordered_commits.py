@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TP
 
-from streamapp.streaming.window.finished_offsets import decode
+from streamapp.streaming.window.finished_offsets import Metadata, decode
 from streamapp.streaming.window.partition_state import Progress
 
 
@@ -21,6 +21,8 @@ class MemberThread(Protocol):
     """What is asked of the client's thread."""
 
     committed: Mapping[TP, Progress]
+    read_of: dict[TP, bytes]
+    made_anew: Mapping[TP, bytes]
 
     async def commit_progress(
         self, progress: Mapping[TP, Progress], *, until_taken: bool = False
@@ -100,9 +102,26 @@ class OrderedCommits(AIOKafkaConsumer):
             return frozenset()
         known, offsets = self._finished.get(tp, (None, frozenset()))
         if known is not committed:
-            offsets = decode(committed.offset, committed.finished)
+            offsets = decode(committed.offset, committed.metadata).finished
             self._finished[tp] = committed, offsets
         return offsets if committed.offset == position else frozenset()
+
+    def known(self, positions: Mapping[TP, int]) -> dict[TP, Metadata]:
+        """Return what is finished above each position, and the id of the topic that is read."""
+        return {
+            tp: Metadata(self.finished(tp, position), self.read_of.get(tp, b""))
+            for tp, position in positions.items()
+        }
+
+    @property
+    def read_of(self) -> dict[TP, bytes]:
+        """The id of the topic that each partition of the inputs is read of, where one is told."""
+        return self._member.read_of
+
+    @property
+    def made_anew(self) -> Mapping[TP, bytes]:
+        """The partitions that were begun anew by a seek, by the id of their topic."""
+        return self._member.made_anew
 
     def may_redeliver(self, tp: TP, offset: int) -> bool:
         """Whether the record may come again: nothing committed says that it is finished."""

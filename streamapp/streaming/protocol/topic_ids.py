@@ -3,10 +3,14 @@
 A topic that is deleted and made anew has the same name and another id; its offsets say nothing
 of that. This is version 10 of the metadata request, which Apache Kafka knows since 2.8.
 
+With the id goes a mark of its cluster. What mirrors a topic to another one, where that has another
+id as well, may copy its offsets, and what stands beside them: nothing was made anew there.
+
 Source: https://kafka.apache.org/protocol.html#The_Messages_Metadata
 """
 
 import asyncio
+import zlib
 from collections.abc import Collection, Mapping
 from io import BytesIO
 from typing import Any
@@ -24,9 +28,12 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+from faust.types import TP
 
 #: What stands for no id.
 NONE = bytes(16)
+#: Bytes of an id with its cluster's mark.
+MARKED_BYTES = len(NONE) + 4
 #: Longest wait for one broker, seconds.
 LIMIT_S = 5.0
 
@@ -134,24 +141,50 @@ class TopicIdsRequest:
 
 
 async def topic_ids(
-    client: AIOKafkaClient, topics: Collection[str], *, every_broker: bool = False
+    client: AIOKafkaClient,
+    topics: Collection[str],
+    *,
+    node: int | None = None,
+    every_broker: bool = False,
 ) -> Mapping[str, bytes]:
-    """Return the ids of topics; without those that are gone, or have none that can be told.
+    """Return the marked ids of topics; without those that are gone, or have none to tell.
 
     Args:
         client: A started one.
         topics: Names.
+        node: Of the broker that is asked; any where None.
         every_broker: Whether all are asked: one that is behind tells an id that is no more.
             A topic that they do not agree about is left out.
     """
     nodes = [broker.nodeId for broker in client.cluster.brokers()]
     if not every_broker:
-        nodes = [node for node in [client.get_random_node()] if node is not None]
+        one = client.get_random_node() if node is None else node
+        nodes = [] if one is None else [one]
     told = await asyncio.gather(*(_told(client, node, topics) for node in nodes))
     found: dict[str, set[bytes]] = {}
     for topic, id in (each for ids in told for each in ids.items()):
         found.setdefault(topic, set()).add(id)
     return {topic: ids.pop() for topic, ids in found.items() if len(ids) == 1}
+
+
+def changed(read_of: Mapping[TP, bytes], ids: Mapping[str, bytes]) -> dict[TP, bytes]:
+    """Return the partitions whose topic has another id by now, by that.
+
+    Args:
+        read_of: The id by partition; empty where none is known.
+        ids: By topic, as far as they are told.
+    """
+    todays = {tp: ids.get(tp.topic, b"") for tp in read_of}
+    return {
+        tp: todays[tp]
+        for tp, id in read_of.items()
+        if id != todays[tp] and is_of_cluster(id, todays[tp])
+    }
+
+
+def is_of_cluster(id: bytes, other: bytes) -> bool:
+    """Whether two ids are known, and of topics of one cluster."""
+    return bool(id and other) and id[len(NONE) :] == other[len(NONE) :]
 
 
 async def _told(client: AIOKafkaClient, node: int, topics: Collection[str]) -> dict[str, bytes]:
@@ -160,8 +193,9 @@ async def _told(client: AIOKafkaClient, node: int, topics: Collection[str]) -> d
             answer: Any = await client.send(node, TopicIdsRequest(topics))
     except (KafkaError, TimeoutError):  # an older broker, or one that is away
         return {}
+    mark = zlib.crc32((answer.cluster_id or "").encode()).to_bytes(4)
     return {
-        topic: id
+        topic: id + mark
         for code, topic, id, *_ in answer.topics or ()
         if not code and id not in (NONE, None)
     }

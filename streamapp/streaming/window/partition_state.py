@@ -1,14 +1,14 @@
 """One partition of the window: its next expected offset, its span, and what to commit of it."""
 
 from collections import deque
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from faust.types import TP
 
-from streamapp.streaming.window.finished_offsets import MAX_OFFSETS, encode
+from streamapp.streaming.window.finished_offsets import MAX_OFFSETS, Metadata, encode
 
 
 class Finishable(Protocol):
@@ -26,11 +26,12 @@ class Progress:
 
     Attributes:
         offset: The next offset: that of the lowest unfinished record.
-        finished: Offsets above it that are finished, as `finished_offsets.encode` writes them.
+        metadata: The offsets above it that are finished, and the topic's id, as
+            `finished_offsets.encode` writes them.
     """
 
     offset: int
-    finished: str = ""
+    metadata: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,8 @@ class PartitionState:
     Args:
         tp: The partition.
         expected: Next offset to take.
-        finished: Offsets above it that are finished already.
+        known: Offsets above it that are finished already, and the id of the topic that its
+            records are read of, which goes into its commits.
         bounds: Of its span.
 
     Attributes:
@@ -93,6 +95,7 @@ class PartitionState:
         "_first_dropped",
         "_last_seen",
         "_progress",
+        "_topic_id",
         "_unfinished",
         "expected",
         "is_held",
@@ -104,8 +107,8 @@ class PartitionState:
         self,
         tp: TP,
         expected: int,
+        known: Metadata = Metadata(),  # noqa: B008  # it does not change
         *,
-        finished: Set[int] = frozenset(),
         bounds: SpanBounds | None = None,
     ) -> None:
         self.tp = tp
@@ -113,7 +116,8 @@ class PartitionState:
         self.next_commit: int | None = None
         self.is_held = False
         self._bounds = bounds or SpanBounds()
-        self._finished_before = set(finished)
+        self._finished_before = set(known.finished)
+        self._topic_id = known.topic_id
         self._unfinished: deque[Finishable] = deque()
         self._bytes = 0
         self._progress: Progress | None = None
@@ -235,7 +239,8 @@ class PartitionState:
         """
         if self.next_commit is not None and self._progress is None:
             behind = [record.offset for record in self._unfinished if record.is_done]
+            finished = [*behind, *self._finished_before]
             self._progress = Progress(
-                self.next_commit, encode(self.next_commit, [*behind, *self._finished_before])
+                self.next_commit, encode(self.next_commit, finished, topic_id=self._topic_id)
             )
         return self._progress

@@ -29,7 +29,7 @@ Nothing of Faust runs here: a record is anything with the shape of its ``Event``
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Set
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import Context
 from types import MappingProxyType
@@ -39,6 +39,7 @@ from faust.types import TP
 
 from streamapp.errors import LeaseLost
 from streamapp.streaming.window.drain import CANCEL_S, Drain, Drained
+from streamapp.streaming.window.finished_offsets import Metadata
 from streamapp.streaming.window.gaps import Gaps
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
@@ -154,19 +155,20 @@ class Window:
         self,
         generation: int,
         positions: Mapping[TP, int],
-        finished: Mapping[TP, Set[int]] = MappingProxyType({}),
+        known: Mapping[TP, Metadata] = MappingProxyType({}),
     ) -> None:
         """Take records of ``generation`` from now on.
 
         Args:
             generation: The group's generation that every record must carry.
             positions: The next offset of each assigned partition: the committed one, or 0.
-            finished: Offsets above it that the commit says are finished: taken for done.
+            known: Offsets above it that the commit says are finished, which are taken for done;
+                and the id of the topic that the partition is read of.
         """
         self.fence()
         self.lease, self._lost = Lease(generation, self.membership), 0
         self._partitions = {
-            tp: PartitionState(tp, expected, finished=finished.get(tp, set()), bounds=self._bounds)
+            tp: PartitionState(tp, expected, known.get(tp, Metadata()), bounds=self._bounds)
             for tp, expected in positions.items()
         }
         self._is_open = True

@@ -9,7 +9,7 @@ from typing import Any, cast
 from faust.types import TP
 
 from streamapp.errors import LeaseLost
-from streamapp.streaming.window.finished_offsets import decode
+from streamapp.streaming.window.finished_offsets import Metadata, decode
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress, SpanBounds
@@ -93,8 +93,8 @@ class FakeBroker:
         self.generation += 1
         self.position = {tp: self.committed.get(tp, self._first(tp)) for tp in self.log}
         self.held.clear()
-        finished = {tp: self.finished_behind(tp) for tp in self.position}
-        self.window.open(self.generation, dict(self.position), finished)
+        known = {tp: Metadata(self.finished_behind(tp)) for tp in self.position}
+        self.window.open(self.generation, dict(self.position), known)
 
     async def revoke(self, *, finish: int = 0, drain_s: float = 0.01) -> None:
         """Revoke while up to ``finish`` running records end in time for the drain."""
@@ -141,11 +141,11 @@ class FakeBroker:
     def _commit(self, progress: Mapping[TP, Progress]) -> None:
         for tp, each in progress.items():
             assert each.offset >= self.committed.get(tp, 0)
-            self.committed[tp], self.metadata[tp] = each.offset, each.finished
+            self.committed[tp], self.metadata[tp] = each.offset, each.metadata
 
     def finished_behind(self, tp: TP) -> frozenset[int]:
         """What the last commit says is finished above its offset."""
-        return decode(self.committed.get(tp, 0), self.metadata.get(tp, ""))
+        return decode(self.committed.get(tp, 0), self.metadata.get(tp, "")).finished
 
     def resume(self) -> None:
         """Fetch again what the window held, where it has room."""

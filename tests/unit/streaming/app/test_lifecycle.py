@@ -12,6 +12,7 @@ from faust.types import TP
 
 from streamapp.streaming.app.lifecycle import STOP_MARGIN_S
 from streamapp.streaming.consumer.stalled_partitions import STALL_S
+from streamapp.streaming.window.finished_offsets import decode
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.consumer.fake_member import T0, T1, Member
 
@@ -488,6 +489,39 @@ def test_what_the_commit_says_is_finished_is_not_run(play: Play) -> None:
             await member.deliver(offset, runs_s=0)
 
         assert member.finished == [0, 2]
+
+    play(scene)
+
+
+def test_records_are_committed_as_places_of_the_topic_that_the_window_was_opened_for(
+    play: Play,
+) -> None:
+    """Whatever the client learns while they run: they are of that one."""
+
+    async def scene(member: Member) -> None:
+        opened, later = bytes(20), bytes(range(20))
+        member.consumer.read_of = {T0: opened}
+        await member.assign(T0)
+        await member.deliver(0, runs_s=0)
+        member.consumer.read_of = {T0: later}
+
+        progress = member.window.progress()[T0]
+
+        assert decode(progress.offset, progress.metadata).topic_id == opened
+
+    play(scene)
+
+
+def test_partition_of_a_topic_made_anew_is_told_when_the_window_opens(play: Play) -> None:
+    """Its last commit, of a topic that is no more, counted as none."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.made_anew = {T1: bytes(range(20))}
+        with structlog.testing.capture_logs() as logs:
+            await member.assign(T0, T1)
+
+        told = [line for line in logs if line["event"] == "log.made_anew"]
+        assert [(line["topic"], line["partitions"]) for line in told] == [(T1.topic, [1])]
 
     play(scene)
 

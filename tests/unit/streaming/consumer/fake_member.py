@@ -15,6 +15,7 @@ from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.consumer.fetched_records import FetchedRecords
+from streamapp.streaming.window.finished_offsets import Metadata
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress, SpanBounds
@@ -50,6 +51,8 @@ class FakeConsumer:
         self.during_go_on: Callable[[], object] = lambda: None
         self.starts: dict[TP, int] = {}
         self.finished_behind: dict[TP, set[int]] = {}
+        self.read_of: dict[TP, bytes] = {}
+        self.made_anew: dict[TP, bytes] = {}
         self.beacon = None
         self.cluster = FakeCluster()
         self._committed_offset: dict[TP, int] = {}
@@ -86,8 +89,12 @@ class FakeConsumer:
         self.calls.append(("perform_seek",))
         self.during_seek()
 
-    def finished(self, tp: TP, position: int) -> frozenset[int]:
-        return frozenset(self.finished_behind.get(tp, ()))
+    def known(self, positions: dict[TP, int]) -> dict[TP, Metadata]:
+        finished = self.finished_behind
+        return {
+            tp: Metadata(frozenset(finished.get(tp, ())), self.read_of.get(tp, b""))
+            for tp in positions
+        }
 
     async def commit_progress(
         self, progress: dict[TP, Progress], *, until_taken: bool = False

@@ -188,6 +188,8 @@ class Client:
         self.commits: list[Any] = []
         self.sought: list[tuple[Any, int]] = []
         self._coordinator = self
+        cluster = SimpleNamespace(brokers=list)
+        self._client = SimpleNamespace(cluster=cluster, get_random_node=lambda: None)
         self._commit_lock = asyncio.Lock()
         self.generation = 4
         self.next_generation = 4
@@ -219,10 +221,14 @@ class Thread:
     _seek_to_committed = GroupMemberThread._seek_to_committed
     _committed_of = GroupMemberThread._committed_of
     _commit_first = GroupMemberThread._commit_first
+    _note_topics = GroupMemberThread._note_topics
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.app = SimpleNamespace(inputs={T0.topic})
         self.committed: dict[TP, Progress] = {}
+        self.read_of: dict[TP, bytes] = {}
+        self.made_anew: dict[TP, bytes] = {}
         self._commits = OffsetCommits()
 
     def _ensure_consumer(self) -> Client:

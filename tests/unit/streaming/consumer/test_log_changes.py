@@ -1,12 +1,15 @@
 """Logs that changed under their position: each goes on at its start, and says why."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from faust.types import TP
 
 from streamapp.streaming.consumer.log_changes import IDS_S, LogChanges
+from streamapp.streaming.window.finished_offsets import decode
+from streamapp.streaming.window.partition_state import Progress
 
 T0, OTHER = TP("llm.requests", 0), TP("llm.prompts", 0)
+OLD, NEW = (bytes([number]) * 16 + b"here" for number in (1, 2))
 
 
 class FakeLogs:
@@ -15,7 +18,8 @@ class FakeLogs:
         self.starts = {T0: starts.get("requests", 0), OTHER: starts.get("prompts", 0)}
         self.gone_on: list[tuple[TP, int, int | None]] = []
         #: What any broker tells, and what all of them agree about.
-        self.ids = self.agreed = {T0.topic: b"old"}
+        self.ids = self.agreed = {T0.topic: OLD}
+        self.read_of: dict[TP, bytes] = {}
 
     def assignment(self) -> set[TP]:
         return {T0, OTHER}
@@ -38,8 +42,9 @@ class FakeLogs:
 class Anew:
     def __init__(self) -> None:
         self.begun: list[tuple[TP, int]] = []
+        #: The ids that the starts were committed with.
+        self.ids: list[bytes] = []
         self.reasons: list[str] = []
-        self.is_taken = True
         self.now = 0.0
         self.changes = LogChanges(
             {T0.topic},
@@ -48,9 +53,10 @@ class Anew:
             clock=lambda: self.now,
         )
 
-    async def _begin(self, tp: TP, offset: int) -> bool:
-        self.begun.append((tp, offset))
-        return self.is_taken
+    async def _begin(self, starts: Mapping[TP, Progress]) -> None:
+        for tp, start in starts.items():
+            self.begun.append((tp, start.offset))
+            self.ids.append(decode(start.offset, start.metadata).topic_id)
 
 
 async def test_start_that_passed_the_position_is_a_hole() -> None:
@@ -112,8 +118,7 @@ async def test_partition_that_goes_out_of_range_meanwhile_ends_no_look() -> None
             positions[TP("llm.spend", len(positions))] = 1
             return super().__contains__(topic)
 
-    async def begin(tp: TP, offset: int) -> bool:
-        return True
+    async def begin(starts: Mapping[TP, Progress]) -> None: ...
 
     changes = LogChanges(Inputs(), begin_anew=begin, on_change=lambda reason: None)
     changes.look_beside(logs, positions)
@@ -123,15 +128,39 @@ async def test_partition_that_goes_out_of_range_meanwhile_ends_no_look() -> None
     assert logs.gone_on == [(OTHER, 7, None)]
 
 
-async def test_input_with_another_id_is_begun_anew_once() -> None:
-    """Its offsets are those of another log, however many it holds by now."""
+async def test_input_with_another_id_is_begun_anew_and_told_once() -> None:
+    """Its offsets are those of another log, however many it holds; it is tried until it is so."""
     anew, logs = Anew(), FakeLogs(requests=3)
 
-    for id in (b"old", b"old", b"new", b"new"):
+    for id in (OLD, OLD, NEW, NEW):
         logs.ids = logs.agreed = {T0.topic: id}
         await anew.changes.compare(logs)
+    logs.read_of[T0] = NEW  # as of the seek, once the group took the start
+    await anew.changes.compare(logs)
 
-    assert (anew.begun, anew.reasons) == ([(T0, 3)], ["made_anew"])
+    assert (anew.begun, anew.ids) == ([(T0, 3)] * 2, [NEW] * 2)
+    assert anew.reasons == ["made_anew"]
+
+
+async def test_position_of_a_topic_that_is_no_more_is_begun_anew_at_the_first_look() -> None:
+    """The partition was taken over by a commit of it, while not all brokers knew of the change."""
+    anew, logs = Anew(), FakeLogs()
+    logs.read_of = {T0: OLD}
+    logs.ids = logs.agreed = {T0.topic: NEW}
+
+    assert await anew.changes.compare(logs) == {T0}
+
+    assert anew.ids == [NEW]
+
+
+async def test_take_over_is_told_once() -> None:
+    """A commit of a topic that is no more stands until a record of today's is finished."""
+    anew = Anew()
+
+    for id in (NEW, NEW, OLD):
+        anew.changes.tell({T0: id})
+
+    assert anew.reasons == ["made_anew"] * 2
 
 
 async def test_broker_that_is_behind_changes_nothing() -> None:
@@ -139,24 +168,12 @@ async def test_broker_that_is_behind_changes_nothing() -> None:
     anew, logs = Anew(), FakeLogs()
     await anew.changes.compare(logs)
 
-    logs.ids, logs.agreed = {T0.topic: b"behind"}, {}
+    logs.ids, logs.agreed = {T0.topic: NEW}, {}
     await anew.changes.compare(logs)
     logs.ids = {}
     await anew.changes.compare(logs)
 
     assert (anew.begun, anew.reasons) == ([], [])
-
-
-async def test_start_that_the_group_did_not_take_is_tried_again() -> None:
-    """It is told and counted once."""
-    anew, logs = Anew(), FakeLogs()
-    await anew.changes.compare(logs)
-    logs.ids = logs.agreed = {T0.topic: b"new"}
-
-    for anew.is_taken in (False, True, True):
-        await anew.changes.compare(logs)
-
-    assert (anew.begun, anew.reasons) == ([(T0, 0), (T0, 0)], ["made_anew"])
 
 
 async def test_ids_are_compared_every_few_seconds() -> None:
@@ -170,11 +187,12 @@ async def test_ids_are_compared_every_few_seconds() -> None:
         await anew.changes._following
 
     await look(0.0, {})
-    logs.ids = logs.agreed = {T0.topic: b"new"}
+    logs.ids = logs.agreed = {T0.topic: NEW}
     await look(IDS_S / 2, {})
     assert anew.begun == []
     await look(IDS_S, {})
     assert anew.begun == [(T0, 0)]
-    logs.ids = logs.agreed = {T0.topic: b"newer"}
+    logs.read_of, logs.ids = {T0: NEW}, {T0.topic: OLD}
+    logs.agreed = logs.ids
     await look(IDS_S + 0.1, {T0: 30})
     assert anew.reasons == ["made_anew", "made_anew"]

@@ -1,5 +1,6 @@
 """The question for topics' ids is on the wire what Kafka's protocol guide says of version 10."""
 
+import zlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from streamapp.streaming.protocol.topic_ids import TopicIdsRequest, TopicIdsResp
 
 KNOWN = {3: (0, 12)}
 ID, OTHER_ID = bytes(range(16)), bytes(range(1, 17))
+MARK = zlib.crc32(b"c").to_bytes(4)
 
 
 def answer(**ids: bytes) -> bytes:
@@ -68,10 +70,10 @@ def test_broker_of_another_version_is_not_asked(versions: dict[int, tuple[int, i
 
 
 async def test_ids_are_read() -> None:
-    """A topic that is gone has none, nor has one of a broker that knows none."""
+    """With their cluster's mark; a topic that is gone has none, nor one of an older broker."""
     told = answer(t=ID, gone=bytes(16), zero=bytes(16))
 
-    assert await topic_ids(Client(told), ["t", "gone", "zero"]) == {"t": ID}
+    assert await topic_ids(Client(told), ["t", "gone", "zero"]) == {"t": ID + MARK}
 
 
 async def test_brokers_that_do_not_agree_tell_nothing() -> None:
@@ -79,6 +81,6 @@ async def test_brokers_that_do_not_agree_tell_nothing() -> None:
     away, old, new = KafkaConnectionError(), answer(t=OTHER_ID), answer(t=ID)
 
     assert await topic_ids(Client(new, old), ["t"], every_broker=True) == {}
-    assert await topic_ids(Client(away, new, new), ["t"], every_broker=True) == {"t": ID}
+    assert await topic_ids(Client(away, new, new), ["t"], every_broker=True) == {"t": ID + MARK}
     assert await topic_ids(Client(away), ["t"]) == {}
     assert await topic_ids(Client(), ["t"]) == {}

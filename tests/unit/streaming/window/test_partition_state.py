@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from streamapp.streaming.window.finished_offsets import Metadata, decode
 from streamapp.streaming.window.partition_state import PartitionState, Progress, SpanBounds
 
 T0 = TP("llm.requests", 0)
@@ -52,6 +53,19 @@ def test_hole_is_committed_where_nothing_before_it_is_unfinished() -> None:
 
     assert partition.progress() == Progress(9, "")
     assert partition.expected == 9
+
+
+def test_progress_names_the_topic_that_it_is_a_place_of() -> None:
+    """With what is finished behind it, and of nothing as well."""
+    topic_id = bytes(range(20))
+    partition = PartitionState(T0, 5, Metadata(frozenset({7}), topic_id))
+
+    partition.append(first := record(5))
+    partition.finish(first)
+
+    progress = partition.progress()
+    assert progress is not None
+    assert decode(progress.offset, progress.metadata) == (frozenset({7}), topic_id)
 
 
 def test_hole_behind_an_unfinished_record_is_not_committed(partition: PartitionState) -> None:
