@@ -131,7 +131,8 @@ class OffsetCommits:
             log.warning(
                 "commit.without_metadata",
                 hint="set the broker's offset.metadata.max.bytes to 4096: without it more is"
-                " answered again after a crash",
+                " answered again after a crash, and a topic that is made anew may be begun at a"
+                " place of the old one",
             )
 
     def _tell(self, topic: str, error: KafkaError) -> None:

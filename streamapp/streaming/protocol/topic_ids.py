@@ -159,7 +159,7 @@ async def topic_ids(
     nodes = [broker.nodeId for broker in client.cluster.brokers()]
     if not every_broker:
         one = client.get_random_node() if node is None else node
-        nodes = [] if one is None else [one]
+        nodes = [] if one is None or not topics else [one]
     told = await asyncio.gather(*(_told(client, node, topics) for node in nodes))
     found: dict[str, set[bytes]] = {}
     for topic, id in (each for ids in told for each in ids.items()):
