@@ -12,7 +12,8 @@ CALLER: ContextVar[str] = ContextVar("streamapp_caller", default="")
 
 
 def written_by(
-    headers: Mapping[str, bytes] | Sequence[tuple[str, bytes]] | None, known: Container[str]
+    headers: Mapping[str, bytes | None] | Sequence[tuple[str, bytes | None]] | None,
+    known: Container[str],
 ) -> str:
     """Return the name of the key that has written a record; empty where it is none of ``known``.
 
@@ -21,6 +22,6 @@ def written_by(
     """
     pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
     for name, value in pairs:
-        if name == HEADER and (caller := value.decode(errors="replace")) in known:
+        if name == HEADER and (caller := (value or b"").decode(errors="replace")) in known:
             return caller
     return ""

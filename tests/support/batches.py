@@ -32,6 +32,24 @@ async def produce_with(stage: Stage, records: list[Record], **options: Any) -> N
             await delivery
 
 
+async def produce_named(stage: Stage, topic: str, record: Record, name: bytes) -> None:
+    """Produce a record with headers of that name, which may be any bytes, as librdkafka does."""
+    async with AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap) as producer:
+        batch = producer.create_batch()
+        stand_in = "x" * len(name)
+        headers = [*record.headers, (stand_in, b"1"), (stand_in, b"2")]
+        batch.append(key=record.key, value=record.value, timestamp=None, headers=headers)
+        batch._buffer = renamed(batch._build(), stand_in.encode(), name)
+        await (await producer.send_batch(batch, topic, partition=record.partition or 0))
+
+
+def renamed(batch: bytes, old: bytes, new: bytes) -> bytes:
+    """Return a batch that is not compressed with other bytes of the same length, and their CRC."""
+    data = bytearray(batch.replace(old, new))
+    struct.pack_into(">I", data, CRC_AT, calc_crc32c(bytes(data[ATTRIBUTES_AT:])))
+    return bytes(data)
+
+
 def flip_a_bit(log: Path, *, batch: int) -> None:
     """Change one bit of the records of the batch of that number, counted from 0: a wrong CRC."""
     data = bytearray(log.read_bytes())

@@ -12,6 +12,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
 from streamapp.streaming.broker.oauth import tokens
 from streamapp.streaming.broker.tls import RotatingContext
+from streamapp.streaming.protocol.header_names import read_any_names
 
 
 def kafka_client_options(settings: Settings) -> dict[str, Any]:
@@ -21,6 +22,7 @@ def kafka_client_options(settings: Settings) -> dict[str, Any]:
         ConfigurationError: The settings do not fit together, or a file cannot be used.
     """
     _check(settings)
+    read_any_names()
     options: dict[str, Any] = {
         "bootstrap_servers": settings.brokers,
         "security_protocol": settings.kafka_security_protocol,
