@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streamapp.cli.early_stop import ended_when_told
 from streamapp.errors import ConfigurationError
 
 if TYPE_CHECKING:  # most of the time of a start goes into imports
@@ -42,21 +43,22 @@ Settings: STREAMAPP_* and streamapp.toml; `streamapp check` says what is wrong w
 def worker(arguments: tuple[str, ...]) -> None:
     """Run the worker until SIGTERM or Ctrl-C."""
     _check_port(arguments)
-    import mode.loop
+    with ended_when_told():
+        import mode.loop
 
-    mode.loop.use("uvloop")
-    from streamapp.telemetry.lean_import import import_structlog
+        mode.loop.use("uvloop")
+        from streamapp.telemetry.lean_import import import_structlog
 
-    import_structlog()
-    from faust.cli.faust import cli
+        import_structlog()
+        from faust.cli.faust import cli
 
-    from streamapp.cli.data_folder import hold_folder
-    from streamapp.settings.loading import load_settings
+        from streamapp.cli.data_folder import hold_folder
+        from streamapp.settings.loading import load_settings
 
-    settings = load_settings()
-    hold_folder(settings.data_dir, is_stored=not settings.store.startswith("memory:"))
-    # Faust parses the command line once more and exits by itself.
-    cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=app_of(settings))
+        settings = load_settings()
+        hold_folder(settings.data_dir, is_stored=not settings.store.startswith("memory:"))
+        # Faust parses the command line once more and exits by itself.
+        cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=app_of(settings))
 
 
 def app_of(settings: "Settings") -> "StreamApp":
