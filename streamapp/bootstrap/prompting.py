@@ -13,6 +13,7 @@ from streamapp.prompts.example_sources import Sources
 from streamapp.prompts.examples import ExamplesManager, in_use
 from streamapp.prompts.files import PromptFile
 from streamapp.prompts.guard import Guard
+from streamapp.prompts.history import History
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.settings import ExampleSettings
 from streamapp.prompts.variants import Variants
@@ -53,7 +54,10 @@ class Prompts:
         self._examples = _examples(settings, self._topic, routes)
         # The topic exists before Faust looks for it: see streaming/broker/topics.py.
         self.table = PromptTable(
-            app, topic=settings.topic("prompts"), first_from=LogProbe(settings).first_from
+            app,
+            topic=settings.topic("prompts"),
+            first_from=LogProbe(settings).first_from,
+            renew=self._renewed,
         )
         app.tables.add(self.table)
         self.variants = Variants()
@@ -66,9 +70,15 @@ class Prompts:
 
     async def publish_files(self) -> None:
         """Publish the files whose content is on the topic in no version yet."""
-        await publish_files(
-            self._settings, self.table.history, self._files, now=lambda: datetime.now(UTC)
-        )
+        await self._publish(self.table.history)
+
+    async def _renewed(self) -> History:
+        history = History({})
+        await self._publish(history)
+        return history
+
+    async def _publish(self, history: History) -> None:
+        await publish_files(self._settings, history, self._files, now=lambda: datetime.now(UTC))
 
     async def refresh_examples(self) -> None:
         """Fetch the examples that the prompts in use name."""

@@ -62,6 +62,13 @@ class History:
         self._outcomes.pop(offset - OUTCOMES_KEPT, None)
         self.position = offset + 1
 
+    def replace(self, other: "History") -> None:
+        """Hold what ``other`` holds, and nothing else: the topic was made anew."""
+        self.prompts.clear()
+        self.prompts.update(other.prompts)
+        self.position, self.invalid = other.position, other.invalid
+        self._outcomes = other._outcomes
+
     def check(self, name: str, event: Event) -> None:
         """Raise what would become of the event if it came next.
 

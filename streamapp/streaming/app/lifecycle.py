@@ -34,6 +34,7 @@ from streamapp.streaming.consumer.partition_flow import PartitionFlow
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.producer import Producer
 from streamapp.streaming.flows.assignor import HeldPartitions
+from streamapp.streaming.tables.recovery import Tables
 from streamapp.streaming.tables.writable import require_writable
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.window import Window
@@ -107,7 +108,10 @@ class StreamApp(faust.App):
         self.from_latest = frozenset(from_latest)
         self.flow = PartitionFlow(window, lambda: self._kafka, clock)
         self._log_changes = LogChanges(
-            self.inputs, begin_anew=self._begin_anew, on_change=on_log_change
+            self.inputs,
+            begin_anew=self._begin_anew,
+            on_change=on_log_change,
+            on_begun=lambda tp: cast(Tables, self.tables).begin_anew(tp),
         )
         self._commit_age = CommitAge(clock)
         self._drain = WindowDrain(window, lambda: self._kafka)

@@ -65,6 +65,7 @@ class LogChanges:
         inputs: Names of the topics whose records are answered.
         begin_anew: Has the window take partitions from given places on, whatever was committed.
         on_change: Called with the reason, for metrics.
+        on_begun: Hears of a partition beside the inputs whose log is another one.
         clock: Monotonic seconds.
     """
 
@@ -74,11 +75,13 @@ class LogChanges:
         *,
         begin_anew: Callable[[Starts], Awaitable[None]],
         on_change: Callable[[str], None],
+        on_begun: Callable[[TP], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inputs = inputs
         self._begin_anew = begin_anew
         self._on_change = on_change
+        self._on_begun = on_begun
         self._clock = clock
         self._compared_at = -math.inf
         #: The ids that were told of topics that were made anew.
@@ -162,6 +165,8 @@ class LogChanges:
             begin = begins[tp]
             if tp.topic not in self._inputs:
                 log.warning("log.begun_anew", topic=tp.topic, partition=tp.partition, offset=begin)
+                if begin < position:  # beyond its end: it is another log
+                    await self._on_begun(tp)
                 await logs.go_on_at(tp, begin)
             elif position == 0 < begin and not logs.has_committed(tp):
                 # A new group: what was deleted before it came was never its own.

@@ -45,6 +45,8 @@ class PromptTable(TopicTable):
         topic: The history, one partition, never compacted.
         first_from: Returns the first offset at or above the given one at which the log holds
             an event, read past Faust; None where it cannot be told now.
+        renew: Publishes the files on a topic that was made anew, and returns what it tells;
+            raises ``KafkaError``.
         clock: Monotonic seconds.
     """
 
@@ -54,9 +56,11 @@ class PromptTable(TopicTable):
         *,
         topic: str,
         first_from: Callable[[TP, int], Awaitable[int | None]],
+        renew: Callable[[], Awaitable[History]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._first_from = first_from
+        self._renew = renew
         self._clock = clock
         super().__init__(app, name=TABLE_PROMPTS, topic=topic)
         self.tp = TP(topic, PARTITION)
@@ -102,6 +106,21 @@ class PromptTable(TopicTable):
             self._forget_seen()
             if verdict is not Verdict.BEYOND_GAP:
                 await self._seek_back()
+
+    async def begin_anew(self) -> None:
+        """Take what the new topic tells for all there is, with the prompts of files in it."""
+        renewed = await self._renew()
+        gone = self.history.prompts.keys() - renewed.prompts.keys()
+        self.history.replace(renewed)
+        self._partition = PartitionState(self.tp, 0)
+        log.critical(
+            "prompts.made_anew",
+            topic=self._topic,
+            kept=len(renewed.prompts),
+            gone=len(gone),
+            hint="the topic was deleted and made anew: prompts of files are published again,"
+            " others are gone; publish them once more",
+        )
 
     def apply_changelog_batch(self, batch: Any) -> None:
         """Leave the data alone: ``on_changelog_event`` has folded the events into it."""

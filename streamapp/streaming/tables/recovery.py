@@ -2,7 +2,8 @@
 
 At the end of a topic can stand what is no record, such as a transaction's marker or an aborted
 record: Faust would wait for it for ever. And the answers are read by the table itself, within a
-bound; see `changelog_reader`.
+bound; see `changelog_reader`. A topic of a table that was made anew is read from its beginning:
+Faust would end the worker, which kept its place in the old one, or pass over what is below that.
 """
 
 import asyncio
@@ -12,20 +13,28 @@ from collections.abc import Collection, Mapping
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
+import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from faust.tables import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
 from mode import Service
 
+from streamapp.errors import DeliveryFailed
 from streamapp.settings import Settings
 from streamapp.streaming.broker.log_ends import reader_ends
 from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.tables.answers import AnswersTable
+from streamapp.streaming.tables.topic_table import TopicTable
+
+log = structlog.get_logger(__name__)
 
 POLL_INTERVAL_S = 0.1
 #: Between two looks whether there is a recovery at all.
 REST_INTERVAL_S = 0.25
+#: From one try to begin a table anew to the next.
+RETRY_S = 1.0
 
 
 class _HasSettings(Protocol):
@@ -36,6 +45,10 @@ class PositionRecovery(Recovery):
     """Faust's recovery for logs with holes."""
 
     logger = logging.getLogger(Recovery.__module__)  # as quiet as that
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._ids: dict[str, bytes] = {}
 
     async def _build_offsets(
         self, consumer: Any, tps: set[TP], destination: "Counter[TP]", title: str
@@ -55,6 +68,53 @@ class PositionRecovery(Recovery):
             if isinstance(self.tp_to_table.get(tp), AnswersTable):
                 # Not beyond the end either: a changelog that was made anew is its reader's matter.
                 destination[tp] = ends.get(tp, destination[tp])
+        for tp, id in (await self._made_anew(consumer, tps, destination)).items():
+            # However often it takes: with the old place Faust would end the worker.
+            while not await self._has_begun_anew(tp):  # noqa: ASYNC110 - another try each time
+                await asyncio.sleep(RETRY_S)
+            self._ids[tp.topic] = id
+
+    async def _made_anew(
+        self, consumer: Any, tps: set[TP], read: Mapping[TP, int]
+    ) -> Mapping[TP, bytes]:
+        """Return the tables' partitions whose topic has another id, or ends before what was read.
+
+        By the id that it has now: brokers before Apache Kafka 2.8 and the embedded one tell none.
+        """
+        mine = {tp for tp in tps if isinstance(self.tp_to_table.get(tp), TopicTable)}
+        ids = await consumer.topic_ids({tp.topic for tp in mine}) if mine else {}
+        if any(self._ids.get(topic, id) != id for topic, id in ids.items()):
+            # The one that told it may be behind.
+            ids = await consumer.topic_ids(ids, every_broker=True)
+        ends, anew = self.active_highwaters, {}
+        for tp in sorted(mine):
+            known = self._ids.get(tp.topic, b"")
+            id = ids.get(tp.topic, known)
+            if (known and id != known) or (tp in ends and read[tp] > ends[tp]):
+                anew[tp] = id
+            else:
+                self._ids[tp.topic] = id
+        return anew
+
+    async def _has_begun_anew(self, tp: TP) -> bool:
+        try:
+            await self.begin_anew(tp)
+        except (KafkaError, DeliveryFailed) as error:
+            log.warning("table.retry_scheduled", topic=tp.topic, error=type(error).__name__)
+            return False
+        return True
+
+    async def begin_anew(self, tp: TP) -> None:
+        """Have the topic of a table be read from its beginning; others are not the tables' matter.
+
+        Raises:
+            KafkaError: No broker answered.
+            DeliveryFailed: The topic does not take what the table tells it.
+        """
+        table = self.tp_to_table.get(tp)
+        if isinstance(table, TopicTable):
+            await table.begin_anew()
+            self.active_offsets[tp] = -1  # else Faust would pass over what is below
 
     async def _ends(self, tps: Collection[TP]) -> Mapping[TopicPartition, int]:
         """Return the offset behind the last record of each partition."""
@@ -97,9 +157,13 @@ class Tables(TableManager):
         await self._update_channels()
         await self.recovery.start()
 
+    async def begin_anew(self, tp: TP) -> None:
+        """Have a table's topic read from its beginning; see `PositionRecovery.begin_anew`."""
+        await self.recovery.begin_anew(tp)
+
     @property
-    def recovery(self) -> Recovery:
+    def recovery(self) -> PositionRecovery:
         """The recovery service."""
         if self._recovery is None:
             self._recovery = PositionRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
-        return self._recovery
+        return cast(PositionRecovery, self._recovery)

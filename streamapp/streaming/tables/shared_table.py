@@ -66,6 +66,10 @@ class SharedTable(TopicTable):
     def apply_changelog_batch(self, batch: Any) -> None:
         """Leave the data alone: ``on_changelog_event`` has merged the rows."""
 
+    async def begin_anew(self) -> None:
+        """Have every own row told to the new topic; those of others are kept in memory."""
+        self._rows.untold()
+
     async def append(self) -> None:
         """Append the own rows that changed; return when the broker has them, or wait for later."""
         try:

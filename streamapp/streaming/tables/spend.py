@@ -58,6 +58,11 @@ class SpendTable(SharedTable):
         await super().on_changelog_event(event)
         self._position = max(self._position, event.message.offset + 1)
 
+    async def begin_anew(self) -> None:
+        """Read the new topic whole, and have the own sums told to it."""
+        self._position = self._whole_to = 0
+        await super().begin_anew()
+
     @Service.task
     async def _keep_whole(self) -> None:
         while not self.should_stop:

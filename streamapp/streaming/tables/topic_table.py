@@ -30,5 +30,12 @@ class TopicTable(GlobalTable):
             beacon=app.tables.beacon,
         )
 
+    async def begin_anew(self) -> None:
+        """Hear that the topic was made anew: it will be read from its beginning.
+
+        Raises:
+            KafkaError: No broker answered; it is told again.
+        """
+
     def _changelog_topic_name(self) -> str:
         return self._topic

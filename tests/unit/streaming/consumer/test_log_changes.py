@@ -45,11 +45,13 @@ class Anew:
         #: The ids that the starts were committed with.
         self.ids: list[bytes] = []
         self.reasons: list[str] = []
+        self.heard: list[TP] = []
         self.now = 0.0
         self.changes = LogChanges(
             {T0.topic},
             begin_anew=self._begin,
             on_change=self.reasons.append,
+            on_begun=self._hear,
             clock=lambda: self.now,
         )
 
@@ -57,6 +59,9 @@ class Anew:
         for tp, start in starts.items():
             self.begun.append((tp, start.offset))
             self.ids.append(decode(start.offset, start.metadata).topic_id)
+
+    async def _hear(self, tp: TP) -> None:
+        self.heard.append(tp)
 
 
 async def test_start_that_passed_the_position_is_a_hole() -> None:
@@ -106,7 +111,17 @@ async def test_other_topics_are_read_from_their_start() -> None:
     await anew.changes.follow(logs, {OTHER: 3})
 
     assert logs.gone_on == [(OTHER, 7, None)]
-    assert (anew.begun, anew.reasons) == ([], [])
+    assert (anew.begun, anew.reasons, anew.heard) == ([], [], [])
+
+
+async def test_table_hears_that_its_log_is_another_one() -> None:
+    """What it knows of the old one is no more, and offsets below are new."""
+    anew, logs = Anew(), FakeLogs(prompts=0)
+
+    await anew.changes.follow(logs, {OTHER: 3})
+
+    assert anew.heard == [OTHER]
+    assert logs.gone_on == [(OTHER, 0, None)]
 
 
 async def test_partition_that_goes_out_of_range_meanwhile_ends_no_look() -> None:
@@ -120,7 +135,10 @@ async def test_partition_that_goes_out_of_range_meanwhile_ends_no_look() -> None
 
     async def begin(starts: Mapping[TP, Progress]) -> None: ...
 
-    changes = LogChanges(Inputs(), begin_anew=begin, on_change=lambda reason: None)
+    async def hear(tp: TP) -> None:
+        """Do nothing."""
+
+    changes = LogChanges(Inputs(), begin_anew=begin, on_change=lambda reason: None, on_begun=hear)
     changes.look_beside(logs, positions)
     assert changes._following is not None
     await changes._following

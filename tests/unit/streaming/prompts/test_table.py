@@ -9,6 +9,7 @@ import pytest
 from faust.types import TP
 
 from streamapp.prompts.events import encode
+from streamapp.prompts.history import History
 from streamapp.streaming.prompts.table import SKIPPED_S, TRIES, PromptTable
 from tests.fakes import FakeClock
 from tests.unit.prompts.test_fold import publish
@@ -65,10 +66,15 @@ class Table:
         self.consumer = FakeConsumer()
         self.app.consumer = cast(Any, self.consumer)
         self.in_log: int | None = None
+        self.renewed = History({})
         self.clock = FakeClock()
         self.app.rebalancing = False
         self.table = PromptTable(
-            self.app, topic=TOPIC.topic, first_from=self._first_from, clock=self.clock
+            self.app,
+            topic=TOPIC.topic,
+            first_from=self._first_from,
+            renew=self._renew,
+            clock=self.clock,
         )
 
     async def get(self, *offsets: int) -> None:
@@ -87,6 +93,9 @@ class Table:
     def seen_by_faust(self) -> int:
         offset: int = cast(Any, self.app.tables).recovery.active_offsets[TOPIC]
         return offset
+
+    async def _renew(self) -> History:
+        return self.renewed
 
     async def _first_from(self, tp: TP, offset: int) -> int | None:
         return self.in_log
@@ -230,4 +239,20 @@ async def test_nothing_is_sought_where_nothing_is_missing(prompts: Table, reason
     await prompts.look(0)
     await prompts.look(SKIPPED_S + 0.1)
 
+    assert prompts.consumer.seeks == []
+
+
+async def test_history_of_a_topic_made_anew_takes_the_place_of_the_old_one(
+    prompts: Table,
+) -> None:
+    """Only what the new topic tells is there, and its events count from the first on."""
+    await prompts.get(0, 1, 2)
+    prompts.renewed.apply(0, b"of-a-file", encode(publish("body")))
+
+    await prompts.table.begin_anew()
+
+    assert list(prompts.table.history.prompts) == ["of-a-file"]
+    assert prompts.table.history.position == 1
+    await prompts.get(0, 1)
+    assert prompts.bodies == ["text 1"]
     assert prompts.consumer.seeks == []

@@ -137,6 +137,25 @@ async def test_what_faust_skips_in_a_rebalance_is_read_again(pair: Pair) -> None
     assert b.records == 2
 
 
+async def test_topic_made_anew_is_told_the_own_sums_and_read_whole(pair: Pair) -> None:
+    """Nothing is counted twice, and those who start then know what was spent."""
+    a, b, topic = pair
+    await a.spends()
+    await a.spends()
+    await b.hears(0, 1)
+    topic.records.clear()
+
+    for worker in (a, b):
+        await worker.table.begin_anew()
+        await worker.table.append()
+    await b.rebalances()
+    await b.table.look_again()
+
+    assert topic.reads == [0]
+    assert len(topic.records) == 1
+    assert (a.records, b.records) == (2, 2)
+
+
 async def test_only_what_may_have_been_skipped_is_read_again(pair: Pair) -> None:
     """Between rebalances nothing is skipped, and nothing is read twice."""
     a, b, topic = pair
