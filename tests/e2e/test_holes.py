@@ -2,14 +2,18 @@
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import reader_ends
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.topics import create_topics
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
@@ -44,6 +48,32 @@ async def test_records_between_transaction_markers_are_answered(
         assert (report.repeats, report.calls) == (0, 6)
         # Six records, and all three markers: a group that is done has no lag.
         await until(lambda: _committed_is(kafka, stage.prefix, 9), 30, state=worker.tail)
+
+
+@pytest.mark.parametrize(
+    ("isolation", "end"), [("read_committed", 1), ("read_uncommitted", 3)], ids=["waits", "reads"]
+)
+async def test_an_open_transaction_lies_before_who_begins_at_the_end(
+    kafka: KafkaBroker, isolation: Literal["read_committed", "read_uncommitted"], end: int
+) -> None:
+    """Where it is waited for: its records are written with it, and so from now on."""
+    topic = f"open-{isolation}"
+    await create_topics(kafka.bootstrap, topic, partitions=2)
+    settings = Settings(
+        _env_file=None, broker=f"kafka://{kafka.bootstrap}", kafka_isolation=isolation
+    )
+    async with (
+        AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer,
+        AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as other,
+    ):
+        await other.send_and_wait(topic, b"before", partition=0)
+        await producer.begin_transaction()
+        for _ in range(2):
+            await (await producer.send(topic, b"open", partition=0))
+        ends = await reader_ends(settings, [(topic, 0), (topic, 1)])
+        await producer.abort_transaction()
+
+    assert ends == {TopicPartition(topic, 0): end, TopicPartition(topic, 1): 0}
 
 
 async def test_commit_waits_for_a_slow_record_behind_a_hole(
