@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaTimeoutError
 
 from streamapp.settings import Settings
 from streamapp.streaming.broker.security import log_reader_options
+from streamapp.streaming.consumer.stalled_partitions import end_of
 
 #: A broker that hands out nothing for so long, while there is something to read, is gone, seconds.
 STALL_S = 15.0
@@ -74,10 +75,7 @@ async def reader_ends(
     try:
         await consumer.start()
         ends = await log_ends(consumer, [TopicPartition(*place) for place in places])
-        for place in consumer.assignment():
-            stable = _stable_end(consumer, place)
-            ends[place] = ends[place] if stable is None else min(ends[place], stable)
-        return ends
+        return ends | {place: end_of(consumer, place) for place in consumer.assignment()}
     finally:
         await consumer.stop()
 
@@ -106,11 +104,4 @@ async def records_to_end(
         for records in (await consumer.getmany(place, timeout_ms=1000)).values():
             for record in records:
                 yield record
-        stable = _stable_end(consumer, place)
-        end = max(end, (consumer.highwater(place) if stable is None else stable) or 0)
-
-
-def _stable_end(consumer: AIOKafkaConsumer, place: TopicPartition) -> int | None:
-    """Return where a partition's open transactions begin, where the consumer waits for those."""
-    stable: int | None = consumer.last_stable_offset(place)
-    return None if stable == -1 else stable
+        end = max(end, end_of(consumer, place) or 0)
