@@ -7,7 +7,7 @@ broker that refuses both, or a lost lease, leaves it unanswered and uncommitted.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Container, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import structlog
@@ -27,6 +27,7 @@ from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntr
 from streamapp.streaming.delivery.record_size import is_oversize
 from streamapp.streaming.delivery.step_store import LedgerSteps
 from streamapp.streaming.flows.outlet import OutgoingRecord, Outlet
+from streamapp.streaming.known_outcome import known_outcome
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.storing import STORING, Storing
 from streamapp.streaming.window.taken_record import Event, Message
@@ -153,29 +154,18 @@ class RecordHandler:
 
     async def _answer_once(self, message: Message, request: Request, id: str, lease: Lease) -> None:
         fingerprint = digest(message.value)
-        known = self._ledger.lookup(id)
-        if known is not None and (
-            known.step is not None  # of a record whose id is the first part of this one
-            or not known.is_from(self._outlet.input_hash)  # of a flow that had this one's name
-        ):
-            known = None
-        if known is not None and known.digest != fingerprint and request.id is None:
-            # An id made of the place: the topic holds another record there than it did.
-            known = None
-        if known is not None and known.answer is not None:
-            if known.digest == fingerprint:
-                await self._emit_again(message, lease, known.answer, id=id, type=request.type)
-            else:
-                failure = InvalidRecord(ID_REUSED)
-                await self._dead_letters.write(
-                    message, lease, failure, stage="decode", id=id, type=request.type
-                )
+        known = known_outcome(
+            self._ledger,
+            message,
+            id=id,
+            is_own_id=request.id is not None,
+            digest=fingerprint,
+            input=self._outlet.input_hash,
+        )
+        if known is not None:
+            await self._answer_as(known, message, lease, id=id, type=request.type)
             return
         tp = message.tp
-        if known is not None and known.is_of(tp.partition, message.offset):
-            await self._dead_letters.emit(message, lease, known.dead_letter or {})
-            self._outcomes.replayed(type=request.type)
-            return
         await self._accepting()
         stream = self._chunks.open(message, id, lease) if request.stream else None
         storing = Storing()
@@ -258,14 +248,22 @@ class RecordHandler:
         limit_s = self._outlet.bounds.deadline_s
         return None if limit_s is None else Deadline(limit_s, self._clock)
 
-    async def _emit_again(
-        self, message: Message, lease: Lease, answer: bytes, *, id: str, type: str
+    async def _answer_as(
+        self, known: LedgerEntry, message: Message, lease: Lease, *, id: str, type: str
     ) -> None:
-        try:
-            await self._emit(self._outgoing(message, answer), lease)
-        except Failure as failure:  # the flow was changed meanwhile, or the topic takes less
-            await self._dead_letters.write(message, lease, failure, stage="emit", id=id, type=type)
+        """End a record as the ledger knows it."""
+        write = partial(self._dead_letters.write, message, lease, id=id, type=type)
+        if known.answer is None:
+            await self._dead_letters.emit(message, lease, known.dead_letter or {})
+        elif known.digest != digest(message.value):
+            await write(InvalidRecord(ID_REUSED), stage="decode")
             return
+        else:
+            try:
+                await self._emit(self._outgoing(message, known.answer), lease)
+            except Failure as failure:  # the flow was changed, or the topic takes less
+                await write(failure, stage="emit")
+                return
         self._outcomes.replayed(type=type)
 
     async def _emit(self, records: Sequence[OutgoingRecord], lease: Lease) -> None:

@@ -7,14 +7,14 @@ own retention deletes there.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from math import inf
 
 import structlog
 
-from streamapp.streaming.delivery.ledger_entry import STEP_SEPARATOR, LedgerEntry, LedgerLine
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry
+from streamapp.streaming.tables.ledger_index import LedgerIndex, LedgerLine
 from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
@@ -74,10 +74,7 @@ class Ledger:
         self._ttl_s, self._session_s = ttl_s, session_s
         self._max_bytes = max_bytes
         self._restore = restore
-        # A plain dictionary walks past all that has left at its front to find its first key.
-        self._lines: OrderedDict[bytes, LedgerLine] = OrderedDict()
-        self._by_fingerprint: dict[str, bytes] = {}
-        self._bytes = self._steps = 0
+        self._index = LedgerIndex()
         self._pause = 0
         self._writing: set[bytes] = set()
         self._renewals: dict[bytes, asyncio.Future[None]] = {}
@@ -85,12 +82,12 @@ class Ledger:
 
     def __len__(self) -> int:
         """Return how many ids are remembered."""
-        return len(self._lines)
+        return len(self._index.lines)
 
     @property
     def size_bytes(self) -> int:
         """Bytes that all remembered entries cost."""
-        return self._bytes
+        return self._index.size_bytes
 
     def expires_at(self) -> float:
         """Return when an entry written now expires, seconds since the epoch."""
@@ -98,17 +95,21 @@ class Ledger:
 
     def lookup(self, id: str, step: str = "") -> LedgerEntry | None:
         """Return what is remembered of the id, or of a step of its record."""
-        if step and not self._steps:
+        if step and not self._index.steps:
             return None  # three times a record: most workers have none
-        key = LedgerEntry.key(id, step)
-        line = self._lines.get(key)
-        if line is None or (line.expires_at <= self._now() and not self._is_held(line)):
-            return None
-        return self._entry(key)
+        return self._current(LedgerEntry.key(id, step))
+
+    def dead_at(self, id: str, partition: int, offset: int) -> LedgerEntry | None:
+        """Return the dead outcome of a record where a later one of its id has an outcome, too."""
+        return self._current(LedgerEntry.dead_key(LedgerEntry.key(id, ""), partition, offset))
+
+    def _current(self, key: bytes) -> LedgerEntry | None:
+        line = self._index.lines.get(key)
+        return None if line is None or self._is_over(line) else self._entry(key)
 
     def answer_to(self, fingerprint: str) -> bytes | None:
         """Return a response record that answers calls of ``fingerprint``; it may be old."""
-        key = self._by_fingerprint.get(fingerprint)
+        key = self._index.answer_to(fingerprint)
         entry = None if key is None else self._entry(key)
         return None if entry is None else entry.answer
 
@@ -121,22 +122,28 @@ class Ledger:
         key, value = LedgerEntry.key(id, step), entry.encode()
         if key in self._renewals:  # what is older must not come behind it
             await asyncio.wait([self._renewals[key]])
+        line = LedgerLine.of(entry.head, len(value))
+        aside = self._aside(key, line)
         self._writing.add(key)
         try:
-            await self._append(key, value, entry.partition, lease)
+            if aside and aside[2].partition == line.partition:
+                await self._append(*aside[:2], line.partition, lease)
+            await self._append(key, value, line.partition, lease)
         finally:
             self._writing.discard(key)
+        if aside:
+            self._take(*aside)
         self._store()[key] = value
-        self._add(key, LedgerLine.of(entry.head, len(value)))
+        self._index.add(key, line)
         self.evict()
 
     def keys(self) -> list[bytes]:
         """Return the keys of all entries, for `is_to_renew`."""
-        return list(self._lines)
+        return list(self._index.lines)
 
     def is_to_renew(self, key: bytes) -> bool:
         """Whether an entry's record is unfinished, and a quarter of the entry's time is over."""
-        line = self._lines.get(key)
+        line = self._index.lines.get(key)
         if line is None or key in self._writing:
             return False
         age_s = self.expires_at() - line.expires_at  # below 0 by another worker's clock
@@ -148,7 +155,7 @@ class Ledger:
         Raises:
             LeaseLost, DeliveryFailed: As `write`.
         """
-        line, entry = self._lines.get(key), self._entry(key)
+        line, entry = self._index.lines.get(key), self._entry(key)
         if line is None or entry is None:
             return 0
         entry = replace(entry, expires_at=self.expires_at(), generation=lease.generation)
@@ -159,15 +166,15 @@ class Ledger:
         finally:
             del self._renewals[key]
             renewal.set_result(None)
-        if self._lines.get(key) is line:  # neither forgotten nor recovered anew meanwhile
+        if self._index.lines.get(key) is line:  # neither forgotten nor recovered anew meanwhile
             self._take(key, value, LedgerLine.of(entry.head, len(value)))
         return len(value)
 
     def forget(self, id: str, step: str = "") -> None:
         """Let go of an entry that nobody needs any more, without a tombstone."""
         key = LedgerEntry.key(id, step)
-        if key in self._lines:
-            self._remove(key)
+        if key in self._index.lines:
+            self._index.remove(key)
             self._store().pop(key, None)
 
     def rebuild(self, partitions: set[int]) -> None:
@@ -176,41 +183,30 @@ class Ledger:
         Where Faust does not know yet what is committed, what is past its time is kept, and goes
         with the writes to come.
         """
-        known = self._lines
-        self._lines, self._by_fingerprint = OrderedDict(), {}
-        self._bytes = self._steps = 0
-        store, now, gone = self._store(), self._now(), []
+        known, self._index = self._index.lines, LedgerIndex()
+        store, gone = self._store(), []
         for key, value in store.items():
             line = known.get(key) or self._line_of(key, value)
-            if (
-                line is None
-                or line.partition not in partitions
-                or (line.expires_at <= now and not self._is_held(line))
-                # The worker died before it let go of the steps.
-                or (line.is_step and self._is_finished(key.partition(STEP_SEPARATOR)[0], line))
-            ):
+            if line is None or line.partition not in partitions or self._is_over(line):
                 gone.append(key)
             else:
-                self._add(key, line)
+                self._index.add(key, line)
         for key in gone:
             del store[key]
+        let_go = len(gone) + self.forget_finished_steps()
         self.evict()
-        log.info("ledger.rebuilt", ids=len(self._lines), let_go=len(gone), bytes=self._bytes)
+        log.info("ledger.rebuilt", ids=len(self), let_go=let_go, bytes=self.size_bytes)
 
-    def _is_finished(self, id: bytes, step: LedgerLine) -> bool:
-        """Whether the record of a step is finished; an earlier one of its id may be a dead letter.
+    def forget_finished_steps(self) -> int:
+        """Let go of steps whose records are finished, and return how many.
 
-        What is sent again has its id, and steps of its own.
+        A worker that died, or was read after, did not let go of them.
         """
-        value = self._store().get(id)
-        record = None if value is None else self._line_of(id, value)
-        if record is None or record.is_step:
-            return False
-        if record.partition != step.partition:
-            # Of two records of one id, an answer is for both, and a dead letter for its own.
-            entry = self._entry(id)
-            return entry is not None and entry.answer is not None
-        return record.offset >= step.offset
+        keys = self._index.finished_steps()
+        for key in keys:
+            self._index.remove(key)
+            self._store().pop(key, None)
+        return len(keys)
 
     def absorb(self, key: bytes | None, value: bytes | None, generation: float = inf) -> int:
         """Take an entry from the changelog, within the bound of bytes; a later one replaces it.
@@ -220,13 +216,30 @@ class Ledger:
         """
         if key is None or value is None or (line := self._line_of(key, value)) is None:
             return 0
-        if line.expires_at <= self._now() and not self._is_held(line):
+        if self._is_over(line):
             return 0
-        known = self._lines.get(key)
-        if known and known.outranks(line, session_s=self._session_s, generation=generation):
-            return known.generation
+        known = self._index.lines.get(key)
+        if known is not None:
+            if known.partition != line.partition:
+                if line.is_dead and not known.is_dead:  # an answer is for both
+                    key = LedgerEntry.dead_key(key, line.partition, line.offset)
+            elif known.outranks(line, session_s=self._session_s, generation=generation):
+                return known.generation
+            if aside := self._aside(key, line):
+                self._take(*aside)
         self._take(key, value, line)
         return 0
+
+    def _aside(self, key: bytes, later: LedgerLine) -> tuple[bytes, bytes, LedgerLine] | None:
+        """Return the dead outcome that a later record of its id would take the place of.
+
+        The dead record may come again, and has one of its own: key, value and line of that.
+        """
+        known = self._index.lines.get(key)
+        if known is None or not known.is_dead or known.place == later.place:
+            return None
+        value = self._store().get(key)
+        return None if value is None else (LedgerEntry.dead_key(key, *known.place), value, known)
 
     def _take(self, key: bytes, value: bytes, line: LedgerLine) -> None:
         """Put an entry into the store while no record is handled."""
@@ -234,7 +247,7 @@ class Ledger:
             self._store()[key] = value
         else:
             self._restore(key, value, line.partition)
-        self._add(key, line)
+        self._index.add(key, line)
         self.evict()
 
     def _entry(self, key: bytes) -> LedgerEntry | None:
@@ -265,36 +278,23 @@ class Ledger:
             self._pause -= 1
             return
         now, held = self._now(), 0
-        for _ in range(min(len(self._lines), EVICTION_STEPS)):
-            key, line = next(iter(self._lines.items()))
-            if line.expires_at > now and self._bytes <= self._max_bytes:
+        for _ in range(min(len(self._index.lines), EVICTION_STEPS)):
+            key, line = next(iter(self._index.lines.items()))
+            if line.expires_at > now and self._index.size_bytes <= self._max_bytes:
                 break
-            self._remove(key)
+            self._index.remove(key)
             if self._is_held(line):
-                self._add(key, line)  # to the end, and looked at again
+                self._index.add(key, line)  # to the end, and looked at again
                 held += 1
             else:
                 del self._store()[key]
         if held == EVICTION_STEPS:
             self._pause = EVICTION_PAUSE
 
+    def _is_over(self, line: LedgerLine) -> bool:
+        """Whether an entry is past its time, and its record done with."""
+        return line.expires_at <= self._now() and not self._is_held(line)
+
     def _is_held(self, line: LedgerLine) -> bool:
         """Whether the record may be redelivered: it is remembered past its time, too."""
         return self._redeliverable(line.partition, line.offset)
-
-    def _add(self, key: bytes, line: LedgerLine) -> None:
-        if key in self._lines:
-            self._remove(key)
-        self._lines[key] = line
-        self._bytes += len(key) + line.size
-        self._steps += line.is_step
-        if line.fingerprint is not None:
-            self._by_fingerprint[line.fingerprint] = key
-
-    def _remove(self, key: bytes) -> LedgerLine:
-        line = self._lines.pop(key)
-        self._bytes -= len(key) + line.size
-        self._steps -= line.is_step
-        if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
-            del self._by_fingerprint[line.fingerprint]
-        return line

@@ -10,9 +10,6 @@ from pydantic_core import from_json, to_json
 #: What the envelope of an entry adds to an answer at most, bytes.
 ENVELOPE_BYTES = 400
 
-#: What an entry costs besides its key and value: its line, index and objects; bytes.
-ENTRY_BYTES = 700
-
 #: Between an id and the number of a step in a key: a byte that UTF-8 never has, so no id either.
 STEP_SEPARATOR = b"\xff"
 
@@ -32,43 +29,7 @@ class EntryHead(NamedTuple):
     generation: int
     fingerprint: str | None
     is_step: bool
-
-
-class LedgerLine(NamedTuple):
-    """What eviction needs to know of an entry without reading it.
-
-    No frozen dataclass, which takes three times as long to make: there is one for each record, and
-    for each entry of a recovery.
-    """
-
-    partition: int
-    offset: int
-    expires_at: float
-    generation: int
-    fingerprint: str | None
-    is_step: bool
-    size: int
-
-    @classmethod
-    def of(cls, head: EntryHead, size: int) -> "LedgerLine":
-        """Return the line of an entry whose value has ``size`` bytes."""
-        return cls(*head, size + ENTRY_BYTES)
-
-    def outranks(self, later: "LedgerLine", *, session_s: float, generation: float) -> bool:
-        """Whether an entry is not replaced by one of its key that stands behind it.
-
-        What a worker wrote that its group had given up does not replace what its partition's next
-        owner wrote: only the latter was emitted. It was made within a session of that one: what
-        was made later is of a group that was deleted and began anew, and its generations with it.
-
-        Args:
-            later: The entry behind this one.
-            session_s: Longest time for which a worker writes that its group has given up, seconds.
-            generation: The group's now: what bears a higher one is of an earlier group as well.
-        """
-        if not generation >= self.generation > later.generation:
-            return False
-        return self.expires_at >= later.expires_at - session_s
+    is_dead: bool
 
 
 def digest(value: bytes | None) -> str:
@@ -113,6 +74,17 @@ class LedgerEntry:
     def key(id: str, step: str) -> bytes:
         """Return the key of an id, or of a step of its record."""
         return id.encode() + STEP_SEPARATOR + step.encode() if step else id.encode()
+
+    @staticmethod
+    def dead_key(key: bytes, partition: int, offset: int) -> bytes:
+        """Return the key of a dead record's outcome beside a later record's of its id.
+
+        Args:
+            key: Of the id.
+            partition: Where the dead record stands.
+            offset: Likewise.
+        """
+        return b"%b%b%d:%d" % (key, STEP_SEPARATOR * 2, partition, offset)
 
     def encode(self) -> bytes:
         """Return the entry as JSON; the answer stands in it as it was emitted."""
@@ -172,6 +144,7 @@ class LedgerEntry:
             int(generation),
             None if fingerprint is None else fingerprint.decode(),
             kind == b"step",
+            kind == b"dead_letter",
         )
 
     @property
@@ -184,6 +157,7 @@ class LedgerEntry:
             self.generation,
             self.fingerprint,
             self.step is not None,
+            self.step is None and self.answer is None,
         )
 
     def is_from(self, input: str | None) -> bool:

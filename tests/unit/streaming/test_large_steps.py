@@ -45,7 +45,7 @@ class SmallChangelog(Fixture):
 
 def steps_left(fixture: Fixture) -> list[bytes]:
     """Return the keys of the steps that the ledger still remembers."""
-    return [key for key in fixture.answering._ledger._lines if key != b"r-1"]
+    return [key for key in fixture.answering._ledger._index.lines if key != b"r-1"]
 
 
 async def test_a_step_that_no_record_carries_is_a_dead_letter() -> None:

@@ -1,7 +1,8 @@
 import pytest
 
 from streamapp.streaming.delivery.ledger import EVICTION_PAUSE, Ledger
-from streamapp.streaming.delivery.ledger_entry import ENTRY_BYTES, LedgerEntry, digest, input_hash
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, input_hash
+from streamapp.streaming.tables.ledger_index import ENTRY_BYTES
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
 
@@ -413,3 +414,50 @@ async def test_no_id_has_the_key_of_a_step(id: str) -> None:
 
     assert fixture.ledger.lookup("a", "1") == step
     assert fixture.ledger.lookup("a") is None
+
+
+@pytest.mark.parametrize(("dead", "is_kept"), [([7], False), ([3], True), ([7, 9], False)], ids=str)
+async def test_steps_that_are_read_behind_the_index_leave_with_their_record(
+    dead: list[int], is_kept: bool
+) -> None:
+    """A recovery reads steps and dead letters after the index was made anew."""
+    fixture = Fixture()
+    expires_at = fixture.ledger.expires_at()
+    fixture.ledger.absorb(STEP, LedgerEntry(digest(b"r"), 0, 7, expires_at, step=b"{}").encode())
+    for offset in dead:
+        entry = LedgerEntry(digest(b"r"), 0, offset, expires_at, dead_letter={"k": "v"})
+        fixture.ledger.absorb(b"a", entry.encode())
+
+    assert fixture.ledger.forget_finished_steps() == (not is_kept)
+
+    assert (fixture.ledger.lookup("a", "1") is not None) is is_kept
+    assert (STEP in fixture.store) is is_kept
+
+
+async def test_dead_outcomes_beside_later_ones_are_bounded() -> None:
+    """An id that is sent again and again takes no more room than other ids."""
+    fixture = Fixture(max_bytes=8_000)
+    for offset in range(100):
+        fixture.committed[0] = offset
+        entry = LedgerEntry(
+            digest(b"r"), 0, offset, fixture.ledger.expires_at(), dead_letter={"k": "v"}
+        )
+        await fixture.ledger.write("a", entry, fixture.lease)
+
+    assert fixture.ledger.size_bytes <= 8_000
+    assert len(fixture.store) == len(fixture.ledger) < 12
+    assert fixture.ledger.dead_at("a", 0, 98) is not None
+    assert fixture.ledger.dead_at("a", 0, 0) is None
+
+
+async def test_dead_outcome_whose_later_one_is_refused_stays_as_it_is() -> None:
+    """What Kafka did not take is not remembered, and what it did is not forgotten."""
+    fixture = Fixture()
+    dead = LedgerEntry(digest(b"r"), 0, 1, fixture.ledger.expires_at(), dead_letter={"k": "v"})
+    await fixture.ledger.write("a", dead, fixture.lease)
+    fixture.changelog.error = RuntimeError("refused")
+
+    with pytest.raises(RuntimeError):
+        await fixture.write("a", 2)
+
+    assert fixture.ledger.lookup("a") == dead

@@ -1,0 +1,113 @@
+"""The index of a ledger's entries: what eviction and recovery need of each, in memory."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from streamapp.streaming.delivery.ledger_entry import STEP_SEPARATOR, EntryHead, LedgerEntry
+
+#: What an entry costs besides its key and value: its line, index and objects; bytes.
+ENTRY_BYTES = 700
+
+
+class LedgerLine(NamedTuple):
+    """What eviction needs to know of an entry without reading it.
+
+    No frozen dataclass, which takes three times as long to make: there is one for each record, and
+    for each entry of a recovery.
+    """
+
+    partition: int
+    offset: int
+    expires_at: float
+    generation: int
+    fingerprint: str | None
+    is_step: bool
+    is_dead: bool
+    size: int
+
+    @classmethod
+    def of(cls, head: EntryHead, size: int) -> "LedgerLine":
+        """Return the line of an entry whose value has ``size`` bytes."""
+        return cls(*head, size + ENTRY_BYTES)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Partition and offset of the record."""
+        return self.partition, self.offset
+
+    def outranks(self, later: "LedgerLine", *, session_s: float, generation: float) -> bool:
+        """Whether an entry is not replaced by one of its key that stands behind it.
+
+        What a worker wrote that its group had given up does not replace what its partition's next
+        owner wrote: only the latter was emitted. It was made within a session of that one: what
+        was made later is of a group that was deleted and began anew, and its generations with it.
+
+        Args:
+            later: The entry behind this one.
+            session_s: Longest time for which a worker writes that its group has given up, seconds.
+            generation: The group's now: what bears a higher one is of an earlier group as well.
+        """
+        if not generation >= self.generation > later.generation:
+            return False
+        return self.expires_at >= later.expires_at - session_s
+
+
+class LedgerIndex:
+    """The lines of all entries by their keys, oldest first.
+
+    Attributes:
+        lines: Changed by `add` and `remove` alone.
+        size_bytes: What all entries cost.
+        steps: How many of them are steps.
+    """
+
+    def __init__(self) -> None:
+        # A plain dictionary walks past all that has left at its front to find its first key.
+        self.lines: OrderedDict[bytes, LedgerLine] = OrderedDict()
+        self.size_bytes = self.steps = 0
+        self._by_fingerprint: dict[str, bytes] = {}
+
+    def add(self, key: bytes, line: LedgerLine) -> None:
+        """Put an entry at the end, in place of an older one of its key."""
+        if key in self.lines:
+            self.remove(key)
+        self.lines[key] = line
+        self.size_bytes += len(key) + line.size
+        self.steps += line.is_step
+        if line.fingerprint is not None:
+            self._by_fingerprint[line.fingerprint] = key
+
+    def remove(self, key: bytes) -> LedgerLine:
+        """Take an entry out; it is there."""
+        line = self.lines.pop(key)
+        self.size_bytes -= len(key) + line.size
+        self.steps -= line.is_step
+        if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
+            del self._by_fingerprint[line.fingerprint]
+        return line
+
+    def answer_to(self, fingerprint: str) -> bytes | None:
+        """Return the key of the newest answer to calls of that fingerprint."""
+        return self._by_fingerprint.get(fingerprint)
+
+    def finished_steps(self) -> list[bytes]:
+        """Return the keys of steps whose records are finished: nobody needs them any more."""
+        if not self.steps:
+            return []
+        return [key for key, line in self.lines.items() if line.is_step and self._is_over(key)]
+
+    def _is_over(self, key: bytes) -> bool:
+        """Whether the record of a step is finished; an earlier one of its id may be a dead letter.
+
+        What is sent again has its id, and steps of its own.
+        """
+        step, id = self.lines[key], key.partition(STEP_SEPARATOR)[0]
+        if LedgerEntry.dead_key(id, step.partition, step.offset) in self.lines:
+            return True
+        record = self.lines.get(id)
+        if record is None or record.is_step:
+            return False
+        if record.partition != step.partition:
+            # Of two records of one id, an answer is for both, and a dead letter for its own.
+            return not record.is_dead
+        return record.offset >= step.offset

@@ -1,0 +1,116 @@
+"""Records of one id whose first one is a dead letter, and what each gets when it comes again."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tests.e2e.stage import Record, Stage, ask
+from tests.e2e.test_steps import calls_of, chain
+from tests.support.kafka import KafkaBroker
+from tests.support.topics import create_topics, delete_topic
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(200)]
+
+REFUSED, ANSWERED = {"status": 400}, {"unique": True}
+
+
+def records() -> list[Record]:
+    """Return pairs of one id: answered the second time, corrected, and dead both times."""
+    answered = ask("answered", script=[REFUSED, ANSWERED])
+    corrected = [ask("corrected", script=REFUSED), ask("corrected", script=ANSWERED)]
+    twice = ask("twice", script=[REFUSED, REFUSED, ANSWERED])
+    return [answered, answered, *corrected, twice, twice]
+
+
+async def test_each_record_of_an_id_keeps_its_outcome_when_it_comes_again(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A dead record gets no answer as well, no other dead letter, and no call is made again."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce(records())
+        await stage.settle(6)
+        before, calls = outcomes(stage), len(stage.calls())
+        worker.sigterm()
+        assert await worker.wait(40) == 0
+
+        await begin_anew(stage)
+        await stage.ready_worker()
+        await stage.verifier.until(lambda: outcomes(stage).total() >= 12, 60)
+
+        assert before.total() == 6
+        assert outcomes(stage) == before + before
+        assert len(stage.calls()) == calls == 6
+
+
+async def test_corrected_record_at_the_place_of_its_dead_letter_is_answered(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """In a topic that is made anew the place is another record's: its content tells."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        await stage.produce([ask("r-1", script=REFUSED)])
+        await stage.settle(1)
+
+        await delete_topic(kafka.bootstrap, f"{stage.prefix}.requests")
+        await create_topics(kafka.bootstrap, f"{stage.prefix}.requests")
+        await stage.produce([ask("r-1")])
+        kinds = [[outcome.kind for outcome in stage.verifier.outcomes["r-1"]]]
+
+        def told() -> bool:
+            kinds[0] = [outcome.kind for outcome in stage.verifier.outcomes["r-1"]]
+            return len(kinds[0]) >= 2
+
+        await until(told, 60, state=worker.tail)
+
+        assert kinds[0] == ["rejected", None]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["same worker", "restarted"])
+async def test_dead_letter_that_is_sent_again_begins_anew(
+    kafka: KafkaBroker, tmp_path: Path, is_restarted: bool
+) -> None:
+    """Its steps left the ledger with it, and a worker that reads them again uses none."""
+    log = tmp_path / "noted"
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        stage.extra = {"CHAIN_LOG": str(log)}
+        stage.provider.script(REFUSED, ANSWERED, match="h-0 two")
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.chain")
+        await stage.produce([chain("h-0")])
+        await stage.settle(1)
+        if is_restarted:
+            worker.sigterm()
+            assert await worker.wait(40) == 0
+            await stage.ready_worker(processors="tests.support.chain")
+        await stage.produce([chain("h-0")])
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes["h-0"]) >= 2, 60)
+
+        assert calls_of(stage)["h-0", "one"] == 2
+        assert len(log.read_text().split()) == 2
+
+
+def outcomes(stage: Stage) -> Counter[tuple[str, str, str]]:
+    """Return what each id got: the kind and place of its dead letters, and its answers."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for id, each in stage.verifier.outcomes.items():
+        for outcome in each:
+            headers = {name: (value or b"").decode() for name, value in outcome.headers}
+            what = headers["__streams.errors.offset"] if outcome.kind else str(outcome.value)
+            found[id, outcome.kind or "answer", what] += 1
+    return found
+
+
+async def begin_anew(stage: Stage) -> None:
+    """Have the group begin at the first record again."""
+    place = TopicPartition(f"{stage.prefix}.requests", 0)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=stage.broker.bootstrap, group_id=stage.prefix, enable_auto_commit=False
+    ) as consumer:
+        consumer.assign([place])
+        await consumer.commit({place: 0})
