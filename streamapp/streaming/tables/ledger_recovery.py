@@ -71,6 +71,7 @@ class LedgerRecovery:
             ends = await self._changelog.read(starts, take)
             if outranked:
                 await self._take_from_new_group(outranked)
+            self._ledger.forget_finished_steps()
             self._table.was_read(ends)
         except Exception as error:
             self._on_fatal(error)

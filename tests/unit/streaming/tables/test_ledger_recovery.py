@@ -62,6 +62,9 @@ class Fixture:
         self.steps.append(("absorb", (key, value)))
         return 0
 
+    def forget_finished_steps(self) -> None:
+        self.steps.append(("forget_finished_steps", None))
+
     def was_read(self, ends: dict[int, int]) -> None:
         self.steps.append(("was_read", dict(ends)))
 
@@ -78,6 +81,7 @@ async def test_what_is_missing_is_read_into_a_ledger_of_these_partitions() -> No
         ("rebuild", {0, 2}),
         ("read", {0: 5, 2: 5}),
         ("absorb", (b"id", b"entry")),
+        ("forget_finished_steps", None),
         ("was_read", {0: 6, 2: 6}),
     ]
     assert fixture.fatal == []
