@@ -157,7 +157,7 @@ async def topics(settings: Settings) -> list[Finding]:
     try:
         configs = await answered(settings, topic_configs(settings, list(counts)))
         found += [
-            Finding("topics", False, problem.detail)
+            Finding("topics", problem.is_note, problem.detail, is_note=problem.is_note)
             for problem in config_problems(settings, configs)
         ]
         there = [name for name in names if name in counts]

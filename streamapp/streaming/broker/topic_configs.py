@@ -9,7 +9,13 @@ from aiokafka.errors import KafkaError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.streaming.broker.topics import RECORD_LIMIT, TopicSpec, admin_client, topic_specs
+from streamapp.streaming.broker.topics import (
+    RECORD_LIMIT,
+    TopicSpec,
+    admin_client,
+    answers_changelog,
+    topic_specs,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -32,10 +38,12 @@ class ConfigProblem:
     Attributes:
         detail: What is wrong and what to set.
         loses: Whether records would be lost or paid twice: the worker does not start then.
+        is_note: Whether all goes on as in the version that made the topic.
     """
 
     detail: str
     loses: bool
+    is_note: bool = False
 
 
 async def topic_configs(settings: Settings, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -86,6 +94,8 @@ def _problems(
         if spec.name == settings.topic(part) and is_compacted(config):
             detail = f"topic {spec.name} has cleanup.policy={config['cleanup.policy']}: {loss}"
             yield ConfigProblem(f"{detail}; set cleanup.policy=delete", loses=True)
+    if spec.name == answers_changelog(settings) and is_compacted(config):
+        yield ConfigProblem(compacted_changelog(spec.name), loses=False, is_note=True)
     if "delete" in policies:
         for name in ("retention.ms", "retention.bytes"):
             wanted = spec.config.get(name)
@@ -104,6 +114,15 @@ def _problems(
             f" letter too_large, after it was paid for; set {BATCH_LIMIT} or more",
             loses=False,
         )
+
+
+def compacted_changelog(name: str) -> str:
+    """Return what is to be done about a ledger's changelog that an earlier version made."""
+    return (
+        f"topic {name} is compacted, as earlier versions made it: of two entries of an id it may"
+        " keep the late one of a worker that was cut off, and an equal record is answered"
+        " otherwise; set cleanup.policy=delete"
+    )
 
 
 def is_compacted(config: Mapping[str, str]) -> bool:

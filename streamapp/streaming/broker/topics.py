@@ -57,14 +57,15 @@ def answers_changelog(settings: Settings, flow: str = REQUESTS) -> str:
 def answers_config(settings: Settings) -> dict[str, str]:
     """Return the settings of such a topic."""
     retention_ms = int(settings.ledger_ttl_s * 1000)
-    # The active segment is neither compacted nor deleted: small ones keep the changelog, and
-    # with it the time to recover, flat whatever has flowed.
+    # The active segment is not deleted: small ones keep the changelog, and with it the time to
+    # recover, flat whatever has flowed.
     segment_ms = min(TABLE_SEGMENT_MS, max(10_000, retention_ms // 2))
     return {
-        "cleanup.policy": "compact,delete",
+        # Never compacted: of an id's entries the last one in the log may be of a worker that was
+        # cut off, and an earlier one what the id was answered.
+        "cleanup.policy": "delete",
         "retention.ms": str(retention_ms),
         "segment.ms": str(segment_ms),
-        "min.cleanable.dirty.ratio": "0.1",
         # By the broker's clock: the entries of a worker whose own is behind would be deleted at
         # once.
         "message.timestamp.type": "LogAppendTime",

@@ -2,13 +2,19 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+import structlog
+
 from streamapp.errors import ConfigurationError
 from streamapp.flows.catalogue import written_by
 from streamapp.flows.flow import Flow
 from streamapp.flows.topics import FlowTopics
 from streamapp.settings import Settings
 from streamapp.streaming.broker.acls import BOTH, READ, WRITE, require_rights
-from streamapp.streaming.broker.topic_configs import is_compacted, topic_configs
+from streamapp.streaming.broker.topic_configs import (
+    compacted_changelog,
+    is_compacted,
+    topic_configs,
+)
 from streamapp.streaming.broker.topics import (
     TopicSpec,
     answers_changelog,
@@ -17,6 +23,8 @@ from streamapp.streaming.broker.topics import (
     grow_topics,
     partition_counts,
 )
+
+log = structlog.get_logger(__name__)
 
 
 def flow_topic_names(settings: Settings, flows: Iterable[Flow]) -> list[str]:
@@ -67,7 +75,12 @@ async def compacted_outputs(settings: Settings, flows: Sequence[Flow]) -> set[st
         KafkaError: No broker answered.
     """
     names = [*written_by(flows), *(flow.dead_letters for flow in flows)]
-    return compacted_among(flows, await topic_configs(settings, names))
+    changelogs = {answers_changelog(settings, flow.name) for flow in flows}
+    configs = await topic_configs(settings, [*names, *changelogs])
+    for name in sorted(changelogs & configs.keys()):
+        if is_compacted(configs.pop(name)):
+            log.warning("topics.unfit", reason=compacted_changelog(name))
+    return compacted_among(flows, configs)
 
 
 def compacted_among(flows: Sequence[Flow], configs: Mapping[str, Mapping[str, str]]) -> set[str]:

@@ -83,11 +83,12 @@ def test_partition_counts(
         ("llm.prompts", {"cleanup.policy": "delete", "retention.bytes": "1000"}, True),
         ("llm.prompts", {"cleanup.policy": "compact"}, True),
         ("llm.spend", {"cleanup.policy": "delete", "retention.ms": "1000"}, True),
-        (CHANGELOG, {"cleanup.policy": "compact,delete", "retention.ms": "1000"}, True),
+        (CHANGELOG, {"cleanup.policy": "delete", "retention.ms": "1000"}, True),
         ("llm.responses", {"max.message.bytes": "2000"}, False),
         ("llm.responses", {"cleanup.policy": "delete", "retention.ms": "1000"}, None),
         ("llm.responses", {"max.message.bytes": "1048588"}, None),
-        (CHANGELOG, {"cleanup.policy": "compact", "retention.ms": "1000"}, None),
+        (CHANGELOG, {"cleanup.policy": "compact", "retention.ms": "1000"}, False),
+        (CHANGELOG, {"cleanup.policy": "delete", "retention.ms": "600000"}, None),
         ("llm.prompts", {"cleanup.policy": "delete", "retention.ms": "-1"}, None),
         ("unrelated", {"cleanup.policy": "compact"}, None),
         ("llm.responses", {}, None),
@@ -100,3 +101,20 @@ def test_configuration(topic: str, config: dict[str, Any], loses: bool | None) -
 
     assert [problem.loses for problem in problems] == ([] if loses is None else [loses])
     assert all(topic in problem.detail and " set " in problem.detail for problem in problems)
+
+
+def test_changelog_that_an_earlier_version_made_is_a_note() -> None:
+    """It is compacted: an upgrade goes on, and says what is to be set."""
+    configs = {CHANGELOG: {"cleanup.policy": "compact,delete", "retention.ms": "600000"}}
+
+    [problem] = config_problems(Settings(_env_file=None), configs)
+
+    assert problem.is_note
+    assert problem.detail.endswith("; set cleanup.policy=delete")
+
+
+def test_changelog_of_the_ledger_is_not_compacted() -> None:
+    """The last entry of an id in the log need not be what it was answered."""
+    [spec] = [spec for spec in topic_specs(Settings(_env_file=None)) if spec.name == CHANGELOG]
+
+    assert spec.config["cleanup.policy"] == "delete"
