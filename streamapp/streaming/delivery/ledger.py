@@ -9,11 +9,11 @@ own retention deletes there.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
-from math import inf
 
 import structlog
 
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
+from streamapp.streaming.tables.ledger_groups import LedgerGroups
 from streamapp.streaming.tables.ledger_index import LedgerIndex, LedgerLine
 from streamapp.streaming.window.lease import Lease
 
@@ -52,6 +52,7 @@ class Ledger:
             that keeps partitions apart cannot tell it there. Where None, as any other.
 
     Attributes:
+        groups: Wrote its entries.
         unreadable: How many entries of the changelog could not be read.
     """
 
@@ -70,14 +71,14 @@ class Ledger:
         self._store = store
         self._append = append
         self._redeliverable = redeliverable
-        self._now = now
+        self._now, self._max_bytes = now, max_bytes
         self._ttl_s, self._session_s = ttl_s, session_s
-        self._max_bytes = max_bytes
-        self._restore = restore
+        self._restore = restore or (lambda key, value, _: store().update({key: value}))
         self._index = LedgerIndex()
         self._pause = 0
         self._writing: set[bytes] = set()
         self._renewals: dict[bytes, asyncio.Future[None]] = {}
+        self.groups = LedgerGroups()
         self.unreadable = 0
 
     def __len__(self) -> int:
@@ -119,6 +120,7 @@ class Ledger:
         Raises:
             DeliveryFailed: The broker refused the changelog record.
         """
+        entry = replace(entry, group=self.groups.number(entry.partition))
         key, value = LedgerEntry.key(id, step), entry.encode()
         if key in self._renewals:  # what is older must not come behind it
             await asyncio.wait([self._renewals[key]])
@@ -158,7 +160,8 @@ class Ledger:
         line, entry = self._index.lines.get(key), self._entry(key)
         if line is None or entry is None:
             return 0
-        entry = replace(entry, expires_at=self.expires_at(), generation=lease.generation)
+        group, expires_at = self.groups.number(entry.partition), self.expires_at()
+        entry = replace(entry, expires_at=expires_at, generation=lease.generation, group=group)
         value = entry.encode()
         renewal = self._renewals[key] = asyncio.get_running_loop().create_future()
         try:
@@ -174,8 +177,11 @@ class Ledger:
         """Let go of an entry that nobody needs any more, without a tombstone."""
         key = LedgerEntry.key(id, step)
         if key in self._index.lines:
-            self._index.remove(key)
-            self._store().pop(key, None)
+            self._drop(key)
+
+    def _drop(self, key: bytes) -> None:
+        self._index.remove(key)
+        self._store().pop(key, None)
 
     def rebuild(self, partitions: set[int]) -> None:
         """Index the table anew after a recovery, without what is not ours or past its time.
@@ -183,14 +189,16 @@ class Ledger:
         Where Faust does not know yet what is committed, what is past its time is kept, and goes
         with the writes to come.
         """
-        known, self._index = self._index.lines, LedgerIndex()
+        old, self._index = self._index, LedgerIndex()
+        self.groups.keep(partitions)
         store, gone = self._store(), []
         for key, value in store.items():
-            line = known.get(key) or self._line_of(key, value)
+            line = old.lines.get(key) or self._line_of(value)
             if line is None or line.partition not in partitions or self._is_over(line):
                 gone.append(key)
             else:
                 self._index.add(key, line)
+                self.groups.note(line)
         for key in gone:
             del store[key]
         let_go = len(gone) + self.forget_finished_steps()
@@ -198,37 +206,31 @@ class Ledger:
         log.info("ledger.rebuilt", ids=len(self), let_go=let_go, bytes=self.size_bytes)
 
     def forget_finished_steps(self) -> int:
-        """Let go of steps whose records are finished, and return how many.
-
-        A worker that died, or was read after, did not let go of them.
-        """
-        keys = self._index.finished_steps()
-        for key in keys:
-            self._index.remove(key)
-            self._store().pop(key, None)
+        """Let go of steps whose records are finished, as their workers did; return how many."""
+        for key in (keys := self._index.finished_steps()):
+            self._drop(key)
         return len(keys)
 
-    def absorb(self, key: bytes | None, value: bytes | None, generation: float = inf) -> int:
+    def absorb(self, key: bytes | None, value: bytes | None) -> None:
         """Take an entry from the changelog, within the bound of bytes; a later one replaces it.
 
-        Returns:
-            The generation of the one that it does not replace, see `LedgerLine.outranks`; else 0.
+        But for what a worker wrote that was cut off: see `LedgerLine.outranks`.
         """
-        if key is None or value is None or (line := self._line_of(key, value)) is None:
-            return 0
+        if key is None or value is None or (line := self._line_of(value)) is None:
+            return
+        self.groups.note(line)
         if self._is_over(line):
-            return 0
+            return
         known = self._index.lines.get(key)
         if known is not None:
             if known.partition != line.partition:
                 if line.is_dead and not known.is_dead:  # an answer is for both
                     key = LedgerEntry.dead_key(key, line.partition, line.offset)
-            elif known.outranks(line, session_s=self._session_s, generation=generation):
-                return known.generation
+            elif known.outranks(line, session_s=self._session_s):
+                return
             if aside := self._aside(key, line):
                 self._take(*aside)
         self._take(key, value, line)
-        return 0
 
     def _aside(self, key: bytes, later: LedgerLine) -> tuple[bytes, bytes, LedgerLine] | None:
         """Return the dead outcome that a later record of its id would take the place of.
@@ -243,10 +245,7 @@ class Ledger:
 
     def _take(self, key: bytes, value: bytes, line: LedgerLine) -> None:
         """Put an entry into the store while no record is handled."""
-        if self._restore is None:
-            self._store()[key] = value
-        else:
-            self._restore(key, value, line.partition)
+        self._restore(key, value, line.partition)
         self._index.add(key, line)
         self.evict()
 
@@ -264,7 +263,7 @@ class Ledger:
             log.error("ledger.entry_unreadable", error=type(error).__name__)
         self.unreadable += 1
 
-    def _line_of(self, key: bytes, value: bytes) -> LedgerLine | None:
+    def _line_of(self, value: bytes) -> LedgerLine | None:
         """Return what eviction needs of an entry; None, counted, for what is no entry."""
         try:
             return LedgerLine.of(LedgerEntry.head_of(value), len(value))

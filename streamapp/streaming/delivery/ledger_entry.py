@@ -16,7 +16,7 @@ STEP_SEPARATOR = b"\xff"
 #: What `LedgerEntry.encode` writes before the answer, the step or the dead letter.
 _HEAD = re.compile(
     rb'\{"digest":"[0-9a-f]*","partition":(\d+),"offset":(\d+),"expires_at":(\d+\.\d+),'
-    rb'"generation":(\d+),(?:"input":"[0-9a-f]*",)?(?:"fingerprint":"([0-9a-f]*)",)?"(answer|step|dead_letter)":'
+    rb'"generation":(\d+),(?:"group":(\d+),)?(?:"input":"[0-9a-f]*",)?(?:"fingerprint":"([0-9a-f]*)",)?"(answer|step|dead_letter)":'
 )
 
 
@@ -27,6 +27,7 @@ class EntryHead(NamedTuple):
     offset: int
     expires_at: float
     generation: int
+    group: int | None
     fingerprint: str | None
     is_step: bool
     is_dead: bool
@@ -50,6 +51,8 @@ class LedgerEntry:
         digest: Hash of the record's bytes.
         expires_at: Seconds since the epoch.
         generation: Of the group, in which it was written; 0 where an older version wrote it.
+        group: Which of the groups of that name it was, that an operator may have deleted: a later
+            one has a higher number in the partition's changelog. None from an older version.
         input: Of the flow's input, as `input_hash`: a flow that takes another's name has its
             ledger; None for requests, and where an older version wrote it.
         answer: The response record's bytes; None for a dead-lettered record.
@@ -69,6 +72,7 @@ class LedgerEntry:
     step: bytes | None = None
     generation: int = 0
     input: str | None = None
+    group: int | None = None
 
     @staticmethod
     def key(id: str, step: str) -> bytes:
@@ -93,6 +97,8 @@ class LedgerEntry:
             f'"offset":{self.offset},"expires_at":{self.expires_at:.3f},'
             f'"generation":{self.generation},'
         )
+        if self.group is not None:
+            head += f'"group":{self.group},'
         if self.input is not None:
             head += f'"input":"{self.input}",'
         if self.fingerprint is not None:
@@ -124,6 +130,7 @@ class LedgerEntry:
             step=step,
             generation=fields.get("generation", 0),
             input=fields.get("input"),
+            group=fields.get("group"),
         )
 
     @classmethod
@@ -136,12 +143,13 @@ class LedgerEntry:
         found = _HEAD.match(value)
         if found is None or not value.endswith(b"}"):
             return cls.decode(value).head  # of another version
-        partition, offset, expires_at, generation, fingerprint, kind = found.groups()
+        partition, offset, expires_at, generation, group, fingerprint, kind = found.groups()
         return EntryHead(
             int(partition),
             int(offset),
             float(expires_at),
             int(generation),
+            None if group is None else int(group),
             None if fingerprint is None else fingerprint.decode(),
             kind == b"step",
             kind == b"dead_letter",
@@ -155,6 +163,7 @@ class LedgerEntry:
             self.offset,
             self.expires_at,
             self.generation,
+            self.group,
             self.fingerprint,
             self.step is not None,
             self.step is None and self.answer is None,

@@ -20,6 +20,7 @@ class LedgerLine(NamedTuple):
     offset: int
     expires_at: float
     generation: int
+    group: int | None
     fingerprint: str | None
     is_step: bool
     is_dead: bool
@@ -35,21 +36,27 @@ class LedgerLine(NamedTuple):
         """Partition and offset of the record."""
         return self.partition, self.offset
 
-    def outranks(self, later: "LedgerLine", *, session_s: float, generation: float) -> bool:
-        """Whether an entry is not replaced by one of its key that stands behind it.
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Which group wrote it, and in which generation; no clock tells."""
+        return self.group or 0, self.generation
+
+    def outranks(self, later: "LedgerLine", *, session_s: float) -> bool:
+        """Whether an entry is not replaced by one of its key and partition that stands behind it.
 
         What a worker wrote that its group had given up does not replace what its partition's next
-        owner wrote: only the latter was emitted. It was made within a session of that one: what
-        was made later is of a group that was deleted and began anew, and its generations with it.
+        owner wrote: only the latter was emitted. In a group that was deleted and began anew,
+        generations begin anew as well, and its number is higher.
 
         Args:
             later: The entry behind this one.
             session_s: Longest time for which a worker writes that its group has given up, seconds.
-            generation: The group's now: what bears a higher one is of an earlier group as well.
         """
-        if not generation >= self.generation > later.generation:
-            return False
-        return self.expires_at >= later.expires_at - session_s
+        if self.group is not None and later.group is not None:
+            return self.rank > later.rank
+        # Of an older version: what was made within a session of this one is of the same group.
+        is_soon = self.expires_at >= later.expires_at - session_s
+        return is_soon and self.generation > later.generation
 
 
 class LedgerIndex:

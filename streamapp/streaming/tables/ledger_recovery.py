@@ -1,8 +1,7 @@
 """The ledger's recovery: what is missing of this worker's partitions, read within its bound."""
 
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -56,22 +55,17 @@ class LedgerRecovery:
             log.warning("ledger.committed_unknown", error=type(error).__name__)
         starts = self._table.starts(partitions)
         self._ledger.rebuild(partitions)
-        taken, own = 0, self._membership().generation
-        outranked = defaultdict[bytes | None, list[bytes | None]](list)
+        taken = 0
 
         def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
             nonlocal taken
             taken += 1
-            if self._ledger.absorb(key, value) > own:
-                outranked[key].append(value)
-            else:
-                outranked.pop(key, None)
+            self._ledger.absorb(key, value)
 
         try:
             ends = await self._changelog.read(starts, take)
-            if outranked:
-                await self._take_from_new_group(outranked)
             self._ledger.forget_finished_steps()
+            self._ledger.groups.begin(ends, await self._generation(ends))
             self._table.was_read(ends)
         except Exception as error:
             self._on_fatal(error)
@@ -84,15 +78,14 @@ class LedgerRecovery:
             duration_s=round(time.monotonic() - begun_at, 2),
         )
 
-    async def _take_from_new_group(
-        self, outranked: Mapping[bytes | None, Sequence[bytes | None]]
-    ) -> None:
-        """Take entries that were kept out by some of a higher generation than this worker's.
+    async def _generation(self, partitions: Iterable[int]) -> float:
+        """Return the group's generation, as far as its entries do not tell that it is no lower.
 
-        Those are either of its group, which has gone on without it, or of an earlier one that was
-        deleted. A heartbeat that the group takes after the reading tells which.
+        Higher ones than this worker's are either of its group, which has gone on without it, or
+        of an earlier one that was deleted. A heartbeat that the group takes after the reading
+        tells which.
         """
-        generation = await self._membership().current_generation(within_s=self._session_s)
-        for key, values in outranked.items():
-            for value in values:
-                self._ledger.absorb(key, value, generation)
+        membership = self._membership()
+        if not self._ledger.groups.is_above(membership.generation, partitions):
+            return membership.generation
+        return await membership.current_generation(within_s=self._session_s)

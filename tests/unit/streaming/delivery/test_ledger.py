@@ -76,10 +76,11 @@ def test_entry_keeps_a_dead_letter() -> None:
         LedgerEntry("ab", 3, 7, 1234.5, b'{"output":1}', generation=4),
         LedgerEntry("ab", 3, 7, 1234.567, b'{"output":1}', fingerprint="0c"),
         LedgerEntry("ab", 3, 7, 1234.5, b'{"output":1}', input=input_hash("a"), fingerprint="0c"),
+        LedgerEntry("ab", 3, 7, 1234.5, b'{"output":1}', generation=4, group=12, fingerprint="0c"),
         LedgerEntry("ab", 0, 0, 0.0, dead_letter={"kind": '","answer":"'}),
         LedgerEntry("ab", 3, 7, 1234.5, step=b'{"result":{"answer":1}}'),
     ],
-    ids=["answer", "fingerprint", "input", "dead letter", "step"],
+    ids=["answer", "fingerprint", "input", "group", "dead letter", "step"],
 )
 def test_head_is_that_of_the_whole_entry(entry: LedgerEntry) -> None:
     """A recovery reads the heads alone, and must learn the same from them."""
@@ -314,52 +315,105 @@ async def test_fingerprints_leave_with_their_entries() -> None:
     assert len(fixture.ledger) == 2
 
 
-def entry_of(generation: int, answer: bytes, expires_at: float) -> bytes:
-    return LedgerEntry(digest(b"record"), 0, 7, expires_at, answer, generation=generation).encode()
+Written = tuple[int | None, int, float]
+
+
+def entry_of(written: Written, answer: bytes) -> bytes:
+    """Return an entry of that group, generation and end of its time."""
+    group, generation, expires_at = written
+    return LedgerEntry(
+        digest(b"record"), 0, 7, expires_at, answer, generation=generation, group=group
+    ).encode()
 
 
 @pytest.mark.parametrize(
     ("before", "after", "kept"),
-    [((3, 60), (2, 61), "before"), ((3, 60), (4, 61), "after"), ((0, 60), (2, 61), "after")],
-    ids=["ended", "next", "older version's"],
+    [
+        ((0, 3, 60), (0, 2, 61), "before"),
+        ((0, 3, 60), (0, 2, 9_000), "before"),
+        ((0, 3, 9_000), (0, 2, 60), "before"),
+        ((0, 3, 9_000), (0, 4, 60), "after"),
+        ((0, 9, 60), (50, 1, 61), "after"),
+        ((50, 1, 61), (0, 9, 60), "before"),
+        ((50, 2, 61), (50, 1, 62), "before"),
+        ((None, 3, 60), (None, 2, 61), "before"),
+        ((None, 3, 60), (50, 2, 61), "before"),
+        ((50, 2, 60), (None, 3, 61), "after"),
+        ((None, 9, 60), (50, 1, 71), "after"),
+        ((None, 0, 60), (0, 2, 61), "after"),
+    ],
+    ids=[
+        "ended",
+        "ended, whose clock is ahead",
+        "ended, whose clock is behind",
+        "next",
+        "next group",
+        "group before",
+        "ended, of the next group",
+        "older version's, ended",
+        "ended, after an older version's",
+        "older version's, next",
+        "next group, after an older version's",
+        "version without generations",
+    ],
 )
 def test_entry_of_an_ended_generation_replaces_none(
-    before: tuple[int, float], after: tuple[int, float], kept: str
+    before: Written, after: Written, kept: str
 ) -> None:
-    """What a cut-off worker's request brought late is not what its id was answered."""
+    """What a cut-off worker's request brought late is not what its id was answered.
+
+    Clocks and the ledger's time may differ between workers: `expires_at` says nothing.
+    """
     fixture = Fixture()
 
-    fixture.ledger.absorb(b"r-1", entry_of(before[0], b'"before"', before[1]))
-    fixture.ledger.absorb(b"r-1", entry_of(after[0], b'"after"', after[1]))
+    fixture.ledger.absorb(b"r-1", entry_of(before, b'"before"'))
+    fixture.ledger.absorb(b"r-1", entry_of(after, b'"after"'))
 
     found = fixture.ledger.lookup("r-1")
     assert found is not None
     assert found.answer == f'"{kept}"'.encode()
 
 
-def test_entry_above_the_groups_generation_is_replaced_within_a_session() -> None:
-    """It is of an earlier group of that name, however short a while ago."""
+def test_step_of_an_ended_generation_replaces_none() -> None:
+    """It comes late, too, and the next owner's is what its record went on with."""
     fixture = Fixture()
-    fixture.ledger.absorb(b"r-1", entry_of(9, b'"old"', 60))
+    for generation in (3, 2):
+        step = LedgerEntry(
+            digest(b"r"), 0, 7, 60.0, step=b"%d" % generation, generation=generation, group=0
+        )
+        fixture.ledger.absorb(STEP, step.encode())
 
-    assert fixture.ledger.absorb(b"r-1", entry_of(1, b'"new"', 61)) == 9
-    assert fixture.ledger.absorb(b"r-1", entry_of(1, b'"new"', 61), 2) == 0
-
-    found = fixture.ledger.lookup("r-1")
+    found = fixture.ledger.lookup("a", "1")
     assert found is not None
-    assert found.answer == b'"new"'
+    assert found.step == b"3"
 
 
-def test_group_that_began_anew_replaces_what_the_deleted_one_wrote() -> None:
-    """Generations count from 1 again: what is made a session later is no cut-off worker's."""
+def test_entries_of_two_partitions_have_no_order() -> None:
+    """Numbers of groups are of one log, and so is the order of entries."""
     fixture = Fixture()
-    fixture.ledger.absorb(b"r-1", entry_of(9, b'"old"', 60))
+    for partition, group in ((0, 90), (1, 3)):
+        entry = LedgerEntry(digest(b"r"), partition, 7, 60.0, b"%d" % partition, group=group)
+        fixture.ledger.absorb(b"a", entry.encode())
 
-    fixture.ledger.absorb(b"r-1", entry_of(1, b'"new"', 71))
-
-    found = fixture.ledger.lookup("r-1")
+    found = fixture.ledger.lookup("a")
     assert found is not None
-    assert found.answer == b'"new"'
+    assert found.answer == b"1"
+
+
+async def test_entries_carry_the_group_that_writes() -> None:
+    """Also those that are written anew: they count as the new ones do."""
+    fixture = Fixture()
+    old = LedgerEntry(digest(b"r"), 0, 7, fixture.clock() + 60, b"{}", generation=9, group=0)
+    fixture.ledger.absorb(b"a", old.encode())
+    fixture.ledger.groups.begin({0: 50}, 1)
+
+    await fixture.ledger.renew(b"a", fixture.lease)
+    await fixture.write("b", 8)
+
+    for id in ("a", "b"):
+        found = fixture.ledger.lookup(id)
+        assert found is not None
+        assert (found.group, found.generation) == (50, 1 if id == "a" else 0)
 
 
 async def test_held_entries_are_looked_at_seldom() -> None:

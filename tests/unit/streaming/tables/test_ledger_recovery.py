@@ -51,6 +51,16 @@ class Fixture:
     def rebuild(self, partitions: set[int]) -> None:
         self.steps.append(("rebuild", set(partitions)))
 
+    @property
+    def groups(self) -> "Fixture":
+        return self
+
+    def is_above(self, generation: float, partitions: dict[int, int]) -> bool:
+        return False
+
+    def begin(self, ends: dict[int, int], generation: float) -> None:
+        self.steps.append(("begin", dict(ends)))
+
     async def read(self, starts: dict[int, int], take: Take) -> dict[int, int]:
         self.steps.append(("read", dict(starts)))
         take(0, 5, b"id", b"entry")
@@ -58,9 +68,8 @@ class Fixture:
             raise self.read_error
         return dict.fromkeys(starts, 6)
 
-    def absorb(self, key: bytes, value: bytes) -> int:
+    def absorb(self, key: bytes, value: bytes) -> None:
         self.steps.append(("absorb", (key, value)))
-        return 0
 
     def forget_finished_steps(self) -> None:
         self.steps.append(("forget_finished_steps", None))
@@ -82,6 +91,7 @@ async def test_what_is_missing_is_read_into_a_ledger_of_these_partitions() -> No
         ("read", {0: 5, 2: 5}),
         ("absorb", (b"id", b"entry")),
         ("forget_finished_steps", None),
+        ("begin", {0: 6, 2: 6}),
         ("was_read", {0: 6, 2: 6}),
     ]
     assert fixture.fatal == []
@@ -132,31 +142,30 @@ class Member:
 
 
 class Changelog:
-    """Entries of one record, as (generation, seconds of writing); the place is the answer."""
+    """One entry of one record of another worker, and where the log ends."""
 
-    def __init__(self, *entries: tuple[int, int]) -> None:
-        self.entries = entries
-        self.member: Member | None = None
+    end = 12
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
 
     async def read(self, starts: dict[int, int], take: Take) -> dict[int, int]:
-        assert self.member is None or not self.member.asked, "before it was read"
-        for place, (generation, written_at) in enumerate(self.entries):
-            entry = LedgerEntry(
-                digest(b"r"), 0, 7, 1_000 + written_at, b"%d" % place, generation=generation
-            )
-            take(0, place, b"id", entry.encode())
-        return dict.fromkeys(starts, len(self.entries))
+        assert not self.member.asked, "before it was read"
+        entry = LedgerEntry(digest(b"r"), 0, 7, 1_000, b"{}", generation=9, group=0)
+        take(0, self.end - 1, b"id", entry.encode())
+        return dict.fromkeys(starts, self.end)
 
 
 SESSION_S = 10
-OLD_GROUP, NEW_GROUP = (9, 0), (1, 3)
 
 
-async def kept(member: Member, *entries: tuple[int, int]) -> int:
-    """Return the place of the entry that a recovery leaves."""
+async def number(member: Member) -> int | None:
+    """Return the number of the group that writes after a recovery."""
     store: dict[bytes, bytes] = {}
 
     async def append(*entry: Any) -> None: ...
+
+    async def look_up() -> None: ...
 
     ledger = Ledger(
         lambda: store,
@@ -167,60 +176,37 @@ async def kept(member: Member, *entries: tuple[int, int]) -> int:
         session_s=SESSION_S,
         max_bytes=10_000,
     )
-    changelog = Changelog(*entries)
-    changelog.member = member
-
-    async def look_up() -> None: ...
-
     recovery = LedgerRecovery(
         ledger,
         cast(Any, Fixture()),
-        cast(Any, changelog),
+        cast(Any, Changelog(member)),
         look_up_committed=look_up,
         membership=lambda: cast(Any, member),
         session_s=SESSION_S,
         on_fatal=lambda error: None,
     )
     await recovery({0})
-    found = ledger.lookup("id")
-    assert found is not None
-    assert found.answer is not None
-    return int(found.answer)
+    return ledger.groups.number(0)
 
 
-async def test_entry_of_a_generation_that_the_group_has_not_reached_is_an_earlier_groups() -> None:
-    """The group was deleted and began anew within a session of that entry."""
+async def test_generation_that_the_group_has_not_reached_is_an_earlier_groups() -> None:
+    """It was deleted and began anew: what is written now counts before all that it wrote."""
     member = Member(own=2, taken=2)
 
-    assert await kept(member, OLD_GROUP, NEW_GROUP) == 1
+    assert await number(member) == Changelog.end
     assert member.asked == [SESSION_S]
 
 
 @pytest.mark.parametrize("taken", [9, 12, inf], ids=["its own", "past it", "nobody tells"])
-async def test_entry_of_a_generation_that_the_group_may_have_reached_counts(taken: float) -> None:
-    """The group went on without this worker: another one answered, then one that was cut off."""
-    assert await kept(Member(own=2, taken=taken), OLD_GROUP, NEW_GROUP) == 0
+async def test_generation_that_the_group_may_have_reached_is_its_own(taken: float) -> None:
+    """The group went on without this worker, whose late entries must not count."""
+    assert await number(Member(own=2, taken=taken)) == 0
 
 
-async def test_entry_of_a_worker_that_was_cut_off_is_nothing_to_ask_about() -> None:
-    """Its partition's next owner wrote in a generation that this worker knows of."""
-    member = Member(own=9, taken=9)
+@pytest.mark.parametrize("own", [9, 10])
+async def test_generation_that_is_no_lower_is_nothing_to_ask_about(own: int) -> None:
+    """Its partition's last owner wrote in a generation that this worker knows of."""
+    member = Member(own=own, taken=own)
 
-    assert await kept(member, (9, 0), (8, 3)) == 0
+    assert await number(member) == 0
     assert member.asked == []
-
-
-@pytest.mark.parametrize(
-    ("entries", "place"),
-    [
-        ([OLD_GROUP, NEW_GROUP, (1, 15)], 2),
-        ([OLD_GROUP, NEW_GROUP, (2, 4)], 2),
-        ([OLD_GROUP, (2, 3), (1, 4)], 1),
-    ],
-    ids=["a session later", "the next owner's", "one that was cut off"],
-)
-async def test_of_the_new_groups_entries_the_ordinary_one_counts(
-    entries: list[tuple[int, int]], place: int
-) -> None:
-    """What was kept out at first replaces nothing that stands behind it."""
-    assert await kept(Member(own=2, taken=2), *entries) == place
