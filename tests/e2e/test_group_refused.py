@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 FACTOR, SIZE = "offsets.topic.replication.factor", "group.max.size"
 #: What aiokafka says each time that there is no coordinator.
+#: Where no worker is that `check` would ask.
+NOBODY = "http://127.0.0.1:1"
 CLIENTS_LINE = "Group Coordinator Request failed"
 
 
@@ -47,7 +49,7 @@ async def test_missing_coordinator_is_explained_and_waited_for(
         assert worker.has_logged(reason)
         assert not worker.has_logged(CLIENTS_LINE)
         assert reason in (await _readiness(worker))["assigned"]["detail"]
-        checked = await streamapp("check", env=stage.environment())
+        checked = await streamapp("check", env=stage.environment(worker_url=NOBODY))
         assert checked.code == 2
         assert f"WRONG group: nobody coordinates {stage.prefix!r}: " in checked.out
         assert reason in checked.out
@@ -56,7 +58,7 @@ async def test_missing_coordinator_is_explained_and_waited_for(
         await create_topics(broker.bootstrap, OFFSETS_TOPIC, partitions=4, configs=compacted)
 
         await worker.wait_ready()
-        assert (await streamapp("check", env=stage.environment())).code == 0
+        assert (await streamapp("check", env=stage.environment(worker_url=NOBODY))).code == 0
         await stage.open(made_by_worker=True)
         await stage.produce([ask("r-1")])
         assert not (await stage.settle(1)).faults

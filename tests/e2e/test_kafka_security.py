@@ -79,15 +79,20 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return {f"STREAMAPP_{name.upper()}": value for name, value in settings.items()}
 
 
+def of_command(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a command that finds no worker to ask."""
+    return environment(settings) | {"STREAMAPP_WORKER_URL": "http://127.0.0.1:1"}
+
+
 async def streamapp(*arguments: str, settings: Mapping[str, str], stdin: str = "") -> Ended:
     """Run a command in a process of its own."""
-    return await commands.streamapp(*arguments, env=environment(settings), stdin=stdin.encode())
+    return await commands.streamapp(*arguments, env=of_command(settings), stdin=stdin.encode())
 
 
 async def command(*arguments: str, settings: Mapping[str, str], stdin: str = "") -> str:
     """Run a command that succeeds in this process, which is quicker; return its stdout."""
     ran = await asyncio.to_thread(
-        CliRunner().invoke, main, arguments, input=stdin, env=environment(settings)
+        CliRunner().invoke, main, arguments, input=stdin, env=of_command(settings)
     )
     assert ran.exit_code == 0, ran.output
     return ran.stdout

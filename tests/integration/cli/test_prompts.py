@@ -21,7 +21,8 @@ def run() -> Iterator[Run]:
     with EmbeddedBroker() as broker:
 
         def run(*arguments: str, code: int = 0) -> Result:
-            result = CliRunner().invoke(main, arguments, env={"STREAMAPP_BROKER": broker.url})
+            env = {"STREAMAPP_BROKER": broker.url, "STREAMAPP_WORKER_URL": "http://127.0.0.1:1"}
+            result = CliRunner().invoke(main, arguments, env=env)
             assert result.exit_code == code, result.output
             return result
 
