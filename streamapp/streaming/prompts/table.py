@@ -118,8 +118,8 @@ class PromptTable(TopicTable):
             topic=self._topic,
             kept=len(renewed.prompts),
             gone=len(gone),
-            hint="the topic was deleted and made anew: prompts of files are published again,"
-            " others are gone; publish them once more",
+            hint="the topic was deleted and made anew, or lost events: prompts of files are"
+            " published again, others that it does not hold are gone; publish them once more",
         )
 
     def apply_changelog_batch(self, batch: Any) -> None:
