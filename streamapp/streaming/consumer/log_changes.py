@@ -53,6 +53,10 @@ class Logs(Protocol):
         """Return the first offset that each log still holds."""
         ...
 
+    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
+        """Commit places of this worker's partitions; return whether any was taken."""
+        ...
+
     async def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
         """Fetch from ``offset`` on; what lies from ``behind`` to there is gone."""
         ...
@@ -132,7 +136,11 @@ class LogChanges:
         self.tell(anew)
         if anew:
             begins = await logs.earliest_offsets(*anew)
-            await self._begin_anew({tp: _start(begins[tp], id) for tp, id in anew.items()})
+            starts = {tp: _start(begins[tp], id) for tp, id in anew.items()}
+            # Before the drain, too: where this worker dies in it and nothing is committed, a
+            # flow that begins with new records would begin at the end.
+            await logs.commit_progress(starts)
+            await self._begin_anew(starts)
         return frozenset(anew)
 
     def tell(self, anew: Mapping[TP, bytes]) -> None:

@@ -17,6 +17,7 @@ class FakeLogs:
         self.is_new = is_new
         self.starts = {T0: starts.get("requests", 0), OTHER: starts.get("prompts", 0)}
         self.gone_on: list[tuple[TP, int, int | None]] = []
+        self.committed: list[Mapping[TP, Progress]] = []
         #: What any broker tells, and what all of them agree about.
         self.ids = self.agreed = {T0.topic: OLD}
         self.read_of: dict[TP, bytes] = {}
@@ -34,6 +35,10 @@ class FakeLogs:
 
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return {tp: self.starts[tp] for tp in partitions}
+
+    async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
+        self.committed.append(progress)
+        return True
 
     async def go_on_at(self, tp: TP, offset: int, *, behind: int | None = None) -> None:
         self.gone_on.append((tp, offset, behind))
@@ -169,6 +174,29 @@ async def test_position_of_a_topic_that_is_no_more_is_begun_anew_at_the_first_lo
     assert await anew.changes.compare(logs) == {T0}
 
     assert anew.ids == [NEW]
+
+
+async def test_start_is_committed_before_the_drain() -> None:
+    """A flow that begins with new records would begin at the end if its worker died in that."""
+    logs = FakeLogs(requests=3)
+    logs.read_of = {T0: OLD}
+    logs.ids = logs.agreed = {T0.topic: NEW}
+    committed_by_then: list[int] = []
+
+    async def drain_and_begin(starts: Mapping[TP, Progress]) -> None:
+        committed_by_then.extend(each[T0].offset for each in logs.committed)
+
+    async def hear(tp: TP) -> None: ...
+
+    changes = LogChanges(
+        {T0.topic},
+        begin_anew=drain_and_begin,
+        on_change=lambda reason: None,
+        on_begun=hear,
+    )
+    await changes.compare(logs)
+
+    assert committed_by_then == [3]
 
 
 async def test_take_over_is_told_once() -> None:
