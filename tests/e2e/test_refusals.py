@@ -78,6 +78,31 @@ async def test_topics_that_would_lose_records_are_named_at_the_start(
             assert "max.message.bytes=2000" in text
 
 
+async def test_compacted_changelog_of_an_earlier_version_is_a_note(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A worker makes it otherwise; with one that is there it starts, and says what to set."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        worker = await stage.ready_worker()
+        worker.sigterm()
+        assert await worker.wait(30) == 0
+        before = stage.start_worker(command=("streamapp", "check"))
+        assert await before.wait(60) == 0, before.tail()
+        changelog = f"{stage.prefix}-answers-changelog"
+        await alter_topic(kafka.bootstrap, changelog, {"cleanup.policy": "compact,delete"})
+
+        check = stage.start_worker(command=("streamapp", "check"))
+        assert await check.wait(60) == 0, check.tail()
+        worker = await stage.ready_worker()
+
+        note = f"topic {changelog} is compacted"
+        assert note not in before.log.read_text()
+        assert f"note  topics: {note}" in check.log.read_text()
+        assert worker.has_logged("topics.unfit")
+        assert "set cleanup.policy=delete" in worker.log.read_text()
+
+
 def _without_key(id_: str) -> Record:
     return Record(ask(id_).value, None, 0)
 

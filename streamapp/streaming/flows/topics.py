@@ -1,6 +1,6 @@
 """The topics of flows: inputs that exist already, and what is created beside them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -25,6 +25,9 @@ from streamapp.streaming.broker.topics import (
 )
 
 log = structlog.get_logger(__name__)
+
+#: Returns the configurations of topics, as `topic_configs`.
+AskConfigs = Callable[[Settings, Sequence[str]], Awaitable[Mapping[str, Mapping[str, str]]]]
 
 
 def flow_topic_names(settings: Settings, flows: Iterable[Flow]) -> list[str]:
@@ -68,19 +71,23 @@ def missing_inputs(flows: Mapping[str, Flow | FlowTopics], existing: Iterable[st
     ]
 
 
-async def compacted_outputs(settings: Settings, flows: Sequence[Flow]) -> set[str]:
+async def compacted_outputs(
+    settings: Settings, flows: Sequence[Flow], *, ask: AskConfigs = topic_configs
+) -> set[str]:
     """Return the outputs and reply topics that are compacted; raises as `compacted_among`.
+
+    A ledger's changelog that is compacted is told in the log.
 
     Raises:
         KafkaError: No broker answered.
     """
     names = [*written_by(flows), *(flow.dead_letters for flow in flows)]
     changelogs = {answers_changelog(settings, flow.name) for flow in flows}
-    configs = await topic_configs(settings, [*names, *changelogs])
-    for name in sorted(changelogs & configs.keys()):
-        if is_compacted(configs.pop(name)):
-            log.warning("topics.unfit", reason=compacted_changelog(name))
-    return compacted_among(flows, configs)
+    configs = await ask(settings, [*names, *changelogs])
+    found = compacted_among(flows, configs)
+    for name in sorted(found & changelogs):
+        log.warning("topics.unfit", reason=compacted_changelog(name))
+    return found - changelogs
 
 
 def compacted_among(flows: Sequence[Flow], configs: Mapping[str, Mapping[str, str]]) -> set[str]:

@@ -1,11 +1,19 @@
+from collections.abc import Sequence
+
 import pytest
+from structlog.testing import capture_logs
 
 from streamapp.errors import ConfigurationError
 from streamapp.flows.catalogue import load_flows
 from streamapp.flows.flow import Flow
 from streamapp.processors.registry import Registry
 from streamapp.settings import FlowSettings, Settings
-from streamapp.streaming.flows.topics import compacted_among, flow_topic_names, missing_inputs
+from streamapp.streaming.flows.topics import (
+    compacted_among,
+    compacted_outputs,
+    flow_topic_names,
+    missing_inputs,
+)
 
 
 def _flows() -> tuple[Settings, list[Flow]]:
@@ -49,6 +57,23 @@ def test_compacted_outputs_are_known() -> None:
     configs = {"y": {"cleanup.policy": "compact,delete"}, "z": {"cleanup.policy": "delete"}}
 
     assert compacted_among(flows, configs) == {"y"}
+
+
+async def test_compacted_changelog_of_a_flow_is_told() -> None:
+    """An earlier version made it; it is none of the topics that take no record without a key."""
+    settings, flows = _flows()
+    changelog = "streamapp-answers-a-changelog"
+
+    async def ask(settings: Settings, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        assert changelog in names
+        return {name: {"cleanup.policy": "compact,delete"} for name in ("y", changelog)}
+
+    with capture_logs() as lines:
+        assert await compacted_outputs(settings, flows, ask=ask) == {"y"}
+
+    [line] = lines
+    assert line["event"] == "topics.unfit"
+    assert line["reason"].startswith(f"topic {changelog} is compacted")
 
 
 def test_compacted_dead_letters_end_the_start() -> None:
