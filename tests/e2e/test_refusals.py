@@ -53,15 +53,20 @@ async def test_compacted_answers_hold_what_has_no_key(kafka: KafkaBroker, tmp_pa
         assert report.calls == 21
 
 
+async def _topics_of_a_worker(stage: Stage) -> None:
+    """Have a worker make what is missing of its topics, and end."""
+    await stage.open()
+    worker = await stage.ready_worker()
+    worker.sigterm()
+    assert await worker.wait(30) == 0
+
+
 async def test_topics_that_would_lose_records_are_named_at_the_start(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """The worker ends with 2 and says what to set, in one go; `check` finds the same."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
-        await stage.open()
-        worker = await stage.ready_worker()
-        worker.sigterm()
-        assert await worker.wait(30) == 0
+        await _topics_of_a_worker(stage)
         await _configure(stage, "responses", "cleanup.policy", "compact")
         await _configure(stage, "prompts", "retention.ms", "604800000")
         await _configure(stage, "requests-dlt", "max.message.bytes", "2000")
@@ -83,10 +88,7 @@ async def test_compacted_changelog_of_an_earlier_version_is_a_note(
 ) -> None:
     """A worker makes it otherwise; with one that is there it starts, and says what to set."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
-        await stage.open()
-        worker = await stage.ready_worker()
-        worker.sigterm()
-        assert await worker.wait(30) == 0
+        await _topics_of_a_worker(stage)
         before = stage.start_worker(command=("streamapp", "check"))
         assert await before.wait(60) == 0, before.tail()
         changelog = f"{stage.prefix}-answers-changelog"

@@ -1,6 +1,5 @@
 """The Kafka client of a worker, as its own thread has started it at a broker."""
 
-import asyncio
 from typing import Any
 
 import faust
@@ -10,9 +9,9 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
-from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.flows.assignor import HeldPartitions
 from streamapp.streaming.window.membership import Membership
+from tests.support.own_consumer import consumer_of
 
 pytestmark = pytest.mark.embedded
 
@@ -24,17 +23,7 @@ async def test_started_client_keeps_the_first_error_of_a_partition() -> None:
         app.settings = Settings(broker=broker.url)
         app.held, app.membership = HeldPartitions(), Membership()
 
-        async def ignore(*args: Any) -> None: ...
-
-        consumer = Consumer(
-            app.transport,
-            callback=ignore,
-            on_partitions_revoked=ignore,
-            on_partitions_assigned=ignore,
-            loop=asyncio.get_running_loop(),
-            beacon=app.beacon,
-        )
-        thread: Any = consumer._thread
+        thread: Any = consumer_of(app)._thread
         tp = TopicPartition("t", 0)
         first = OffsetOutOfRangeError({tp: 0})
 

@@ -25,6 +25,7 @@ from streamapp.streaming.consumer.consumer import (
     tell_behind,
 )
 from streamapp.streaming.flows.assignor import HeldPartitions
+from tests.support.own_consumer import consumer_of
 
 
 class Tasks:
@@ -238,17 +239,7 @@ async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
     app.settings = Settings(kafka_isolation="read_uncommitted")
     app.held = HeldPartitions()
 
-    async def ignore(*args: Any) -> None: ...
-
-    consumer = Consumer(
-        app.transport,
-        callback=ignore,
-        on_partitions_revoked=ignore,
-        on_partitions_assigned=ignore,
-        loop=asyncio.get_running_loop(),
-        beacon=app.beacon,
-    )
-    thread: Any = consumer._thread
+    thread: Any = consumer_of(app)._thread
     theirs = AIOKafkaConsumerThread._create_worker_consumer(thread, app.transport)
     ours = thread._create_worker_consumer(app.transport)
     thread.thread_loop.close()
