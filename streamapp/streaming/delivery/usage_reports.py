@@ -66,9 +66,12 @@ class UsageReports:
 
     async def aclose(self) -> None:
         """Give the producer, which ends after this, what was not written yet."""
-        for record in self._meter.take():
+        records = self._meter.take()
+        for record in records:
             with suppress(*_UNDELIVERED):
                 await self._buffer(record)
+        if self._silence_s() > AWAY_S:  # it will hardly be back by then
+            _tell(records)
 
     async def _deliver(self, record: UsageRecord) -> bool:
         try:

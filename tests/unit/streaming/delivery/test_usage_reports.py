@@ -99,8 +99,9 @@ async def test_sums_are_kept_while_the_broker_is_away(topic: Topic) -> None:
     assert [body["calls"] for _, body in topic.records] == [1]
 
 
-async def test_the_last_ones_are_given_to_the_producer(topic: Topic) -> None:
-    """A worker that stops waits for its producer alone."""
+@pytest.mark.parametrize(("silence_s", "events"), [(9.0, ["usage.not_delivered"]), (0.5, [])])
+async def test_the_last_ones_are_given_to_the_producer(silence_s: float, events: list[str]) -> None:
+    """A worker that stops waits for its producer alone; away from the broker it may lose them."""
     meter = UsageMeter()
     buffered = list[bytes]()
 
@@ -109,6 +110,8 @@ async def test_the_last_ones_are_given_to_the_producer(topic: Topic) -> None:
         return asyncio.Future()
 
     meter(bill("m"))
-    await UsageReports(meter, send, topic="llm.usage", silence_s=lambda: 9.0).aclose()
+    with capture_logs() as logs:
+        await UsageReports(meter, send, topic="llm.usage", silence_s=lambda: silence_s).aclose()
 
     assert buffered == [b"m"]
+    assert [line["event"] for line in logs] == events
