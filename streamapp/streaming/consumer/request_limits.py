@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import CloseReason
-from aiokafka.errors import KafkaConnectionError, KafkaError, RequestTimedOutError
+from aiokafka.errors import KafkaError, RequestTimedOutError
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.fetch import FetchRequest
@@ -23,6 +23,7 @@ from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGrou
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 from streamapp.streaming.broker.group_state import WAITS, group_state
+from streamapp.streaming.protocol.closed_connections import refuse_closed
 
 log = structlog.get_logger(__name__)
 
@@ -74,33 +75,22 @@ def limit_requests(
         limits: Longest wait of each kind, seconds.
         is_waited_for: Whether the group waits for anybody: a join may take its time then.
     """
+    refuse_closed(client)
     send_any = client.send
     told: set[int] = set()
 
     async def send(node_id: int, request: Any, *, group: Any) -> Any:
-        try:
-            answer = await send_any(node_id, request, group=group)
-        except KafkaError:  # is a RuntimeError, too
-            raise
-        except RuntimeError as error:
-            # Of uvloop, where the connection was closed in the turn before; aiokafka knows the
-            # errors of sockets alone, and its tasks end by any other one.
-            close(node_id, group, CloseReason.CONNECTION_BROKEN)
-            kind = type(request).__name__
-            raise KafkaConnectionError(f"{kind}: the connection was closed") from error
+        answer = await send_any(node_id, request, group=group)
         told.discard(node_id)
         return answer
-
-    def close(node_id: int, group: Any, reason: CloseReason) -> None:
-        connection = client._conns.get((node_id, group))
-        if connection is not None:
-            connection.close(reason=reason)
 
     def silent(node_id: int, group: Any, kind: str, after_s: float) -> RequestTimedOutError:
         if node_id not in told:
             told.add(node_id)
             log.warning("kafka.connection_silent", node=node_id, request=kind, after_s=after_s)
-        close(node_id, group, CloseReason.CONNECTION_TIMEOUT)
+        connection = client._conns.get((node_id, group))
+        if connection is not None:
+            connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
         return RequestTimedOutError(f"{kind} after {after_s:g} s")
 
     async def send_join(node_id: int, request: Any, group: Any) -> Any:

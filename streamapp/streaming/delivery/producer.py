@@ -11,6 +11,7 @@ from faust.types import RecordMetadata
 from streamapp.records.dead_letter import Headers
 from streamapp.streaming.broker.bootstrap import until_brokers_are_named, until_started
 from streamapp.streaming.delivery.throttles import heed_throttles
+from streamapp.streaming.protocol.closed_connections import refuse_closed
 
 
 class PartitionMissing(UnknownTopicOrPartitionError):  # type: ignore[misc]  # aiokafka has no types
@@ -29,6 +30,7 @@ class Producer(FaustProducer):
         await until_started(super().on_start, self._undo_start)
         client = self._ensure_producer().client
         await until_brokers_are_named(client)
+        refuse_closed(client)
         heed_throttles(client)
 
     async def _undo_start(self) -> None:

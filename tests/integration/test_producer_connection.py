@@ -1,0 +1,50 @@
+"""The worker's producer on a connection that was closed in the turn before."""
+
+import asyncio
+from typing import Any
+
+import faust
+import pytest
+
+from streamapp.streaming.broker.embedded import EmbeddedBroker
+from streamapp.streaming.delivery.producer import Producer
+
+pytestmark = pytest.mark.embedded
+
+
+class Closed:
+    """What uvloop makes of the writer of such a connection."""
+
+    def write(self, data: bytes) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed")
+
+    def close(self) -> None:
+        """It is."""
+
+
+async def test_record_is_delivered_on_a_new_connection() -> None:
+    """The client's sender would end by an error that is none of its own, and the worker with it."""
+    with EmbeddedBroker() as broker:
+        app: Any = faust.App("producer-connection", broker=broker.url, env={})
+        producer = Producer(app.transport, loop=asyncio.get_running_loop(), beacon=app.beacon)
+
+        async def deliver(value: bytes) -> Any:
+            return await (await producer.put("t", b"k", value, None, None, {}))
+
+        await producer.start()
+        try:
+            first = await deliver(b"1")
+            connections = producer._ensure_producer().client._conns
+            before = [connection._writer for connection in connections.values()]
+            for connection in connections.values():
+                connection._writer = Closed()
+
+            async with asyncio.timeout(30):
+                second = await deliver(b"2")
+
+            for writer in before:
+                writer.close()
+        finally:
+            await producer.stop()
+
+    assert second.offset == first.offset + 1
