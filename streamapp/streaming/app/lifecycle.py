@@ -134,7 +134,7 @@ class StreamApp(faust.App):
         self.watchdog.start()
         self.blocking.start()
         self.add_future(AssignmentWatch.of(self.settings, time.monotonic).watch(self, self.window))
-        if self.conf.web_enabled:  # Faust would only tell its probes why it waits once it does not
+        if self.conf.web_enabled:  # probes are told why it waits; Faust would serve them later
             await self.web.maybe_start()
         await wait_for_broker(self.settings, self._prepare)
         self.watchdog.note_broker()
