@@ -7,6 +7,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from streamapp.settings import Settings
+from streamapp.streaming.broker.topics import answers_changelog
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry
 from tests.e2e.stage import Record, Stage
 from tests.support.judgement import Call, Crash, Report, judge
 from tests.support.topics import administered, create_topics
@@ -85,7 +88,10 @@ async def produce_values(
 
 
 async def places_of(stage: Stage, name: str) -> list[TopicPartition]:
-    topic = f"{stage.prefix}.{name}"
+    return await _places(stage, f"{stage.prefix}.{name}")
+
+
+async def _places(stage: Stage, topic: str) -> list[TopicPartition]:
     async with administered(stage.broker.bootstrap) as admin:
         [found] = await admin.describe_topics([topic])
     return [TopicPartition(topic, partition["partition"]) for partition in found["partitions"]]
@@ -94,18 +100,41 @@ async def places_of(stage: Stage, name: str) -> list[TopicPartition]:
 @asynccontextmanager
 async def reader_of(stage: Stage, name: str) -> AsyncIterator[AIOKafkaConsumer]:
     """Read a topic from its first record on."""
-    async with AIOKafkaConsumer(
-        bootstrap_servers=stage.broker.bootstrap, auto_offset_reset="earliest"
-    ) as reader:
-        reader.assign(await places_of(stage, name))
+    async with _reader(stage, f"{stage.prefix}.{name}") as (reader, _):
         yield reader
 
 
 async def all_records(stage: Stage, name: str) -> Sequence[ConsumerRecord]:
     """Return all that stands on a topic."""
+    return await _all(stage, f"{stage.prefix}.{name}")
+
+
+async def ledger_lines(stage: Stage, flow: str) -> list[str]:
+    """Return a line for each entry of a flow's ledger, for who looks for a step that is missing."""
+    name = answers_changelog(Settings(_env_file=None, app_id=stage.prefix), flow)
+    return [
+        f"{record.key!r} at {record.partition}@{record.offset} {record.timestamp}:"
+        f" {LedgerEntry.head_of(record.value)}"
+        for record in await _all(stage, name)
+    ]
+
+
+@asynccontextmanager
+async def _reader(
+    stage: Stage, topic: str
+) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    places = await _places(stage, topic)
+    async with AIOKafkaConsumer(
+        bootstrap_servers=stage.broker.bootstrap, auto_offset_reset="earliest"
+    ) as reader:
+        reader.assign(places)
+        yield reader, places
+
+
+async def _all(stage: Stage, topic: str) -> Sequence[ConsumerRecord]:
     found: list[ConsumerRecord] = []
-    async with reader_of(stage, name) as reader:
-        ends = await reader.end_offsets(await places_of(stage, name))
+    async with _reader(stage, topic) as (reader, places):
+        ends = await reader.end_offsets(places)
         while len(found) < sum(ends.values()):
             found.append(await reader.getone())
     return found

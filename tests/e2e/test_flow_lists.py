@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from tests.e2e.flow_stage import all_records, create_topic, produce_values, reader_of
+from tests.e2e.flow_stage import (
+    all_records,
+    create_topic,
+    ledger_lines,
+    produce_values,
+    reader_of,
+)
 from tests.e2e.stage import Stage
 from tests.support.judgement import LATE_CALL_S
 from tests.support.kafka import KafkaBroker
@@ -53,6 +59,7 @@ async def test_three_records_of_two_calls_survive_kills(kafka: KafkaBroker, tmp_
             workers[kill % 2].start()
         await until(lambda: len(_places(found)) == RECORDS, 90, state=lambda: len(_places(found)))
         sources = await all_records(stage, "sources")
+        entries = await ledger_lines(stage, "triple")
         offsets = {(s.partition, s.offset): s for s in sources}
 
     by_place = _by_place(found)
@@ -70,7 +77,7 @@ async def test_three_records_of_two_calls_survive_kills(kafka: KafkaBroker, tmp_
             assert headers.get("streamapp-part") == (str(part).encode() if part else None)
             assert headers.get("part") == (b"middle" if part == 1 else None)
     _check_order(found)
-    _check_calls(stage)
+    _check_calls(stage, entries)
 
 
 async def _follow(reader: AIOKafkaConsumer, found: list[ConsumerRecord]) -> None:
@@ -114,7 +121,7 @@ def _check_order(found: Sequence[ConsumerRecord]) -> None:
         assert ones == sorted(ones), key
 
 
-def _check_calls(stage: Stage) -> None:
+def _check_calls(stage: Stage, entries: Sequence[str]) -> None:
     """Check that each call that was made again was in progress at a kill."""
     by_step: dict[tuple[str, str], list[float]] = defaultdict(list)
     order: dict[str, list[str]] = defaultdict(list)
@@ -123,7 +130,9 @@ def _check_calls(stage: Stage) -> None:
         by_step[place, step].append(call.at_s)
         order[place].append(step)
     for place, steps in order.items():
-        assert steps == sorted(steps), place  # "one" before "two"
+        calls = [call for call in stage.provider.calls if call.message.startswith(f"{place} ")]
+        # "one" before "two"
+        assert steps == sorted(steps), "\n".join(map(str, (*calls, *stage.crashes, *entries)))
     for one, times in by_step.items():
         for before in times[:-1]:
             ends = before + LATENCY_S + STORED_S

@@ -97,8 +97,7 @@ class StreamApp(faust.App):
         """
         self.settings = settings
         self.window = window
-        self.ledger = ledger
-        self.watchdog = watchdog
+        self.ledger, self.watchdog = ledger, watchdog
         self.membership = window.membership
         self._drain_http_calls = http_calls
         self._preparing, self._closing = preparing, closing
@@ -199,8 +198,9 @@ class StreamApp(faust.App):
 
     def on_rebalance_end(self) -> None:
         """Open the window: the tables are recovered and the committed offsets are known."""
-        super().on_rebalance_end()
-        self._open_window()
+        if not cast(Tables, self.tables).recovery.is_overtaken:
+            super().on_rebalance_end()
+            self._open_window()
 
     def _open_window(self) -> None:
         if self.is_draining or self.should_stop:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -19,6 +18,9 @@ REPORT_S = 1.0
 
 #: A broker that has not answered for longer is away, seconds; it is asked every second.
 AWAY_S = 3.0
+
+#: Longest wait for the last report, seconds.
+CLOSE_S = 2.0
 
 _UNDELIVERED = (KafkaError, ProducerSendError, NotReady)
 
@@ -65,13 +67,16 @@ class UsageReports:
             await self.report()
 
     async def aclose(self) -> None:
-        """Give the producer, which ends after this, what was not written yet."""
+        """Write the rest, and wait for it a little: the producer ends after this."""
         records = self._meter.take()
-        for record in records:
-            with suppress(*_UNDELIVERED):
-                await self._buffer(record)
-        if self._silence_s() > AWAY_S:  # it will hardly be back by then
-            _tell(records)
+        if not records:
+            return
+        deliveries = [asyncio.ensure_future(self._deliver(record)) for record in records]
+        done, waiting = await asyncio.wait(deliveries, timeout=CLOSE_S)
+        for delivery in waiting:  # what is buffered is with the producer
+            delivery.cancel()
+        taken = [delivery in done and delivery.result() for delivery in deliveries]
+        _tell([record for record, is_taken in zip(records, taken, strict=True) if not is_taken])
 
     async def _deliver(self, record: UsageRecord) -> bool:
         try:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
-from aiokafka.errors import KafkaError
 
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.tables.answers import AnswersTable
@@ -51,7 +50,7 @@ class LedgerRecovery:
         begun_at = time.monotonic()
         try:
             await self._look_up_committed()
-        except (KafkaError, TimeoutError) as error:
+        except Exception as error:  # Faust would pass over it, and over the reading with it
             log.warning("ledger.committed_unknown", error=type(error).__name__)
         starts = self._table.starts(partitions)
         self._ledger.rebuild(partitions)

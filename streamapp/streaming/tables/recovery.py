@@ -49,6 +49,30 @@ class PositionRecovery(Recovery):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._ids: dict[str, bytes] = {}
+        self._rebalance: int | None = None
+        self._completed: int | None = None
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another rebalance has begun since the one whose recovery ends.
+
+        Faust looks at the generation, then waits for the committed offsets, and ends the rebalance
+        whatever it is by then. A window that opened there would take records of partitions whose
+        ledger is not read, and pay for them again.
+        """
+        return self._completed not in (None, self.app.rebalancing_count)
+
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
+        """Note which rebalance it is; the next one does not begin before this returns."""
+        self._rebalance = self.app.rebalancing_count
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        """Note whose recovery it is."""
+        self._completed = self._rebalance
+        await super().on_recovery_completed(generation_id)
 
     async def _build_offsets(
         self, consumer: Any, tps: set[TP], destination: "Counter[TP]", title: str

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 import structlog
@@ -12,6 +13,7 @@ from faust.types import TP
 
 from streamapp.streaming.app.lifecycle import STOP_MARGIN_S
 from streamapp.streaming.consumer.stalled_partitions import STALL_S
+from streamapp.streaming.tables.recovery import Tables
 from streamapp.streaming.window.finished_offsets import decode
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.consumer.fake_member import T0, T1, Member
@@ -49,6 +51,30 @@ def test_window_opens_at_the_committed_offsets(play: Play) -> None:
         assert expected == {T0: 7, T1: 0}
         assert await member.deliver(7, runs_s=1)
         assert member.leases[7].generation == 3
+
+    play(scene)
+
+
+@pytest.mark.parametrize("is_overtaken", [False, True])
+def test_recovery_that_another_rebalance_overtook_opens_no_window(
+    play: Play, is_overtaken: bool
+) -> None:
+    """Faust ends it all the same, when the ledgers of what is assigned by then are not read."""
+
+    async def scene(member: Member) -> None:
+        recovery = cast(Tables, member.app.tables).recovery
+        member.app.on_rebalance_start()
+        await recovery.on_rebalance(set(), set(), set(), member.app.consumer_generation_id)
+        recovery.signal_recovery_start.clear()  # as the recovery does that begins then
+        if is_overtaken:
+            member.consumer.during_seek = member.app.on_rebalance_start
+        member.consumer.assigned = {T0}
+
+        await recovery.on_recovery_completed(member.app.consumer_generation_id)
+
+        assert member.consumer.told("perform_seek") == [()]
+        assert member.window.is_open != is_overtaken
+        assert member.app.rebalancing == is_overtaken
 
     play(scene)
 

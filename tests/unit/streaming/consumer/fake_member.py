@@ -15,6 +15,7 @@ from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.consumer.fetched_records import FetchedRecords
+from streamapp.streaming.tables.recovery import Tables
 from streamapp.streaming.window.finished_offsets import Metadata
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.membership import Membership
@@ -114,6 +115,8 @@ class FakeConsumer:
 
     def stop_flow(self) -> None: ...
 
+    def resume_flow(self) -> None: ...
+
     def pause_partitions(self, tps: Iterable[TP]) -> None:
         self.calls.append(("pause", *tps))
 
@@ -152,7 +155,13 @@ class Member:
         self.is_heard = True
         self.http_calls_s = 0.0
         self._beating: asyncio.Future[None] | None = None
-        self.app = StreamApp("test", store="memory://", datadir=directory, stream_wait_empty=False)
+        self.app = StreamApp(
+            "test",
+            store="memory://",
+            datadir=directory,
+            stream_wait_empty=False,
+            TableManager=Tables,
+        )
         self.app.consumer = cast(Any, self.consumer)
         # Its thread does not run: the test looks when it likes.
         running = RunningClock(virtual_clock, most_s=math.inf)

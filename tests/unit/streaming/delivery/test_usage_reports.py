@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from streamapp.llm.costs.billing import Bill, UsageMeter
 from streamapp.records.response import Usage
-from streamapp.streaming.delivery.usage_reports import AWAY_S, UsageReports
+from streamapp.streaming.delivery.usage_reports import AWAY_S, CLOSE_S, UsageReports
+from tests.support.virtual_time import run_virtually, virtual_clock
 
 
 class Topic:
@@ -99,19 +100,35 @@ async def test_sums_are_kept_while_the_broker_is_away(topic: Topic) -> None:
     assert [body["calls"] for _, body in topic.records] == [1]
 
 
-@pytest.mark.parametrize(("silence_s", "events"), [(9.0, ["usage.not_delivered"]), (0.5, [])])
-async def test_the_last_ones_are_given_to_the_producer(silence_s: float, events: list[str]) -> None:
-    """A worker that stops waits for its producer alone; away from the broker it may lose them."""
+async def test_last_sums_are_written_however_long_nobody_asked_the_broker(topic: Topic) -> None:
+    """Through a drain nothing is heard of it, and each stop told of usage that was there."""
     meter = UsageMeter()
+    topic.silence_s = AWAY_S + 1
+    meter(bill("m"))
+
+    with capture_logs() as logs:
+        await topic.reports(meter).aclose()
+
+    assert [body["calls"] for _, body in topic.records] == [1]
+    assert not logs
+
+
+def test_last_sums_that_nobody_takes_are_told() -> None:
+    """A worker that stops away from its broker waits a little, and says what may be missing."""
     buffered = list[bytes]()
 
     async def send(topic: str, key: bytes, *rest: Any) -> Awaitable[None]:
         buffered.append(key)
         return asyncio.Future()
 
-    meter(bill("m"))
+    async def close() -> None:
+        meter = UsageMeter()
+        meter(bill("m"))
+        await UsageReports(meter, send, topic="llm.usage", silence_s=lambda: 0.0).aclose()
+        assert virtual_clock() == CLOSE_S
+
     with capture_logs() as logs:
-        await UsageReports(meter, send, topic="llm.usage", silence_s=lambda: silence_s).aclose()
+        run_virtually(close())
 
     assert buffered == [b"m"]
-    assert [line["event"] for line in logs] == events
+    assert [line["event"] for line in logs] == ["usage.not_delivered"]

@@ -97,7 +97,9 @@ async def test_what_is_missing_is_read_into_a_ledger_of_these_partitions() -> No
     assert fixture.fatal == []
 
 
-@pytest.mark.parametrize("error", [KafkaConnectionError(), TimeoutError()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [KafkaConnectionError(), TimeoutError(), RuntimeError("a bug")], ids=repr
+)
 async def test_committed_offsets_that_nobody_tells_stop_no_recovery(error: Exception) -> None:
     """The ledger then remembers more than it has to; the log says so."""
     fixture = Fixture()
