@@ -27,7 +27,7 @@ from streamapp.running_clock import RunningClock
 from streamapp.settings import Settings
 from streamapp.settings.loading import load_settings
 from streamapp.settings.located import located_problems
-from streamapp.streaming.app.faust_metrics import watch_faust
+from streamapp.streaming.app.faust_metrics import FaustMonitor, watch_faust
 from streamapp.streaming.app.health import AppHealth
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.summary import log_summaries
@@ -41,6 +41,7 @@ from streamapp.telemetry.metrics import Metrics
 from streamapp.telemetry.outage import Outage
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.observer import MeteredTools
+from streamapp.web.middleware import count_answers
 from streamapp.web.openai.bound_client import bound_client
 
 
@@ -73,8 +74,10 @@ def _composed(
     files = load_files(settings.prompts_dir, must_exist="prompts_dir" in settings.model_fields_set)
     traced = traces(settings)
 
-    app = faust_app(settings, middlewares=traced.middlewares)
-    watch_faust(app, metrics.registry)
+    monitor = FaustMonitor(metrics.registry)
+    counted = count_answers(monitor.answered)
+    app = faust_app(settings, middlewares=[counted, *traced.middlewares])
+    watch_faust(app, monitor, metrics.registry)
 
     flows = Flows(app, settings, registry, metrics)
     costs = Costs(app, settings, metrics=metrics, ledgers=flows.ledgers)

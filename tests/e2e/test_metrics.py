@@ -55,6 +55,7 @@ async def test_policies_and_faust_are_told_through_a_rebalance(
     assert before["streamapp_rate_limit_wait_seconds_count"] >= 10
     assert before["streamapp_retries_total"] == 1
     assert before["streamapp_breaker_state"] == 0
+    assert before["faust_http_status_codes_total"] == before["faust_http_latency_count"] > 0
     assert before["faust_messages_received_per_topic_total"] == 20
     assert max(found["faust_total_rebalances"] for found in scrapes) == 2
     assert last["faust_rebalance_done_latency_count"] == 1

@@ -41,6 +41,7 @@ from streamapp.streaming.flows.input_records import InputRecord
 from streamapp.streaming.flows.rates import FlowRates
 from streamapp.streaming.flows.state import FlowState
 from streamapp.tools.catalogue import ToolCatalogue
+from streamapp.web.middleware import Middleware
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
@@ -381,6 +382,7 @@ async def serve(
         tiers: Sequence[CacheTier] = (),
         tools: ToolCatalogue | None = None,
         own_records: Mapping[str, type[Request]] = MappingProxyType({}),
+        outermost: Sequence[Middleware] = (),
         **overrides: Any,
     ) -> Site:
         settings = Settings(_env_file=None, web_port=free_port(), **overrides)
@@ -389,7 +391,7 @@ async def serve(
             def _new_web(self) -> Web:
                 return Web(self, settings=settings)
 
-        options = web_options(settings) | ({"web_bind": bind} if bind else {})
+        options = web_options(settings, outermost=outermost) | ({"web_bind": bind} if bind else {})
         registry = Registry.load()
         app = App("web-test", broker="kafka://127.0.0.1:1", env={}, **options)
         peers = Peers(lambda: others, key=settings.peer_token)

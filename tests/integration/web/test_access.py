@@ -5,7 +5,8 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 
-from streamapp.errors import ConfigurationError
+from streamapp.errors import ConfigurationError, InvalidRecord
+from streamapp.web.middleware import count_answers
 
 from .conftest import FakeRequestHandler, Serve
 
@@ -53,6 +54,28 @@ async def test_only_a_known_bearer_key_opens(serve: Serve, authorization: str, s
     if status == 401:
         assert body["error"]["code"] == "invalid_api_key"
         assert headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_every_answer_is_counted_by_its_status(
+    serve: Serve, handler: FakeRequestHandler
+) -> None:
+    """What a view raises, and what is refused before there is one, too."""
+    noted: list[int] = []
+    site = await serve(
+        api_keys=SecretStr("first"),
+        outermost=[count_answers(lambda status, _: noted.append(status))],
+    )
+    handler.failure = InvalidRecord("field 'x': is not there")
+    known = {"Authorization": "Bearer first"}
+
+    got = [
+        (await site("GET", "/version", headers=known))[0],
+        (await site("GET", "/version"))[0],
+        (await site("GET", "/nowhere", headers=known))[0],
+        (await site("POST", "/v1/generate", headers=known, json={"type": "echo"}))[0],
+    ]
+
+    assert noted == got == [200, 401, 404, 422]
 
 
 async def test_without_keys_the_loopback_is_open(serve: Serve) -> None:

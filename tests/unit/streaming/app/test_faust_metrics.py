@@ -8,7 +8,7 @@ import pytest
 from faust.types import TP
 from prometheus_client import CollectorRegistry, generate_latest
 
-from streamapp.streaming.app.faust_metrics import watch_faust
+from streamapp.streaming.app.faust_metrics import FaustMonitor, watch_faust
 
 REQUESTS = TP("llm.requests", 3)
 
@@ -30,10 +30,21 @@ def app() -> faust.App:
 
 
 @pytest.fixture
-def scrape(app: faust.App) -> Callable[[], str]:
+def registry() -> CollectorRegistry:
+    """An empty one."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def monitor(registry: CollectorRegistry) -> FaustMonitor:
+    """Faust's monitor, which has seen nothing."""
+    return FaustMonitor(registry)
+
+
+@pytest.fixture
+def scrape(app: faust.App, monitor: FaustMonitor, registry: CollectorRegistry) -> Callable[[], str]:
     """Return the text of a scrape."""
-    registry = CollectorRegistry()
-    watch_faust(app, registry)
+    watch_faust(app, monitor, registry)
     return lambda: generate_latest(registry).decode()
 
 
@@ -95,3 +106,20 @@ def test_nothing_untrue_is_exported(scrape: Callable[[], str]) -> None:
     assert "topic_messages_sent" not in text
     assert "active" not in text
     assert "table_operations" not in text
+
+
+def test_answers_over_http_are_counted_once(
+    app: faust.App, monitor: FaustMonitor, scrape: Callable[[], str]
+) -> None:
+    """By whoever sees each of them; Faust's own hook takes what a view raises for a 500."""
+    request: Any = None
+    app.sensors.on_web_request_end(
+        app, request, None, app.sensors.on_web_request_start(app, request)
+    )
+    monitor.answered(403, 0.2)
+
+    text = scrape()
+
+    assert 'faust_http_status_codes_total{status_code="403"} 1.0' in text
+    assert "faust_http_latency_sum 200.0" in text
+    assert 'status_code="500"' not in text
