@@ -1,6 +1,7 @@
 """Records of one id whose first one is a dead letter, and what each gets when it comes again."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,31 @@ async def test_dead_letter_that_is_sent_again_begins_anew(
 
         assert calls_of(stage)["h-0", "one"] == 2
         assert len(log.read_text().split()) == 2
+
+
+@pytest.mark.parametrize("is_same", [True, False], ids=["same content", "other content"])
+async def test_steps_outlive_the_dead_letter_of_a_later_record_of_their_id(
+    kafka: KafkaBroker, tmp_path: Path, is_same: bool
+) -> None:
+    """A record that waited behind its key has begun when the later one is done with."""
+    log = tmp_path / "noted"
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        stage.extra = {"CHAIN_LOG": str(log)}
+        stage.provider.script(REFUSED, ANSWERED, match="h-0 one")
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.chain")
+        earlier = replace(chain("h-0", hangs_at=3), key=b"busy")
+        later = replace(earlier if is_same else chain("h-0", hangs_at=4), key=b"other")
+        await stage.produce([ask("slow", "busy", script={"latency_s": 4}), earlier, later])
+        await until(lambda: calls_of(stage)["h-0", "two"] == 1, 60, state=worker.tail)
+
+        stage.kill9(worker)
+        worker.start()
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes["h-0"]) >= 2, 60)
+
+        assert [outcome.kind for outcome in stage.verifier.outcomes["h-0"]] == ["rejected", None]
+        assert calls_of(stage)["h-0", "one"] == 2
+        assert log.read_text().split() == ["h-0"]
 
 
 def outcomes(stage: Stage) -> Counter[tuple[str, str, str]]:

@@ -37,6 +37,7 @@ from streamapp.streaming.consumer.request_limits import (
     limit_requests,
     request_limits,
 )
+from streamapp.streaming.consumer.stalled_partitions import log_end
 from streamapp.streaming.consumer.thread_calls import DirectCalls
 from streamapp.streaming.protocol.fetch import fetch_quickly
 from streamapp.streaming.protocol.topic_ids import changed, is_of_cluster, topic_ids
@@ -185,6 +186,10 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
         """Return the ids of topics, as `topic_ids` does."""
         client = self._ensure_consumer()._client
         return await self.call_thread(topic_ids, client, topics, every_broker=every_broker)  # type: ignore[no-any-return]  # as Faust's
+
+    def log_end(self, tp: TP) -> int | None:
+        """Return the end of a partition's log, as `log_end`."""
+        return log_end(self._ensure_consumer(), tp)
 
     async def leave_group(self) -> None:
         """Give the partitions to others now; nothing can be committed after that."""

@@ -30,6 +30,10 @@ class MemberThread(Protocol):
         """Commit; return what the group took."""
         ...
 
+    def log_end(self, tp: TP) -> int | None:
+        """Return the end of a partition's log; None where it is not known."""
+        ...
+
     async def leave_group(self) -> None:
         """Leave the group."""
         ...
@@ -124,7 +128,13 @@ class OrderedCommits(AIOKafkaConsumer):
         return self._member.made_anew
 
     def may_redeliver(self, tp: TP, offset: int) -> bool:
-        """Whether the record may come again: nothing committed says that it is finished."""
+        """Whether the record may come again: it is there, and no commit says that it is finished.
+
+        What lies beyond the log's end is of a topic that was made anew since.
+        """
+        end = self._member.log_end(tp)
+        if end is not None and offset >= end:
+            return False
         committed = self._committed_offset.get(tp)
         if committed is None:
             return True

@@ -62,6 +62,14 @@ class StalledPartitions:
         return due
 
 
+def log_end(client: AIOKafkaClient, tp: TP) -> int | None:
+    """Return the end of a partition's log, open transactions included; None where nobody told."""
+    try:
+        return client.highwater(tp) or None
+    except (AssertionError, AttributeError):
+        return None
+
+
 def end_of(client: AIOKafkaClient, tp: TP) -> int:
     """Return a partition's end for its reader: an open transaction lies behind it.
 

@@ -9,10 +9,11 @@ own retention deletes there.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry, is_one_content
 from streamapp.streaming.tables.ledger_groups import LedgerGroups
 from streamapp.streaming.tables.ledger_index import LedgerIndex, LedgerLine
 from streamapp.streaming.window.lease import Lease
@@ -71,8 +72,7 @@ class Ledger:
         self._store = store
         self._append = append
         self._redeliverable = redeliverable
-        self._now, self._max_bytes = now, max_bytes
-        self._ttl_s, self._session_s = ttl_s, session_s
+        self._now, self._max_bytes, self._ttl_s, self._session_s = now, max_bytes, ttl_s, session_s
         self._restore = restore or (lambda key, value, _: store().update({key: value}))
         self._index = LedgerIndex()
         self._pause = 0
@@ -207,7 +207,8 @@ class Ledger:
 
     def forget_finished_steps(self) -> int:
         """Let go of steps whose records are finished, as their workers did; return how many."""
-        for key in (keys := self._index.finished_steps()):
+        store = self._store()
+        for key in (keys := self._index.finished_steps(partial(is_one_content, store))):
             self._drop(key)
         return len(keys)
 

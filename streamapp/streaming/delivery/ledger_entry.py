@@ -1,6 +1,7 @@
 """An entry of the ledger, as its changelog carries it."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -36,6 +37,12 @@ class EntryHead(NamedTuple):
 def digest(value: bytes | None) -> str:
     """Return the hash by which equal records are known, 32 hexadecimal digits."""
     return blake2b(value or b"", digest_size=16).hexdigest()
+
+
+def is_one_content(entries: Mapping[bytes, bytes], key: bytes, other: bytes) -> bool:
+    """Whether two entries, as `LedgerEntry.encode` writes them, are of records of one content."""
+    one, two = (entries.get(each, b"").split(b",", 1)[0] for each in (key, other))
+    return one == two  # both begin with the digest
 
 
 def input_hash(topic: str) -> str:

@@ -1,6 +1,7 @@
 """The index of a ledger's entries: what eviction and recovery need of each, in memory."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import NamedTuple
 
 from streamapp.streaming.delivery.ledger_entry import STEP_SEPARATOR, EntryHead, LedgerEntry
@@ -97,24 +98,25 @@ class LedgerIndex:
         """Return the key of the newest answer to calls of that fingerprint."""
         return self._by_fingerprint.get(fingerprint)
 
-    def finished_steps(self) -> list[bytes]:
-        """Return the keys of steps whose records are finished: nobody needs them any more."""
+    def finished_steps(self, is_same: Callable[[bytes, bytes], bool]) -> list[bytes]:
+        """Return the keys of steps whose records are finished: nobody needs them any more.
+
+        Args:
+            is_same: Whether the entries of two keys are of records of one content.
+        """
         if not self.steps:
             return []
-        return [key for key, line in self.lines.items() if line.is_step and self._is_over(key)]
+        return [k for k, line in self.lines.items() if line.is_step and self._is_over(k, is_same)]
 
-    def _is_over(self, key: bytes) -> bool:
-        """Whether the record of a step is finished; an earlier one of its id may be a dead letter.
+    def _is_over(self, key: bytes, is_same: Callable[[bytes, bytes], bool]) -> bool:
+        """Whether the record of a step is finished, as `known_outcome` knows it.
 
-        What is sent again has its id, and steps of its own.
+        Of records of one id an answer is for all, and a dead letter for its own alone: what is
+        sent again has its id, and so may another one, before or behind it.
         """
         step, id = self.lines[key], key.partition(STEP_SEPARATOR)[0]
-        if LedgerEntry.dead_key(id, step.partition, step.offset) in self.lines:
-            return True
-        record = self.lines.get(id)
-        if record is None or record.is_step:
-            return False
-        if record.partition != step.partition:
-            # Of two records of one id, an answer is for both, and a dead letter for its own.
-            return not record.is_dead
-        return record.offset >= step.offset
+        for known in (LedgerEntry.dead_key(id, *step.place), id):
+            record = self.lines.get(known)
+            if record is not None and not record.is_step and is_same(key, known):
+                return not record.is_dead or record.place == step.place
+        return False

@@ -23,6 +23,10 @@ class Thread:
         self.committed: dict[TP, Progress] = {}
         self.asked: list[Mapping[TP, Progress]] = []
         self.takes = True
+        self.ends: dict[TP, int] = {}
+
+    def log_end(self, tp: TP) -> int | None:
+        return self.ends.get(tp)
 
     async def commit_progress(
         self, progress: Mapping[TP, Progress], *, until_taken: bool = False
@@ -122,6 +126,10 @@ async def test_record_may_come_again_until_a_commit_says_that_it_is_finished(
     commits.now = {T0: Progress(11)}
     await commits.commit()
     assert may_come_again(10, 11) == [11]
+
+    commits._thread.ends = {T0: 13, T1: 1}
+    assert may_come_again(11, 12, 13, 50) == [11, 12], "the input was made anew, and is shorter"
+    assert may_come_again(0, 1, tp=T1) == [0]
 
 
 async def test_commit_that_failed_is_not_noted_and_comes_again(commits: Commits) -> None:

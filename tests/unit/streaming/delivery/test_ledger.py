@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from streamapp.streaming.delivery.ledger import EVICTION_PAUSE, Ledger
@@ -470,16 +472,38 @@ async def test_no_id_has_the_key_of_a_step(id: str) -> None:
     assert fixture.ledger.lookup("a") is None
 
 
-@pytest.mark.parametrize(("dead", "is_kept"), [([7], False), ([3], True), ([7, 9], False)], ids=str)
+Finished = tuple[bytes, int, bool]
+
+
+@pytest.mark.parametrize(
+    ("finished", "is_kept"),
+    [
+        ([(b"r", 7, True)], False),
+        ([(b"r", 3, True)], True),
+        ([(b"r", 9, True)], True),
+        ([(b"r", 7, True), (b"r", 9, True)], False),
+        ([(b"s", 7, True)], True),
+        ([(b"r", 7, False)], False),
+        ([(b"r", 9, False)], False),
+        ([(b"r", 3, False)], False),
+        ([(b"s", 7, False)], True),
+    ],
+    ids=str,
+)
 async def test_steps_that_are_read_behind_the_index_leave_with_their_record(
-    dead: list[int], is_kept: bool
+    finished: list[Finished], is_kept: bool
 ) -> None:
-    """A recovery reads steps and dead letters after the index was made anew."""
+    """A recovery reads steps and outcomes after the index was made anew.
+
+    Another record of the id may be a dead letter before or behind it; and at its own place an
+    input that was made anew had another record.
+    """
     fixture = Fixture()
     expires_at = fixture.ledger.expires_at()
     fixture.ledger.absorb(STEP, LedgerEntry(digest(b"r"), 0, 7, expires_at, step=b"{}").encode())
-    for offset in dead:
-        entry = LedgerEntry(digest(b"r"), 0, offset, expires_at, dead_letter={"k": "v"})
+    for content, offset, is_dead in finished:
+        outcome: dict[str, Any] = {"dead_letter": {"k": "v"}} if is_dead else {"answer": b"{}"}
+        entry = LedgerEntry(digest(content), 0, offset, expires_at, **outcome)
         fixture.ledger.absorb(b"a", entry.encode())
 
     assert fixture.ledger.forget_finished_steps() == (not is_kept)
