@@ -65,9 +65,10 @@ class StalledPartitions:
 def log_end(client: AIOKafkaClient, tp: TP) -> int | None:
     """Return the end of a partition's log, open transactions included; None where nobody told."""
     try:
-        return client.highwater(tp) or None
+        end: int | None = client.highwater(tp)
     except (AssertionError, AttributeError):
         return None
+    return end
 
 
 def end_of(client: AIOKafkaClient, tp: TP) -> int:

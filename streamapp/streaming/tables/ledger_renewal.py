@@ -67,6 +67,7 @@ class LedgerRenewal:
                 for first in range(0, len(old), AT_A_TIME):
                     sizes = await self._written(old[first : first + AT_A_TIME], lease)
                     entries, size = entries + len(sizes), size + sum(sizes)
+                self._ledger.evict()  # where nothing is written, nothing else lets entries go
                 await self._sleep(0)
         except (LeaseLost, DeliveryFailed) as error:
             log.info("ledger.renewal_ended", error=type(error).__name__)

@@ -266,6 +266,7 @@ async def test_end_of_a_partition_that_was_given_back_is_a_kafka_error(isolation
 
     with pytest.raises(IllegalStateError, match="not assigned"):
         thread.highwater(TP("llm.requests", 3))
+    assert thread.log_end(TP("llm.requests", 3)) is None
 
     await client.stop()
 

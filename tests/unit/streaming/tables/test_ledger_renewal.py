@@ -73,6 +73,20 @@ async def test_old_entries_of_unfinished_records_are_written_anew() -> None:
     assert renewed.answer == b"1"
 
 
+async def test_what_is_past_its_time_leaves_where_nothing_is_written() -> None:
+    """Else a record that comes at its place much later, in an input made anew, finds it there."""
+    fixture = Fixture()
+    await fixture.write("done", 1)
+    fixture.committed = 2
+    fixture.clock.advance(TTL_S)
+
+    await fixture.renewal.renew()
+
+    fixture.committed = 0
+    assert fixture.ledger.lookup("done") is None
+    assert not fixture.store
+
+
 async def test_entry_by_a_clock_ahead_is_written_anew() -> None:
     """How old it is cannot be told from it."""
     fixture = Fixture()
