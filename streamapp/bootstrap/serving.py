@@ -77,6 +77,7 @@ def serve(
         metrics=metrics,
         outcomes=outcomes,
         health=health,
+        types=registry.types,
         open_targets=routes.impaired,
         records=records,
     )

@@ -21,7 +21,7 @@ async def workers(settings: Settings) -> list[Finding]:
             told = (await worker.get("/v1/workers") or {}).get("workers") or []
         except StreamappError:
             return []
-    wrong = list(_wrong(told))
+    wrong = [*_wrong(told), *_without_types(told)]
     if wrong or not told:
         return wrong
     return [Finding("workers", True, f"{counted(len(told), 'worker')}, each asked at its address")]
@@ -37,3 +37,18 @@ def _wrong(told: list[Mapping[str, Any]]) -> Iterator[Finding]:
                 f"{url} does not answer the others: is it STREAMAPP_WEB_URL of a worker, where"
             )
             yield Finding("workers", True, f"{unheard} they reach it?", is_note=True)
+
+
+def _without_types(told: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Name workers that would refuse what others answer: which of them takes a record is chance."""
+    # Those before 0.2 do not tell them.
+    known = {one["url"]: set(one["now"]["types"]) for one in told if "types" in (one["now"] or {})}
+    everybodys = set[str]().union(*known.values())
+    for url, types in sorted(known.items()):
+        if missing := sorted(everybodys - types):
+            yield Finding(
+                "workers",
+                False,
+                f"{url} does not know {', '.join(missing)}, as others do: its records of them are"
+                " dead letters 'unknown_type'. Give all workers the same STREAMAPP_PROCESSORS",
+            )

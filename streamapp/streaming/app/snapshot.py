@@ -41,6 +41,7 @@ class WorkerSnapshots:
     """Takes snapshots of one worker.
 
     Args:
+        types: The record types that it knows.
         open_targets: Targets whose breaker is open, as ``provider/model``.
         records: Those that run; none are shown where None.
         clock: Monotonic seconds.
@@ -54,6 +55,7 @@ class WorkerSnapshots:
         metrics: Metrics,
         outcomes: OutcomeRecorder,
         health: AppHealth,
+        types: Sequence[str],
         open_targets: Callable[[], Sequence[str]] = tuple,
         records: RecordsInProgress | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -63,6 +65,7 @@ class WorkerSnapshots:
         self._metrics = metrics
         self._outcomes = outcomes
         self._health = health
+        self._types = types
         self._open_targets = open_targets
         self._requests = settings.topic("requests")
         self._settings = settings
@@ -89,6 +92,7 @@ class WorkerSnapshots:
             "version": version("streamapp"),
             "app_id": self._settings.app_id,
             "max_in_flight": self._settings.max_in_flight,
+            "types": list(self._types),
         }
 
     def own_url(self) -> str:

@@ -171,6 +171,7 @@ class WorkerNow(TypedDict):
     version: str
     app_id: str
     max_in_flight: int
+    types: list[str]
     uptime_s: float
     ready: bool
     checks: dict[str, tuple[bool, str]]

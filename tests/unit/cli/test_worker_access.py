@@ -284,6 +284,21 @@ async def test_check_names_an_address_of_several_workers() -> None:
     assert "http://two:6066 does not answer the others" in note.detail
 
 
+async def test_check_names_a_worker_that_lacks_types_of_others() -> None:
+    """A third of their records were dead letters, and nothing else told why."""
+
+    def worker(url: str, *types: str) -> dict[str, Any]:
+        return {"url": url, "members": 1, "now": {"types": types}}
+
+    told = [worker("http://one", "chat", "ticket"), worker("http://two", "chat")]
+    async with worker_of(OWN, workers=[*told, {**SHARED, "members": 1}]) as url:
+        [finding] = await workers(Settings(worker_url=url))
+
+    assert not finding.ok
+    assert "http://two does not know ticket, as others do" in finding.detail
+    assert "STREAMAPP_PROCESSORS" in finding.detail
+
+
 async def test_check_asks_workers_only_where_one_runs() -> None:
     """Whoever checks before the start is told nothing of it."""
     own = {**SHARED, "members": 1}

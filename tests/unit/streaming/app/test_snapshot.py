@@ -71,8 +71,14 @@ def snapshots(app: Any, metrics: Metrics, clock: FakeClock) -> WorkerSnapshots:
         metrics=metrics,
         outcomes=OutcomeRecorder(metrics),
         health=cast(Any, Healthy()),
+        types=("chat", "ticket"),
         clock=clock,
     )
+
+
+def test_types_of_the_worker_are_told(snapshots: WorkerSnapshots) -> None:
+    """`streamapp check` compares them with those of the others."""
+    assert snapshots.now()["types"] == ["chat", "ticket"]
 
 
 def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> None:
