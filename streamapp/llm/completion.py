@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from streamapp.errors import RateHints
 from streamapp.llm.chunks import ChunkSink
@@ -13,6 +13,14 @@ from streamapp.records.response import NO_USAGE, Usage
 Operation = Literal["chat", "embeddings"]
 #: A text, or the numbers of its tokens.
 EmbeddingInput = str | Sequence[int]
+
+
+class BudgetCheck(Protocol):
+    """The second look at a call's budgets, when its turn has come."""
+
+    def begin(self) -> None:
+        """Count the call, an attempt of which begins; raises `BudgetExceeded` where none may."""
+        ...
 
 
 class _Value:
@@ -57,6 +65,7 @@ class Call(_Value):
         answer_bytes: What the record that the answer goes into can carry; None without a bound.
         is_probe: Whether it asks if a target that is taken for down is back.
         has_waited: Whether it had to wait for a limit of the target.
+        budget_check: Asked before each attempt; None without budgets.
     """
 
     operation: Operation = "chat"
@@ -79,6 +88,7 @@ class Call(_Value):
     answer_bytes: int | None = None
     is_probe: bool = False
     has_waited: bool = False
+    budget_check: BudgetCheck | None = None
 
     def remaining_s(self) -> float:
         """Return the active seconds that this target may use; negative once past."""

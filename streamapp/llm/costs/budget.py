@@ -100,13 +100,19 @@ class Budgets:
         self._current()
         return {name: len(accounts) for name, accounts in self._found.items()}
 
-    def strictest_spent(self, tenant: str) -> Budget | None:
-        """Return the strictest budget with nothing left for ``tenant``, or None."""
+    def strictest_spent(self, tenant: str, *, is_counted: bool = False) -> Budget | None:
+        """Return the strictest budget with nothing left for ``tenant``, or None.
+
+        Args:
+            tenant: Whose call it is.
+            is_counted: Whether the call is in the sums as a record.
+        """
         windows = self._current()
         strictest = None
         for budget in self._budgets:
             account = budget.account(tenant, windows)
-            if budget.is_spent(self._spend.total(account)):
+            amounts = self._spend.total(account)
+            if budget.is_spent(amounts - _ONE_RECORD if is_counted else amounts):
                 self._find(budget, account)
                 strictest = strictest or budget
         return strictest
@@ -164,12 +170,48 @@ class Budgets:
         return self._windows
 
 
+class CallBudget:
+    """The budgets of one call, which can wait for minutes between the door and its turn."""
+
+    def __init__(self, budgets: Budgets, call: Call) -> None:
+        self._budgets = budgets
+        self._tenant = call.tenant
+        self._passed: Budget | None = None
+        self._is_counted = False
+
+    def strictest_spent(self) -> Budget | None:
+        """Return the strictest budget with nothing left for others, or None."""
+        return self._budgets.strictest_spent(self._tenant, is_counted=self._is_counted)
+
+    def let_in(self, spent: Budget | None) -> None:
+        """Note which spent budget lets the call through, perhaps to another model."""
+        self._passed = spent
+
+    def hold(self) -> None:
+        """Note that it is to be counted anew: the next window is another one."""
+        self._is_counted = False
+
+    def begin(self) -> None:
+        """Count the call, an attempt of which begins.
+
+        Raises:
+            BudgetExceeded: A budget was spent while the call waited, and is to act first.
+        """
+        spent = self.strictest_spent()
+        if spent is not None and spent is not self._passed and spent.settings.action != "warn":
+            raise BudgetExceeded(f"the budget '{spent.name}' was spent meanwhile")
+        if not self._is_counted:
+            self._budgets.count_record(self._tenant)
+            self._is_counted = True
+
+
 class Budgeted:
     """Lets calls through while their budgets last.
 
-    It stands inside the cache: what is cached is free. A call is counted when it is let through,
-    its tokens and money when it is answered; so a budget is passed by what is in flight at most,
-    and by what other workers have not told yet.
+    It stands inside the cache: what is cached is free. A call is counted when its turn has come,
+    after any wait for a limit, and a budget that was spent meanwhile acts then. Its tokens and
+    money are counted when it is answered; so a budget is passed by what providers work on at
+    most, and by what other workers have not told yet.
 
     Args:
         provider: What answers.
@@ -200,11 +242,31 @@ class Budgeted:
             BudgetExceeded: A budget with the action ``dead_letter`` is spent.
             Failure: As of the provider.
         """
-        budget = self._budgets.strictest_spent(call.tenant)
+        own = CallBudget(self._budgets, call)
+        call = call.but(budget_check=own)
+        attempts = 0
+        while True:
+            budget = await self._let_in(call, own)
+            model = budget.settings.model if budget else None
+            try:
+                if model is None or call.operation == "embeddings":
+                    completion = await self._provider.complete(call)
+                else:
+                    completion = await self._substitute(model).complete(call)
+                    completion = replace(completion, is_substitute=True)
+            except BudgetExceeded as exceeded:
+                attempts += exceeded.attempts
+            else:
+                return completion if not attempts else _after(attempts, completion)
+
+    async def _let_in(self, call: Call, own: CallBudget) -> Budget | None:
+        """Return a budget that is spent and lets the call through; None where none is spent."""
+        budget = own.strictest_spent()
         while budget and budget.settings.action == "hold":
+            own.hold()
             with call.deadline.suspended():
                 await self._sleep(POLL_S)
-            budget = self._budgets.strictest_spent(call.tenant)
+            budget = own.strictest_spent()
         if budget and budget.settings.action == "dead_letter":
             period = budget.settings.period
             tenant = "for this tenant" if call.tenant else "for all without a tenant"
@@ -212,12 +274,12 @@ class Budgeted:
             raise BudgetExceeded(
                 f"the budget '{budget.name}' is spent{whose}, until the next {period} (UTC) begins"
             )
-        self._budgets.count_record(call.tenant)
-        model = budget.settings.model if budget else None
-        if model is None or call.operation == "embeddings":
-            return await self._provider.complete(call)
-        completion = await self._substitute(model).complete(call)
-        return replace(completion, is_substitute=True)
+        own.let_in(budget)
+        return budget
+
+
+def _after(attempts: int, completion: Completion) -> Completion:
+    return replace(completion, attempts=completion.attempts + attempts)
 
 
 def _bounded(tenant: str) -> str:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from statistics import median
 
-from streamapp.errors import RateHints, RateLimited, TargetBusy
+from streamapp.errors import BudgetExceeded, RateHints, RateLimited, TargetBusy
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.limits.limiter import Limiter
 from streamapp.llm.limits.own_refusals import OwnRefusals
@@ -65,6 +65,7 @@ class Limited:
         Raises:
             TargetBusy: The target refuses calls or answers none, and the call has another one
                 left.
+            BudgetExceeded: A budget was spent while the call waited for its turn.
             ProviderError: As of the provider.
         """
         limiter, learner = self._limiter, self._learner
@@ -76,6 +77,12 @@ class Limited:
         if not limiter.try_acquire(tokens):
             tokens = await self._wait(call, estimate)
             call = call.but(has_waited=True)
+        if call.budget_check is not None:
+            try:
+                call.budget_check.begin()
+            except BudgetExceeded:
+                limiter.give_back(tokens)
+                raise
         had_rate = learner.rate_per_s != UNLIMITED
         epoch, excess = learner.admitted(), 0.0
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import structlog
 
 from streamapp.errors import (
+    BudgetExceeded,
     Failure,
     GarbledAnswer,
     ProviderDenied,
@@ -233,7 +234,7 @@ class Guarded:
         has_time = call.remaining_s() > 0
         try:
             completion = await self._provider.complete(call)
-        except (TargetBusy, TargetOpen):
+        except (BudgetExceeded, TargetBusy, TargetOpen):
             raise
         except Failure as failure:
             if has_time:
@@ -253,7 +254,7 @@ class Guarded:
             raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
         try:
             completion = await self._provider.complete(call.but(is_probe=True))
-        except (TargetBusy, TargetOpen):
+        except (BudgetExceeded, TargetBusy, TargetOpen):
             raise
         except Failure as failure:
             breaker.failed(failure, is_probe=True)

@@ -9,6 +9,7 @@ from random import Random
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from streamapp.errors import (
+    BudgetExceeded,
     Failure,
     ProviderError,
     ProviderTimeout,
@@ -22,7 +23,7 @@ from streamapp.llm.provider import Completer
 from streamapp.telemetry.frames import without_frames
 
 #: With these no attempt was made.
-UNTRIED = (TargetOpen, TargetBusy)
+UNTRIED = (BudgetExceeded, TargetBusy, TargetOpen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,7 @@ class Retrying:
             error.paid = int(error.is_paid)
             raise
         except Failure as failure:
-            failure.attempts = 1
+            failure.attempts = 1 - isinstance(failure, UNTRIED)
             raise
 
     async def _again(self, call: Call, first: ProviderError) -> Completion:
@@ -155,7 +156,7 @@ class Retrying:
             exhausted.attempts, exhausted.paid = attempts, paid
             raise exhausted from error
         except Failure as failure:
-            failure.attempts, failure.paid = attempts, paid
+            failure.attempts, failure.paid = attempts - isinstance(failure, UNTRIED), paid
             raise
         finally:
             retrying.iter_state.reset()  # refers to `retrying`, which holds all of this

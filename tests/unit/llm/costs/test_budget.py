@@ -17,6 +17,7 @@ from streamapp.llm.costs.budget import LINES, Budgeted, Budgets
 from streamapp.llm.costs.prices import Price, Prices
 from streamapp.llm.costs.spend import Spend
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.provider import Completer
 from streamapp.settings import BudgetSettings, ProviderSettings
 from tests.fakes import FakeClock, FakeProvider
 from tests.unit.llm.calls import chat, embeddings
@@ -27,6 +28,26 @@ PRICES = Prices(
     {"fake/m": Price(input=Decimal(100_000), output=Decimal(100_000))},
 )
 Make = Callable[..., Budgeted]
+
+
+class InTurn:
+    """Begins each call when its turn comes, as `Limited` does.
+
+    Args:
+        provider: What answers.
+        turns: Waited for before each call; none where None.
+    """
+
+    def __init__(self, provider: Completer, turns: "asyncio.Queue[None] | None" = None) -> None:
+        self._provider = provider
+        self._turns = turns
+
+    async def complete(self, call: Call) -> Completion:
+        if self._turns is not None:
+            await self._turns.get()
+        assert call.budget_check is not None
+        call.budget_check.begin()
+        return await self._provider.complete(call)
 
 
 @pytest.fixture
@@ -52,9 +73,9 @@ def make(clock: FakeClock, llm: FakeProvider, cheap: FakeProvider) -> Make:
         budgets = Budgets(settings, spend or Spend("w"), now=clock)
         billed = Billed(llm, name="fake", prices=PRICES, payers=(budgets.pay,))
         return Budgeted(
-            billed,
+            InTurn(billed),
             budgets=budgets,
-            substitute={"small": cheap}.__getitem__,
+            substitute={"small": InTurn(cheap)}.__getitem__,
             sleep=clock.sleep,
         )
 
@@ -365,7 +386,9 @@ async def test_workers_pass_a_budget_by_what_is_in_flight_at_most() -> None:
         settings = {"b": BudgetSettings(limit_usd=limit, action="dead_letter")}
         budgets = Budgets(settings, spend, now=clock)
         billed = Billed(slow, name="fake", prices=PRICES, payers=(budgets.pay,))
-        budgeted = Budgeted(billed, budgets=budgets, substitute=dict[str, Any]().__getitem__)
+        budgeted = Budgeted(
+            InTurn(billed), budgets=budgets, substitute=dict[str, Any]().__getitem__
+        )
         workers.append((spend, slow, budgeted))
     tasks: set[asyncio.Task[Completion]] = set()
 
