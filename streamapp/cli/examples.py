@@ -8,6 +8,7 @@ import click
 from streamapp.cli.group import EXIT_CONFIGURATION, Commands, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.prompt_output import print_json, print_table
+from streamapp.cli.terminal import counted
 from streamapp.errors import PromptError
 from streamapp.prompts.example_set import parse_examples
 from streamapp.prompts.reference import NAME
@@ -56,7 +57,7 @@ def publish(file: Path, name: str | None, as_json: bool) -> None:
     asyncio.run(_publish(client_settings(), name, file.read_bytes()))
     if as_json:
         return print_json({"set": name, "examples": count})
-    click.echo(f"{name}: {count} examples")
+    click.echo(f"{name}: {counted(count, 'example')}")
 
 
 async def _sets(settings: Settings) -> dict[str, bytes]:

@@ -36,7 +36,7 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
         told = f"no record has used the prompt {name!r} since the start of the workers that run now"
         return click.echo(told, err=True)
     print_table(
-        ("version", "label", "calls", "errors", "invalid", "tokens", "US dollars", "mean s"),
+        ("version", "label", "records", "errors", "invalid", "tokens", "US dollars", "mean s"),
         (
             (
                 str(variant["version"]),

@@ -56,7 +56,7 @@ class Worker(faust.Worker):
             app_id=settings.app_id,
             broker=settings.broker,
             store=settings.store,
-            web=str(self.app.conf.canonical_url),
+            web=str(self.app.conf.canonical_url) if self.app.conf.web_enabled else "off",
             providers=sorted({provider.kind for provider in settings.providers.values()}),
         )
 
