@@ -97,7 +97,8 @@ class McpServer:
         """Return what it offers, by name; what it offered last where it is away.
 
         Where it was never reached, that is waited for until its timeout, from the start on, is
-        over: one time for all who ask. From then on it is nothing at once, until it is reached.
+        over: one time for all who ask. From then on it is nothing at once, until it is reached; and
+        from the start on where its program is not there.
         """
         self.start()
         if self.is_awaited:
@@ -182,6 +183,8 @@ class McpServer:
         wait_s = round(pause_s, 1)
         log.warning("mcp.away", server=self.name, error=name_of(error), **told, next_try_s=wait_s)
         self._was_tried.set()
+        if isinstance(error, FileNotFoundError | PermissionError):
+            self._is_known.set()  # no program comes by itself: nobody waits for it
 
     async def _keep_listing(self, session: Session) -> None:
         """Return when the connection is lost; raises what a listing raises."""

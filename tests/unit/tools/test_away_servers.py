@@ -80,6 +80,17 @@ async def test_the_time_to_come_begins_with_the_worker() -> None:
     await server.aclose()
 
 
+async def test_a_program_that_is_not_there_is_not_waited_for() -> None:
+    """The first record waited for half a minute for what nobody had installed."""
+    settings = McpSettings(command=["no-such-program"], allow=["*"], timeout_s=NEVER_S)
+    server = McpServer("orders", settings)
+
+    assert await server.tools() == []
+
+    assert not server.is_awaited
+    await server.aclose()
+
+
 async def test_a_server_that_comes_late_is_there_without_a_restart(away: Away) -> None:
     """It is looked for in the background, whether or not somebody asks for its tools."""
     assert await away.tools() == []
