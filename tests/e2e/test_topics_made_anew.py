@@ -96,6 +96,26 @@ async def test_rolling_restart_behind_it_leaves_no_place_of_the_old_topic(
         await _all_answered(stage, new, *workers)
 
 
+async def test_worker_that_lives_through_a_generation_without_the_topic_begins_at_its_start(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """What it had committed in the drain is gone with the topic; the other one comes back."""
+    async with Stage(kafka, tmp_path, partitions=PARTITIONS) as stage:
+        await stage.open()
+        living, stopped = await stage.ready_worker(), await stage.ready_worker()
+        await living.wait_ready()
+        await _answered(stage)
+        stopped.sigterm()
+        assert await stopped.wait(60) == 0
+        new = await _make_anew(stage)
+        await until(lambda: living.has_logged("topics.input_gone"), 60, state=living.tail)
+        stopped.start()
+
+        await _all_answered(stage, new, living, stopped)
+
+        assert living.has_logged("log.made_anew")
+
+
 async def _answered(stage: Stage) -> None:
     """Have some records of each partition answered."""
     places = [(partition, number) for partition in range(PARTITIONS) for number in range(OLD)]

@@ -234,8 +234,9 @@ class FetchedRecords:
         return max(0.01, min(ends) - self._clock()) if ends else LONGEST_HOLD_S
 
     def forget_others(self, assigned: set[TP]) -> None:
-        """Forget what was noted of partitions that are not assigned any more."""
-        noted: tuple[dict[TP, Any], ...] = (self.unreadable, self.tail, self.out_of_range)
+        """Forget what was noted of other partitions, and holes of all: topics may be made anew."""
+        self.tail.clear()
+        noted: tuple[dict[TP, Any], ...] = (self.unreadable, self.out_of_range)
         for one in noted:
             for tp in one.keys() - assigned:
                 del one[tp]

@@ -68,10 +68,11 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
     committed: Mapping[TP, Progress]
     read_of: dict[TP, bytes]
     made_anew: Mapping[TP, bytes]
+    _once_read_of: dict[TP, bytes]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.committed, self.read_of, self.made_anew = {}, {}, {}
+        self.committed, self.read_of, self.made_anew, self._once_read_of = {}, {}, {}, {}
         self._commits = OffsetCommits()
 
     async def on_start(self) -> None:
@@ -113,11 +114,8 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
 
     async def _seek_to_committed(self, client: AIOKafkaClient) -> Mapping[TP, int | None]:
         found = await client._coordinator.fetch_committed_offsets(list(client.assignment()))
-        committed = {
-            ensure_TP(tp): Progress(each.offset, each.metadata or "")
-            for tp, each in found.items()
-            if each.offset >= 0
-        }
+        has = {ensure_TP(tp): each for tp, each in found.items() if each.offset >= 0}
+        committed = {tp: Progress(each.offset, each.metadata or "") for tp, each in has.items()}
         anew = await self._note_topics(client, committed)
         self.committed = {tp: each for tp, each in committed.items() if tp not in anew}
         offsets: dict[TP, int | None] = {}
@@ -134,15 +132,17 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
     ) -> Mapping[TP, bytes]:
         """Note which topic each partition is read of; return those that are of another one by now.
 
-        A commit says it, or what was noted before. Without either the topic is today's, and so it
-        is where the commit was copied from another cluster.
+        A commit says it, or what was noted before; where there is none, ever before. Without either
+        the topic is today's, and so it is where the commit was copied from another cluster.
         """
+        self._once_read_of |= self.read_of
         read_of: dict[TP, bytes] = {}
         for tp in map(ensure_TP, client.assignment()):
             if tp.topic in cast(Any, self.app).inputs:
                 each = committed.get(tp, Progress(0))
                 said = decode(each.offset, each.metadata).topic_id
-                read_of[tp] = said or self.read_of.get(tp, b"")
+                noted = self.read_of if tp in committed else self._once_read_of
+                read_of[tp] = said or noted.get(tp, b"")
         topics = {tp.topic for tp in read_of}
         # The coordinator has just answered; another broker may be away.
         asked = getattr(client._coordinator, "coordinator_id", None)

@@ -95,6 +95,16 @@ class OrderedCommits(AIOKafkaConsumer):
         self.app.monitor.on_tp_commit(offsets)
         return True
 
+    async def perform_seek(self) -> None:
+        """Seek to what is committed, and keep nothing else of these partitions.
+
+        Faust keeps the offset that it knew where the group has none any more: in a topic that was
+        made anew, the window would begin there, and take all below it for known.
+        """
+        places: Mapping[TP, int | None] = await self.seek_to_committed()
+        self._read_offset.update(places)
+        self._committed_offset.update({tp: offset or None for tp, offset in places.items()})
+
     def has_committed(self, tp: TP) -> bool:
         """Whether the group has an offset of the partition, be it 0: Faust takes that for none."""
         return tp in self._member.committed

@@ -199,6 +199,18 @@ async def test_hole_goes_on_over_several_fetches() -> None:
     assert fetched.tail[T0] == (6, 9)
 
 
+async def test_holes_are_forgotten_with_each_assignment() -> None:
+    """A topic may be made anew meanwhile: where the old one had a hole there are records now."""
+    fetched, client = FetchedRecords(), Client()
+    client.fetched(T0, start=0, end=3)
+    await take(fetched, client)
+    assert fetched.tail[T0] == (0, 3)
+
+    fetched.forget_others({T0})
+
+    assert fetched.tail == {}
+
+
 async def test_client_that_fetches_no_more_ends_its_worker() -> None:
     """A task of the client that ended by an error would be waited for in silence, for good."""
     fetched, client = FetchedRecords(), Client()

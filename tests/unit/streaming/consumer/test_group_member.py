@@ -229,6 +229,7 @@ class Thread:
         self.committed: dict[TP, Progress] = {}
         self.read_of: dict[TP, bytes] = {}
         self.made_anew: dict[TP, bytes] = {}
+        self._once_read_of: dict[TP, bytes] = {}
         self._commits = OffsetCommits()
 
     def _ensure_consumer(self) -> Client:

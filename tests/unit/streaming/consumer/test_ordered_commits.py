@@ -24,6 +24,7 @@ class Thread:
         self.asked: list[Mapping[TP, Progress]] = []
         self.takes = True
         self.ends: dict[TP, int] = {}
+        self.places: dict[TP, int | None] = {}
 
     def log_end(self, tp: TP) -> int | None:
         return self.ends.get(tp)
@@ -42,6 +43,7 @@ class Commits:
 
     force_commit = OrderedCommits.force_commit
     commit_progress = OrderedCommits.commit_progress
+    perform_seek = OrderedCommits.perform_seek
     finished = OrderedCommits.finished
     has_committed = OrderedCommits.has_committed
     may_redeliver = OrderedCommits.may_redeliver
@@ -49,7 +51,8 @@ class Commits:
 
     def __init__(self) -> None:
         self._thread = Thread()
-        self._committed_offset: dict[TP, int] = {}
+        self._committed_offset: dict[TP, int | None] = {}
+        self._read_offset: dict[TP, int | None] = {}
         self._finished: dict[TP, tuple[Progress, frozenset[int]]] = {}
         self.now: dict[TP, Progress] = {}
         nothing = lambda *_: None  # noqa: E731
@@ -64,6 +67,9 @@ class Commits:
 
     def assignment(self) -> set[TP]:
         return {T0}
+
+    async def seek_to_committed(self) -> Mapping[TP, int | None]:
+        return self._thread.places
 
     async def commit(self) -> Any:
         return await self.force_commit()  # type: ignore[misc]
@@ -168,3 +174,15 @@ def test_the_worker_commits_in_this_way(name: str) -> None:
     """Faust's consumer has what we replace, and the worker's has ours."""
     assert hasattr(FaustConsumer, name)
     assert getattr(Consumer, name) is getattr(OrderedCommits, name)
+
+
+async def test_seek_forgets_what_the_group_has_no_more(commits: Commits) -> None:
+    """A drain commits to the last; the group forgets it with the topic, which is made anew."""
+    commits.now = {T0: Progress(8)}
+    await commits.commit()
+    commits._thread.places = {T0: None, T1: 5}
+
+    await commits.perform_seek()  # type: ignore[misc]
+
+    assert commits._committed_offset == commits._read_offset == {T0: None, T1: 5}
+    assert commits.may_redeliver(T0, 3)  # type: ignore[misc]

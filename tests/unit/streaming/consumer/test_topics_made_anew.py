@@ -37,6 +37,7 @@ class Client:
         )
         self.stored: dict[Any, OffsetAndMetadata] = {}
         self.sought: list[tuple[Any, int]] = []
+        self.assigned = {T0, T1, OTHER}
 
     def get_random_node(self) -> int:
         return 0
@@ -49,7 +50,7 @@ class Client:
         )
 
     def assignment(self) -> set[Any]:
-        return {TopicPartition(*tp) for tp in (T0, T1, OTHER)}
+        return {TopicPartition(*tp) for tp in self.assigned}
 
     async def fetch_committed_offsets(self, partitions: list[Any]) -> Any:
         return self.stored
@@ -73,6 +74,7 @@ class Thread:
         self.committed: dict[TP, Progress] = {}
         self.read_of: dict[TP, bytes] = {}
         self.made_anew: dict[TP, bytes] = {}
+        self._once_read_of: dict[TP, bytes] = {}
 
     async def seek(self) -> Any:
         return await GroupMemberThread._seek_to_committed(self, self.client)  # type: ignore[arg-type]
@@ -178,3 +180,18 @@ async def test_partition_that_is_kept_is_known_without_a_commit() -> None:
 
     assert sorted(client.sought) == [(T0, 0), (T1, 0)]
     assert thread.made_anew == {T0: NEW, T1: NEW}
+
+
+async def test_partition_that_was_away_is_known_where_there_is_no_commit() -> None:
+    """There may be generations without the topic; of another worker's commit the commit says."""
+    client = Client(OLD)
+    thread = Thread(client)
+    await thread.seek()
+    client.assigned = {OTHER}
+    await thread.seek()
+    client.ids, client.assigned = {0: NEW}, {T0, T1, OTHER}
+    client.commit(T1, 9)  # by another worker, whose broker takes no ids
+
+    assert await thread.seek() == {T0: 0, T1: 9, OTHER: None}
+
+    assert thread.made_anew == {T0: NEW}
