@@ -14,11 +14,15 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.e2e.conftest import ProxiedKafka
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+
+#: Kafka's number of that request.
+PRODUCE = 0
 
 
 async def test_sigterm_finishes_what_is_in_flight(kafka: KafkaBroker, tmp_path: Path) -> None:
@@ -164,6 +168,21 @@ async def test_sigterm_during_the_start_is_a_clean_exit(kafka: KafkaBroker, tmp_
         worker.sigterm()
 
         assert await worker.wait(30) == 0, worker.tail()
+
+
+async def test_sigterm_in_the_first_write_of_prompts_ends_soon(
+    proxied_kafka: ProxiedKafka, tmp_path: Path
+) -> None:
+    """Nothing is in flight: no write of a start that the line holds is waited for."""
+    broker, proxy = proxied_kafka.broker, proxied_kafka.proxy
+    async with proxy, Stage(broker, tmp_path) as stage:
+        held = proxy.stall_at(PRODUCE, "up")
+        worker = stage.start_worker(broker=proxy.url, drain_s=20)
+        await asyncio.wait_for(held.wait(), 30)
+
+        worker.sigterm()
+
+        assert await worker.wait(15) == 0, worker.tail()
 
 
 async def test_sigterm_ends_a_worker_that_waits_for_its_broker(tmp_path: Path) -> None:

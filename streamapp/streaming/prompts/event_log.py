@@ -3,6 +3,7 @@
 Commands work on it, and a worker at its start, before it joins its group.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -26,6 +27,11 @@ log = structlog.get_logger(__name__)
 
 #: One partition: its order decides which of two writers came first.
 PARTITION = 0
+
+#: Longest wait for a producer that closes with a record on its way, seconds.
+CLOSE_S = 1.0
+#: Until its task that goes on is cancelled again, seconds.
+AGAIN_S = 0.1
 
 
 class PromptLog:
@@ -81,7 +87,7 @@ class PromptLog:
         if self._producer is None:
             # A retry can write twice: every event does the same again, that is nothing.
             producer = AIOKafkaProducer(**kafka_client_options(self._settings), acks="all")
-            self._stack.push_async_callback(producer.stop)
+            self._stack.push_async_callback(_stop, producer)
             await producer.start()
             self._producer = producer
         try:
@@ -94,6 +100,17 @@ class PromptLog:
         outcome = self.history.outcome(written.offset)
         assert outcome is not None  # just read
         return outcome
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    """Close a producer; what it could not deliver until now nobody waits for."""
+    stopping = asyncio.ensure_future(producer.stop())
+    await asyncio.wait([stopping], timeout=CLOSE_S)
+    sender = producer._sender.sender_task
+    while sender is not None and not sender.done():
+        sender.cancel()  # the first one has it wait for what is on a connection
+        await asyncio.wait([sender], timeout=AGAIN_S)
+    await stopping
 
 
 async def publish_files(

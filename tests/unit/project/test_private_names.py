@@ -101,6 +101,7 @@ PRIVATE = {
     "_release": ("aiohttp:BaseConnector", "called"),
     "_runner": ("faust.web.drivers.aiohttp:Web", "set"),
     "_seek": ("faust.transport.consumer:Consumer", "called"),
+    "_sender": ("aiokafka:AIOKafkaProducer", "set"),
     "_send_req": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "called"),
     "_set_current_event": ("faust.streams:Stream", "method"),
     "_set_error": ("aiokafka.consumer.fetcher:Fetcher", "called"),
@@ -268,7 +269,8 @@ def rows() -> dict[str, set[str]]:
 def owner_of(path: str) -> type:
     module, _, name = path.partition(":")
     owner: type = getattr(importlib.import_module(module), name)
-    return owner
+    # A test before this one may have put ours in its place.
+    return next(one for one in owner.__mro__ if one.__module__.partition(".")[0] in LIBRARIES)
 
 
 def test_every_private_name_in_use_is_listed() -> None:
