@@ -33,6 +33,7 @@ from streamapp.streaming.broker.topics import (
     wrong_partition_counts,
 )
 from streamapp.streaming.flows.assignor import held_line
+from streamapp.streaming.flows.state import unread_line
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.mcp_server import mcp_servers
 
@@ -165,7 +166,7 @@ async def topics(settings: Settings) -> list[Finding]:
     except StreamappError as error:
         return [*found, Finding("rights", False, str(error))]
     found.append(Finding("rights", True, "read and write the topics, join the group"))
-    return [*found, await _group(settings)]
+    return [*found, await _group(settings), *await _unread(settings)]
 
 
 async def _group(settings: Settings) -> Finding:
@@ -178,3 +179,12 @@ async def _group(settings: Settings) -> Finding:
     if missing:
         return Finding("group", False, f"nobody coordinates {settings.app_id!r}: {missing}")
     return Finding("group", True, f"a broker coordinates {settings.app_id!r}")
+
+
+async def _unread(settings: Settings) -> list[Finding]:
+    """Tell of records that a new group would answer from the first on."""
+    try:
+        line = await answered(settings, unread_line(settings))
+    except StreamappError:
+        return []  # told by those before
+    return [Finding("group", True, line, is_note=True)] if line else []

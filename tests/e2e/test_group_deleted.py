@@ -7,6 +7,7 @@ import pytest
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from tests.e2e.stage import Stage, ask
+from tests.support.commands import streamapp
 from tests.support.kafka import KafkaBroker
 from tests.support.topics import administered
 from tests.support.waiting import until
@@ -56,6 +57,29 @@ async def test_answer_of_a_new_group_is_not_replaced_by_an_older_dead_letter(
 
         assert len(set(answers(stage))) == 1
         assert len(stage.calls()) == calls
+
+
+async def test_group_that_begins_with_records_of_another_one_is_told(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """It pays for all that the first one has answered, and nothing else said so."""
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        second = {"app_id": f"{stage.prefix}-2", "worker_url": "http://127.0.0.1:1"}
+        await stage.open()
+        first = await stage.ready_worker()
+        await stage.produce(ask(f"r-{number}") for number in range(7))
+        await stage.settle(7)
+
+        checked = await streamapp("check", env=stage.environment(**second))
+        worker = await stage.ready_worker(**second, partitions=2)
+
+        told = f"the group '{stage.prefix}-2' has read nothing of"
+        assert told in checked.out
+        assert "holds 7 records" in checked.out
+        assert worker.has_logged("group.begins_at_start")
+        assert not first.has_logged("group.begins_at_start")
+        again = await streamapp("check", env=stage.environment(worker_url="http://127.0.0.1:1"))
+        assert told not in again.out
 
 
 def answers(stage: Stage) -> list[bytes | None]:
