@@ -18,10 +18,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
-from faust.transport.drivers.aiokafka import (
-    AIOKafkaConsumerThread,
-    ensure_aiokafka_TP,
-)
+from faust.transport.drivers.aiokafka import ensure_aiokafka_TP
 from faust.types import TP
 
 from streamapp.streaming.broker.bootstrap import until_brokers_are_named, until_started
@@ -39,6 +36,7 @@ from streamapp.streaming.consumer.request_limits import (
 )
 from streamapp.streaming.consumer.stalled_partitions import log_end
 from streamapp.streaming.consumer.thread_calls import DirectCalls
+from streamapp.streaming.flows.first_commits import FirstCommits
 from streamapp.streaming.protocol.fetch import fetch_quickly
 from streamapp.streaming.protocol.topic_ids import changed, is_of_cluster, topic_ids
 from streamapp.streaming.window.finished_offsets import decode
@@ -53,7 +51,7 @@ NO_ERROR, REBALANCE_IN_PROGRESS = 0, 27
 AGAIN_S = 0.1
 
 
-class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
+class GroupMemberThread(FirstCommits, DirectCalls):
     """Faust's thread of the client: what it is told by the group, and what it commits there.
 
     Attributes:
@@ -113,9 +111,7 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
         return await self.call_thread(self._seek_to_committed, self._ensure_consumer())  # type: ignore[no-any-return]  # as Faust's
 
     async def _seek_to_committed(self, client: AIOKafkaClient) -> Mapping[TP, int | None]:
-        found = await client._coordinator.fetch_committed_offsets(list(client.assignment()))
-        has = {ensure_TP(tp): each for tp, each in found.items() if each.offset >= 0}
-        committed = {tp: Progress(each.offset, each.metadata or "") for tp, each in has.items()}
+        committed = await self._stored({ensure_TP(tp) for tp in client.assignment()})
         anew = await self._note_topics(client, committed)
         self.committed = {tp: each for tp, each in committed.items() if tp not in anew}
         offsets: dict[TP, int | None] = {}
@@ -158,27 +154,6 @@ class GroupMemberThread(AIOKafkaConsumerThread, DirectCalls):
         known = {tp: id for tp, id in self.made_anew.items() if self.read_of.get(tp) == id}
         self.made_anew = known | anew
         return anew
-
-    async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
-        """Return what the group has, also of partitions of other workers."""
-        return await self.call_thread(self._committed_of, partitions)  # type: ignore[no-any-return]  # as Faust's
-
-    async def _committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
-        asked = [ensure_aiokafka_TP(tp) for tp in partitions]
-        found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(asked)
-        return {ensure_TP(tp): each.offset for tp, each in found.items() if each.offset >= 0}
-
-    async def commit_first(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit, also of partitions of other workers; return whether the group took it."""
-        return await self.call_thread(self._commit_first, offsets)  # type: ignore[no-any-return]  # as Faust's
-
-    async def _commit_first(self, offsets: Mapping[TP, int]) -> bool:
-        first = {ensure_aiokafka_TP(tp): OffsetAndMetadata(at, "") for tp, at in offsets.items()}
-        client = self._ensure_consumer()
-        taken = await self._commits.commit(client, first, until_taken=True, is_first=True)
-        mine = {ensure_TP(tp): Progress(each.offset) for tp, each in taken.items()}
-        self.committed = {**self.committed, **mine}
-        return len(taken) == len(first)
 
     async def topic_ids(
         self, topics: Collection[str], *, every_broker: bool = False

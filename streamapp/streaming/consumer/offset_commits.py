@@ -65,7 +65,7 @@ class OffsetCommits:
         offsets: Offsets,
         *,
         until_taken: bool,
-        is_first: bool = False,
+        first_in: int | None = None,
     ) -> Offsets:
         """Commit; return what the group took, without the metadata where it took none.
 
@@ -73,12 +73,14 @@ class OffsetCommits:
             client: The group's member.
             offsets: Of partitions that are assigned to it.
             until_taken: Whether an outage is waited out, for as long as the generation lasts.
-            is_first: Whether partitions of other members may be among them: nobody has begun.
+            first_in: The generation in which nobody had begun the partitions, which may be those
+                of other members; nothing is committed in another one.
         """
-        generation = client._coordinator.generation
+        generation = client._coordinator.generation if first_in is None else first_in
         if generation < 0:
             # An empty group would take it from anyone, also from a member that it gave up.
             return {}
+        is_first = first_in is not None
         return await self._commit(
             client, offsets, generation, until_taken=until_taken, is_first=is_first
         )

@@ -7,37 +7,31 @@ it was added to the input later, and all that it holds is the flow's.
 
 The worker of the topic's first partition notes them. Two that did so at once would each begin at
 an end of its own, and replace the other's by one that may be further on: what lies between would
-be passed over by whoever takes the partition next.
+be passed over by whoever takes the partition next. So the others wait for it, for longer than the
+group does: one that was frozen is no member then, and notes nothing any more. One that runs and
+is slow finds what others noted meanwhile.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import Consumer as AIOKafkaConsumer
 from faust.types import TP
 
 from streamapp.streaming.broker.log_ends import reader_ends
 from streamapp.streaming.flows.assignor import Cluster
+from streamapp.streaming.flows.first_commits import FirstCommits
 
 log = structlog.get_logger(__name__)
 
-#: How often, and how long after each look, a worker waits for those that note the ends, seconds.
-LOOKS, LOOK_S = 30, 0.1
-
-
-class FirstCommits(Protocol):
-    """What is asked of the client's thread."""
-
-    async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
-        """Return what the group has, also of partitions of other workers."""
-        ...
-
-    async def commit_first(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit, also of partitions of other workers; return whether the group took it."""
-        ...
+#: After each look a worker waits so long for those that note the ends, seconds.
+LOOK_S = 0.1
+#: In all it waits for so much longer than a session, and for a minute at most: within a session it
+#: learns of a member that is frozen, as another generation begins.
+BEYOND_S, LONGEST_S = 2.0, 60.0
 
 
 class FirstOffsets(AIOKafkaConsumer):
@@ -59,7 +53,8 @@ class FirstOffsets(AIOKafkaConsumer):
         """Seek all partitions, those of a new flow to their end where that is wanted.
 
         Raises:
-            KafkaError: The ends could not be committed; the group joins again.
+            IllegalStateError: The group went on; the next assignment does the same.
+            KafkaError: The ends could not be committed.
         """
         found: dict[TP, Any] = {
             TP(*tp): offset for tp, offset in (await super().seek_to_committed()).items()
@@ -68,7 +63,9 @@ class FirstOffsets(AIOKafkaConsumer):
         mine = {tp for tp in found if tp.topic in wanted}
         fresh = {tp for tp in mine if found[tp] is None}
         begins: dict[TP, int] = {}
-        looks = iter(range(LOOKS))  # for all topics together
+        session_s: float = cast(Any, self.app).settings.session_timeout_s
+        patience_s = min(session_s + BEYOND_S, LONGEST_S)
+        looks = iter(range(round(patience_s / LOOK_S)))  # for all topics together
         async with self._beginning:
             for topic in {tp.topic for tp in fresh}:
                 own = {tp for tp in fresh if tp.topic == topic}
@@ -87,20 +84,21 @@ class FirstOffsets(AIOKafkaConsumer):
         known = cluster.partitions_for_topic(topic) or ()
         partitions = fresh | {TP(topic, number) for number in known}
         is_anew = topic in self._begun
-        committed = await thread.committed_of(partitions)
+        committed = await thread.stored(partitions)
         is_others = not is_anew and min(partitions) not in fresh
+        generation = self.app.consumer_generation_id
         while is_others and not committed and next(looks, None) is not None:
             await self._later(LOOK_S)
-            committed = await thread.committed_of(partitions)
+            if self.app.consumer_generation_id != generation:
+                raise IllegalStateError("the group went on before a new flow was begun")
+            committed = await thread.stored(partitions)
         if committed:  # by another worker just now, or long ago and of other partitions
-            return committed
+            return {tp: each.offset for tp, each in committed.items()}
         if is_anew:
             begins = dict.fromkeys(partitions, 0)
         else:
             begins = await self._ends(partitions)
-        if not await thread.commit_first(begins):
-            raise KafkaError("the first offsets of a new flow were not committed")
-        return begins
+        return await thread.commit_first(begins)
 
     async def _ends(self, partitions: Collection[TP]) -> dict[TP, int]:
         """Return where each begins at its end, as a fetch tells it and not a question for it."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from streamapp.streaming.flows.first_offsets import FirstOffsets
 from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader
 from streamapp.streaming.tables.recovery import PositionRecovery
 from streamapp.streaming.tables.spend import SpendTopic
+from streamapp.streaming.window.partition_state import Progress
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
 
@@ -148,18 +149,21 @@ class NewFlow(FirstOffsets):
     """The consumer of a group that has committed nothing; what it commits is kept."""
 
     def __init__(self, settings: Settings, partitions: int) -> None:
-        self.app = cast(Any, SimpleNamespace(settings=settings, from_latest={TOPIC}))
+        self.app = cast(
+            Any,
+            SimpleNamespace(settings=settings, from_latest={TOPIC}, consumer_generation_id=1),
+        )
         self.cluster = SimpleNamespace(partitions_for_topic=lambda topic: range(partitions))
         self._thread = cast(Any, self)
         self._begun, self._beginning = set(), asyncio.Lock()
         self.committed: dict[TP, int] = {}
 
-    async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
+    async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
         return {}
 
-    async def commit_first(self, offsets: Mapping[TP, int]) -> bool:
+    async def commit_first(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
         self.committed |= offsets
-        return True
+        return offsets
 
 
 async def test_a_new_flow_begins_behind_the_last_batch(settings: Settings) -> None:

@@ -13,11 +13,13 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalGenerationError,
+    IllegalStateError,
     InvalidCommitOffsetSizeError,
     KafkaConnectionError,
     NodeNotReadyError,
     NotCoordinatorForGroupError,
     OffsetMetadataTooLargeError,
+    RequestTimedOutError,
     TopicAuthorizationFailedError,
     UnknownMemberIdError,
     UnknownTopicOrPartitionError,
@@ -219,7 +221,7 @@ class Thread:
 
     _commit_progress = GroupMemberThread._commit_progress
     _seek_to_committed = GroupMemberThread._seek_to_committed
-    _committed_of = GroupMemberThread._committed_of
+    _stored = GroupMemberThread._stored
     _commit_first = GroupMemberThread._commit_first
     _note_topics = GroupMemberThread._note_topics
 
@@ -252,10 +254,11 @@ async def test_commit_carries_what_is_finished_behind_it() -> None:
 async def test_only_first_offsets_are_committed_of_partitions_of_others() -> None:
     """Nobody has begun there; what is finished is committed by who has the partition alone."""
     thread = Thread(Client())
+    thread.client.stored = {}
     others = TP("t", 9)
 
     assert not await thread.commit({T0: Progress(7), others: Progress(3)})
-    assert await thread._commit_first({T0: 7, others: 3})  # type: ignore[misc]
+    assert await thread._commit_first({T0: 7, others: 3}) == {T0: 7, others: 3}  # type: ignore[misc]
 
     assert [{tp: each.offset for tp, each in one.items()} for one in thread.client.commits] == [
         {T0: 7, others: 3}
@@ -266,9 +269,44 @@ async def test_only_first_offsets_are_committed_of_partitions_of_others() -> Non
 async def test_first_offsets_are_not_taken_from_a_member_of_an_older_generation() -> None:
     """The worker looks again, and finds those of the others."""
     thread = Thread(Client(NotCoordinatorForGroupError()))
+    thread.client.stored = {}
     thread.client.next_generation = 5
 
-    assert not await thread._commit_first({T0: 7})  # type: ignore[misc]
+    with pytest.raises(IllegalStateError):
+        await thread._commit_first({T0: 7})  # type: ignore[misc]
+
+
+async def test_first_offsets_are_not_taken_of_a_member_that_was_frozen_behind_its_look() -> None:
+    """The group went on without it meanwhile, and others have begun."""
+    client = Client()
+    thread = Thread(client)
+
+    async def frozen(partitions: list[Any]) -> Any:
+        client.generation += 1
+        return {}
+
+    client.fetch_committed_offsets = frozen  # type: ignore[method-assign]
+
+    with pytest.raises(IllegalStateError):
+        await thread._commit_first({T0: 7})  # type: ignore[misc]
+    assert client.commits == []
+
+
+async def test_first_offsets_are_committed_again_only_behind_another_look() -> None:
+    """Others may have begun while the broker did not answer: theirs stay."""
+    client = Client(RequestTimedOutError())
+    thread, looks = Thread(client), iter([{}, {T1: OffsetAndMetadata(5, "")}])
+
+    async def look(partitions: list[Any]) -> Any:
+        return next(looks)
+
+    client.fetch_committed_offsets = look  # type: ignore[method-assign]
+
+    assert await thread._commit_first({T0: 7, T1: 8}) == {T0: 7, T1: 5}  # type: ignore[misc]
+    assert [{tp: each.offset for tp, each in one.items()} for one in client.commits] == [
+        {T0: 7, T1: 8},
+        {T0: 7},
+    ]
 
 
 async def test_partitions_without_an_offset_are_left_out() -> None:
@@ -276,7 +314,7 @@ async def test_partitions_without_an_offset_are_left_out() -> None:
     client = Client()
     client.stored = {T0: OffsetAndMetadata(0, ""), T1: OffsetAndMetadata(-1, "")}
 
-    assert await Thread(client)._committed_of({T0, T1}) == {T0: 0}  # type: ignore[misc]
+    assert await Thread(client)._stored({T0, T1}) == {T0: Progress(0)}  # type: ignore[misc]
 
 
 async def test_broker_that_takes_no_metadata_still_gets_the_offsets() -> None:

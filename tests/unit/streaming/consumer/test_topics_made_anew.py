@@ -67,6 +67,7 @@ class Thread:
     """Just the part of the client's thread that seeks."""
 
     _note_topics = GroupMemberThread._note_topics
+    _stored = GroupMemberThread._stored
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -75,6 +76,9 @@ class Thread:
         self.read_of: dict[TP, bytes] = {}
         self.made_anew: dict[TP, bytes] = {}
         self._once_read_of: dict[TP, bytes] = {}
+
+    def _ensure_consumer(self) -> Client:
+        return self.client
 
     async def seek(self) -> Any:
         return await GroupMemberThread._seek_to_committed(self, self.client)  # type: ignore[arg-type]

@@ -4,14 +4,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.types import TP
 
-from streamapp.streaming.flows.first_offsets import LOOK_S, LOOKS, FirstOffsets
+from streamapp.streaming.flows.first_offsets import BEYOND_S, LOOK_S, FirstOffsets
+from streamapp.streaming.window.partition_state import Progress
 
 #: Of a topic that is begun at its end, all of it and the part of this worker; of another one.
 NEW = [TP("new", number) for number in range(4)]
 MINE, OTHER = NEW[:2], TP("other", 0)
+SESSION_S = 10.0
 
 
 class Group:
@@ -30,12 +32,16 @@ class FakeThread:
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         return {tp: self._group.committed.get(tp) for tp in self._assigned}
 
-    async def committed_of(self, partitions: set[TP]) -> Mapping[TP, int]:
-        return {tp: at for tp, at in self._group.committed.items() if tp in partitions}
+    async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
+        there = self._group.committed
+        return {tp: Progress(there[tp]) for tp in partitions if tp in there}
 
-    async def commit_first(self, offsets: Mapping[TP, int]) -> bool:
-        self._group.committed.update({} if self._group.refuses else offsets)
-        return not self._group.refuses
+    async def commit_first(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
+        there = self._group.committed
+        if self._group.refuses:
+            raise KafkaError("the first offsets")
+        there.update({tp: at for tp, at in offsets.items() if tp not in there})
+        return {tp: there[tp] for tp in offsets if tp in there}
 
 
 class FakeCluster:
@@ -56,7 +62,11 @@ class FakeConsumer(FirstOffsets):
         self._later = self._wait_a_look
         self.while_waiting: Callable[[], Awaitable[object]] | None = None
         self.looks = 0
-        self.app: Any = SimpleNamespace(from_latest={"new"})
+        self.app: Any = SimpleNamespace(
+            from_latest={"new"},
+            settings=SimpleNamespace(session_timeout_s=SESSION_S),
+            consumer_generation_id=4,
+        )
         self.sought: dict[TP, int] = {}
 
     async def _wait_a_look(self, seconds: float) -> None:
@@ -134,14 +144,47 @@ async def test_looks_of_one_worker_at_the_same_time_find_one_beginning() -> None
 
 
 async def test_a_worker_of_other_partitions_waits_for_no_one_for_good() -> None:
-    """Where the first partition's worker notes nothing for seconds, others do."""
+    """For longer than the group does: a frozen one is no member by then, and notes nothing."""
     group = Group()
     consumer = FakeConsumer(group, NEW[2:])
 
     await consumer.seek_to_committed()
 
-    assert consumer.looks == LOOKS
+    assert consumer.looks * LOOK_S == SESSION_S + BEYOND_S
     assert group.committed == {tp: 40 + tp.partition for tp in NEW}
+
+
+async def test_worker_that_is_slow_begins_where_others_did_meanwhile() -> None:
+    """Theirs are not replaced by its own, which are further on: they take records already."""
+    group = Group()
+    slow = FakeConsumer(group)
+
+    async def overtaken(partitions: Collection[TP]) -> dict[TP, int]:
+        await FakeConsumer(group, NEW[2:]).seek_to_committed()
+        return await _further_on(partitions)
+
+    slow._ends = overtaken  # type: ignore[method-assign]
+
+    found = await slow.seek_to_committed()
+
+    assert found == {NEW[0]: 40, NEW[1]: 41, OTHER: None}
+    assert slow.sought == {NEW[0]: 40, NEW[1]: 41}
+    assert group.committed == {tp: 40 + tp.partition for tp in NEW}
+
+
+async def test_a_worker_waits_for_another_one_no_longer_than_its_generation() -> None:
+    """In the next one the first partition may be its own."""
+    consumer = FakeConsumer(Group(), NEW[2:])
+
+    async def rebalance() -> None:
+        consumer.app.consumer_generation_id += 1
+
+    consumer.while_waiting = rebalance
+
+    with pytest.raises(IllegalStateError, match="went on"):
+        await consumer.seek_to_committed()
+
+    assert consumer.looks == 2
 
 
 async def test_partition_that_was_added_is_read_from_its_beginning() -> None:
@@ -170,7 +213,7 @@ async def test_topic_that_is_made_anew_is_read_from_its_beginning() -> None:
 
 
 async def test_nothing_is_read_from_an_end_that_was_not_committed() -> None:
-    """Where the commit fails the assignment fails, and is made again."""
+    """Where the commit fails the assignment does."""
     consumer = FakeConsumer(Group(refuses=True))
 
     with pytest.raises(KafkaError, match="first offsets"):

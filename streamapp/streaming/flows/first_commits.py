@@ -1,0 +1,73 @@
+"""Commits of partitions that nobody has begun, in the client's thread: also of those of others.
+
+One is sent in the generation in which it was looked that nothing is there, and again only after
+another look. So a worker that was frozen meanwhile, and that the group went on without, replaces
+nothing; and one that is slow replaces what others commit between its look and its request alone.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.consumer import ensure_TP
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, ensure_aiokafka_TP
+from faust.types import TP
+
+from streamapp.streaming.consumer.offset_commits import RETRY_S, OffsetCommits
+from streamapp.streaming.window.partition_state import Progress
+
+#: Tries of a first commit, with a look before each: for a minute.
+TRIES = 300
+
+
+class FirstCommits(AIOKafkaConsumerThread):
+    """Faust's thread of the client, for offsets of partitions that this worker may not have."""
+
+    abstract = True
+
+    committed: Mapping[TP, Progress]
+    _commits: OffsetCommits
+
+    async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
+        """Return what the group has, also of partitions of other workers."""
+        return await self.call_thread(self._stored, partitions)  # type: ignore[no-any-return]  # as Faust's
+
+    async def _stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
+        asked = [ensure_aiokafka_TP(tp) for tp in partitions]
+        found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(asked)
+        return {
+            ensure_TP(tp): Progress(each.offset, each.metadata or "")
+            for tp, each in found.items()
+            if each.offset >= 0
+        }
+
+    async def commit_first(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
+        """Commit of the partitions that have nothing; return what the group has of all of them.
+
+        Raises:
+            IllegalStateError: The group has gone on: there is another assignment, or will be.
+            KafkaError: It takes none.
+        """
+        return await self.call_thread(self._commit_first, offsets)  # type: ignore[no-any-return]  # as Faust's
+
+    async def _commit_first(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
+        client = self._ensure_consumer()
+        coordinator = client._coordinator
+        generation = coordinator.generation
+        for _ in range(TRIES):
+            there = {tp: each.offset for tp, each in (await self._stored(offsets)).items()}
+            due = {
+                ensure_aiokafka_TP(tp): OffsetAndMetadata(at, "")
+                for tp, at in offsets.items()
+                if tp not in there
+            }
+            taken = await self._commits.commit(client, due, until_taken=False, first_in=generation)
+            mine = {ensure_TP(tp): Progress(each.offset) for tp, each in taken.items()}
+            self.committed = {**self.committed, **mine}
+            if len(taken) == len(due):
+                return there | {tp: each.offset for tp, each in mine.items()}
+            if generation < 0 or coordinator.generation != generation:
+                raise IllegalStateError("the group went on before a new flow was begun")
+            await asyncio.sleep(RETRY_S)
+        raise KafkaError("the first offsets of a new flow were not committed")
