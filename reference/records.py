@@ -17,6 +17,7 @@ from streamapp.records.response import Response
 from streamapp.records.usage import UsageRecord
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import topic_specs
+from streamapp.streaming.flows.begun_flows import begun_topic
 
 INTRO = """Records are JSON objects, UTF-8. `GET /asyncapi.json` of a worker has the same as JSON
 Schemas, with the types of your own. [How a record travels](../how-it-works.md)."""
@@ -61,11 +62,12 @@ def _topics() -> str:
             "1" if spec.is_fixed else "`STREAMAPP_PARTITIONS`",
             ", ".join(code(f"{name}={value}") for name, value in spec.config.items()),
         )
-        for spec in topic_specs(settings)
+        for spec in (*topic_specs(settings), begun_topic(settings))
     ]
     text = """Made at the start where they are missing; a wrong partition count is refused. `llm`
 is `STREAMAPP_TOPIC_PREFIX`, `streamapp` is `STREAMAPP_APP_ID`. What has no setting here has the
-broker's."""
+broker's. `llm.flows` is there for flows with `from = "latest"` and stays empty: on it the group
+commits which of them have begun."""
     return section("Topics", text, table(("topic", "partitions", "made with"), rows))
 
 

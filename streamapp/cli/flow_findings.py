@@ -20,6 +20,7 @@ from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import Settings
 from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import partition_counts
+from streamapp.streaming.flows.begun_flows import begun_topic
 from streamapp.streaming.flows.topics import flow_rights, missing_inputs
 
 
@@ -30,7 +31,7 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
         settings: Name them.
         has_broker: Whether a broker answers, that knows their topics and prompts.
     """
-    store = None
+    store, from_latest = None, False
     try:
         registry = Registry.load(settings.processor_modules)
     except ConfigurationError:  # said of the processors already
@@ -44,6 +45,7 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
         if not found:
             return []
         names = [Finding("flows", True, ", ".join(flow.name for flow in found))]
+        from_latest = any(flow.start == "latest" for flow in found)
         schemas = [] if store is None else await _schemas(formats, store)
     except ConfigurationError as error:
         names = [Finding("flows", False, line) for line in str(error).splitlines()]
@@ -55,6 +57,8 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
     # Whatever else is wrong with a flow, its file names its topics and its prompt.
     topics = flow_topics(settings, registry)
     looked_up = [*await _prompts(settings), *await _inputs(settings, topics)] if has_broker else []
+    if has_broker and from_latest:
+        looked_up += await _begun(settings)
     return [*names, *looked_up, *schemas]
 
 
@@ -91,6 +95,16 @@ async def _inputs(settings: Settings, flows: Mapping[str, FlowTopics]) -> list[F
     if missing:
         return [Finding("flows", False, line) for line in missing]
     return [Finding("flow inputs", True, ", ".join(inputs))]
+
+
+async def _begun(settings: Settings) -> list[Finding]:
+    topic = begun_topic(settings).name
+    try:
+        counts = await answered(settings, partition_counts(settings, [topic]))
+    except StreamappError:
+        return []  # said of the broker already
+    detail = f"a worker will create {topic} where it may; else create it, with one partition"
+    return [] if topic in counts else [Finding("flows", True, detail)]
 
 
 async def _schemas(formats: Formats, store: SchemaStore) -> list[Finding]:

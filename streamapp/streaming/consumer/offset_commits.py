@@ -98,7 +98,7 @@ class OffsetCommits:
         while True:
             sent = offsets if self._takes_metadata else _bare(offsets)
             try:
-                await _commit_once(client, sent, generation, is_first=is_first)
+                await commit_once(client, sent, generation, is_first=is_first)
             except GONE as error:
                 log.info("commit.refused", error=type(error).__name__)
                 return {}
@@ -147,9 +147,20 @@ class OffsetCommits:
             log.error("commit.refused", topic=topic, error=name, hint=hint)
 
 
-async def _commit_once(
+async def commit_once(
     client: AIOKafkaConsumer, offsets: Offsets, generation: int, *, is_first: bool
 ) -> None:
+    """Commit by one request.
+
+    Args:
+        client: The group's member.
+        offsets: What is sent.
+        generation: In which it is; nothing is sent in another one.
+        is_first: Whether partitions of other members may be among them.
+
+    Raises:
+        KafkaError: The group did not take all of it.
+    """
     coordinator = client._coordinator
     await coordinator.ensure_coordinator_known()
     async with coordinator._commit_lock:

@@ -14,7 +14,11 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, ensure_aiokafka_TP
 from faust.types import TP
 
-from streamapp.streaming.consumer.offset_commits import RETRY_S, OffsetCommits
+from streamapp.streaming.consumer.offset_commits import (
+    RETRY_S,
+    OffsetCommits,
+    commit_once,
+)
 from streamapp.streaming.window.partition_state import Progress
 
 #: Tries of a first commit, with a look before each: for a minute.
@@ -27,6 +31,8 @@ class FirstCommits(AIOKafkaConsumerThread):
     abstract = True
 
     committed: Mapping[TP, Progress]
+    read_of: dict[TP, bytes]
+    made_anew: Mapping[TP, bytes]
     _commits: OffsetCommits
 
     async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
@@ -71,3 +77,27 @@ class FirstCommits(AIOKafkaConsumerThread):
                 raise IllegalStateError("the group went on before a new flow was begun")
             await asyncio.sleep(RETRY_S)
         raise KafkaError("the first offsets of a new flow were not committed")
+
+    def note_anew(self, partitions: Collection[TP]) -> None:
+        """Note that partitions were begun anew, of whatever topic they are read now."""
+        self.made_anew = {
+            **self.made_anew,
+            **{tp: self.read_of.get(tp, b"") for tp in partitions},
+        }
+
+    async def commit_beside(self, place: TP, text: str) -> None:
+        """Commit metadata at the beginning of a partition that nobody reads.
+
+        Raises:
+            IllegalStateError: This worker is no member.
+            KafkaError: The group does not take it.
+        """
+        await self.call_thread(self._commit_beside, place, text)
+
+    async def _commit_beside(self, place: TP, text: str) -> None:
+        client = self._ensure_consumer()
+        generation = client._coordinator.generation
+        if generation < 0:
+            raise IllegalStateError("no member of the group")
+        offsets = {ensure_aiokafka_TP(place): OffsetAndMetadata(0, text)}
+        await commit_once(client, offsets, generation, is_first=True)

@@ -14,6 +14,7 @@ is slow finds what others noted meanwhile.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from functools import cached_property
 from typing import Any, cast
 
 import structlog
@@ -23,6 +24,7 @@ from faust.types import TP
 
 from streamapp.streaming.broker.log_ends import reader_ends
 from streamapp.streaming.flows.assignor import Cluster
+from streamapp.streaming.flows.begun_flows import BegunFlows, begun_topic
 from streamapp.streaming.flows.first_commits import FirstCommits
 
 log = structlog.get_logger(__name__)
@@ -44,10 +46,22 @@ class FirstOffsets(AIOKafkaConsumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: Topics that this worker knows to be begun: without an offset they were made anew.
-        self._begun: set[str] = set()
         #: The ledgers of all flows have the offsets looked for at the same time.
         self._beginning = asyncio.Lock()
+
+    @cached_property
+    def _begun(self) -> BegunFlows:
+        """The topics that are known to be begun: without an offset they were made anew."""
+        app = cast(Any, self.app)
+        topic = begun_topic(app.settings).name
+        return BegunFlows(app.from_latest, topic, cast(FirstCommits, self._thread))
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit, as Faust does each second, and keep the mark of what has begun."""
+        did_commit: bool = await super().commit(topics, start_new_transaction)
+        if cast(Any, self.app).from_latest:
+            await self._begun.renew()
+        return did_commit
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek all partitions, those of a new flow to their end where that is wanted.
@@ -67,10 +81,13 @@ class FirstOffsets(AIOKafkaConsumer):
         patience_s = min(session_s + BEYOND_S, LONGEST_S)
         looks = iter(range(round(patience_s / LOOK_S)))  # for all topics together
         async with self._beginning:
+            if fresh:
+                await self._begun.look()
             for topic in {tp.topic for tp in fresh}:
                 own = {tp for tp in fresh if tp.topic == topic}
                 begins |= await self._begin(topic, own, looks)
-            self._begun |= {tp.topic for tp in mine}
+            if mine:
+                await self._begun.note({tp.topic for tp in mine})
         for tp in fresh & begins.keys():
             found[tp] = begins[tp]
             await self.seek(tp, begins[tp])
@@ -95,6 +112,7 @@ class FirstOffsets(AIOKafkaConsumer):
         if committed:  # by another worker just now, or long ago and of other partitions
             return {tp: each.offset for tp, each in committed.items()}
         if is_anew:
+            thread.note_anew(fresh)
             begins = dict.fromkeys(partitions, 0)
         else:
             begins = await self._ends(partitions)

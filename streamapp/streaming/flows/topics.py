@@ -23,6 +23,7 @@ from streamapp.streaming.broker.topics import (
     grow_topics,
     partition_counts,
 )
+from streamapp.streaming.flows.begun_flows import begun_topic, create_begun_topic
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +128,9 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
         KafkaError: No broker answered.
     """
     names, by_name = flow_topic_names(settings, flows), {flow.name: flow for flow in flows}
-    counts = await partition_counts(settings, names)
+    begun = begun_topic(settings)
+    there = await partition_counts(settings, [*names, begun.name])
+    counts = {name: count for name, count in there.items() if name != begun.name}
     if problems := missing_inputs(by_name, counts):
         # Topics that we may not see look as if there were none.
         inputs = {flow.input: READ for flow in flows if flow.input not in counts}
@@ -160,4 +163,6 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
         await grow_topics(settings, short)
         counts |= short
     await require_rights(settings, flow_rights(settings, by_name))
+    if begun.name not in there and any(flow.start == "latest" for flow in flows):
+        await create_begun_topic(settings)
     return counts

@@ -155,7 +155,7 @@ class NewFlow(FirstOffsets):
         )
         self.cluster = SimpleNamespace(partitions_for_topic=lambda topic: range(partitions))
         self._thread = cast(Any, self)
-        self._begun, self._beginning = set(), asyncio.Lock()
+        self._beginning = asyncio.Lock()
         self.committed: dict[TP, int] = {}
 
     async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:

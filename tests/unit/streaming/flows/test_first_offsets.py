@@ -22,19 +22,27 @@ class Group:
     def __init__(self, committed: Mapping[TP, int] | None = None, *, refuses: bool = False) -> None:
         self.committed = dict(committed or {})
         self.refuses = refuses
+        self.mark: dict[TP, Progress] = {}
 
 
 class FakeThread:
     def __init__(self, group: Group, assigned: Collection[TP]) -> None:
         self._group = group
         self._assigned = assigned
+        self.anew: set[TP] = set()
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         return {tp: self._group.committed.get(tp) for tp in self._assigned}
 
     async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
-        there = self._group.committed
-        return {tp: Progress(there[tp]) for tp in partitions if tp in there}
+        there = {tp: Progress(at) for tp, at in self._group.committed.items()} | self._group.mark
+        return {tp: there[tp] for tp in partitions if tp in there}
+
+    async def commit_beside(self, place: TP, text: str) -> None:
+        self._group.mark[place] = Progress(0, text)
+
+    def note_anew(self, partitions: Collection[TP]) -> None:
+        self.anew.update(partitions)
 
     async def commit_first(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
         there = self._group.committed
@@ -56,7 +64,6 @@ class FakeConsumer(FirstOffsets):
 
     def __init__(self, group: Group, assigned: Collection[TP] = (*MINE, OTHER)) -> None:
         self._thread: Any = FakeThread(group, assigned)
-        self._begun = set()
         self._beginning = asyncio.Lock()
         self._group = group
         self._later = self._wait_a_look
@@ -64,7 +71,7 @@ class FakeConsumer(FirstOffsets):
         self.looks = 0
         self.app: Any = SimpleNamespace(
             from_latest={"new"},
-            settings=SimpleNamespace(session_timeout_s=SESSION_S),
+            settings=SimpleNamespace(session_timeout_s=SESSION_S, topic="llm.{}".format),
             consumer_generation_id=4,
         )
         self.sought: dict[TP, int] = {}
@@ -210,6 +217,32 @@ async def test_topic_that_is_made_anew_is_read_from_its_beginning() -> None:
 
     assert found == {NEW[0]: 0, NEW[1]: 0, OTHER: None}
     assert group.committed == dict.fromkeys(NEW, 0)
+
+
+async def test_topic_that_is_made_anew_between_two_workers_is_read_from_its_beginning() -> None:
+    """The group forgets the offsets, and not that the flow had begun; neither waits for another."""
+    group = Group({NEW[0]: 7, NEW[1]: 8})  # of a version that marked nothing
+    await FakeConsumer(group).seek_to_committed()
+    group.committed.clear()
+    next_one, other = FakeConsumer(group), FakeConsumer(group, NEW[2:])
+
+    assert await other.seek_to_committed() == {NEW[2]: 0, NEW[3]: 0}
+    assert await next_one.seek_to_committed() == {NEW[0]: 0, NEW[1]: 0, OTHER: None}
+
+    assert group.committed == dict.fromkeys(NEW, 0)
+    assert (other.looks, other._thread.anew) == (0, set(NEW[2:]))
+
+
+async def test_flow_whose_group_was_deleted_is_new() -> None:
+    """The mark goes with the offsets."""
+    group = Group()
+    await FakeConsumer(group).seek_to_committed()
+    group.committed.clear()
+    group.mark.clear()
+
+    found = await FakeConsumer(group).seek_to_committed()
+
+    assert found == {NEW[0]: 40, NEW[1]: 41, OTHER: None}
 
 
 async def test_nothing_is_read_from_an_end_that_was_not_committed() -> None:

@@ -1,0 +1,169 @@
+"""The mark of the flows that have begun, beside the offsets of their inputs.
+
+Kafka deletes a group's offsets with their topic. An input that was deleted and made anew then looks
+like one of a new flow, and what it holds would be passed over. So the group commits which flows
+with ``from = "latest"`` have begun: on a topic that nothing is written to, at offset 0, as short
+hashes of their inputs in the metadata. The mark lives as long as the group's offsets do: where the
+group is deleted, or given up by its broker, its flows are new.
+
+    1f:<base64 of hashes>
+
+A group that runs loses what it has of topics that no member subscribes to, after the broker's
+``offsets.retention.minutes`` (7 days): the mark is committed again each hour. Flows that the
+worker does not know are left out then: one that is put back after so long is new.
+"""
+
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from hashlib import blake2b
+
+import structlog
+from aiokafka.errors import IllegalStateError, KafkaError
+from faust.types import TP
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings import Settings
+from streamapp.streaming.broker.topics import TopicSpec, create_topics
+from streamapp.streaming.flows.first_commits import FirstCommits
+
+log = structlog.get_logger(__name__)
+
+VERSION = "1f:"
+#: Bytes of a hash. A broker takes 4,096 characters of metadata, which is some 500 flows.
+HASH_BYTES, MOST = 6, 500
+
+#: From one commit of the mark to the next, and to another try, seconds.
+RENEW_S, RETRY_S = 3600.0, 60.0
+#: Tries of one commit: another worker may write the mark between our look at it and our own.
+TRIES = 5
+
+#: Creates topics, as `create_topics`.
+Create = Callable[[Settings, Sequence[TopicSpec]], Awaitable[None]]
+
+HINT = (
+    "create the topic with one partition, and grant Read on it: without it a flow whose input is"
+    " deleted and made anew while workers stop or start begins at its end, and not at its beginning"
+)
+
+
+def begun_topic(settings: Settings) -> TopicSpec:
+    """Return the topic whose offset carries the mark; it stays empty."""
+    return TopicSpec(settings.topic("flows"), 1, is_fixed=True)
+
+
+async def create_begun_topic(settings: Settings, *, create: Create = create_topics) -> None:
+    """Create it; where that is refused, flows begin as in versions that had none.
+
+    Raises:
+        KafkaError: No broker answered.
+    """
+    spec = begun_topic(settings)
+    try:
+        await create(settings, [spec])
+    except ConfigurationError as error:
+        log.warning("flows.begin_not_noted", topic=spec.name, reason=str(error), hint=HINT)
+
+
+def encode(hashes: Collection[bytes]) -> str:
+    """Return the metadata; of more flows than it holds some are left out."""
+    return VERSION + b64encode(b"".join(sorted(hashes)[:MOST])).decode()
+
+
+def decode(text: str) -> frozenset[bytes]:
+    """Return the hashes; none of what is no mark."""
+    version, _, encoded = text.partition(":")
+    if f"{version}:" != VERSION:
+        return frozenset()
+    try:
+        hashes = b64decode(encoded, validate=True)
+    except ValueError:
+        return frozenset()
+    ends = range(HASH_BYTES, len(hashes) + 1, HASH_BYTES)
+    return frozenset(hashes[end - HASH_BYTES : end] for end in ends)
+
+
+class BegunFlows:
+    """What of the flows has begun, as far as this worker knows.
+
+    Args:
+        inputs: Of all flows of this worker that begin at the end.
+        topic: Whose offset carries the mark.
+        thread: Of the client.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        inputs: Iterable[str],
+        topic: str,
+        thread: FirstCommits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._hashes = {input: _hash(input) for input in inputs}
+        self._place = TP(topic, 0)
+        self._thread = thread
+        self._clock = clock
+        self._begun: set[str] = set()
+        self._noted: frozenset[bytes] = frozenset()
+        self._due_at = clock()
+        self._is_told = False
+
+    def __contains__(self, input: str) -> bool:
+        return input in self._begun
+
+    async def look(self) -> None:
+        """Learn from the mark what has begun."""
+        self._noted = await self._stored()
+        self._begun |= {input for input, hash in self._hashes.items() if hash in self._noted}
+
+    async def note(self, inputs: Collection[str]) -> None:
+        """Mark flows as begun, once where their first offsets are committed."""
+        self._begun.update(inputs)
+        if not self._own <= self._noted:
+            await self._commit()
+
+    async def renew(self) -> None:
+        """Commit the mark again where it is time to: it would expire."""
+        if self._begun and self._clock() >= self._due_at:
+            self._due_at = self._clock() + RETRY_S
+            await self._commit()
+
+    @property
+    def _own(self) -> frozenset[bytes]:
+        known = [self._hashes[input] for input in self._begun if input in self._hashes]
+        return frozenset(sorted(known)[:MOST])
+
+    async def _commit(self) -> None:
+        try:
+            for _ in range(TRIES):
+                others = await self._stored() & frozenset(self._hashes.values())
+                await self._thread.commit_beside(self._place, encode(others | self._own))
+                self._noted = await self._stored()
+                if self._own <= self._noted:
+                    self._due_at = self._clock() + RENEW_S
+                    return
+        except IllegalStateError:
+            pass  # the group goes on; the next assignment looks again
+        except KafkaError as error:
+            self._tell(error)
+
+    async def _stored(self) -> frozenset[bytes]:
+        try:
+            stored = await self._thread.stored({self._place})
+        except KafkaError as error:
+            self._tell(error)
+            return frozenset()
+        return decode(stored[self._place].metadata) if self._place in stored else frozenset()
+
+    def _tell(self, error: KafkaError) -> None:
+        """Log once that nothing is noted: it is not needed before an input is made anew."""
+        if not self._is_told:
+            self._is_told = True
+            topic, name = self._place.topic, type(error).__name__
+            log.warning("flows.begin_not_noted", topic=topic, reason=name, hint=HINT)
+
+
+def _hash(input: str) -> bytes:
+    return blake2b(input.encode(), digest_size=HASH_BYTES).digest()

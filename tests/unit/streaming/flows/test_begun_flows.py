@@ -1,0 +1,194 @@
+"""The mark of the flows that have begun: what is written, when, and what cannot be."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+from aiokafka.errors import IllegalStateError, KafkaError, TopicAuthorizationFailedError
+from faust.types import TP
+from structlog.testing import capture_logs
+
+from streamapp.errors import ConfigurationError
+from streamapp.settings import Settings
+from streamapp.streaming.broker.topics import TopicSpec
+from streamapp.streaming.flows.begun_flows import (
+    MOST,
+    RENEW_S,
+    RETRY_S,
+    BegunFlows,
+    create_begun_topic,
+    decode,
+    encode,
+)
+from streamapp.streaming.window.partition_state import Progress
+
+PLACE = TP("llm.flows", 0)
+
+
+class Group:
+    """What the group has; a test sets what becomes of the next commits.
+
+    Attributes:
+        writes: Every mark that was committed.
+        refusal: Raised by each commit.
+        behind_commit: Called after one, as another worker that writes at that moment.
+    """
+
+    def __init__(self) -> None:
+        self.mark: dict[TP, Progress] = {}
+        self.writes: list[str] = []
+        self.refusal: KafkaError | None = None
+        self.behind_commit: Callable[[], object] = lambda: None
+
+    async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
+        return self.mark
+
+    async def commit_beside(self, place: TP, text: str) -> None:
+        if self.refusal:
+            raise self.refusal
+        self.writes.append(text)
+        self.mark = {place: Progress(0, text)}
+        behind, self.behind_commit = self.behind_commit, lambda: None
+        behind()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def flows_of(group: Group, *inputs: str, clock: Callable[[], float] | None = None) -> BegunFlows:
+    return BegunFlows(inputs, PLACE.topic, cast(Any, group), clock=clock or Clock())
+
+
+async def begun_of(group: Group, *inputs: str) -> set[str]:
+    """Return which of the inputs a new worker finds to be begun."""
+    flows = flows_of(group, *inputs)
+    await flows.look()
+    return {input for input in inputs if input in flows}
+
+
+async def test_what_one_worker_notes_another_one_finds() -> None:
+    """Once: it is not written again at each assignment."""
+    group = Group()
+    flows = flows_of(group, "a", "b")
+
+    await flows.note({"a"})
+    await flows.note({"a"})
+
+    assert await begun_of(group, "a", "b") == {"a"}
+    assert len(group.writes) == 1
+
+
+async def test_what_others_noted_stays() -> None:
+    """Each worker knows the flows of its own partitions."""
+    group = Group()
+    await flows_of(group, "a", "b").note({"a"})
+    await flows_of(group, "a", "b").note({"b"})
+
+    assert await begun_of(group, "a", "b") == {"a", "b"}
+
+
+async def test_what_another_worker_writes_over_it_is_noted_again() -> None:
+    """Between the look at the mark and the commit of a larger one it may be written."""
+    group = Group()
+    other = encode(decode_of("b"))
+    group.behind_commit = lambda: group.mark.update({PLACE: Progress(0, other)})
+
+    await flows_of(group, "a", "b").note({"a"})
+
+    assert await begun_of(group, "a", "b") == {"a", "b"}
+    assert len(group.writes) == 2
+
+
+async def test_flow_that_was_removed_is_new_when_it_comes_back() -> None:
+    """Its offsets are given up by then, and nobody made its input anew."""
+    group = Group()
+    await flows_of(group, "a", "b").note({"a", "b"})
+
+    await flows_of(group, "a").note({"a"})
+
+    assert await begun_of(group, "a", "b") == {"a"}
+
+
+async def test_mark_is_committed_again_before_it_expires() -> None:
+    """A group that runs loses what it has of topics that it does not read."""
+    group, clock = Group(), Clock()
+    flows = flows_of(group, "a", clock=clock)
+    await flows.renew()  # nothing has begun
+    await flows.note({"a"})
+    await flows.renew()
+    assert len(group.writes) == 1
+
+    clock.now = RENEW_S
+    await flows.renew()
+    await flows.renew()
+
+    assert len(group.writes) == 2
+
+
+async def test_mark_that_is_not_taken_is_told_once_and_tried_again() -> None:
+    """The flow runs on: the mark is not needed before its input is made anew."""
+    group, clock = Group(), Clock()
+    group.refusal = TopicAuthorizationFailedError()
+    flows = flows_of(group, "a", clock=clock)
+
+    with capture_logs() as lines:
+        await flows.note({"a"})
+        clock.now = RETRY_S
+        await flows.renew()
+    [line] = lines
+    assert (line["event"], line["topic"]) == ("flows.begin_not_noted", "llm.flows")
+    assert line["reason"] == "TopicAuthorizationFailedError"
+    assert "create the topic" in line["hint"]
+
+    group.refusal, clock.now = None, 2 * RETRY_S
+    await flows.renew()
+    assert await begun_of(group, "a") == {"a"}
+
+
+async def test_worker_that_is_no_member_notes_nothing_and_says_nothing() -> None:
+    """The next assignment does."""
+    group = Group()
+    group.refusal = IllegalStateError()
+
+    with capture_logs() as lines:
+        await flows_of(group, "a").note({"a"})
+
+    assert lines == []
+
+
+async def test_worker_that_may_not_create_the_topic_starts_all_the_same() -> None:
+    """As in the versions that had none; what to create is said."""
+
+    async def refuse(settings: Settings, specs: Sequence[TopicSpec]) -> None:
+        assert [(spec.name, spec.partitions) for spec in specs] == [("llm.flows", 1)]
+        raise ConfigurationError("topic llm.flows cannot be created")
+
+    with capture_logs() as lines:
+        await create_begun_topic(Settings(_env_file=None), create=refuse)
+
+    [line] = lines
+    assert line["event"] == "flows.begin_not_noted"
+    assert "create the topic" in line["hint"]
+
+
+def test_mark_of_very_many_flows_fits() -> None:
+    """A broker takes 4,096 characters."""
+    hashes = [number.to_bytes(6) for number in range(2 * MOST)]
+
+    assert len(encode(hashes)) <= 4_096
+    assert len(decode(encode(hashes))) == MOST
+
+
+@pytest.mark.parametrize("text", ["", "1r:7:AQE=", "1f:?", "2f:AAAAAAAA", "1f:AAA"])
+def test_what_is_no_mark_says_nothing(text: str) -> None:
+    """Tools copy metadata, and later versions write others."""
+    assert decode(text) == frozenset()
+
+
+def decode_of(input: str) -> frozenset[bytes]:
+    """Return the hash of an input, as a worker writes it."""
+    return frozenset({flows_of(Group(), input)._hashes[input]})
