@@ -149,6 +149,18 @@ async def test_mark_that_is_not_taken_is_told_once_and_tried_again() -> None:
     assert await begun_of(group, "a") == {"a"}
 
 
+async def test_broker_that_keeps_no_metadata_is_asked_once() -> None:
+    """As the embedded one."""
+    group, clock = Group(), Clock()
+    group.behind_commit = lambda: group.mark.update({PLACE: Progress(0, "")})
+    flows = flows_of(group, "a", clock=clock)
+
+    await flows.note({"a"})
+    await flows.renew()
+
+    assert len(group.writes) == 1
+
+
 async def test_worker_that_is_no_member_notes_nothing_and_says_nothing() -> None:
     """The next assignment does."""
     group = Group()
