@@ -350,3 +350,24 @@ def test_check_looks_at_a_broker_that_has_only_topics_of_others(settings: Settin
     assert result.exit_code == 0, result.output
     assert "a worker will create mine.requests" in result.stdout
     assert "rights: read and write the topics" in result.stdout
+
+
+def test_check_says_which_topic_notes_that_a_flow_has_begun(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Only a flow that begins at the end needs it."""
+    flow = (
+        '[flows.a]\ninput = "llm.responses"\noutput = "b"\ntype = "summarize"\nfrom = "{}"\n'
+        'fields = {{ text = "{{{{ value }}}}" }}\n'
+    )
+    asyncio.run(ensure_topics(settings))
+
+    def told(start: str) -> bool:
+        file = tmp_path / f"{start}.toml"
+        file.write_text(flow.format(start))
+        result = run(settings, "check", STREAMAPP_CONFIG=str(file))
+        assert result.exit_code == 0, result.stdout
+        return "a worker will create llm.flows where it may" in " ".join(result.stdout.split())
+
+    assert told("latest")
+    assert not told("earliest")
