@@ -104,6 +104,10 @@ class OrderedCommits(AIOKafkaConsumer):
         places: Mapping[TP, int | None] = await self.seek_to_committed()
         self._read_offset.update(places)
         self._committed_offset.update({tp: offset or None for tp, offset in places.items()})
+        # Nothing may be committed for long, as in an outage, and the lag is told all the same.
+        inputs = cast(Any, self.app).inputs
+        told = {tp: offset or 0 for tp, offset in places.items() if tp.topic in inputs}
+        self.app.monitor.on_tp_commit(told)
 
     def has_committed(self, tp: TP) -> bool:
         """Whether the group has an offset of the partition, be it 0: Faust takes that for none."""

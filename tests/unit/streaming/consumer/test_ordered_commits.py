@@ -55,11 +55,13 @@ class Commits:
         self._read_offset: dict[TP, int | None] = {}
         self._finished: dict[TP, tuple[Progress, frozenset[int]]] = {}
         self.now: dict[TP, Progress] = {}
+        self.told: dict[TP, int] = {}
         nothing = lambda *_: None  # noqa: E731
         self.app = SimpleNamespace(
             sensors=SimpleNamespace(on_commit_initiated=nothing, on_commit_completed=nothing),
             tables=SimpleNamespace(on_commit=nothing),
-            monitor=SimpleNamespace(on_tp_commit=nothing),
+            monitor=SimpleNamespace(on_tp_commit=self.told.update),
+            inputs={T0.topic},
         )
 
     def progress(self) -> dict[TP, Progress]:
@@ -186,3 +188,12 @@ async def test_seek_forgets_what_the_group_has_no_more(commits: Commits) -> None
 
     assert commits._committed_offset == commits._read_offset == {T0: None, T1: 5}
     assert commits.may_redeliver(T0, 3)  # type: ignore[misc]
+
+
+async def test_lag_is_known_before_anything_is_committed(commits: Commits) -> None:
+    """A worker that starts in an outage commits nothing, and its alert had no data."""
+    commits._thread.places = {T0: None, T1: 5, TP("app-answers-changelog", 0): None}
+
+    await commits.perform_seek()  # type: ignore[misc]
+
+    assert commits.told == {T0: 0, T1: 5}
