@@ -36,7 +36,6 @@ from streamapp.streaming.broker.ping import broker_answers
 from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.broker.topic_configs import require_configs
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
-from streamapp.streaming.flows.state import tell_unread
 from streamapp.streaming.tables.ledger_renewal import LedgerRenewal
 from streamapp.telemetry.metrics import Metrics
 from streamapp.telemetry.outage import Outage
@@ -126,7 +125,6 @@ def _composed(
         from_latest=flows.from_latest,
         preparing=(
             lambda: require_configs(settings),
-            lambda: tell_unread(settings),
             flows.prepare,
             tools.connect,
             prompts.publish_files,

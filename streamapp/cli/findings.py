@@ -166,7 +166,8 @@ async def topics(settings: Settings) -> list[Finding]:
     except StreamappError as error:
         return [*found, Finding("rights", False, str(error))]
     found.append(Finding("rights", True, "read and write the topics, join the group"))
-    return [*found, await _group(settings), *await _unread(settings)]
+    group = await _group(settings)
+    return [*found, group, *(await _unread(settings) if group.ok else [])]
 
 
 async def _group(settings: Settings) -> Finding:

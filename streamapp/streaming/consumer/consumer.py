@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 #: A partition that was taken over is behind where its next record is so old, seconds.
 BEHIND_S = 5.0
+NEW = (
+    "the group has committed nothing of it: all of it is answered; is STREAMAPP_APP_ID another one?"
+)
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.
 AT_ONCE = 100
@@ -130,7 +133,8 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         message = super()._to_message(tp, record)
         if self._fresh and tp in self._fresh:
             self._fresh.discard(tp)
-            tell_behind(tp, record.offset, record.timestamp / 1000, now=time.time())
+            hint = "" if self.has_committed(tp) else NEW
+            tell_behind(tp, record.offset, record.timestamp / 1000, now=time.time(), hint=hint)
         follows = getattr(record, "follows", None)
         if follows is not None:
             message.follows = follows  # type: ignore[attr-defined]  # read by the window
@@ -180,26 +184,23 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         await super().on_partitions_assigned(assigned, generation_id)
 
 
-def tell_behind(tp: TP, offset: int, written_at: float, *, now: float) -> None:
+def tell_behind(tp: TP, offset: int, written_at: float, *, now: float, hint: str = "") -> None:
     """Log from when on a partition goes on that was taken over, where that is a while ago."""
     moment = moment_of(written_at)
     if moment is not None and now - written_at >= BEHIND_S:
-        log.info(
+        (log.warning if hint else log.info)(
             "partition.behind",
             topic=tp.topic,
             partition=tp.partition,
             offset=offset,
             written_at=moment.isoformat(timespec="seconds"),
             age_s=round(now - written_at, 1),
+            **({"hint": hint} if hint else {}),
         )
 
 
 class _DaemonThread(WorkerThread):
-    """A thread that does not outlive the worker.
-
-    In a rebalance the client waits for an answer of the main loop. Once that has ended, the
-    thread would wait for ever, and Python for the thread.
-    """
+    """A thread that does not outlive the main loop, for whose answer it may wait in a rebalance."""
 
     def __init__(self, service: ServiceThread, **kwargs: Any) -> None:
         super().__init__(service, **kwargs)

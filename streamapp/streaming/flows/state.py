@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streamapp.flows.topics import FlowTopics
@@ -14,8 +13,6 @@ from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.broker.topics import admin_client, partition_counts
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +88,6 @@ async def unread_line(settings: Settings) -> str:
         f" {state.lag:,} records: all of them are answered and paid for. If another group has done"
         " so already, this is another STREAMAPP_APP_ID, or needs another STREAMAPP_TOPIC_PREFIX"
     )
-
-
-async def tell_unread(settings: Settings) -> None:
-    """Log that line; raises as `unread_line`."""
-    if line := await unread_line(settings):
-        log.warning("group.begins_at_start", reason=line)
 
 
 async def flow_states(settings: Settings, flows: Mapping[str, FlowTopics]) -> list[FlowState]:

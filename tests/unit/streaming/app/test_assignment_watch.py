@@ -115,6 +115,14 @@ def test_partition_taken_over_late_says_from_when(age_s: float, told: list[str])
         assert line["written_at"] == "1970-01-12T13:46:40+00:00"
 
 
+def test_partition_of_which_nothing_is_committed_is_a_warning() -> None:
+    """A group by another name answers all that the first one has."""
+    with structlog.testing.capture_logs() as lines:
+        tell_behind(TP("llm.requests", 3), 0, 1_000_000.0, now=1_000_600.0, hint="is it meant?")
+
+    assert [(line["log_level"], line["hint"]) for line in lines] == [("warning", "is it meant?")]
+
+
 def test_places_of_a_generation_are_told_by_topic() -> None:
     """Which partitions a worker took over, and where each goes on."""
     positions = {TP("b", 1): 7, TP("a", 2): 0, TP("a", 0): 5}
