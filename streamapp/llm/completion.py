@@ -22,6 +22,10 @@ class BudgetCheck(Protocol):
         """Count the call, an attempt of which begins; raises `BudgetExceeded` where none may."""
         ...
 
+    def answered(self) -> None:
+        """Note an answer: what is asked about it belongs to it."""
+        ...
+
 
 class _Value:
     """Base of what is passed from policy to policy; nobody changes one that he was given.

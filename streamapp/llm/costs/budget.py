@@ -177,7 +177,7 @@ class CallBudget:
         self._budgets = budgets
         self._tenant = call.tenant
         self._passed: Budget | None = None
-        self._is_counted = False
+        self._is_counted = self._is_answered = False
 
     def strictest_spent(self) -> Budget | None:
         """Return the strictest budget with nothing left for others, or None."""
@@ -197,12 +197,16 @@ class CallBudget:
         Raises:
             BudgetExceeded: A budget was spent while the call waited, and is to act first.
         """
-        spent = self.strictest_spent()
+        spent = None if self._is_answered else self.strictest_spent()
         if spent is not None and spent is not self._passed and spent.settings.action != "warn":
             raise BudgetExceeded(f"the budget '{spent.name}' was spent meanwhile")
         if not self._is_counted:
             self._budgets.count_record(self._tenant)
             self._is_counted = True
+
+    def answered(self) -> None:
+        """Let what is asked again pass: an answer that is paid for is not thrown away."""
+        self._is_answered = True
 
 
 class Budgeted:
@@ -246,7 +250,11 @@ class Budgeted:
         call = call.but(budget_check=own)
         attempts = 0
         while True:
-            budget = await self._let_in(call, own)
+            try:
+                budget = await self._let_in(call, own)
+            except BudgetExceeded as refused:
+                refused.attempts = attempts
+                raise
             model = budget.settings.model if budget else None
             try:
                 if model is None or call.operation == "embeddings":

@@ -88,6 +88,8 @@ class Limited:
         try:
             completion = await self._provider.complete(call)
             self._heard_at = self._clock()
+            if call.budget_check is not None:
+                call.budget_check.answered()
             self._own.answered(call.deadline)
             used = completion.usage.input_tokens + completion.usage.output_tokens
             if tokens and used:

@@ -3,19 +3,20 @@
 Kafka deletes a group's offsets with their topic. An input that was deleted and made anew then looks
 like one of a new flow, and what it holds would be passed over. So the group commits which flows
 with ``from = "latest"`` have begun: on a topic that nothing is written to, at offset 0, as short
-hashes of their inputs in the metadata. The mark lives as long as the group's offsets do: where the
-group is deleted, or given up by its broker, its flows are new.
+hashes of their inputs and of the ids of these topics in the metadata. The mark lives as long as the
+group's offsets do: where the group is deleted, or given up by its broker, its flows are new.
 
     1f:<base64 of hashes>
 
 A group that runs loses what it has of topics that no member subscribes to, after the broker's
 ``offsets.retention.minutes`` (7 days): the mark is committed again each hour. Flows that the
-worker does not know are left out then: one that is put back after so long is new.
+worker does not know are left out then. One whose offsets are lost in that way, with its topic as it
+was, is new: its topic has the id of the mark.
 """
 
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 import structlog
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 VERSION = "1f:"
 #: Bytes of a hash. A broker takes 4,096 characters of metadata, which is some 500 flows.
 HASH_BYTES, MOST = 6, 500
+#: Of them those of the input's name; the others are of the topic's id.
+NAME_BYTES = 4
 
 #: From one commit of the mark to the next, and to another try, seconds.
 RENEW_S, RETRY_S = 3600.0, 60.0
@@ -101,26 +104,35 @@ class BegunFlows:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._hashes = {input: _hash(input) for input in inputs}
+        self._names = {input: _hash(input.encode(), NAME_BYTES) for input in inputs}
         self._place = TP(topic, 0)
         self._thread = thread
         self._clock = clock
-        self._begun: set[str] = set()
+        self._begun: dict[str, bytes] = {}
+        self._told: dict[str, bytes] = {}
         self._noted: frozenset[bytes] = frozenset()
         self._due_at = clock()
         self._is_told = False
 
-    def __contains__(self, input: str) -> bool:
-        return input in self._begun
+    def is_made_anew(self, input: str, id: bytes) -> bool:
+        """Whether a flow has begun whose input was another topic.
+
+        Args:
+            input: Of which the group has no offset.
+            id: Of its topic as it is now; empty where brokers tell none, and any may be another.
+        """
+        begun = self._begun.get(input, self._told.get(input))
+        return begun is not None and (not id or begun != _of(id))
 
     async def look(self) -> None:
         """Learn from the mark what has begun."""
         self._noted = await self._stored()
-        self._begun |= {input for input, hash in self._hashes.items() if hash in self._noted}
+        ids = {each[:NAME_BYTES]: each[NAME_BYTES:] for each in self._noted}
+        self._told = {input: ids[name] for input, name in self._names.items() if name in ids}
 
-    async def note(self, inputs: Collection[str]) -> None:
-        """Mark flows as begun, once where their first offsets are committed."""
-        self._begun.update(inputs)
+    async def note(self, ids: Mapping[str, bytes]) -> None:
+        """Mark flows as begun, by their inputs' ids, once their first offsets are committed."""
+        self._begun.update({input: _of(id) for input, id in ids.items() if input in self._names})
         if not self._own <= self._noted:
             await self._commit()
 
@@ -132,13 +144,16 @@ class BegunFlows:
 
     @property
     def _own(self) -> frozenset[bytes]:
-        known = [self._hashes[input] for input in self._begun if input in self._hashes]
-        return frozenset(sorted(known)[:MOST])
+        return frozenset(
+            sorted(self._names[input] + id for input, id in self._begun.items())[:MOST]
+        )
 
     async def _commit(self) -> None:
         try:
             for _ in range(TRIES):
-                others = await self._stored() & frozenset(self._hashes.values())
+                mine = {each[:NAME_BYTES] for each in self._own}
+                wanted = set(self._names.values()) - mine
+                others = {each for each in await self._stored() if each[:NAME_BYTES] in wanted}
                 await self._thread.commit_beside(self._place, encode(others | self._own))
                 self._noted = await self._stored()
                 # A broker that keeps no metadata, as the embedded one, has none however often.
@@ -166,5 +181,9 @@ class BegunFlows:
             log.warning("flows.begin_not_noted", topic=topic, reason=name, hint=HINT)
 
 
-def _hash(input: str) -> bytes:
-    return blake2b(input.encode(), digest_size=HASH_BYTES).digest()
+def _of(id: bytes) -> bytes:
+    return _hash(id, HASH_BYTES - NAME_BYTES)
+
+
+def _hash(value: bytes, size: int) -> bytes:
+    return blake2b(value, digest_size=size).digest()

@@ -51,7 +51,7 @@ class FirstOffsets(AIOKafkaConsumer):
 
     @cached_property
     def _begun(self) -> BegunFlows:
-        """The topics that are known to be begun: without an offset they were made anew."""
+        """The topics that are known to be begun: one of another id was made anew."""
         app = cast(Any, self.app)
         topic = begun_topic(app.settings).name
         return BegunFlows(app.from_latest, topic, cast(FirstCommits, self._thread))
@@ -87,7 +87,7 @@ class FirstOffsets(AIOKafkaConsumer):
                 own = {tp for tp in fresh if tp.topic == topic}
                 begins |= await self._begin(topic, own, looks)
             if mine:
-                await self._begun.note({tp.topic for tp in mine})
+                await self._begun.note({tp.topic: self._id_of(tp) for tp in mine})
         for tp in fresh & begins.keys():
             found[tp] = begins[tp]
             await self.seek(tp, begins[tp])
@@ -100,7 +100,7 @@ class FirstOffsets(AIOKafkaConsumer):
         cluster: Cluster = cast(Any, self).cluster
         known = cluster.partitions_for_topic(topic) or ()
         partitions = fresh | {TP(topic, number) for number in known}
-        is_anew = topic in self._begun
+        is_anew = self._begun.is_made_anew(topic, self._id_of(min(fresh)))
         committed = await thread.stored(partitions)
         is_others = not is_anew and min(partitions) not in fresh
         generation = self.app.consumer_generation_id
@@ -117,6 +117,10 @@ class FirstOffsets(AIOKafkaConsumer):
         else:
             begins = await self._ends(partitions)
         return await thread.commit_first(begins)
+
+    def _id_of(self, tp: TP) -> bytes:
+        """Return the id of the topic that a partition is read of; empty where none is told."""
+        return cast(FirstCommits, self._thread).read_of.get(tp, b"")
 
     async def _ends(self, partitions: Collection[TP]) -> dict[TP, int]:
         """Return where each begins at its end, as a fetch tells it and not a question for it."""

@@ -25,6 +25,7 @@ class FlowState:
         lag: Records behind the committed offsets, those of partitions that were never read
             included.
         dead_letters: Dead letters that its topic holds, sent again or not.
+        is_begun: Whether the group has an offset of any partition, be it 0.
     """
 
     name: str
@@ -33,6 +34,7 @@ class FlowState:
     committed: int
     lag: int
     dead_letters: int
+    is_begun: bool = True
 
     def fields(
         self,
@@ -81,7 +83,7 @@ async def unread_line(settings: Settings) -> str:
         KafkaError: No broker answered.
     """
     [state] = await flow_states(settings, with_requests(settings, {}))
-    if state.committed or not state.lag:
+    if state.is_begun or not state.lag:
         return ""
     return (
         f"the group {settings.app_id!r} has read nothing of {state.topics.input}, which holds"
@@ -119,14 +121,17 @@ async def flow_states(settings: Settings, flows: Mapping[str, FlowTopics]) -> li
     found = []
     for name, flow in flows.items():
         committed = lag = 0
+        is_begun = False
         for n in range(counts.get(flow.input, 0)):
             place = TopicPartition(flow.input, n)
             at = group[place].offset if place in group else -1
             committed += max(0, at)
+            is_begun |= at >= 0
             lag += max(0, ends[place] - max(at, begins[place]))
         dead = [
             TopicPartition(flow.dead_letters, n) for n in range(counts.get(flow.dead_letters, 0))
         ]
         held = sum(ends[place] - begins[place] for place in dead)
-        found.append(FlowState(name, flow, counts.get(flow.input, 0), committed, lag, held))
+        count = counts.get(flow.input, 0)
+        found.append(FlowState(name, flow, count, committed, lag, held, is_begun))
     return found

@@ -18,6 +18,8 @@ from streamapp.llm.costs.prices import Price, Prices
 from streamapp.llm.costs.spend import Spend
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import Completer
+from streamapp.llm.schemas.schema import Schemas
+from streamapp.llm.schemas.structured import Structured
 from streamapp.settings import BudgetSettings, ProviderSettings
 from tests.fakes import FakeClock, FakeProvider
 from tests.unit.llm.calls import chat, embeddings
@@ -47,7 +49,9 @@ class InTurn:
             await self._turns.get()
         assert call.budget_check is not None
         call.budget_check.begin()
-        return await self._provider.complete(call)
+        completion = await self._provider.complete(call)
+        call.budget_check.answered()
+        return completion
 
 
 @pytest.fixture
@@ -445,3 +449,25 @@ async def test_tokens_that_nobody_counts_are_counted(make: Make, llm: FakeProvid
 
     with pytest.raises(BudgetExceeded):
         await budgeted.complete(chat())
+
+
+@pytest.mark.parametrize("action", ["dead_letter", "hold", "downgrade"])
+async def test_answer_that_is_asked_again_is_in_progress(
+    action: str, clock: FakeClock, llm: FakeProvider
+) -> None:
+    """A budget that is spent by the first answer throws away neither that nor what it cost."""
+    more = {"model": "small"} if action == "downgrade" else {}
+    settings = {"b": BudgetSettings.model_validate({"limit_usd": 0.4, "action": action, **more})}
+    budgets = Budgets(settings, Spend("w"), now=clock)
+    billed = Billed(llm, name="fake", prices=PRICES, payers=(budgets.pay,))
+    structured = Structured(InTurn(billed), schemas=Schemas())
+    budgeted = Budgeted(
+        structured, budgets=budgets, substitute=dict[str, Any]().__getitem__, sleep=clock.sleep
+    )
+    llm.enqueue("no JSON", "{}")
+
+    completion = await budgeted.complete(chat().but(output_schema={"type": "object"}))
+
+    assert (completion.output, completion.attempts) == ({}, 2)
+    assert completion.cost_usd == 1
+    assert clock.now == NOON

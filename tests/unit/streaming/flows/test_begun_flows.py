@@ -16,13 +16,14 @@ from streamapp.streaming.flows.begun_flows import (
     RENEW_S,
     RETRY_S,
     BegunFlows,
+    _of,
     create_begun_topic,
     decode,
     encode,
 )
 from streamapp.streaming.window.partition_state import Progress
 
-PLACE = TP("llm.flows", 0)
+PLACE, ID = TP("llm.flows", 0), b"an id"
 
 
 class Group:
@@ -67,7 +68,7 @@ async def begun_of(group: Group, *inputs: str) -> set[str]:
     """Return which of the inputs a new worker finds to be begun."""
     flows = flows_of(group, *inputs)
     await flows.look()
-    return {input for input in inputs if input in flows}
+    return {input for input in inputs if flows.is_made_anew(input, b"another id")}
 
 
 async def test_what_one_worker_notes_another_one_finds() -> None:
@@ -75,18 +76,47 @@ async def test_what_one_worker_notes_another_one_finds() -> None:
     group = Group()
     flows = flows_of(group, "a", "b")
 
-    await flows.note({"a"})
-    await flows.note({"a"})
+    await flows.note({"a": ID})
+    await flows.note({"a": ID})
 
     assert await begun_of(group, "a", "b") == {"a"}
     assert len(group.writes) == 1
 
 
+async def test_flow_whose_offsets_are_lost_is_new_where_its_topic_is_the_same() -> None:
+    """Kafka forgets an idle input's offsets where the flow is left out for a while.
+
+    Put back, it answered all that the topic held, as if that had been made anew.
+    """
+    group = Group()
+    await flows_of(group, "a").note({"a": ID})
+    flows = flows_of(group, "a", "b")
+    await flows.look()
+
+    assert not flows.is_made_anew("a", ID)
+    assert flows.is_made_anew("a", b"another id")
+    assert flows.is_made_anew("a", b""), "a broker that tells no ids"
+    assert not flows.is_made_anew("b", ID)
+
+
+async def test_topic_that_was_made_anew_is_noted_by_its_new_id() -> None:
+    """In place of the old one."""
+    group = Group()
+    await flows_of(group, "a", "b").note({"a": ID, "b": ID})
+    await flows_of(group, "a", "b").note({"a": b"new"})
+    flows = flows_of(group, "a", "b")
+    await flows.look()
+
+    assert not flows.is_made_anew("a", b"new")
+    assert flows.is_made_anew("a", ID)
+    assert flows.is_made_anew("b", b"new")
+
+
 async def test_what_others_noted_stays() -> None:
     """Each worker knows the flows of its own partitions."""
     group = Group()
-    await flows_of(group, "a", "b").note({"a"})
-    await flows_of(group, "a", "b").note({"b"})
+    await flows_of(group, "a", "b").note({"a": ID})
+    await flows_of(group, "a", "b").note({"b": ID})
 
     assert await begun_of(group, "a", "b") == {"a", "b"}
 
@@ -97,7 +127,7 @@ async def test_what_another_worker_writes_over_it_is_noted_again() -> None:
     other = encode(decode_of("b"))
     group.behind_commit = lambda: group.mark.update({PLACE: Progress(0, other)})
 
-    await flows_of(group, "a", "b").note({"a"})
+    await flows_of(group, "a", "b").note({"a": ID})
 
     assert await begun_of(group, "a", "b") == {"a", "b"}
     assert len(group.writes) == 2
@@ -106,9 +136,9 @@ async def test_what_another_worker_writes_over_it_is_noted_again() -> None:
 async def test_flow_that_was_removed_is_new_when_it_comes_back() -> None:
     """Its offsets are given up by then, and nobody made its input anew."""
     group = Group()
-    await flows_of(group, "a", "b").note({"a", "b"})
+    await flows_of(group, "a", "b").note({"a": ID, "b": ID})
 
-    await flows_of(group, "a").note({"a"})
+    await flows_of(group, "a").note({"a": ID})
 
     assert await begun_of(group, "a", "b") == {"a"}
 
@@ -118,7 +148,7 @@ async def test_mark_is_committed_again_before_it_expires() -> None:
     group, clock = Group(), Clock()
     flows = flows_of(group, "a", clock=clock)
     await flows.renew()  # nothing has begun
-    await flows.note({"a"})
+    await flows.note({"a": ID})
     await flows.renew()
     assert len(group.writes) == 1
 
@@ -136,7 +166,7 @@ async def test_mark_that_is_not_taken_is_told_once_and_tried_again() -> None:
     flows = flows_of(group, "a", clock=clock)
 
     with capture_logs() as lines:
-        await flows.note({"a"})
+        await flows.note({"a": ID})
         clock.now = RETRY_S
         await flows.renew()
     [line] = lines
@@ -155,7 +185,7 @@ async def test_broker_that_keeps_no_metadata_is_asked_once() -> None:
     group.behind_commit = lambda: group.mark.update({PLACE: Progress(0, "")})
     flows = flows_of(group, "a", clock=clock)
 
-    await flows.note({"a"})
+    await flows.note({"a": ID})
     await flows.renew()
 
     assert len(group.writes) == 1
@@ -167,7 +197,7 @@ async def test_worker_that_is_no_member_notes_nothing_and_says_nothing() -> None
     group.refusal = IllegalStateError()
 
     with capture_logs() as lines:
-        await flows_of(group, "a").note({"a"})
+        await flows_of(group, "a").note({"a": ID})
 
     assert lines == []
 
@@ -202,5 +232,5 @@ def test_what_is_no_mark_says_nothing(text: str) -> None:
 
 
 def decode_of(input: str) -> frozenset[bytes]:
-    """Return the hash of an input, as a worker writes it."""
-    return frozenset({flows_of(Group(), input)._hashes[input]})
+    """Return the entry of an input, as a worker writes it."""
+    return frozenset({flows_of(Group(), input)._names[input] + _of(ID)})

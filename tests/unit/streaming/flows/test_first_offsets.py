@@ -30,6 +30,7 @@ class FakeThread:
         self._group = group
         self._assigned = assigned
         self.anew: set[TP] = set()
+        self.read_of: dict[TP, bytes] = {}
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         return {tp: self._group.committed.get(tp) for tp in self._assigned}
