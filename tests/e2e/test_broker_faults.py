@@ -23,7 +23,8 @@ async def test_a_worker_waits_for_a_broker_absent_at_its_start(
     """It names the broker, tells its probes so, and works once the broker is there."""
     async with Stage(own_kafka, tmp_path) as stage:
         worker = stage.start_worker()
-        await until(lambda: worker.has_logged(own_kafka.bootstrap), 30, state=worker.tail)
+        await until(lambda: worker.has_logged("broker.unreachable"), 30, state=worker.tail)
+        assert worker.has_logged(own_kafka.bootstrap)
         server = f"http://127.0.0.1:{worker.port}"
         chat = {"model": "default", "messages": [{"role": "user", "content": "x"}]}
         async with (

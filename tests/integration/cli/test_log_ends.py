@@ -157,6 +157,7 @@ class NewFlow(FirstOffsets):
         self._thread = cast(Any, self)
         self._beginning = asyncio.Lock()
         self.committed: dict[TP, int] = {}
+        self.read_of: dict[TP, bytes] = {}
 
     async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
         return {}
