@@ -69,7 +69,7 @@ class Call(_Value):
         answer_bytes: What the record that the answer goes into can carry; None without a bound.
         is_probe: Whether it asks if a target that is taken for down is back.
         has_waited: Whether it had to wait for a limit of the target.
-        budget_check: Asked before each attempt; None without budgets.
+        budget_check: Asked before each attempt, and told of answers; None without budgets.
     """
 
     operation: Operation = "chat"

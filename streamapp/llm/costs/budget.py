@@ -265,7 +265,7 @@ class Budgeted:
             except BudgetExceeded as exceeded:
                 attempts += exceeded.attempts
             else:
-                return completion if not attempts else _after(attempts, completion)
+                return completion.but(attempts=completion.attempts + attempts)
 
     async def _let_in(self, call: Call, own: CallBudget) -> Budget | None:
         """Return a budget that is spent and lets the call through; None where none is spent."""
@@ -284,10 +284,6 @@ class Budgeted:
             )
         own.let_in(budget)
         return budget
-
-
-def _after(attempts: int, completion: Completion) -> Completion:
-    return replace(completion, attempts=completion.attempts + attempts)
 
 
 def _bounded(tenant: str) -> str:

@@ -37,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 #: A partition that was taken over is behind where its next record is so old, seconds.
 BEHIND_S = 5.0
+#: What is said where it was never read by this group.
 NEW = (
     "the group has committed nothing of it: all of it is answered; is STREAMAPP_APP_ID another one?"
 )

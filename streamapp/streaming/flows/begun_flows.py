@@ -132,7 +132,9 @@ class BegunFlows:
 
     async def note(self, ids: Mapping[str, bytes]) -> None:
         """Mark flows as begun, by their inputs' ids, once their first offsets are committed."""
-        self._begun.update({input: _of(id) for input, id in ids.items() if input in self._names})
+        known = {input: id for input, id in ids.items() if input in self._names}
+        # A broker that tells no id for a moment takes none away.
+        self._begun |= {i: _of(id) for i, id in known.items() if id or i not in self._begun}
         if not self._own <= self._noted:
             await self._commit()
 

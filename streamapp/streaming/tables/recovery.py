@@ -57,8 +57,8 @@ class PositionRecovery(Recovery):
         """Whether another rebalance has begun since the one whose recovery ends.
 
         Faust looks at the generation, then waits for the committed offsets, and ends the rebalance
-        whatever it is by then. A window that opened there would take records of partitions whose
-        ledger is not read, and pay for them again.
+        whatever it is by then. A window that opened there would be of partitions whose ledger is
+        not read, and the next opening would cut off what it had taken.
         """
         return self._completed not in (None, self.app.rebalancing_count)
 

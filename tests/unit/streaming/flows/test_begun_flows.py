@@ -112,6 +112,16 @@ async def test_topic_that_was_made_anew_is_noted_by_its_new_id() -> None:
     assert flows.is_made_anew("b", b"new")
 
 
+async def test_broker_that_tells_no_id_for_a_moment_takes_none_away() -> None:
+    """The flow would look like one whose input was made anew."""
+    group = Group()
+    flows = flows_of(group, "a")
+    await flows.note({"a": ID})
+    await flows.note({"a": b""})
+
+    assert not flows.is_made_anew("a", ID)
+
+
 async def test_what_others_noted_stays() -> None:
     """Each worker knows the flows of its own partitions."""
     group = Group()
