@@ -6,13 +6,13 @@ import re
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.absent import absent
 from tests.support.clients import ClientUnavailable, node_modules
 from tests.support.waiting import until
 
-from .conftest import SHAPES, Site, Stand, Visit, tab
+from .conftest import KEY, SHAPES, Site, Stand, Visit, tab
 
 pytestmark = [
     pytest.mark.embedded,
@@ -276,6 +276,31 @@ async def test_wrong_key_is_told(browser: Browser, site: Site) -> None:
 
         await expect(page.get_by_text("That key is not one of them.")).to_be_visible()
         assert await page.evaluate("sessionStorage.getItem('streamapp.key')") is None
+
+
+async def test_late_refusal_without_a_key_does_not_forget_the_key(
+    browser: Browser, site: Site
+) -> None:
+    """What was asked before the key was typed may be refused after it."""
+    is_opened = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if "authorization" not in await route.request.all_headers():
+            await is_opened.wait()
+        await route.continue_()
+
+    async with await browser.new_page() as page:
+        await page.route("**/v1/history", hold)
+        await page.goto(site.url)
+        await page.get_by_label("Key", exact=True).fill(KEY)
+        await page.get_by_role("button", name="Open").click()
+        await expect(page.locator("#key-may")).to_have_text(re.compile("may: "))
+        async with page.expect_response(lambda response: response.status == 401):
+            is_opened.set()
+
+        await expect(page.get_by_role("status").first).to_have_text(re.compile("ready$"))
+        await expect(page.locator("#key-dialog")).to_be_hidden()
+        assert await page.evaluate("sessionStorage.getItem('streamapp.key')") == KEY
 
 
 async def test_keyboard_reaches_every_view(visit: Visit) -> None:

@@ -38,8 +38,8 @@ class Refused extends Error {
 }
 
 async function ask(path, options = {}) {
-  const headers = { ...(options.headers || {}) };
-  if (key.get()) headers.Authorization = `Bearer ${key.get()}`;
+  const headers = { ...(options.headers || {}) }, sent = key.get();
+  if (sent) headers.Authorization = `Bearer ${sent}`;
   if (options.json !== undefined) {
     headers["Content-Type"] = "application/json";
     options = { ...options, body: JSON.stringify(options.json) };
@@ -47,7 +47,10 @@ async function ask(path, options = {}) {
   const response = await fetch(path, { ...options, headers });
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
-  if (response.status === 401) askForKey();
+  if (response.status === 401) {
+    if (key.get() && key.get() !== sent) return ask(path, options); // the key was typed meanwhile
+    askForKey();
+  }
   throw new Refused(response.status, body.error || {});
 }
 
