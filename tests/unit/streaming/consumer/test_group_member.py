@@ -32,14 +32,14 @@ from faust.types import TP
 from structlog.testing import capture_logs
 
 from streamapp.streaming.consumer.group_member import (
-    GroupMemberThread,
     end_fetches_on_close,
     note_membership,
 )
-from streamapp.streaming.consumer.offset_commits import OffsetCommits
 from streamapp.streaming.protocol.group_codes import UnknownCode
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.partition_state import Progress
+
+from .fake_thread import FakeThread
 
 T0, T1, OTHER = TP("llm.requests", 0), TP("llm.requests", 1), TP("tickets", 0)
 
@@ -216,34 +216,9 @@ class Client:
         self.sought.append((tp, offset))
 
 
-class Thread:
-    """Just the part of the client's thread that commits."""
-
-    _commit_progress = GroupMemberThread._commit_progress
-    _seek_to_committed = GroupMemberThread._seek_to_committed
-    _stored = GroupMemberThread._stored
-    _commit_first = GroupMemberThread._commit_first
-    _note_topics = GroupMemberThread._note_topics
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.app = SimpleNamespace(inputs={T0.topic})
-        self.committed: dict[TP, Progress] = {}
-        self.read_of: dict[TP, bytes] = {}
-        self.made_anew: dict[TP, bytes] = {}
-        self._once_read_of: dict[TP, bytes] = {}
-        self._commits = OffsetCommits()
-
-    def _ensure_consumer(self) -> Client:
-        return self.client
-
-    async def commit(self, progress: dict[TP, Progress], *, until_taken: bool = False) -> Any:
-        return await self._commit_progress(progress, until_taken)  # type: ignore[misc]
-
-
 async def test_commit_carries_what_is_finished_behind_it() -> None:
     """Offset and metadata travel together, and are noted once the group took them."""
-    thread = Thread(Client())
+    thread = FakeThread(Client())
 
     assert await thread.commit({T0: Progress(7, "1r:7:AQE=")})
 
@@ -253,7 +228,7 @@ async def test_commit_carries_what_is_finished_behind_it() -> None:
 
 async def test_only_first_offsets_are_committed_of_partitions_of_others() -> None:
     """Nobody has begun there; what is finished is committed by who has the partition alone."""
-    thread = Thread(Client())
+    thread = FakeThread(Client())
     thread.client.stored = {}
     others = TP("t", 9)
 
@@ -268,7 +243,7 @@ async def test_only_first_offsets_are_committed_of_partitions_of_others() -> Non
 
 async def test_first_offsets_are_not_taken_from_a_member_of_an_older_generation() -> None:
     """The worker looks again, and finds those of the others."""
-    thread = Thread(Client(NotCoordinatorForGroupError()))
+    thread = FakeThread(Client(NotCoordinatorForGroupError()))
     thread.client.stored = {}
     thread.client.next_generation = 5
 
@@ -279,7 +254,7 @@ async def test_first_offsets_are_not_taken_from_a_member_of_an_older_generation(
 async def test_first_offsets_are_not_taken_of_a_member_that_was_frozen_behind_its_look() -> None:
     """The group went on without it meanwhile, and others have begun."""
     client = Client()
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     async def frozen(partitions: list[Any]) -> Any:
         client.generation += 1
@@ -295,7 +270,7 @@ async def test_first_offsets_are_not_taken_of_a_member_that_was_frozen_behind_it
 async def test_first_offsets_are_committed_again_only_behind_another_look() -> None:
     """Others may have begun while the broker did not answer: theirs stay."""
     client = Client(RequestTimedOutError())
-    thread, looks = Thread(client), iter([{}, {T1: OffsetAndMetadata(5, "")}])
+    thread, looks = FakeThread(client), iter([{}, {T1: OffsetAndMetadata(5, "")}])
 
     async def look(partitions: list[Any]) -> Any:
         return next(looks)
@@ -314,12 +289,12 @@ async def test_partitions_without_an_offset_are_left_out() -> None:
     client = Client()
     client.stored = {T0: OffsetAndMetadata(0, ""), T1: OffsetAndMetadata(-1, "")}
 
-    assert await Thread(client)._stored({T0, T1}) == {T0: Progress(0)}  # type: ignore[misc]
+    assert await FakeThread(client)._stored({T0, T1}) == {T0: Progress(0)}  # type: ignore[misc]
 
 
 async def test_broker_that_takes_no_metadata_still_gets_the_offsets() -> None:
     """A lower bound of the broker costs repeats after a crash, and no commit."""
-    thread = Thread(Client(OffsetMetadataTooLargeError()))
+    thread = FakeThread(Client(OffsetMetadataTooLargeError()))
 
     assert await thread.commit({T0: Progress(7, "1r:7:AQE=")})
     assert await thread.commit({T0: Progress(8, "1r:8:AQE=")})
@@ -330,7 +305,7 @@ async def test_broker_that_takes_no_metadata_still_gets_the_offsets() -> None:
 
 async def test_metadata_that_the_broker_did_not_take_is_not_noted() -> None:
     """The ledger lets go of what the group says is finished: it does not say so of these."""
-    thread = Thread(Client(OffsetMetadataTooLargeError()))
+    thread = FakeThread(Client(OffsetMetadataTooLargeError()))
 
     taken = await thread.commit({T0: Progress(7, "1r:7:AQE=")})
 
@@ -340,7 +315,7 @@ async def test_metadata_that_the_broker_did_not_take_is_not_noted() -> None:
 async def test_commit_that_is_too_large_without_metadata_is_told() -> None:
     """It is tried topic by topic, each of which is smaller."""
     refusals = [OffsetMetadataTooLargeError(), *(InvalidCommitOffsetSizeError() for _ in range(3))]
-    thread = Thread(Client(*refusals))
+    thread = FakeThread(Client(*refusals))
 
     with capture_logs() as lines:
         assert not await thread.commit({T0: Progress(7), OTHER: Progress(3)})
@@ -363,7 +338,7 @@ async def test_commit_that_is_too_large_without_metadata_is_told() -> None:
 )
 async def test_refused_commit_is_not_noted(error: Exception) -> None:
     """Whatever the reason: no worker ends by it, and the next commit is tried with what is then."""
-    thread = Thread(Client(error))
+    thread = FakeThread(Client(error))
 
     assert not await thread.commit({T0: Progress(7)})
 
@@ -374,7 +349,7 @@ async def test_refused_commit_is_not_noted(error: Exception) -> None:
 async def test_commit_that_is_refused_by_a_code_that_aiokafka_does_not_know_is_named() -> None:
     """Its own error for all of them names neither the reason nor what to change."""
     with capture_logs() as lines:
-        assert not await Thread(Client(UnknownCode(113))).commit({T0: Progress(7)})
+        assert not await FakeThread(Client(UnknownCode(113))).commit({T0: Progress(7)})
 
     [line] = [each for each in lines if each["event"] == "commit.refused"]
     assert line["error"] == "StaleMemberEpoch"
@@ -383,7 +358,7 @@ async def test_commit_that_is_refused_by_a_code_that_aiokafka_does_not_know_is_n
 
 async def test_partition_that_is_another_ones_is_not_committed() -> None:
     """Its offset would replace the one of its owner."""
-    thread = Thread(Client())
+    thread = FakeThread(Client())
     thread.client.assigned = {TopicPartition(*T1)}
 
     assert not await thread.commit({T0: Progress(7)})
@@ -393,7 +368,7 @@ async def test_partition_that_is_another_ones_is_not_committed() -> None:
 
 async def test_last_commit_of_a_generation_waits_out_an_outage() -> None:
     """Nobody commits it later."""
-    thread = Thread(Client(NotCoordinatorForGroupError(), NotCoordinatorForGroupError()))
+    thread = FakeThread(Client(NotCoordinatorForGroupError(), NotCoordinatorForGroupError()))
 
     assert await thread.commit({T0: Progress(7)}, until_taken=True)
 
@@ -402,7 +377,7 @@ async def test_last_commit_of_a_generation_waits_out_an_outage() -> None:
 
 async def test_commit_does_not_outlive_its_generation() -> None:
     """Repeated after the rebalance, it would replace what the partition's next owner committed."""
-    thread = Thread(Client(NotCoordinatorForGroupError()))
+    thread = FakeThread(Client(NotCoordinatorForGroupError()))
     thread.client.next_generation = 5
 
     assert not await thread.commit({T0: Progress(7)}, until_taken=True)
@@ -426,7 +401,7 @@ async def test_topic_that_is_refused_keeps_no_other_from_its_commit(error: Excep
             raise error
 
     client._do_commit_offsets = commit_by_name  # type: ignore[method-assign]
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     with capture_logs() as lines:
         assert await thread.commit(progress) == {OTHER: Progress(3)}
@@ -447,7 +422,7 @@ async def test_commit_topic_by_topic_does_not_outlive_its_generation() -> None:
         client.generation = 5
 
     client._do_commit_offsets = commit_one  # type: ignore[method-assign]
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     taken = await thread.commit({T0: Progress(7), OTHER: Progress(3)})
 
@@ -457,7 +432,7 @@ async def test_commit_topic_by_topic_does_not_outlive_its_generation() -> None:
 
 async def test_member_that_the_group_forgot_commits_nothing() -> None:
     """An empty group takes commits of anyone: a reset generation must not even try."""
-    thread = Thread(Client())
+    thread = FakeThread(Client())
     thread.client.generation = -1
 
     assert not await thread.commit({T0: Progress(7)})
@@ -467,7 +442,7 @@ async def test_member_that_the_group_forgot_commits_nothing() -> None:
 
 async def test_metadata_comes_with_the_offset_of_the_same_answer() -> None:
     """A partition without a commit has none of either."""
-    thread = Thread(Client())
+    thread = FakeThread(Client())
     thread.client.stored = {
         TopicPartition(*T0): OffsetAndMetadata(7, "1r:7:AQE="),
         TopicPartition(*T1): OffsetAndMetadata(-1, ""),

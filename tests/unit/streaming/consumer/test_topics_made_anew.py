@@ -8,9 +8,9 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
-from streamapp.streaming.consumer.group_member import GroupMemberThread
 from streamapp.streaming.window.finished_offsets import encode
-from streamapp.streaming.window.partition_state import Progress
+
+from .fake_thread import FakeThread
 
 T0, T1, OTHER = TP("llm.requests", 0), TP("llm.requests", 1), TP("llm.spend", 0)
 MARK = zlib.crc32(b"c").to_bytes(4)
@@ -63,33 +63,12 @@ class Client:
         self.stored[TopicPartition(*tp)] = OffsetAndMetadata(offset, text)
 
 
-class Thread:
-    """Just the part of the client's thread that seeks."""
-
-    _note_topics = GroupMemberThread._note_topics
-    _stored = GroupMemberThread._stored
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-        self.app = SimpleNamespace(inputs={T0.topic})
-        self.committed: dict[TP, Progress] = {}
-        self.read_of: dict[TP, bytes] = {}
-        self.made_anew: dict[TP, bytes] = {}
-        self._once_read_of: dict[TP, bytes] = {}
-
-    def _ensure_consumer(self) -> Client:
-        return self.client
-
-    async def seek(self) -> Any:
-        return await GroupMemberThread._seek_to_committed(self, self.client)  # type: ignore[arg-type]
-
-
 async def test_commit_of_a_topic_that_is_no_more_counts_as_none() -> None:
     """Nor is anything behind it finished; the client is sought away from it."""
     client = Client(NEW)
     client.commit(T0, 20, 22, topic_id=OLD)
     client.commit(T1, 7, topic_id=NEW)
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     assert await thread.seek() == {T0: 0, T1: 7, OTHER: None}
 
@@ -102,7 +81,7 @@ async def test_it_counts_as_none_until_another_one_replaces_it() -> None:
     """Offsets are looked for more than once in a take-over."""
     client = Client(NEW)
     client.commit(T0, 20, topic_id=OLD)
-    thread = Thread(client)
+    thread = FakeThread(client)
     await thread.seek()
 
     assert (await thread.seek())[T0] == 0
@@ -115,7 +94,7 @@ async def test_commit_without_an_id_is_taken_as_it_is() -> None:
     """It is of an older version, or of a tool; its records are of the topic of now."""
     client = Client(NEW)
     client.commit(T0, 20, 22)
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     assert (await thread.seek())[T0] == 20
     assert (thread.made_anew, thread.read_of[T0]) == ({}, NEW)
@@ -125,7 +104,7 @@ async def test_id_of_a_commit_that_a_tool_has_moved_says_nothing() -> None:
     """It is of another offset: who moves the group means what it says."""
     client = Client(NEW)
     client.stored[TopicPartition(*T0)] = OffsetAndMetadata(5, encode(20, (), topic_id=OLD))
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     assert (await thread.seek())[T0] == 5
 
@@ -134,7 +113,7 @@ async def test_commit_that_was_copied_from_another_cluster_is_taken_as_it_is() -
     """What mirrors topics copies offsets and what stands beside them; the ids are others."""
     client = Client(NEW)
     client.commit(T0, 20, 22, topic_id=ELSEWHERE)
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     assert (await thread.seek())[T0] == 20
     assert (thread.made_anew, thread.read_of[T0]) == ({}, NEW)
@@ -144,7 +123,7 @@ async def test_id_that_not_all_brokers_tell_replaces_none() -> None:
     """The commit's own is kept with its offset, and compared again while it runs."""
     client = Client(NEW, OLD)
     client.commit(T0, 20, topic_id=OLD)
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     assert (await thread.seek())[T0] == 20
     assert (thread.made_anew, thread.read_of[T0]) == ({}, OLD)
@@ -152,13 +131,13 @@ async def test_id_that_not_all_brokers_tell_replaces_none() -> None:
 
 async def test_broker_that_knows_nothing_of_the_topic_is_not_the_only_one_asked() -> None:
     """One that is just made is not known to all of them yet; else the coordinator is enough."""
-    thread = Thread(Client(None, NEW))
+    thread = FakeThread(Client(None, NEW))
     await thread.seek()
     assert thread.read_of == {T0: NEW, T1: NEW}
 
     client = Client(NEW, NEW)
     client.coordinator_id = 1
-    await Thread(client).seek()
+    await FakeThread(client).seek()
     assert client.asked == [1]
 
 
@@ -166,7 +145,7 @@ async def test_brokers_that_tell_no_ids_change_nothing() -> None:
     """As the embedded one, and Apache Kafka before 2.8."""
     client = Client(None)
     client.commit(T0, 20, 22)
-    thread = Thread(client)
+    thread = FakeThread(client)
 
     assert await thread.seek() == {T0: 20, T1: None, OTHER: None}
     assert (thread.made_anew, thread.read_of) == ({}, {T0: b"", T1: b""})
@@ -175,7 +154,7 @@ async def test_brokers_that_tell_no_ids_change_nothing() -> None:
 async def test_partition_that_is_kept_is_known_without_a_commit() -> None:
     """The group forgets the offsets of a topic that is deleted: what was read of it is another."""
     client = Client(OLD)
-    thread = Thread(client)
+    thread = FakeThread(client)
     await thread.seek()
     client.ids = {0: NEW}
 
@@ -189,7 +168,7 @@ async def test_partition_that_is_kept_is_known_without_a_commit() -> None:
 async def test_partition_that_was_away_is_known_where_there_is_no_commit() -> None:
     """There may be generations without the topic; of another worker's commit the commit says."""
     client = Client(OLD)
-    thread = Thread(client)
+    thread = FakeThread(client)
     await thread.seek()
     client.assigned = {OTHER}
     await thread.seek()
