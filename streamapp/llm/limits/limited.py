@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from statistics import median
 
-from streamapp.errors import BudgetExceeded, RateHints, RateLimited, TargetBusy
+from streamapp.errors import BudgetExceeded, RateHints, RateLimited, TargetBusy, TargetOpen
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.limits.limiter import Limiter
 from streamapp.llm.limits.own_refusals import OwnRefusals
@@ -19,10 +19,15 @@ _LAST = 64
 PATIENCE_S = 0.5
 
 
+def always(call: Call) -> None:
+    """Let every call begin."""
+
+
 class Limited:
     """Lets ``provider`` be called as its limiter allows; what it answers teaches the limiter.
 
-    Waiting does not count against the record's deadline.
+    Waiting does not count against the record's deadline. A call that may not begin when its turn
+    has come leaves that to the next one.
 
     Args:
         provider: One target.
@@ -33,6 +38,7 @@ class Limited:
         on_wait: Hears how long each call that had to wait did so, seconds.
         silence_s: How long a call waits for a place among others of which none is answered,
             while another target is left, seconds.
+        require: Raises `TargetOpen` where a call whose turn has come is not to be made.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Limited:
         clock: Callable[[], float],
         on_wait: Callable[[float], None],
         silence_s: float = UNLIMITED,
+        require: Callable[[Call], None] = always,
     ) -> None:
         self._provider = provider
         self._limiter = limiter
@@ -53,6 +60,7 @@ class Limited:
         self._clock = clock
         self._on_wait = on_wait
         self._silence_s = silence_s
+        self._require = require
         self._heard_at = 0.0
         self._estimate = TokenEstimate()
         self._own = OwnRefusals()
@@ -65,6 +73,7 @@ class Limited:
         Raises:
             TargetBusy: The target refuses calls or answers none, and the call has another one
                 left.
+            TargetOpen: It was taken for down while the call waited for its turn.
             BudgetExceeded: A budget was spent while the call waited for its turn.
             ProviderError: As of the provider.
         """
@@ -77,12 +86,13 @@ class Limited:
         if not limiter.try_acquire(tokens):
             tokens = await self._wait(call, estimate)
             call = call.but(has_waited=True)
-        if call.budget_check is not None:
-            try:
+        try:
+            self._require(call)
+            if call.budget_check is not None:
                 call.budget_check.begin()
-            except BudgetExceeded:
-                limiter.give_back(tokens)
-                raise
+        except (BudgetExceeded, TargetOpen):
+            limiter.give_back(tokens)
+            raise
         had_rate = learner.rate_per_s != UNLIMITED
         epoch, excess = learner.admitted(), 0.0
         try:

@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
-from streamapp.llm.limits.limited import Limited
+from streamapp.llm.completion import Call
+from streamapp.llm.limits.limited import Limited, always
 from streamapp.llm.limits.limiter import Limiter
 from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
 from streamapp.llm.provider import Completer
@@ -95,13 +96,21 @@ class ProviderLimits:
             learner.rescale(self.limiter.share / before)
             self._models[model].adjust()
 
-    def around(self, provider: Completer, model: str, *, silence_s: float = UNLIMITED) -> Limited:
+    def around(
+        self,
+        provider: Completer,
+        model: str,
+        *,
+        silence_s: float = UNLIMITED,
+        require: Callable[[Call], None] = always,
+    ) -> Limited:
         """Return ``provider`` behind these limits and those of ``model``.
 
         Args:
             provider: The target.
             model: Its model.
             silence_s: See `Limited`.
+            require: See `Limited`.
         """
         settings = self._settings
         if model not in self._models:
@@ -133,4 +142,5 @@ class ProviderLimits:
             clock=self._clock,
             on_wait=self._on_wait,
             silence_s=silence_s,
+            require=require,
         )

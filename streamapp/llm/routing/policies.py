@@ -19,7 +19,7 @@ from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.fallback import Candidate, Fallback
 from streamapp.llm.routing.retry import Retrying, RetryLimits
 from streamapp.llm.routing.shown_errors import ShownErrors
-from streamapp.llm.routing.still_closed import StillClosed
+from streamapp.llm.routing.still_closed import require_closed
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
 from streamapp.llm.timeout import TimeLimited, TimeLimits
@@ -105,9 +105,8 @@ class Policies:
         """Return what answers the calls of a route: its targets, with every policy around them.
 
         From the outside in, a call goes through: batches, single flight, cache, budget, structured
-        output, fallback, and for each target retry, breaker, limiter, breaker again,
-        billing, metrics and traces, shown errors, timeout. Without an economy nothing is shared,
-        cached, budgeted or billed.
+        output, fallback, and for each target retry, breaker, limiter, billing, metrics and traces,
+        shown errors, timeout. Without an economy nothing is shared, cached, budgeted or billed.
 
         Args:
             name: Of the route; a budget that is spent may name it as its substitute.
@@ -159,9 +158,13 @@ class Policies:
                     attempt, name=name, prices=self._economy.prices, payers=self._economy.all_payers
                 )
             breaker = Breaker(target, limits=self._breakers, clock=self._clock)
-            guarded = StillClosed(Target(attempt, model), breaker=breaker)
-            # Half of a timeout without an answer to anybody makes another target the better bet.
-            limited = self._limits[name].around(guarded, model, silence_s=times.timeout_s / 2)
+            limited = self._limits[name].around(
+                Target(attempt, model),
+                model,
+                # Half of it without an answer to anybody makes another target the better bet.
+                silence_s=times.timeout_s / 2,
+                require=partial(require_closed, breaker=breaker),
+            )
             attempts = Retrying(
                 Guarded(limited, breaker=breaker),
                 limits=self._retries,

@@ -34,7 +34,6 @@ NAMES = {
     "Retrying": "retry",
     "Guarded": "breaker",
     "Limited": "limiter",
-    "StillClosed": "breaker again",
     "Billed": "billing",
     "Metered": "metrics and traces",
     "ShownErrors": "shown errors",
