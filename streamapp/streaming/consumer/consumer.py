@@ -113,7 +113,7 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: Partitions of which no record has come since they were taken over.
+        #: Partitions of inputs of which no record has come since they were taken over.
         self._fresh: set[TP] = set()
 
     async def _seek(self, partition: TP, offset: int) -> None:
@@ -181,7 +181,7 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget what is known of other partitions' logs."""
         self.fetched.forget_others(assigned)
-        self._fresh = set(assigned)
+        self._fresh = {tp for tp in assigned if tp.topic in cast(Any, self.app).inputs}
         await super().on_partitions_assigned(assigned, generation_id)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import faust
 import pytest
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import IllegalStateError
@@ -17,6 +18,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.consumer.consumer import (
     AT_ONCE,
     FETCH_MAX_WAIT_MS,
+    NEW,
     OPENING_MAX_WAIT_MS,
     Consumer,
     FastHandOver,
@@ -231,6 +233,30 @@ def test_faust_still_turns_the_loop_for_each_event() -> None:
     source = Path(faust.__file__).parent / "_cython" / "streams.pyx"
 
     assert "            await sleep(0)\n" in source.read_text()
+
+
+async def test_only_inputs_are_told_to_be_behind() -> None:
+    """Nothing is ever committed of a table's topic, which says nothing about its group."""
+    app: Any = faust.App("behind-test", broker="kafka://127.0.0.1:1", env={})
+    app.inputs, app.held = {"llm.requests"}, HeldPartitions()
+    consumer: Any = consumer_of(app)
+    places = TP("llm.requests", 0), TP("llm.prompts", 0)
+    await consumer.on_partitions_assigned(set(places))
+    record: dict[str, Any] = {
+        name: None for name in ("key", "value", "headers", "timestamp_type", "checksum")
+    }
+    record |= {"offset": 3, "timestamp": 1_000, "serialized_key_size": -1}
+
+    with structlog.testing.capture_logs() as lines:
+        for tp in places:
+            found = SimpleNamespace(**record, **tp._asdict(), serialized_value_size=-1)
+            consumer._to_message(tp, found)
+    consumer._thread.thread_loop.close()
+
+    assert [(line["event"], line["topic"]) for line in lines] == [
+        ("partition.behind", "llm.requests")
+    ]
+    assert lines[0]["hint"] == NEW
 
 
 async def test_a_broker_is_not_waited_on_as_long_as_faust_does() -> None:
