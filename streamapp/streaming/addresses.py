@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
 from typing import Self, cast
 
 import faust
@@ -59,12 +60,14 @@ class GroupAddresses:
     """The addresses as of the last assignment.
 
     A worker that was killed and is back can be in its group twice until its old session has
-    ended: several workers have an address only where that lasts.
+    ended: several workers have an address only where that lasts. What was told before a rebalance
+    may be over by then, so that its time does not count.
 
     Args:
         told: Returns what the group's leader said.
         own: Returns this worker's address; not asked before the command line has been read.
         patience_s: How long it has to last.
+        is_rebalancing: Whether the group is about to tell anew.
         clock: Monotonic seconds.
     """
 
@@ -74,11 +77,13 @@ class GroupAddresses:
         own: Callable[[], str],
         *,
         patience_s: float,
+        is_rebalancing: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._told = told
         self._own = own
         self._patience_s = patience_s
+        self._is_rebalancing = is_rebalancing
         self._clock = clock
         self._since: dict[str, float] = {}
         self._shared: dict[str, int] = {}
@@ -92,7 +97,12 @@ class GroupAddresses:
             return assignor.external_topic_distribution if app.conf.web_enabled else {}
 
         patience_s = 2 * app.conf.broker_session_timeout
-        return cls(told, lambda: str(app.conf.canonical_url), patience_s=patience_s)
+        return cls(
+            told,
+            lambda: str(app.conf.canonical_url),
+            patience_s=patience_s,
+            is_rebalancing=lambda: app.rebalancing,
+        )
 
     def others(self) -> list[str]:
         """Return where other workers are asked."""
@@ -125,6 +135,9 @@ class GroupAddresses:
     def look(self) -> None:
         """Note which addresses several workers have, and log each once."""
         now, before = self._clock(), self._shared
+        if self._is_rebalancing():
+            self._since = dict.fromkeys(before, -inf)
+            return
         counts = {url: each[MEMBERS][0] for url, each in self._told().items() if MEMBERS in each}
         self._since = {url: self._since.get(url, now) for url in counts}
         lasting = (url for url, since in self._since.items() if now - since >= self._patience_s)

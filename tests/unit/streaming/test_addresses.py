@@ -31,8 +31,13 @@ class Group:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.told: Mapping[str, Mapping[str, list[int]]] = {}
+        self.is_rebalancing = False
         self.addresses = GroupAddresses(
-            lambda: self.told, lambda: OWN, patience_s=PATIENCE_S, clock=self.clock
+            lambda: self.told,
+            lambda: OWN,
+            patience_s=PATIENCE_S,
+            is_rebalancing=lambda: self.is_rebalancing,
+            clock=self.clock,
         )
 
     def assign(self, urls: Mapping[str, str], *, partitions: int = 4) -> None:
@@ -100,6 +105,33 @@ def test_worker_that_was_killed_and_is_back_shares_no_address(group: Group) -> N
 
     assert said == group.addresses.impaired() == []
     assert group.addresses.members(OWN) == 1
+
+
+def test_worker_that_was_stopped_and_is_back_shares_no_address_in_a_long_rebalance(
+    group: Group,
+) -> None:
+    """The embedded broker takes longer to begin a generation than it has to last."""
+    group.assign({"stopped": OWN, "back": OWN})
+    said = group.look_after(0)
+    group.is_rebalancing = True
+    said += [*group.look_after(PATIENCE_S), *group.look_after(1)]
+    group.is_rebalancing = False
+    said += group.look_after(1)
+
+    assert said == group.addresses.impaired() == []
+
+
+def test_shared_address_is_named_once_over_rebalances(group: Group) -> None:
+    """What is known before is known after it."""
+    group.assign({"a": OWN, "b": OWN})
+    said = [*group.look_after(0), *group.look_after(PATIENCE_S)]
+    group.is_rebalancing = True
+    said += group.look_after(1)
+    group.is_rebalancing = False
+    said += group.look_after(1)
+
+    assert said == group.addresses.impaired()
+    assert len(said) == 1
 
 
 def test_address_that_one_worker_has_again_impairs_no_more(group: Group) -> None:
