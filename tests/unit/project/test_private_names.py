@@ -184,37 +184,40 @@ def names_of_bases(node: ast.ClassDef) -> Iterator[str]:
             yield inner.attr
 
 
-@cache
-def parsed(path: str) -> ast.Module:
+def parsed(path: str | Path) -> ast.Module:
+    """Return a file's tree; nobody keeps it: each collection of garbage would walk it again."""
     return ast.parse(Path(path).read_text())
 
 
-@cache
 def names_set_by(owner: type) -> set[str]:
     """Return the attributes that the class itself assigns or declares."""
-    found = set(vars(owner)) | set(vars(owner).get("__annotations__", ()))
-    bodies = [
-        node for node in class_nodes(parsed(inspect.getfile(owner))) if node.name == owner.__name__
-    ]
-    return found | {
-        inner.attr
-        for node in bodies
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Attribute)
-        and isinstance(inner.ctx, ast.Store)
-        and is_name(inner.value, "self")
-    }
+    declared = {*vars(owner), *vars(owner).get("__annotations__", ())}
+    return declared | names_set_in(inspect.getfile(owner))[owner.__name__]
+
+
+@cache
+def names_set_in(path: str) -> Mapping[str, set[str]]:
+    """Return name of a file's class -> the attributes that it assigns."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for node in class_nodes(parsed(path)):
+        for inner in ast.walk(node):
+            if (
+                isinstance(inner, ast.Attribute)
+                and isinstance(inner.ctx, ast.Store)
+                and is_name(inner.value, "self")
+            ):
+                found[node.name].add(inner.attr)
+    return found
 
 
 @cache
 def called_in(library: str) -> set[str]:
     """Return the attributes that a library's code reads from anything but ``super()``."""
     file = importlib.import_module(library).__file__
-    trees = [parsed(str(path)) for path in Path(str(file)).parent.rglob("*.py")]
     return {
         node.attr
-        for tree in trees
-        for node in ast.walk(tree)
+        for path in Path(str(file)).parent.rglob("*.py")
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and not is_super(node.value)
     }
 
@@ -239,7 +242,7 @@ def in_use() -> Mapping[str, set[str]]:
     found: defaultdict[str, set[str]] = defaultdict(set)
     for module in modules():
         path = Path(inspect.getfile(module))
-        tree = parsed(str(path))
+        tree = parsed(path)
         file = str(path.relative_to(ROOT))
         own = {name for node in class_nodes(tree) for name in names_of_bases(node)} - PRIVATE.keys()
         for name in names_on_foreign_objects(tree):
@@ -308,7 +311,7 @@ def test_what_replaces_it_takes_what_the_library_hands_over(name: str) -> None:
     """Our method has the parameters of the one that it replaces, in their order."""
     theirs = list(inspect.signature(getattr(owner_of(PRIVATE[name][0]), name)).parameters)
     for file in in_use()[name]:
-        for node in ast.walk(parsed(str(ROOT / file))):
+        for node in ast.walk(parsed(ROOT / file)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
                 ours = [argument.arg for argument in node.args.args]
 
