@@ -9,13 +9,14 @@ def test_a_started_worker_is_held_up_by_no_collection() -> None:
     """What is there is kept for good, and not looked through: the first records come just then."""
     before = [generation["collections"] for generation in gc.get_stats()]
     gc.disable()
+    gc.unfreeze()  # what the suite has kept
     try:
         keep_what_is_there()
 
         assert gc.get_freeze_count() > 0
         assert [generation["collections"] for generation in gc.get_stats()] == before
     finally:
-        gc.unfreeze()
+        gc.freeze()  # as it was, for all tests that follow
         gc.enable()
 
 
