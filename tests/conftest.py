@@ -18,6 +18,7 @@ from tests.support.maven import MavenUnavailable
 from tests.support.own_logging import own_logging
 from tests.support.packing import longest_first
 from tests.support.process import free_port
+from tests.support.shared import Shared, processes
 
 __all__ = ["pytest_runtest_makereport", "pytest_runtest_setup"]
 
@@ -79,25 +80,34 @@ def kafka_installed() -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka(kafka_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+def kafka(
+    kafka_installed: None, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> KafkaBroker:
     """One Apache Kafka for all tests that leave it running; use own topic names.
 
-    Its listener `PROXIED` sends clients to a port at which nothing listens until a test's proxy
-    does.
+    The processes of a run share it. Each has a listener of its own, `PROXIED` with its number, that
+    sends clients to a port at which nothing listens until a test's proxy does.
     """
-    broker = KafkaBroker(
-        tmp_path_factory.mktemp("kafka"),
-        config=STEADY,
-        listeners={"PROXIED": "PLAINTEXT"},
-        advertised={"PROXIED": free_port()},
-    )
+    _, count = processes(pytestconfig)
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(pytestconfig, "workerinput"):
+        folder = folder.parent
+    shared: Shared[KafkaBroker] = Shared(folder)
+    # When all is over: the others may go on for longer than the last test of this process may.
+    pytestconfig.add_cleanup(shared.leave)
     if sys.platform == "linux":
         ForkServer.running()  # imports what workers need while the broker starts
-    try:
-        asyncio.run(broker.start())
-        yield broker
-    finally:
-        asyncio.run(broker.stop())
+    names = [f"PROXIED{number}" for number in range(count)]
+
+    def made() -> KafkaBroker:
+        return KafkaBroker(
+            folder / "kafka",
+            config=STEADY,
+            listeners=dict.fromkeys(names, "PLAINTEXT"),
+            advertised={name: free_port() for name in names},
+        )
+
+    return asyncio.run(shared.join(made))
 
 
 @pytest.fixture
@@ -105,4 +115,4 @@ def own_kafka(kafka_installed: None, tmp_path: Path) -> Iterator[KafkaBroker]:
     """An Apache Kafka for one test that stops it; the test starts it."""
     broker = KafkaBroker(tmp_path / "kafka")
     yield broker
-    asyncio.run(broker.stop())
+    broker.kill9()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.kafka import KafkaBroker
 from tests.support.kafka_cluster import KafkaCluster
+from tests.support.shared import processes
 from tests.support.tcp_proxy import TcpProxy
 
 
@@ -32,9 +33,11 @@ class ProxiedKafka:
 
 
 @pytest.fixture
-def proxied_kafka(kafka: KafkaBroker) -> ProxiedKafka:
+def proxied_kafka(kafka: KafkaBroker, pytestconfig: pytest.Config) -> ProxiedKafka:
     """The broker that workers reach through a proxy; the test leaves the broker running."""
-    proxy = TcpProxy(kafka.listener_ports["PROXIED"], port=kafka.advertised_ports["PROXIED"])
+    number, _ = processes(pytestconfig)
+    name = f"PROXIED{number}"
+    proxy = TcpProxy(kafka.listener_ports[name], port=kafka.advertised_ports[name])
     return ProxiedKafka(kafka, proxy)
 
 

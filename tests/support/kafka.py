@@ -46,12 +46,12 @@ CONFIG = {
 }
 
 #: Over it, of a broker that no test takes away: slow heartbeats, of which late ones do no harm, and
-#: threads for two cores.
+#: threads for two cores; each listener has its own of the network.
 STEADY = {
     "broker.session.timeout.ms": "18000",
     "broker.heartbeat.interval.ms": "2000",
     "num.network.threads": "1",
-    "num.io.threads": "2",
+    "num.io.threads": "3",
 }
 
 
