@@ -5,15 +5,16 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reference.licences import PROJECT, READ, Package, installed, locked, needed
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCK = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
 #: By which a licence is known.
 WORDS = {
     "BSD-3-Clause": "Neither the name of the copyright holder",
@@ -21,10 +22,17 @@ WORDS = {
 }
 
 
+@cache
+def locked_packages() -> list[dict[str, Any]]:
+    """Return what the lock says of each; only the process that asks reads so long a file."""
+    packages: list[dict[str, Any]] = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    return packages
+
+
 def test_every_dependency_has_a_licence_that_is_allowed() -> None:
     """Of all that the lock names and that is installed, for running, building and testing."""
     found = list(installed(locked()))
-    direct = next(one for one in LOCK if one["name"] == PROJECT)["dependencies"]
+    direct = next(one for one in locked_packages() if one["name"] == PROJECT)["dependencies"]
 
     assert {one.name for one in found} >= {one["name"] for one in direct}
     assert [one for one in found if not one.is_allowed] == []
@@ -58,7 +66,7 @@ def test_a_licence_that_was_read_by_hand_is_still_there(name: str, licence: str)
 
 def test_every_locked_file_has_a_hash() -> None:
     """Each package comes from the index, and each of its files is pinned by SHA-256."""
-    for package in LOCK:
+    for package in locked_packages():
         name = package["name"]
         if name == PROJECT:
             continue
