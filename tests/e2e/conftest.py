@@ -49,4 +49,4 @@ async def cluster(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaC
         await cluster.start()
         yield cluster
     finally:
-        await cluster.stop()
+        cluster.kill9()

@@ -114,7 +114,7 @@ async def broker(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaBr
         await broker.start()
         yield broker
     finally:
-        await broker.stop()
+        broker.kill9()
 
 
 async def test_what_compose_starts_answers_and_is_observed(

@@ -1,6 +1,5 @@
 """A broker whose group takes no worker: what to change is said, and it joins once that is done."""
 
-import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ def set_kafka(
     """A broker with the settings of the test's parameter; the test starts it."""
     broker = KafkaBroker(tmp_path / "kafka", config=STEADY | request.param)
     yield broker
-    asyncio.run(broker.stop())
+    broker.kill9()
 
 
 @pytest.mark.parametrize("set_kafka", [{FACTOR: "3"}], indirect=True, ids=["one broker of three"])

@@ -72,7 +72,7 @@ def guarded(
         asyncio.run(kafka.broker.start())
         yield kafka
     finally:
-        asyncio.run(kafka.broker.stop())
+        kafka.broker.kill9()
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

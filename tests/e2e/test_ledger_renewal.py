@@ -23,7 +23,7 @@ async def forgetful(kafka_installed: None, tmp_path: Path) -> AsyncIterator[Kafk
     broker = KafkaBroker(tmp_path / "kafka", config={"log.retention.check.interval.ms": "1000"})
     await broker.start()
     yield broker
-    await broker.stop()
+    broker.kill9()
 
 
 async def until_deleted(stage: Stage, entries: int) -> None:

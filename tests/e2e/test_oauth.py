@@ -33,7 +33,7 @@ async def guarded(kafka_installed: None, tmp_path: Path) -> AsyncIterator[KafkaB
     )
     await broker.start()
     yield broker
-    await broker.stop()
+    broker.kill9()
 
 
 def settings(broker: KafkaBroker) -> dict[str, str]:

@@ -41,7 +41,7 @@ def guarded(
         asyncio.run(guarded.broker.start())
         yield guarded
     finally:
-        asyncio.run(guarded.broker.stop())
+        guarded.broker.kill9()
 
 
 @pytest.mark.parametrize(
