@@ -10,7 +10,7 @@ from tests.support.kafka import KafkaBroker
 from tests.support.process import ChildProcess
 from tests.support.worker import ROOT
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300), pytest.mark.long]
 
 IN_FLIGHT = 16
 RECORDS = 32

@@ -34,15 +34,25 @@ def longest_first(items: list[T]) -> None:
     """Sort by file, those with a broker first, by how long their tests may take together.
 
     That is their limits: how long they take on this machine nobody knows before. Of a file without
-    a broker only those limits count that its tests have of their own: they compute for long.
+    a broker only those limits count that its tests have of their own: they compute for long. Before
+    all stand those marked as `long`: one test of many waits, say, has but one limit.
     """
+    long: set[Path] = set()
     with_broker: set[Path] = set()
     limits_s: Counter[Path] = Counter()
     for item in items:
         limit = item.get_closest_marker("timeout")
+        if item.get_closest_marker("long"):
+            long.add(item.path)
         if item.get_closest_marker("kafka") or item.get_closest_marker("embedded"):
             with_broker.add(item.path)
             limits_s[item.path] += limit.args[0] if limit else DEFAULT_S
         elif limit:
             limits_s[item.path] += limit.args[0]
-    items.sort(key=lambda item: (item.path not in with_broker, -limits_s[item.path]))
+    items.sort(
+        key=lambda item: (
+            item.path not in long,
+            item.path not in with_broker,
+            -limits_s[item.path],
+        )
+    )

@@ -21,10 +21,10 @@ class Item:
 
 
 def test_files_that_may_take_long_come_first_and_stay_together() -> None:
-    """Those of a broker by the sum of their limits, then the others that have limits at all."""
+    """First the marked, those of a broker by the sum of their limits, then others with limits."""
     kafka, embedded, limit = pytest.mark.kafka, pytest.mark.embedded, pytest.mark.timeout
     quick, short, long, many = (Path(name) for name in ("quick", "short", "long", "many"))
-    tiny = Path("tiny")
+    tiny, marked = Path("tiny"), Path("marked")
     items = [
         Item(tiny, "t1"),
         Item(quick, "q1", [limit(900)]),
@@ -32,9 +32,10 @@ def test_files_that_may_take_long_come_first_and_stay_together() -> None:
         Item(many, "m1", [embedded, limit(100)]),
         Item(long, "l1", [kafka, limit(150)]),
         Item(quick, "q2"),
+        Item(marked, "l2", [kafka, pytest.mark.long]),
         Item(many, "m2", [embedded, limit(100)]),
     ]
 
     longest_first(items)
 
-    assert [item.name for item in items] == ["m1", "m2", "l1", "s1", "q1", "q2", "t1"]
+    assert [item.name for item in items] == ["l2", "m1", "m2", "l1", "s1", "q1", "q2", "t1"]
