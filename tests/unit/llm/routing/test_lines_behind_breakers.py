@@ -1,11 +1,13 @@
 """Calls that wait for a limit while their breaker opens."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from streamapp.errors import ProviderUnavailable, RateLimited
+from streamapp.errors import Failure, ProviderUnavailable, RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
@@ -20,7 +22,7 @@ AWAY_S = 15.0
 class Away(FakeProvider):
     """Fails with ``failure`` for `AWAY_S` once `leave` was called."""
 
-    def __init__(self, failure: type[RateLimited | ProviderUnavailable]) -> None:
+    def __init__(self, failure: Callable[..., Failure]) -> None:
         super().__init__()
         self.failure = failure
         self.back_at = 0.0
@@ -42,13 +44,14 @@ class Away(FakeProvider):
     ("failure", "limits"),
     [
         (RateLimited, {}),
+        (partial(RateLimited, retry_after_s=1.0), {}),
         (RateLimited, {"max_concurrency": 60}),
         (ProviderUnavailable, {"requests_per_minute": 20, "burst_s": 1}),
     ],
-    ids=["refusals", "refusals in few places", "failures behind a limit"],
+    ids=["refusals", "refusals with a wish", "refusals in few places", "failures behind a limit"],
 )
 def test_what_waits_ahead_of_a_probe_uses_no_turn_up(
-    failure: type[RateLimited | ProviderUnavailable], limits: dict[str, Any], before: int
+    failure: Callable[..., Failure], limits: dict[str, Any], before: int
 ) -> None:
     """A call that finds its breaker open in its turn leaves that to the next one.
 
