@@ -45,6 +45,27 @@ async def test_input_made_anew_while_no_worker_runs_is_read_from_its_beginning(
         assert not await _answered(stage, "before", 1)
 
 
+async def test_input_made_anew_behind_a_generation_without_it_is_read_from_its_beginning(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """The worker lives, and looks for the offsets more than once in each assignment."""
+    async with Stage(kafka, tmp_path, partitions=PARTITIONS) as stage:
+        settings = await _open(stage)
+        worker = await stage.ready_worker(**settings)
+        await _produce(stage, "old", OLD)
+        await until(partial(_answered, stage, "old", OLD), 60, state=worker.tail)
+        topic = f"{stage.prefix}.reviews"
+        await delete_topic(stage.broker.bootstrap, topic)
+        await until(lambda: worker.has_logged("topics.input_gone"), 90, state=worker.tail)
+        await until(partial(_is_forgotten, stage, topic), 30)
+
+        await create_topic(stage, "reviews", PARTITIONS)
+        await _produce(stage, "new", NEW)
+
+        await until(partial(_answered, stage, "new", NEW), 90, state=worker.tail)
+        assert worker.has_logged("log.made_anew")
+
+
 async def _open(stage: Stage) -> dict[str, Any]:
     """Open the stage; return the settings of a worker with such a flow."""
     await stage.open()

@@ -10,7 +10,8 @@ group's offsets do: where the group is deleted, or given up by its broker, its f
 
 A group that runs loses what it has of topics that no member subscribes to, after the broker's
 ``offsets.retention.minutes`` (7 days): the mark is committed again each hour. Flows that the
-worker does not know are left out then. One whose offsets are lost in that way, with its topic as it
+worker does not know are left out then; one that knows them looks each minute, and at each
+assignment. One whose offsets are lost in that way, with its topic as it
 was, is new: its topic has the id of the mark.
 """
 
@@ -36,8 +37,8 @@ HASH_BYTES, MOST = 6, 500
 #: Of them those of the input's name; the others are of the topic's id.
 NAME_BYTES = 4
 
-#: From one commit of the mark to the next, and to another try, seconds.
-RENEW_S, RETRY_S = 3600.0, 60.0
+#: From one commit of the mark to the next, and from one look at it, seconds.
+RENEW_S, LOOK_S = 3600.0, 60.0
 #: Tries of one commit: another worker may write the mark between our look at it and our own.
 TRIES = 5
 
@@ -111,7 +112,7 @@ class BegunFlows:
         self._begun: dict[str, bytes] = {}
         self._told: dict[str, bytes] = {}
         self._noted: frozenset[bytes] = frozenset()
-        self._due_at = clock()
+        self._due_at = self._look_at = clock()
         self._is_told = False
 
     def is_made_anew(self, input: str, id: bytes) -> bool:
@@ -135,13 +136,18 @@ class BegunFlows:
         known = {input: id for input, id in ids.items() if input in self._names}
         # A broker that tells no id for a moment takes none away.
         self._begun |= {i: _of(id) for i, id in known.items() if id or i not in self._begun}
-        if not self._own <= self._noted:
-            await self._commit()
+        if self._begun:
+            await self._keep()
 
     async def renew(self) -> None:
-        """Commit the mark again where it is time to: it would expire."""
-        if self._begun and self._clock() >= self._due_at:
-            self._due_at = self._clock() + RETRY_S
+        """Commit the mark again where it is time to: it would expire, or another worker cut it."""
+        if self._begun and self._clock() >= self._look_at:
+            await self._keep()
+
+    async def _keep(self) -> None:
+        self._look_at = self._clock() + LOOK_S
+        self._noted = await self._stored()
+        if self._clock() >= self._due_at or not self._own <= self._noted:
             await self._commit()
 
     @property

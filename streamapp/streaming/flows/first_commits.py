@@ -19,6 +19,8 @@ from streamapp.streaming.consumer.offset_commits import (
     OffsetCommits,
     commit_once,
 )
+from streamapp.streaming.protocol.topic_ids import changed
+from streamapp.streaming.window.finished_offsets import decode, encode
 from streamapp.streaming.window.partition_state import Progress
 
 #: Tries of a first commit, with a look before each: for a minute.
@@ -26,7 +28,10 @@ TRIES = 300
 
 
 class FirstCommits(AIOKafkaConsumerThread):
-    """Faust's thread of the client, for offsets of partitions that this worker may not have."""
+    """Faust's thread of the client, for offsets of partitions that this worker may not have.
+
+    What is committed of a topic that was made anew since counts as nothing.
+    """
 
     abstract = True
 
@@ -62,14 +67,16 @@ class FirstCommits(AIOKafkaConsumerThread):
         coordinator = client._coordinator
         generation = coordinator.generation
         for _ in range(TRIES):
-            there = {tp: each.offset for tp, each in (await self._stored(offsets)).items()}
+            stored = await self._stored(offsets)
+            ids = {tp: self.read_of.get(tp, b"") for tp in offsets}
+            there = {tp: e.offset for tp, e in stored.items() if not _is_old(e, tp, ids[tp])}
             due = {
-                ensure_aiokafka_TP(tp): OffsetAndMetadata(at, "")
+                ensure_aiokafka_TP(tp): OffsetAndMetadata(at, encode(at, (), topic_id=ids[tp]))
                 for tp, at in offsets.items()
                 if tp not in there
             }
             taken = await self._commits.commit(client, due, until_taken=False, first_in=generation)
-            mine = {ensure_TP(tp): Progress(each.offset) for tp, each in taken.items()}
+            mine = {ensure_TP(tp): Progress(e.offset, e.metadata) for tp, e in taken.items()}
             self.committed = {**self.committed, **mine}
             if len(taken) == len(due):
                 return there | {tp: each.offset for tp, each in mine.items()}
@@ -101,3 +108,8 @@ class FirstCommits(AIOKafkaConsumerThread):
             raise IllegalStateError("no member of the group")
         offsets = {ensure_aiokafka_TP(place): OffsetAndMetadata(0, text)}
         await commit_once(client, offsets, generation, is_first=True)
+
+
+def _is_old(stored: Progress, tp: TP, id: bytes) -> bool:
+    """Whether a commit is of another topic than the one with that id, which is read."""
+    return bool(changed({tp: decode(stored.offset, stored.metadata).topic_id}, {tp.topic: id}))

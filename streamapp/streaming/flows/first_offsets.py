@@ -74,13 +74,17 @@ class FirstOffsets(AIOKafkaConsumer):
             TP(*tp): offset for tp, offset in (await super().seek_to_committed()).items()
         }
         wanted = cast(Any, self.app).from_latest
+        thread = cast(FirstCommits, self._thread)
         mine = {tp for tp in found if tp.topic in wanted}
+        anew = mine & thread.made_anew.keys() - thread.committed.keys()
         fresh = {tp for tp in mine if found[tp] is None}
         begins: dict[TP, int] = {}
         session_s: float = cast(Any, self.app).settings.session_timeout_s
         patience_s = min(session_s + BEYOND_S, LONGEST_S)
         looks = iter(range(round(patience_s / LOOK_S)))  # for all topics together
         async with self._beginning:
+            if anew:  # at once: the next look finds a topic of the same id, and nothing of it
+                await thread.commit_first(dict.fromkeys(anew, 0))
             if fresh:
                 await self._begun.look()
             for topic in {tp.topic for tp in fresh}:

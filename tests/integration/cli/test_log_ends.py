@@ -158,6 +158,7 @@ class NewFlow(FirstOffsets):
         self._beginning = asyncio.Lock()
         self.committed: dict[TP, int] = {}
         self.read_of: dict[TP, bytes] = {}
+        self.made_anew: dict[TP, bytes] = {}
 
     async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
         return {}

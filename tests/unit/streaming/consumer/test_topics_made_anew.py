@@ -1,5 +1,6 @@
 """Commits of a topic that was deleted and made anew: a take-over takes them for none."""
 
+import asyncio
 import zlib
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.types import TP
 
 from streamapp.streaming.window.finished_offsets import encode
+from streamapp.streaming.window.partition_state import Progress
 
 from .fake_thread import FakeThread
 
@@ -38,6 +40,13 @@ class Client:
         self.stored: dict[Any, OffsetAndMetadata] = {}
         self.sought: list[tuple[Any, int]] = []
         self.assigned = {T0, T1, OTHER}
+        self.generation = 4
+        self._commit_lock = asyncio.Lock()
+
+    async def ensure_coordinator_known(self) -> None: ...
+
+    async def _do_commit_offsets(self, assignment: Any, offsets: Any) -> None:
+        self.stored |= offsets
 
     def get_random_node(self) -> int:
         return 0
@@ -75,6 +84,20 @@ async def test_commit_of_a_topic_that_is_no_more_counts_as_none() -> None:
     assert sorted(client.sought) == [(T0, 0), (T1, 7)]
     assert thread.committed.keys() == {T1}
     assert (thread.made_anew, thread.read_of) == ({T0: NEW}, {T0: NEW, T1: NEW})
+
+
+async def test_first_commit_replaces_that_of_a_topic_that_is_no_more() -> None:
+    """And says of which topic it is; what is of today's topic stays."""
+    client = Client(NEW)
+    client.commit(T0, 20, topic_id=OLD)
+    client.commit(T1, 7, topic_id=NEW)
+    thread = FakeThread(client)
+    await thread.seek()
+
+    assert await thread._commit_first({T0: 0, T1: 0}) == {T0: 0, T1: 7}  # type: ignore[misc]
+
+    assert client.stored[TopicPartition(*T0)].metadata == encode(0, (), topic_id=NEW)
+    assert thread.committed[T0] == Progress(0, encode(0, (), topic_id=NEW))
 
 
 async def test_it_counts_as_none_until_another_one_replaces_it() -> None:

@@ -12,9 +12,9 @@ from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import TopicSpec
 from streamapp.streaming.flows.begun_flows import (
+    LOOK_S,
     MOST,
     RENEW_S,
-    RETRY_S,
     BegunFlows,
     _of,
     create_begun_topic,
@@ -169,6 +169,38 @@ async def test_mark_is_committed_again_before_it_expires() -> None:
     assert len(group.writes) == 2
 
 
+async def test_mark_that_another_worker_cut_down_is_whole_again() -> None:
+    """One that does not have a flow leaves it out, and may stop again."""
+    group, clock = Group(), Clock()
+    flows = flows_of(group, "a", "b", clock=clock)
+    await flows.note({"a": ID, "b": ID})
+    await flows_of(group, "b").note({"b": b"new"})
+    assert await begun_of(group, "a", "b") == {"b"}
+
+    await flows.note({"a": ID})
+    assert await begun_of(group, "a", "b") == {"a", "b"}
+
+    await flows_of(group, "b").note({"b": b"newer"})
+    clock.now = LOOK_S
+    await flows.renew()
+    assert await begun_of(group, "a", "b") == {"a", "b"}
+
+
+async def test_mark_that_two_workers_wrote_at_once_is_whole_after_a_look() -> None:
+    """The one whose commit came later does not see what it left out."""
+    group, clock = Group(), Clock()
+    first, other = (flows_of(group, "a", "b", clock=clock) for _ in range(2))
+    await other.note({"b": ID})
+    group.behind_commit = lambda: group.mark.update({PLACE: Progress(0, encode(decode_of("a")))})
+    await first.note({"a": ID})
+    assert await begun_of(group, "a", "b") == {"a"}
+
+    clock.now = LOOK_S
+    await other.renew()
+
+    assert await begun_of(group, "a", "b") == {"a", "b"}
+
+
 async def test_mark_that_is_not_taken_is_told_once_and_tried_again() -> None:
     """The flow runs on: the mark is not needed before its input is made anew."""
     group, clock = Group(), Clock()
@@ -177,14 +209,14 @@ async def test_mark_that_is_not_taken_is_told_once_and_tried_again() -> None:
 
     with capture_logs() as lines:
         await flows.note({"a": ID})
-        clock.now = RETRY_S
+        clock.now = LOOK_S
         await flows.renew()
     [line] = lines
     assert (line["event"], line["topic"]) == ("flows.begin_not_noted", "llm.flows")
     assert line["reason"] == "TopicAuthorizationFailedError"
     assert "create the topic" in line["hint"]
 
-    group.refusal, clock.now = None, 2 * RETRY_S
+    group.refusal, clock.now = None, 2 * LOOK_S
     await flows.renew()
     assert await begun_of(group, "a") == {"a"}
 

@@ -29,11 +29,15 @@ class FakeThread:
     def __init__(self, group: Group, assigned: Collection[TP]) -> None:
         self._group = group
         self._assigned = assigned
-        self.anew: set[TP] = set()
+        self.made_anew: dict[TP, bytes] = {}
         self.read_of: dict[TP, bytes] = {}
 
     async def seek_to_committed(self) -> Mapping[TP, int | None]:
         return {tp: self._group.committed.get(tp) for tp in self._assigned}
+
+    @property
+    def committed(self) -> Mapping[TP, int]:
+        return self._group.committed
 
     async def stored(self, partitions: Collection[TP]) -> Mapping[TP, Progress]:
         there = {tp: Progress(at) for tp, at in self._group.committed.items()} | self._group.mark
@@ -43,7 +47,7 @@ class FakeThread:
         self._group.mark[place] = Progress(0, text)
 
     def note_anew(self, partitions: Collection[TP]) -> None:
-        self.anew.update(partitions)
+        self.made_anew |= dict.fromkeys(partitions, b"")
 
     async def commit_first(self, offsets: Mapping[TP, int]) -> Mapping[TP, int]:
         there = self._group.committed
@@ -231,7 +235,26 @@ async def test_topic_that_is_made_anew_between_two_workers_is_read_from_its_begi
     assert await next_one.seek_to_committed() == {NEW[0]: 0, NEW[1]: 0, OTHER: None}
 
     assert group.committed == dict.fromkeys(NEW, 0)
-    assert (other.looks, other._thread.anew) == (0, set(NEW[2:]))
+    assert (other.looks, other._thread.made_anew.keys()) == (0, set(NEW[2:]))
+
+
+async def test_topic_that_a_seek_begins_anew_is_committed_from_its_beginning() -> None:
+    """At once: the next look of that assignment finds nothing, of a topic whose id is known."""
+    group = Group()
+    consumer = FakeConsumer(group)
+    await consumer.seek_to_committed()
+    group.committed.clear()
+    thread = consumer._thread
+    thread.read_of = dict.fromkeys(MINE, b"new")
+    thread.made_anew = dict(thread.read_of)
+    thread.seek_to_committed = lambda: _given(dict.fromkeys(MINE, 0))
+    await consumer.seek_to_committed()
+    del thread.seek_to_committed
+
+    found = await consumer.seek_to_committed()
+
+    assert found == {NEW[0]: 0, NEW[1]: 0, OTHER: None}
+    assert group.committed == dict.fromkeys(MINE, 0)
 
 
 async def test_flow_whose_group_was_deleted_is_new() -> None:
