@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(360)]
@@ -54,6 +55,30 @@ async def test_partitions_move_while_an_http_call_still_runs(
     assert answered_s < call_s / 2
     assert not report.faults, report
     assert report.repeats == 0
+
+
+async def test_newcomer_that_is_stopped_in_its_first_join_leaves_the_group(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Else its share stands still for a session, in which nobody takes it."""
+    session_s = 40
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(session_timeout_s=session_s)
+        slow = [ask(f"slow-{n}", partition=n, script={"latency_s": 8}) for n in range(2)]
+        await stage.produce(slow)
+        await stage.in_flight(2)
+        newcomer = stage.start_worker(session_timeout_s=session_s)
+        await until(lambda: worker.has_logged("window.draining"), 30, state=newcomer.tail)
+        newcomer.sigterm()
+        assert await newcomer.wait(30) == 0
+        began = time.monotonic()
+        await stage.produce(ask(f"r-{n}", partition=n % 2) for n in range(20))
+        await stage.verifier.all_answered(22, session_s)
+        answered_s = time.monotonic() - began
+
+    print(f"all answered {answered_s:.1f} s after it was gone")  # noqa: T201
+    assert answered_s < session_s / 2
 
 
 async def test_rebalance_in_a_stop_stands_still_for_a_revoke_only(

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
+from aiokafka.protocol.group import HeartbeatRequest, LeaveGroupRequest, SyncGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers.aiokafka import ensure_aiokafka_TP
@@ -201,7 +201,8 @@ class GroupMemberThread(FirstCommits, DirectCalls):
 async def leave_group(coordinator: GroupCoordinator) -> None:
     """Leave the group at once, also out of the middle of a rebalance, and do not come back.
 
-    The client's own way would first join once more where it waits for a revoke to end.
+    The client's own way would first join once more where it waits for a revoke to end, and would
+    leave no group in its first join or in a generation 0: the group would wait for a session.
     """
     if coordinator._closing.done():
         return
@@ -211,6 +212,12 @@ async def leave_group(coordinator: GroupCoordinator) -> None:
     await asyncio.wait([coordination])
     await coordinator._stop_heartbeat_task()
     await coordinator._stop_commit_offsets_refresh_task()
+    node, member_id = coordinator.coordinator_id, coordinator.member_id
+    if coordinator.generation <= 0 and member_id and node is not None:
+        # By another connection than that of the join: a broker reads no further on it.
+        with contextlib.suppress(KafkaError):
+            request = LeaveGroupRequest(coordinator.group_id, member_id)
+            await coordinator._client.send(node, request)
     await coordinator._maybe_leave_group()
 
 
