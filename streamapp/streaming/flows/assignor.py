@@ -103,6 +103,8 @@ def without_gone(
 class HeldPartitions:
     """The partitions of inputs that nobody has: their ledgers have fewer, or the input is gone.
 
+    An input that was made anew with fewer than its ledger has is told as well.
+
     Args:
         clock: Monotonic seconds.
 
@@ -136,6 +138,8 @@ class HeldPartitions:
             line = None
             if 0 < kept < count:
                 line = held_line(input, count, kept, is_set=input == self.requests)
+            elif 0 < count < kept:
+                line = f"no worker can start any more: {shrunk_line(input, count, changelog, kept)}"
             if line is None:
                 self._lines.pop(input, None)
             elif self._lines.get(input) != line:
@@ -172,4 +176,12 @@ def held_line(input: str, count: int, kept: int, *, is_set: bool) -> str:
     return (
         f"topic {input} has {count} partitions and its ledger {kept}: records in partitions"
         f" {kept} to {count - 1} wait, the others go on; {cure}"
+    )
+
+
+def shrunk_line(input: str, count: int, changelog: str, kept: int) -> str:
+    """Return what to do about an input of fewer partitions than its ledger's changelog has."""
+    return (
+        f"{input} has {count} partitions, fewer than its ledger's changelog {changelog} with"
+        f" {kept}: delete the changelog where the input was created anew"
     )

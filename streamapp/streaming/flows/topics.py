@@ -23,6 +23,7 @@ from streamapp.streaming.broker.topics import (
     grow_topics,
     partition_counts,
 )
+from streamapp.streaming.flows.assignor import shrunk_line
 from streamapp.streaming.flows.begun_flows import begun_topic, create_begun_topic
 
 log = structlog.get_logger(__name__)
@@ -141,10 +142,9 @@ async def ensure_flow_topics(settings: Settings, flows: Sequence[Flow]) -> dict[
         count = counts[flow.input]
         changelog = answers_changelog(settings, flow.name)
         if counts.get(changelog, 0) > count:
+            line = shrunk_line(flow.input, count, changelog, counts[changelog])
             raise ConfigurationError(
-                f"[flows.{flow.name}] input: {flow.input} has {count} partitions, fewer than the"
-                f" flow's changelog {changelog} with {counts[changelog]}: delete the changelog"
-                " where the input was created anew, or give the flow another name"
+                f"[flows.{flow.name}] input: {line}, or give the flow another name"
             )
         if 0 < counts.get(changelog, 0) < count:
             short[changelog] = count

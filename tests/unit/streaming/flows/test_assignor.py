@@ -115,6 +115,21 @@ def test_what_waits_is_said_once(requests: str, cure: str) -> None:
     assert held.impaired() == []
 
 
+def test_input_that_was_made_anew_with_fewer_partitions_is_said() -> None:
+    """All is answered until the next start, which is refused."""
+    cluster, held = FakeCluster({INPUT: 2, CHANGELOG: 4}), HeldPartitions()
+    held.changelogs[INPUT] = CHANGELOG
+
+    with capture_logs() as logs:
+        held.look(cluster)
+        held.look(cluster)
+
+    [line] = held.impaired()
+    assert line.startswith(f"no worker can start any more: {INPUT} has 2 partitions")
+    assert "delete the changelog" in line
+    assert [entry["reason"] for entry in logs] == [line]
+
+
 def test_input_that_is_gone_is_said_until_it_is_back() -> None:
     """One that was never there is the start's to refuse; a broker that starts knows none."""
     cluster, clock = FakeCluster({CHANGELOG: 4}), FakeClock()
