@@ -126,8 +126,8 @@ def _offline(title: str, models: Sequence[str]) -> Finding:
     if not named:
         return Finding(title, True, detail)
     mend = (
-        "to ask it, add its [providers.NAME] to the file, or set OPENAI_API_KEY or OPENAI_BASE_URL"
-        " where the file has none"
+        "to ask it, add a [providers.NAME] of its vendor's kind to the file, or set OPENAI_API_KEY"
+        " or OPENAI_BASE_URL where the file has none"
     )
     detail = f"answers by rules in place of {', '.join(named)}: {mend}"
     return Finding(title, True, detail, is_note=True)

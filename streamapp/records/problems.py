@@ -42,13 +42,14 @@ def describe(error: ValidationError, record: type[BaseModel], value: Any = None)
         record: Names the fields where too many are wrong to list them.
         value: As parsed; with it places are those of the value alone, see `place_of`.
     """
-    count = error.error_count()
+    count, known = error.error_count(), [f.alias or name for name, f in record.model_fields.items()]
     if count > COUNTED:
-        known = ", ".join(field.alias or name for name, field in record.model_fields.items())
-        return f"{count} fields or items are wrong; the record's fields are {known}"
+        return f"{count} fields or items are wrong; the record's fields are {', '.join(known)}"
     problems = error.errors(include_url=False, include_input=False)
     lines = list(
-        dict.fromkeys(_line(problem, place_of(problem["loc"], value)) for problem in problems)
+        dict.fromkeys(
+            _line(problem, place_of(problem["loc"], value), known) for problem in problems
+        )
     )
     rest = [f"and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
     return "; ".join([*lines[:LISTED], *rest])
@@ -119,7 +120,10 @@ def _is_quotable(kind: str) -> bool:
     return kind in _CONSTANT or kind not in _CORE or kind.endswith("_type")
 
 
-def _line(problem: ErrorDetails, location: Sequence[str | int]) -> str:
+def _line(problem: ErrorDetails, location: Sequence[str | int], known: Iterable[str]) -> str:
     name = f"field '{'.'.join(escape(str(part)) for part in location)}'"
     said = said_of(problem)
+    if problem["type"] == "extra_forbidden" and len(location) == 1:
+        guess = near(str(location[0]), known)
+        said = f"is unknown{guess}" if guess else said
     return f"{name}: {said}" if said == problem["msg"] else f"{name} {said}"

@@ -137,6 +137,7 @@ def test_an_undecodable_value_is_not_quoted() -> None:
     ("fields", "message"),
     [
         pytest.param({"colour": 1}, "field 'colour' is unknown: remove it", id="unknown"),
+        pytest.param({"metdata": {}}, "'metdata' is unknown, did you mean 'metadata'?", id="near"),
         pytest.param({"text": 5}, "field 'text': Input should be a valid string", id="kind"),
         pytest.param({"count": "4"}, "field 'count': Input should be a valid integer", id="strict"),
         pytest.param({"count": 3}, "field 'count': must be even", id="own check"),
