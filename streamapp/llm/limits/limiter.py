@@ -217,6 +217,7 @@ class Limiter:
                     self._take(tokens)
                     turn.set_result(tokens)
                 self._waiters.popleft()
+                await asyncio.sleep(0)  # one that gives its turn back does so before the next look
         finally:
             self._dispatcher = None
 

@@ -201,8 +201,9 @@ class GroupMemberThread(FirstCommits, DirectCalls):
 async def leave_group(coordinator: GroupCoordinator) -> None:
     """Leave the group at once, also out of the middle of a rebalance, and do not come back.
 
-    The client's own way would first join once more where it waits for a revoke to end, and would
-    leave no group in its first join or in a generation 0: the group would wait for a session.
+    The client's own way would first join once more where it waits for a revoke to end. It would
+    leave no group in its first join or in a generation 0, and in any join ask by the connection on
+    which the broker reads no further before that ends: the group would wait for a session.
     """
     if coordinator._closing.done():
         return
@@ -213,12 +214,10 @@ async def leave_group(coordinator: GroupCoordinator) -> None:
     await coordinator._stop_heartbeat_task()
     await coordinator._stop_commit_offsets_refresh_task()
     node, member_id = coordinator.coordinator_id, coordinator.member_id
-    if coordinator.generation <= 0 and member_id and node is not None:
-        # By another connection than that of the join: a broker reads no further on it.
-        with contextlib.suppress(KafkaError):
-            request = LeaveGroupRequest(coordinator.group_id, member_id)
-            await coordinator._client.send(node, request)
-    await coordinator._maybe_leave_group()
+    coordinator.reset_generation()
+    if member_id and node is not None:
+        request = LeaveGroupRequest(coordinator.group_id, member_id)
+        await coordinator._client.send(node, request)  # by the connection of fetches
 
 
 def end_fetches_on_close(fetcher: Fetcher) -> None:

@@ -132,23 +132,31 @@ class BegunFlows:
         self._told = {input: ids[name] for input, name in self._names.items() if name in ids}
 
     async def note(self, ids: Mapping[str, bytes]) -> None:
-        """Mark flows as begun, by their inputs' ids, once their first offsets are committed."""
-        known = {input: id for input, id in ids.items() if input in self._names}
+        """Mark flows as begun, once their first offsets are committed.
+
+        Args:
+            ids: Of the inputs of which this worker has partitions; what it knew of others is past.
+        """
+        before = self._begun
         # A broker that tells no id for a moment takes none away.
-        self._begun |= {i: _of(id) for i, id in known.items() if id or i not in self._begun}
-        if self._begun:
-            await self._keep()
+        self._begun = {
+            input: _of(id) if id else before.get(input, _of(id))
+            for input, id in ids.items()
+            if input in self._names
+        }
+        await self._keep()
 
     async def renew(self) -> None:
         """Commit the mark again where it is time to: it would expire, or another worker cut it."""
-        if self._begun and self._clock() >= self._look_at:
+        if self._clock() >= self._look_at:
             await self._keep()
 
     async def _keep(self) -> None:
         self._look_at = self._clock() + LOOK_S
         self._noted = await self._stored()
-        if self._clock() >= self._due_at or not self._own <= self._noted:
-            await self._commit()
+        is_due = bool(self._begun or self._noted) and self._clock() >= self._due_at
+        if is_due or not self._own <= self._noted:
+            await self._commit(drops_unknown=is_due)
 
     @property
     def _own(self) -> frozenset[bytes]:
@@ -156,12 +164,16 @@ class BegunFlows:
             sorted(self._names[input] + id for input, id in self._begun.items())[:MOST]
         )
 
-    async def _commit(self) -> None:
+    async def _commit(self, *, drops_unknown: bool) -> None:
         try:
             for _ in range(TRIES):
-                mine = {each[:NAME_BYTES] for each in self._own}
-                wanted = set(self._names.values()) - mine
-                others = {each for each in await self._stored() if each[:NAME_BYTES] in wanted}
+                mine, known = {each[:NAME_BYTES] for each in self._own}, set(self._names.values())
+                others = {
+                    each
+                    for each in await self._stored()
+                    if each[:NAME_BYTES] not in mine
+                    and (each[:NAME_BYTES] in known or not drops_unknown)
+                }
                 await self._thread.commit_beside(self._place, encode(others | self._own))
                 self._noted = await self._stored()
                 # A broker that keeps no metadata, as the embedded one, has none however often.

@@ -59,7 +59,9 @@ class FirstOffsets(AIOKafkaConsumer):
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit, as Faust does each second, and keep the mark of what has begun."""
         did_commit: bool = await super().commit(topics, start_new_transaction)
-        if cast(Any, self.app).from_latest:
+        app = cast(Any, self.app)
+        # A look ends where a broker coordinates the group alone, and in a join not before that.
+        if app.from_latest and not (self.should_stop or app.rebalancing):
             await self._begun.renew()
         return did_commit
 
@@ -90,7 +92,7 @@ class FirstOffsets(AIOKafkaConsumer):
             for topic in {tp.topic for tp in fresh}:
                 own = {tp for tp in fresh if tp.topic == topic}
                 begins |= await self._begin(topic, own, looks)
-            if mine:
+            if wanted:
                 await self._begun.note({tp.topic: self._id_of(tp) for tp in mine})
         for tp in fresh & begins.keys():
             found[tp] = begins[tp]

@@ -71,7 +71,6 @@ PRIVATE = {
     "_get_active_partitions": ("faust.transport.consumer:Consumer", "method"),
     "_isolation_level": ("aiokafka:AIOKafkaConsumer", "set"),
     "_make_server": ("aiohttp.web_runner:BaseRunner", "called"),
-    "_maybe_leave_group": ("aiokafka.consumer.group_coordinator:GroupCoordinator", "method"),
     "_new_consumer": ("faust.app.base:App", "called"),
     "_new_producer": ("faust.app.base:App", "called"),
     "_new_consumer_thread": ("faust.transport.consumer:ThreadDelegateConsumer", "called"),

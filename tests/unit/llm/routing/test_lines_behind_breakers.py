@@ -39,6 +39,7 @@ class Away(FakeProvider):
         return await super().complete(call)
 
 
+@pytest.mark.parametrize("count", [24, 256])
 @pytest.mark.parametrize("before", [0, 20], ids=["nothing known", "answers before"])
 @pytest.mark.parametrize(
     ("failure", "limits"),
@@ -51,7 +52,7 @@ class Away(FakeProvider):
     ids=["refusals", "refusals with a wish", "refusals in few places", "failures behind a limit"],
 )
 def test_what_waits_ahead_of_a_probe_uses_no_turn_up(
-    failure: Callable[..., Failure], limits: dict[str, Any], before: int
+    failure: Callable[..., Failure], limits: dict[str, Any], before: int, count: int
 ) -> None:
     """A call that finds its breaker open in its turn leaves that to the next one.
 
@@ -72,9 +73,9 @@ def test_what_waits_ahead_of_a_probe_uses_no_turn_up(
         provider.answered_at.clear()
         provider.leave()
 
-        await asyncio.gather(*(route.complete(chat(str(n))) for n in range(24)))
+        await asyncio.gather(*(route.complete(chat(str(n))) for n in range(count)))
 
         assert provider.answered_at[0] - provider.back_at < 10
-        assert len(provider.answered_at) == 24
+        assert len(provider.answered_at) == count
 
     run_virtually(main())

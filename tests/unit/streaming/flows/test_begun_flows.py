@@ -201,6 +201,36 @@ async def test_mark_that_two_workers_wrote_at_once_is_whole_after_a_look() -> No
     assert await begun_of(group, "a", "b") == {"a", "b"}
 
 
+async def test_workers_with_other_flows_leave_each_other_theirs_between_renewals() -> None:
+    """Else each would write over the other's mark at each look."""
+    group, clock = Group(), Clock()
+    first = flows_of(group, "a", "b", clock=clock)
+    other = flows_of(group, "b", "c", clock=clock)
+    await first.note({"a": ID, "b": ID})
+    await other.note({"b": ID, "c": ID})  # its first commit is a renewal
+    for clock.now in range(0, 10 * int(LOOK_S), int(LOOK_S)):
+        await first.renew()
+        await other.renew()
+
+    assert await begun_of(group, "a", "b", "c") == {"a", "b", "c"}
+    assert len(group.writes) == 3
+
+
+async def test_worker_that_gave_an_input_back_notes_nothing_of_it() -> None:
+    """It may have been made anew since, and have another id."""
+    group, clock = Group(), Clock()
+    past, today = (flows_of(group, "a", clock=clock) for _ in range(2))
+    await past.note({"a": ID})
+    await past.note({})
+    await today.note({"a": b"new"})
+    clock.now = LOOK_S
+    await past.renew()
+    await today.look()
+
+    assert not today.is_made_anew("a", b"new")
+    assert not past.is_made_anew("a", b"new"), "as it looked"
+
+
 async def test_mark_that_is_not_taken_is_told_once_and_tried_again() -> None:
     """The flow runs on: the mark is not needed before its input is made anew."""
     group, clock = Group(), Clock()

@@ -78,8 +78,19 @@ class FakeConsumer(FirstOffsets):
             from_latest={"new"},
             settings=SimpleNamespace(session_timeout_s=SESSION_S, topic="llm.{}".format),
             consumer_generation_id=4,
+            client_only=False,
         )
         self.sought: dict[TP, int] = {}
+        self.is_stopping = False
+        self._commit_fut = None
+        self.loop = asyncio.get_running_loop()
+
+    @property
+    def should_stop(self) -> bool:
+        return self.is_stopping
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        return True
 
     async def _wait_a_look(self, seconds: float) -> None:
         assert seconds == LOOK_S
@@ -267,6 +278,28 @@ async def test_flow_whose_group_was_deleted_is_new() -> None:
     found = await FakeConsumer(group).seek_to_committed()
 
     assert found == {NEW[0]: 40, NEW[1]: 41, OTHER: None}
+
+
+@pytest.mark.parametrize(
+    ("is_stopping", "is_rebalancing", "looks"),
+    [(True, False, 0), (False, True, 0), (False, False, 1)],
+    ids=["stop", "rebalance", "neither"],
+)
+async def test_mark_is_not_looked_for_where_no_answer_may_come(
+    is_stopping: bool, is_rebalancing: bool, looks: int
+) -> None:
+    """A stop waits for the last commit: in an outage that look would last as long."""
+    consumer, seen = FakeConsumer(Group()), []
+    consumer.app.rebalancing = is_rebalancing
+    consumer.is_stopping = is_stopping
+
+    async def look() -> None:
+        seen.append(True)
+
+    consumer._begun.renew = look  # type: ignore[method-assign]
+
+    assert await consumer.commit()
+    assert len(seen) == looks
 
 
 async def test_nothing_is_read_from_an_end_that_was_not_committed() -> None:
