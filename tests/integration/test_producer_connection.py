@@ -22,8 +22,12 @@ class Closed:
         """It is."""
 
 
-async def test_record_is_delivered_on_a_new_connection() -> None:
-    """The client's sender would end by an error that is none of its own, and the worker with it."""
+@pytest.mark.parametrize("looks_first", [False, True], ids=["record", "look"])
+async def test_record_is_delivered_on_a_new_connection(looks_first: bool) -> None:
+    """The client's sender would end by an error that is none of its own, and the worker with it.
+
+    The task that looks for leaders would end as well, and the sender wait for it.
+    """
     with EmbeddedBroker() as broker:
         app: Any = faust.App("producer-connection", broker=broker.url, env={})
         producer = Producer(app.transport, loop=asyncio.get_running_loop(), beacon=app.beacon)
@@ -34,12 +38,16 @@ async def test_record_is_delivered_on_a_new_connection() -> None:
         await producer.start()
         try:
             first = await deliver(b"1")
-            connections = producer._ensure_producer().client._conns
+            client = producer._ensure_producer().client
+            connections = client._conns
             before = [connection._writer for connection in connections.values()]
             for connection in connections.values():
                 connection._writer = Closed()
 
             async with asyncio.timeout(30):
+                if looks_first:
+                    assert not await client.force_metadata_update()
+                    assert await client.force_metadata_update()
                 second = await deliver(b"2")
 
             for writer in before:

@@ -1,8 +1,10 @@
 """Connections that were closed in the turn of the loop before they are written to."""
 
+from collections.abc import Collection
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import CloseReason
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
@@ -12,11 +14,13 @@ def refuse_closed(client: AIOKafkaClient) -> None:
 
     uvloop raises a plain `RuntimeError` there. aiokafka 0.14 knows the errors of sockets alone:
     its tasks, the sender of a producer among them, end by any other one, and with them the worker.
+    The task that looks for brokers and leaders ends without a word, and whoever waits for its next
+    look waits for ever: a producer, a search for the group's coordinator.
 
     Args:
         client: Of a consumer or producer.
     """
-    send_any = client.send
+    send_any, look = client.send, client._metadata_update
 
     async def send(
         node_id: int, request: Any, *, group: ConnectionGroup = ConnectionGroup.DEFAULT
@@ -32,4 +36,14 @@ def refuse_closed(client: AIOKafkaClient) -> None:
             kind = type(request).__name__
             raise KafkaConnectionError(f"{kind}: the connection was closed") from error
 
-    client.send = send
+    async def look_again(cluster: ClusterMetadata, topics: Collection[str] | None) -> bool:
+        try:
+            return await look(cluster, topics)  # type: ignore[no-any-return]  # aiokafka has no types
+        except RuntimeError:  # of one of the connections that it has asked by
+            for (_, group), connection in [*client._conns.items()]:
+                if group is ConnectionGroup.DEFAULT:
+                    connection.close(reason=CloseReason.CONNECTION_BROKEN)
+            cluster.failed_update(None)
+            return False
+
+    client.send, client._metadata_update = send, look_again
