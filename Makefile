@@ -36,7 +36,7 @@ units: .venv ## the unit tests, and how many lines of streamapp/ they run
 	echo "Lines of streamapp/ that the unit tests run: $$($(BIN)/python -c 'import json; print(json.load(open("$(RUN_LINES)"))["summary"]["percent_covered_display"])') %"; exit $$code
 
 others: .venv ## the tests on brokers, of commands, pages and the web
-	$(BIN)/python -m pytest $(SUITE) -n 5 --ignore tests/unit $(ARGS)
+	$(BIN)/python -m pytest $(SUITE) -n 7 --ignore tests/unit $(ARGS)
 
 chaos: .venv ## the long fault tests, on Apache Kafka
 	$(BIN)/python -m pytest -m chaos $(ARGS)

@@ -15,6 +15,7 @@ from tests.e2e.stage import Record, Stage
 from tests.support.kafka import KafkaBroker
 from tests.support.topics import administered, delete_topic
 from tests.support.waiting import until
+from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -56,7 +57,7 @@ async def test_input_made_anew_behind_a_generation_without_it_is_read_from_its_b
         await until(partial(_answered, stage, "old", OLD), 60, state=worker.tail)
         topic = f"{stage.prefix}.reviews"
         await delete_topic(stage.broker.bootstrap, topic)
-        await until(lambda: worker.has_logged("topics.input_gone"), 90, state=worker.tail)
+        await until(partial(_has_opened, worker, 2), 60, state=worker.tail)
         await until(partial(_is_forgotten, stage, topic), 30)
 
         await create_topic(stage, "reviews", PARTITIONS)
@@ -64,6 +65,10 @@ async def test_input_made_anew_behind_a_generation_without_it_is_read_from_its_b
 
         await until(partial(_answered, stage, "new", NEW), 90, state=worker.tail)
         assert worker.has_logged("log.made_anew")
+
+
+def _has_opened(worker: WorkerProcess, generations: int) -> bool:
+    return worker.log.read_text().count("window.opened") >= generations
 
 
 async def _open(stage: Stage) -> dict[str, Any]:
