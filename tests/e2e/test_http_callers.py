@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import statistics
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -320,7 +319,8 @@ async def test_time_tells_nothing_of_other_tenants(world: World) -> None:
             await world.ask("GET", f"/v1/requests/{id}", key=desk)
             times.append(time.perf_counter() - begun)
 
-    there, never = (statistics.median(times) for times in took_s.values())
+    # The fastest of each: a machine that does other things adds to some, and takes from none.
+    there, never = (min(times) for times in took_s.values())
     assert 0.5 < there / never < 2
 
 
