@@ -265,6 +265,8 @@ class Budgeted:
             except BudgetExceeded as exceeded:
                 attempts += exceeded.attempts
             else:
+                if not attempts:
+                    return completion
                 return completion.but(attempts=completion.attempts + attempts)
 
     async def _let_in(self, call: Call, own: CallBudget) -> Budget | None:

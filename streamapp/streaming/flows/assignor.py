@@ -183,5 +183,5 @@ def shrunk_line(input: str, count: int, changelog: str, kept: int) -> str:
     """Return what to do about an input of fewer partitions than its ledger's changelog has."""
     return (
         f"{input} has {count} partitions, fewer than its ledger's changelog {changelog} with"
-        f" {kept}: delete the changelog where the input was created anew"
+        f" {kept}: add partitions to it, or delete the changelog where the input was created anew"
     )

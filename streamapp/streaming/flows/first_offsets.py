@@ -54,7 +54,11 @@ class FirstOffsets(AIOKafkaConsumer):
         """The topics that are known to be begun: one of another id was made anew."""
         app = cast(Any, self.app)
         topic = begun_topic(app.settings).name
-        return BegunFlows(app.from_latest, topic, cast(FirstCommits, self._thread))
+        return BegunFlows(app.from_latest, topic, self._first_commits)
+
+    @property
+    def _first_commits(self) -> FirstCommits:
+        return cast(FirstCommits, self._thread)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit, as Faust does each second, and keep the mark of what has begun."""
@@ -76,7 +80,7 @@ class FirstOffsets(AIOKafkaConsumer):
             TP(*tp): offset for tp, offset in (await super().seek_to_committed()).items()
         }
         wanted = cast(Any, self.app).from_latest
-        thread = cast(FirstCommits, self._thread)
+        thread = self._first_commits
         mine = {tp for tp in found if tp.topic in wanted}
         anew = mine & thread.made_anew.keys() - thread.committed.keys()
         fresh = {tp for tp in mine if found[tp] is None}
@@ -102,7 +106,7 @@ class FirstOffsets(AIOKafkaConsumer):
 
     async def _begin(self, topic: str, fresh: set[TP], looks: Iterator[int]) -> Mapping[TP, int]:
         """Return where partitions of a topic begin; those left out at their beginning."""
-        thread = cast(FirstCommits, self._thread)
+        thread = self._first_commits
         cluster: Cluster = cast(Any, self).cluster
         known = cluster.partitions_for_topic(topic) or ()
         partitions = fresh | {TP(topic, number) for number in known}
@@ -126,7 +130,7 @@ class FirstOffsets(AIOKafkaConsumer):
 
     def _id_of(self, tp: TP) -> bytes:
         """Return the id of the topic that a partition is read of; empty where none is told."""
-        return cast(FirstCommits, self._thread).read_of.get(tp, b"")
+        return self._first_commits.read_of.get(tp, b"")
 
     async def _ends(self, partitions: Collection[TP]) -> dict[TP, int]:
         """Return where each begins at its end, as a fetch tells it and not a question for it."""
