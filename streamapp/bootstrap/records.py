@@ -67,6 +67,7 @@ class FlowLedger:
             self.emitter,
             flow=flow,
             partitions=settings.partitions if flow == REQUESTS else None,
+            mine=lambda: {tp.partition for tp in app.consumer.assignment() if tp.topic == input},
             recover=lambda partitions: self._recover(partitions),
         )
         app.tables.add(self.table)

@@ -40,6 +40,28 @@ async def test_worker_says_which_topic_is_gone_and_goes_on_once_it_is_back(
         await worker.wait_ready(90)
 
 
+async def test_records_wait_unpaid_while_their_ledger_is_gone(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A worker that starts creates it; what the first one had in flight is finished there."""
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        first = await stage.ready_worker()
+        ledger = f"{stage.prefix}-answers-changelog"
+        await delete_topic(kafka.bootstrap, ledger)
+        await until(lambda: _tells(first, f"topic {ledger} is gone"), 90, state=first.tail)
+        await stage.produce(ask(f"r-{n}") for n in range(10))
+
+        second = await stage.ready_worker()
+        await first.wait_ready()
+        await stage.verifier.all_answered(10, 90)
+        await stage.verifier.all_committed(30)
+
+        assert sorted(call.id for call in stage.calls()) == sorted(f"r-{n}" for n in range(10))
+        assert first.alive
+        assert second.alive
+
+
 async def _tells(worker: WorkerProcess, text: str) -> bool:
     """Whether the worker is not ready for that reason."""
     url = f"http://127.0.0.1:{worker.port}/readyz"

@@ -32,15 +32,27 @@ LATENCY_S = 0.3
 STORED_S = 0.5
 
 
-async def test_three_records_of_two_calls_survive_kills(kafka: KafkaBroker, tmp_path: Path) -> None:
-    """The same three records of each, in order, and no finished step is made again."""
+@pytest.mark.parametrize(
+    "processors",
+    ["triples", pytest.param("late_ledger", marks=pytest.mark.chaos)],
+)
+async def test_three_records_of_two_calls_survive_kills(
+    kafka: KafkaBroker, tmp_path: Path, processors: str
+) -> None:
+    """The same three records of each, in order, and no finished step is made again.
+
+    Also where the group's leaders learn late of a new flow's ledger.
+    """
     found: list[ConsumerRecord] = []
     async with Stage(kafka, tmp_path, partitions=2) as stage, AsyncExitStack() as stack:
         await stage.open()
         for name in ("sources", "parts"):
             await create_topic(stage, name, 3)
         stage.provider.default(latency_s=LATENCY_S, unique=True)
-        settings: dict[str, Any] = {"processors": "tests.support.triples", "max_in_flight": 32}
+        settings: dict[str, Any] = {
+            "processors": f"tests.support.{processors}",
+            "max_in_flight": 32,
+        }
         workers = [stage.start_worker(**settings) for _ in range(2)]
         for worker in workers:
             await worker.wait_ready()

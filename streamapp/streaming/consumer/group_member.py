@@ -36,6 +36,7 @@ from streamapp.streaming.consumer.request_limits import (
 )
 from streamapp.streaming.consumer.stalled_partitions import log_end
 from streamapp.streaming.consumer.thread_calls import DirectCalls
+from streamapp.streaming.flows.assignor import look_for_topics
 from streamapp.streaming.flows.first_commits import FirstCommits
 from streamapp.streaming.protocol.fetch import fetch_quickly
 from streamapp.streaming.protocol.topic_ids import changed, is_of_cluster, topic_ids
@@ -90,6 +91,10 @@ class GroupMemberThread(FirstCommits, DirectCalls):
         if isinstance(coordinator, GroupCoordinator):
             app = cast(Any, self.app)
             note_membership(coordinator, app.membership)
+            tables = app.tables.data.values()
+            look_for_topics(
+                client._client, coordinator, lambda: [t.changelog_topic_name for t in tables]
+            )
             replace_lost_leader(coordinator)
             ask_again(coordinator, app.membership, on_end=self._fail)
             await_coordinator(
@@ -151,7 +156,8 @@ class GroupMemberThread(FirstCommits, DirectCalls):
             tp: id if is_of_cluster(id, ids.get(tp.topic, id)) else ids.get(tp.topic, b"")
             for tp, id in read_of.items()
         } | anew
-        known = {tp: id for tp, id in self.made_anew.items() if self.read_of.get(tp) == id}
+        # Kept through generations that were overtaken, or without the topic: it is told after them.
+        known = {tp: id for tp, id in self.made_anew.items() if self.read_of.get(tp, id) == id}
         self.made_anew = known | anew
         return anew
 

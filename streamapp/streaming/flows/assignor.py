@@ -2,14 +2,18 @@
 
 Faust assigns an input together with the changelog of its ledger where both have as many
 partitions. With more it would give a partition and its ledger to different workers, which would
-pay again what is in it; and each of them would fail at the missing changelog partition.
+pay again what is in it; and each of them would fail at the missing changelog partition. Where the
+leader's client does not know the changelog at all, it would give out the input alone.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, cast
 
 import structlog
+from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from faust.assignor.client_assignment import ClientMetadata
 from faust.assignor.partition_assignor import PartitionAssignor
@@ -22,6 +26,12 @@ log = structlog.get_logger(__name__)
 
 #: An input that the brokers have not known for so long was deleted, seconds.
 GONE_S = 10.0
+#: A ledger's changelog likewise: a client may learn of a new one as late as it asks anew, see
+#: ``METADATA_MAX_AGE_MS``.
+LEDGER_GONE_S = 20.0
+
+#: Waits of a leader between its looks for a topic that its client does not know, seconds.
+LOOKS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class Cluster(Protocol):
@@ -48,8 +58,9 @@ class LedgerBoundCluster:
         """Return those that are assigned."""
         found = self._cluster.partitions_for_topic(topic)
         changelog = self._changelogs.get(topic)
-        kept = None if changelog is None else self._cluster.partitions_for_topic(changelog)
-        return found if not found or not kept else found & kept
+        if not found or changelog is None:
+            return found
+        return found & (self._cluster.partitions_for_topic(changelog) or set())
 
 
 class LedgerBoundAssignor(PartitionAssignor):
@@ -100,8 +111,34 @@ def without_gone(
     return ConsumerProtocolMemberMetadata(member.version, member.subscription, client.dumps())
 
 
+def look_for_topics(
+    client: AIOKafkaClient, coordinator: GroupCoordinator, topics: Callable[[], Collection[str]]
+) -> None:
+    """Have a leader look for topics that its client does not know before it assigns.
+
+    The broker that a client asks may not know yet what another one has just created, and the
+    client would take its word until it asks for all topics again. See `LedgerBoundCluster`.
+
+    Args:
+        client: The running one; in its thread.
+        coordinator: Its own.
+        topics: What the group needs, asked at each assignment.
+    """
+    assign = coordinator._perform_assignment
+
+    async def look_and_assign(response: Any) -> Any:
+        for wait_s in LOOKS_S:
+            if all(map(client.cluster.partitions_for_topic, topics())):
+                break
+            await client.force_metadata_update()
+            await asyncio.sleep(wait_s)
+        return await assign(response)
+
+    coordinator._perform_assignment = look_and_assign
+
+
 class HeldPartitions:
-    """The partitions of inputs that nobody has: their ledgers have fewer, or the input is gone.
+    """The partitions of inputs that nobody has: their ledgers have fewer, or one of both is gone.
 
     An input that was made anew with fewer than its ledger has is told as well.
 
@@ -126,15 +163,16 @@ class HeldPartitions:
         return list(self._lines.values())
 
     def gone(self) -> list[str]:
-        """Return a line for each input that was there and is no more."""
+        """Return a line for each input, and each ledger's changelog, that is no more."""
         return list(self._gone.values())
 
     def look(self, cluster: Cluster) -> None:
         """Compare anew, and say once what is held or gone."""
         for input, changelog in self.changelogs.items():
             count = len(cluster.partitions_for_topic(input) or ())
-            self._look_for(input, is_there=count > 0)
             kept = len(cluster.partitions_for_topic(changelog) or ())
+            self._look_for_input(input, count)
+            self._look_for_ledger(changelog, kept, input)
             line = None
             if 0 < kept < count:
                 line = held_line(input, count, kept, is_set=input == self.requests)
@@ -146,17 +184,28 @@ class HeldPartitions:
                 self._lines[input] = line
                 log.critical("topics.partitions_held", topic=input, reason=line)
 
-    def _look_for(self, input: str, *, is_there: bool) -> None:
-        """Note whether an input is there; a broker that starts may not know it for a moment."""
+    def _look_for_input(self, input: str, count: int) -> None:
+        """Note whether an input is there; one that never was is the start's to refuse."""
+        if count or input in self._seen_at:
+            lost = f"topic {input} is gone, and with it what was not answered: create it again"
+            self._look_for("topics.input_gone", input, count, lost, GONE_S)
+
+    def _look_for_ledger(self, changelog: str, count: int, input: str) -> None:
+        waits = (
+            f"topic {changelog} is gone, records of {input} wait: a worker that starts creates it"
+            " again"
+        )
+        self._look_for("topics.ledger_gone", changelog, count, waits, LEDGER_GONE_S)
+
+    def _look_for(self, event: str, topic: str, count: int, line: str, limit_s: float) -> None:
         now = self._clock()
-        if is_there:
-            self._seen_at[input] = now
-            self._gone.pop(input, None)
-        elif input not in self._gone and now - self._seen_at.get(input, now) >= GONE_S:
-            self._gone[input] = line = (
-                f"topic {input} is gone, and with it what was not answered: create it again"
-            )
-            log.critical("topics.input_gone", topic=input, reason=line)
+        if count or topic not in self._seen_at:
+            self._seen_at[topic] = now
+        if count:
+            self._gone.pop(topic, None)
+        elif topic not in self._gone and now - self._seen_at[topic] >= limit_s:
+            self._gone[topic] = line
+            log.critical(event, topic=topic, reason=line)
 
 
 def held_line(input: str, count: int, kept: int, *, is_set: bool) -> str:

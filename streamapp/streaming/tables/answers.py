@@ -40,6 +40,8 @@ class AnswersTable(Table[bytes, bytes]):
         emitter: Delivers entries.
         flow: Whose records it remembers.
         partitions: As many as the flow's input has, where that is known; its topic exists.
+        mine: This worker's partitions of the input. Those of the changelog that Faust names may be
+            none, where the group's leader did not know it.
         recover: Called at each recovery with this worker's partitions: reads what is missing.
     """
 
@@ -50,6 +52,7 @@ class AnswersTable(Table[bytes, bytes]):
         *,
         flow: str = REQUESTS,
         partitions: int | None,
+        mine: Callable[[], set[int]],
         recover: Callable[[set[int]], Awaitable[None]],
     ) -> None:
         self._on_disk: DiskFallbackStore | None = None
@@ -62,6 +65,7 @@ class AnswersTable(Table[bytes, bytes]):
             beacon=app.tables.beacon,
         )
         self._emitter = emitter
+        self._mine = mine
         self._recover = recover
         self._reading: asyncio.Task[Any] | None = None
         self._read_to: dict[int, int] = {}
@@ -129,8 +133,7 @@ class AnswersTable(Table[bytes, bytes]):
         reading, self._reading = self._reading, asyncio.current_task()
         if reading is not None:
             reading.cancel()
-        partitions = {tp.partition for tp in active_tps}
-        await self._recover(partitions)
+        await self._recover(self._mine())
 
     async def on_stop(self) -> None:
         """Read no further."""

@@ -188,6 +188,25 @@ async def test_partition_that_is_kept_is_known_without_a_commit() -> None:
     assert thread.made_anew == {T0: NEW, T1: NEW}
 
 
+async def test_it_is_known_through_generations_without_the_topic() -> None:
+    """One that was overtaken has told nobody, and a leader may know the new topic late."""
+    client = Client(OLD)
+    thread = FakeThread(client)
+    await thread.seek()
+    client.ids = {0: NEW}
+    await thread.seek()
+    client.assigned = {OTHER}
+    await thread.seek()
+    client.assigned = {T0, OTHER}
+
+    await thread.seek()
+
+    assert thread.made_anew == {T0: NEW, T1: NEW}
+    client.ids = {0: bytes([3]) * 16 + MARK}
+    await thread.seek()
+    assert thread.made_anew == {T0: client.ids[0], T1: NEW}
+
+
 async def test_partition_that_was_away_is_known_where_there_is_no_commit() -> None:
     """There may be generations without the topic; of another worker's commit the commit says."""
     client = Client(OLD)

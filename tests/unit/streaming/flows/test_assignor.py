@@ -1,3 +1,5 @@
+import asyncio
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,8 +10,15 @@ from faust.assignor.partition_assignor import PartitionAssignor
 from structlog.testing import capture_logs
 
 from streamapp.errors import ConfigurationError
-from streamapp.streaming.flows.assignor import GONE_S, HeldPartitions, LedgerBoundAssignor
+from streamapp.streaming.flows.assignor import (
+    LEDGER_GONE_S,
+    LOOKS_S,
+    HeldPartitions,
+    LedgerBoundAssignor,
+    look_for_topics,
+)
 from tests.fakes import FakeClock
+from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.consumer.fake_member import FakeCluster
 
 INPUT, CHANGELOG, OTHER = "in", "app-answers-changelog", "other"
@@ -42,6 +51,57 @@ def test_partitions_without_a_ledger_are_nobodys(
 
     assert found[INPUT] == set(range(count))
     assert (found[CHANGELOG], found[OTHER]) == ({0, 1, 2, 3}, {0, 1, 2, 3, 4})
+
+
+def test_input_whose_ledger_is_not_known_is_nobodys() -> None:
+    """Whoever had it would not know what is answered, and pay for it again."""
+    found = _assigned(LedgerBoundAssignor, FakeCluster({INPUT: 6, OTHER: 5}))
+
+    assert found == {OTHER: {0, 1, 2, 3, 4}}
+
+
+@dataclass
+class _Leader:
+    """A leader's coordinator and its client, whose broker knows the ledger after some looks."""
+
+    looks: int
+    cluster: FakeCluster = field(default_factory=lambda: FakeCluster({INPUT: 6}))
+    assigned: list[dict[str, int]] = field(default_factory=list)
+
+    async def force_metadata_update(self) -> bool:
+        self.looks -= 1
+        if self.looks == 0:
+            self.cluster[CHANGELOG] = 6
+        return True
+
+    async def _perform_assignment(self, response: object) -> object:
+        self.assigned.append(dict(self.cluster))
+        return response
+
+
+@pytest.mark.parametrize(("looks", "is_known"), [(1, True), (3, True), (9, False)])
+def test_leader_looks_for_a_ledger_that_it_does_not_know(looks: int, is_known: bool) -> None:
+    """The broker that it asked first may know a new topic later than the one that made it."""
+    leader = _Leader(looks)
+    look_for_topics(cast(Any, leader), cast(Any, leader), lambda: [CHANGELOG])
+
+    async def assign() -> float:
+        assert await leader._perform_assignment("joined") == "joined"
+        return virtual_clock()
+
+    assert run_virtually(assign()) <= sum(LOOKS_S) + 0.001
+
+    assert leader.assigned == [{INPUT: 6, CHANGELOG: 6} if is_known else {INPUT: 6}]
+
+
+def test_leader_that_knows_all_asks_nobody() -> None:
+    """A rebalance waits for nothing then."""
+    leader = _Leader(1, FakeCluster({INPUT: 6, CHANGELOG: 6}))
+    look_for_topics(cast(Any, leader), cast(Any, leader), lambda: [CHANGELOG])
+
+    asyncio.run(leader._perform_assignment("joined"))
+
+    assert leader.looks == 1
 
 
 def test_they_are_assigned_once_the_ledger_has_them() -> None:
@@ -130,28 +190,45 @@ def test_input_that_was_made_anew_with_fewer_partitions_is_said() -> None:
     assert [entry["reason"] for entry in logs] == [line]
 
 
-def test_input_that_is_gone_is_said_until_it_is_back() -> None:
-    """One that was never there is the start's to refuse; a broker that starts knows none."""
-    cluster, clock = FakeCluster({CHANGELOG: 4}), FakeClock()
+@pytest.mark.parametrize(
+    ("gone", "there", "event"),
+    [(INPUT, CHANGELOG, "topics.input_gone"), (CHANGELOG, INPUT, "topics.ledger_gone")],
+)
+def test_topic_that_is_gone_is_said_until_it_is_back(gone: str, there: str, event: str) -> None:
+    """A broker that starts knows none for a moment."""
+    cluster, clock = FakeCluster({there: 4, gone: 4}), FakeClock()
     held = HeldPartitions(clock)
     held.changelogs[INPUT] = CHANGELOG
     held.look(cluster)
-    clock.advance(GONE_S)
+    del cluster[gone]
     held.look(cluster)
     assert held.gone() == []
-
-    cluster[INPUT] = 4
-    held.look(cluster)
-    del cluster[INPUT]
-    held.look(cluster)
-    assert held.gone() == []
-    clock.advance(GONE_S)
+    clock.advance(LEDGER_GONE_S)
     with capture_logs() as logs:
         held.look(cluster)
         held.look(cluster)
-    assert [line["event"] for line in logs] == ["topics.input_gone"]
-    assert INPUT in held.gone()[0]
+    assert [line["event"] for line in logs] == [event]
+    assert held.gone()[0].startswith(f"topic {gone} is gone, ")
 
-    cluster[INPUT] = 4
+    cluster[gone] = 4
     held.look(cluster)
     assert held.gone() == []
+
+
+@pytest.mark.parametrize(("gone", "there", "lines"), [(INPUT, CHANGELOG, 0), (CHANGELOG, INPUT, 1)])
+def test_of_topics_that_were_never_there_the_ledgers_are_said(
+    gone: str, there: str, lines: int
+) -> None:
+    """The start creates those, and refuses where an input is not there."""
+    cluster, clock = FakeCluster({there: 4}), FakeClock()
+    held = HeldPartitions(clock)
+    held.changelogs[INPUT] = CHANGELOG
+    held.look(cluster)
+    clock.advance(LEDGER_GONE_S - 1)
+    held.look(cluster)
+    assert held.gone() == []
+
+    clock.advance(1)
+    held.look(cluster)
+
+    assert len(held.gone()) == lines

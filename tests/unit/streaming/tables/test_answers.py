@@ -38,9 +38,14 @@ class Fixture:
         self.app = faust.App("t", broker="kafka://127.0.0.1:1", store="memory://", env={})
         self.emitter = FakeEmitter()
         self.recoveries: list[set[int]] = []
+        self.mine: set[int] = set()
         self.may_end = asyncio.Event()
         self.table = AnswersTable(
-            self.app, cast(Any, self.emitter), partitions=4, recover=self._recover
+            self.app,
+            cast(Any, self.emitter),
+            partitions=4,
+            mine=lambda: self.mine,
+            recover=self._recover,
         )
 
     async def append(self, offset: int, *, partition: int = 0) -> None:
@@ -48,8 +53,9 @@ class Fixture:
         await self.table.append(b"id", b"entry", partition, Lease(1))
 
     async def recover(self, *partitions: int) -> None:
-        tps = {TP(CHANGELOG, partition) for partition in partitions}
-        await self.table.on_recovery_completed(tps, set())
+        self.mine = set(partitions)
+        # A leader that did not know the changelog has given out none of it.
+        await self.table.on_recovery_completed(set(), set())
 
     async def _recover(self, partitions: set[int]) -> None:
         self.recoveries.append(partitions)
