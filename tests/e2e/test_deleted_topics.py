@@ -1,10 +1,12 @@
 """Topics that are deleted under a running worker: it says so, pays little, and goes on after."""
 
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.e2e.flow_stage import all_records, create_topic, produce_values
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.topics import create_topics, delete_topic
@@ -40,26 +42,35 @@ async def test_worker_says_which_topic_is_gone_and_goes_on_once_it_is_back(
         await worker.wait_ready(90)
 
 
-async def test_records_wait_unpaid_while_their_ledger_is_gone(
-    kafka: KafkaBroker, tmp_path: Path
+@pytest.mark.parametrize("leader", ["of the same flows", "without the flow"])
+async def test_flow_waits_while_its_ledger_is_gone_and_others_go_on(
+    kafka: KafkaBroker, tmp_path: Path, leader: str
 ) -> None:
-    """A worker that starts creates it; what the first one had in flight is finished there."""
-    async with Stage(kafka, tmp_path, partitions=2) as stage:
+    """Whoever leads the group: a worker that starts creates the changelog again."""
+    async with Stage(kafka, tmp_path, partitions=4) as stage:
         await stage.open()
-        first = await stage.ready_worker()
-        ledger = f"{stage.prefix}-answers-changelog"
+        for name in ("sources", "parts"):
+            await create_topic(stage, name, 2)
+        flow = {"processors": "tests.support.triples"}
+        first = await stage.ready_worker(**(flow if leader == "of the same flows" else {}))
+        second = await stage.ready_worker(**flow)
+        ledger = f"{stage.prefix}-answers-triple-changelog"
         await delete_topic(kafka.bootstrap, ledger)
-        await until(lambda: _tells(first, f"topic {ledger} is gone"), 90, state=first.tail)
-        await stage.produce(ask(f"r-{n}") for n in range(10))
-
-        second = await stage.ready_worker()
-        await first.wait_ready()
-        await stage.verifier.all_answered(10, 90)
+        await until(lambda: _tells(second, f"topic {ledger} is gone"), 90, state=second.tail)
+        await produce_values(stage, "sources", ({"n": n, "key": f"k-{n}"} for n in range(10)))
+        await stage.produce(ask(f"r-{n}", partition=n % 4) for n in range(20))
+        await stage.verifier.all_answered(20, 60)
         await stage.verifier.all_committed(30)
 
-        assert sorted(call.id for call in stage.calls()) == sorted(f"r-{n}" for n in range(10))
-        assert first.alive
-        assert second.alive
+        third = await stage.ready_worker(**flow)
+        await until(partial(_are_there, stage, "parts", 30), 60, state=third.tail)
+
+        for worker in (first, second):
+            await worker.wait_ready()
+
+
+async def _are_there(stage: Stage, topic: str, count: int) -> bool:
+    return len(await all_records(stage, topic)) >= count
 
 
 async def _tells(worker: WorkerProcess, text: str) -> bool:

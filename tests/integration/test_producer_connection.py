@@ -21,6 +21,10 @@ class Closed:
     def close(self) -> None:
         """It is."""
 
+    def is_closing(self) -> bool:
+        """It is."""
+        return True
+
 
 @pytest.mark.parametrize("looks_first", [False, True], ids=["record", "look"])
 async def test_record_is_delivered_on_a_new_connection(looks_first: bool) -> None:

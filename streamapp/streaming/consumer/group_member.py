@@ -36,7 +36,6 @@ from streamapp.streaming.consumer.request_limits import (
 )
 from streamapp.streaming.consumer.stalled_partitions import log_end
 from streamapp.streaming.consumer.thread_calls import DirectCalls
-from streamapp.streaming.flows.assignor import look_for_topics
 from streamapp.streaming.flows.first_commits import FirstCommits
 from streamapp.streaming.protocol.fetch import fetch_quickly
 from streamapp.streaming.protocol.topic_ids import changed, is_of_cluster, topic_ids
@@ -91,10 +90,6 @@ class GroupMemberThread(FirstCommits, DirectCalls):
         if isinstance(coordinator, GroupCoordinator):
             app = cast(Any, self.app)
             note_membership(coordinator, app.membership)
-            tables = app.tables.data.values()
-            look_for_topics(
-                client._client, coordinator, lambda: [t.changelog_topic_name for t in tables]
-            )
             replace_lost_leader(coordinator)
             ask_again(coordinator, app.membership, on_end=self._fail)
             await_coordinator(

@@ -2,18 +2,14 @@
 
 Faust assigns an input together with the changelog of its ledger where both have as many
 partitions. With more it would give a partition and its ledger to different workers, which would
-pay again what is in it; and each of them would fail at the missing changelog partition. Where the
-leader's client does not know the changelog at all, it would give out the input alone.
+pay again what is in it; and each of them would fail at the missing changelog partition.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, cast
 
 import structlog
-from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from faust.assignor.client_assignment import ClientMetadata
 from faust.assignor.partition_assignor import PartitionAssignor
@@ -29,9 +25,6 @@ GONE_S = 10.0
 #: A ledger's changelog likewise: a client may learn of a new one as late as it asks anew, see
 #: ``METADATA_MAX_AGE_MS``.
 LEDGER_GONE_S = 20.0
-
-#: Waits of a leader between its looks for a topic that its client does not know, seconds.
-LOOKS_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 class Cluster(Protocol):
@@ -58,9 +51,8 @@ class LedgerBoundCluster:
         """Return those that are assigned."""
         found = self._cluster.partitions_for_topic(topic)
         changelog = self._changelogs.get(topic)
-        if not found or changelog is None:
-            return found
-        return found & (self._cluster.partitions_for_topic(changelog) or set())
+        kept = None if changelog is None else self._cluster.partitions_for_topic(changelog)
+        return found if not found or not kept else found & kept
 
 
 class LedgerBoundAssignor(PartitionAssignor):
@@ -111,34 +103,10 @@ def without_gone(
     return ConsumerProtocolMemberMetadata(member.version, member.subscription, client.dumps())
 
 
-def look_for_topics(
-    client: AIOKafkaClient, coordinator: GroupCoordinator, topics: Callable[[], Collection[str]]
-) -> None:
-    """Have a leader look for topics that its client does not know before it assigns.
-
-    The broker that a client asks may not know yet what another one has just created, and the
-    client would take its word until it asks for all topics again. See `LedgerBoundCluster`.
-
-    Args:
-        client: The running one; in its thread.
-        coordinator: Its own.
-        topics: What the group needs, asked at each assignment.
-    """
-    assign = coordinator._perform_assignment
-
-    async def look_and_assign(response: Any) -> Any:
-        for wait_s in LOOKS_S:
-            if all(map(client.cluster.partitions_for_topic, topics())):
-                break
-            await client.force_metadata_update()
-            await asyncio.sleep(wait_s)
-        return await assign(response)
-
-    coordinator._perform_assignment = look_and_assign
-
-
 class HeldPartitions:
-    """The partitions of inputs that nobody has: their ledgers have fewer, or one of both is gone.
+    """The partitions of inputs that nobody has: their ledgers have fewer, or the input is gone.
+
+    So is told where a ledger's changelog is gone: nothing that is answered can be noted.
 
     An input that was made anew with fewer than its ledger has is told as well.
 
@@ -172,7 +140,8 @@ class HeldPartitions:
             count = len(cluster.partitions_for_topic(input) or ())
             kept = len(cluster.partitions_for_topic(changelog) or ())
             self._look_for_input(input, count)
-            self._look_for_ledger(changelog, kept, input)
+            if count:
+                self._look_for_ledger(changelog, kept, input)
             line = None
             if 0 < kept < count:
                 line = held_line(input, count, kept, is_set=input == self.requests)

@@ -40,9 +40,10 @@ def refuse_closed(client: AIOKafkaClient) -> None:
         try:
             return await look(cluster, topics)  # type: ignore[no-any-return]  # aiokafka has no types
         except RuntimeError:  # of one of the connections that it has asked by
-            for (_, group), connection in [*client._conns.items()]:
-                if group is ConnectionGroup.DEFAULT:
-                    connection.close(reason=CloseReason.CONNECTION_BROKEN)
+            there = [*client._conns.values()]
+            closed = [each for each in there if each._writer is None or each._writer.is_closing()]
+            for connection in closed or there:  # others may have records on their way
+                connection.close(reason=CloseReason.CONNECTION_BROKEN)
             cluster.failed_update(None)
             return False
 

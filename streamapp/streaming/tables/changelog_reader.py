@@ -6,11 +6,16 @@ are on their way at once, the loop turns between them, and the end is the client
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 from faust.types import TP
 
 from streamapp.settings import Settings
@@ -26,6 +31,10 @@ RECORDS_AT_ONCE, FETCH_BYTES = 200, 1_048_576
 FETCH_BYTES_IN_ALL = 4 * 1_048_576
 WAIT_S = 0.2
 RETRY_S = 1.0
+
+#: Waits between looks for partitions that a broker does not know, seconds: one that has just
+#: started, or did not create the topic itself, may learn of it later than others.
+LOOKS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 #: Takes one record: partition, offset, key, value.
 Take = Callable[[int, int, bytes | None, bytes | None], None]
@@ -52,7 +61,8 @@ class ChangelogReader:
     async def read(self, starts: Mapping[int, int], take: Take) -> dict[int, int]:
         """Hand every record on to ``take``, in each partition's order.
 
-        A broker that is away is waited for, and so is a batch that cannot be read.
+        A broker that is away is waited for, and so is a batch that cannot be read. There is nothing
+        to read of a partition that no broker knows: it was deleted, or not created yet.
 
         Args:
             starts: First offset of each partition that is wanted.
@@ -80,9 +90,15 @@ class ChangelogReader:
             max_partition_fetch_bytes=FETCH_BYTES,
             fetch_max_bytes=FETCH_BYTES_IN_ALL,
         )
-        places = {TopicPartition(self._topic, partition): partition for partition in left}
         try:
             await consumer.start()
+            for partition in left.keys() - await self._there(consumer, left.keys()):
+                log.critical("changelog.missing", topic=self._topic, partition=partition)
+                del left[partition]
+                done[partition] = 0
+            if not left:
+                return
+            places = {TopicPartition(self._topic, partition): partition for partition in left}
             consumer.assign(list(places))
             begins = await consumer.beginning_offsets(list(places))
             ends = await consumer.end_offsets(list(places))
@@ -111,6 +127,25 @@ class ChangelogReader:
                         told.add(place)
         finally:
             await consumer.stop()
+
+    async def _there(self, consumer: AIOKafkaConsumer, wanted: Collection[int]) -> set[int]:
+        """Return the partitions that brokers know; all that are wanted, as soon as they do.
+
+        Raises:
+            KafkaError: No broker answered, or none tells us.
+        """
+        client, there = consumer._client, set[int]()
+        looks = iter(LOOKS_S)
+        has_looked = await client.add_topic(self._topic)
+        while has_looked:
+            if self._topic in client.cluster.unauthorized_topics:
+                raise TopicAuthorizationFailedError(self._topic)
+            there |= consumer.partitions_for_topic(self._topic) or set()
+            if there.issuperset(wanted) or (wait_s := next(looks, None)) is None:
+                return there
+            await asyncio.sleep(wait_s)
+            has_looked = await client.force_metadata_update()
+        raise KafkaConnectionError(self._topic)
 
     async def _take_some(
         self,

@@ -119,6 +119,7 @@ PRIVATE = {
     "_versions": ("aiokafka.conn:AIOKafkaConnection", "set"),
     "_wait_consume_future": ("aiokafka.consumer.fetcher:Fetcher", "set"),
     "_wait_on_metadata": ("aiokafka.client:AIOKafkaClient", "method"),
+    "_writer": ("aiokafka.conn:AIOKafkaConnection", "set"),
 }
 #: Without an underscore, and in no documentation either.
 UNPROMISED = {

@@ -1,5 +1,3 @@
-import asyncio
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,13 +10,10 @@ from structlog.testing import capture_logs
 from streamapp.errors import ConfigurationError
 from streamapp.streaming.flows.assignor import (
     LEDGER_GONE_S,
-    LOOKS_S,
     HeldPartitions,
     LedgerBoundAssignor,
-    look_for_topics,
 )
 from tests.fakes import FakeClock
-from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.consumer.fake_member import FakeCluster
 
 INPUT, CHANGELOG, OTHER = "in", "app-answers-changelog", "other"
@@ -51,57 +46,6 @@ def test_partitions_without_a_ledger_are_nobodys(
 
     assert found[INPUT] == set(range(count))
     assert (found[CHANGELOG], found[OTHER]) == ({0, 1, 2, 3}, {0, 1, 2, 3, 4})
-
-
-def test_input_whose_ledger_is_not_known_is_nobodys() -> None:
-    """Whoever had it would not know what is answered, and pay for it again."""
-    found = _assigned(LedgerBoundAssignor, FakeCluster({INPUT: 6, OTHER: 5}))
-
-    assert found == {OTHER: {0, 1, 2, 3, 4}}
-
-
-@dataclass
-class _Leader:
-    """A leader's coordinator and its client, whose broker knows the ledger after some looks."""
-
-    looks: int
-    cluster: FakeCluster = field(default_factory=lambda: FakeCluster({INPUT: 6}))
-    assigned: list[dict[str, int]] = field(default_factory=list)
-
-    async def force_metadata_update(self) -> bool:
-        self.looks -= 1
-        if self.looks == 0:
-            self.cluster[CHANGELOG] = 6
-        return True
-
-    async def _perform_assignment(self, response: object) -> object:
-        self.assigned.append(dict(self.cluster))
-        return response
-
-
-@pytest.mark.parametrize(("looks", "is_known"), [(1, True), (3, True), (9, False)])
-def test_leader_looks_for_a_ledger_that_it_does_not_know(looks: int, is_known: bool) -> None:
-    """The broker that it asked first may know a new topic later than the one that made it."""
-    leader = _Leader(looks)
-    look_for_topics(cast(Any, leader), cast(Any, leader), lambda: [CHANGELOG])
-
-    async def assign() -> float:
-        assert await leader._perform_assignment("joined") == "joined"
-        return virtual_clock()
-
-    assert run_virtually(assign()) <= sum(LOOKS_S) + 0.001
-
-    assert leader.assigned == [{INPUT: 6, CHANGELOG: 6} if is_known else {INPUT: 6}]
-
-
-def test_leader_that_knows_all_asks_nobody() -> None:
-    """A rebalance waits for nothing then."""
-    leader = _Leader(1, FakeCluster({INPUT: 6, CHANGELOG: 6}))
-    look_for_topics(cast(Any, leader), cast(Any, leader), lambda: [CHANGELOG])
-
-    asyncio.run(leader._perform_assignment("joined"))
-
-    assert leader.looks == 1
 
 
 def test_they_are_assigned_once_the_ledger_has_them() -> None:
