@@ -51,6 +51,7 @@ class Costs:
         )
         app.tables.add(self._spent)
         self._budgets = Budgets(settings.budgets, spend, now=time.time)
+        self._spent.on_recover(self._look_at_budgets)
         metrics.watch_each(
             "budget_spent",
             "For how many a budget was found spent: tenants, or 1 for all; 0 while it lasts.",
@@ -74,6 +75,9 @@ class Costs:
     async def look_up(self, targets: Iterable[str]) -> None:
         """Find the prices of all targets, and say which have none, before the first record."""
         await asyncio.to_thread(self._prices.look_up, targets)
+
+    async def _look_at_budgets(self) -> None:
+        self._budgets.look()
 
     async def aclose(self) -> None:
         """Write what is not written yet; the routes are closed."""

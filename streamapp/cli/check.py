@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from aiokafka.errors import KafkaError
 
+from streamapp.cli.budget_findings import spent_budgets
 from streamapp.cli.finding import Finding
 from streamapp.cli.findings import own_parts, topics
 from streamapp.cli.flow_findings import flows
@@ -65,6 +66,7 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         *(await live(settings) if is_live else ()),
         *on_broker,
         *await flows(settings, has_broker=on_broker[0].ok),
+        *(await spent_budgets(settings) if on_broker[0].ok else ()),
         *(await workers(settings) if on_broker[0].ok else ()),
     ]
     details = located(settings, (finding.detail for finding in found))

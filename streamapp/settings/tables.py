@@ -141,7 +141,8 @@ class BudgetSettings(BaseModel):
     period: Literal["day", "month"] = "day"
     """A day or month of UTC."""
     per: Literal["all", "tenant"] = "all"
-    """`tenant` counts each `metadata.tenant` by itself, and all calls without one together."""
+    """`tenant` counts each `metadata.tenant` by itself, and all calls without one together. Budgets
+    of one `period` and one `per` share their sums, whatever their names."""
     action: Literal["warn", "downgrade", "hold", "dead_letter"]
     """What happens to records beyond the limit."""
     model: str | None = None

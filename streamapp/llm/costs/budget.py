@@ -1,28 +1,25 @@
-"""Budgets: limits of spending per day or month, and the action beyond them."""
+"""Budgets: limits of spending per day or month, and the sums they look at.
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+Budgets of one period and one ``per`` look at the same sums, whatever their names: a budget that
+is renamed, or put beside another one, counts what was counted before.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 
 import structlog
 
-from streamapp.errors import BudgetExceeded
-from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.billing import NAME_LIMIT, Bill
 from streamapp.llm.costs.spend import Account, Amounts, Spend
-from streamapp.llm.provider import Completer
 from streamapp.settings import BudgetSettings
 
 log = structlog.get_logger(__name__)
 
 #: What the scope of a tenant begins with.
 TENANT = "tenant/"
-#: How often a held call looks again, seconds.
-POLL_S = 1.0
-
 #: Lines in the log of one budget in one window: whoever writes records names the tenants.
 LINES = 1_000
 
@@ -44,6 +41,14 @@ class Budget:
         scope = "all" if self.settings.per == "all" else f"{TENANT}{_bounded(tenant)}"
         return windows[self.settings.period], scope
 
+    def counts(self, account: Account, windows: Mapping[str, str]) -> bool:
+        """Whether the calls counted there are this budget's."""
+        window, scope = account
+        is_of_tenant = scope.startswith(TENANT)
+        return window == windows[self.settings.period] and is_of_tenant == (
+            self.settings.per == "tenant"
+        )
+
     def is_spent(self, amounts: Amounts) -> bool:
         """Whether one of its limits is reached."""
         limits = self.settings
@@ -51,6 +56,20 @@ class Budget:
             (limits.limit_records is not None and amounts.records >= limits.limit_records)
             or (limits.limit_tokens is not None and amounts.tokens >= limits.limit_tokens)
             or (limits.limit_usd is not None and amounts.usd >= limits.limit_usd)
+        )
+
+    def told(self, amounts: Amounts) -> str:
+        """Return what is spent of each limit, such as ``60 of 20 records``."""
+        limits = self.settings
+        pairs = (
+            (amounts.records, limits.limit_records, "records"),
+            (amounts.tokens, limits.limit_tokens, "tokens"),
+            (amounts.usd, limits.limit_usd, "US dollars"),
+        )
+        return ", ".join(
+            f"{Decimal(used):,f} of {Decimal(limit):,f} {unit}"
+            for used, limit, unit in pairs
+            if limit is not None
         )
 
 
@@ -113,7 +132,7 @@ class Budgets:
             account = budget.account(tenant, windows)
             amounts = self._spend.total(account)
             if budget.is_spent(amounts - _ONE_RECORD if is_counted else amounts):
-                self._find(budget, account)
+                self._find(budget, account, amounts)
                 strictest = strictest or budget
         return strictest
 
@@ -122,7 +141,21 @@ class Budgets:
         spent = self.strictest_spent(tenant)
         return spent is not None and spent.settings.action == "dead_letter"
 
-    def _find(self, budget: Budget, account: Account) -> None:
+    def all_spent(self) -> Iterator[tuple[Budget, Account, Amounts]]:
+        """Yield each budget with nothing left, for whom, and what was spent there."""
+        windows = self._current()
+        for account in self._spend.accounts():
+            amounts = self._spend.total(account)
+            for budget in self._budgets:
+                if budget.counts(account, windows) and budget.is_spent(amounts):
+                    yield budget, account, amounts
+
+    def look(self) -> None:
+        """Log which budgets are spent already, before the first call meets them."""
+        for found in self.all_spent():
+            self._find(*found)
+
+    def _find(self, budget: Budget, account: Account, amounts: Amounts) -> None:
         """Log that a budget is spent, once in its window for whom it is."""
         found = self._found[budget.name]
         if account in found:
@@ -137,6 +170,7 @@ class Budgets:
                 budget=budget.name,
                 action=budget.settings.action,
                 window=account[0],
+                spent=budget.told(amounts),
                 **whose,
             )
 
@@ -168,124 +202,6 @@ class Budgets:
             for name, accounts in self._found.items():
                 self._found[name] = {one for one in accounts if one[0] in windows}
         return self._windows
-
-
-class CallBudget:
-    """The budgets of one call, which can wait for minutes between the door and its turn."""
-
-    def __init__(self, budgets: Budgets, call: Call) -> None:
-        self._budgets = budgets
-        self._tenant = call.tenant
-        self._passed: Budget | None = None
-        self._is_counted = self._is_answered = False
-
-    def strictest_spent(self) -> Budget | None:
-        """Return the strictest budget with nothing left for others, or None."""
-        return self._budgets.strictest_spent(self._tenant, is_counted=self._is_counted)
-
-    def let_in(self, spent: Budget | None) -> None:
-        """Note which spent budget lets the call through, perhaps to another model."""
-        self._passed = spent
-
-    def hold(self) -> None:
-        """Note that it is to be counted anew: the next window is another one."""
-        self._is_counted = False
-
-    def begin(self) -> None:
-        """Count the call, an attempt of which begins.
-
-        Raises:
-            BudgetExceeded: A budget was spent while the call waited, and is to act first.
-        """
-        spent = None if self._is_answered else self.strictest_spent()
-        if spent is not None and spent is not self._passed and spent.settings.action != "warn":
-            raise BudgetExceeded(f"the budget '{spent.name}' was spent meanwhile")
-        if not self._is_counted:
-            self._budgets.count_record(self._tenant)
-            self._is_counted = True
-
-    def answered(self) -> None:
-        """Let what is asked again pass: an answer that is paid for is not thrown away."""
-        self._is_answered = True
-
-
-class Budgeted:
-    """Lets calls through while their budgets last.
-
-    It stands inside the cache: what is cached is free. A call is counted when its turn has come,
-    after any wait for a limit, and a budget that was spent meanwhile acts then. Its tokens and
-    money are counted when it is answered; so a budget is passed by what providers work on at
-    most, and by what other workers have not told yet.
-
-    Args:
-        provider: What answers.
-        budgets: Shared by all routes.
-        substitute: Returns what answers in place of ``provider``, by the name of a route.
-        sleep: Waits, seconds.
-    """
-
-    def __init__(
-        self,
-        provider: Completer,
-        *,
-        budgets: Budgets,
-        substitute: Callable[[str], Completer],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._provider = provider
-        self._budgets = budgets
-        self._substitute = substitute
-        self._sleep = sleep
-
-    async def complete(self, call: Call) -> Completion:
-        """Answer ``call``, perhaps later or by another model.
-
-        Vectors of another model are no substitute: embeddings are not downgraded.
-
-        Raises:
-            BudgetExceeded: A budget with the action ``dead_letter`` is spent.
-            Failure: As of the provider.
-        """
-        own = CallBudget(self._budgets, call)
-        call = call.but(budget_check=own)
-        attempts = 0
-        while True:
-            try:
-                budget = await self._let_in(call, own)
-            except BudgetExceeded as refused:
-                refused.attempts = attempts
-                raise
-            model = budget.settings.model if budget else None
-            try:
-                if model is None or call.operation == "embeddings":
-                    completion = await self._provider.complete(call)
-                else:
-                    completion = await self._substitute(model).complete(call)
-                    completion = replace(completion, is_substitute=True)
-            except BudgetExceeded as exceeded:
-                attempts += exceeded.attempts
-            else:
-                if not attempts:
-                    return completion
-                return completion.but(attempts=completion.attempts + attempts)
-
-    async def _let_in(self, call: Call, own: CallBudget) -> Budget | None:
-        """Return a budget that is spent and lets the call through; None where none is spent."""
-        budget = own.strictest_spent()
-        while budget and budget.settings.action == "hold":
-            own.hold()
-            with call.deadline.suspended():
-                await self._sleep(POLL_S)
-            budget = own.strictest_spent()
-        if budget and budget.settings.action == "dead_letter":
-            period = budget.settings.period
-            tenant = "for this tenant" if call.tenant else "for all without a tenant"
-            whose = f" {tenant}" if budget.settings.per == "tenant" else ""
-            raise BudgetExceeded(
-                f"the budget '{budget.name}' is spent{whose}, until the next {period} (UTC) begins"
-            )
-        own.let_in(budget)
-        return budget
 
 
 def _bounded(tenant: str) -> str:

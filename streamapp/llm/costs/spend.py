@@ -79,6 +79,10 @@ class Spend:
             return own or others or NOTHING
         return own + others
 
+    def accounts(self) -> set[Account]:
+        """Return where anybody has spent."""
+        return {*self._own, *self._others_total}
+
     def add(self, account: Account, amounts: Amounts) -> None:
         """Add what this worker has spent."""
         self._own[account] = self._own.get(account, NOTHING) + amounts

@@ -9,7 +9,7 @@ from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.single_flight import SingleFlight
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.billing import Billed
-from streamapp.llm.costs.budget import Budgeted
+from streamapp.llm.costs.budgeted import Budgeted
 from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import Completer

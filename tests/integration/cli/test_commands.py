@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -371,3 +372,25 @@ def test_check_says_which_topic_notes_that_a_flow_has_begun(
 
     assert told("latest")
     assert not told("earliest")
+
+
+def test_check_notes_a_budget_that_is_spent_before_its_first_call(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """It counts what workers with another budget of its kind have written."""
+    file = tmp_path / "streamapp.toml"
+    file.write_text('[budgets.h]\nlimit_records = 20\naction = "hold"\nperiod = "month"\n')
+    month = f"{datetime.now(UTC):%Y-%m}"
+    written = json.dumps([month, "all", "w"]).encode(), b'{"records":60,"tokens":0,"usd":"0"}'
+
+    async def spend() -> None:
+        await ensure_topics(settings)
+        async with producing(settings) as producer:
+            await producer.send_and_wait("llm.spend", written[1], key=written[0])
+
+    asyncio.run(spend())
+    result = run(settings, "check", STREAMAPP_CONFIG=str(file))
+
+    [note] = [line for line in result.stdout.splitlines() if line.startswith("note  budgets")]
+    assert f"budgets.h: in {month} 60 of 20 records are spent already" in note
+    assert result.exit_code == 0, result.stdout

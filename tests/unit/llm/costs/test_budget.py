@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 from streamapp.errors import BudgetExceeded, Kind
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.billing import Billed
-from streamapp.llm.costs.budget import LINES, Budgeted, Budgets
+from streamapp.llm.costs.budget import LINES, Budgets
+from streamapp.llm.costs.budgeted import Budgeted
 from streamapp.llm.costs.prices import Price, Prices
-from streamapp.llm.costs.spend import Spend
+from streamapp.llm.costs.spend import Amounts, Spend
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import Completer
 from streamapp.llm.schemas.schema import Schemas
@@ -471,3 +472,45 @@ async def test_answer_that_is_asked_again_is_in_progress(
     assert (completion.output, completion.attempts) == ({}, 2)
     assert completion.cost_usd == 1
     assert clock.now == NOON
+
+
+async def test_new_budget_counts_what_others_of_its_kind_have_counted(
+    make: Make, clock: FakeClock
+) -> None:
+    """Sums are those of a period and a `per`, and have no budget's name."""
+    spend = Spend("w")
+    await answered(make(action="warn", limit_records=1000, spend=spend), 30)
+
+    assert await answered(make(action="dead_letter", limit_records=20, spend=spend), 5) == 0
+    of_others = {"period": "month"}, {"per": "tenant"}
+    for other in of_others:
+        one = make(action="dead_letter", limit_records=20, spend=spend, **other)
+        assert await answered(one, 5) == 5
+
+
+async def test_budget_that_is_spent_at_the_start_is_told(clock: FakeClock) -> None:
+    """Before the first call, with what is spent of it, for whom, and in its window alone."""
+    spend = Spend("w")
+    spend.add(("2030-01-31", "all"), Amounts(records=60, usd=Decimal("1.5")))
+    spend.add(("2030-01-31", "tenant/a"), Amounts(records=3))
+    spend.add(("2030-01-31", "tenant/b"), Amounts(records=2))
+    settings = {
+        "h": BudgetSettings(limit_records=20, limit_usd=Decimal(3), action="hold"),
+        "left": BudgetSettings(limit_records=61, action="hold"),
+        "month": BudgetSettings(limit_records=20, action="hold", period="month"),
+        "each": BudgetSettings(limit_records=3, action="warn", per="tenant"),
+    }
+    budgets = Budgets(settings, spend, now=clock)
+
+    with capture_logs() as logs:
+        budgets.look()
+        budgets.look()
+        budgets.strictest_spent("a")
+
+    told = {line["budget"]: (line["spent"], line.get("tenant")) for line in logs}
+    assert told == {
+        "h": ("60 of 20 records, 1.5 of 3 US dollars", None),
+        "each": ("3 of 3 records", "a"),
+    }
+    assert len(logs) == 2
+    assert budgets.holding == ("h",)

@@ -1,0 +1,131 @@
+"""The policy that lets calls through while their budgets last."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from streamapp.errors import BudgetExceeded
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.costs.budget import Budget, Budgets
+from streamapp.llm.provider import Completer
+
+#: How often a held call looks again, seconds.
+POLL_S = 1.0
+
+
+class CallBudget:
+    """The budgets of one call, which can wait for minutes between the door and its turn."""
+
+    def __init__(self, budgets: Budgets, call: Call) -> None:
+        self._budgets = budgets
+        self._tenant = call.tenant
+        self._passed: Budget | None = None
+        self._is_counted = self._is_answered = False
+
+    def strictest_spent(self) -> Budget | None:
+        """Return the strictest budget with nothing left for others, or None."""
+        return self._budgets.strictest_spent(self._tenant, is_counted=self._is_counted)
+
+    def let_in(self, spent: Budget | None) -> None:
+        """Note which spent budget lets the call through, perhaps to another model."""
+        self._passed = spent
+
+    def hold(self) -> None:
+        """Note that it is to be counted anew: the next window is another one."""
+        self._is_counted = False
+
+    def begin(self) -> None:
+        """Count the call, an attempt of which begins.
+
+        Raises:
+            BudgetExceeded: A budget was spent while the call waited, and is to act first.
+        """
+        spent = None if self._is_answered else self.strictest_spent()
+        if spent is not None and spent is not self._passed and spent.settings.action != "warn":
+            raise BudgetExceeded(f"the budget '{spent.name}' was spent meanwhile")
+        if not self._is_counted:
+            self._budgets.count_record(self._tenant)
+            self._is_counted = True
+
+    def answered(self) -> None:
+        """Let what is asked again pass: an answer that is paid for is not thrown away."""
+        self._is_answered = True
+
+
+class Budgeted:
+    """Lets calls through while their budgets last.
+
+    It stands inside the cache: what is cached is free. A call is counted when its turn has come,
+    after any wait for a limit, and a budget that was spent meanwhile acts then. Its tokens and
+    money are counted when it is answered; so a budget is passed by what providers work on at
+    most, and by what other workers have not told yet.
+
+    Args:
+        provider: What answers.
+        budgets: Shared by all routes.
+        substitute: Returns what answers in place of ``provider``, by the name of a route.
+        sleep: Waits, seconds.
+    """
+
+    def __init__(
+        self,
+        provider: Completer,
+        *,
+        budgets: Budgets,
+        substitute: Callable[[str], Completer],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._provider = provider
+        self._budgets = budgets
+        self._substitute = substitute
+        self._sleep = sleep
+
+    async def complete(self, call: Call) -> Completion:
+        """Answer ``call``, perhaps later or by another model.
+
+        Vectors of another model are no substitute: embeddings are not downgraded.
+
+        Raises:
+            BudgetExceeded: A budget with the action ``dead_letter`` is spent.
+            Failure: As of the provider.
+        """
+        own = CallBudget(self._budgets, call)
+        call = call.but(budget_check=own)
+        attempts = 0
+        while True:
+            try:
+                budget = await self._let_in(call, own)
+            except BudgetExceeded as refused:
+                refused.attempts = attempts
+                raise
+            model = budget.settings.model if budget else None
+            try:
+                if model is None or call.operation == "embeddings":
+                    completion = await self._provider.complete(call)
+                else:
+                    completion = await self._substitute(model).complete(call)
+                    completion = replace(completion, is_substitute=True)
+            except BudgetExceeded as exceeded:
+                attempts += exceeded.attempts
+            else:
+                if not attempts:
+                    return completion
+                return completion.but(attempts=completion.attempts + attempts)
+
+    async def _let_in(self, call: Call, own: CallBudget) -> Budget | None:
+        """Return a budget that is spent and lets the call through; None where none is spent."""
+        budget = own.strictest_spent()
+        while budget and budget.settings.action == "hold":
+            own.hold()
+            with call.deadline.suspended():
+                await self._sleep(POLL_S)
+            budget = own.strictest_spent()
+        if budget and budget.settings.action == "dead_letter":
+            period = budget.settings.period
+            tenant = "for this tenant" if call.tenant else "for all without a tenant"
+            whose = f" {tenant}" if budget.settings.per == "tenant" else ""
+            raise BudgetExceeded(
+                f"the budget '{budget.name}' is spent{whose}, until the next {period} (UTC) begins"
+            )
+        own.let_in(budget)
+        return budget
