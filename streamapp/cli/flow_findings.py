@@ -21,6 +21,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.acls import require_rights
 from streamapp.streaming.broker.topics import partition_counts
 from streamapp.streaming.flows.begun_flows import begun_topic
+from streamapp.streaming.flows.state import flow_states
 from streamapp.streaming.flows.topics import flow_rights, missing_inputs
 
 
@@ -31,7 +32,7 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
         settings: Name them.
         has_broker: Whether a broker answers, that knows their topics and prompts.
     """
-    store, from_latest = None, False
+    store, from_latest = None, frozenset[str]()
     try:
         registry = Registry.load(settings.processor_modules)
     except ConfigurationError:  # said of the processors already
@@ -45,7 +46,7 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
         if not found:
             return []
         names = [Finding("flows", True, ", ".join(flow.name for flow in found))]
-        from_latest = any(flow.start == "latest" for flow in found)
+        from_latest = frozenset(flow.name for flow in found if flow.start == "latest")
         schemas = [] if store is None else await _schemas(formats, store)
     except ConfigurationError as error:
         names = [Finding("flows", False, line) for line in str(error).splitlines()]
@@ -58,7 +59,8 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
     topics = flow_topics(settings, registry)
     looked_up = [*await _prompts(settings), *await _inputs(settings, topics)] if has_broker else []
     if has_broker and from_latest:
-        looked_up += await _begun(settings)
+        latest = {name: flow for name, flow in topics.items() if name in from_latest}
+        looked_up += [*await _begun(settings), *await _passed_over(settings, latest)]
     return [*names, *looked_up, *schemas]
 
 
@@ -105,6 +107,25 @@ async def _begun(settings: Settings) -> list[Finding]:
         return []  # said of the broker already
     detail = f"a worker will create {topic} where it may; else create it, with one partition"
     return [] if topic in counts else [Finding("flows", True, detail)]
+
+
+async def _passed_over(settings: Settings, flows: Mapping[str, FlowTopics]) -> list[Finding]:
+    """Tell of records that a flow which begins at the end will leave out."""
+    try:
+        states = await answered(settings, flow_states(settings, flows))
+    except StreamappError:
+        return []  # said of the broker already
+    return [
+        Finding(
+            "flows",
+            True,
+            f"[flows.{state.name}] has not begun: the {state.lag:,} records that stand in"
+            f' {state.topics.input} are passed over; from = "earliest" answers them',
+            is_note=True,
+        )
+        for state in states
+        if state.lag and not state.is_begun
+    ]
 
 
 async def _schemas(formats: Formats, store: SchemaStore) -> list[Finding]:

@@ -374,6 +374,29 @@ def test_check_says_which_topic_notes_that_a_flow_has_begun(
     assert not told("earliest")
 
 
+@pytest.mark.parametrize("start", ["latest", "earliest"])
+def test_check_notes_records_that_a_new_flow_passes_over(
+    settings: Settings, tmp_path: Path, start: str
+) -> None:
+    """They are shown as its lag until it begins, and as nothing from then on."""
+    file = tmp_path / "streamapp.toml"
+    file.write_text(
+        f'[flows.a]\ninput = "llm.responses"\noutput = "b"\ntype = "summarize"\nfrom = "{start}"\n'
+        'fields = { text = "{{ value }}" }\n'
+    )
+
+    async def fill() -> None:
+        await ensure_topics(settings)
+        await produce(settings, "llm.responses", b"1", b"2", b"3")
+
+    asyncio.run(fill())
+    result = run(settings, "check", STREAMAPP_CONFIG=str(file))
+
+    said = "note  flows: [flows.a] has not begun: the 3 records that stand in llm.responses"
+    assert (said in result.stdout) == (start == "latest"), result.stdout
+    assert result.exit_code == 0, result.stdout
+
+
 def test_check_notes_a_budget_that_is_spent_before_its_first_call(
     settings: Settings, tmp_path: Path
 ) -> None:
