@@ -32,7 +32,7 @@ class Variant:
         faults: Those of them that another text might not have had.
         invalid_outputs: Those whose answer did not fit the schema.
         cost_usd: Of the answers whose price is known, US dollars.
-        duration_s: Of the answered ones, seconds.
+        duration_s: Active time of the answered ones, seconds.
         unpriced: Answers whose price is not known.
     """
 

@@ -94,7 +94,9 @@ class Response(BaseModel):
         cost_usd: US dollars as a decimal string; None where the price is unknown.
         cached: Whether another call paid for the answer.
         attempts: Provider attempts, retries and re-asks included; 0 from the cache.
-        duration_s: Seconds from the first attempt to the outcome, with the wait for tools before.
+        duration_s: Active seconds from the first attempt to the outcome, with the wait for tools
+            before. What waits for a limit, a budget, an open breaker or a provider that is down
+            does not count: ``created_at`` tells when it was answered.
         finish_reason: Why the model ended, as OpenAI says it: ``stop``, ``length``, ...
         metadata: The record's.
         created_at: When it was answered, UTC.

@@ -38,7 +38,7 @@ class Metrics:
         self._recent: deque[tuple[float, float]] = deque(maxlen=RECENT)
         self._records = self._counter("records", "Records by their end.", "type", "outcome", "flow")
         self._duration = self._histogram(
-            "record_duration", "Active time of a record.", "type", "flow"
+            "record_duration", "Active time of a record; waits do not count.", "type", "flow"
         )
         self._calls = self._counter(
             "provider_calls", "Attempts at providers.", "provider", "model", "outcome"

@@ -84,7 +84,7 @@ function showTiles(now, point) {
   const spent = total(now.cost_usd), tokens = total(now.tokens), waited = total(now.rate_limit_wait_s);
   const halfOpen = now.breakers.filter(([, state]) => state === 1).length;
   const unpriced = unpricedTokens(now);
-  const among = !chosen && told.length > 1 ? "p95 of the slowest worker" : "p95: 95 of 100 within";
+  const among = !chosen && told.length > 1 ? "Active p95 of the slowest worker" : "Active p95: 95 of 100 within";
   fill($("#tiles"),
     tile("Answered", number(mean((p) => p.answered)), "per s", spark(line(), (p) => p.answered)),
     tile(`In flight, ${number(now.pending)} waiting`, number(now.in_flight), `of ${number(room)}`, meter(now.in_flight / room, busy)),
@@ -111,7 +111,7 @@ function showCharts() {
     { name: "p99", pick: (p) => p.p99, color: "var(--c5)" },
     { name: "p95", pick: (p) => p.p95, color: "var(--c2)" },
     { name: "p50", pick: (p) => p.p50, color: "var(--c1)" },
-  ], { unit: seconds, step, label: `Seconds to an answer; p50 ${seconds(last.p50)}, p95 ${seconds(last.p95)}, p99 ${seconds(last.p99)}` });
+  ], { unit: seconds, step, label: `Active seconds of an answer, waits not counted; p50 ${seconds(last.p50)}, p95 ${seconds(last.p95)}, p99 ${seconds(last.p99)}` });
 }
 
 function showLag() {

@@ -116,7 +116,7 @@ function examplesOf(name, version) {
 function variants(stats) {
   const sum = stats.variants.reduce((s, v) => s + v.calls, 0) || 1;
   const each = (v, value) => (v.calls > v.errors ? value / (v.calls - v.errors) : 0);
-  return table(["Variant", "Records", "", "Failed", "Cached", "Mean time", "Tokens each", "Cost each"], stats.variants.map((v) => {
+  return table(["Variant", "Records", "", "Failed", "Cached", "Mean active time", "Tokens each", "Cost each"], stats.variants.map((v) => {
     const name = `v${v.version}${v.label ? ` @${v.label}` : ""}`;
     const failed = v.errors ? el("span", { class: "bad" }, `${number(v.errors)} (${((100 * v.errors) / v.calls).toFixed(1)} %)`) : "0";
     return [name, number(v.calls), meter(v.calls / sum, `${Math.round((100 * v.calls) / sum)} of 100 records`), failed, number(v.cached), seconds(v.mean_duration_s), number(each(v, v.input_tokens + v.output_tokens)), v.unpriced ? "unknown" : dollars(each(v, Number(v.cost_usd)))];
