@@ -9,8 +9,10 @@ from faust.web import Blueprint, View
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from streamapp.kinds import Kind
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.records.framing import without_mark
+from streamapp.records.problems import near
 from streamapp.records.timestamps import parse_timestamp
 from streamapp.records.whole import WHOLE
 from streamapp.settings.flows import REQUESTS
@@ -143,7 +145,7 @@ def dead_letters(
             query, tenant = request.query, key_of(request).tenant
             flow = _flow(query.get("flow", REQUESTS), source, tenant)
             wanted = Filter(
-                kinds=[kind for kind in query.getall("kind", []) if kind],
+                kinds=_kinds(request),
                 types=[type for type in query.getall("type", []) if type],
                 ids=[id for id in query.getall("id", []) if id],
                 text=query.get("q", ""),
@@ -224,6 +226,15 @@ def _flow(name: str, source: DeadLetterService, tenant: str | None) -> str:
         message = f"flow: there is no such flow{others}"
         raise Refusal(422, message, code="invalid", param="flow")
     return name
+
+
+def _kinds(request: web.Request) -> list[str]:
+    kinds = [kind for kind in request.query.getall("kind", []) if kind]
+    for kind in kinds:
+        if kind not in set(Kind):
+            message = f"kind: there is no such kind{near(kind, Kind)}; there are {', '.join(Kind)}"
+            raise Refusal(422, message, code="invalid", param="kind")
+    return kinds
 
 
 def _limit(request: web.Request) -> int:

@@ -1,5 +1,6 @@
 """The operations on dead letters: the list, and the replay."""
 
+from streamapp.kinds import Kind
 from streamapp.streaming.dead_letters.service import NEWEST
 from streamapp.web import dead_letters
 from streamapp.web.operations.operation import READ, REPLAY, Operation
@@ -15,7 +16,7 @@ OPERATIONS = (
         errors=(422, 503, 504),
         query={
             "flow": {"type": "string", "description": "Of this flow; of the requests without it."},
-            "kind": {"type": "string", "description": "Only this kind."},
+            "kind": {"type": "string", "enum": list(Kind), "description": "Only this kind."},
             "type": {"type": "string", "description": "Only this record type."},
             "id": {"type": "string", "description": "Only this record."},
             "since": {"type": "string", "description": f"Only those since then: {_TIME}."},

@@ -174,6 +174,18 @@ async def test_time_that_is_none_is_refused(serve: Serve) -> None:
     assert "write an age like 30m" in body["error"]["message"]
 
 
+async def test_kind_that_is_none_is_refused(serve: Serve, dead_letters: FakeDeadLetters) -> None:
+    """An empty list would say that there are none; the kinds there are are named."""
+    site = await serve()
+
+    status, body, _ = await site("GET", "/v1/dead-letters?kind=invalid&kind=retry_exhausted")
+
+    assert (status, body["error"]["param"]) == (422, "kind")
+    said = "kind: there is no such kind, did you mean 'retries_exhausted'?; there are undecodable,"
+    assert body["error"]["message"].startswith(said)
+    assert not dead_letters.asked
+
+
 async def test_replay_that_takes_longer_than_a_request_may_is_refused(serve: Serve) -> None:
     """Nothing is begun that would be cut off half way."""
     site = await serve()
