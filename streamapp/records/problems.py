@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -42,13 +43,14 @@ def describe(error: ValidationError, record: type[BaseModel], value: Any = None)
         record: Names the fields where too many are wrong to list them.
         value: As parsed; with it places are those of the value alone, see `place_of`.
     """
-    count, known = error.error_count(), [f.alias or name for name, f in record.model_fields.items()]
+    count = error.error_count()
     if count > COUNTED:
-        return f"{count} fields or items are wrong; the record's fields are {', '.join(known)}"
+        fields = ", ".join(_names(record))
+        return f"{count} fields or items are wrong; the record's fields are {fields}"
     problems = error.errors(include_url=False, include_input=False)
     lines = list(
         dict.fromkeys(
-            _line(problem, place_of(problem["loc"], value), known) for problem in problems
+            _line(problem, place_of(problem["loc"], value), record) for problem in problems
         )
     )
     rest = [f"and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
@@ -120,10 +122,27 @@ def _is_quotable(kind: str) -> bool:
     return kind in _CONSTANT or kind not in _CORE or kind.endswith("_type")
 
 
-def _line(problem: ErrorDetails, location: Sequence[str | int], known: Iterable[str]) -> str:
+def _line(problem: ErrorDetails, location: Sequence[str | int], record: type[BaseModel]) -> str:
     name = f"field '{'.'.join(escape(str(part)) for part in location)}'"
     said = said_of(problem)
     if problem["type"] == "extra_forbidden" and len(location) == 1:
-        guess = near(str(location[0]), known)
-        said = f"is unknown{guess}" if guess else said
+        unknown = str(location[0])
+        if place := _place_under(unknown, record):
+            said = f"is unknown here: put it under '{place}'"
+        elif guess := near(unknown, _names(record)):
+            said = f"is unknown{guess}"
     return f"{name}: {said}" if said == problem["msg"] else f"{name} {said}"
+
+
+def _names(record: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in record.model_fields.items()]
+
+
+def _place_under(name: str, record: type[BaseModel]) -> str:
+    """Return the field of ``record`` that is an object with such a field; empty without one."""
+    for place, field in zip(_names(record), record.model_fields.values(), strict=True):
+        kind = field.annotation
+        for one in get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,):
+            if isinstance(one, type) and issubclass(one, BaseModel) and name in _names(one):
+                return place
+    return ""

@@ -61,6 +61,16 @@ def test_front_matter_is_optional(text: str) -> None:
             "---\nname: x\nmodle: y\n---\nx", "line 3: field 'modle' is unknown", id="unknown field"
         ),
         pytest.param(
+            "---\nname: x\ntemperature: 0.1\n---\nx",
+            "line 3: field 'temperature' is unknown here: put it under 'parameters'",
+            id="parameter at the top",
+        ),
+        pytest.param(
+            "---\nfile: x.jsonl\n---\nx",
+            "line 2: field 'file' is unknown here: put it under 'examples'",
+            id="field of the examples at the top",
+        ),
+        pytest.param(
             "---\nparameters:\n  temperature: 3\n---\nx",
             "line 2: field 'parameters.temperature': Input should be less",
             id="parameter",
