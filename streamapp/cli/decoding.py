@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
-from streamapp.errors import InvalidRecord, Undecodable
+from streamapp.errors import InvalidRecord, Undecodable, UnknownType
 from streamapp.flows.topics import flow_topics
-from streamapp.processors.registry import Registry
+from streamapp.processors.registry import OWN_TYPES, Registry
 from streamapp.prompts.reference import Reference
 from streamapp.records.problems import no_such_route
 from streamapp.records.request import Request
@@ -49,7 +49,10 @@ def _request(registry: Registry, routes: Collection[str], value: bytes) -> Reque
     Raises:
         InvalidRecord: Its model is none of the ``routes``, where some are known, or as `decode`.
     """
-    request = registry.decode(value)
+    try:
+        request = registry.decode(value)
+    except UnknownType as error:
+        raise UnknownType(f"{error}; {OWN_TYPES}") from None
     if request.model and routes and request.model not in routes:
         raise InvalidRecord(no_such_route(request.model, routes))
     if request.prompt:

@@ -18,7 +18,7 @@ from streamapp.flows.replies import ReplyTopics
 from streamapp.flows.shape import Shape
 from streamapp.flows.source_record import SourceRecord
 from streamapp.flows.values import SourceValues
-from streamapp.processors.registry import Registry
+from streamapp.processors.registry import OWN_TYPES, Registry
 from streamapp.records.codec import parse_value, validate
 from streamapp.records.problems import near
 from streamapp.records.request import ID_LIMIT, Request
@@ -188,9 +188,9 @@ class FileFlow:
     def _record_of(self, registry: Registry) -> type[Request]:
         try:
             return registry.processor_for(self._settings.type).record
-        except UnknownType as error:
-            known = str(error).partition("; ")[2]
-            problem = f"there is no record type '{self._settings.type}'; {known}"
+        except UnknownType:
+            type = self._settings.type
+            problem = f"there is no record type '{type}'{registry.instead_of(type)}; {OWN_TYPES}"
             self._problems.append(f"{self._place('type')}: {problem}")
             return Request
 

@@ -29,6 +29,8 @@ FLOW_TYPE = "flow:"
 _BUILTIN = "streamapp.processors"
 _WITHIN_BUILTIN = f"{_BUILTIN}."
 _SETTING = "STREAMAPP_PROCESSORS"
+#: Said to who can set it, behind a type that there is not.
+OWN_TYPES = f"types of your own come from the modules in {_SETTING}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +169,11 @@ class Registry:
         """
         if type in self._processors:
             return self._processors[type]
-        known = ", ".join(self.types)
-        guess = near(type, self.types)
-        raise UnknownType(f"field 'type': there is no such record type{guess}; there are {known}")
+        raise UnknownType(f"field 'type': there is no such record type{self.instead_of(type)}")
+
+    def instead_of(self, type: str) -> str:
+        """Return what to say behind a type that there is not: one like it, and all there are."""
+        return f"{near(type, self.types)}; there are {', '.join(self.types)}"
 
     def _sendable(self, type: str) -> Processor:
         """Return the processor of a type that records can name; raises `UnknownType`."""

@@ -53,6 +53,16 @@ def test_a_model_that_is_no_route_is_told_before_it_is_sent() -> None:
     assert unlike == "line 2: invalid: model: no such route; there are: default"
 
 
+def test_a_type_that_is_none_is_told_with_where_own_ones_come_from() -> None:
+    """With one that is like it; a type of a worker's own has to be known here, too."""
+    result = run(lines='{"type":"sumarize","text":"x"}\n{"text":"x"}')
+
+    first, second = result.stderr.splitlines()[:2]
+    assert "there is no such record type, did you mean 'summarize'?; there are chat," in first
+    assert first.endswith("; types of your own come from the modules in STREAMAPP_PROCESSORS")
+    assert second == "line 2: invalid: field 'type' is missing: add it"
+
+
 def test_no_key_of_a_provider_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender in the worker's folder is told of its own mistakes alone."""
     monkeypatch.chdir(tmp_path)

@@ -250,7 +250,12 @@ def test_headers_tell_who_answered_and_carry_the_sources_own() -> None:
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"type": "clasify"}, "type: there is no record type 'clasify'; there are chat, classify"),
+        (
+            {"type": "clasify"},
+            "type: there is no record type 'clasify', did you mean 'classify'?; there are chat,"
+            " classify, embed, extract, generate, summarize, translate; types of your own come"
+            " from the modules in STREAMAPP_PROCESSORS",
+        ),
         ({"fields": {"labels": LABELS}}, "fields: 'classify' needs the field 'text'"),
         ({"type": "generate", "fields": {}}, "fields: 'generate' needs the field 'prompt'"),
         (
