@@ -11,11 +11,15 @@ from aiokafka import ConsumerRecord
 
 from streamapp.cli.kafka import answered, client_settings, reading
 from streamapp.cli.terminal import printable
+from streamapp.errors import ConfigurationError
+from streamapp.flows.topics import flow_topics
+from streamapp.processors.registry import Registry
 from streamapp.records.timestamps import moment_of, time_text
 from streamapp.settings import Settings
 from streamapp.streaming.broker.log_ends import log_ends
-from streamapp.streaming.broker.topics import partition_counts
+from streamapp.streaming.broker.topics import partition_counts, topic_specs
 from streamapp.streaming.delivery.chunks import ERROR_KIND, STREAM_ID, STREAM_INDEX, STREAM_LAST
+from streamapp.streaming.flows.topics import flow_rights
 
 TOPICS = {
     "responses": "responses",
@@ -76,7 +80,12 @@ async def _follow(
     show: Callable[[ConsumerRecord], str],
 ) -> None:
     if not await answered(settings, partition_counts(settings, [topic])):
-        click.echo(f"waiting for the topic {topic}: a worker creates it", err=True)
+        comes = (
+            "a worker creates it"
+            if is_made_by_workers(settings, topic)
+            else "no worker with these settings creates it, is that its name?"
+        )
+        click.echo(f"waiting for the topic {topic}: {comes}", err=True)
         from_beginning = True  # all that comes is new
         # A broker tells nobody of new topics.
         while not await partition_counts(settings, [topic]):  # noqa: ASYNC110
@@ -88,6 +97,18 @@ async def _follow(
             shown += 1
             if shown == limit:
                 return
+
+
+def is_made_by_workers(settings: Settings, topic: str) -> bool:
+    """Whether a worker creates the topic at its start: one of ours, or what a flow writes to."""
+    if any(spec.name == topic for spec in topic_specs(settings)):
+        return True
+    try:
+        registry = Registry.load(settings.processor_modules)
+    except ConfigurationError:  # no worker starts with them
+        return False
+    rights = flow_rights(settings, flow_topics(settings, registry))
+    return "Write" in rights.get(topic, ())  # what a flow only reads is somebody else's
 
 
 async def _print_all(

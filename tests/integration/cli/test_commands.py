@@ -249,9 +249,30 @@ def test_tail_waits_for_a_topic_that_does_not_exist_yet(settings: Settings) -> N
     finally:
         tail.kill()
 
-    assert "waiting for the topic llm.responses" in waiting
+    assert "waiting for the topic llm.responses: a worker creates it" in waiting
     assert before == {}
     assert (tail.returncode, out) == (0, '{"id":"r-1"}\n')
+
+
+def test_tail_says_that_nobody_creates_a_topic_of_another_name(settings: Settings) -> None:
+    """A slip is not waited for in the belief that a worker is late."""
+    tail = subprocess.Popen(
+        [sys.executable, "-m", "streamapp", "tail", "--topic", "nothere"],
+        env={"STREAMAPP_BROKER": settings.broker},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert tail.stderr is not None
+        waiting = tail.stderr.readline()
+    finally:
+        tail.kill()
+        tail.communicate()
+
+    assert waiting == (
+        "waiting for the topic nothere: no worker with these settings creates it, is that its"
+        " name?\n"
+    )
 
 
 def test_check_names_wrong_partition_counts_and_the_missing_prompts(settings: Settings) -> None:

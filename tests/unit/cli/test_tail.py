@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from aiokafka import ConsumerRecord
 
-from streamapp.cli.tail import _JSON, _TEXT
+from streamapp.cli.tail import _JSON, _TEXT, is_made_by_workers
 from streamapp.errors import InvalidRecord
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.usage import UsageRecord
+from streamapp.settings import Settings
 from tests.support.dead_letters import FOREIGN, Pairs
 
 
@@ -176,3 +177,26 @@ def test_value_without_a_key_is_shown_alone() -> None:
     """Where a topic's records have none, no word stands for it."""
     assert _TEXT["values"](message(b"text")).split("  ")[1:] == ["text"]
     assert _TEXT["values"](message(b"text", key=b"k")).split("  ")[1:] == ["k", "text"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_made"),
+    [
+        ("llm.responses", True),
+        ("shop.labels", True),
+        ("shop.reviews-dlt", True),
+        ("shop.reviews", False),
+        ("nothere", False),
+    ],
+)
+def test_topic_that_is_waited_for_is_a_workers_or_not(topic: str, is_made: bool) -> None:
+    """Workers create their own topics and what flows write to, and no input."""
+    flow = {
+        "input": "shop.reviews",
+        "output": "shop.labels",
+        "type": "summarize",
+        "fields": {"text": "{{ value.body }}"},
+    }
+    settings = Settings(_env_file=None, flows={"labels": flow})
+
+    assert is_made_by_workers(settings, topic) is is_made
