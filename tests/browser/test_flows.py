@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+from typing import Any
 
 import aiohttp
 import pytest
@@ -165,6 +166,36 @@ async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit, site
     )
     assert heights
     assert max(heights) < 50  # a line each: no name is broken, the table scrolls
+
+
+CROSSED = """labels => labels.filter((label) => {
+  const box = label.getBBox(), svg = label.ownerSVGElement;
+  const isIn = ({ x, y }) =>
+    x > box.x && x < box.x + box.width && y > box.y && y < box.y + box.height;
+  return [...svg.querySelectorAll("path.edge")].some((path) => {
+    const length = path.getTotalLength();
+    return [...Array(200).keys()].some((n) => isIn(path.getPointAtLength((n * length) / 199)));
+  });
+}).map((label) => label.textContent)"""
+
+
+async def test_no_line_is_drawn_through_words(visit: Visit) -> None:
+    """Neither where a flow writes to several topics, nor where several write to one."""
+    page = visit.page
+    flow: dict[str, Any] = {"partitions": 4, "lag": 12_345, "rate_per_s": 1.5, "dead_letters": 0}
+    flow |= {"cost_usd_day": "0", "unpriced_day": 0, "reply_topics": []}
+    flows = [
+        flow | {"name": "a", "input": "in", "outputs": ["out"], "reply_topics": ["r1", "r2"]},
+        flow | {"name": "b", "input": "two", "outputs": ["same"]},
+        flow | {"name": "c", "input": "two", "outputs": ["same"]},
+        flow | {"name": "d", "input": "three", "outputs": ["x"], "reply_topics": ["y"]},
+    ]
+    await page.route("**/v1/flows", lambda route: route.fulfill(json={"flows": flows}))
+
+    await tab(page, "Flows")
+
+    await expect(page.locator(".chain")).to_have_count(3)
+    assert await page.eval_on_selector_all(".chain text.label", CROSSED) == []
 
 
 async def test_tools_are_shown_with_their_source(visit: Visit) -> None:

@@ -38,12 +38,16 @@ function chainPicture({ nodes, edges }) {
     top += Math.max(...row.map((node) => node.height)) + BOX.gap;
   }
   const middle = (node) => node.x + BOX.width / 2;
+  const ofNode = (end, node) => edges.filter((edge) => edge[end] === node).length;
   const lines = edges.map(({ from, to, text, isHigh, isReply }) => {
     const [x1, y1, x2, y2] = [middle(from), from.y + from.height, middle(to), to.y - 5], half = (y1 + y2) / 2;
+    // The words stand at the end that is this line's alone, on the side from which no line comes.
+    const isAtStart = ofNode("from", from) === 1 && ofNode("to", to) > 1;
+    const [x, other, y] = isAtStart ? [x1, x2, y1 + 18] : [x2, x1, y2 - 10], isLeft = x < other;
     return [
       el("svg:path", { class: isReply ? "edge reply" : "edge", d: `M${x1},${y1}C${x1},${half} ${x2},${half} ${x2},${y2}` }),
       el("svg:path", { class: "tip", d: `M${x2 - 4},${y2 - 1}h8l-4,6z` }),
-      el("svg:text", { class: isHigh ? "label high" : "label", x: (x1 + x2) / 2 + 7, y: half + 4 }, text),
+      el("svg:text", { class: isHigh ? "label high" : "label", x: isLeft ? x - 7 : x + 7, y, "text-anchor": isLeft ? "end" : "start" }, text),
     ];
   });
   const boxes = nodes.map((node) => el("svg:g", {},
