@@ -87,11 +87,16 @@ class Breaker:
         return self._failures > 0
 
     @property
+    def may_be_back(self) -> bool:
+        """Whether a call asks now, or may ask, whether the target is back; else it is down."""
+        return bool(self._probes) or self.wait_s() == 0
+
+    @property
     def state(self) -> int:
         """0 closed, 1 half open: calls ask whether the target is back, 2 open."""
         if not self.is_open:
             return 0
-        return 1 if self._probes or self.wait_s() == 0 else 2
+        return 1 if self.may_be_back else 2
 
     @property
     def untried_s(self) -> float:

@@ -24,6 +24,7 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
 from streamapp.llm.routing.breaker import Breaker
 from streamapp.llm.routing.record_refusals import RecordRefusals
+from streamapp.llm.routing.tries import Tries
 from streamapp.telemetry.frames import without_frames
 
 _POLL_INTERVAL_S = 0.25
@@ -31,9 +32,6 @@ _POLL_INTERVAL_S = 0.25
 _OTHERS_S = 1.0
 #: How often a call may open a breaker by itself, while others are answered in between.
 _FAULTS = 3
-#: How often a call may be paid for in vain, for each target. A model that is slower than its
-#: timeout cannot be told from one that is down: it is not asked without an end.
-_PAID = 3
 #: The part of what is left of the deadline that is kept for the targets after this one.
 _RESERVE = 1 / 3
 #: What another target may do better.
@@ -65,13 +63,16 @@ class Fallback:
     again, since an outage is no fault of the record. Who waits longest asks first. A caller who
     waits is told at once where all targets refuse every call, as by a wrong key. Only a call
     that opens breakers by itself, again and again while others are answered, is given up: it is
-    what makes its targets fail. So is one that was paid for several times and is not answered.
+    what makes its targets fail. A model that is slower than its timeout cannot be told from one
+    that is down: a target that a call was paid for at several times in vain is not asked again
+    for it. Where all others are open then, what may be back is asked, and the call is given up.
 
     Args:
         candidates: At least one, in order.
         context_length: In place of the rest, where the input does not fit.
         content_filter: In place of the rest, where a provider's policy refuses.
         moves_on: Whether a target is left after its first timeout or 429, with another one left.
+        paid_attempts: How often a call may be paid for in vain at each target, over all waits.
         sleep: Waits for seconds.
     """
 
@@ -82,12 +83,14 @@ class Fallback:
         context_length: Sequence[Candidate] = (),
         content_filter: Sequence[Candidate] = (),
         moves_on: bool = False,
+        paid_attempts: int,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._candidates = candidates
         self._context_length = context_length
         self._content_filter = content_filter
         self._moves_on = moves_on
+        self._paid_attempts = paid_attempts
         self._sleep = sleep
         self._line = asyncio.Lock()
 
@@ -100,47 +103,57 @@ class Fallback:
             RetriesExhausted: The call makes the targets fail, which answer others.
             Failure: No other target can help; ``attempts`` counts those of all targets.
         """
-        attempts = faults = paid = 0
+        faults, tries = 0, Tries()
         candidates, moves_on = self._candidates, self._moves_on
+        left = candidates  # but for those that it was paid for at often enough
+        is_rest_asked = False  # the others of them, since then
         refusals: RecordRefusals | None = None
         asked: dict[str, Failure] = {}
         while True:
             failures: list[Failure] = []
             is_at_fault = False
-            for place, candidate in enumerate(candidates):
-                others = [other for other in candidates[place + 1 :] if not other.breaker.is_open]
+            is_rest = len(left) < len(candidates)
+            for place, candidate in enumerate(left):
+                name = candidate.breaker.name
+                others = [other for other in left[place + 1 :] if not other.breaker.is_open]
+                own = tries.noted(call, name)
                 try:
                     completion = await candidate.provider.complete(
-                        _with_reserve(call, moves_on=moves_on) if others else call
+                        _with_reserve(own, moves_on=moves_on) if others else own
                     )
                 except Failure as failure:
+                    was_asked = failure.attempts > 0 or not isinstance(failure, TargetOpen)
+                    is_rest_asked |= is_rest and was_asked
                     is_at_fault |= candidate.breaker.was_opened_by(failure.attempts)
-                    attempts += failure.attempts
-                    paid += failure.paid
-                    failure.attempts, failure.paid = attempts, paid
+                    tries.add(name, failure)
                     if isinstance(failure, ProviderForbidden):
                         refusals = refusals or RecordRefusals()
                         failure = refusals.judged(failure, candidate.breaker)
                     if not isinstance(failure, InternalError):  # whose origin is told
                         without_frames(failure)
                     failures.append(failure)
-                    if not isinstance(failure, TargetOpen):
-                        asked.pop(candidate.breaker.name, None)  # the newest one stands last
-                        asked[candidate.breaker.name] = failure
+                    if was_asked:
+                        asked.pop(name, None)  # the newest one stands last
+                        asked[name] = failure
                     if not self._goes_on(failure, candidates):
                         break
                 else:
-                    if attempts:
-                        attempts += completion.attempts
+                    if tries.attempts:
+                        attempts = tries.attempts + completion.attempts
                         completion = replace(completion, attempts=attempts)
                     return completion
-            last = failures[-1]
-            if candidates is self._candidates and (special := self._special(last)):
-                candidates = special
+            last, asked_now = failures[-1], left
+            left = self._left(candidates, tries)
+            if candidates is self._candidates and (
+                special := self._left(self._special(last), tries)
+            ):
+                candidates = left = special
             elif not isinstance(last, _ELSEWHERE):
                 raise last
-            elif paid >= _PAID * len(candidates):
-                raise _final(last, candidates, asked)
+            elif len(left) < len(candidates) and all(one.breaker.is_open for one in left):
+                if is_rest_asked or not any(one.breaker.may_be_back for one in left):
+                    raise _final(last, candidates, asked)
+                await self._until_known(call, left)
             elif all(candidate.breaker.is_open for candidate in candidates):
                 faults += is_at_fault
                 if faults == _FAULTS:
@@ -154,9 +167,16 @@ class Fallback:
                 await self._until_others_are_answered(call, candidates)
             elif not any(
                 isinstance(failure, TargetOpen) and not candidate.breaker.is_open
-                for failure, candidate in zip(failures, candidates, strict=True)
+                for failure, candidate in zip(failures, asked_now, strict=True)
             ):
                 raise _final(last, candidates, asked)
+
+    def _left(self, candidates: Sequence[Candidate], tries: Tries) -> Sequence[Candidate]:
+        """Return those of ``candidates`` that the call may still be paid for at."""
+        if not tries.paid:
+            return candidates
+        most = self._paid_attempts
+        return [one for one in candidates if tries.paid_at(one.breaker.name) < most]
 
     def _goes_on(self, failure: Failure, candidates: Sequence[Candidate]) -> bool:
         """Whether the next one of ``candidates`` may answer what ended with ``failure``."""
@@ -176,6 +196,15 @@ class Fallback:
                 await self._sleep(_POLL_INTERVAL_S)
                 if sum(candidate.breaker.answers for candidate in candidates) > before:
                     break
+
+    async def _until_known(self, call: Call, left: Sequence[Candidate]) -> None:
+        """Wait until one of the targets may be asked, or all are known to be down."""
+        with call.deadline.suspended():
+            call.deadline.restart()
+            while any(one.breaker.may_be_back for one in left) and all(
+                one.breaker.wait_s() for one in left
+            ):
+                await self._sleep(_POLL_INTERVAL_S)
 
     async def _hold(self, call: Call, candidates: Sequence[Candidate]) -> None:
         """Wait until one of the targets may be asked."""
@@ -213,7 +242,7 @@ def _final(
     """
     targets = len(candidates)
     if targets == 1:
-        return last if not isinstance(last, TargetOpen) else _in_vain(last)
+        return last
     names = (candidate.breaker.name for candidate in candidates)
     told, spared = f"all {targets} targets failed", [n for n in names if asked and n not in asked]
     if spared:
@@ -233,13 +262,6 @@ def _denied(last: Failure, candidates: Sequence[Candidate]) -> Failure:
     denied = ProviderDenied(breaker.denial, provider=provider)
     denied.attempts = last.attempts
     return _final(denied, candidates)
-
-
-def _in_vain(last: Failure) -> Failure:
-    failed = RetriesExhausted("gave up: attempts that are paid for fail, or are too slow")
-    failed.attempts = last.attempts
-    failed.__cause__ = last
-    return failed
 
 
 def _poisonous(last: Failure) -> Failure:

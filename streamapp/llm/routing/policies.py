@@ -88,7 +88,7 @@ class Policies:
         self._providers = providers
         self._settings = settings
         self._limits = limits
-        self._retries = retries
+        self._retries = retries or RetryLimits()
         self._breakers = breakers or BreakerLimits()
         self._economy = economy
         self._observed = observed
@@ -118,6 +118,7 @@ class Policies:
             context_length=[self._candidate(target) for target in route.context_length],
             content_filter=[self._candidate(target) for target in route.content_filter],
             moves_on=route.on_timeout == "next",
+            paid_attempts=self._retries.paid_attempts,
             sleep=self._sleep,
         )
         answering = self._within_budget[name] = Structured(answering, schemas=schemas)

@@ -33,7 +33,7 @@ class RetryLimits:
     Attributes:
         attempts: Attempts per call, the first one included.
         paid_attempts: The same for those that fail although they are paid for, or may be: an
-            answer that is no completion, or too slow.
+            answer that is no completion, or too slow. Those before the call was held count.
         initial_s: Upper bound of the first wait, doubled with each attempt.
         cap_s: Upper bound of any such wait.
         retry_after_cap_s: Longest wish of a provider that is granted.
@@ -110,16 +110,22 @@ class Retrying:
         """Hand over to tenacity, which costs too much CPU to run around calls that succeed."""
         attempts = paid = 0
         is_refused = False
+        last = ""
 
         async def attempt() -> Completion:
-            nonlocal attempts, paid
+            nonlocal attempts, paid, last
             attempts += 1
             try:
                 if attempts == 1:
                     raise first
                 return await self._provider.complete(call)
+            except TargetOpen as error:
+                # The error of a record that ends so says what opened the breaker, too.
+                error.args = (f"{last}; {error}",)
+                raise
             except ProviderError as error:
                 paid += error.is_paid
+                last = str(error)
                 raise
 
         def is_over(state: RetryCallState) -> bool:
@@ -129,7 +135,7 @@ class Retrying:
             is_late = state.upcoming_sleep >= call.remaining_s()
             return (
                 attempts >= self._limits.attempts
-                or paid >= self._limits.paid_attempts
+                or call.paid_before + paid >= self._limits.paid_attempts
                 or (is_late and not is_refused)
             )
 
@@ -152,7 +158,8 @@ class Retrying:
                 error.attempts = attempts - isinstance(error, UNTRIED)
                 error.paid = paid
                 raise
-            exhausted = RetriesExhausted(f"gave up after attempt {attempts}: {error}")
+            made = call.attempts_before + attempts
+            exhausted = RetriesExhausted(f"gave up after attempt {made}: {error}")
             exhausted.attempts, exhausted.paid = attempts, paid
             raise exhausted from error
         except Failure as failure:
