@@ -257,12 +257,14 @@ class Guarded:
         if probe is None:
             provider, _, _ = breaker.name.partition("/")
             raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
+        has_time = call.remaining_s() > 0
         try:
             completion = await self._provider.complete(call.but(is_probe=True))
         except (BudgetExceeded, TargetBusy, TargetOpen):
             raise
         except Failure as failure:
-            breaker.failed(failure, is_probe=True)
+            if has_time:
+                breaker.failed(failure, is_probe=True)
             raise
         finally:
             breaker.end_probe(probe)

@@ -92,7 +92,8 @@ class Fallback:
         self._moves_on = moves_on
         self._paid_attempts = paid_attempts
         self._sleep = sleep
-        self._line = asyncio.Lock()
+        # Of those that wait only the first one polls: there may be thousands.
+        self._line, self._rest_line = asyncio.Lock(), asyncio.Lock()
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call``; the completion counts the attempts at all targets.
@@ -106,7 +107,7 @@ class Fallback:
         faults, tries = 0, Tries()
         candidates, moves_on = self._candidates, self._moves_on
         left = candidates  # but for those that it was paid for at often enough
-        is_rest_asked = False  # the others of them, since then
+        rest_asked: set[str] = set()  # those of them that were asked since it is less than all
         refusals: RecordRefusals | None = None
         asked: dict[str, Failure] = {}
         while True:
@@ -115,7 +116,7 @@ class Fallback:
             is_rest = len(left) < len(candidates)
             for place, candidate in enumerate(left):
                 name = candidate.breaker.name
-                others = [other for other in left[place + 1 :] if not other.breaker.is_open]
+                others = [other for other in left[place + 1 :] if not other.breaker.wait_s()]
                 own = tries.noted(call, name)
                 try:
                     completion = await candidate.provider.complete(
@@ -123,7 +124,8 @@ class Fallback:
                     )
                 except Failure as failure:
                     was_asked = failure.attempts > 0 or not isinstance(failure, TargetOpen)
-                    is_rest_asked |= is_rest and was_asked
+                    if is_rest and was_asked:
+                        rest_asked.add(name)
                     is_at_fault |= candidate.breaker.was_opened_by(failure.attempts)
                     tries.add(name, failure)
                     if isinstance(failure, ProviderForbidden):
@@ -142,8 +144,9 @@ class Fallback:
                         attempts = tries.attempts + completion.attempts
                         completion = replace(completion, attempts=attempts)
                     return completion
-            last, asked_now = failures[-1], left
+            last, asked_now = failures[-1], left[: len(failures)]
             left = self._left(candidates, tries)
+            unasked = [one for one in left if one.breaker.name not in rest_asked]
             if candidates is self._candidates and (
                 special := self._left(self._special(last), tries)
             ):
@@ -151,9 +154,9 @@ class Fallback:
             elif not isinstance(last, _ELSEWHERE):
                 raise last
             elif len(left) < len(candidates) and all(one.breaker.is_open for one in left):
-                if is_rest_asked or not any(one.breaker.may_be_back for one in left):
+                if not any(one.breaker.may_be_back for one in unasked):
                     raise _final(last, candidates, asked)
-                await self._until_known(call, left)
+                await self._until_known(call, unasked)
             elif all(candidate.breaker.is_open for candidate in candidates):
                 faults += is_at_fault
                 if faults == _FAULTS:
@@ -161,7 +164,7 @@ class Fallback:
                 if call.deadline.is_waited_for and all(c.breaker.denial for c in candidates):
                     raise _denied(last, candidates)
                 await self._hold(call, candidates)
-            elif moves_on and _was_left_early(failures):
+            elif moves_on and _was_left_early(failures, is_down=asked_now[-1].breaker.is_open):
                 moves_on = False  # no other answers: now each is waited for
             elif isinstance(last, ProviderForbidden):
                 await self._until_others_are_answered(call, candidates)
@@ -169,7 +172,10 @@ class Fallback:
                 isinstance(failure, TargetOpen) and not candidate.breaker.is_open
                 for failure, candidate in zip(failures, asked_now, strict=True)
             ):
-                raise _final(last, candidates, asked)
+                if len(left) == len(candidates) or all(one.breaker.is_open for one in unasked):
+                    raise _final(last, candidates, asked)
+                with call.deadline.suspended():  # one that has come back since it was asked
+                    call.deadline.restart()
 
     def _left(self, candidates: Sequence[Candidate], tries: Tries) -> Sequence[Candidate]:
         """Return those of ``candidates`` that the call may still be paid for at."""
@@ -197,14 +203,15 @@ class Fallback:
                 if sum(candidate.breaker.answers for candidate in candidates) > before:
                     break
 
-    async def _until_known(self, call: Call, left: Sequence[Candidate]) -> None:
+    async def _until_known(self, call: Call, rest: Sequence[Candidate]) -> None:
         """Wait until one of the targets may be asked, or all are known to be down."""
         with call.deadline.suspended():
             call.deadline.restart()
-            while any(one.breaker.may_be_back for one in left) and all(
-                one.breaker.wait_s() for one in left
-            ):
-                await self._sleep(_POLL_INTERVAL_S)
+            async with self._rest_line:
+                while any(one.breaker.may_be_back for one in rest) and all(
+                    one.breaker.wait_s() for one in rest
+                ):
+                    await self._sleep(_POLL_INTERVAL_S)
 
     async def _hold(self, call: Call, candidates: Sequence[Candidate]) -> None:
         """Wait until one of the targets may be asked."""
@@ -215,11 +222,11 @@ class Fallback:
                     await self._sleep(min(wait_s, _POLL_INTERVAL_S))
 
 
-def _was_left_early(failures: Sequence[Failure]) -> bool:
+def _was_left_early(failures: Sequence[Failure], *, is_down: bool) -> bool:
     """Whether a target may do better when it is waited for."""
     *left, last = failures
     refused = (RateLimited, TargetBusy)
-    early = (*refused, ProviderTimeout) if isinstance(last, TargetOpen) else refused
+    early = (*refused, ProviderTimeout) if is_down or isinstance(last, TargetOpen) else refused
     return any(isinstance(failure, early) and failure.retryable for failure in left)
 
 
