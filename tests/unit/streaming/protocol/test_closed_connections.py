@@ -1,6 +1,7 @@
 """Connections that were closed under the client: what a look for brokers does with them."""
 
 import asyncio
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -61,15 +62,15 @@ def test_writer_of_uvloop_says_that_it_was_closed() -> None:
     """By which the connection is known whose write raises a plain RuntimeError."""
 
     async def write_to_closed() -> bool:
-        server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
-        writer.transport.abort()
-        while True:
-            await asyncio.sleep(0)
-            try:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            _, writer = await asyncio.open_connection(sock=ours)
+            writer.transport.abort()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="the handler is closed"):
                 writer.write(b"x")
-            except RuntimeError:
-                return writer.is_closing()
+            return writer.is_closing()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(write_to_closed())
