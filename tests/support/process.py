@@ -1,5 +1,6 @@
 """A child process under test: own process group, output in a file, signals by name."""
 
+import itertools
 import os
 import random
 import re
@@ -17,14 +18,16 @@ from tests.support.waiting import until
 # Below the range that the kernel takes for outgoing connections (Linux 32768+, BSD and macOS
 # 49152+): a port must stay free while its server is down, also from a client's own connection.
 PORTS = range(20_000, 32_000)
+#: In an order of this process's own, and none twice in a row: one that was given may not be
+#: listened on yet.
+_ports = itertools.cycle(random.sample(PORTS, len(PORTS)))
 #: As structlog, Faust and Python begin to tell an error.
 FIRST_ERROR = re.compile(r"\[(error|critical) +\]|^Traceback ")
 
 
 def free_port() -> int:
     """Return a loopback port that nothing listens on and no outgoing connection will take."""
-    while True:
-        port = random.choice(PORTS)
+    for port in _ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -32,6 +35,7 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+    raise AssertionError("every port is taken")
 
 
 class Running(Protocol):
