@@ -10,6 +10,7 @@ import click
 from aiokafka.errors import KafkaError
 
 from streamapp.cli.asked_worker import AskedWorker
+from streamapp.cli.budget_findings import spent_budgets
 from streamapp.cli.dry_run import DryRun, Explanation
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import answered, client_settings
@@ -104,6 +105,8 @@ async def _explained(
                 print_json(found[-1].to_json())
             else:
                 click.echo(_text(found[-1]))
+    for spent in await spent_budgets(settings):
+        click.echo(spent.detail, err=True)
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+import click
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownError
 
@@ -41,13 +42,21 @@ def client_settings(*, may_lack_secrets: bool = True) -> Settings:
     return settings
 
 
-async def answered(settings: Settings, request: Awaitable[T]) -> T:
+async def answered(settings: Settings, request: Awaitable[T], *, said_after_s: float = 2.0) -> T:
     """Return what a first request to the broker gives.
+
+    Args:
+        settings: Name the broker.
+        request: What is waited for, `BROKER_TIMEOUT_S` at most.
+        said_after_s: From when on the user is told that it is.
 
     Raises:
         ConfigurationError: A broker answered and refuses us.
         StreamappError: No broker answered in time.
     """
+    waiting = f"waiting for the broker {settings.broker}, {BROKER_TIMEOUT_S:.0f} s at most"
+    loop = asyncio.get_running_loop()
+    said = loop.call_later(said_after_s, lambda: click.echo(waiting, err=True))
     try:
         async with asyncio.timeout(BROKER_TIMEOUT_S):
             return await request
@@ -55,6 +64,8 @@ async def answered(settings: Settings, request: Awaitable[T]) -> T:
         if refused := await refusal(settings):
             raise refused from error
         raise StreamappError(unreachable(settings)) from error
+    finally:
+        said.cancel()
 
 
 def unreachable(settings: Settings) -> str:

@@ -418,7 +418,7 @@ def test_check_notes_records_that_a_new_flow_passes_over(
     assert result.exit_code == 0, result.stdout
 
 
-def test_check_notes_a_budget_that_is_spent_before_its_first_call(
+def test_a_budget_that_is_spent_before_its_first_call_is_noted(
     settings: Settings, tmp_path: Path
 ) -> None:
     """It counts what workers with another budget of its kind have written."""
@@ -438,3 +438,8 @@ def test_check_notes_a_budget_that_is_spent_before_its_first_call(
     [note] = [line for line in result.stdout.splitlines() if line.startswith("note  budgets")]
     assert f"budgets.h: in {month} 60 of 20 records are spent already" in note
     assert result.exit_code == 0, result.stdout
+
+    record = tmp_path / "record.jsonl"
+    record.write_text('{"id":"s","type":"summarize","text":"Kafka is a log."}')
+    result = run(settings, "explain", str(record), STREAMAPP_CONFIG=str(file))
+    assert "budgets.h: in " in result.stderr, result.stderr

@@ -1,0 +1,37 @@
+"""A broker that keeps a command waiting."""
+
+import asyncio
+
+import pytest
+
+from streamapp.cli.kafka import answered
+from streamapp.settings import Settings
+from tests.support.waiting import until
+
+
+async def test_whoever_waits_for_a_broker_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A frozen one takes a connection and says nothing, and silence looks like a hang."""
+    settings, said = Settings(_env_file=None, broker="kafka://frozen:9092"), ""
+
+    def is_said() -> bool:
+        nonlocal said
+        said += capsys.readouterr().err
+        return bool(said)
+
+    await answered(settings, until(is_said, 5), said_after_s=0.0)
+
+    assert said == "waiting for the broker kafka://frozen:9092, 10 s at most\n"
+
+
+async def test_a_broker_that_answers_is_not_spoken_of(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor is one later that a command asks once more."""
+    settings = Settings(_env_file=None, broker="kafka://quick:9092")
+
+    async def at_once() -> int:
+        return 5
+
+    assert await answered(settings, at_once(), said_after_s=0.0) == 5
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    assert capsys.readouterr().err == ""
