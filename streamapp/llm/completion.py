@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, Self
 
 from streamapp.errors import RateHints
 from streamapp.llm.chunks import ChunkSink
+from streamapp.llm.costs.place import Place
 from streamapp.llm.deadline import Deadline
 from streamapp.records.response import NO_USAGE, Usage
 
@@ -19,7 +20,7 @@ class BudgetCheck(Protocol):
     """The second look at a call's budgets, when its turn has come."""
 
     def begin(self) -> None:
-        """Count the call, an attempt of which begins; raises `BudgetExceeded` where none may."""
+        """Count the record, an attempt for which begins; raises `BudgetExceeded` where none may."""
         ...
 
     def answered(self) -> None:
@@ -56,6 +57,7 @@ class Call(_Value):
         parameters: Sampling parameters by OpenAI's names (``temperature``, ``max_tokens``, ...).
         output_schema: JSON Schema the answer must fit, or None for free text.
         deadline: The record's one deadline.
+        place: The record's one place in the sums of budgets.
         chunks: Takes the answer's text as it comes, where it is streamed.
         tenant: Whose call it is, for the cache, the budgets and the usage records.
         caller: Name of the HTTP key behind it, for the usage; empty without one.
@@ -81,6 +83,7 @@ class Call(_Value):
     parameters: Mapping[str, Any] = field(default_factory=dict)
     output_schema: Mapping[str, Any] | None = None
     deadline: Deadline
+    place: Place = field(default_factory=Place)
     chunks: ChunkSink | None = None
     tenant: str = ""
     caller: str = ""

@@ -138,5 +138,7 @@ class RecordCalls:
             tally.attempts += failure.attempts
             failure.attempts = tally.attempts
             raise
+        if not completion.cached:
+            call.place.paid()
         self.steps.scope.tally.add(completion)
         return completion

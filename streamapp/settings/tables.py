@@ -135,9 +135,9 @@ class BudgetSettings(BaseModel):
     limit_usd: Decimal | None = Field(default=None, ge=0)
     """US dollars by known prices."""
     limit_records: int | None = Field(default=None, ge=0)
-    """Calls let through; the built-in record types make one each."""
+    """Records that may begin: each counts once, and then finishes its further calls."""
     limit_tokens: int | None = Field(default=None, ge=0)
-    """Input and output together."""
+    """Input and output together. Like `limit_usd` it acts between the calls of a record, too."""
     period: Literal["day", "month"] = "day"
     """A day or month of UTC."""
     per: Literal["all", "tenant"] = "all"

@@ -22,8 +22,8 @@ from tests.support.worker import WorkerProcess
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 
 EACH = 3
-#: Calls of the model that one tenant may have made.
-BUDGET = 12
+#: Tokens of one tenant, after which no call of the model begins.
+BUDGET = 2_000
 CONFIG = """
 [providers.openai]
 kind = "openai"
@@ -34,7 +34,7 @@ api_key_env = "OPENAI_API_KEY"
 targets = ["openai/fake-model"]
 
 [budgets.each]
-limit_records = {budget}
+limit_tokens = {budget}
 per = "tenant"
 action = "dead_letter"
 
@@ -222,7 +222,8 @@ async def test_a_worker_lives_with_bad_tools_and_servers(
     assert after["orders.get_late"] == {"ok": 1}
     assert while_away["shop.get_order"] == {"ok": EACH, "error": 1}
     assert back["shop.get_order"] == {"ok": EACH + 1, "error": 1}
-    assert {calls.count(f"loop-{number}") for number in range(EACH)} == {BUDGET}
+    [loops] = {calls.count(f"loop-{number}") for number in range(EACH)}
+    assert 2 < loops < 50
     assert {calls.count(f"forty-{number}") for number in range(EACH)} == {1}
     assert worker.pid == pid
     log = worker.log.read_text()

@@ -10,10 +10,10 @@ from streamapp.errors import Failure, LeaseLost, RetriesExhausted
 from streamapp.llm.attempt import RIGHT
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.joint_deadline import JointDeadline
+from streamapp.llm.caching.joint_place import JointPlace
 from streamapp.llm.caching.joint_right import JointRight
 from streamapp.llm.chunks import CallDelta, ChunkSink, give_whole
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import Completer
 from streamapp.records import exact_json
 from streamapp.records.response import Usage
@@ -77,8 +77,13 @@ class _Flight:
         self._deadline = JointDeadline()
         self._right = JointRight()
         self._relay = _Relay() if call.chunks else None
-        shared = call.but(deadline=self._deadline, chunks=self._relay, fingerprint=fingerprint)
-        self._line: dict[asyncio.Future[Completion], Deadline] = {}
+        self._line: dict[asyncio.Future[Completion], Call] = {}
+        shared = call.but(
+            deadline=self._deadline,
+            place=JointPlace(self._line),
+            chunks=self._relay,
+            fingerprint=fingerprint,
+        )
         self._timers: dict[asyncio.Future[Completion], asyncio.TimerHandle] = {}
         self._has_landed = self._is_paid = False
         context = copy_context()
@@ -96,7 +101,7 @@ class _Flight:
         """Wait in line for the answer."""
         relay, self._relay = self._relay, None
         place: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        self._line[place] = call.deadline
+        self._line[place] = call
         self._deadline.add(place, call.deadline)
         self._right.add(place, RIGHT.get())
         if self._has_landed:
@@ -136,7 +141,7 @@ class _Flight:
 
     def _watch(self, place: asyncio.Future[Completion]) -> None:
         """End the wait once its own deadline has passed, whatever the others' allow."""
-        left_s = self._line[place].remaining_s() + _GRACE_S
+        left_s = self._line[place].deadline.remaining_s() + _GRACE_S
         if left_s > 0:
             loop = asyncio.get_running_loop()
             self._timers[place] = loop.call_later(max(left_s, _GRACE_S), self._watch, place)

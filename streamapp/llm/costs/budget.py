@@ -13,6 +13,7 @@ from hashlib import sha256
 import structlog
 
 from streamapp.llm.costs.billing import NAME_LIMIT, Bill
+from streamapp.llm.costs.place import Place
 from streamapp.llm.costs.spend import Account, Amounts, Spend
 from streamapp.settings import BudgetSettings
 
@@ -24,7 +25,6 @@ TENANT = "tenant/"
 LINES = 1_000
 
 _DAY_S = 86_400
-_ONE_RECORD = Amounts(records=1)
 #: Of several spent budgets the strictest one acts.
 _STRICTNESS = {"warn": 0, "downgrade": 1, "hold": 2, "dead_letter": 3}
 
@@ -49,11 +49,11 @@ class Budget:
             self.settings.per == "tenant"
         )
 
-    def is_spent(self, amounts: Amounts) -> bool:
-        """Whether one of its limits is reached."""
+    def is_spent(self, amounts: Amounts, records: int) -> bool:
+        """Whether one of its limits is reached, by so many records."""
         limits = self.settings
         return (
-            (limits.limit_records is not None and amounts.records >= limits.limit_records)
+            (limits.limit_records is not None and records >= limits.limit_records)
             or (limits.limit_tokens is not None and amounts.tokens >= limits.limit_tokens)
             or (limits.limit_usd is not None and amounts.usd >= limits.limit_usd)
         )
@@ -119,26 +119,21 @@ class Budgets:
         self._current()
         return {name: len(accounts) for name, accounts in self._found.items()}
 
-    def strictest_spent(self, tenant: str, *, is_counted: bool = False) -> Budget | None:
-        """Return the strictest budget with nothing left for ``tenant``, or None.
-
-        Args:
-            tenant: Whose call it is.
-            is_counted: Whether the call is in the sums as a record.
-        """
+    def strictest_spent(self, tenant: str, place: Place) -> Budget | None:
+        """Return the strictest budget with nothing left for a record of ``tenant``, or None."""
         windows = self._current()
         strictest = None
         for budget in self._budgets:
             account = budget.account(tenant, windows)
             amounts = self._spend.total(account)
-            if budget.is_spent(amounts - _ONE_RECORD if is_counted else amounts):
+            if budget.is_spent(amounts, place.records(account, amounts.records)):
                 self._find(budget, account, amounts)
                 strictest = strictest or budget
         return strictest
 
-    def refuses(self, tenant: str) -> bool:
-        """Whether a call of ``tenant`` would be refused now."""
-        spent = self.strictest_spent(tenant)
+    def refuses(self, tenant: str, place: Place) -> bool:
+        """Whether a call of a record of ``tenant`` would be refused now."""
+        spent = self.strictest_spent(tenant, place)
         return spent is not None and spent.settings.action == "dead_letter"
 
     def all_spent(self) -> Iterator[tuple[Budget, Account, Amounts]]:
@@ -147,7 +142,7 @@ class Budgets:
         for account in self._spend.accounts():
             amounts = self._spend.total(account)
             for budget in self._budgets:
-                if budget.counts(account, windows) and budget.is_spent(amounts):
+                if budget.counts(account, windows) and budget.is_spent(amounts, amounts.records):
                     yield budget, account, amounts
 
     def look(self) -> None:
@@ -174,9 +169,12 @@ class Budgets:
                 **whose,
             )
 
-    def count_record(self, tenant: str) -> None:
-        """Count a call that is let through."""
-        self._add(tenant, _ONE_RECORD)
+    def count_record(self, tenant: str, place: Place) -> None:
+        """Count a record that begins, unless it is counted, and give it its place."""
+        if place.before is None:
+            accounts = self._accounts(tenant)
+            place.before = {account: self._spend.total(account).records for account in accounts}
+            self._add(tenant, Amounts(records=1))
 
     def pay(self, bill: Bill) -> None:
         """Count what an attempt cost, or is guessed to; an unknown price counts no money."""
@@ -186,9 +184,12 @@ class Budgets:
         )
 
     def _add(self, tenant: str, amounts: Amounts) -> None:
-        windows = self._current()
-        for account in {budget.account(tenant, windows) for budget in self._budgets}:
+        for account in self._accounts(tenant):
             self._spend.add(account, amounts)
+
+    def _accounts(self, tenant: str) -> set[Account]:
+        windows = self._current()
+        return {budget.account(tenant, windows) for budget in self._budgets}
 
     def _current(self) -> Mapping[str, str]:
         day = int(self._now() // _DAY_S)

@@ -19,23 +19,20 @@ class CallBudget:
     def __init__(self, budgets: Budgets, call: Call) -> None:
         self._budgets = budgets
         self._tenant = call.tenant
+        self._place = call.place
         self._passed: Budget | None = None
-        self._is_counted = self._is_answered = False
+        self._is_answered = False
 
     def strictest_spent(self) -> Budget | None:
         """Return the strictest budget with nothing left for others, or None."""
-        return self._budgets.strictest_spent(self._tenant, is_counted=self._is_counted)
+        return self._budgets.strictest_spent(self._tenant, self._place)
 
     def let_in(self, spent: Budget | None) -> None:
         """Note which spent budget lets the call through, perhaps to another model."""
         self._passed = spent
 
-    def hold(self) -> None:
-        """Note that it is to be counted anew: the next window is another one."""
-        self._is_counted = False
-
     def begin(self) -> None:
-        """Count the call, an attempt of which begins.
+        """Count the call's record, an attempt for which begins.
 
         Raises:
             BudgetExceeded: A budget was spent while the call waited, and is to act first.
@@ -43,9 +40,7 @@ class CallBudget:
         spent = None if self._is_answered else self.strictest_spent()
         if spent is not None and spent is not self._passed and spent.settings.action != "warn":
             raise BudgetExceeded(f"the budget '{spent.name}' was spent meanwhile")
-        if not self._is_counted:
-            self._budgets.count_record(self._tenant)
-            self._is_counted = True
+        self._budgets.count_record(self._tenant, self._place)
 
     def answered(self) -> None:
         """Let what is asked again pass: an answer that is paid for is not thrown away."""
@@ -55,10 +50,11 @@ class CallBudget:
 class Budgeted:
     """Lets calls through while their budgets last.
 
-    It stands inside the cache: what is cached is free. A call is counted when its turn has come,
-    after any wait for a limit, and a budget that was spent meanwhile acts then. Its tokens and
-    money are counted when it is answered; so a budget is passed by what providers work on at
-    most, and by what other workers have not told yet.
+    It stands inside the cache: what is cached is free. A record is counted when the turn of its
+    first call has come, after any wait for a limit, and a budget that was spent meanwhile acts
+    then; no limit of records stops its further calls. Tokens and money are counted when a call is
+    answered; so a budget is passed by what providers work on at most, and by what other workers
+    have not told yet.
 
     Args:
         provider: What answers.
@@ -116,7 +112,6 @@ class Budgeted:
         """Return a budget that is spent and lets the call through; None where none is spent."""
         budget = own.strictest_spent()
         while budget and budget.settings.action == "hold":
-            own.hold()
             with call.deadline.suspended():
                 await self._sleep(POLL_S)
             budget = own.strictest_spent()

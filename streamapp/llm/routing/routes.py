@@ -188,7 +188,7 @@ class Routes:
         """Whether a call would be refused now whatever it asks: by its route, or a budget."""
         if call.model not in self._routes:
             return True
-        return self._budgets is not None and self._budgets.refuses(call.tenant)
+        return self._budgets is not None and self._budgets.refuses(call.tenant, call.place)
 
     async def aclose(self) -> None:
         """Close every provider; calls that wait are not begun any more."""

@@ -11,19 +11,25 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamapp.errors import BudgetExceeded, Kind
+from streamapp.llm.caching.fingerprint import Fingerprints
+from streamapp.llm.caching.single_flight import SingleFlight
+from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.billing import Billed
 from streamapp.llm.costs.budget import LINES, Budgets
 from streamapp.llm.costs.budgeted import Budgeted
+from streamapp.llm.costs.place import Place
 from streamapp.llm.costs.prices import Price, Prices
 from streamapp.llm.costs.spend import Amounts, Spend
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.durable.steps import Steps
 from streamapp.llm.provider import Completer
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
 from streamapp.settings import BudgetSettings, ProviderSettings
 from tests.fakes import FakeClock, FakeProvider
 from tests.unit.llm.calls import chat, embeddings
+from tests.unit.tools.agents import Kept
 
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC).timestamp()
 PRICES = Prices(
@@ -85,6 +91,11 @@ def make(clock: FakeClock, llm: FakeProvider, cheap: FakeProvider) -> Make:
         )
 
     return budgeted
+
+
+async def ask_again(budgeted: Budgeted, record: Call) -> str:
+    """Make another call of a record; return who answered."""
+    return (await budgeted.complete(record.but(sample=record.sample + 1))).provider
 
 
 async def answered(budgeted: Budgeted, count: int, **fields: Any) -> int:
@@ -260,12 +271,12 @@ async def test_spent_budgets_are_counted_by_whom(clock: FakeClock) -> None:
     budgets = Budgets(settings, Spend("w"), now=clock)
 
     for tenant in ("a", "b"):
-        budgets.count_record(tenant)
-        budgets.strictest_spent(tenant)
+        budgets.count_record(tenant, Place())
+        budgets.strictest_spent(tenant, Place())
 
     assert budgets.spent_counts() == {"each": 2, "whole": 0}
-    budgets.count_record("a")
-    budgets.strictest_spent("a")
+    budgets.count_record("a", Place())
+    budgets.strictest_spent("a", Place())
     assert budgets.spent_counts() == {"each": 2, "whole": 1}
     clock.advance(86_400)
     assert budgets.spent_counts() == {"each": 0, "whole": 0}
@@ -277,8 +288,8 @@ async def test_spent_budgets_can_be_told(clock: FakeClock) -> None:
     budgets = Budgets(settings, Spend("w"), now=clock)
     assert not budgets.spent
 
-    budgets.count_record("")
-    budgets.strictest_spent("")
+    budgets.count_record("", Place())
+    budgets.strictest_spent("", Place())
 
     assert budgets.spent == ("b",)
     clock.advance(86_400)
@@ -294,8 +305,8 @@ async def test_holding_budgets_can_be_told(
     budgets = Budgets(settings, Spend("w"), now=clock)
     assert budgets.holding == ()
 
-    budgets.count_record("")
-    budgets.strictest_spent("")
+    budgets.count_record("", Place())
+    budgets.strictest_spent("", Place())
 
     assert budgets.holding == holding
 
@@ -366,6 +377,114 @@ async def test_calls_at_once_do_not_pass_a_limit_of_records(make: Make, llm: Fak
     )
 
     assert sum(not isinstance(one, BudgetExceeded) for one in done) == 10
+
+
+async def test_record_that_has_begun_finishes_its_calls(make: Make, llm: FakeProvider) -> None:
+    """A limit of records counts records: it throws away no call of theirs that is paid."""
+    spend = Spend("w")
+    budgeted = make(action="dead_letter", limit_records=2, spend=spend)
+    records = [chat(str(n)) for n in range(3)]
+
+    firsts = await asyncio.gather(
+        *(budgeted.complete(one) for one in records), return_exceptions=True
+    )
+    for record in records[:2]:
+        await ask_again(budgeted, record)
+
+    assert [isinstance(one, BudgetExceeded) for one in firsts] == [False, False, True]
+    with pytest.raises(BudgetExceeded):
+        await ask_again(budgeted, records[2])
+    assert len(llm.history) == 4
+    assert spend.total(("2030-01-31", "all")).records == 2
+
+
+@pytest.mark.parametrize("action", ["dead_letter", "hold"])
+async def test_record_that_has_begun_goes_on_in_the_next_window(
+    action: str, make: Make, clock: FakeClock
+) -> None:
+    """Others may have used that up, and it is not counted anew."""
+    spend = Spend("w")
+    budgeted = make(action=action, limit_records=1, spend=spend)
+    record = chat()
+    await budgeted.complete(record)
+    clock.advance(86_400)
+    await budgeted.complete(chat("another"))
+
+    await ask_again(budgeted, record)
+
+    assert clock.now == NOON + 86_400
+    assert spend.total(("2030-02-01", "all")).records == 1
+
+
+async def test_record_stays_with_the_model_it_began_with(make: Make) -> None:
+    """Its calls before a downgrade and behind it would be of two models."""
+    budgeted = make(action="downgrade", limit_records=1, model="small")
+    before, beyond = chat("a"), chat("b")
+    await budgeted.complete(before)
+    await budgeted.complete(beyond)
+
+    assert await ask_again(budgeted, before) == "fake"
+    assert await ask_again(budgeted, beyond) == "cheap"
+
+
+@pytest.mark.parametrize("limit", [{"limit_usd": 1}, {"limit_tokens": 10}], ids=str)
+async def test_money_ends_a_record_between_its_calls(limit: dict[str, int], make: Make) -> None:
+    """One record, as an agent's, may make many calls: what bounds money bounds it, too."""
+    budgeted = make(action="dead_letter", **limit)
+    record = chat()
+    await budgeted.complete(record)
+    await ask_again(budgeted, record)
+
+    with pytest.raises(BudgetExceeded):
+        await ask_again(budgeted, record)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+async def test_redelivered_record_goes_on_where_a_call_was_paid(cached: bool, make: Make) -> None:
+    """It was counted before; one whose finished call was free begins with its next one."""
+    spend = Spend("w")
+    spend.add(("2030-01-31", "all"), Amounts(records=1))
+    budgeted = make(action="dead_letter", limit_records=1, spend=spend)
+    stored = Kept()
+    before = FakeProvider("before")
+    before.enqueue(Completion(output="a", model="m", provider="fake", cached=cached))
+    await LLMClient(provider=before, call=chat(), steps=Steps(stored)).chat([])
+
+    again = LLMClient(provider=budgeted, call=chat(), steps=Steps(stored))
+    await again.chat([])
+    outcome = await asyncio.gather(again.chat([], sample=1), return_exceptions=True)
+
+    assert isinstance(outcome[0], BudgetExceeded) is cached
+    assert spend.total(("2030-01-31", "all")).records == 1
+
+
+async def test_shared_call_is_made_for_the_record_that_has_begun(make: Make) -> None:
+    """And is no first call of the other, which is counted with its own."""
+    budgeted = make(action="dead_letter", limit_records=1)
+    begun, other = chat(), chat()
+    await budgeted.complete(begun)
+    flights = SingleFlight(budgeted, fingerprints=Fingerprints("route"))
+
+    await asyncio.gather(*(flights.complete(one.but(sample=1)) for one in (other, begun)))
+
+    with pytest.raises(BudgetExceeded):
+        await ask_again(budgeted, other)
+
+
+async def test_shared_call_counts_one_record(make: Make) -> None:
+    """What is shared is free for all but one."""
+    spend = Spend("w")
+    flights = SingleFlight(
+        make(action="warn", limit_records=1, spend=spend), fingerprints=Fingerprints("route")
+    )
+    records = [chat(), chat()]
+
+    await asyncio.gather(*map(flights.complete, records))
+    assert spend.total(("2030-01-31", "all")).records == 1
+    for record in records:
+        await flights.complete(record.but(sample=record.sample + 1))
+
+    assert spend.total(("2030-01-31", "all")).records == 2
 
 
 class Slow(FakeProvider):
@@ -505,7 +624,7 @@ async def test_budget_that_is_spent_at_the_start_is_told(clock: FakeClock) -> No
     with capture_logs() as logs:
         budgets.look()
         budgets.look()
-        budgets.strictest_spent("a")
+        budgets.strictest_spent("a", Place())
 
     told = {line["budget"]: (line["spent"], line.get("tenant")) for line in logs}
     assert told == {

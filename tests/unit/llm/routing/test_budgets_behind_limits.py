@@ -76,6 +76,11 @@ class BudgetedRoute:
         calls = (self.route.complete(chat(str(n))) for n in range(count))
         return await asyncio.gather(*calls, return_exceptions=True)
 
+    async def answer(self, record: Call) -> None:
+        """Make two calls of a record, one after the other."""
+        for sample in range(2):
+            await self.route.complete(record.but(sample=sample))
+
 
 def play(
     scene: Callable[[BudgetedRoute], Any], budget: dict[str, Any], limits: dict[str, Any]
@@ -157,3 +162,18 @@ def test_call_that_is_tried_again_counts_once() -> None:
         assert set(scene.breaker().values()) == {0}
 
     play(scene, {"action": "dead_letter", "limit_records": 3}, {})
+
+
+@pytest.mark.parametrize("limits", [RATE, FLIGHT, {}], ids=["rate", "in flight", "no limit"])
+def test_records_of_two_calls_are_answered_whole(limits: dict[str, Any]) -> None:
+    """The first calls used the budget up, and none of the records had an answer."""
+
+    async def scene(scene: BudgetedRoute) -> None:
+        records = (chat(str(n)) for n in range(CALLS))
+
+        outcomes = await asyncio.gather(*map(scene.answer, records), return_exceptions=True)
+
+        assert outcomes.count(None) == 20
+        assert len(scene.fake.history) == 40
+
+    play(scene, {"action": "dead_letter", "limit_records": 20}, limits)

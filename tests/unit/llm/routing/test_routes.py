@@ -7,6 +7,7 @@ import pytest
 
 from streamapp.errors import ConfigurationError, InvalidRecord, ProviderDenied
 from streamapp.llm.costs.budget import Budgets
+from streamapp.llm.costs.place import Place
 from streamapp.llm.costs.prices import Prices
 from streamapp.llm.costs.spend import Spend
 from streamapp.llm.observer import CallObserver
@@ -122,13 +123,18 @@ def test_names_are_those_of_the_settings(providers: dict[str, FakeProvider]) -> 
 def test_a_call_that_is_refused_whatever_it_asks_is_known_before(
     action: str, refused: bool, providers: dict[str, FakeProvider]
 ) -> None:
-    """By a route that there is not, or a budget that is spent; one that holds it lets it wait."""
+    """By a route that there is not, or a budget that is spent; one that holds it lets it wait.
+
+    A record that has begun is not refused by the limit that it reached.
+    """
     limits = {"day": BudgetSettings(limit_records=1, per="tenant", action=action)}
     budgets = Budgets(limits, Spend("w"), now=FakeClock())
-    budgets.count_record("poor")
+    begun = Place()
+    budgets.count_record("poor", begun)
     known = routes(providers, economy=Economy(prices=Prices({}), budgets=budgets))
 
     assert known.refuses(chat(tenant="poor").but(model="default")) is refused
+    assert not known.refuses(chat(tenant="poor", place=begun).but(model="default"))
     assert not known.refuses(chat(tenant="rich").but(model="default"))
     assert known.refuses(chat(tenant="rich").but(model="other"))
     assert not routes(providers).refuses(chat().but(model="default"))
