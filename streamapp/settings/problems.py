@@ -18,6 +18,8 @@ from streamapp.settings.tables import API_VERSION, STORE, URL, URL_OR_NONE
 #: What Kubernetes puts into the environment of pods beside a Service named as we are.
 _SERVICE_LINK = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_\d+_(TCP|UDP|SCTP)(_.*)?)")
 _SERVICE_ADDRESS = ("tcp://", "udp://", "sctp://")
+#: Where tables of MCP servers are looked for; the first one is a setting of ours, and no table.
+_MCP_ELSEWHERE = ("tools", "tool", "mcp_servers", "mcpservers")
 #: What to write, by the pattern that a text has to match; pydantic would show that alone.
 PATTERNS: Mapping[str, str] = {
     TOPIC_NAME: "a topic's name has letters, digits, '.', '_' and '-', at most 249",
@@ -101,6 +103,12 @@ class Names:
                 message = PATTERNS.get(problem["ctx"]["pattern"], message)
             if problem["type"] == "extra_forbidden":
                 message = self._no_such(path, _last if place else self._variable)
+            is_of_mcp = bool(path) and path[0].lower() in _MCP_ELSEWHERE
+            if is_of_mcp and isinstance(file.data.get(path[0]), Mapping):
+                message = (
+                    "an MCP server is a table [mcp.NAME]; modules with tools of your own are named"
+                    ' by tools = "MODULE"'
+                )
             lines.append(f"{place or self._variable(path)}: {message}" if path else message)
         return lines
 

@@ -221,6 +221,17 @@ def test_mistyped_name_in_the_file_is_named(monkeypatch: Env) -> None:
     ]
 
 
+@pytest.mark.parametrize("table", ["tools", "tool", "mcp_servers", "mcpServers"])
+def test_table_of_an_mcp_server_is_named_where_another_is_written(table: str) -> None:
+    """The first one is a setting of ours, and no table; the others are names of other programs."""
+    Path("streamapp.toml").write_text(f'[{table}.shop]\nurl = "http://127.0.0.1:1/mcp"\n')
+
+    assert problems() == [
+        f"streamapp.toml:1: {table}: an MCP server is a table [mcp.NAME]; modules with tools of"
+        ' your own are named by tools = "MODULE"'
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
