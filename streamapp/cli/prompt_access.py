@@ -15,6 +15,7 @@ from streamapp.prompts.history import History
 from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
 from streamapp.prompts.reference import Reference
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.records.problems import near
 from streamapp.streaming.broker.topics import ensure_topics, partition_counts
 from streamapp.streaming.prompts.event_log import PromptLog
 
@@ -76,7 +77,8 @@ def prompt_of(log: PromptLog, name: str) -> Prompt:
     """Return the prompt; raises ``PromptNotFound``."""
     prompt = log.history.prompts.get(name)
     if prompt is None:
-        raise PromptNotFound(f"there is no prompt {name!r}; see 'streamapp prompts list'")
+        guess = near(name, log.history.prompts)
+        raise PromptNotFound(f"there is no prompt {name!r}{guess}; see 'streamapp prompts list'")
     return prompt
 
 

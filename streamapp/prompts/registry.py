@@ -16,6 +16,7 @@ from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.similar import Embed, Nearest
 from streamapp.prompts.split import choose
 from streamapp.prompts.template import Template, Variable
+from streamapp.records.problems import near
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class PromptRegistry:
         prompt = self._prompts.get(wanted.name)
         if prompt is None:
             raise PromptNotFound(
-                "field 'prompt': there is no prompt of that name;"
+                f"field 'prompt': there is no prompt of that name{near(wanted.name, self.names)};"
                 " 'streamapp prompts list' lists them"
             )
         if prompt.is_retired:

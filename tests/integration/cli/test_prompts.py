@@ -107,7 +107,8 @@ def test_a_split_is_set_and_ended(run: Run, haiku: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("show", "nothing"), 1, "there is no prompt 'nothing'"),
+        (("show", "nothing"), 1, "there is no prompt 'nothing'; see"),
+        (("show", "hiaku"), 1, "there is no prompt 'hiaku', did you mean 'haiku'?; see"),
         (("show", "a:b:c"), 2, "write NAME, NAME@LABEL or NAME:VERSION"),
         (("show", "haiku@nowhere"), 1, "'haiku@nowhere': prompt 'haiku': there is no such label"),
         (("label", "haiku", "x", "9"), 1, "there is no version 9"),

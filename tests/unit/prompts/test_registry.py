@@ -45,7 +45,8 @@ def test_a_reference_means_one_version(
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("canary", "no prompt of that name"),
+        ("canary", "no prompt of that name; 'streamapp"),
+        ("hiaku", "no prompt of that name, did you mean 'haiku'\\?; 'streamapp"),
         ("haiku@canary", "no such label; labels: latest, lost, production; newest"),
         ("haiku@lost", "no such label"),
         ("haiku:4711", "no such version"),
