@@ -67,8 +67,6 @@ class Batched:
         whole = _Whole()
         while whole.count < len(call.inputs):
             self._check(call)
-            if whole.count:
-                call.deadline.invest()
             batch = self._next(call, whole.count)
             try:
                 await self._ask(call, batch, whole)
@@ -79,6 +77,8 @@ class Batched:
 
     async def _ask(self, call: Call, batch: Sequence[EmbeddingInput], whole: "_Whole") -> None:
         """Ask for a batch, or for its halves where its target does not take so many."""
+        if whole.count:
+            call.deadline.invest()
         try:
             completion = await self._provider.complete(call.but(inputs=batch))
         except (ContextLengthExceeded, ProviderRejected) as refusal:

@@ -167,3 +167,18 @@ async def test_long_inputs_are_split_by_their_length() -> None:
     await Batched(server).complete(embeddings(*texts))
 
     assert server.calls == [1, 2]
+
+
+async def test_half_that_is_paid_would_be_lost_with_its_record() -> None:
+    """Where the other half waits, the record is not given back."""
+    waits: list[bool] = []
+
+    class Waiting(Vectors):
+        async def complete(self, call: Call) -> Completion:
+            with call.deadline.suspended():
+                waits.append(call.deadline.is_only_waiting)
+            return await super().complete(call)
+
+    await Batched(Waiting(most=4, words="batch too large")).complete(embeddings(*of(8)))
+
+    assert waits == [True, True, False]
