@@ -57,7 +57,8 @@ class LLMClient:
             tools: Runs the model with tools.
             openai: Makes OpenAI's own client of this one.
         """
-        self.calls = RecordCalls(provider, call, steps or Steps(), embedder=embedder)
+        steps = steps or Steps(deadline=call.deadline)
+        self.calls = RecordCalls(provider, call, steps, embedder=embedder)
         self.id = id
         self.missing_tools: set[str] = set()
         self._prompt = prompt

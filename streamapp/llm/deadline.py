@@ -14,11 +14,14 @@ class Deadline:
 
     __slots__ = (
         "_clock",
+        "_has_lost",
         "_is_invested",
         "_is_waited_for",
         "_limit_s",
+        "_own_waits",
         "_spent_s",
         "_started_at",
+        "_steps",
         "_waits",
     )
 
@@ -30,8 +33,10 @@ class Deadline:
         self._clock = clock
         self._spent_s = 0.0
         self._started_at: float | None = None
-        self._waits = 0
-        self._is_invested = False
+        self._waits = self._own_waits = 0
+        #: Numbers of those in progress, as of `Scope`.
+        self._steps: set[str] = set()
+        self._is_invested = self._has_lost = False
 
     @property
     def is_waited_for(self) -> bool:
@@ -45,11 +50,34 @@ class Deadline:
 
     @property
     def is_only_waiting(self) -> bool:
-        """Whether the record waits to be let through, with nothing to lose."""
-        return self._waits > 0 and not self._is_invested
+        """Whether all that the record has begun waits to be let through, with nothing to lose.
+
+        A step waits where all that is in progress within it does.
+        """
+        around = {step.rpartition(".")[0] for step in self._steps}
+        is_waiting = self._waits + self._own_waits > 0 and self._waits >= len(self._steps - around)
+        return is_waiting and not (self._is_invested or self._has_lost)
+
+    def begin_step(self, number: str) -> None:
+        """Note that a step of the record is in progress, until it has ended."""
+        self._steps.add(number)
+
+    def end_step(self, number: str, *, is_stored: bool) -> None:
+        """Note how it ended: what is not stored would be made again, were the record given back.
+
+        A step that is stored stands for all that was paid within it.
+        """
+        self._steps.discard(number)
+        if not is_stored:
+            if "." in number:
+                self._is_invested = True
+            else:
+                self._has_lost = True
+        if not self._steps:
+            self._is_invested = False
 
     def invest(self) -> None:
-        """Say that calls were made which would be paid again, were the record given back."""
+        """Say that a step in progress paid what would be paid again, were the record given back."""
         self._is_invested = True
 
     def start(self) -> None:
@@ -89,11 +117,11 @@ class Deadline:
         was_running = self._started_at is not None
         self.start()
         before_s = self.spent_s()
-        self._waits += 1
+        self._own_waits += 1
         try:
             yield
         finally:
-            self._waits -= 1
+            self._own_waits -= 1
             spent_s = self.spent_s()
             self._limit_s += spent_s - before_s
             if not was_running:

@@ -29,7 +29,6 @@ class RecordCalls:
         self._embedder = embedder or provider
         self.common = common
         self.steps = steps
-        self._has_asked = False
         self._is_streaming = False
 
     async def complete(
@@ -120,9 +119,6 @@ class RecordCalls:
     async def _complete(
         self, call: Call, provider: Completer | None = None, *, asked: Call | None = None
     ) -> Completion:
-        if self._has_asked:
-            call.deadline.invest()
-        self._has_asked = True
         completer = provider or self._provider
         try:
             completion = await self.steps.run(

@@ -143,8 +143,10 @@ class Router:
         store: StepStore | None,
     ) -> Answer:
         processor = self._registry.processor_for(request.type)
+        deadline = deadline or Deadline(self._deadline_s, self._clock)
         steps = Steps(
             store,
+            deadline=deadline,
             observer=self._observer,
             is_single=processor.is_single_call,
             spans=self._spans,
@@ -153,7 +155,6 @@ class Router:
         prompt = self.prompt_of(request, id=id, key=key, began_with=steps.prompt)
         model = request.model or (prompt.model if prompt else None)
         self._check_model(model or DEFAULT)
-        deadline = deadline or Deadline(self._deadline_s, self._clock)
         DEADLINE.set(deadline)
         progress.deadline = deadline
         call = Call(

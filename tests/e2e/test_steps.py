@@ -12,9 +12,11 @@ import aiohttp
 import pytest
 
 from tests.e2e.stage import Record, Stage
+from tests.e2e.test_costs import budgeted
 from tests.support.chain import ask
 from tests.support.commands import streamapp
 from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -34,8 +36,8 @@ def chain(id_: str, **fields: int) -> Record:
 
 
 def calls_of(stage: Stage) -> Counter[tuple[str, str]]:
-    """Return how often each step of each record was asked of the provider."""
-    words = (call.message.split(" ") for call in stage.provider.calls)
+    """Return how often each step of each record was asked of the provider, and not refused."""
+    words = (call.message.split(" ") for call in stage.provider.calls if call.status != 401)
     return Counter((id_, step) for id_, step, *_ in words)
 
 
@@ -92,6 +94,47 @@ async def test_each_record_goes_on_where_it_was_killed(kafka: KafkaBroker, tmp_p
             assert (usage["input_tokens"], usage["output_tokens"]) == (read, written), id_
             assert Decimal(outcome["cost_usd"]) * 1_000_000 == read + 10 * written, id_
             assert outcome["attempts"] == 3, id_
+
+
+@pytest.mark.parametrize("held_by", ["budget", "outage"])
+async def test_sigterm_gives_back_records_that_are_held_between_their_steps(
+    kafka: KafkaBroker, tmp_path: Path, held_by: str
+) -> None:
+    """The worker ends soon, exit 0; the next one finishes them and pays no call twice."""
+    log = tmp_path / "noted"
+    records = [chain(f"h0-{number}") for number in range(10)]
+    records += [chain(f"f-{number}", fan_out=8) for number in range(2)]
+    async with Stage(kafka, tmp_path) as stage:
+        stage.provider.default(latency_s=0.1)
+        stage.extra = {"CHAIN_LOG": str(log), "STREAMAPP_PROCESSORS": "tests.support.chain"}
+        await stage.open()
+        limit = 20 if held_by == "budget" else 1_000
+        worker = await stage.ready_worker(
+            **budgeted(stage, tmp_path, limit_records=limit, action="hold")
+        )
+        await stage.produce(records)
+        await stage.verifier.until(lambda: len(stage.provider.calls) >= 20, 60)
+        if held_by == "outage":
+            stage.provider.default(status=401)
+            await until(lambda: worker.has_logged("llm.breaker_opened"), 30, state=worker.tail)
+        await stage.verifier.until(lambda: not stage.provider.counts["in_flight"], 30)
+        begun = {id_ for id_, _ in calls_of(stage)}
+
+        worker.sigterm()
+
+        assert await worker.wait(20) == 0, worker.tail()
+        assert not worker.has_logged("window.drain_cut")
+        answered = len(stage.verifier.outcomes)
+        stage.provider.default()
+        await stage.ready_worker(**budgeted(stage, tmp_path, limit_records=1_000, action="hold"))
+        report = await stage.settle(len(records), 60)
+        calls, noted = calls_of(stage), Counter(log.read_text().split())
+
+    assert begun
+    assert answered < len(records)
+    assert not [*report.missing, *report.dead, *report.unequal, *report.overcommitted], report
+    assert len(calls) == 10 * 3 + 2 * 9
+    assert set(calls.values()) == set(noted.values()) == {1}
 
 
 def tokens_of(id_: str, hangs_at: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from streamapp.errors import InternalError
+from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.observer import StepObserver, StepSpans
 from streamapp.llm.durable.progress import RecordProgress
 from streamapp.llm.durable.scope import Scope, chained, current_task
@@ -36,6 +37,7 @@ class Steps:
 
     Args:
         store: Keeps them; None where nothing is redelivered, as over HTTP.
+        deadline: The record's, told which of them are in progress; None for nobody.
         observer: Hears of each; None for nobody.
         is_single: Whether the record makes one call and hands its result on as it is. The
             record's own entry is that step, so it is stored only if another one follows.
@@ -50,12 +52,14 @@ class Steps:
         self,
         store: StepStore | None = None,
         *,
+        deadline: Deadline | None = None,
         observer: StepObserver | None = None,
         is_single: bool = False,
         spans: StepSpans | None = None,
         progress: RecordProgress | None = None,
     ) -> None:
         self._store = store
+        self._deadline = deadline or Deadline(0.0, lambda: 0.0)
         self._observer = observer
         self._is_single = is_single
         self._spans = spans
@@ -120,6 +124,7 @@ class Steps:
         scope = self.scope
         number = scope.next()
         noted = None if self._progress is None else self._progress.begin(number, kind, name)
+        self._deadline.begin_step(number)
         outcome = "failed"
         try:
             path, stored = self._found(scope, number, fingerprint)
@@ -148,6 +153,9 @@ class Steps:
         finally:
             if noted is not None:
                 noted.end(outcome)
+            if number != "1" or self._unsaved is None:
+                is_stored = outcome in ("done", "replayed") and self._store is not None
+                self._deadline.end_step(number, is_stored=is_stored)
             if outcome and self._observer is not None:
                 self._observer.stepped(kind, outcome)
 
@@ -186,6 +194,7 @@ class Steps:
             if self._unsaved is not None:
                 await self._unsaved()
                 self._unsaved = None
+                self._deadline.end_step("1", is_stored=True)
 
     async def _within(
         self, scope: Scope, number: str, path: str, make: Callable[[], Awaitable[T]]

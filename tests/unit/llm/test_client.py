@@ -208,7 +208,7 @@ async def test_failure_counts_all_attempts_of_the_record(llm: FakeProvider) -> N
 
 
 async def test_record_with_a_call_behind_it_is_no_longer_free_to_go(llm: FakeProvider) -> None:
-    """One that waits with its first call can be given back at no cost, with its second not."""
+    """Where nothing is stored it goes at no cost while its first call waits, and not later."""
     waits: list[bool] = []
 
     class Waiting(FakeProvider):

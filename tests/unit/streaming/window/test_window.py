@@ -354,7 +354,7 @@ async def test_revoke_cancels_what_does_not_finish(broker: FakeBroker) -> None:
 
 
 async def test_drain_gives_back_what_only_waits() -> None:
-    """A record that waits to be let through is no cut one; one that made a call before is."""
+    """A record that waits to be let through is no cut one; one that paid for what is lost is."""
     waiting: list[Deadline] = []
 
     async def run(event: FakeEvent, lease: Lease) -> None:

@@ -1,0 +1,175 @@
+"""A record of several steps that only waits can be given back, and nothing is made again for it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import pytest
+from pydantic_core import from_json, to_json
+
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.durable.steps import Steps
+from streamapp.llm.durable.stored_step import StepStore, StoredStep
+from tests.unit.llm.durable.test_steps import MemoryStore
+
+Make = Callable[[], Awaitable[object]]
+
+
+class Record:
+    """One record: its deadline, and what runs its steps."""
+
+    def __init__(self, store: StepStore | None, *, is_single: bool = False) -> None:
+        self.deadline = Deadline(90, time.monotonic)
+        self._steps = Steps(store, deadline=self.deadline, is_single=is_single)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def step(self, make: Make, *, kind: str = "model") -> None:
+        """Run a step to its end."""
+        await self._steps.run(kind, str, make, encode=to_json, decode=from_json)
+
+    async def begin(self, make: Make, *, kind: str = "model") -> asyncio.Task[None]:
+        """Begin a step beside the others."""
+        task = asyncio.create_task(self.step(make, kind=kind))
+        self._tasks.append(task)  # or nobody holds it
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return task
+
+    async def wait(self) -> None:
+        """Wait to be let through, for ever."""
+        with self.deadline.suspended():
+            await asyncio.Event().wait()
+
+    @property
+    def can_go(self) -> bool:
+        """Whether it can be given back at no cost."""
+        return self.deadline.is_only_waiting
+
+
+async def done() -> None:
+    """Give a result at once."""
+
+
+async def work() -> None:
+    """Be at work for ever."""
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record(MemoryStore())
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_finished_step_keeps_nobody_where_it_is_stored(is_stored: bool) -> None:
+    """A record that waits with its second call goes, unless the first one's result is lost."""
+    record = Record(MemoryStore() if is_stored else None)
+    await record.step(done)
+    await record.begin(record.wait)
+
+    assert record.can_go == is_stored
+
+
+async def test_call_in_progress_keeps_the_record(record: Record) -> None:
+    """Of calls side by side each one has to wait."""
+    await record.begin(record.wait)
+    running = asyncio.Event()
+    answered = await record.begin(running.wait)
+    assert not record.can_go
+
+    running.set()
+    await answered
+
+    assert record.can_go
+
+
+async def test_step_waits_with_what_is_in_progress_within_it(record: Record) -> None:
+    """A coroutine whose own call waits goes with it, and stays for another one that works."""
+
+    async def ask() -> None:
+        await record.step(done)
+        await record.step(record.wait)
+
+    await record.begin(ask, kind="step")
+    assert record.can_go
+
+    await record.begin(work, kind="tool")
+
+    assert not record.can_go
+
+
+async def test_result_that_is_being_stored_keeps_the_record() -> None:
+    """It is paid, and lost until Kafka has it."""
+    stored = asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def put(self, number: str, step: StoredStep) -> None:
+            await stored.wait()
+
+    record = Record(Slow())
+    await record.begin(record.wait)
+    storing = await record.begin(done)
+    assert not record.can_go
+
+    stored.set()
+    await storing
+
+    assert record.can_go
+
+
+async def test_result_whose_storing_is_put_off_keeps_the_record() -> None:
+    """That of a record of one call is stored only once another one begins."""
+    record = Record(MemoryStore(), is_single=True)
+    await record.step(done)
+    with record.deadline.extended():
+        assert not record.can_go
+
+    await record.begin(record.wait)
+
+    assert record.can_go
+
+
+@pytest.mark.parametrize("within", [True, False])
+async def test_failed_step_keeps_the_record_unless_another_one_stands_for_it(
+    within: bool, record: Record
+) -> None:
+    """It would be made and paid again, where it is no part of a step that is stored."""
+
+    async def fail() -> None:
+        raise ValueError
+
+    async def go_on() -> None:
+        with pytest.raises(ValueError):  # noqa: PT011 - ours
+            await record.step(fail)
+        with record.deadline.suspended():
+            assert not record.can_go
+
+    if within:
+        await record.step(go_on, kind="step")
+    else:
+        await go_on()
+    await record.begin(record.wait)
+
+    assert record.can_go == within
+
+
+async def test_what_a_call_paid_keeps_the_record_until_it_is_stored(record: Record) -> None:
+    """Wrong answers and parts of batches are lost with their call, and over with it."""
+
+    async def ask_again() -> None:
+        record.deadline.invest()
+        with record.deadline.suspended():
+            assert not record.can_go
+
+    await record.step(ask_again)
+    await record.begin(record.wait)
+
+    assert record.can_go
+
+
+async def test_own_wait_of_a_record_is_none_of_its_calls(record: Record) -> None:
+    """A record that waits for its tools goes; not beside a call that is being answered."""
+    with record.deadline.extended():
+        assert record.can_go
+        await record.begin(work)
+        assert not record.can_go
