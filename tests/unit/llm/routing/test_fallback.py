@@ -171,6 +171,26 @@ async def test_open_target_is_passed_over(fakes: dict[str, FakeProvider]) -> Non
     assert routed.impaired() == ["one/a"]
 
 
+def test_burst_behind_an_outage_does_not_wait_for_the_first_target() -> None:
+    """Two calls probe it, though it is back; the others are the next one's at once."""
+
+    async def main() -> None:
+        one, two = Outage(down=(0.0, 1.0)), Outage(down=(0.0, 0.0))
+        fakes = {"one": one, "two": two, "big": two, "free": two}
+        routed = routes(fakes, limits=None, clock=virtual_clock, sleep=asyncio.sleep)
+        await asyncio.gather(*(ask(routed) for _ in range(5)))
+        await asyncio.sleep(30)
+        began = virtual_clock()
+
+        await asyncio.gather(*(ask(routed) for _ in range(40)))
+        await ask(routed)
+
+        assert [sum(at == began for at in calls) for calls in (one.calls, two.calls)] == [2, 38]
+        assert one.calls[-1] > began
+
+    run_virtually(main())
+
+
 @pytest.mark.parametrize("targets", [["one/a"], ["one/a", "two/b"]], ids=["one", "two"])
 async def test_caller_who_waits_is_told_at_once_of_a_refused_key(
     fakes: dict[str, FakeProvider], targets: Sequence[str]
