@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaProducer
 
 from streamapp.settings import Settings
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
-from streamapp.streaming.tables.changelog_reader import ChangelogReader
+from streamapp.streaming.tables.changelog_reader import ChangelogReader, LogPlace
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
-from tests.support.topics import create_topics, delete_records
+from tests.support.topics import create_topics, delete_records, delete_topic
 from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
@@ -115,22 +115,37 @@ async def test_retention_that_overtakes_a_reading_does_not_hold_it(
         seen.add(offset)
 
     async with asyncio.timeout(60):
-        ends = await _reader(kafka, topic).read({0: 0}, take)
+        ends = await _reader(kafka, topic).read({0: LogPlace(0)}, take, on_anew=_never)
 
-    assert ends == {0: 400}
+    assert ends[0].offset == 400
     assert {0, *range(390, 400)} <= seen
     assert len(seen) < 400
 
 
 async def test_changelog_made_anew_is_read_from_its_start(kafka: KafkaBroker) -> None:
     """A store on a disk knows offsets of a log that is gone."""
-    topic, seen = f"changelog-{uuid.uuid4().hex[:8]}", list[int]()
+    topic, seen, anew = f"changelog-{uuid.uuid4().hex[:8]}", list[int](), list[int]()
+    reader = _reader(kafka, topic)
+
+    def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
+        assert anew, "told before"
+        seen.append(offset)
+
     await _write(kafka, topic, records=10, size=10)
+    ends = await reader.read({0: LogPlace(1_000)}, take, on_anew=anew.append)
+    assert ends[0].offset == 10
+    assert await reader.read(ends, take, on_anew=_never) == ends
+    await delete_topic(kafka.bootstrap, topic)
+    await _write(kafka, topic, records=20, size=10)  # past where the old one was read to
+    ends = await reader.read(ends, take, on_anew=anew.append)
 
-    ends = await _reader(kafka, topic).read({0: 1_000}, lambda p, offset, k, v: seen.append(offset))
+    assert ends[0].offset == 20
+    assert seen == [*range(10), *range(20)]
+    assert anew == [0, 0]
 
-    assert ends == {0: 10}
-    assert seen == list(range(10))
+
+def _never(partition: int) -> None:
+    raise AssertionError("nothing was made anew")
 
 
 def _reader(kafka: KafkaBroker, topic: str) -> ChangelogReader:

@@ -2,8 +2,7 @@
 
 Faust's ``table[k] = v`` only buffers the changelog record. The ledger sets the local value and
 sends the changelog record itself, so that its delivery can be awaited before the answer is
-emitted and the record finished. Entries leave by age and size without a tombstone: the changelog's
-own retention deletes there.
+emitted and the record finished. Entries leave without a tombstone: the changelog has a retention.
 """
 
 import asyncio
@@ -22,13 +21,10 @@ log = structlog.get_logger(__name__)
 
 #: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
 EVICTION_STEPS = 16
-
 #: Writes until the next eviction after one that found nothing but held entries.
 EVICTION_PAUSE = 64
-
 #: A Faust table's ``data``.
 Store = MutableMapping[bytes, bytes]
-
 #: Delivers one changelog record (key, value, partition) and returns after its delivery.
 Append = Callable[[bytes, bytes, int, Lease], Awaitable[None]]
 
@@ -49,8 +45,7 @@ class Ledger:
         ttl_s: How long a finished id is remembered, seconds.
         session_s: Longest time for which a worker writes that its group has given up, seconds.
         max_bytes: Upper bound of what all entries cost, but for those that may be redelivered.
-        restore: Puts an entry of a partition into the local data outside of any record: a store
-            that keeps partitions apart cannot tell it there. Where None, as any other.
+        restore: Puts an entry of a partition into the local data; None where that needs no telling.
 
     Attributes:
         groups: Wrote its entries.
@@ -111,8 +106,7 @@ class Ledger:
     def answer_to(self, fingerprint: str) -> bytes | None:
         """Return a response record that answers calls of ``fingerprint``; it may be old."""
         key = self._index.answer_to(fingerprint)
-        entry = None if key is None else self._entry(key)
-        return None if entry is None else entry.answer
+        return None if key is None or (entry := self._entry(key)) is None else entry.answer
 
     async def write(self, id: str, entry: LedgerEntry, lease: Lease, *, step: str = "") -> None:
         """Remember the id, or a step of its record, and return when Kafka has it.
@@ -135,9 +129,7 @@ class Ledger:
             self._writing.discard(key)
         if aside:
             self._take(*aside)
-        self._store()[key] = value
-        self._index.add(key, line)
-        self.evict()
+        self._take(key, value, line)
 
     def keys(self) -> list[bytes]:
         """Return the keys of all entries, for `is_to_renew`."""
@@ -233,6 +225,13 @@ class Ledger:
                 self._take(*aside)
         self._take(key, value, line)
 
+    def outdate(self, partition: int) -> None:
+        """Keep a partition's entries, below all of its changelog: their ranks are of an old one."""
+        for key in [key for key, line in self._index.lines.items() if line.partition == partition]:
+            if (entry := self._entry(key)) is not None:
+                value = (entry := replace(entry, generation=0, group=None)).encode()
+                self._take(key, value, LedgerLine.of(entry.head, len(value)))
+
     def _aside(self, key: bytes, later: LedgerLine) -> tuple[bytes, bytes, LedgerLine] | None:
         """Return the dead outcome that a later record of its id would take the place of.
 
@@ -245,7 +244,7 @@ class Ledger:
         return None if value is None else (LedgerEntry.dead_key(key, *known.place), value, known)
 
     def _take(self, key: bytes, value: bytes, line: LedgerLine) -> None:
-        """Put an entry into the store while no record is handled."""
+        """Put an entry into the store, whatever record is handled."""
         self._restore(key, value, line.partition)
         self._index.add(key, line)
         self.evict()

@@ -19,6 +19,7 @@ from yarl import URL
 
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.delivery.emitter import Emitter
+from streamapp.streaming.tables.changelog_reader import LogPlace
 from streamapp.streaming.window.lease import Lease
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class AnswersTable(Table[bytes, bytes]):
         self._mine = mine
         self._recover = recover
         self._reading: asyncio.Task[Any] | None = None
-        self._read_to: dict[int, int] = {}
+        #: Where the store is in memory; one on a disk knows it itself.
+        self._read_to: dict[int, LogPlace] = {}
 
     def _new_store_by_url(self, url: str | URL) -> StoreT[Any, Any]:
         """Return the store; one on a disk does without it where it must."""
@@ -91,10 +93,16 @@ class AnswersTable(Table[bytes, bytes]):
         )
         return self._on_disk
 
+    @property
+    def _disk(self) -> "DiskFallbackStore | None":
+        """The store, where it is on a disk."""
+        assert self.data is not None  # Faust makes it at the first look
+        return self._on_disk
+
     def impaired(self) -> list[str]:
         """Return what the store does without."""
-        data = self.data
-        return data.impaired() if data is self._on_disk else []
+        disk = self._disk
+        return [] if disk is None else disk.impaired()
 
     async def append(self, key: bytes, value: bytes, partition: int, lease: Lease) -> None:
         """Write an entry to the changelog, on the record's own partition.
@@ -104,13 +112,13 @@ class AnswersTable(Table[bytes, bytes]):
         Raises:
             LeaseLost, DeliveryFailed: As `Emitter.emit`; nothing is noted as persisted then.
         """
-        place = await self._emitter.emit(
+        written = await self._emitter.emit(
             self.changelog_topic, lease, key=key, value=value, partition=partition
         )
-        self.data.set_persisted_offset(place.topic_partition, place.offset)
         # Its own record need not be read back; one that stands behind another worker's is.
-        if self._read_to.get(partition) == place.offset:
-            self._read_to[partition] = place.offset + 1
+        read_to = self._place(partition)
+        if read_to is not None and read_to.offset == written.offset:
+            self._note(partition, LogPlace(written.offset + 1, read_to.topic_id))
 
     def restore(self, key: bytes, value: bytes, partition: int) -> None:
         """Put an entry into the local data while no record is handled.
@@ -118,11 +126,11 @@ class AnswersTable(Table[bytes, bytes]):
         Faust's store on a disk takes the partition from the record that is handled, and fails
         where there is none.
         """
-        data = self.data
-        if data is self._on_disk:
-            data.restore(key, value, partition)
+        disk = self._disk
+        if disk is None:
+            self.data[key] = value
         else:
-            data[key] = value
+            disk.restore(key, value, partition)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Read what is missing of this worker's partitions; its window opens afterwards.
@@ -141,20 +149,29 @@ class AnswersTable(Table[bytes, bytes]):
             self._reading.cancel()
         await super().on_stop()
 
-    def starts(self, partitions: set[int]) -> dict[int, int]:
-        """Return from which offset on each partition is missing here.
+    def starts(self, partitions: set[int]) -> dict[int, LogPlace]:
+        """Return from where on each partition is missing here.
 
         Args:
             partitions: This worker's now; the others are forgotten.
         """
-        self._read_to = {p: offset for p, offset in self._read_to.items() if p in partitions}
-        for partition in partitions - self._read_to.keys():
-            kept = self.persisted_offset(TP(self.changelog_topic_name, partition))
-            self._read_to[partition] = 0 if kept is None else kept + 1
-        return dict(self._read_to)
+        self._read_to = {p: place for p, place in self._read_to.items() if p in partitions}
+        if (disk := self._disk) is not None:
+            disk.show(partitions)
+        return {partition: self._place(partition) or LogPlace(0) for partition in partitions}
 
-    def was_read(self, ends: Mapping[int, int]) -> None:
-        """Note the offset behind what is in the table, of each partition."""
-        self._read_to.update(ends)
-        for partition, end in ends.items():
-            self.data.set_persisted_offset(TP(self.changelog_topic_name, partition), end - 1)
+    def was_read(self, places: Mapping[int, LogPlace]) -> None:
+        """Note the place behind what is in the table, of each partition."""
+        for partition, place in places.items():
+            self._note(partition, place)
+
+    def _place(self, partition: int) -> LogPlace | None:
+        disk = self._disk
+        return self._read_to.get(partition) if disk is None else disk.place(partition)
+
+    def _note(self, partition: int, place: LogPlace) -> None:
+        disk = self._disk
+        if disk is None:
+            self._read_to[partition] = place
+        else:
+            disk.note(partition, place)

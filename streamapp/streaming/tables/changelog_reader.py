@@ -7,6 +7,7 @@ are on their way at once, the loop turns between them, and the end is the client
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,6 +23,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.consumer.fetched_records import FetchedRecords, UnreadableBatch
+from streamapp.streaming.protocol.topic_ids import topic_ids
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +40,18 @@ LOOKS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 #: Takes one record: partition, offset, key, value.
 Take = Callable[[int, int, bytes | None, bytes | None], None]
+
+
+class LogPlace(NamedTuple):
+    """An offset of a partition, and the id of the topic that it is a place of.
+
+    Attributes:
+        offset: Of the next record.
+        topic_id: As `topic_ids` tells it; empty where no broker has told it yet.
+    """
+
+    offset: int
+    topic_id: bytes = b""
 
 
 class ChangelogReader:
@@ -58,31 +72,50 @@ class ChangelogReader:
         """What holds the reading."""
         return self._fetched.unreadable
 
-    async def read(self, starts: Mapping[int, int], take: Take) -> dict[int, int]:
+    async def read(
+        self, starts: Mapping[int, LogPlace], take: Take, *, on_anew: Callable[[int], None]
+    ) -> dict[int, LogPlace]:
         """Hand every record on to ``take``, in each partition's order.
 
         A broker that is away is waited for, and so is a batch that cannot be read. There is nothing
-        to read of a partition that no broker knows: it was deleted, or not created yet.
+        to read of a partition that no broker knows: it was deleted, or not created yet. A topic
+        with another id was made anew, and is read from its beginning; brokers before Apache Kafka
+        2.8 tell none: there, one is known that ends before its start.
 
         Args:
-            starts: First offset of each partition that is wanted.
+            starts: Where each partition that is wanted begins.
             take: Must not raise.
+            on_anew: Told of each partition that was made anew, before its first record.
 
         Returns:
-            The offset behind what was read, of each partition.
+            The place behind what was read, of each partition.
         """
-        left = dict(starts)
+        left = {partition: place.offset for partition, place in starts.items()}
+        ids = {partition: place.topic_id for partition, place in starts.items()}
         done: dict[int, int] = {}
+
+        def begin_anew(partition: int) -> None:
+            log.warning("changelog.begun_anew", topic=self._topic, partition=partition)
+            left[partition] = 0  # it holds what was never read
+            on_anew(partition)
+
         while left:
             try:
-                await self._read_once(left, done, take)
+                await self._read_once(left, ids, done, take, begin_anew)
             except (KafkaError, OSError) as error:
                 name = type(error).__name__
                 log.warning("changelog.retry_scheduled", error=name, retry_in_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
-        return done
+        return {partition: LogPlace(end, ids[partition]) for partition, end in done.items()}
 
-    async def _read_once(self, left: dict[int, int], done: dict[int, int], take: Take) -> None:
+    async def _read_once(
+        self,
+        left: dict[int, int],
+        ids: dict[int, bytes],
+        done: dict[int, int],
+        take: Take,
+        begin_anew: Callable[[int], None],
+    ) -> None:
         """Read on from ``left``, and move partitions from there to ``done`` at their end."""
         consumer = AIOKafkaConsumer(
             **log_reader_options(self._settings),
@@ -98,6 +131,11 @@ class ChangelogReader:
                 done[partition] = 0
             if not left:
                 return
+            id = (await topic_ids(consumer._client, [self._topic])).get(self._topic, b"")
+            for partition in left if id else ():
+                known, ids[partition] = ids[partition], id
+                if known and known != id:
+                    begin_anew(partition)
             places = {TopicPartition(self._topic, partition): partition for partition in left}
             consumer.assign(list(places))
             begins = await consumer.beginning_offsets(list(places))
@@ -108,8 +146,7 @@ class ChangelogReader:
                 consumer.assign(list(places))
             for place, partition in places.items():
                 if left[partition] > ends[place]:
-                    log.warning("changelog.begun_anew", topic=self._topic, partition=partition)
-                    left[partition] = 0  # it was made anew, and holds what was never read
+                    begin_anew(partition)
                 left[partition] = max(left[partition], begins[place])
                 consumer.seek(place, left[partition])
             told: set[TopicPartition] = set()

@@ -12,15 +12,21 @@ from typing import Any
 
 import structlog
 from faust.stores import rocksdb
-from faust.types import EventT
+from faust.types import TP, EventT
 
 from streamapp.errors import DiskRefused
+from streamapp.streaming.tables.changelog_reader import LogPlace
 
 log = structlog.get_logger(__name__)
+
+#: Of an offset, below the id of its topic.
+OFFSET_BITS = 64
 
 
 class DiskFallbackStore(rocksdb.Store):
     """Faust's store, with memory in place of a disk that fails."""
+
+    _shown: frozenset[int] = frozenset()
 
     def impaired(self) -> list[str]:
         """Return ``store`` where a partition is without its disk."""
@@ -34,9 +40,44 @@ class DiskFallbackStore(rocksdb.Store):
             db.do_without(error)
         return db
 
+    def show(self, partitions: Iterable[int]) -> None:
+        """Show the entries of these partitions, and no others.
+
+        Faust would show those that its assignor gave out: none of a changelog that the group's
+        leader does not know, and one that is another worker's by now.
+        """
+        self._shown = frozenset(partitions)
+        for partition in self._shown:
+            self._db_for_partition(partition)
+
+    def place(self, partition: int) -> LogPlace | None:
+        """Return the place behind what a partition holds; None where nothing was noted."""
+        noted = self._db_for_partition(partition).get(self.offset_key)
+        return None if noted is None else decoded(noted)
+
+    def note(self, partition: int, place: LogPlace) -> None:
+        """Note the place behind what a partition holds."""
+        self._db_for_partition(partition).put(self.offset_key, encoded(place))
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """Return the last offset that a partition holds."""
+        place = self.place(tp.partition)
+        return None if place is None else place.offset - 1
+
     def restore(self, key: bytes, value: bytes, partition: int) -> None:
         """Put an entry of that partition, whatever record is handled."""
         self._db_for_partition(partition).put(key, value)
+        self._key_index[key] = partition
+
+    def __getitem__(self, key: bytes) -> bytes:
+        """Return a value, whatever record is handled: Faust looks into that one's partition."""
+        found = self._get_bucket_for_key(key)
+        if found is None:
+            raise KeyError(key)
+        return found.value
+
+    def _dbs_for_actives(self) -> Iterator[Any]:
+        return (db for partition, db in self._dbs.items() if partition in self._shown)
 
     def apply_changelog_batch(
         self,
@@ -103,6 +144,8 @@ class DiskFallbackDB:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value."""
+        if key == self._offset_key and self._offset is not None:
+            return self._offset
         if key in self._kept:
             return self._kept[key]
         found: bytes | None = self.disk.get(key) if self.disk is not None else None
@@ -162,6 +205,23 @@ class DiskFallbackDB:
             self.do_without(error)
             return False
         return True
+
+
+def encoded(place: LogPlace) -> bytes:
+    """Return a place as Faust notes an offset, a number: one value is written whole or not at all.
+
+    With an id it is beyond any log's end, so that a version without ids reads all of it again.
+    """
+    id = int.from_bytes(b"\x01" + place.topic_id) if place.topic_id else 0
+    return b"%d" % ((id << OFFSET_BITS) + place.offset if id else place.offset - 1)
+
+
+def decoded(noted: bytes) -> LogPlace:
+    """Return what `encoded` wrote, or Faust did: the last offset that was read."""
+    id, offset = divmod(int(noted), 1 << OFFSET_BITS)
+    if id <= 0:
+        return LogPlace(int(noted) + 1)
+    return LogPlace(offset, id.to_bytes((id.bit_length() + 7) // 8)[1:])
 
 
 class _NoCursor:

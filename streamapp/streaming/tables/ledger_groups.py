@@ -14,7 +14,8 @@ class LedgerGroups:
     """The number of the group that writes now, for each of this worker's partitions.
 
     A number is where the partition's changelog ended as the first worker of the group read it, so
-    that it is above those of all entries before it.
+    that it is above those of all entries before it; one more than theirs where the changelog was
+    made anew since, and is shorter.
     """
 
     def __init__(self) -> None:
@@ -52,5 +53,5 @@ class LedgerGroups:
         for partition, end in ends.items():
             number, highest = self._highest.get(partition, (end, 0))
             if generation < highest:
-                number = end
+                number = max(end, number + 1)
             self._numbers[partition] = max(number, self._numbers.get(partition, 0))

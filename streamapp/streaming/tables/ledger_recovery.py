@@ -62,10 +62,11 @@ class LedgerRecovery:
             self._ledger.absorb(key, value)
 
         try:
-            ends = await self._changelog.read(starts, take)
+            places = await self._changelog.read(starts, take, on_anew=self._ledger.outdate)
             self._ledger.forget_finished_steps()
+            ends = {partition: place.offset for partition, place in places.items()}
             self._ledger.groups.begin(ends, await self._generation(ends))
-            self._table.was_read(ends)
+            self._table.was_read(places)
         except Exception as error:
             self._on_fatal(error)
             raise

@@ -20,7 +20,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.log_ends import log_ends, records_to_end
 from streamapp.streaming.flows.first_offsets import FirstOffsets
-from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader
+from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader, LogPlace
 from streamapp.streaming.tables.recovery import PositionRecovery
 from streamapp.streaming.tables.spend import SpendTopic
 from streamapp.streaming.window.partition_state import Progress
@@ -104,16 +104,21 @@ async def test_reading_from_now_on_begins_behind_all_that_is_there(settings: Set
 
 async def test_changelog_is_read_whole_and_known_where_it_was_read(settings: Settings) -> None:
     """Neither the rest of a batch is left out, nor is a known changelog taken for a new one."""
-    taken: list[int] = []
+    taken, anew = list[int](), list[int]()
     reader = ChangelogReader(settings, TOPIC)
 
-    with capture_logs() as logs:
-        end = await reader.read({0: 0}, lambda partition, offset, key, value: taken.append(offset))
-        again = await reader.read(end, lambda *record: taken.append(-1))
+    with capture_logs():
+        end = await reader.read(
+            {0: LogPlace(0)},
+            lambda partition, offset, key, value: taken.append(offset),
+            on_anew=anew.append,
+        )
+        again = await reader.read(end, lambda *record: taken.append(-1), on_anew=anew.append)
 
     assert taken == list(range(RECORDS))
-    assert end == again == {0: RECORDS}
-    assert not [entry for entry in logs if entry["event"] == "changelog.begun_anew"]
+    assert end == again
+    assert end[0].offset == RECORDS
+    assert not anew
 
 
 async def test_a_worker_that_read_the_last_batch_goes_on_at_a_rebalance(settings: Settings) -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +28,13 @@ class Changelog:
 
 
 class Fixture:
-    def __init__(self, *, ttl_s: float = 60.0, max_bytes: float = 10_000) -> None:
+    def __init__(
+        self,
+        *,
+        ttl_s: float = 60.0,
+        max_bytes: float = 10_000,
+        restore: Callable[[bytes, bytes, int], None] | None = None,
+    ) -> None:
         self.store: dict[bytes, bytes] = {}
         self.changelog = Changelog()
         self.clock = FakeClock()
@@ -41,6 +49,7 @@ class Fixture:
             ttl_s=ttl_s,
             session_s=10,
             max_bytes=max_bytes,
+            restore=restore,
         )
 
     def redeliverable(self, partition: int, offset: int) -> bool:
@@ -539,3 +548,42 @@ async def test_dead_outcome_whose_later_one_is_refused_stays_as_it_is() -> None:
         await fixture.write("a", 2)
 
     assert fixture.ledger.lookup("a") == dead
+
+
+@pytest.mark.parametrize(
+    "later", [(0, 1), (None, 0)], ids=["of a new group", "of an older version"]
+)
+async def test_entries_of_a_log_made_anew_replace_what_is_kept(
+    later: tuple[int | None, int],
+) -> None:
+    """Ranks are of one log: the old one's entries count until the new one has others."""
+    fixture = Fixture()
+    group, generation = later
+    old = LedgerEntry(digest(b"r"), 0, 7, 60.0, b"1", generation=9, group=40)
+    for id in ("a", "b"):
+        fixture.ledger.absorb(LedgerEntry.key(id, ""), old.encode())
+    new = replace(old, answer=b"2", generation=generation, group=group)
+
+    fixture.ledger.absorb(b"a", new.encode())
+    assert fixture.ledger.lookup("a") == old
+    fixture.ledger.outdate(1)
+    fixture.ledger.absorb(b"a", new.encode())
+    assert fixture.ledger.lookup("a") == old, "of another partition"
+    fixture.ledger.outdate(0)
+    fixture.ledger.absorb(b"a", new.encode())
+
+    assert fixture.ledger.lookup("a") == new
+    kept = fixture.ledger.lookup("b")
+    assert kept is not None
+    assert kept.answer == b"1"
+
+
+async def test_entry_is_put_where_its_record_stands() -> None:
+    """A store that keeps partitions apart takes another one from the record that is handled."""
+    put: list[int] = []
+    fixture = Fixture(restore=lambda key, value, partition: put.append(partition))
+
+    entry = LedgerEntry(digest(b"r"), 3, 7, fixture.ledger.expires_at(), b"{}")
+    await fixture.ledger.write("a", entry, fixture.lease)
+
+    assert put == [3]

@@ -1,6 +1,7 @@
 """The table behind the ledger: what of each partition is missing, and what reads it."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,9 +11,11 @@ from faust.types import TP
 
 from streamapp.errors import LeaseLost
 from streamapp.streaming.tables.answers import AnswersTable
+from streamapp.streaming.tables.changelog_reader import LogPlace
 from streamapp.streaming.window.lease import Lease
 
 CHANGELOG = "t-answers-changelog"
+ID = bytes(range(20))
 
 
 class FakeEmitter:
@@ -34,8 +37,10 @@ class FakeEmitter:
 class Fixture:
     """A table on an app that never starts; its recoveries end when a test says so."""
 
-    def __init__(self) -> None:
-        self.app = faust.App("t", broker="kafka://127.0.0.1:1", store="memory://", env={})
+    def __init__(self, data: Path, store: str = "memory://") -> None:
+        self.app = faust.App(
+            "t", broker="kafka://127.0.0.1:1", store=store, datadir=str(data), env={}
+        )
         self.emitter = FakeEmitter()
         self.recoveries: list[set[int]] = []
         self.mine: set[int] = set()
@@ -62,51 +67,28 @@ class Fixture:
         await self.may_end.wait()
 
 
-@pytest.fixture
-async def fixture() -> Fixture:
+@pytest.fixture(params=["memory://", "rocksdb://"])
+async def fixture(request: pytest.FixtureRequest, tmp_path: Path) -> Fixture:
     """A table that holds nothing."""
-    return Fixture()
+    return Fixture(tmp_path, request.param)
 
 
 async def test_partition_is_read_from_where_it_was_read_to(fixture: Fixture) -> None:
     """A rebalance that leaves a partition here has none of it read twice."""
-    assert fixture.table.starts({0, 1}) == {0: 0, 1: 0}
-    fixture.table.was_read({0: 7, 1: 3})
+    assert fixture.table.starts({0, 1}) == {0: LogPlace(0), 1: LogPlace(0)}
+    fixture.table.was_read({0: LogPlace(7, ID), 1: LogPlace(3, ID)})
 
-    assert fixture.table.starts({0, 1}) == {0: 7, 1: 3}
+    assert fixture.table.starts({0, 1}) == {0: LogPlace(7, ID), 1: LogPlace(3, ID)}
 
 
-async def test_partition_that_was_another_workers_is_read_anew(fixture: Fixture) -> None:
-    """Its entries have left the store meanwhile: what was read of it once says nothing."""
+async def test_partition_that_was_another_workers_is_read_anew(tmp_path: Path) -> None:
+    """Its entries have left the memory meanwhile: what was read of it once says nothing."""
+    fixture = Fixture(tmp_path)
     fixture.table.starts({0, 1})
-    fixture.table.was_read({0: 7, 1: 3})
+    fixture.table.was_read({0: LogPlace(7, ID), 1: LogPlace(3, ID)})
 
-    assert fixture.table.starts({1, 2}) == {1: 3, 2: 0}
-    assert fixture.table.starts({0, 1}) == {0: 0, 1: 3}
-
-
-async def test_partition_on_the_disk_is_read_from_behind_what_that_holds(
-    fixture: Fixture,
-) -> None:
-    """A restart reads what came since, and not the whole changelog."""
-    store: Any = fixture.table.data
-    store.persisted_offset = {TP(CHANGELOG, 0): 6, TP(CHANGELOG, 1): None}.get
-
-    assert fixture.table.starts({0, 1}) == {0: 7, 1: 0}
-
-
-async def test_what_is_in_the_store_is_told_to_it(fixture: Fixture) -> None:
-    """The disk's own note names the last entry that it holds."""
-    noted: dict[TP, int] = {}
-    store: Any = fixture.table.data
-    store.set_persisted_offset = noted.__setitem__
-    fixture.table.was_read({0: 7})
-    await fixture.append(7)
-    assert noted == {TP(CHANGELOG, 0): 7}
-
-    fixture.table.was_read({0: 9})
-
-    assert noted == {TP(CHANGELOG, 0): 8}
+    assert fixture.table.starts({1, 2}) == {1: LogPlace(3, ID), 2: LogPlace(0)}
+    assert fixture.table.starts({0, 1}) == {0: LogPlace(0), 1: LogPlace(3, ID)}
 
 
 async def test_entry_goes_to_the_records_own_partition(fixture: Fixture) -> None:
@@ -116,17 +98,21 @@ async def test_entry_goes_to_the_records_own_partition(fixture: Fixture) -> None
     assert fixture.emitter.records == [(CHANGELOG, b"id", b"entry", 3)]
 
 
-@pytest.mark.parametrize(("offset", "start"), [(7, 8), (9, 7)], ids=["next", "behind another's"])
+@pytest.mark.parametrize(
+    ("offset", "start"),
+    [(7, 8), (9, 7), (2, 7)],
+    ids=["next", "behind another's", "of a log made anew"],
+)
 async def test_own_entry_is_not_read_back_where_nothing_is_before_it(
     fixture: Fixture, offset: int, start: int
 ) -> None:
     """What another worker wrote in between, before it knew of the rebalance, is still read."""
     fixture.table.starts({0})
-    fixture.table.was_read({0: 7})
+    fixture.table.was_read({0: LogPlace(7, ID)})
 
     await fixture.append(offset)
 
-    assert fixture.table.starts({0}) == {0: start}
+    assert fixture.table.starts({0}) == {0: LogPlace(start, ID)}
 
 
 async def test_entry_that_was_not_delivered_is_not_noted(fixture: Fixture) -> None:
@@ -137,7 +123,7 @@ async def test_entry_that_was_not_delivered_is_not_noted(fixture: Fixture) -> No
     with pytest.raises(LeaseLost):
         await fixture.append(0)
 
-    assert fixture.table.starts({0}) == {0: 0}
+    assert fixture.table.starts({0}) == {0: LogPlace(0)}
 
 
 async def test_recovery_reads_this_workers_partitions(fixture: Fixture) -> None:
@@ -180,6 +166,7 @@ async def test_stop_ends_a_reading(fixture: Fixture) -> None:
 
 async def test_entry_is_restored_into_the_store(fixture: Fixture) -> None:
     """What the recovery reads is found by its id."""
+    fixture.table.starts({0})
     fixture.table.restore(b"id", b"entry", 0)
 
     assert dict(fixture.table.data.items()) == {b"id": b"entry"}

@@ -1,13 +1,25 @@
 """A partition that goes on without its disk."""
 
+import gc
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import faust
+import faust.streams
 import pytest
+from faust.types import TP
 
 from streamapp.errors import DiskRefused
-from streamapp.streaming.tables.disk_fallback_store import DiskFallbackDB
+from streamapp.streaming.tables.answers import AnswersTable
+from streamapp.streaming.tables.changelog_reader import LogPlace
+from streamapp.streaming.tables.disk_fallback_store import DiskFallbackDB, decoded, encoded
 
 OFFSET = b"offset"
+#: A topic's, with its cluster's mark.
+ID = bytes(range(20))
 FULL = Exception("IO error: No space left on device: While appending to file: 4.log")
 
 
@@ -169,3 +181,101 @@ def test_damaged_database_is_done_without(text: str) -> None:
     db.put(b"a", b"1")
 
     assert content(db) == {b"a": b"1"}
+
+
+def test_place_is_told_that_was_noted_last() -> None:
+    """It counts as long as the partition is open, though the disk has the one before."""
+    disk = Disk()
+    db = on(disk)
+
+    db.put(OFFSET, b"1")
+    db.put(OFFSET, b"2")
+
+    assert (db.get(OFFSET), on(disk).get(OFFSET)) == (b"2", b"1")
+
+
+def table_on(data: Path) -> AnswersTable:
+    """Return a table on a disk, of an app that never starts."""
+    app = faust.App("t", broker="kafka://127.0.0.1:1", store="rocksdb://", datadir=data, env={})
+
+    async def recover(partitions: set[int]) -> None: ...
+
+    return AnswersTable(app, cast(Any, None), partitions=4, mine=set, recover=recover)
+
+
+def close(table: AnswersTable) -> None:
+    """Let go of the files, as a process does that ends."""
+    cast(Any, table.data)._dbs.clear()
+    gc.collect()
+
+
+async def test_place_and_entries_are_there_at_the_next_start(tmp_path: Path) -> None:
+    """A restart reads what came since, and from which log it was read."""
+    first = table_on(tmp_path)
+    first.starts({0})
+    first.restore(b"id", b"entry", 0)
+    first.was_read({0: LogPlace(7, ID)})
+    first.was_read({0: LogPlace(9, ID)})
+    close(first)
+
+    again = table_on(tmp_path)
+
+    assert again.starts({0, 1}) == {0: LogPlace(7, ID), 1: LogPlace(0)}
+    assert dict(again.data.items()) == {b"id": b"entry"}
+    close(again)
+
+
+async def test_offset_of_an_earlier_version_counts(tmp_path: Path) -> None:
+    """An upgrade reads no more than a restart, and notes the id from then on."""
+    table = table_on(tmp_path)
+    tp = TP("t-answers-changelog", 0)
+    table.data.set_persisted_offset(tp, 6)
+
+    assert table.starts({0}) == {0: LogPlace(7)}
+    assert table.persisted_offset(tp) == 6
+    close(table)
+
+
+@pytest.mark.parametrize("id", [b"", ID, bytes(20), bytes([255] * 20)], ids=repr)
+@pytest.mark.parametrize("offset", [0, 7, 2**63 - 1])
+def test_place_is_noted_as_a_number(id: bytes, offset: int) -> None:
+    """An earlier version takes one with an id for one beyond the end, and reads all of it."""
+    noted = encoded(LogPlace(offset, id))
+
+    assert decoded(noted) == LogPlace(offset, id)
+    assert int(noted) == offset - 1 if not id else int(noted) > 2**63
+
+
+async def test_entries_of_other_partitions_are_neither_shown_nor_lost(tmp_path: Path) -> None:
+    """A partition that is another worker's by now may come back, and is read on from its place."""
+    table = table_on(tmp_path)
+    table.starts({0, 1})
+    table.restore(b"a", b"1", 0)
+    table.restore(b"b", b"1", 1)
+
+    table.starts({0})
+    assert dict(table.data.items()) == {b"a": b"1"}
+
+    table.starts({0, 1})
+    assert dict(table.data.items()) == {b"a": b"1", b"b": b"1"}
+    close(table)
+
+
+class Handled:
+    """An event of partition 0."""
+
+    message = SimpleNamespace(partition=0)
+
+
+async def test_entry_is_found_whatever_record_is_handled(tmp_path: Path) -> None:
+    """One of an equal record in another partition counts, as it does in memory."""
+    table = table_on(tmp_path)
+    table.starts({0, 1})
+    table.restore(b"id", b"1", 1)
+    event = Handled()
+    token = faust.streams._current_event.set(cast(Any, weakref.ref(event)))
+    try:
+        assert table.data.get(b"id") == b"1"
+    finally:
+        faust.streams._current_event.reset(token)
+        close(table)

@@ -27,6 +27,7 @@ def line(group: int | None, generation: int, partition: int = 0) -> LedgerLine:
         ([(None, 3)], 4, 0),
         ([(None, 3)], 1, 80),
         ([(0, 3)], inf, 0),
+        ([(90, 3)], 2, 91),
     ],
     ids=[
         "empty log",
@@ -39,6 +40,7 @@ def line(group: int | None, generation: int, partition: int = 0) -> LedgerLine:
         "older version's entries",
         "began anew after an older version",
         "nobody tells the generation",
+        "began anew, and so did the changelog",
     ],
 )
 def test_group_is_told_by_its_generation(

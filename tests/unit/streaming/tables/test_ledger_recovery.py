@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
+from streamapp.streaming.tables.changelog_reader import LogPlace
 from streamapp.streaming.tables.ledger_recovery import LedgerRecovery
 from streamapp.streaming.window.membership import Membership
 
@@ -44,9 +45,9 @@ class Fixture:
         if self.committed_error is not None:
             raise self.committed_error
 
-    def starts(self, partitions: set[int]) -> dict[int, int]:
+    def starts(self, partitions: set[int]) -> dict[int, LogPlace]:
         self.steps.append(("starts", set(partitions)))
-        return dict.fromkeys(partitions, 5)
+        return dict.fromkeys(partitions, LogPlace(5, b"old"))
 
     def rebuild(self, partitions: set[int]) -> None:
         self.steps.append(("rebuild", set(partitions)))
@@ -61,12 +62,18 @@ class Fixture:
     def begin(self, ends: dict[int, int], generation: float) -> None:
         self.steps.append(("begin", dict(ends)))
 
-    async def read(self, starts: dict[int, int], take: Take) -> dict[int, int]:
+    async def read(
+        self, starts: dict[int, LogPlace], take: Take, *, on_anew: Callable[[int], None]
+    ) -> dict[int, LogPlace]:
         self.steps.append(("read", dict(starts)))
+        on_anew(0)
         take(0, 5, b"id", b"entry")
         if self.read_error is not None:
             raise self.read_error
-        return dict.fromkeys(starts, 6)
+        return dict.fromkeys(starts, LogPlace(6, b"new"))
+
+    def outdate(self, partition: int) -> None:
+        self.steps.append(("outdate", partition))
 
     def absorb(self, key: bytes, value: bytes) -> None:
         self.steps.append(("absorb", (key, value)))
@@ -74,8 +81,8 @@ class Fixture:
     def forget_finished_steps(self) -> None:
         self.steps.append(("forget_finished_steps", None))
 
-    def was_read(self, ends: dict[int, int]) -> None:
-        self.steps.append(("was_read", dict(ends)))
+    def was_read(self, places: dict[int, LogPlace]) -> None:
+        self.steps.append(("was_read", dict(places)))
 
 
 async def test_what_is_missing_is_read_into_a_ledger_of_these_partitions() -> None:
@@ -88,11 +95,12 @@ async def test_what_is_missing_is_read_into_a_ledger_of_these_partitions() -> No
         ("committed", None),
         ("starts", {0, 2}),
         ("rebuild", {0, 2}),
-        ("read", {0: 5, 2: 5}),
+        ("read", dict.fromkeys((0, 2), LogPlace(5, b"old"))),
+        ("outdate", 0),
         ("absorb", (b"id", b"entry")),
         ("forget_finished_steps", None),
         ("begin", {0: 6, 2: 6}),
-        ("was_read", {0: 6, 2: 6}),
+        ("was_read", dict.fromkeys((0, 2), LogPlace(6, b"new"))),
     ]
     assert fixture.fatal == []
 
@@ -109,7 +117,7 @@ async def test_committed_offsets_that_nobody_tells_stop_no_recovery(error: Excep
         await fixture.recovery({0})
 
     assert lines[0]["event"] == "ledger.committed_unknown"
-    assert fixture.steps[-1] == ("was_read", {0: 6})
+    assert fixture.steps[-1] == ("was_read", {0: LogPlace(6, b"new")})
 
 
 @pytest.mark.parametrize("error", [KafkaError(), RuntimeError("a bug")], ids=repr)
@@ -151,11 +159,13 @@ class Changelog:
     def __init__(self, member: Member) -> None:
         self.member = member
 
-    async def read(self, starts: dict[int, int], take: Take) -> dict[int, int]:
+    async def read(
+        self, starts: dict[int, LogPlace], take: Take, *, on_anew: Callable[[int], None]
+    ) -> dict[int, LogPlace]:
         assert not self.member.asked, "before it was read"
         entry = LedgerEntry(digest(b"r"), 0, 7, 1_000, b"{}", generation=9, group=0)
         take(0, self.end - 1, b"id", entry.encode())
-        return dict.fromkeys(starts, self.end)
+        return dict.fromkeys(starts, LogPlace(self.end))
 
 
 SESSION_S = 10

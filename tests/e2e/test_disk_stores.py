@@ -1,0 +1,126 @@
+"""Stores on a disk beside their changelog: what either lacks is never paid again."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.flow_stage import all_records, create_topic, produce_values
+from tests.e2e.stage import Stage, ask
+from tests.support.kafka import KafkaBroker
+from tests.support.topics import delete_topic
+from tests.support.waiting import until
+from tests.support.worker import WorkerProcess
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
+
+DISK = "rocksdb://"
+TRIPLES = "tests.support.triples"
+
+
+async def test_changelog_made_anew_while_its_worker_was_down_is_read_whole(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """It has grown past where the store was read to: neither old nor new answers are paid again."""
+    old, new = ([ask(f"{name}-{n}") for n in range(20)] for name in ("old", "new"))
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        first = await stage.ready_worker(store=DISK)
+        await stage.produce(old)
+        await stage.settle(20)
+        await _stop(first)
+        await delete_topic(kafka.bootstrap, f"{stage.prefix}-answers-changelog")
+        second = await stage.ready_worker()
+        await stage.produce([*new, *(ask(f"more-{n}") for n in range(20))])
+        await stage.settle(60)
+        await _stop(second)
+
+        first.start()
+        await first.wait_ready()
+        await stage.produce([*old, *new])
+        await stage.verifier.until(lambda: len(stage.verifier.inputs) == 100, 30)
+        await stage.verifier.all_committed(60)
+
+        assert _paid_twice(stage) == {}
+        assert first.has_logged("changelog.begun_anew")
+
+
+async def test_store_of_a_flow_is_known_where_the_leader_does_not_know_the_flow(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A leader without the flow gives out none of its changelog: the disk is looked at anyway."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        for name in ("sources", "parts"):
+            await create_topic(stage, name, 1)
+        await stage.ready_worker()
+        worker = await stage.ready_worker(processors=TRIPLES, store=DISK)
+        stage.provider.default(latency_s=2, unique=True)
+        await produce_values(stage, "sources", [{"n": 0, "key": "slow"}])
+        await until(lambda: _called(stage, 1), 30)
+        stage.provider.default(latency_s=300, unique=True)
+        await until(lambda: _called(stage, 2), 30)
+        stage.provider.default(latency_s=0.05, unique=True)
+        await produce_values(stage, "sources", ({"n": n, "key": f"k-{n}"} for n in range(1, 11)))
+
+        async def parts(count: int) -> bool:
+            return len(await all_records(stage, "parts")) >= count
+
+        await until(lambda: parts(30), 60)
+        stage.kill9(worker)
+        worker.start()
+        await until(lambda: parts(33), 60)
+
+        calls = [call.message for call in stage.provider.calls if call.message.startswith("0-0 ")]
+        assert sum(message.startswith("0-0 one") for message in calls) == 1, calls
+
+
+async def test_partition_that_comes_back_is_known_whole(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """What it held and what others wrote meanwhile is known, whichever worker has it."""
+    sent = [ask(f"a-{n}", partition=n % 4) for n in range(40)]
+    async with Stage(kafka, tmp_path, partitions=4) as stage:
+        await stage.open()
+        first = await stage.ready_worker(store=DISK)
+        await stage.produce(sent)
+        await stage.settle(40)
+        for round in range(3):
+            other = await stage.ready_worker(store=DISK)
+            await first.wait_ready()
+            more = [ask(f"{round}-{n}", partition=n % 4) for n in range(40)]
+            await stage.produce(more)
+            await stage.verifier.all_answered(len(sent) + 40, 60)
+            sent += more
+            if round == 1:
+                stage.kill9(other)
+            else:
+                await _stop(other)
+            await first.wait_ready()
+        inputs = len(stage.verifier.inputs)
+        await stage.verifier.all_committed(60)
+
+        await stage.produce(sent)
+        await stage.verifier.until(lambda: len(stage.verifier.inputs) == inputs + len(sent), 30)
+        await stage.verifier.all_committed(60)
+        assert _paid_twice(stage) == {}
+
+        stage.kill9(first)
+        first.start()
+        await first.wait_ready()
+        await stage.produce(sent)
+        await stage.verifier.until(lambda: len(stage.verifier.inputs) == inputs + 2 * len(sent), 30)
+        await stage.verifier.all_committed(60)
+        assert _paid_twice(stage) == {}
+
+
+def _paid_twice(stage: Stage) -> dict[str, int]:
+    calls = Counter(call.id for call in stage.calls())
+    return {id: count for id, count in calls.items() if count > 1}
+
+
+async def _called(stage: Stage, count: int) -> bool:
+    return len(stage.provider.calls) >= count
+
+
+async def _stop(worker: WorkerProcess) -> None:
+    worker.sigterm()
+    assert await worker.wait(60) == 0, worker.tail()
