@@ -120,6 +120,8 @@ class RecordCalls:
         self, call: Call, provider: Completer | None = None, *, asked: Call | None = None
     ) -> Completion:
         completer = provider or self._provider
+        if not (self.steps.tally.is_cached and self.steps.scope.tally.is_cached):
+            call.place.paid()
         try:
             completion = await self.steps.run(
                 "model",
@@ -134,7 +136,5 @@ class RecordCalls:
             tally.attempts += failure.attempts
             failure.attempts = tally.attempts
             raise
-        if not completion.cached:
-            call.place.paid()
         self.steps.scope.tally.add(completion)
         return completion

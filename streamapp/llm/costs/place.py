@@ -22,6 +22,6 @@ class Place:
         return counted if self.before is None else self.before.get(account, 0)
 
     def paid(self) -> None:
-        """Note that a call is paid for: before a redelivery, where it is not counted now."""
+        """Note that a call was paid for: where none is counted, that was before a redelivery."""
         if self.before is None:
             self.before = {}

@@ -439,8 +439,11 @@ async def test_money_ends_a_record_between_its_calls(limit: dict[str, int], make
         await ask_again(budgeted, record)
 
 
-@pytest.mark.parametrize("cached", [False, True])
-async def test_redelivered_record_goes_on_where_a_call_was_paid(cached: bool, make: Make) -> None:
+@pytest.mark.parametrize("within", [False, True], ids=["call", "step"])
+@pytest.mark.parametrize("cached", [False, True], ids=["paid", "free"])
+async def test_redelivered_record_goes_on_where_a_call_was_paid(
+    cached: bool, within: bool, make: Make
+) -> None:
     """It was counted before; one whose finished call was free begins with its next one."""
     spend = Spend("w")
     spend.add(("2030-01-31", "all"), Amounts(records=1))
@@ -448,10 +451,13 @@ async def test_redelivered_record_goes_on_where_a_call_was_paid(cached: bool, ma
     stored = Kept()
     before = FakeProvider("before")
     before.enqueue(Completion(output="a", model="m", provider="fake", cached=cached))
-    await LLMClient(provider=before, call=chat(), steps=Steps(stored)).chat([])
 
+    async def first_call(record: LLMClient) -> None:
+        await (record.step("ask", record.chat, []) if within else record.chat([]))
+
+    await first_call(LLMClient(provider=before, call=chat(), steps=Steps(stored)))
     again = LLMClient(provider=budgeted, call=chat(), steps=Steps(stored))
-    await again.chat([])
+    await first_call(again)
     outcome = await asyncio.gather(again.chat([], sample=1), return_exceptions=True)
 
     assert isinstance(outcome[0], BudgetExceeded) is cached
