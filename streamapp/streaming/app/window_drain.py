@@ -28,6 +28,7 @@ class WindowDrain:
         self._window = window
         self._consumer = consumer
         self._running: asyncio.Future[bool] | None = None
+        self._limit_s = 0.0
 
     async def drain(self, limit_s: float) -> bool:
         """Close the window, commit what finished; return whether no record ran past the limit.
@@ -43,8 +44,9 @@ class WindowDrain:
             limit_s: Longest wait for records to finish, seconds; what is left is cancelled.
         """
         if self._running is not None and not self._running.done():
-            self._window.shorten_drain(limit_s)
-        if self._running is None or self._running.done():
+            if self._window.shorten_drain(limit_s):
+                self._limit_s = limit_s
+        else:
             if not self._window.is_open:
                 return True
             if self._window.is_lost:
@@ -52,6 +54,7 @@ class WindowDrain:
                 log.warning("window.fenced", in_flight=self._window.lost)
                 self._window.fence()
                 return True
+            self._limit_s = limit_s
             self._running = asyncio.ensure_future(self._close_and_commit(limit_s))
         return await asyncio.shield(self._running)
 
@@ -75,7 +78,7 @@ class WindowDrain:
         if lost:
             log.warning("window.fenced", in_flight=lost)
         if cut:
-            log.warning("window.drain_cut", records=cut, limit_s=limit_s)
+            log.warning("window.drain_cut", records=cut, limit_s=self._limit_s)
         if finished:
             await self._consumer().commit_progress(finished, until_taken=True)
         return not cut

@@ -52,11 +52,13 @@ class Drain:
         self._ends_at = now + limit_s
         self._turns_end_at = now + min(TURN_S, limit_s / 2)
 
-    def shorten(self, limit_s: float) -> None:
-        """End it ``limit_s`` seconds from now, unless it ends sooner."""
+    def shorten(self, limit_s: float) -> bool:
+        """End it ``limit_s`` seconds from now; return False where it ends sooner."""
         now = asyncio.get_running_loop().time()
+        is_shorter = now + limit_s < self._ends_at
         self._ends_at = min(self._ends_at, now + limit_s)
         self._turns_end_at = min(self._turns_end_at, now + limit_s / 2)
+        return is_shorter
 
     async def wait(
         self,

@@ -221,10 +221,9 @@ class Window:
             return Drained(finished, cut=len(cut), lost=lost)
         return Drained(finished, cut=len(cut) + len(left), lost=0)
 
-    def shorten_drain(self, limit_s: float) -> None:
-        """End a drain that goes on within ``limit_s`` seconds."""
-        if self._drain is not None:
-            self._drain.shorten(limit_s)
+    def shorten_drain(self, limit_s: float) -> bool:
+        """End a drain that goes on within ``limit_s`` seconds; return whether that is sooner."""
+        return self._drain is not None and self._drain.shorten(limit_s)
 
     def fence(self) -> None:
         """Close at once: no task of this generation writes, and nothing of it is committed."""

@@ -276,10 +276,12 @@ def test_rebalance_in_a_stop_shortens_its_drain(play: Play) -> None:
         member.app._stopped.set()
         revoking = asyncio.ensure_future(revoke_in_a_second())
 
-        with pytest.raises(SystemExit):
+        with structlog.testing.capture_logs() as lines, pytest.raises(SystemExit):
             await member.app.on_stop()
 
         assert await revoking == pytest.approx(1 + member.settings.revoke_drain_s, abs=0.5)
+        [cut] = [line for line in lines if line["event"] == "window.drain_cut"]
+        assert cut["limit_s"] == member.settings.revoke_drain_s
         assert member.consumer.told("commit") == [({T0: 1},)]
 
     play(scene)
