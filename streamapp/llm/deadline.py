@@ -14,7 +14,6 @@ class Deadline:
 
     __slots__ = (
         "_clock",
-        "_has_lost",
         "_is_invested",
         "_is_waited_for",
         "_limit_s",
@@ -34,9 +33,9 @@ class Deadline:
         self._spent_s = 0.0
         self._started_at: float | None = None
         self._waits = self._own_waits = 0
-        #: Numbers of those in progress, as of `Scope`.
+        #: Numbers of those in progress, as of `Scope`, and of those that would be made again.
         self._steps: set[str] = set()
-        self._is_invested = self._has_lost = False
+        self._is_invested = False
 
     @property
     def is_waited_for(self) -> bool:
@@ -56,7 +55,7 @@ class Deadline:
         """
         around = {step.rpartition(".")[0] for step in self._steps}
         is_waiting = self._waits + self._own_waits > 0 and self._waits >= len(self._steps - around)
-        return is_waiting and not (self._is_invested or self._has_lost)
+        return is_waiting and not self._is_invested
 
     def begin_step(self, number: str) -> None:
         """Note that a step of the record is in progress, until it has ended."""
@@ -67,14 +66,9 @@ class Deadline:
 
         A step that is stored stands for all that was paid within it.
         """
-        self._steps.discard(number)
-        if not is_stored:
-            if "." in number:
-                self._is_invested = True
-            else:
-                self._has_lost = True
-        if not self._steps:
-            self._is_invested = False
+        if is_stored or "." in number:
+            self._steps.discard(number)
+        self._is_invested = bool(self._steps) and (self._is_invested or not is_stored)
 
     def invest(self) -> None:
         """Say that a step in progress paid what would be paid again, were the record given back."""

@@ -17,6 +17,7 @@ from tests.fakes import FakeClock
 
 
 class Own(Request, type="own"):
+    asks: bool = False
     waits: bool = False
 
 
@@ -36,6 +37,8 @@ def http_calls(
     async def own(request: Own, llm: LLMClient) -> Any:
         deadline = DEADLINE.get()
         assert deadline is not None
+        if request.asks:
+            await llm.step("ask", asyncio.sleep, 0)
         if request.waits:
             with deadline.suspended():
                 await going_on.wait()
@@ -81,9 +84,12 @@ async def test_stop_sends_away_what_would_hold_it_up(
         record.result()
 
 
-async def test_what_only_waits_goes_before_what_runs(http_calls: DrainableRouter) -> None:
-    """A record in a call keeps its time when another one is sent away."""
-    waiting, running = await begun(http_calls, waits=True), await begun(http_calls)
+@pytest.mark.parametrize("fields", [{}, {"asks": True, "waits": True}], ids=["runs", "asked"])
+async def test_what_only_waits_goes_before_what_would_be_lost(
+    fields: dict[str, bool], http_calls: DrainableRouter
+) -> None:
+    """A record in a call, or with a finished one, keeps its time when another is sent away."""
+    waiting, running = await begun(http_calls, waits=True), await begun(http_calls, **fields)
 
     drained = asyncio.create_task(http_calls.drain(1.5))
     await asyncio.wait([waiting])
