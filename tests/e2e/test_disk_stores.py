@@ -1,21 +1,24 @@
 """Stores on a disk beside their changelog: what either lacks is never paid again."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.flow_stage import all_records, create_topic, produce_values
-from tests.e2e.stage import Stage, ask
+from tests.e2e.stage import Record, Stage, ask
 from tests.support.kafka import KafkaBroker
+from tests.support.older import older_version
 from tests.support.topics import delete_topic
 from tests.support.waiting import until
-from tests.support.worker import WorkerProcess
+from tests.support.worker import ROOT, WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 DISK = "rocksdb://"
-TRIPLES = "tests.support.triples"
+#: The last version that notes no topic's id.
+WITHOUT_IDS = "c01eceb1902be13ce1139a7719fea6f4c0b9d479"
 
 
 async def test_changelog_made_anew_while_its_worker_was_down_is_read_whole(
@@ -45,16 +48,43 @@ async def test_changelog_made_anew_while_its_worker_was_down_is_read_whole(
         assert first.has_logged("changelog.begun_anew")
 
 
-async def test_store_of_a_flow_is_known_where_the_leader_does_not_know_the_flow(
+@pytest.mark.parametrize("store", ["memory://", DISK])
+async def test_changelog_made_anew_under_a_frozen_worker_is_read_whole(
+    kafka: KafkaBroker, tmp_path: Path, store: str
+) -> None:
+    """What another worker wrote meanwhile is below the place that the frozen one had read to."""
+    old, new = ([ask(f"{name}-{n}") for n in range(20)] for name in ("old", "new"))
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        first = await stage.ready_worker(store=store)
+        await stage.produce(old)
+        await stage.settle(20)
+        first.sigstop()
+        await delete_topic(kafka.bootstrap, f"{stage.prefix}-answers-changelog")
+        second = await stage.ready_worker()
+        await stage.produce([*new, *(ask(f"more-{n}") for n in range(20))])
+        await stage.settle(60)
+        await _stop(second)
+
+        first.sigcont()
+        await first.wait_ready()
+        await stage.produce([*old, *new])
+        await stage.verifier.until(lambda: len(stage.verifier.inputs) == 100, 30)
+        await stage.verifier.all_committed(60)
+
+        assert _paid_twice(stage) == {}
+        assert first.has_logged("changelog.begun_anew")
+
+
+async def test_store_is_looked_at_where_the_leader_gives_out_none_of_the_changelog(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    """A leader without the flow gives out none of its changelog: the disk is looked at anyway."""
+    """One that learns late of a flow's ledger: Faust shows nothing of what the disk holds."""
     async with Stage(kafka, tmp_path, partitions=1) as stage:
         await stage.open()
         for name in ("sources", "parts"):
             await create_topic(stage, name, 1)
-        await stage.ready_worker()
-        worker = await stage.ready_worker(processors=TRIPLES, store=DISK)
+        worker = await stage.ready_worker(processors="tests.support.late_ledger", store=DISK)
         stage.provider.default(latency_s=2, unique=True)
         await produce_values(stage, "sources", [{"n": 0, "key": "slow"}])
         await until(lambda: _called(stage, 1), 30)
@@ -124,3 +154,32 @@ async def _called(stage: Stage, count: int) -> bool:
 async def _stop(worker: WorkerProcess) -> None:
     worker.sigterm()
     assert await worker.wait(60) == 0, worker.tail()
+
+
+@pytest.mark.chaos
+async def test_store_goes_to_an_earlier_version_and_back(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Each reads on from what the other noted, or all of it."""
+    older = {"PYTHONPATH": f"{older_version(WITHOUT_IDS, tmp_path / 'older')}:{ROOT}"}
+    sent: list[Record] = []
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        for number, extra in enumerate((older, {}, older, {})):
+            stage.extra = extra
+            worker = await stage.ready_worker(store=DISK, data_dir=tmp_path / "data")
+            inputs = len(stage.verifier.inputs)
+            sent += [ask(f"{number}-{n}") for n in range(20)]
+            await stage.produce(sent)
+            await stage.verifier.until(partial(_has_inputs, stage, inputs + len(sent)), 30)
+            await stage.settle(len(sent))
+            await _stop(worker)
+
+            assert _paid_twice(stage) == {}
+            assert not worker.has_logged("Traceback")
+            # The earlier one takes a place with an id for one beyond the end.
+            assert worker.has_logged("changelog.begun_anew") == (number == 2)
+
+
+def _has_inputs(stage: Stage, count: int) -> bool:
+    return len(stage.verifier.inputs) == count
