@@ -142,6 +142,20 @@ async def test_partition_that_comes_back_is_known_whole(kafka: KafkaBroker, tmp_
         assert _paid_twice(stage) == {}
 
 
+def _damage(data: Path) -> int:
+    """Change bytes of entries in RocksDB's files; return in how many.
+
+    A small one is nearly all index, without which it is not opened.
+    """
+    files = [file for file in data.rglob("*.sst") if file.stat().st_size > 5_000]
+    for file in files:
+        content = bytearray(file.read_bytes())
+        for place in range(len(content) // 4, len(content) // 2, 50):
+            content[place] ^= 0xFF
+        file.write_bytes(content)
+    return len(files)
+
+
 def _paid_twice(stage: Stage) -> dict[str, int]:
     calls = Counter(call.id for call in stage.calls())
     return {id: count for id, count in calls.items() if count > 1}
@@ -154,6 +168,31 @@ async def _called(stage: Stage, count: int) -> bool:
 async def _stop(worker: WorkerProcess) -> None:
     worker.sigterm()
     assert await worker.wait(60) == 0, worker.tail()
+
+
+async def test_damaged_store_is_read_from_kafka(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """RocksDB passes over what it cannot read: it is known anyway, and the log says so."""
+    data, sent = tmp_path / "data", [ask(f"r-{n}") for n in range(40)]
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        stage.provider.default(size=3_000)
+        worker = await stage.ready_worker(store=DISK, data_dir=data)
+        await stage.produce(sent)
+        await stage.settle(40)
+        await _stop(worker)
+        worker.start()  # what is in RocksDB's log goes into a file of entries
+        await worker.wait_ready()
+        await _stop(worker)
+        assert _damage(data)
+
+        worker.start()
+        await worker.wait_ready()
+        await stage.produce(sent)
+        await stage.verifier.until(partial(_has_inputs, stage, 80), 30)
+        await stage.verifier.all_committed(60)
+
+        assert _paid_twice(stage) == {}
+        assert worker.has_logged("store.disk_failed")
 
 
 @pytest.mark.chaos

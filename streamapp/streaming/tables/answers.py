@@ -149,15 +149,17 @@ class AnswersTable(Table[bytes, bytes]):
             self._reading.cancel()
         await super().on_stop()
 
-    def starts(self, partitions: set[int]) -> dict[int, LogPlace]:
-        """Return from where on each partition is missing here.
-
-        Args:
-            partitions: This worker's now; the others are forgotten.
-        """
+    def show(self, partitions: set[int]) -> None:
+        """Show what is held of these partitions, this worker's now; the others are forgotten."""
         self._read_to = {p: place for p, place in self._read_to.items() if p in partitions}
         if (disk := self._disk) is not None:
             disk.show(partitions)
+
+    def starts(self, partitions: set[int]) -> dict[int, LogPlace]:
+        """Return from where on each partition is missing here.
+
+        Asked once the entries were looked at: a disk that is damaged shows it there.
+        """
         return {partition: self._place(partition) or LogPlace(0) for partition in partitions}
 
     def was_read(self, places: Mapping[int, LogPlace]) -> None:

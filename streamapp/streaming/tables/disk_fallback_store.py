@@ -4,7 +4,8 @@ What a table holds is on its changelog in Kafka; the disk only makes a restart f
 or broken disk must not end the worker: from the first write that fails a partition's new
 entries are kept in memory, and its offset on disk stays where it was, so that the next start
 reads from Kafka what the disk does not hold. RocksDB itself takes no write after an error until
-it is opened again: a restart, or the partition's next assignment, goes back to the disk.
+it is opened again: a restart, or the partition's next assignment, goes back to the disk. Where
+entries on it cannot be read, all are read from Kafka.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -117,6 +118,7 @@ class DiskFallbackDB:
         self._offset_key = offset_key
         self._partition = partition
         self._offset: bytes | None = None
+        self._lacks_entries = False
         #: What the disk did not take; None for what it did not delete.
         self._kept: dict[bytes, bytes | None] = {}
 
@@ -134,6 +136,8 @@ class DiskFallbackDB:
         is_lock = text.startswith(("IO error: While lock file", "IO error: lock hold"))
         if is_lock or type(error) is not Exception:
             raise error
+        if self.is_given_up:
+            return
         self.is_given_up = True
         log.error(
             "store.disk_failed",
@@ -144,11 +148,15 @@ class DiskFallbackDB:
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value."""
-        if key == self._offset_key and self._offset is not None:
+        if key == self._offset_key and (self._offset is not None or self._lacks_entries):
             return self._offset
         if key in self._kept:
             return self._kept[key]
-        found: bytes | None = self.disk.get(key) if self.disk is not None else None
+        try:
+            found: bytes | None = self.disk.get(key) if self.disk is not None else None
+        except Exception as error:
+            self.do_without(error)
+            return None
         return found
 
     def put(self, key: bytes, value: bytes) -> None:
@@ -193,8 +201,22 @@ class DiskFallbackDB:
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield all keys with their values."""
         if self.disk is not None:
-            yield from (item for item in self.disk.items() if item[0] not in self._kept)
+            yield from (item for item in self._on_disk() if item[0] not in self._kept)
         yield from ((key, value) for key, value in list(self._kept.items()) if value is not None)
+
+    def _on_disk(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield what can be read; RocksDB stops at what cannot, and tells that only if asked."""
+        cursor = self.disk.iter()
+        cursor.seek_to_first()
+        while cursor.valid():
+            yield cursor.key(), cursor.value()
+            cursor.next()
+        try:
+            cursor.status()
+        except Exception as error:
+            if not self._lacks_entries:  # else they were read from Kafka since
+                self._offset, self._lacks_entries = None, True
+            self.do_without(error)
 
     def _try(self, write: Callable[[], object]) -> bool:
         if self.is_given_up:

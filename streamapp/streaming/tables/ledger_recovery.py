@@ -52,8 +52,9 @@ class LedgerRecovery:
             await self._look_up_committed()
         except Exception as error:  # Faust would pass over it, and over the reading with it
             log.warning("ledger.committed_unknown", error=type(error).__name__)
-        starts = self._table.starts(partitions)
+        self._table.show(partitions)
         self._ledger.rebuild(partitions)
+        starts = self._table.starts(partitions)
         taken = 0
 
         def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:

@@ -57,6 +57,11 @@ class Fixture:
         self.emitter.offset = offset
         await self.table.append(b"id", b"entry", partition, Lease(1))
 
+    def starts(self, *partitions: int) -> dict[int, LogPlace]:
+        """Return them as a recovery asks for them."""
+        self.table.show(set(partitions))
+        return self.table.starts(set(partitions))
+
     async def recover(self, *partitions: int) -> None:
         self.mine = set(partitions)
         # A leader that did not know the changelog has given out none of it.
@@ -75,20 +80,20 @@ async def fixture(request: pytest.FixtureRequest, tmp_path: Path) -> Fixture:
 
 async def test_partition_is_read_from_where_it_was_read_to(fixture: Fixture) -> None:
     """A rebalance that leaves a partition here has none of it read twice."""
-    assert fixture.table.starts({0, 1}) == {0: LogPlace(0), 1: LogPlace(0)}
+    assert fixture.starts(0, 1) == {0: LogPlace(0), 1: LogPlace(0)}
     fixture.table.was_read({0: LogPlace(7, ID), 1: LogPlace(3, ID)})
 
-    assert fixture.table.starts({0, 1}) == {0: LogPlace(7, ID), 1: LogPlace(3, ID)}
+    assert fixture.starts(0, 1) == {0: LogPlace(7, ID), 1: LogPlace(3, ID)}
 
 
 async def test_partition_that_was_another_workers_is_read_anew(tmp_path: Path) -> None:
     """Its entries have left the memory meanwhile: what was read of it once says nothing."""
     fixture = Fixture(tmp_path)
-    fixture.table.starts({0, 1})
+    fixture.starts(0, 1)
     fixture.table.was_read({0: LogPlace(7, ID), 1: LogPlace(3, ID)})
 
-    assert fixture.table.starts({1, 2}) == {1: LogPlace(3, ID), 2: LogPlace(0)}
-    assert fixture.table.starts({0, 1}) == {0: LogPlace(0), 1: LogPlace(3, ID)}
+    assert fixture.starts(1, 2) == {1: LogPlace(3, ID), 2: LogPlace(0)}
+    assert fixture.starts(0, 1) == {0: LogPlace(0), 1: LogPlace(3, ID)}
 
 
 async def test_entry_goes_to_the_records_own_partition(fixture: Fixture) -> None:
@@ -107,23 +112,23 @@ async def test_own_entry_is_not_read_back_where_nothing_is_before_it(
     fixture: Fixture, offset: int, start: int
 ) -> None:
     """What another worker wrote in between, before it knew of the rebalance, is still read."""
-    fixture.table.starts({0})
+    fixture.starts(0)
     fixture.table.was_read({0: LogPlace(7, ID)})
 
     await fixture.append(offset)
 
-    assert fixture.table.starts({0}) == {0: LogPlace(start, ID)}
+    assert fixture.starts(0) == {0: LogPlace(start, ID)}
 
 
 async def test_entry_that_was_not_delivered_is_not_noted(fixture: Fixture) -> None:
     """A lost lease leaves the table where it was."""
-    fixture.table.starts({0})
+    fixture.starts(0)
     fixture.emitter.error = LeaseLost()
 
     with pytest.raises(LeaseLost):
         await fixture.append(0)
 
-    assert fixture.table.starts({0}) == {0: LogPlace(0)}
+    assert fixture.starts(0) == {0: LogPlace(0)}
 
 
 async def test_recovery_reads_this_workers_partitions(fixture: Fixture) -> None:
@@ -166,7 +171,7 @@ async def test_stop_ends_a_reading(fixture: Fixture) -> None:
 
 async def test_entry_is_restored_into_the_store(fixture: Fixture) -> None:
     """What the recovery reads is found by its id."""
-    fixture.table.starts({0})
+    fixture.starts(0)
     fixture.table.restore(b"id", b"entry", 0)
 
     assert dict(fixture.table.data.items()) == {b"id": b"entry"}

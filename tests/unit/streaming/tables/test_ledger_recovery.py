@@ -45,6 +45,9 @@ class Fixture:
         if self.committed_error is not None:
             raise self.committed_error
 
+    def show(self, partitions: set[int]) -> None:
+        self.steps.append(("show", set(partitions)))
+
     def starts(self, partitions: set[int]) -> dict[int, LogPlace]:
         self.steps.append(("starts", set(partitions)))
         return dict.fromkeys(partitions, LogPlace(5, b"old"))
@@ -93,8 +96,9 @@ async def test_what_is_missing_is_read_into_a_ledger_of_these_partitions() -> No
 
     assert fixture.steps == [
         ("committed", None),
-        ("starts", {0, 2}),
+        ("show", {0, 2}),
         ("rebuild", {0, 2}),
+        ("starts", {0, 2}),
         ("read", dict.fromkeys((0, 2), LogPlace(5, b"old"))),
         ("outdate", 0),
         ("absorb", (b"id", b"entry")),
