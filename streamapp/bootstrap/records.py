@@ -94,8 +94,11 @@ class FlowLedger:
             look_up_committed=app.look_up_committed,
             membership=lambda: app.membership,
             session_s=settings.session_timeout_s,
+            there=lambda: app.held.kept(input),
+            on_unread=lambda partitions: app.held.unread.update({input: partitions}),
             on_fatal=app.fail,
         )
+        app.add_future(self._recover.watch())
 
     def impaired(self) -> list[str]:
         """Return what the table does without, and what of it cannot be read."""

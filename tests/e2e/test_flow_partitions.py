@@ -1,15 +1,24 @@
 """Flows over inputs of different partition counts in the same workers, one of which grows."""
 
 import json
+from collections import Counter
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tests.e2e.flow_stage import create_topic, merged, places_of, produce_values, watched
-from tests.e2e.stage import Stage
+from tests.e2e.flow_stage import (
+    all_records,
+    create_topic,
+    merged,
+    places_of,
+    produce_values,
+    watched,
+)
+from tests.e2e.stage import Stage, ask
 from tests.support.judgement import Call
 from tests.support.kafka import KafkaBroker
 from tests.support.topics import add_partitions
@@ -63,6 +72,72 @@ async def test_inputs_of_3_8_and_24_partitions_and_one_that_grows(
         assert report.calls == RECORDS + GROWN
         assert len(await places_of(stage, "a-out")) == COUNTS["a"]
         assert all(worker.alive for worker in (first, second, third))
+
+
+async def test_added_partitions_wait_whoever_leads_the_group(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A leader without the flow gives them out; their worker takes nothing that it cannot note."""
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        await create_topic(stage, "sources", 2)
+        await create_topic(stage, "parts", GROWN)
+        flow = {"processors": "tests.support.triples"}
+        await stage.ready_worker()
+        second = await stage.ready_worker(**flow)
+        await produce_values(stage, "sources", ({"n": n, "key": f"k-{n}"} for n in range(10)))
+        await until(partial(_has_parts, stage, 10), 60, state=second.tail)
+
+        await add_partitions(kafka.bootstrap, f"{stage.prefix}.sources", GROWN)
+        await _fill_all(stage, each=10)
+        await until(
+            lambda: _is_any_paid(stage) or _held(second) == GROWN - 2, 90, state=second.tail
+        )
+        await stage.produce(ask(f"r-{n}", partition=n % 2) for n in range(10))
+        await stage.verifier.all_answered(10, 60)
+        assert not _is_any_paid(stage)
+        told = await _readyz(second)
+        await until(partial(_has_parts, stage, 10 + 2 * 10), 60, state=second.tail)
+
+        stage.kill9(second)
+        second.start()
+        await until(partial(_has_parts, stage, 10 + GROWN * 10), 90, state=second.tail)
+        calls = Counter(_of_step(call.message) for call in stage.provider.calls)
+        steps = {step: times for step, times in calls.items() if step is not None}
+
+        assert "records in partitions 2 to 5 wait" in told
+        assert len(steps) == 2 * (10 + GROWN * 10)
+        assert set(steps.values()) == {1}
+
+
+async def _has_parts(stage: Stage, sources: int) -> bool:
+    return len(await all_records(stage, "parts")) >= 3 * sources
+
+
+async def _fill_all(stage: Stage, *, each: int) -> None:
+    """Put records into each partition, by a client that knows the new ones."""
+    async with AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap) as producer:
+        for n in range(GROWN * each):
+            value = json.dumps({"n": n}).encode()
+            await producer.send_and_wait(
+                f"{stage.prefix}.sources", value, key=f"n-{n}".encode(), partition=n % GROWN
+            )
+
+
+def _of_step(message: str) -> tuple[str, str] | None:
+    """Return place and step of a call of `triples`; None for another one."""
+    words = message.split(" ")
+    return (words[0], words[1]) if words[1:2] in (["one"], ["two"]) else None
+
+
+def _is_any_paid(stage: Stage) -> bool:
+    """Whether a record of a new partition is."""
+    steps = [_of_step(call.message) for call in stage.provider.calls]
+    return any(step is not None and int(step[0].partition("-")[0]) >= 2 for step in steps)
+
+
+def _held(worker: WorkerProcess) -> int:
+    return worker.log.read_text().count("window.partition_held")
 
 
 def _say_so(worker: WorkerProcess) -> bool:

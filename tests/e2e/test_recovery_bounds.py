@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
+from structlog.testing import capture_logs
 
 from streamapp.settings import Settings
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
@@ -142,6 +143,25 @@ async def test_changelog_made_anew_is_read_from_its_start(kafka: KafkaBroker) ->
     assert ends[0].offset == 20
     assert seen == [*range(10), *range(20)]
     assert anew == [0, 0]
+
+
+@pytest.mark.parametrize(("partitions", "read"), [(2, {1}), (0, {1, 2})], ids=["known", "unknown"])
+async def test_partition_that_a_changelog_lacks_is_not_taken_for_read(
+    kafka: KafkaBroker, partitions: int, read: set[int]
+) -> None:
+    """What is written for it would have no place; a changelog that nobody knows holds nothing."""
+    topic = f"changelog-{uuid.uuid4().hex[:8]}"
+    if partitions:
+        await create_topics(kafka.bootstrap, topic, partitions=partitions)
+
+    with capture_logs() as logs:
+        places = await _reader(kafka, topic).read(
+            dict.fromkeys((1, 2), LogPlace(0)), lambda *record: None, on_anew=_never
+        )
+
+    assert places.keys() == read
+    missing = {line["partition"] for line in logs if line["event"] == "changelog.missing"}
+    assert missing == (read | {2}) - set(range(partitions))
 
 
 def _never(partition: int) -> None:

@@ -105,7 +105,7 @@ class StreamApp(faust.App):
         self._requests_topic = settings.topic("requests")
         self.inputs = frozenset((self._requests_topic, *inputs))
         self.from_latest = frozenset(from_latest)
-        self.flow = PartitionFlow(window, lambda: self._kafka, clock)
+        self.flow = PartitionFlow(window, lambda: self._kafka, self.held, clock)
         self._log_changes = LogChanges(
             self.inputs,
             begin_anew=self._begin_anew,
@@ -208,8 +208,8 @@ class StreamApp(faust.App):
         assigned = [tp for tp in self.consumer.assignment() if tp.topic in self.inputs]
         # With nothing committed from the beginning; where that is not 0, it begins with a hole.
         positions = {tp: self.committed(tp) or 0 for tp in assigned}
-        self.flow.clear()
         self.window.open(self.consumer_generation_id, positions, self._kafka.known(positions))
+        self.flow.clear()
         self._log_changes.tell(self._kafka.made_anew)
         tell_opened(self.consumer_generation_id, positions)
 

@@ -7,6 +7,7 @@ from faust.types import TP
 
 from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.consumer.stalled_partitions import StalledPartitions
+from streamapp.streaming.flows.assignor import HeldPartitions
 from streamapp.streaming.window.window import Window
 
 log = structlog.get_logger(__name__)
@@ -18,19 +19,30 @@ class PartitionFlow:
     Args:
         window: Says which partitions are held, and where each stands.
         consumer: Returns the app's, once it has one.
+        without_ledger: Says which partitions have none.
         clock: Monotonic seconds.
     """
 
     def __init__(
-        self, window: Window, consumer: Callable[[], Consumer], clock: Callable[[], float]
+        self,
+        window: Window,
+        consumer: Callable[[], Consumer],
+        without_ledger: HeldPartitions,
+        clock: Callable[[], float],
     ) -> None:
         self._window = window
         self._consumer = consumer
+        self._without_ledger = without_ledger
         self._stalled = StalledPartitions(clock)
 
     def clear(self) -> None:
         """Begin anew: the partitions are others."""
         self._stalled.clear()
+        self._look_for_ledgers()
+
+    def _look_for_ledgers(self) -> None:
+        for tp, partition in self._window.partitions.items():
+            partition.has_ledger = self._without_ledger.has_ledger(tp)
 
     def hold(self, tp: TP) -> None:
         """Fetch nothing more of a partition: too much of it stands behind one record."""
@@ -43,6 +55,7 @@ class PartitionFlow:
         Nothing can be expected to move of an input for which the window has no room.
         """
         consumer = self._consumer()
+        self._look_for_ledgers()
         for tp, offset in self._window.resumable():
             log.info("window.partition_resumed", partition=tp.partition, offset=offset)
             await consumer.seek(tp, offset)

@@ -13,7 +13,7 @@ import structlog
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from faust.assignor.client_assignment import ClientMetadata
 from faust.assignor.partition_assignor import PartitionAssignor
-from faust.types import AppT
+from faust.types import TP, AppT
 
 from streamapp.errors import ConfigurationError
 from streamapp.streaming.addresses import together
@@ -108,7 +108,9 @@ class HeldPartitions:
 
     So is told where a ledger's changelog is gone: nothing that is answered can be noted.
 
-    An input that was made anew with fewer than its ledger has is told as well.
+    An input that was made anew with fewer than its ledger has is told as well. And a leader that
+    does not know a ledger's changelog gives all of its input out: whoever has partitions beyond it
+    takes nothing of them.
 
     Args:
         clock: Monotonic seconds.
@@ -116,13 +118,16 @@ class HeldPartitions:
     Attributes:
         changelogs: That of each input's ledger.
         requests: The input whose partitions are a setting; None until it is known.
+        unread: This worker's partitions of each input whose ledger's were not there to be read.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.changelogs: dict[str, str] = {}
         self.requests: str | None = None
+        self.unread: dict[str, Collection[int]] = {}
         self._clock = clock
         self._lines: dict[str, str] = {}
+        self._kept: dict[str, Collection[int]] = {}
         self._seen_at: dict[str, float] = {}
         self._gone: dict[str, str] = {}
 
@@ -134,11 +139,20 @@ class HeldPartitions:
         """Return a line for each input, and each ledger's changelog, that is no more."""
         return list(self._gone.values())
 
+    def has_ledger(self, tp: TP) -> bool:
+        """Whether what becomes of the records of one of this worker's partitions can be noted."""
+        return tp.partition not in self.unread.get(tp.topic, ())
+
+    def kept(self, input: str) -> Collection[int]:
+        """Return the partitions that an input's ledger has, as of the last look."""
+        return self._kept.get(input, ())
+
     def look(self, cluster: Cluster) -> None:
         """Compare anew, and say once what is held or gone."""
         for input, changelog in self.changelogs.items():
             count = len(cluster.partitions_for_topic(input) or ())
-            kept = len(cluster.partitions_for_topic(changelog) or ())
+            self._kept[input] = cluster.partitions_for_topic(changelog) or ()
+            kept = len(self._kept[input])
             self._look_for_input(input, count)
             if count:
                 self._look_for_ledger(changelog, kept, input)
@@ -147,6 +161,8 @@ class HeldPartitions:
                 line = held_line(input, count, kept, is_set=input == self.requests)
             elif 0 < count < kept:
                 line = f"no worker can start any more: {shrunk_line(input, count, changelog, kept)}"
+            elif unread := self.unread.get(input):
+                line = unread_line(input, changelog, unread)
             if line is None:
                 self._lines.pop(input, None)
             elif self._lines.get(input) != line:
@@ -189,11 +205,20 @@ def held_line(input: str, count: int, kept: int, *, is_set: bool) -> str:
     cure = (
         f"set STREAMAPP_PARTITIONS={count} and start the workers again"
         if is_set
-        else "the next worker that starts takes them over: start one again"
+        else "the next worker that starts takes them over: start one that has the flow"
     )
     return (
         f"topic {input} has {count} partitions and its ledger {kept}: records in partitions"
         f" {kept} to {count - 1} wait, the others go on; {cure}"
+    )
+
+
+def unread_line(input: str, changelog: str, partitions: Collection[int]) -> str:
+    """Return what is held where not every broker knows of all of a changelog's partitions."""
+    return (
+        f"records in partitions {', '.join(map(str, sorted(partitions)))} of topic {input} wait:"
+        f" the broker that was asked for their ledger {changelog} does not know these; it is asked"
+        " again"
     )
 
 

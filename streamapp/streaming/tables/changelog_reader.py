@@ -78,9 +78,9 @@ class ChangelogReader:
         """Hand every record on to ``take``, in each partition's order.
 
         A broker that is away is waited for, and so is a batch that cannot be read. There is nothing
-        to read of a partition that no broker knows: it was deleted, or not created yet. A topic
-        with another id was made anew, and is read from its beginning; brokers before Apache Kafka
-        2.8 tell none: there, one is known that ends before its start.
+        to read of a topic that no broker knows: it was deleted, or not created yet. A topic with
+        another id was made anew, and is read from its beginning; brokers before Apache Kafka 2.8
+        tell none: there, one is known that ends before its start.
 
         Args:
             starts: Where each partition that is wanted begins.
@@ -88,7 +88,8 @@ class ChangelogReader:
             on_anew: Told of each partition that was made anew, before its first record.
 
         Returns:
-            The place behind what was read, of each partition.
+            The place behind what was read, of each partition; of none that is missing where the
+            topic has others: nothing could be written there either.
         """
         left = {partition: place.offset for partition, place in starts.items()}
         ids = {partition: place.topic_id for partition, place in starts.items()}
@@ -125,10 +126,12 @@ class ChangelogReader:
         )
         try:
             await consumer.start()
-            for partition in left.keys() - await self._there(consumer, left.keys()):
+            there = await self._there(consumer, left.keys())
+            for partition in left.keys() - there:
                 log.critical("changelog.missing", topic=self._topic, partition=partition)
                 del left[partition]
-                done[partition] = 0
+                if not there:
+                    done[partition] = 0
             if not left:
                 return
             id = (await topic_ids(consumer._client, [self._topic])).get(self._topic, b"")

@@ -85,7 +85,8 @@ class PartitionState:
         expected: Next offset to take.
         next_commit: Next offset to commit; None until a record of this generation finished or a
             hole was passed.
-        is_held: Nothing is taken until its span is small again.
+        is_held: Nothing is taken until its span is small again, and it has its ledger.
+        has_ledger: Whether what becomes of its records can be noted.
     """
 
     __slots__ = (
@@ -98,6 +99,7 @@ class PartitionState:
         "_topic_id",
         "_unfinished",
         "expected",
+        "has_ledger",
         "is_held",
         "next_commit",
         "tp",
@@ -115,6 +117,7 @@ class PartitionState:
         self.expected = expected
         self.next_commit: int | None = None
         self.is_held = False
+        self.has_ledger = True
         self._bounds = bounds or SpanBounds()
         self._finished_before = set(known.finished)
         self._topic_id = known.topic_id
@@ -161,10 +164,10 @@ class PartitionState:
     def has_room(self, offset: int, now: float) -> bool:
         """Whether the record at ``offset`` may be taken at ``now``, seconds."""
         bounds = self._bounds
-        return self._is_within(offset, bounds.offsets, bounds.bytes, now)
+        return self.has_ledger and self._is_within(offset, bounds.offsets, bounds.bytes, now)
 
     def has_drained(self, now: float) -> bool:
-        """Whether a held partition may go on: half of its span is free."""
+        """Whether a held partition may go on: it has its ledger, and half of its span is free."""
         bounds = self._bounds
         has_half = self._is_within(self.expected, bounds.offsets // 2, bounds.bytes // 2, now)
         # Behind a hole it can be far away.

@@ -792,6 +792,34 @@ def test_partition_that_was_held_goes_on_in_a_window_opened_anew(play: Play) -> 
     play(scene)
 
 
+def test_partition_without_its_ledger_takes_nothing_until_that_is_read(play: Play) -> None:
+    """The others go on meanwhile, also in a window that is opened anew; then it begins."""
+
+    async def scene(member: Member) -> None:
+        member.app.held.unread = {T0.topic: {T0.partition}}
+        await member.assign(T0, T1)
+        member.app.on_rebalance_end()
+        assert not member.window.partitions[T0].has_ledger, "before the first beat"
+        assert not await member.deliver(0, runs_s=1)
+        pulse = asyncio.ensure_future(member.app._pulse())
+        assert member.window.partitions[T1].has_room(0, 0)
+        member.consumer.fetched.out_of_range[T1] = 50
+        await asyncio.sleep(5)
+        assert not await member.deliver(0, runs_s=1)
+        assert member.consumer.told("pause") == [(T0,), (T0,)]
+        member.consumer.calls.clear()
+
+        member.app.held.unread = {}
+        await asyncio.sleep(1)
+
+        assert member.consumer.told("seek") == [(T0, 0)]
+        assert member.consumer.told("resume") == [(T0,)]
+        assert await member.deliver(0, runs_s=1)
+        pulse.cancel()
+
+    play(scene)
+
+
 def test_table_whose_log_changed_is_followed_before_a_window_opens(play: Play) -> None:
     """Its recovery would wait for good for what is no longer there."""
 

@@ -5,6 +5,7 @@ import faust
 import pytest
 from faust.assignor.client_assignment import ClientAssignment
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.types import TP
 from structlog.testing import capture_logs
 
 from streamapp.errors import ConfigurationError
@@ -117,6 +118,28 @@ def test_what_waits_is_said_once(requests: str, cure: str) -> None:
     cluster[CHANGELOG] = 6
     held.look(cluster)
     assert held.impaired() == []
+
+
+def test_partitions_whose_ledger_was_not_there_to_be_read_are_said() -> None:
+    """The client may know of it by now: the broker that was asked did not."""
+    cluster, held = FakeCluster({INPUT: 6, CHANGELOG: 6}), HeldPartitions()
+    held.changelogs[INPUT] = CHANGELOG
+    held.unread[INPUT] = {5, 4}
+
+    with capture_logs() as logs:
+        held.look(cluster)
+        held.look(cluster)
+
+    [line] = held.impaired()
+    assert line.startswith(f"records in partitions 4, 5 of topic {INPUT} wait: ")
+    assert [entry["event"] for entry in logs] == ["topics.partitions_held"]
+    assert held.kept(INPUT) == set(range(6))
+    places = [TP(INPUT, 3), TP(INPUT, 4), TP(OTHER, 4)]
+    assert [held.has_ledger(tp) for tp in places] == [True, False, True]
+    held.unread[INPUT] = set()
+    held.look(cluster)
+    assert held.impaired() == []
+    assert held.has_ledger(TP(INPUT, 4))
 
 
 def test_input_that_was_made_anew_with_fewer_partitions_is_said() -> None:

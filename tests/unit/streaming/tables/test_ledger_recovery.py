@@ -1,6 +1,7 @@
 """The ledger's recovery: in which order it works, and what its failures end."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Any, cast
 
@@ -27,6 +28,10 @@ class Fixture:
         self.fatal: list[BaseException] = []
         self.committed_error: Exception | None = None
         self.read_error: Exception | None = None
+        self.there: set[int] = {0, 2}
+        self.known: Collection[int] = ()
+        self.unread: list[set[int]] = []
+        self.reading: asyncio.Event | None = None
         self.recovery = LedgerRecovery(
             cast(Any, self),
             cast(Any, self),
@@ -34,6 +39,8 @@ class Fixture:
             look_up_committed=self._look_up_committed,
             membership=Membership,
             session_s=6,
+            there=lambda: self.known,
+            on_unread=lambda partitions: self.unread.append(set(partitions)),
             on_fatal=self.fatal.append,
         )
 
@@ -71,9 +78,12 @@ class Fixture:
         self.steps.append(("read", dict(starts)))
         on_anew(0)
         take(0, 5, b"id", b"entry")
+        if self.reading is not None:
+            self.reading.set()
+            await asyncio.Event().wait()
         if self.read_error is not None:
             raise self.read_error
-        return dict.fromkeys(starts, LogPlace(6, b"new"))
+        return dict.fromkeys(starts.keys() & self.there, LogPlace(6, b"new"))
 
     def outdate(self, partition: int) -> None:
         self.steps.append(("outdate", partition))
@@ -107,6 +117,66 @@ async def test_what_is_missing_is_read_into_a_ledger_of_these_partitions() -> No
         ("was_read", dict.fromkeys((0, 2), LogPlace(6, b"new"))),
     ]
     assert fixture.fatal == []
+    assert fixture.unread == [set()]
+
+
+async def test_partition_that_the_changelog_lacks_is_named_and_read_once_it_is_there() -> None:
+    """From where it was to be read; the others are not read again."""
+    fixture = Fixture()
+    await fixture.recovery({0, 2, 4, 5})
+    assert fixture.unread == [{4, 5}]
+    await fixture.recovery.look_again()
+    assert fixture.unread == [{4, 5}], "nobody has heard of it"
+
+    for known, is_there, unread in (
+        ({0, 2, 4}, False, {4, 5}),  # the broker that is asked may be behind
+        ({0, 2, 4}, True, {5}),
+        ({0, 2, 4, 5}, True, set()),
+    ):
+        fixture.known, fixture.there = known, known if is_there else {0, 2}
+        fixture.steps.clear()
+        await fixture.recovery.look_again()
+        assert fixture.unread[-1] == unread
+        assert ("rebuild", {0, 2, 4, 5}) not in fixture.steps
+    await fixture.recovery.look_again()
+
+    assert fixture.steps == [
+        ("starts", {5}),
+        ("read", {5: LogPlace(5, b"old")}),
+        ("outdate", 0),
+        ("absorb", (b"id", b"entry")),
+        ("forget_finished_steps", None),
+        ("begin", {5: 6}),
+        ("was_read", {5: LogPlace(6, b"new")}),
+    ]
+
+
+async def test_recovery_that_begins_ends_a_look_for_what_was_not_there() -> None:
+    """Its partitions are others: what the look would still read is none of them."""
+    fixture = Fixture()
+    await fixture.recovery({0, 4})
+    fixture.known, fixture.reading = {0, 4}, asyncio.Event()
+    looking = asyncio.ensure_future(fixture.recovery.look_again())
+    await fixture.reading.wait()
+
+    fixture.reading = None
+    await fixture.recovery({0})
+    await looking
+
+    assert fixture.unread == [{4}, set()]
+    assert fixture.steps[-1] == ("was_read", {0: LogPlace(6, b"new")})
+    assert fixture.fatal == []
+
+
+async def test_look_that_fails_ends_the_worker() -> None:
+    """As a recovery does."""
+    fixture = Fixture()
+    await fixture.recovery({0, 4})
+    fixture.known, fixture.read_error = {4}, RuntimeError("a bug")
+
+    await fixture.recovery.look_again()
+
+    assert fixture.fatal == [fixture.read_error]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +269,8 @@ async def number(member: Member) -> int | None:
         look_up_committed=look_up,
         membership=lambda: cast(Any, member),
         session_s=SESSION_S,
+        there=tuple,
+        on_unread=lambda partitions: None,
         on_fatal=lambda error: None,
     )
     await recovery({0})

@@ -45,6 +45,19 @@ def test_records_dropped_later_hold_nothing_up(partition: PartitionState) -> Non
     assert partition.has_drained(now=0)
 
 
+def test_partition_without_its_ledger_takes_nothing() -> None:
+    """What would be paid could not be noted; it goes on once it has one."""
+    partition = PartitionState(T0, 5)
+    partition.has_ledger = False
+    assert not partition.has_room(5, now=0)
+    partition.hold(5)
+    assert not partition.has_drained(now=0)
+
+    partition.has_ledger = True
+
+    assert partition.has_drained(now=0)
+
+
 def test_hole_is_committed_where_nothing_before_it_is_unfinished() -> None:
     """Else a group that never got past what retention deleted hears of the loss at each start."""
     partition = PartitionState(T0, 5)
