@@ -123,6 +123,30 @@ async def test_retention_that_overtakes_a_reading_does_not_hold_it(
     assert len(seen) < 400
 
 
+async def test_changelog_that_is_deleted_while_it_is_read_does_not_hold_the_reading(
+    kafka: KafkaBroker,
+) -> None:
+    """The client would ask for it for good; the worker's other flows wait for the reading."""
+    topic, seen = f"changelog-{uuid.uuid4().hex[:8]}", set[int]()
+    await _write(kafka, topic, records=400, size=30_000)
+    deleting = ThreadPoolExecutor(1)
+
+    def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
+        if not seen:  # the reading stands still meanwhile
+            deleting.submit(asyncio.run, delete_topic(kafka.bootstrap, topic)).result()
+        seen.add(offset)
+
+    with capture_logs() as logs:
+        async with asyncio.timeout(60):
+            places = await _reader(kafka, topic).read({0: LogPlace(0)}, take, on_anew=_never)
+
+    assert len(seen) < 400
+    assert places[0].offset == 0
+    assert [line["event"] for line in logs if line["log_level"] == "critical"] == [
+        "changelog.missing"
+    ]
+
+
 async def test_changelog_made_anew_is_read_from_its_start(kafka: KafkaBroker) -> None:
     """A store on a disk knows offsets of a log that is gone."""
     topic, seen, anew = f"changelog-{uuid.uuid4().hex[:8]}", list[int](), list[int]()

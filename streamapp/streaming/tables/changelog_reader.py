@@ -6,6 +6,7 @@ are on their way at once, the loop turns between them, and the end is the client
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from aiokafka.errors import (
     KafkaError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
 )
 from faust.types import TP
 
@@ -33,6 +35,8 @@ RECORDS_AT_ONCE, FETCH_BYTES = 200, 1_048_576
 FETCH_BYTES_IN_ALL = 4 * 1_048_576
 WAIT_S = 0.2
 RETRY_S = 1.0
+#: What hands out nothing for so long may have been deleted, seconds.
+STALL_S = 3.0
 
 #: Waits between looks for partitions that a broker does not know, seconds: one that has just
 #: started, or did not create the topic itself, may learn of it later than others.
@@ -60,11 +64,15 @@ class ChangelogReader:
     Args:
         settings: How the broker is reached.
         topic: Name of the changelog.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    def __init__(
+        self, settings: Settings, topic: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._settings = settings
         self._topic = topic
+        self._clock = clock
         self._fetched = FetchedRecords()
 
     @property
@@ -78,9 +86,10 @@ class ChangelogReader:
         """Hand every record on to ``take``, in each partition's order.
 
         A broker that is away is waited for, and so is a batch that cannot be read. There is nothing
-        to read of a topic that no broker knows: it was deleted, or not created yet. A topic with
-        another id was made anew, and is read from its beginning; brokers before Apache Kafka 2.8
-        tell none: there, one is known that ends before its start.
+        to read of a topic that no broker knows: it was deleted, perhaps in the middle of the
+        reading, or not created yet. A topic with another id was made anew, and is read from its
+        beginning; brokers before Apache Kafka 2.8 tell none: there, one is known that ends before
+        its start.
 
         Args:
             starts: Where each partition that is wanted begins.
@@ -152,14 +161,18 @@ class ChangelogReader:
                     begin_anew(partition)
                 left[partition] = max(left[partition], begins[place])
                 consumer.seek(place, left[partition])
-            told: set[TopicPartition] = set()
+            told, moved_at = set[TopicPartition](), self._clock()
             while left:
                 for place, partition in places.items():
                     if partition in left and left[partition] >= ends[place]:
                         done[partition] = left.pop(partition)
                 if not left:
                     return
-                await self._take_some(consumer, places, left, take)
+                if await self._take_some(consumer, places, left, take):
+                    moved_at = self._clock()
+                elif self._clock() - moved_at > STALL_S:
+                    await self._require_there(consumer, {p: ids[p] for p in left})
+                    moved_at = self._clock()
                 for place in places.keys() - told:
                     # The first fetch knows the end of a log better than the answer before it.
                     if end := consumer.highwater(place):
@@ -187,13 +200,33 @@ class ChangelogReader:
             has_looked = await client.force_metadata_update()
         raise KafkaConnectionError(self._topic)
 
+    async def _require_there(self, consumer: AIOKafkaConsumer, ids: Mapping[int, bytes]) -> None:
+        """Look whether the topic is still the one that is read: the client would wait for it.
+
+        Args:
+            consumer: Reads it.
+            ids: Of the topic, by partition that is wanted.
+
+        Raises:
+            UnknownTopicOrPartitionError: A broker says that it is not.
+        """
+        client = consumer._client
+        if not await client.force_metadata_update():
+            return  # none answers
+        there = consumer.partitions_for_topic(self._topic) or set()
+        id = (await topic_ids(client, [self._topic])).get(self._topic, b"")
+        if not there.issuperset(ids) or (id and {id} != set(ids.values())):
+            raise UnknownTopicOrPartitionError(self._topic)
+
     async def _take_some(
         self,
         consumer: AIOKafkaConsumer,
         places: Mapping[TopicPartition, int],
         left: dict[int, int],
         take: Take,
-    ) -> None:
+    ) -> bool:
+        """Hand on what there is by now; return whether that is anything, or a hole was passed."""
+        before = dict(left)
         wanted = {place for place, partition in places.items() if partition in left}
         taken = await self._fetched.take(consumer, wanted, timeout_s=WAIT_S, limit=RECORDS_AT_ONCE)
         for records in taken.values():
@@ -206,3 +239,4 @@ class ChangelogReader:
         for place in wanted:
             left[places[place]] = max(left[places[place]], await consumer.position(place))
         await asyncio.sleep(0)  # probes want their turn
+        return left != before
