@@ -19,6 +19,8 @@ STALL_S = 15.0
 #: Longest wait of one look, milliseconds.
 LOOK_MS = 200
 
+_SILENT = "the broker hands out no records"
+
 
 async def log_ends(
     consumer: AIOKafkaConsumer, places: Collection[TopicPartition]
@@ -53,7 +55,7 @@ async def log_ends(
                 ends[place] = max(ends[place], end)
                 filled.discard(place)
         if filled and asyncio.get_running_loop().time() > give_up_at:
-            raise KafkaTimeoutError("the broker hands out no records")
+            raise KafkaTimeoutError(_SILENT)
     return ends
 
 
@@ -92,7 +94,8 @@ async def records_to_end(
         place: The partition.
 
     Raises:
-        KafkaError: No broker answered.
+        KafkaError: No broker answered, or it handed out nothing for ``STALL_S``: the topic may
+            have been deleted, and the client would wait for it.
     """
     end: int = (await consumer.end_offsets([place]))[place]
     position = await consumer.position(place)
@@ -100,7 +103,13 @@ async def records_to_end(
         end = (await log_ends(consumer, [place]))[place]
         consumer.assign([place])
         consumer.seek(place, position if position <= end else 0)
-    while await consumer.position(place) < end:
+    clock = asyncio.get_running_loop().time
+    was_at, moved_at = position, clock()
+    while (position := await consumer.position(place)) < end:
+        if position != was_at:
+            was_at, moved_at = position, clock()
+        elif clock() - moved_at > STALL_S:
+            raise KafkaTimeoutError(_SILENT)
         for records in (await consumer.getmany(place, timeout_ms=1000)).values():
             for record in records:
                 yield record
