@@ -74,10 +74,14 @@ async def test_inputs_of_3_8_and_24_partitions_and_one_that_grows(
         assert all(worker.alive for worker in (first, second, third))
 
 
+@pytest.mark.parametrize("grown_by", ["a start", "hand"])
 async def test_added_partitions_wait_whoever_leads_the_group(
-    kafka: KafkaBroker, tmp_path: Path
+    kafka: KafkaBroker, tmp_path: Path, grown_by: str
 ) -> None:
-    """A leader without the flow gives them out; their worker takes nothing that it cannot note."""
+    """A leader without the flow gives them out; their worker takes nothing that it cannot note.
+
+    It begins once their ledger is there, by a crash and a start, or without a rebalance.
+    """
     async with Stage(kafka, tmp_path, partitions=2) as stage:
         await stage.open()
         await create_topic(stage, "sources", 2)
@@ -99,8 +103,11 @@ async def test_added_partitions_wait_whoever_leads_the_group(
         told = await _readyz(second)
         await until(partial(_has_parts, stage, 10 + 2 * 10), 60, state=second.tail)
 
-        stage.kill9(second)
-        second.start()
+        if grown_by == "hand":
+            await add_partitions(kafka.bootstrap, f"{stage.prefix}-answers-triple-changelog", GROWN)
+        else:
+            stage.kill9(second)
+            second.start()
         await until(partial(_has_parts, stage, 10 + GROWN * 10), 90, state=second.tail)
         calls = Counter(_of_step(call.message) for call in stage.provider.calls)
         steps = {step: times for step, times in calls.items() if step is not None}
