@@ -120,7 +120,8 @@ async def _passed_over(settings: Settings, flows: Mapping[str, FlowTopics]) -> l
             "flows",
             True,
             f"[flows.{state.name}] has not begun: the {state.lag:,} records that stand in"
-            f' {state.topics.input} are passed over; from = "earliest" answers them',
+            f' {state.topics.input} are passed over; from = "earliest", in Python'
+            ' start="earliest", answers them',
             is_note=True,
         )
         for state in states

@@ -48,19 +48,21 @@ async def answered(settings: Settings, request: Awaitable[T], *, said_after_s: f
     Args:
         settings: Name the broker.
         request: What is waited for, `BROKER_TIMEOUT_S` at most.
-        said_after_s: From when on the user is told that it is.
+        said_after_s: From when on the user is told, and of what is looked at afterwards.
 
     Raises:
         ConfigurationError: A broker answered and refuses us.
         StreamappError: No broker answered in time.
     """
-    waiting = f"waiting for the broker {settings.broker}, {BROKER_TIMEOUT_S:.0f} s at most"
+    waiting = f"waiting for the broker {settings.broker}"
     loop = asyncio.get_running_loop()
     said = loop.call_later(said_after_s, lambda: click.echo(waiting, err=True))
     try:
         async with asyncio.timeout(BROKER_TIMEOUT_S):
             return await request
     except (KafkaError, OSError) as error:  # TimeoutError is an OSError
+        if loop.time() > said.when():
+            click.echo("no answer; looking whether it refuses this program", err=True)
         if refused := await refusal(settings):
             raise refused from error
         raise StreamappError(unreachable(settings)) from error

@@ -69,7 +69,8 @@ def to_json(value: Any) -> str:
     Raises:
         PromptError: It would be longer than a prompt can be.
     """
-    text = json.dumps(value, ensure_ascii=False)
+    # Variables are plain; what is not is one that nobody gave, whose `str` says so.
+    text = json.dumps(value, ensure_ascii=False, default=str)
     _check_length(len(text))
     return text
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from streamapp.cli.kafka import answered
+from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 from tests.support.waiting import until
 
@@ -20,7 +21,24 @@ async def test_whoever_waits_for_a_broker_is_told(capsys: pytest.CaptureFixture[
 
     await answered(settings, until(is_said, 5), said_after_s=0.0)
 
-    assert said == "waiting for the broker kafka://frozen:9092, 10 s at most\n"
+    assert said == "waiting for the broker kafka://frozen:9092\n"
+
+
+async def test_whoever_waits_longer_than_said_is_told_what_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A broker that refuses is looked at once more, which takes as long again."""
+    settings = Settings(_env_file=None, broker="kafka://127.0.0.1:1")
+
+    async def late() -> None:
+        await asyncio.sleep(0.01)
+        raise TimeoutError
+
+    with pytest.raises(StreamappError, match="does not answer"):
+        await answered(settings, late(), said_after_s=0.0)
+
+    *_, last = capsys.readouterr().err.splitlines()
+    assert last == "no answer; looking whether it refuses this program"
 
 
 async def test_a_broker_that_answers_is_not_spoken_of(capsys: pytest.CaptureFixture[str]) -> None:

@@ -227,6 +227,13 @@ def test_a_variable_of_the_wrong_kind_is_a_prompt_error(body: str) -> None:
     assert "4711" not in str(caught.value)
 
 
+@pytest.mark.parametrize("filters", ["", "|json", "|json|data", "|join", "|upper", "|length"])
+def test_a_missing_variable_is_named_whatever_is_made_of_it(filters: str) -> None:
+    """With its line, since the caller has to give it."""
+    with pytest.raises(PromptError, match="line 2: the variable 'x' is missing: give it"):
+        rendered("\n{{ x" + filters + " }}")
+
+
 @pytest.mark.parametrize(
     ("text", "tag"),
     [
