@@ -16,7 +16,7 @@ from io import BytesIO
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -165,6 +165,24 @@ async def topic_ids(
     for topic, id in (each for ids in told for each in ids.items()):
         found.setdefault(topic, set()).add(id)
     return {topic: ids.pop() for topic, ids in found.items() if len(ids) == 1}
+
+
+async def id_of(client: AIOKafkaClient, topic: str, *, is_known: bool) -> bytes:
+    """Return the marked id of one topic; empty where its brokers tell none.
+
+    Args:
+        client: A started one.
+        topic: Its name.
+        is_known: Whether an id of it is known: then another one has to be told for sure, and all
+            brokers are asked, as one may be behind.
+
+    Raises:
+        KafkaConnectionError: It is known, and for now nobody tells it, or they do not agree.
+    """
+    found = (await topic_ids(client, [topic], every_broker=is_known)).get(topic, b"")
+    if is_known and not found:
+        raise KafkaConnectionError(f"no broker tells the id of {topic}")
+    return found
 
 
 def changed(read_of: Mapping[TP, bytes], ids: Mapping[str, bytes]) -> dict[TP, bytes]:

@@ -25,7 +25,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.consumer.fetched_records import FetchedRecords, UnreadableBatch
-from streamapp.streaming.protocol.topic_ids import topic_ids
+from streamapp.streaming.protocol.topic_ids import id_of, topic_ids
 
 log = structlog.get_logger(__name__)
 
@@ -143,8 +143,9 @@ class ChangelogReader:
                     done[partition] = 0
             if not left:
                 return
-            id = (await topic_ids(consumer._client, [self._topic])).get(self._topic, b"")
-            for partition in left if id else ():
+            is_known = any(ids[partition] for partition in left)
+            id = await id_of(consumer._client, self._topic, is_known=is_known)
+            for partition in left:
                 known, ids[partition] = ids[partition], id
                 if known and known != id:
                     begin_anew(partition)

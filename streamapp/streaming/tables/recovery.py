@@ -103,7 +103,7 @@ class PositionRecovery(Recovery):
     ) -> Mapping[TP, bytes]:
         """Return the tables' partitions whose topic has another id, or ends before what was read.
 
-        By the id that it has now: brokers before Apache Kafka 2.8 and the embedded one tell none.
+        By the id that it has now: brokers before Apache Kafka 2.8 tell none.
         """
         mine = {tp for tp in tps if isinstance(self.tp_to_table.get(tp), TopicTable)}
         ids = await consumer.topic_ids({tp.topic for tp in mine}) if mine else {}

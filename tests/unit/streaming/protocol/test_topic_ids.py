@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 
-from streamapp.streaming.protocol.topic_ids import TopicIdsRequest, TopicIdsResponse, topic_ids
+from streamapp.streaming.protocol.topic_ids import (
+    TopicIdsRequest,
+    TopicIdsResponse,
+    id_of,
+    topic_ids,
+)
 
 KNOWN = {3: (0, 12)}
 ID, OTHER_ID = bytes(range(16)), bytes(range(1, 17))
@@ -84,3 +89,22 @@ async def test_brokers_that_do_not_agree_tell_nothing() -> None:
     assert await topic_ids(Client(away, new, new), ["t"], every_broker=True) == {"t": ID + MARK}
     assert await topic_ids(Client(away), ["t"]) == {}
     assert await topic_ids(Client(), ["t"]) == {}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [(KafkaConnectionError(),), (answer(t=ID), answer(t=OTHER_ID)), (answer(gone=bytes(16)),)],
+    ids=["away", "behind", "gone"],
+)
+async def test_id_that_is_known_is_told_for_sure_or_asked_for_again(answers: Any) -> None:
+    """Silence is no sign that a log is the one that was read, nor is a broker that is behind."""
+    with pytest.raises(KafkaConnectionError):
+        await id_of(Client(*answers), "t", is_known=True)
+
+    assert await id_of(Client(answer(t=ID), answer(t=ID)), "t", is_known=True) == ID + MARK
+
+
+async def test_id_that_is_not_known_may_stay_so() -> None:
+    """Brokers before Apache Kafka 2.8 tell none."""
+    assert await id_of(Client(answer(t=bytes(16))), "t", is_known=False) == b""
+    assert await id_of(Client(answer(t=ID)), "t", is_known=False) == ID + MARK
