@@ -25,8 +25,7 @@ StreamappError
     ├── InternalError           a bug of ours or of a user's processor
     └── ProviderError           vendor; carries provider, retryable, retry_after_s
         ├── RateLimited
-        ├── ProviderTimeout
-        ├── ProviderUnavailable
+        ├── ProviderTimeout, ProviderUnavailable
         ├── GarbledAnswer       a 200 that is no completion
         │   └── AnswerBroken    it began, and did not end
         ├── ProviderDenied      401, exhausted quota: nothing the record can help
@@ -35,8 +34,7 @@ StreamappError
         ├── TargetOpen          its breaker is open: no attempt was made
         ├── TargetBusy          it takes no more now, and another may: no attempt was made
         └── ProviderRejected    400, 404, 422
-            ├── ContextLengthExceeded
-            ├── ContentFiltered
+            ├── ContextLengthExceeded, ContentFiltered
             └── ParameterRefused    names what the provider does not take
 
 Messages may name our own fields, never a value of a record: they travel in headers and logs.
@@ -85,11 +83,13 @@ class Failure(StreamappError):
         kind: Also the ``code`` over HTTP.
         attempts: Provider attempts already made for the record when it failed.
         paid: Those of them that are paid for although they failed, or may be.
+        ends_probe: Whether it told that a target is still down.
     """
 
     kind: Kind = Kind.INTERNAL
     attempts: int = 0
     paid: int = 0
+    ends_probe: bool = False
 
 
 class RecordError(Failure):

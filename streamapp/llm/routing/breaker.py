@@ -40,6 +40,7 @@ class BreakerLimits:
         first_probe_s: From opening to the first probe; doubled by each probe that fails.
         probe_cap_s: Upper bound of that. A probe that has no answer for so long keeps no other
             from asking: a provider that swallows calls may be back before they time out.
+        retry_after_cap_s: Longest wish of a provider that refuses which is granted all the same.
     """
 
     failures: int = 5
@@ -48,6 +49,7 @@ class BreakerLimits:
     probes: int = 2
     first_probe_s: float = 0.5
     probe_cap_s: float = 4.0
+    retry_after_cap_s: float = 60.0
 
 
 class Breaker:
@@ -164,10 +166,10 @@ class Breaker:
             if not _is_outage(error) and not isinstance(error, (RateLimited, GarbledAnswer)):
                 self.succeeded()
                 return
+            error.ends_probe = True
             self.denial = _denial(error)
             self._probe_every_s = min(self._probe_every_s * 2, self._limits.probe_cap_s)
-            self._failed_at = self._clock()
-            self._probe_at = self._failed_at + self._probe_every_s
+            self._wait(error)
         elif self.is_open or (
             isinstance(error, ProviderForbidden) and self._may_be_the_records(error, of)
         ):
@@ -207,8 +209,8 @@ class Breaker:
         self.is_open = self.is_shaken = True
         self.denial = _denial(error)
         self._is_opened_by_failures = not isinstance(error, (ProviderDenied, RateLimited))
-        self._opened_at = self._failed_at = self._clock()
-        self._probe_at = self._opened_at + self._probe_every_s
+        self._opened_at = self._clock()
+        self._wait(error)
         status = getattr(error, "status", None)
         log.warning(
             "llm.breaker_opened",
@@ -217,6 +219,14 @@ class Breaker:
             status=status,
             error=str(error),
         )
+
+    def _wait(self, error: Failure) -> None:
+        """Let no probe through too soon after what was just failed with."""
+        self._failed_at = self._clock()
+        wait_s = self._probe_every_s
+        if isinstance(error, RateLimited) and error.retry_after_s:
+            wait_s = max(wait_s, min(error.retry_after_s, self._limits.retry_after_cap_s))
+        self._probe_at = self._failed_at + wait_s
 
 
 class Guarded:

@@ -176,7 +176,10 @@ class Retrying:
             without_frames(error)
 
     def _wait_s(self, state: RetryCallState) -> float:
-        wish_s = getattr(_error_of(state), "retry_after_s", None) or 0.0
+        error = _error_of(state)
+        if isinstance(error, Failure) and error.ends_probe:
+            return 0.0  # when the next one is due is the breaker's to say
+        wish_s = getattr(error, "retry_after_s", None) or 0.0
         jitter_s = backoff_s(state.attempt_number, limits=self._limits, rng=self._rng)
         return min(wish_s, self._limits.retry_after_cap_s) + jitter_s
 

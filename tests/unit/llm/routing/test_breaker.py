@@ -186,6 +186,21 @@ async def test_probes_come_at_growing_intervals(
     assert waits == [1, 2, 4, 4, 4]
 
 
+async def test_refused_probe_says_when_the_next_one_comes(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """No earlier than the provider wants it, but for a wish beyond any measure."""
+    await end_with(guarded, llm, denied())
+    waits = []
+
+    for wish_s in (None, 20, 3_600):
+        clock.advance(breaker.wait_s())
+        await end_with(guarded, llm, rate_limited(wish_s))
+        waits.append(breaker.wait_s())
+
+    assert waits == [2, 20, 60]
+
+
 def test_half_open_lets_so_many_probes_through(breaker: Breaker, clock: FakeClock) -> None:
     """No more than the allowed number of probes is on its way at once."""
     breaker.failed(denied())

@@ -15,6 +15,7 @@ from streamapp.errors import (
     TooLarge,
 )
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
 from streamapp.llm.routing.retry import Retrying, RetryLimits, backoff_s
 from tests.fakes import FakeClock, FakeProvider
 from tests.unit.llm.calls import chat, garbled, late, rate_limited, unavailable
@@ -70,6 +71,24 @@ async def test_target_is_not_left_for_a_freeze_of_ours(
     else:
         with pytest.raises(ProviderTimeout):
             await retrying.complete(chat(moves_on=True))
+
+
+@pytest.mark.parametrize("error", [rate_limited(20), unavailable()], ids=["429", "503"])
+async def test_probe_is_not_repeated(llm: FakeProvider, clock: FakeClock, error: Failure) -> None:
+    """The call ends with what it found at once: others ask when the next one is due."""
+    breaker = Breaker("fake/m", limits=BreakerLimits(), clock=clock)
+    retrying = Retrying(Guarded(llm, breaker=breaker), rng=Highest(), sleep=clock.sleep)
+    breaker.failed(ProviderDenied("fake: HTTP 401", provider="fake"))
+    clock.advance(breaker.wait_s())
+    began = clock.now
+    llm.enqueue(error)
+
+    with pytest.raises(TargetOpen) as caught:
+        await retrying.complete(chat())
+
+    assert str(caught.value) == f"{error}; fake/m: taken for down"
+    assert caught.value.attempts == len(llm.history) == 1
+    assert clock.now == began
 
 
 async def test_attempts_are_bounded(llm: FakeProvider, retrying: Retrying) -> None:
