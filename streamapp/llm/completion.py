@@ -68,6 +68,7 @@ class Call(_Value):
         fingerprint: By which equal calls are known; empty where they are not to be.
         reserved_s: Of the deadline, kept for the targets that are left after this one.
         moves_on: Whether one of those is asked after the first timeout or 429.
+        asks_once: Whether the target is left after its first failure that is no 429.
         attempts_before, paid_before: At this target, before the call was held; the second ones
             are those of them that were paid for in vain, or may have been.
         answer_bytes: What the record that the answer goes into can carry; None without a bound.
@@ -94,6 +95,7 @@ class Call(_Value):
     fingerprint: str = ""
     reserved_s: float = 0.0
     moves_on: bool = False
+    asks_once: bool = False
     attempts_before: int = 0
     paid_before: int = 0
     answer_bytes: int | None = None

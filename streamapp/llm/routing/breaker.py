@@ -1,6 +1,6 @@
 """Circuit breakers: a target that is down gets no calls, but for a few that probe it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -89,16 +89,11 @@ class Breaker:
         return self._failures > 0
 
     @property
-    def may_be_back(self) -> bool:
-        """Whether a call asks now, or may ask, whether the target is back; else it is down."""
-        return bool(self._probes) or self.wait_s() == 0
-
-    @property
     def state(self) -> int:
         """0 closed, 1 half open: calls ask whether the target is back, 2 open."""
         if not self.is_open:
             return 0
-        return 1 if self.may_be_back else 2
+        return 1 if self._probes or self.wait_s() == 0 else 2
 
     @property
     def untried_s(self) -> float:
@@ -121,6 +116,15 @@ class Breaker:
         if len(fresh) >= self._limits.probes:
             wait_s = max(wait_s, fresh[0] + self._limits.probe_cap_s - now)
         return max(wait_s, 0.0)
+
+    @property
+    def probes(self) -> Sequence[float]:
+        """The probes on their way, as of `begin_probe`."""
+        return tuple(self._probes)
+
+    def is_probed_by(self, probes: Sequence[float]) -> bool:
+        """Whether one of ``probes`` is still on its way."""
+        return any(probe in self._probes for probe in probes)
 
     def begin_probe(self) -> float | None:
         """Let a call through although the breaker is open; None where it must not go."""

@@ -1,11 +1,10 @@
 """Fallback over the targets of a route, by the kind of error; holds the call when all are down."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from streamapp.errors import (
-    AllProvidersFailed,
     ContentFiltered,
     ContextLengthExceeded,
     Failure,
@@ -21,9 +20,8 @@ from streamapp.errors import (
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.provider import Completer
-from streamapp.llm.routing.breaker import Breaker
 from streamapp.llm.routing.record_refusals import RecordRefusals
+from streamapp.llm.routing.remaining import Candidate, Remaining
 from streamapp.llm.routing.tries import Tries
 from streamapp.telemetry.frames import without_frames
 
@@ -48,14 +46,6 @@ _ELSEWHERE = (
 _SPECIAL = (ContextLengthExceeded, ContentFiltered)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One target: its policies, and the breaker among them."""
-
-    provider: Completer
-    breaker: Breaker
-
-
 class Fallback:
     """Asks the targets in order until one answers; holds the call while all of them are down.
 
@@ -64,8 +54,8 @@ class Fallback:
     waits is told at once where all targets refuse every call, as by a wrong key. Only a call
     that opens breakers by itself, again and again while others are answered, is given up: it is
     what makes its targets fail. A model that is slower than its timeout cannot be told from one
-    that is down: a target that a call was paid for at several times in vain is not asked again
-    for it. Where all others are open then, what may be back is asked, and the call is given up.
+    that is down: where a call was paid for several times in vain it is not asked again, nor held,
+    as `Remaining` says.
 
     Args:
         candidates: At least one, in order.
@@ -104,95 +94,43 @@ class Fallback:
             RetriesExhausted: The call makes the targets fail, which answer others.
             Failure: No other target can help; ``attempts`` counts those of all targets.
         """
-        faults, tries = 0, Tries()
-        candidates, moves_on = self._candidates, self._moves_on
-        left = candidates  # but for those that it was paid for at often enough
-        rest_asked: set[str] = set()  # those of them that were asked since it is less than all
-        refusals: RecordRefusals | None = None
-        asked: dict[str, Failure] = {}
+        faults = 0
+        tries = Tries(self._paid_attempts)
+        asking = _Asking(call, self._candidates, tries, moves_on=self._moves_on)
         while True:
-            failures: list[Failure] = []
-            is_at_fault = False
-            is_rest = len(left) < len(candidates)
-            for place, candidate in enumerate(left):
-                name = candidate.breaker.name
-                others = [other for other in left[place + 1 :] if not other.breaker.wait_s()]
-                own = tries.noted(call, name)
-                try:
-                    completion = await candidate.provider.complete(
-                        _with_reserve(own, moves_on=moves_on) if others else own
-                    )
-                except Failure as failure:
-                    was_asked = failure.attempts > 0 or not isinstance(failure, TargetOpen)
-                    if is_rest and was_asked:
-                        rest_asked.add(name)
-                    is_at_fault |= candidate.breaker.was_opened_by(failure.attempts)
-                    tries.add(name, failure)
-                    if isinstance(failure, ProviderForbidden):
-                        refusals = refusals or RecordRefusals()
-                        failure = refusals.judged(failure, candidate.breaker)
-                    if not isinstance(failure, InternalError):  # whose origin is told
-                        without_frames(failure)
-                    failures.append(failure)
-                    if was_asked:
-                        asked.pop(name, None)  # the newest one stands last
-                        asked[name] = failure
-                    if not self._goes_on(failure, candidates):
-                        break
-                else:
-                    if tries.attempts:
-                        attempts = tries.attempts + completion.attempts
-                        completion = replace(completion, attempts=attempts)
-                    return completion
-            last, asked_now = failures[-1], left[: len(failures)]
-            left = self._left(candidates, tries)
-            unasked = [one for one in left if one.breaker.name not in rest_asked]
-            if candidates is self._candidates and (
-                special := self._left(self._special(last), tries)
-            ):
-                candidates = left = special
+            completion = await asking.completion()
+            if completion is not None:
+                return completion
+            last, remaining = asking.failures[-1], asking.remaining
+            is_reduced = remaining.is_reduced(call)
+            if not asking.is_special and (special := self._special(last, tries)):
+                asking.turn_to(special)
             elif not isinstance(last, _ELSEWHERE):
                 raise last
-            elif len(left) < len(candidates) and all(one.breaker.is_open for one in left):
-                if not any(one.breaker.may_be_back for one in unasked):
-                    raise _final(last, candidates, asked)
-                await self._until_known(call, unasked)
-            elif all(candidate.breaker.is_open for candidate in candidates):
-                faults += is_at_fault
+            elif not is_reduced and not remaining.is_down and (early := asking.left_early()):
+                asking.moves_on = False  # now each is waited for
+                asking.begin(early)
+            elif (is_forbidden := asking.is_forbidden) or is_reduced:
+                if is_forbidden:
+                    await self._until_others_are_answered(call, remaining.all)
+                if is_reduced:
+                    await self._until_known(asking)
+                else:
+                    asking.begin(remaining.all)
+            elif remaining.is_outage:
+                faults += asking.is_at_fault
                 if faults == _FAULTS:
                     raise _poisonous(last)
-                if call.deadline.is_waited_for and all(c.breaker.denial for c in candidates):
-                    raise _denied(last, candidates)
-                await self._hold(call, candidates)
-            elif moves_on and _was_left_early(failures, is_down=asked_now[-1].breaker.is_open):
-                moves_on = False  # no other answers: now each is waited for
-            elif isinstance(last, ProviderForbidden):
-                await self._until_others_are_answered(call, candidates)
-            elif not any(
-                isinstance(failure, TargetOpen) and not candidate.breaker.is_open
-                for failure, candidate in zip(failures, asked_now, strict=True)
-            ):
-                if len(left) == len(candidates) or all(one.breaker.is_open for one in unasked):
-                    raise _final(last, candidates, asked)
-                with call.deadline.suspended():  # one that has come back since it was asked
-                    call.deadline.restart()
+                if call.deadline.is_waited_for and all(c.breaker.denial for c in remaining.all):
+                    raise Remaining(remaining.all, tries).error(_denied(last, remaining.all))
+                await self._hold(asking)
+            else:
+                raise remaining.error(last)
 
-    def _left(self, candidates: Sequence[Candidate], tries: Tries) -> Sequence[Candidate]:
-        """Return those of ``candidates`` that the call may still be paid for at."""
-        if not tries.paid:
-            return candidates
-        most = self._paid_attempts
-        return [one for one in candidates if tries.paid_at(one.breaker.name) < most]
-
-    def _goes_on(self, failure: Failure, candidates: Sequence[Candidate]) -> bool:
-        """Whether the next one of ``candidates`` may answer what ended with ``failure``."""
-        is_special = candidates is not self._candidates
-        return isinstance(failure, _ELSEWHERE) or (is_special and isinstance(failure, _SPECIAL))
-
-    def _special(self, failure: Failure) -> Sequence[Candidate]:
-        if isinstance(failure, ContextLengthExceeded):
-            return self._context_length
-        return self._content_filter if isinstance(failure, ContentFiltered) else ()
+    def _special(self, failure: Failure, tries: Tries) -> Sequence[Candidate]:
+        special = self._context_length if isinstance(failure, ContextLengthExceeded) else ()
+        special = self._content_filter if isinstance(failure, ContentFiltered) else special
+        return [one for one in special if not tries.is_paid_up(one.breaker.name)]
 
     async def _until_others_are_answered(self, call: Call, candidates: Sequence[Candidate]) -> None:
         """Wait for an answer to another call: it tells a refused record from a refused account."""
@@ -203,72 +141,150 @@ class Fallback:
                 if sum(candidate.breaker.answers for candidate in candidates) > before:
                     break
 
-    async def _until_known(self, call: Call, rest: Sequence[Candidate]) -> None:
-        """Wait until one of the targets may be asked, or all are known to be down."""
-        with call.deadline.suspended():
-            call.deadline.restart()
+    async def _until_known(self, asking: "_Asking") -> None:
+        """Wait until what is left may be asked once more.
+
+        What others ask already is waited for, but not what they ask from now on: they may always.
+
+        Raises:
+            AllProvidersFailed: Nothing is left that is not known to be down.
+        """
+        rest, deadline = asking.remaining.rest, asking.call.deadline
+        probes = [(one.breaker, one.breaker.probes) for one in rest]
+        with deadline.suspended():
             async with self._rest_line:
-                while any(one.breaker.may_be_back for one in rest) and all(
-                    one.breaker.wait_s() for one in rest
+                while (is_down := all(one.breaker.wait_s() for one in rest)) and any(
+                    breaker.is_probed_by(before) for breaker, before in probes
                 ):
                     await self._sleep(_POLL_INTERVAL_S)
+        if is_down:
+            raise asking.remaining.error(asking.failures[-1])
+        deadline.restart()
+        asking.begin(rest, is_again=True)
 
-    async def _hold(self, call: Call, candidates: Sequence[Candidate]) -> None:
-        """Wait until one of the targets may be asked."""
-        with call.deadline.suspended():
-            call.deadline.restart()
+    async def _hold(self, asking: "_Asking") -> None:
+        """Wait until one of the targets may be asked: what failed so far were they."""
+        remaining, deadline = asking.remaining, asking.call.deadline
+        with deadline.suspended():
+            deadline.restart()
             async with self._line:
-                while wait_s := min(candidate.breaker.wait_s() for candidate in candidates):
+                while wait_s := min(one.breaker.wait_s() for one in remaining.all):
                     await self._sleep(min(wait_s, _POLL_INTERVAL_S))
+        remaining.renew()
+        asking.begin(remaining.all)
 
 
-def _was_left_early(failures: Sequence[Failure], *, is_down: bool) -> bool:
-    """Whether a target may do better when it is waited for."""
-    *left, last = failures
-    refused = (RateLimited, TargetBusy)
-    early = (*refused, ProviderTimeout) if is_down or isinstance(last, TargetOpen) else refused
-    return any(isinstance(failure, early) and failure.retryable for failure in left)
+class _Asking:
+    """One call on its way over the targets.
 
-
-def _with_reserve(call: Call, *, moves_on: bool) -> Call:
-    """Return the call for a target that is not the last one."""
-    reserved_s = max(call.deadline.remaining_s(), 0.0) * _RESERVE
-    return call.but(reserved_s=reserved_s, moves_on=moves_on)
-
-
-def _final(
-    last: Failure, candidates: Sequence[Candidate], asked: Mapping[str, Failure] | None = None
-) -> Failure:
-    """Return the error of a route of which no target answered.
-
-    Args:
-        last: What the last target ended with.
-        candidates: All that may answer.
-        asked: By their names, what those ended with that were asked, the newest last; None
-            where it is known of all that they fail.
+    Attributes:
+        remaining: What it has left of them.
+        failures: What those ended with that were asked last, in their order.
+        moves_on: Whether one is left after its first timeout or 429, with another one left.
+        is_special: Whether they stand in for the route's.
+        is_at_fault: Whether the call alone opened a breaker, when those were asked last.
     """
-    targets = len(candidates)
-    if targets == 1:
-        return last
-    names = (candidate.breaker.name for candidate in candidates)
-    told, spared = f"all {targets} targets failed", [n for n in names if asked and n not in asked]
-    if spared:
-        told = f"{targets - len(spared)} of {targets} targets failed; {', '.join(spared)}"
-        told += f" {'was' if len(spared) == 1 else 'were'} not asked: taken for down"
-    cause = [*asked.values()][-1] if asked else last
-    failed = AllProvidersFailed(f"{told}; the last one: {cause}")
-    failed.attempts = last.attempts
-    failed.__cause__ = cause
-    return failed
+
+    def __init__(
+        self, call: Call, candidates: Sequence[Candidate], tries: Tries, *, moves_on: bool
+    ) -> None:
+        self.call = call
+        self.remaining = Remaining(candidates, tries)
+        self.failures: list[Failure] = []
+        self.moves_on = moves_on
+        self.is_special = self.is_at_fault = self._is_again = False
+        self._left = candidates
+        self._tries = tries
+        self._refusals: RecordRefusals | None = None
+
+    def begin(self, left: Sequence[Candidate], *, is_again: bool = False) -> None:
+        """Ask ``left`` next: again, once each, with whatever time there is."""
+        self._left, self._is_again = left, is_again
+
+    def turn_to(self, special: Sequence[Candidate]) -> None:
+        """Ask those that stand in for the route's."""
+        self.remaining = Remaining(special, self._tries)
+        self.is_special = True
+        self.begin(special)
+
+    async def completion(self) -> Completion | None:
+        """Ask each that is left until one answers; None where none does."""
+        self.failures, self.is_at_fault = [], False
+        for place, candidate in enumerate(self._left, 1):
+            has_time = self.call.deadline.remaining_s() > 0
+            if self.failures and not has_time:
+                break
+            others = any(not other.breaker.is_open for other in self._left[place:])
+            try:
+                completion = await candidate.provider.complete(self._call(candidate, others))
+            except Failure as failure:
+                self._note(candidate, failure, has_time=has_time)
+                if not self._goes_on():
+                    break
+            else:
+                if self._tries.attempts:
+                    attempts = self._tries.attempts + completion.attempts
+                    completion = replace(completion, attempts=attempts)
+                return completion
+        return None
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether a target that is up may have refused the record, or the account."""
+        return any(
+            isinstance(failure, ProviderForbidden) and not candidate.breaker.is_open
+            for candidate, failure in zip(self._left, self.failures, strict=False)
+        )
+
+    def left_early(self) -> Sequence[Candidate]:
+        """Return those that may do better when they are waited for."""
+        *before, last = self.failures
+        refused = (RateLimited, TargetBusy)
+        asked_last = self._left[len(before)]
+        is_down = asked_last.breaker.is_open or isinstance(last, TargetOpen)
+        early = (*refused, ProviderTimeout) if is_down else refused
+        return [
+            candidate
+            for candidate, failure in zip(self._left, before, strict=False)
+            if self.moves_on and isinstance(failure, early) and failure.retryable
+        ]
+
+    def _call(self, candidate: Candidate, has_others: bool) -> Call:
+        """Return the call as it is made there; others that are up have a part of its time."""
+        call = self._tries.noted(self.call, candidate.breaker.name)
+        if self._is_again:
+            call = call.but(asks_once=True)
+        if not has_others:
+            return call
+        reserved_s = max(call.deadline.remaining_s(), 0.0) * _RESERVE
+        return call.but(reserved_s=reserved_s, moves_on=self.moves_on)
+
+    def _note(self, candidate: Candidate, failure: Failure, *, has_time: bool) -> None:
+        was_asked = failure.attempts > 0 or not isinstance(failure, TargetOpen)
+        self.is_at_fault |= candidate.breaker.was_opened_by(failure.attempts)
+        self._tries.add(candidate.breaker.name, failure)
+        if isinstance(failure, ProviderForbidden):
+            self._refusals = self._refusals or RecordRefusals()
+            failure = self._refusals.judged(failure, candidate.breaker)
+        if not isinstance(failure, InternalError):  # whose origin is told
+            without_frames(failure)
+        self.failures.append(failure)
+        if was_asked and has_time:
+            self.remaining.note(candidate, failure, is_again=self._is_again)
+
+    def _goes_on(self) -> bool:
+        """Whether the next one may answer what ended so."""
+        last = self.failures[-1]
+        return isinstance(last, _ELSEWHERE) or (self.is_special and isinstance(last, _SPECIAL))
 
 
 def _denied(last: Failure, candidates: Sequence[Candidate]) -> Failure:
-    """Return the error of a call for whose targets an operator must act."""
+    """Return the error of a target for which an operator must act."""
     breaker = candidates[-1].breaker
     provider, _, _ = breaker.name.partition("/")
     denied = ProviderDenied(breaker.denial, provider=provider)
     denied.attempts = last.attempts
-    return _final(denied, candidates)
+    return denied
 
 
 def _poisonous(last: Failure) -> Failure:

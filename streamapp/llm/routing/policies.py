@@ -16,7 +16,8 @@ from streamapp.llm.provider import Completer
 from streamapp.llm.routing.batches import Batched
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
 from streamapp.llm.routing.economy import Economy
-from streamapp.llm.routing.fallback import Candidate, Fallback
+from streamapp.llm.routing.fallback import Fallback
+from streamapp.llm.routing.remaining import Candidate
 from streamapp.llm.routing.retry import Retrying, RetryLimits
 from streamapp.llm.routing.shown_errors import ShownErrors
 from streamapp.llm.routing.still_closed import require_closed

@@ -189,6 +189,8 @@ def _is_retryable(error: BaseException, call: Call) -> bool:
         return False
     if call.moves_on and isinstance(error, (ProviderTimeout, RateLimited, TargetBusy)):
         return error.is_ours
+    if call.asks_once and not isinstance(error, (RateLimited, TargetBusy)):
+        return error.is_ours
     return error.retryable
 
 

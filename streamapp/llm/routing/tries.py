@@ -7,21 +7,25 @@ from streamapp.llm.completion import Call
 class Tries:
     """Counts what a call was tried, and paid for in vain, also before it was held.
 
+    Args:
+        paid_attempts: How often it may be paid for in vain at each target.
+
     Attributes:
         attempts: At all targets.
         paid: Those of them that are paid for although they failed, or may be.
     """
 
-    __slots__ = ("_at", "attempts", "paid")
+    __slots__ = ("_at", "_paid_attempts", "attempts", "paid")
 
-    def __init__(self) -> None:
+    def __init__(self, paid_attempts: int) -> None:
+        self._paid_attempts = paid_attempts
         self.attempts = self.paid = 0
         #: Attempts and paid ones by target.
         self._at: dict[str, tuple[int, int]] = {}
 
-    def paid_at(self, target: str) -> int:
-        """Return how often the call was paid for in vain at ``target``."""
-        return self._at[target][1] if target in self._at else 0
+    def is_paid_up(self, target: str) -> bool:
+        """Whether the call was paid for in vain at ``target`` as often as it may be."""
+        return target in self._at and self._at[target][1] >= self._paid_attempts
 
     def noted(self, call: Call, target: str) -> Call:
         """Return ``call``, which says how often it was tried at ``target`` before."""

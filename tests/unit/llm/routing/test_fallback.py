@@ -146,7 +146,7 @@ async def test_target_that_was_not_asked_is_no_target_that_failed(
     down: str, fails: str, fakes: dict[str, FakeProvider]
 ) -> None:
     """The error says which one was taken for down, and what the one that was asked ended with."""
-    routed = routes(fakes)
+    routed = routes(fakes, limits=RetryLimits(attempts=2, initial_s=0.0))  # no time for a probe
     fakes[down].enqueue(DENIED)
     for _ in range(2):  # the first time, a key is refused, which opens a breaker
         fakes[fails].enqueue(unavailable(), unavailable())

@@ -9,7 +9,8 @@ from streamapp.errors import Failure, ProviderDenied, ProviderTimeout, RetriesEx
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
-from streamapp.llm.routing.fallback import Candidate, Fallback
+from streamapp.llm.routing.fallback import Fallback
+from streamapp.llm.routing.remaining import Candidate
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import chat
 

@@ -138,7 +138,8 @@ def test_error_counts_the_attempts_at_its_target(targets: Sequence[str], count: 
 
     ends = [str(end) for end in run_virtually(main())]
     told = f"gave up after attempt {MOST}: slow: no complete answer within 2.00 s"
-    last = (told, "dead: no connection; dead/x: taken for down")
+    down = "dead: no connection"
+    last = (told, down, f"{down}; dead/x: taken for down")
     assert all(end.endswith(last) for end in ends)
     assert any(end.endswith(told) for end in ends)
 

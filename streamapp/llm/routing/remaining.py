@@ -1,0 +1,141 @@
+"""The targets of its route that a call has left, and when it is given up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamapp.errors import (
+    AllProvidersFailed,
+    Failure,
+    ProviderForbidden,
+    ProviderTimeout,
+    RateLimited,
+    TargetBusy,
+)
+from streamapp.llm.completion import Call
+from streamapp.llm.provider import Completer
+from streamapp.llm.routing.breaker import Breaker
+from streamapp.llm.routing.tries import Tries
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One target: its policies, and the breaker among them."""
+
+    provider: Completer
+    breaker: Breaker
+
+
+class Remaining:
+    """What is left of a route for one call.
+
+    A target is used up when the call was paid for there in vain often enough, or when it is up
+    and did not answer in all the attempts, or all the time, that the call had. From then on each
+    target that has not failed the call while it was up has a call and a time of its own: at once
+    where it is up, and once where it may be back. When none is left to ask, the call is given up.
+
+    Args:
+        candidates: At least one.
+        tries: Of the call, at all targets.
+
+    Attributes:
+        all: All that may answer.
+    """
+
+    def __init__(self, candidates: Sequence[Candidate], tries: Tries) -> None:
+        self.all = candidates
+        self._tries = tries
+        #: What those ended with that were asked, by their names, the newest last.
+        self._ends: dict[str, Failure] = {}
+        #: Those that failed the call while they were up, and which may do better with more time.
+        self._failed: set[str] = set()
+        self._left_early: set[str] = set()
+        self._probed: set[str] = set()
+
+    @property
+    def rest(self) -> Sequence[Candidate]:
+        """Those that are to be asked, or may be, where one is used up."""
+        return [
+            one
+            for one in self.all
+            if not self._tries.is_paid_up(one.breaker.name)
+            and not self._has_failed(one)
+            and not (one.breaker.is_open and one.breaker.name in self._probed)
+        ]
+
+    @property
+    def is_down(self) -> bool:
+        """Whether all targets are taken for down."""
+        return all(one.breaker.is_open for one in self.all)
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether no target has failed the call that is up: what did was down, and may be back."""
+        return not any(self._has_failed(one) for one in self.all)
+
+    def is_reduced(self, call: Call) -> bool:
+        """Whether one of the targets is used up."""
+        has_time = call.deadline.remaining_s() > 0
+        return any(
+            self._tries.is_paid_up(one.breaker.name)
+            or (self._has_failed(one) and not (has_time and one.breaker.name in self._left_early))
+            for one in self.all
+        )
+
+    def note(self, candidate: Candidate, failure: Failure, *, is_again: bool) -> None:
+        """Take note of what a call that had time ended with.
+
+        Args:
+            candidate: Who was asked.
+            failure: What it ended with there.
+            is_again: Whether it was asked once more.
+        """
+        name, is_up = candidate.breaker.name, not candidate.breaker.is_open
+        self._ends.pop(name, None)
+        self._ends[name] = failure
+        if isinstance(failure, TargetBusy) or (is_up and _is_undecided(failure)):
+            return
+        if is_again:
+            self._probed.add(name)
+        self._failed.discard(name)
+        self._left_early.discard(name)
+        if is_up:
+            self._failed.add(name)
+            if isinstance(failure, ProviderTimeout):
+                self._left_early.add(name)
+
+    def error(self, last: Failure) -> Failure:
+        """Return the error of a route of which no target answered.
+
+        Args:
+            last: What the last one that was tried ended with.
+        """
+        targets = len(self.all)
+        if targets == 1:
+            return last
+        names = [one.breaker.name for one in self.all]
+        spared = [name for name in names if self._ends and name not in self._ends]
+        told = f"all {targets} targets failed"
+        if spared:
+            told = f"{targets - len(spared)} of {targets} targets failed; {', '.join(spared)}"
+            told += f" {'was' if len(spared) == 1 else 'were'} not asked: taken for down"
+        cause = [*self._ends.values()][-1] if self._ends else last
+        failed = AllProvidersFailed(f"{told}; the last one: {cause}")
+        failed.attempts = last.attempts
+        failed.__cause__ = cause
+        return failed
+
+    def renew(self) -> None:
+        """Forget all but what was paid: the rest went into an outage."""
+        self._failed.clear()
+        self._probed.clear()
+
+    def _has_failed(self, candidate: Candidate) -> bool:
+        """Whether it failed the call while it was up, as it still is: that is no outage."""
+        return candidate.breaker.name in self._failed and not candidate.breaker.is_open
+
+
+def _is_undecided(failure: Failure) -> bool:
+    """Whether a target that is up may still answer: it is limited, or its refusal is unclear."""
+    if isinstance(failure, RateLimited):
+        return failure.retryable
+    return isinstance(failure, ProviderForbidden)
