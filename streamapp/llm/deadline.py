@@ -4,24 +4,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 
+from streamapp.llm.durable.in_progress import STEP, StepsInProgress
+
 
 class Deadline:
     """A budget of active seconds that starts at the first attempt, or with the wait for tools.
 
     Waiting for the limiter or an open breaker happens inside ``suspended()`` and does not
     count: Kafka is the queue, so waiting is free.
+
+    Attributes:
+        steps: Those of the record in progress.
     """
 
     __slots__ = (
         "_clock",
-        "_is_invested",
         "_is_waited_for",
         "_limit_s",
         "_own_waits",
         "_spent_s",
         "_started_at",
-        "_steps",
         "_waits",
+        "steps",
     )
 
     def __init__(
@@ -33,9 +37,7 @@ class Deadline:
         self._spent_s = 0.0
         self._started_at: float | None = None
         self._waits = self._own_waits = 0
-        #: Numbers of those in progress, as of `Scope`, and of those that would be made again.
-        self._steps: set[str] = set()
-        self._is_invested = False
+        self.steps = StepsInProgress()
 
     @property
     def is_waited_for(self) -> bool:
@@ -53,26 +55,12 @@ class Deadline:
 
         A step waits where all that is in progress within it does.
         """
-        around = {step.rpartition(".")[0] for step in self._steps}
-        is_waiting = self._waits + self._own_waits > 0 and self._waits >= len(self._steps - around)
-        return is_waiting and not self._is_invested
-
-    def begin_step(self, number: str) -> None:
-        """Note that a step of the record is in progress, until it has ended."""
-        self._steps.add(number)
-
-    def end_step(self, number: str, *, is_stored: bool) -> None:
-        """Note how it ended: what is not stored would be made again, were the record given back.
-
-        A step that is stored stands for all that was paid within it.
-        """
-        if is_stored or "." in number:
-            self._steps.discard(number)
-        self._is_invested = bool(self._steps) and (self._is_invested or not is_stored)
+        is_waiting = self._waits + self._own_waits > 0 and self._waits >= self.steps.at_work
+        return is_waiting and not self.steps.has_paid
 
     def invest(self) -> None:
-        """Say that a step in progress paid what would be paid again, were the record given back."""
-        self._is_invested = True
+        """Say that this task's step paid for what would be lost, were the record given back."""
+        self.steps.pay(STEP.get())
 
     def start(self) -> None:
         """Begin to count, unless it counts already."""

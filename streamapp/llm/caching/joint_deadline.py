@@ -4,16 +4,19 @@ from collections.abc import Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.durable.in_progress import STEP
 
 
 class JointDeadline(Deadline):
     """Passes when the last of its members has; starts and suspends all of them together."""
 
-    __slots__ = ("_is_started", "_lone", "_members", "_suspended", "_suspensions")
+    __slots__ = ("_is_started", "_lone", "_members", "_numbers", "_suspended", "_suspensions")
 
     def __init__(self) -> None:
         # Neither limit nor clock of its own: its members have both.
         self._members: dict[Hashable, Deadline] = {}
+        #: Of the step that each of them waits in.
+        self._numbers: dict[Hashable, str] = {}
         #: The only member, as nearly always: it is looked at several times a call.
         self._lone: Deadline | None = None
         self._suspended: dict[Hashable, ExitStack] = {}
@@ -26,8 +29,9 @@ class JointDeadline(Deadline):
         return all(member.is_waited_for for member in self._members.values())
 
     def add(self, key: Hashable, member: Deadline) -> None:
-        """Let a deadline take part, until its key is removed."""
+        """Let a deadline take part, for the step of this task, until its key is removed."""
         self._members[key] = member
+        self._numbers[key] = STEP.get()
         self._lone = member if len(self._members) == 1 else None
         if self._suspensions:
             self._suspend(key, member)
@@ -36,7 +40,7 @@ class JointDeadline(Deadline):
 
     def remove(self, key: Hashable) -> None:
         """Let a member go on alone."""
-        del self._members[key]
+        del self._members[key], self._numbers[key]
         self._lone = next(iter(self._members.values())) if len(self._members) == 1 else None
         if self._suspended:
             self._suspended.pop(key).close()
@@ -51,9 +55,9 @@ class JointDeadline(Deadline):
             member.start()
 
     def invest(self) -> None:
-        """Say it of every member."""
-        for member in self._members.values():
-            member.invest()
+        """Say it of every member's step."""
+        for key, member in self._members.items():
+            member.steps.pay(self._numbers[key])
 
     def spent_s(self) -> float:
         """Return the active seconds of the member that has most left."""

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import structlog
 
-from streamapp.errors import InternalError
+from streamapp.errors import Failure, InternalError
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.durable.in_progress import STEP, cost_nothing
 from streamapp.llm.durable.observer import StepObserver, StepSpans
 from streamapp.llm.durable.progress import RecordProgress
 from streamapp.llm.durable.scope import Scope, chained, current_task
@@ -59,7 +60,7 @@ class Steps:
         progress: RecordProgress | None = None,
     ) -> None:
         self._store = store
-        self._deadline = deadline or Deadline(0.0, lambda: 0.0)
+        self._in_progress = (deadline or Deadline(0.0, lambda: 0.0)).steps
         self._observer = observer
         self._is_single = is_single
         self._spans = spans
@@ -124,8 +125,9 @@ class Steps:
         scope = self.scope
         number = scope.next()
         noted = None if self._progress is None else self._progress.begin(number, kind, name)
-        self._deadline.begin_step(number)
+        self._in_progress.begin(number)
         outcome = "failed"
+        is_free = False
         try:
             path, stored = self._found(scope, number, fingerprint)
             if stored is not None:
@@ -150,12 +152,17 @@ class Steps:
         except asyncio.CancelledError:
             outcome = ""  # nobody knows how it would have ended
             raise
+        except Failure as failure:
+            is_free = cost_nothing(failure)
+            raise
         finally:
             if noted is not None:
                 noted.end(outcome)
             if number != "1" or self._unsaved is None:
-                is_stored = outcome in ("done", "replayed") and self._store is not None
-                self._deadline.end_step(number, is_stored=is_stored)
+                if outcome in ("done", "replayed") and self._store is not None:
+                    self._in_progress.store(number)
+                else:
+                    self._in_progress.lose(number, is_free=is_free)
             if outcome and self._observer is not None:
                 self._observer.stepped(kind, outcome)
 
@@ -169,10 +176,15 @@ class Steps:
         encode: Callable[[T], bytes],
     ) -> T:
         """Return what ``make`` gives, once that is stored."""
-        if kind == "model":
-            result, spent = await make(), None
-        else:
-            result, spent = await self._within(scope, number, path(), make)
+        token = STEP.set(number)
+        try:
+            if kind == "model":
+                result, spent = await make(), None
+            else:
+                result, spent = await self._within(scope, number, path(), make)
+        finally:
+            STEP.reset(token)
+        self._in_progress.pay(number)
         store = self._store
         if store is None:
             return result
@@ -194,7 +206,7 @@ class Steps:
             if self._unsaved is not None:
                 await self._unsaved()
                 self._unsaved = None
-                self._deadline.end_step("1", is_stored=True)
+                self._in_progress.store("1")
 
     async def _within(
         self, scope: Scope, number: str, path: str, make: Callable[[], Awaitable[T]]

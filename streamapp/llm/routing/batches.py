@@ -77,8 +77,6 @@ class Batched:
 
     async def _ask(self, call: Call, batch: Sequence[EmbeddingInput], whole: "_Whole") -> None:
         """Ask for a batch, or for its halves where its target does not take so many."""
-        if whole.count:
-            call.deadline.invest()
         try:
             completion = await self._provider.complete(call.but(inputs=batch))
         except (ContextLengthExceeded, ProviderRejected) as refusal:
@@ -95,6 +93,7 @@ class Batched:
         dimensions = call.parameters.get("dimensions")
         self._bytes[dimensions] = len(orjson.dumps(completion.output[0])) + 1
         whole.add(completion)
+        call.deadline.invest()
 
     def _next(self, call: Call, start: int) -> Sequence[EmbeddingInput]:
         known = self._bytes.get(call.parameters.get("dimensions"))

@@ -66,10 +66,10 @@ class Structured:
                     attempts=attempts,
                     cost_usd=cost_usd,
                 )
+            call.deadline.invest()
             if completion.finish_reason == "length":
                 # Asked again, it costs the same and ends the same.
                 raise _misfit("the answer was cut at its length before it fitted", attempts)
-            call.deadline.invest()
             ask = call
             if completion.output.strip():
                 complaint = _complaint(completion.output, detail)

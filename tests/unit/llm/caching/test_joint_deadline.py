@@ -1,7 +1,10 @@
 """A call's time, where several records wait for it."""
 
+from contextvars import copy_context
+
 from streamapp.llm.caching.joint_deadline import JointDeadline
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.durable.in_progress import STEP
 from tests.fakes import FakeClock
 
 
@@ -72,3 +75,23 @@ def test_each_member_waits_and_pays(clock: FakeClock) -> None:
         assert member.is_only_waiting
         joint.invest()
         assert not member.is_only_waiting
+
+
+def test_what_was_paid_is_over_with_the_step_of_each_member(clock: FakeClock) -> None:
+    """Equal calls are other steps of other records, and one may store its own first."""
+    joint, members = JointDeadline(), {n: Deadline(90, clock) for n in ("1", "2")}
+    for number, member in members.items():
+        copy_context().run(_join, joint, member, number)
+
+    with joint.suspended():
+        joint.invest()
+        for member in members.values():
+            member.steps.store("2")
+
+        assert [member.is_only_waiting for member in members.values()] == [False, True]
+
+
+def _join(joint: JointDeadline, member: Deadline, number: str) -> None:
+    """Take part as a call of a step does."""
+    STEP.set(number)
+    joint.add(number, member)

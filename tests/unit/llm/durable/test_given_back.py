@@ -7,6 +7,14 @@ from collections.abc import Awaitable, Callable
 import pytest
 from pydantic_core import from_json, to_json
 
+from streamapp.errors import (
+    AllProvidersFailed,
+    BudgetExceeded,
+    Failure,
+    InternalError,
+    ProviderRejected,
+    TooLarge,
+)
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.steps import Steps
 from streamapp.llm.durable.stored_step import StepStore, StoredStep
@@ -129,9 +137,104 @@ async def test_result_whose_storing_is_put_off_keeps_the_record() -> None:
     assert record.can_go
 
 
+async def test_what_a_stored_step_paid_is_over_while_others_wait(record: Record) -> None:
+    """Of calls side by side one was asked again, and fits: the others can go."""
+    waiting = await record.begin(record.wait)
+    again = asyncio.Event()
+
+    async def ask_again() -> None:
+        record.deadline.invest()
+        await again.wait()
+
+    asked = await record.begin(ask_again)
+    again.set()
+    await asked
+
+    assert not waiting.done()
+    assert record.can_go
+
+
+async def test_stored_step_stands_for_no_other_one(record: Record) -> None:
+    """What one lost is lost, whatever is stored behind it."""
+    for _ in range(9):
+        await record.step(done)
+
+    async def ask_again() -> None:
+        record.deadline.invest()
+        await asyncio.Event().wait()
+
+    tenth = await record.begin(ask_again)
+    tenth.cancel()
+    await asyncio.wait([tenth])
+    await record.step(done)
+
+    with record.deadline.suspended():
+        assert not record.can_go
+
+
+async def test_time_of_a_tool_that_ran_out_keeps_nobody_once_that_is_stored(
+    record: Record,
+) -> None:
+    """Its call was cut off; the tool's result says so, and is not asked for again."""
+
+    async def run_out() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await record.step(work)
+
+    await record.begin(record.wait)
+    await record.step(run_out, kind="tool")
+
+    assert record.can_go
+
+
+def failed(failure: Failure, *, paid: int = 0, by: Failure | None = None) -> Failure:
+    """Return a failure with what was paid in vain before it."""
+    failure.paid, failure.__cause__ = paid, by
+    return failure
+
+
+def rejected(*, paid: int = 0) -> Failure:
+    return failed(ProviderRejected("no", provider="p", status=400), paid=paid)
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_free"),
+    [
+        (rejected(), True),
+        (BudgetExceeded("spent"), True),
+        (failed(AllProvidersFailed("all"), by=rejected()), True),
+        (rejected(paid=1), False),
+        (failed(AllProvidersFailed("all"), by=rejected(paid=1)), False),
+        (InternalError("a bug"), False),
+        (TooLarge("an answer"), False),
+    ],
+    ids=["rejected", "budget", "all", "rejected-paid", "all-paid", "bug", "too-large"],
+)
+async def test_call_that_failed_at_no_cost_keeps_nobody(
+    failure: Failure, is_free: bool, record: Record
+) -> None:
+    """As long as nothing was stored behind it, which another outcome of it may pass over."""
+
+    async def fail() -> None:
+        raise failure
+
+    with pytest.raises(type(failure)):
+        await record.step(fail)
+    waiting = await record.begin(record.wait)
+    assert record.can_go == is_free
+
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await record.step(done)
+    with record.deadline.suspended():
+        assert not record.can_go
+
+
+@pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize("within", [True, False])
 async def test_failed_step_keeps_the_record_unless_another_one_stands_for_it(
-    within: bool, record: Record
+    within: bool, beside: bool, record: Record
 ) -> None:
     """It would be made and paid again, where it is no part of a step that is stored."""
 
@@ -144,11 +247,14 @@ async def test_failed_step_keeps_the_record_unless_another_one_stands_for_it(
         with record.deadline.suspended():
             assert not record.can_go
 
+    if beside:
+        await record.begin(record.wait)
     if within:
         await record.step(go_on, kind="step")
     else:
         await go_on()
-    await record.begin(record.wait)
+    if not beside:
+        await record.begin(record.wait)
 
     assert record.can_go == within
 

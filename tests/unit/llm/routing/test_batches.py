@@ -96,6 +96,17 @@ async def test_vectors_that_a_record_cannot_carry_are_not_paid() -> None:
     assert server.paid == first <= 15
 
 
+async def test_batch_that_told_would_be_lost_with_its_record() -> None:
+    """Where its record goes on without the vectors, and waits."""
+    call = embeddings(*of(100)).but(answer_bytes=RECORD)
+
+    with pytest.raises(TooLarge):
+        await Batched(Vectors(dimensions=3_072)).complete(call)
+
+    with call.deadline.suspended():
+        assert not call.deadline.is_only_waiting
+
+
 async def test_as_many_as_a_record_carries_are_given() -> None:
     """What the refusal says is what fits."""
     server = Vectors(dimensions=3_072)

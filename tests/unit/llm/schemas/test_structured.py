@@ -145,6 +145,21 @@ async def test_reask_says_that_something_was_paid(
         assert not call.deadline.is_only_waiting
 
 
+@pytest.mark.parametrize("ends", ["length", "stop"])
+async def test_misfit_says_that_something_was_paid(
+    ends: str, llm: FakeProvider, structured: Structured
+) -> None:
+    """So does an answer that is not asked for again, where its record goes on without it."""
+    llm.enqueue(*[Completion(output="no", model="m", provider="p", finish_reason=ends)] * 3)
+    call = chat(output_schema=LABELS)
+
+    with pytest.raises(OutputInvalid):
+        await structured.complete(call)
+
+    with call.deadline.suspended():
+        assert not call.deadline.is_only_waiting
+
+
 @pytest.mark.parametrize(
     "answer",
     [
