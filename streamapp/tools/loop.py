@@ -152,8 +152,12 @@ class ToolLoop:
         """Return what one call gives; one step of the record."""
 
         async def make() -> ToolResult:
-            async with places:
+            with llm.calls.common.deadline.steps.put_off():
+                await places.acquire()
+            try:
                 return await self._call(llm, function["name"], function["arguments"], offered)
+            finally:
+                places.release()
 
         return await llm.calls.steps.run(
             "tool",

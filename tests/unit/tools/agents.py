@@ -115,10 +115,11 @@ def agent(
     llm: FakeProvider, *tools: Any, store: Kept | None = None, deadline: Deadline | None = None
 ) -> LLMClient:
     """Return a record's client, with a catalogue of tools."""
+    deadline = deadline or Deadline(30, time.monotonic)
     return LLMClient(
         provider=llm,
-        call=Call(model="default", deadline=deadline or Deadline(30, time.monotonic)),
-        steps=Steps(store),
+        call=Call(model="default", deadline=deadline),
+        steps=Steps(store, deadline=deadline),
         id="r-1",
         tools=ToolLoop(ToolCatalogue(tools)),
     )
