@@ -15,6 +15,7 @@ from tests.e2e.stage import Record, Stage
 from tests.e2e.test_costs import budgeted
 from tests.support.chain import ask
 from tests.support.commands import streamapp
+from tests.support.held_steps import CALLS, TOOLS
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
@@ -136,6 +137,48 @@ async def test_sigterm_gives_back_records_that_are_held_between_their_steps(
     assert not [*report.missing, *report.dead, *report.unequal, *report.overcommitted], report
     assert len(calls) == 10 * 3 + 2 * 9
     assert set(calls.values()) == set(noted.values()) == {1}
+
+
+async def test_sigterm_gives_back_records_that_have_more_than_waits(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Tools that wait for a place, and an answer that was asked for again, hold up no worker.
+
+    The next one finishes the records and pays no call twice.
+    """
+    each = 3
+    records = [
+        Record(json.dumps({"type": type_, "id": id_, "cache": False}).encode(), id_.encode())
+        for type_ in ("many", "wrong")
+        for id_ in (f"{type_}-{number}" for number in range(each))
+    ]
+    async with Stage(kafka, tmp_path) as stage:
+        # What the records begin with is answered, by scripts of its own, before all is held.
+        stage.provider.default(status=401, latency_s=2.0)
+        stage.extra = {"STREAMAPP_PROCESSORS": "tests.support.held_steps"}
+        await stage.open()
+        worker = await stage.ready_worker(max_in_flight=30, drain_s=40)
+        await stage.produce(records)
+        await until(lambda: worker.has_logged("llm.breaker_opened"), 30, state=worker.tail)
+        await stage.verifier.until(lambda: not stage.provider.counts["in_flight"], 30)
+        begun = paid_by(stage)
+
+        worker.sigterm()
+
+        assert await worker.wait(20) == 0, worker.tail()
+        assert not worker.has_logged("window.drain_cut")
+        stage.provider.default(text='{"a": 1}')
+        await stage.ready_worker(max_in_flight=30)
+        report = await stage.settle(len(records), 60)
+
+    assert begun == each * (1 + 2)
+    assert not [*report.missing, *report.dead, *report.unequal, *report.overcommitted], report
+    assert paid_by(stage) == each * (2 + TOOLS + 1 + CALLS)
+
+
+def paid_by(stage: Stage) -> int:
+    """Return how many calls were answered."""
+    return sum(call.status == 200 for call in stage.provider.calls)
 
 
 def tokens_of(id_: str, hangs_at: int) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """The bounded loop of a model and its tools."""
 
 import asyncio
-import time
 from collections import Counter
 from typing import Any
 
@@ -17,10 +16,9 @@ from streamapp.errors import (
     ToolError,
 )
 from streamapp.llm.client import LLMClient
-from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.tools import tool
-from streamapp.tools.loop import AT_ONCE, MAX_STEPS, MAX_TOOL_CALLS, RESULT_CHARS
+from streamapp.tools.loop import MAX_STEPS, MAX_TOOL_CALLS, RESULT_CHARS
 from tests.fakes import FakeClock, FakeProvider, TakenChunks
 from tests.unit.llm.calls import LABELS
 from tests.unit.tools.agents import ASKED, Kept, agent, calling, told
@@ -146,78 +144,6 @@ async def test_bounds_may_be_wider_and_narrower(llm: FakeProvider) -> None:
     llm.enqueue(calling(("order", {"number": "1"})))
     with pytest.raises(StepLimit, match="after 1 steps"):
         await agent(llm, order).chat(ASKED, tools=[order], max_steps=1)
-
-
-async def test_tools_of_one_turn_run_side_by_side_within_a_bound(llm: FakeProvider) -> None:
-    """Eight at once; the others wait for a place."""
-    inside, most, full = 0, 0, asyncio.Event()
-
-    @tool
-    async def meet() -> str:
-        """Wait for the others."""
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        if inside == AT_ONCE:
-            full.set()
-        await full.wait()
-        await asyncio.sleep(0)
-        inside -= 1
-        return "met"
-
-    llm.enqueue(calling(*[("meet", {})] * 20), "done")
-
-    assert await agent(llm).chat(ASKED, tools=[meet]) == "done"
-    assert (most, told(llm)) == (AT_ONCE, ["met"] * 20)
-
-
-@tool
-async def ask(number: str, llm: LLMClient) -> str:
-    """Ask the model."""
-    answer: str = await llm.chat([{"role": "user", "content": number}])
-    return answer
-
-
-@tool
-async def work() -> str:
-    """Never end."""
-    await asyncio.Event().wait()
-    return ""
-
-
-class Held(FakeProvider):
-    """Answers an agent, and holds what its tools ask.
-
-    Attributes:
-        held: Released by each call that is held.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.held = asyncio.Semaphore(0)
-
-    async def complete(self, call: Call) -> Completion:
-        if call.messages != ASKED:
-            with call.deadline.suspended():
-                self.held.release()
-                await asyncio.Event().wait()
-        return await super().complete(call)
-
-
-@pytest.mark.parametrize("at_work", [0, 1])
-async def test_tools_that_wait_for_a_place_keep_no_record(at_work: int) -> None:
-    """Where those that have one wait for the model, the record can be given back at no cost."""
-    asking = [("ask", {"number": f"{number}"}) for number in range(AT_ONCE * 2)]
-    llm, deadline = Held(), Deadline(30, time.monotonic)
-    llm.enqueue(calling(*[("work", {})] * at_work, *asking))
-    record = agent(llm, store=Kept(), deadline=deadline)
-    answering = asyncio.create_task(record.chat(ASKED, tools=[ask, work]))
-    for _ in range(AT_ONCE - at_work):
-        await llm.held.acquire()
-
-    assert deadline.is_only_waiting == (not at_work)
-    answering.cancel()
-    await asyncio.wait([answering])
 
 
 async def test_a_deadline_between_steps_is_a_step_limit(llm: FakeProvider) -> None:

@@ -279,3 +279,20 @@ async def test_own_wait_of_a_record_is_none_of_its_calls(record: Record) -> None
         assert record.can_go
         await record.begin(work)
         assert not record.can_go
+
+
+async def test_step_whose_turn_has_not_come_keeps_nobody(record: Record) -> None:
+    """Neither while others of its record are before it, nor where it is cancelled then."""
+
+    async def wait_for_turn() -> None:
+        with record.deadline.steps.put_off():
+            await asyncio.Event().wait()
+
+    await record.begin(record.wait)
+    last = await record.begin(wait_for_turn, kind="tool")
+    assert record.can_go
+
+    last.cancel()
+    await asyncio.wait([last])
+
+    assert record.can_go
