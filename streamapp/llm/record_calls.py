@@ -27,7 +27,7 @@ class RecordCalls:
     ) -> None:
         self._provider = provider
         self._embedder = embedder or provider
-        self.common = common
+        self.common = common.but(place=steps.place)
         self.steps = steps
         self._is_streaming = False
 
@@ -120,13 +120,18 @@ class RecordCalls:
         self, call: Call, provider: Completer | None = None, *, asked: Call | None = None
     ) -> Completion:
         completer = provider or self._provider
-        if not (self.steps.tally.is_cached and self.steps.scope.tally.is_cached):
-            call.place.paid()
+
+        async def make() -> Completion:
+            completion = await completer.complete(call)
+            if not completion.cached:
+                call.place.paid()  # before it is stored, with the place
+            return completion
+
         try:
             completion = await self.steps.run(
                 "model",
                 lambda: fingerprint_of_call(asked or call),
-                lambda: completer.complete(call),
+                make,
                 encode=encode_completion,
                 decode=decode_completion,
                 name=call.model,

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from streamapp.llm.costs.place import Place
-from streamapp.llm.costs.spend import Account
 
 if TYPE_CHECKING:
     from streamapp.llm.completion import Call
@@ -23,13 +22,13 @@ class JointPlace(Place):
         self._line = line
 
     @property
-    def before(self) -> Mapping[Account, int] | None:
+    def beyond(self) -> frozenset[str] | None:
         """As of `Place`."""
-        known = (call.place.before for call in self._line.values())
-        return next((before for before in known if before is not None), None)
+        known = (call.place.beyond for call in self._line.values())
+        return next((beyond for beyond in known if beyond is not None), None)
 
-    @before.setter
-    def before(self, before: Mapping[Account, int] | None) -> None:
+    @beyond.setter
+    def beyond(self, beyond: frozenset[str] | None) -> None:
         for call in self._line.values():
-            call.place.before = before
+            call.place.beyond = beyond
             break

@@ -49,13 +49,28 @@ class Budget:
             self.settings.per == "tenant"
         )
 
-    def is_spent(self, amounts: Amounts, records: int) -> bool:
-        """Whether one of its limits is reached, by so many records."""
+    def is_spent(self, amounts: Amounts) -> bool:
+        """Whether one of its limits is reached."""
+        return self.is_out_of_records(amounts) or self.is_out_of_money(amounts)
+
+    def acts_on(self, place: Place, amounts: Amounts) -> bool:
+        """Whether it is spent for a record; no limit of records is for one that has begun."""
+        if place.beyond is None:
+            return self.is_spent(amounts)
+        # It stays with the model that it began with, past midnight too.
+        is_downgraded = self.settings.action == "downgrade" and self.name in place.beyond
+        return is_downgraded or self.is_out_of_money(amounts)
+
+    def is_out_of_records(self, amounts: Amounts) -> bool:
+        """Whether so many records are counted as may be."""
+        limit = self.settings.limit_records
+        return limit is not None and amounts.records >= limit
+
+    def is_out_of_money(self, amounts: Amounts) -> bool:
+        """Whether a limit of tokens or dollars is reached."""
         limits = self.settings
-        return (
-            (limits.limit_records is not None and records >= limits.limit_records)
-            or (limits.limit_tokens is not None and amounts.tokens >= limits.limit_tokens)
-            or (limits.limit_usd is not None and amounts.usd >= limits.limit_usd)
+        return (limits.limit_tokens is not None and amounts.tokens >= limits.limit_tokens) or (
+            limits.limit_usd is not None and amounts.usd >= limits.limit_usd
         )
 
     def told(self, amounts: Amounts) -> str:
@@ -126,8 +141,9 @@ class Budgets:
         for budget in self._budgets:
             account = budget.account(tenant, windows)
             amounts = self._spend.total(account)
-            if budget.is_spent(amounts, place.records(account, amounts.records)):
-                self._find(budget, account, amounts)
+            if budget.acts_on(place, amounts):
+                if budget.is_spent(amounts):  # else it was when the record began, before midnight
+                    self._find(budget, account, amounts)
                 strictest = strictest or budget
         return strictest
 
@@ -142,7 +158,7 @@ class Budgets:
         for account in self._spend.accounts():
             amounts = self._spend.total(account)
             for budget in self._budgets:
-                if budget.counts(account, windows) and budget.is_spent(amounts, amounts.records):
+                if budget.counts(account, windows) and budget.is_spent(amounts):
                     yield budget, account, amounts
 
     def look(self) -> None:
@@ -171,9 +187,13 @@ class Budgets:
 
     def count_record(self, tenant: str, place: Place) -> None:
         """Count a record that begins, unless it is counted, and give it its place."""
-        if place.before is None:
-            accounts = self._accounts(tenant)
-            place.before = {account: self._spend.total(account).records for account in accounts}
+        if place.beyond is None:
+            windows = self._current()
+            place.beyond = frozenset(
+                budget.name
+                for budget in self._budgets
+                if budget.is_out_of_records(self._spend.total(budget.account(tenant, windows)))
+            )
             self._add(tenant, Amounts(records=1))
 
     def pay(self, bill: Bill) -> None:

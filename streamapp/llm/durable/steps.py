@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from streamapp.errors import Failure, InternalError
+from streamapp.llm.costs.place import Place
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.in_progress import STEP, cost_nothing
 from streamapp.llm.durable.observer import StepObserver, StepSpans
@@ -29,9 +30,6 @@ T = TypeVar("T")
 #: Where the task's steps are numbered; None where it is the record's own.
 _SCOPE: ContextVar[Scope | None] = ContextVar("step_scope", default=None)
 
-#: Steps of which one may be stored before the first one is: those that began side by side.
-_SIDE_BY_SIDE = 32
-
 
 class Steps:
     """The steps of one record, in the order in which they begin.
@@ -47,6 +45,7 @@ class Steps:
 
     Attributes:
         prompt: The prompt that the record began with; see `StoredStep`.
+        place: The record's one place in the sums of budgets; what it was before a redelivery.
     """
 
     def __init__(
@@ -71,7 +70,17 @@ class Steps:
         self._unsaved: Callable[[], Awaitable[None]] | None = None
         self._saving: asyncio.Lock | None = None
         self._is_over = False
-        self.prompt = "" if store is None else _began_with(store, is_single=is_single)
+        self.prompt, self.place = "", Place()
+        if store is not None:
+            self._go_on(store)
+
+    def _go_on(self, store: StepStore) -> None:
+        """Take up what the record began with; any of its steps may be the only one stored."""
+        for step in store.values():
+            self.prompt = step.prompt
+            if step.beyond is not None:
+                self.place.beyond = step.beyond
+                break
 
     def end(self) -> None:
         """Make no step any more: tasks that the record left behind may ask for some."""
@@ -190,7 +199,7 @@ class Steps:
             return result
 
         async def save() -> None:
-            step = StoredStep(path(), self.prompt, encode(result), spent)
+            step = StoredStep(path(), self.prompt, encode(result), spent, self.place.beyond)
             await store.put(number, step)
 
         if self._is_single and number == "1":
@@ -243,15 +252,3 @@ class Steps:
                 if self._observer is not None:
                     self._observer.diverged()
         return lambda: path, stored
-
-
-def _began_with(store: StepStore, *, is_single: bool) -> str:
-    """Return the prompt that the record began with; empty where no step is stored.
-
-    Of steps side by side the first may not have been finished.
-    """
-    for number in range(1, 2 if is_single else _SIDE_BY_SIDE + 1):
-        stored = store.get(f"{number}") or store.get(f"{number}.1")
-        if stored is not None:
-            return stored.prompt
-    return ""

@@ -1,5 +1,6 @@
 """A finished step as it is stored, and the interface of what stores it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,18 +17,22 @@ class StoredStep:
             or empty.
         result: JSON.
         spent: What the steps within it came to; None where there were none.
+        beyond: The record's place in the sums of budgets then; see `Place`.
     """
 
     fingerprint: str
     prompt: str
     result: bytes
     spent: dict[str, Any] | None = None
+    beyond: frozenset[str] | None = None
 
     def encode(self) -> bytes:
         """Return the step as JSON; the result stands in it as it is."""
         head: dict[str, Any] = {"fingerprint": self.fingerprint, "prompt": self.prompt}
         if self.spent is not None:
             head["spent"] = self.spent
+        if self.beyond is not None:
+            head["beyond"] = sorted(self.beyond)
         return b'%b,"result":%b}' % (to_json(head)[:-1], self.result)
 
     @classmethod
@@ -35,7 +40,14 @@ class StoredStep:
         """Return the step that `encode` wrote."""
         fields: dict[str, Any] = from_json(value)
         result = value[value.index(b'"result":') + len(b'"result":') : -1]
-        return cls(fields["fingerprint"], fields["prompt"], result, fields.get("spent"))
+        beyond = fields.get("beyond")
+        return cls(
+            fields["fingerprint"],
+            fields["prompt"],
+            result,
+            fields.get("spent"),
+            None if beyond is None else frozenset(beyond),
+        )
 
 
 class StepStore(Protocol):
@@ -48,6 +60,10 @@ class StepStore(Protocol):
 
     def get(self, number: str) -> StoredStep | None:
         """Return a finished step, or None."""
+        ...
+
+    def values(self) -> Iterable[StoredStep]:
+        """Return all finished steps, of tasks and within others too; one look-up for none."""
         ...
 
     async def put(self, number: str, step: StoredStep) -> None:

@@ -6,7 +6,7 @@ emitted and the record finished. Entries leave without a tombstone: the changelo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from dataclasses import replace
 from functools import partial
 
@@ -91,9 +91,11 @@ class Ledger:
 
     def lookup(self, id: str, step: str = "") -> LedgerEntry | None:
         """Return what is remembered of the id, or of a step of its record."""
-        if step and not self._index.steps:
-            return None  # three times a record: most workers have none
         return self._current(LedgerEntry.key(id, step))
+
+    def steps_of(self, id: str) -> Collection[bytes]:
+        """Return the numbers of the steps of records of the id, the oldest first."""
+        return self._index.steps.get(id.encode(), ())
 
     def dead_at(self, id: str, partition: int, offset: int) -> LedgerEntry | None:
         """Return the dead outcome of a record where a later one of its id has an outcome, too."""
@@ -167,13 +169,12 @@ class Ledger:
 
     def forget(self, id: str, step: str = "") -> None:
         """Let go of an entry that nobody needs any more, without a tombstone."""
-        key = LedgerEntry.key(id, step)
-        if key in self._index.lines:
-            self._drop(key)
+        self._drop(LedgerEntry.key(id, step))
 
     def _drop(self, key: bytes) -> None:
-        self._index.remove(key)
-        self._store().pop(key, None)
+        if key in self._index.lines:
+            self._index.remove(key)
+            self._store().pop(key, None)
 
     def rebuild(self, partitions: set[int]) -> None:
         """Index the table anew after a recovery, without what is not ours or past its time.

@@ -1,5 +1,7 @@
 """The steps of one record in the ledger, each by its number, in the record's partition."""
 
+from collections.abc import Iterator
+
 from streamapp.errors import TooLarge
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.streaming.broker.topics import RECORD_LIMIT
@@ -51,11 +53,19 @@ class LedgerSteps:
 
     def get(self, number: str) -> StoredStep | None:
         """Return a finished step, or None."""
+        if number.encode() not in self._ledger.steps_of(self._id):
+            return None  # most records have none
         entry = self._ledger.lookup(self._id, number)
         if entry is None or entry.step is None or entry.digest != self._digest:
             return None
         self._kept.add(number)
         return StoredStep.decode(entry.step)
+
+    def values(self) -> Iterator[StoredStep]:
+        """Return all finished steps, the first ones first."""
+        for number in [*self._ledger.steps_of(self._id)]:
+            if (step := self.get(number.decode())) is not None:
+                yield step
 
     async def put(self, number: str, step: StoredStep) -> None:
         """Keep a finished step; returns when Kafka has it.
@@ -84,5 +94,8 @@ class LedgerSteps:
     def forget(self) -> None:
         """Let go of the steps: the record is finished."""
         self._is_over = True
-        for number in self._kept:
-            self._ledger.forget(self._id, number)
+        for number in [one.decode() for one in self._ledger.steps_of(self._id)]:
+            # A redelivery asks for no step within a finished one.
+            entry = None if number in self._kept else self._ledger.lookup(self._id, number)
+            if entry is None or entry.is_of(self._partition, self._offset):
+                self._ledger.forget(self._id, number)

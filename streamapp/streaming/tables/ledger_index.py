@@ -8,6 +8,8 @@ from streamapp.streaming.delivery.ledger_entry import STEP_SEPARATOR, EntryHead,
 
 #: What an entry costs besides its key and value: its line, index and objects; bytes.
 ENTRY_BYTES = 700
+#: What a step costs besides: its number by its record's id, the only one perhaps; bytes.
+STEP_BYTES = 300
 
 
 class LedgerLine(NamedTuple):
@@ -30,7 +32,7 @@ class LedgerLine(NamedTuple):
     @classmethod
     def of(cls, head: EntryHead, size: int) -> "LedgerLine":
         """Return the line of an entry whose value has ``size`` bytes."""
-        return cls(*head, size + ENTRY_BYTES)
+        return cls(*head, size + ENTRY_BYTES + STEP_BYTES * head.is_step)
 
     @property
     def place(self) -> tuple[int, int]:
@@ -66,13 +68,14 @@ class LedgerIndex:
     Attributes:
         lines: Changed by `add` and `remove` alone.
         size_bytes: What all entries cost.
-        steps: How many of them are steps.
+        steps: The numbers of those that are steps, in the order of `lines`, by the record's id.
     """
 
     def __init__(self) -> None:
         # A plain dictionary walks past all that has left at its front to find its first key.
         self.lines: OrderedDict[bytes, LedgerLine] = OrderedDict()
-        self.size_bytes = self.steps = 0
+        self.size_bytes = 0
+        self.steps: dict[bytes, dict[bytes, None]] = {}
         self._by_fingerprint: dict[str, bytes] = {}
 
     def add(self, key: bytes, line: LedgerLine) -> None:
@@ -81,7 +84,9 @@ class LedgerIndex:
             self.remove(key)
         self.lines[key] = line
         self.size_bytes += len(key) + line.size
-        self.steps += line.is_step
+        if line.is_step:
+            id, _, number = key.partition(STEP_SEPARATOR)
+            self.steps.setdefault(id, {})[number] = None
         if line.fingerprint is not None:
             self._by_fingerprint[line.fingerprint] = key
 
@@ -89,7 +94,11 @@ class LedgerIndex:
         """Take an entry out; it is there."""
         line = self.lines.pop(key)
         self.size_bytes -= len(key) + line.size
-        self.steps -= line.is_step
+        if line.is_step:
+            id, _, number = key.partition(STEP_SEPARATOR)
+            del self.steps[id][number]
+            if not self.steps[id]:
+                del self.steps[id]
         if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
             del self._by_fingerprint[line.fingerprint]
         return line

@@ -29,6 +29,9 @@ class MemoryStore:
         value = self.kept.get(number)
         return None if value is None else StoredStep.decode(value)
 
+    def values(self) -> list[StoredStep]:
+        return [StoredStep.decode(value) for value in self.kept.values()]
+
     async def put(self, number: str, step: StoredStep) -> None:
         self.kept[number] = step.encode()
 
