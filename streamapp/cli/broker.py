@@ -25,12 +25,13 @@ DEFAULT_PORT = 9092
 def broker(port: int | None) -> None:
     """Run the embedded broker until Ctrl-C.
 
-    It speaks Kafka's protocol, keeps everything in memory and is for development alone:
-    nothing survives its end; start the workers again as well then. A group takes 5 s to join.
-    Where its last worker has stopped, the broker remembers it until the session is over: who
-    starts meanwhile waits for about 20 s (STREAMAPP_SESSION_TIMEOUT_S 10). Where a worker starts
-    or stops, it waits some 5 s for what the others have in flight: what takes longer is answered
-    twice, or paid twice. Apache Kafka waits until it is done.
+    It speaks Kafka's protocol, keeps everything in memory and is for development alone: nothing
+    survives its end. End the workers first, and start them after it: one that still runs makes
+    it create topics of the wrong size. A group takes 5 s to join. Where its last worker has
+    stopped, the broker remembers it until the session is over: who starts meanwhile waits for
+    about 20 s (STREAMAPP_SESSION_TIMEOUT_S 10). Where a worker starts or stops, it waits some 5
+    s for what the others have in flight: what takes longer is answered twice, or paid twice.
+    Apache Kafka waits until it is done.
     """
     settings = client_settings()
     port = port or urlsplit(f"//{settings.brokers[0]}").port or DEFAULT_PORT

@@ -143,7 +143,12 @@ def wrong_partition_counts(specs: Sequence[TopicSpec], counts: Mapping[str, int]
     for spec in specs:
         count = counts.get(spec.name, spec.partitions)
         if spec.is_fixed and count != spec.partitions:
-            wrong.append(f"topic {spec.name} has {count} partitions, not {spec.partitions}")
+            wrong.append(
+                f"topic {spec.name} has {count} partitions, not {spec.partitions}: a worker did not"
+                " create it so, but a broker does by itself, for a program that asks for it. End"
+                " all workers, delete it (end the embedded broker and start it again), and start"
+                " them"
+            )
         elif spec.name == requests and count < spec.partitions:
             wrong.append(
                 f"topic {spec.name} has {count} partitions, not {spec.partitions}: set"

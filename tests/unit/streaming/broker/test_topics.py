@@ -53,7 +53,7 @@ def _counts(number: int, **others: int) -> dict[str, int]:
         pytest.param(
             8,
             _counts(8, llm_prompts=2),
-            ["topic llm.prompts has 2 partitions, not 1"],
+            ["topic llm.prompts has 2 partitions, not 1: a worker did not create it so"],
             [],
             id="one",
         ),
