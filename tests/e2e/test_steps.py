@@ -144,7 +144,8 @@ async def test_sigterm_gives_back_records_that_have_more_than_waits(
 ) -> None:
     """Tools that wait for a place, and an answer that was asked for again, hold up no worker.
 
-    The next one finishes the records and pays no call twice.
+    The next one finishes the records and pays no call twice; a limit of records that they have
+    reached themselves stops none of their calls side by side.
     """
     each = 3
     records = [
@@ -157,7 +158,9 @@ async def test_sigterm_gives_back_records_that_have_more_than_waits(
         stage.provider.default(status=401, latency_s=2.0)
         stage.extra = {"STREAMAPP_PROCESSORS": "tests.support.held_steps"}
         await stage.open()
-        worker = await stage.ready_worker(max_in_flight=30, drain_s=40)
+        settings = budgeted(stage, tmp_path, limit_records=len(records), action="dead_letter")
+        settings["max_in_flight"] = 30
+        worker = await stage.ready_worker(**settings, drain_s=40)
         await stage.produce(records)
         await until(lambda: worker.has_logged("llm.breaker_opened"), 30, state=worker.tail)
         await stage.verifier.until(lambda: not stage.provider.counts["in_flight"], 30)
@@ -168,9 +171,10 @@ async def test_sigterm_gives_back_records_that_have_more_than_waits(
         assert await worker.wait(20) == 0, worker.tail()
         assert not worker.has_logged("window.drain_cut")
         stage.provider.default(text='{"a": 1}')
-        await stage.ready_worker(max_in_flight=30)
+        worker = await stage.ready_worker(**settings)
         report = await stage.settle(len(records), 60)
 
+    assert worker.has_logged("budget.spent")
     assert begun == each * (1 + 2)
     assert not [*report.missing, *report.dead, *report.unequal, *report.overcommitted], report
     assert paid_by(stage) == each * (2 + TOOLS + 1 + CALLS)
