@@ -120,6 +120,8 @@ class RecordCalls:
         self, call: Call, provider: Completer | None = None, *, asked: Call | None = None
     ) -> Completion:
         completer = provider or self._provider
+        if not (self.steps.tally.is_cached and self.steps.scope.tally.is_cached):
+            call.place.paid()  # by a step that an older version stored, without the place
 
         async def make() -> Completion:
             completion = await completer.complete(call)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,8 +83,9 @@ class World:
         return self.spend.total(TODAY).records
 
 
-def ask(llm: LLMClient, name: str) -> Awaitable[str]:
-    return llm.chat([{"role": "user", "content": name}])
+async def ask(llm: LLMClient, name: str) -> str:
+    answer: str = await llm.chat([{"role": "user", "content": name}])
+    return answer
 
 
 async def fan_out(llm: LLMClient) -> Any:
@@ -151,6 +153,25 @@ async def test_redelivered_record_of_free_calls_alone_is_counted_now(run: Run) -
     again = world.worker(FakeProvider(), action="dead_letter")
     with pytest.raises(BudgetExceeded):
         await run(again)
+
+
+@pytest.mark.parametrize("within", [False, True], ids=["call", "step"])
+async def test_paid_step_of_an_older_version_lets_the_calls_behind_it_go_on(within: bool) -> None:
+    """It says nothing of the record's place, so what was replayed tells that it was paid."""
+    world = World()
+
+    async def begin(llm: LLMClient) -> None:
+        await (llm.step("one", ask, llm, "a") if within else ask(llm, "a"))
+
+    await begin(world.worker(FakeProvider(), action="dead_letter"))
+    for number, step in world.stored.items():
+        world.stored[number] = replace(step, beyond=None)
+    again = world.worker(FakeProvider(), action="dead_letter")
+    await begin(again)
+
+    await ask(again, "b")
+
+    assert world.records == 1
 
 
 @pytest.mark.parametrize("days", [0, 1], ids=["same day", "past midnight"])
