@@ -1,16 +1,19 @@
 """`streamapp examples`: sets of examples on the topic that prompts can name."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Commands, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
+from streamapp.cli.prompt_findings import named_examples, problem_of_set, read_prompts
 from streamapp.cli.prompt_output import print_json, print_table
 from streamapp.cli.terminal import counted
 from streamapp.errors import PromptError
 from streamapp.prompts.example_set import parse_examples
+from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.reference import NAME
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import ensure_topics
@@ -26,14 +29,20 @@ def examples() -> None:
 @examples.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List the sets on the topic with the number of their examples."""
-    found = asyncio.run(_sets(client_settings()))
-    counts = [(name, _count(data)) for name, data in sorted(found.items())]
+    """List the sets on the topic with the number of their examples.
+
+    A problem names what a prompt in use leaves out of a set, since its text cannot take it.
+    """
+    sets, prompts = asyncio.run(_read(client_settings()))
+    found = [(name, _count(data), _problems(name, data, prompts)) for name, data in sets]
     if as_json:
-        return print_json([{"set": name, "examples": count} for name, count in counts])
+        return print_json([{"set": s, "examples": count, "problems": p} for s, count, p in found])
     print_table(
-        ("set", "examples"),
-        ((name, "not readable" if count is None else str(count)) for name, count in counts),
+        ("set", "examples", "problems"),
+        (
+            (name, "not readable" if count is None else str(count), "\n".join(problems))
+            for name, count, problems in found
+        ),
     )
 
 
@@ -60,14 +69,17 @@ def publish(file: Path, name: str | None, as_json: bool) -> None:
     click.echo(f"{name}: {counted(count, 'example')}")
 
 
-async def _sets(settings: Settings) -> dict[str, bytes]:
+async def _read(
+    settings: Settings,
+) -> tuple[list[tuple[str, bytes]], Mapping[str, Prompt]]:
+    """Return the sets in their order, and the prompts that may name them."""
     await answered(settings, ensure_topics(settings))
     topic = ExampleTopic(settings)
     try:
         await topic.catch_up()
     finally:
         await topic.aclose()
-    return topic.sets
+    return sorted(topic.sets.items()), await read_prompts(settings)
 
 
 async def _publish(settings: Settings, name: str, data: bytes) -> None:
@@ -75,6 +87,16 @@ async def _publish(settings: Settings, name: str, data: bytes) -> None:
     async with producing(settings) as producer:
         topic = settings.topic("examples")
         await producer.send_and_wait(topic, data, key=name.encode(), partition=PARTITION)
+
+
+def _problems(name: str, data: bytes, prompts: Mapping[str, Prompt]) -> list[str]:
+    """Return what versions in use leave out of a set."""
+    found = (
+        problem_of_set(version, data, template)
+        for version, examples, template in named_examples(prompts)
+        if examples.topic_set == name
+    )
+    return [problem for problem in found if problem]
 
 
 def _count(data: bytes) -> int | None:

@@ -1,4 +1,4 @@
-"""The findings of `streamapp check` about few-shot examples: files and sets that are missing."""
+"""The findings of `streamapp check` about few-shot examples: missing sets, and what is left out."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -8,12 +8,15 @@ from aiokafka.errors import KafkaError
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
 from streamapp.cli.terminal import own_command
-from streamapp.errors import StreamappError
+from streamapp.errors import PromptError, StreamappError
+from streamapp.prompts.example_fit import Fit
+from streamapp.prompts.example_set import parse_examples
 from streamapp.prompts.files import PromptFile
 from streamapp.prompts.history import History
 from streamapp.prompts.prompt import PRODUCTION, Prompt
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.settings import ExampleSettings
+from streamapp.prompts.template import Template
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import partition_counts
 from streamapp.streaming.prompts.event_log import PromptLog
@@ -21,18 +24,19 @@ from streamapp.streaming.prompts.example_topic import ExampleTopic
 
 
 def examples_of_files(settings: Settings, prompts: PromptRegistry) -> list[Finding]:
-    """Look for the files of few-shot examples that prompt files name."""
+    """Look for the files of few-shot examples that prompt files name, and into them."""
     found = []
     for name in prompts.names:
-        examples = prompts.resolve(name, sticky=b"").settings.examples
-        if examples and (problem := _missing_file(settings, examples)):
+        version = prompts.resolve(name, sticky=b"")
+        examples = version.settings.examples
+        if examples and (problem := _problem_of_file(settings, examples, version.template)):
             place = prompts.place(name, "examples")
             found.append(Finding("prompts", False, f"{place}: {problem}"))
     return found
 
 
 async def published_prompts(settings: Settings) -> list[Finding]:
-    """Look for the examples that versions on the topic name, those that labels point at.
+    """Look for and into the examples that versions on the topic name that labels point at.
 
     Nothing is said where there is no topic yet: a worker creates it at its start.
     """
@@ -44,20 +48,23 @@ async def published_prompts(settings: Settings) -> list[Finding]:
         history = History({})
         async with PromptLog(settings, history):
             pass
-        named = list(_named(history))
-        wanted = [examples for _, examples in named]
-        sets = await _sets(settings, wanted) if topics["examples"] in counts else set[str]()
+        named = list(named_examples(history.prompts))
+        wanted = [examples for _, examples, _ in named]
+        has_sets = topics["examples"] in counts
+        sets = await _sets(settings, wanted) if has_sets else dict[str, bytes]()
     except (StreamappError, KafkaError) as error:
         return [
             Finding("prompts", False, f"the topic was not read: {error or type(error).__name__}")
         ]
     found = []
-    for place, examples in named:
-        problem = _missing_file(settings, examples)
-        if examples.topic_set and examples.topic_set not in sets:
-            problem = f"topic {topics['examples']} has no set {examples.topic_set!r}"
+    for version, examples, template in named:
+        problem = _problem_of_file(settings, examples, template)
+        if name := examples.topic_set:
+            problem = f"topic {topics['examples']} has no set {name!r}"
+            if name in sets:
+                problem = problem_of_set(f"the set {name!r}", sets[name], template)
         if problem:
-            found.append(Finding("prompts", False, f"{place}: {problem}"))
+            found.append(Finding("prompts", False, f"prompt {version} on the topic: {problem}"))
     return found
 
 
@@ -106,29 +113,49 @@ def staged(published: Mapping[str, Prompt]) -> list[str]:
     ]
 
 
-def _named(history: History) -> Iterator[tuple[str, ExampleSettings]]:
-    """Yield place and examples of each version in use that names some."""
-    for name, prompt in sorted(history.prompts.items()):
+def named_examples(
+    prompts: Mapping[str, Prompt],
+) -> Iterator[tuple[str, ExampleSettings, Template]]:
+    """Yield name and labels, examples and text of each version in use that names some."""
+    for name, prompt in sorted(prompts.items()):
         for number in sorted(set(prompt.labels.values())):
-            examples = prompt.versions[number].settings.examples
+            version = prompt.versions[number]
+            examples = version.settings.examples
             if examples and not prompt.is_retired:
                 labels = ", ".join(sorted(of for of, at in prompt.labels.items() if at == number))
-                yield f"prompt {name}:{number} ({labels}) on the topic", examples
+                yield f"{name}:{number} ({labels})", examples, version.template
 
 
-async def _sets(settings: Settings, wanted: Iterable[ExampleSettings]) -> set[str]:
-    """Return the names of the sets on the topic; none where nobody wants one."""
+def problem_of_set(source: str, data: bytes, template: Template) -> str | None:
+    """Return what is wrong with a set beside a text that names it; None where all fits."""
+    try:
+        problem = Fit(template, parse_examples(data)).problem
+    except PromptError as error:
+        problem = str(error)
+    return f"{source}: {problem}" if problem else None
+
+
+async def _sets(settings: Settings, wanted: Iterable[ExampleSettings]) -> dict[str, bytes]:
+    """Return the sets on the topic; none where nobody wants one."""
     if not any(examples.topic_set for examples in wanted):
-        return set()
+        return {}
     topic = ExampleTopic(settings)
     try:
         await answered(settings, topic.catch_up())
-        return set(topic.sets)
+        return topic.sets
     finally:
         await topic.aclose()
 
 
-def _missing_file(settings: Settings, examples: ExampleSettings) -> str | None:
-    if examples.file and not (settings.prompts_dir / examples.file).is_file():
-        return f"there is no file {str(settings.prompts_dir / examples.file)!r}"
-    return None
+def _problem_of_file(
+    settings: Settings, examples: ExampleSettings, template: Template
+) -> str | None:
+    if not examples.file:
+        return None
+    path = settings.prompts_dir / examples.file
+    if not path.is_file():
+        return f"there is no file {str(path)!r}"
+    try:
+        return problem_of_set(str(path), path.read_bytes(), template)
+    except OSError as error:
+        return f"the file {str(path)!r} cannot be read: {error.strerror}"

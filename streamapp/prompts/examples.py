@@ -8,10 +8,12 @@ from random import Random
 import structlog
 
 from streamapp.errors import PromptError
+from streamapp.prompts.example_fit import Fit
 from streamapp.prompts.example_set import Examples, parse_examples
 from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.settings import ExampleSettings
 from streamapp.prompts.similar import Embed, Nearest, Similarity
+from streamapp.prompts.template import Template
 
 log = structlog.get_logger(__name__)
 
@@ -64,21 +66,40 @@ class ExamplesManager:
         self._rng = rng or Random()  # noqa: S311 - spreads load
         self._timeout_s = timeout_s
         self._sets: dict[str, Examples] = {}
+        self._fits: dict[tuple[str, Template], Fit] = {}
         self._due: dict[str, float] = {}
         self._problems: dict[str, str] = {}
         self._failed_at: dict[str, float] = {}
         self._used: dict[tuple[str, bool], tuple[ExampleSettings, float]] = {}
 
-    def chosen(self, settings: ExampleSettings, *, sticky: bytes) -> Examples:
-        """Return the examples for one record; none while no set has arrived.
+    def fit(self, settings: ExampleSettings, template: Template, *, version: str) -> Fit:
+        """Return what of the set a version's text can take; nothing while no set has arrived.
 
         Args:
             settings: Of the prompt's version.
-            sticky: Records of equal ones get the same random examples.
+            template: Of it.
+            version: As ``name:number``; what is left out is logged with it, once a set.
         """
         # A version that no label points at has its set from the next look on.
         self._used[settings.source, settings.is_similar] = (settings, self._clock())
         found = self._sets.get(settings.source, ())
+        fit = self._fits.get((settings.source, template))
+        if fit is None or fit.whole is not found:
+            fit = self._fits[settings.source, template] = Fit(template, found)
+            if fit.problem:
+                source, reason = settings.source, fit.problem
+                log.warning("examples.left_out", prompt=version, source=source, reason=reason)
+        return fit
+
+    def chosen(self, settings: ExampleSettings, fit: Fit, *, sticky: bytes) -> Examples:
+        """Return the examples for one record.
+
+        Args:
+            settings: Of the prompt's version.
+            fit: Of it.
+            sticky: Records of equal ones get the same random examples.
+        """
+        found = fit.examples
         if settings.select != "random" or len(found) <= settings.count:
             return found[: settings.count]
         seed = int.from_bytes(blake2b(sticky, digest_size=8).digest())
@@ -99,9 +120,9 @@ class ExamplesManager:
         except Exception as error:
             raise PromptError(_problem(error)) from error
 
-    def nearest(self, settings: ExampleSettings) -> Nearest | None:
-        """Return what chooses by the question; None where `chosen` is to be asked."""
-        if not settings.is_similar or len(self._sets.get(settings.source, ())) <= settings.count:
+    def nearest(self, settings: ExampleSettings, fit: Fit) -> Nearest | None:
+        """Return what chooses of the whole set by the question; None where `chosen` does."""
+        if not settings.is_similar or len(fit.examples) <= settings.count:
             return None
         return self._similarity.nearest(settings.source, settings.count)
 
@@ -166,6 +187,7 @@ class ExamplesManager:
         for known in (self._sets, self._due, self._problems, self._failed_at):
             for source in known.keys() - sources:
                 known.pop(source)
+        self._fits = {key: fit for key, fit in self._fits.items() if key[0] in sources}
         self._similarity.keep(sources)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from streamapp.errors import PromptError, PromptNotFound
+from streamapp.prompts.example_fit import Fit
 from streamapp.prompts.example_set import Examples
 from streamapp.prompts.examples import ExamplesManager
 from streamapp.prompts.files import PromptFile, load_files
@@ -27,6 +28,7 @@ class PromptVersion:
         label: None where the version was named.
         examples: Before the question.
         nearest: Chooses others in their place once the question is known; None for those.
+        fit: Which of those the text can take.
     """
 
     name: str
@@ -36,6 +38,7 @@ class PromptVersion:
     template: Template
     examples: Examples = ()
     nearest: Nearest | None = None
+    fit: Fit | None = None
 
     @property
     def model(self) -> str | None:
@@ -66,9 +69,10 @@ class PromptVersion:
             variables: Of the record's question.
             embed: Returns one vector a text, at the expense of the record.
         """
-        if self.nearest is None:
+        if self.nearest is None or self.fit is None:
             return self.render(variables)
-        examples = await self.nearest(variables, embed)
+        found = await self.nearest(variables, embed)
+        examples = [example for example in found if self.fit.problem_of(example) is None]
         return replace(self, examples=examples, nearest=None).render(variables)
 
     def render(self, variables: Mapping[str, Variable]) -> list[dict[str, str]]:
@@ -79,7 +83,8 @@ class PromptVersion:
         """
         try:
             examples = [(example.variables, example.answer) for example in self.examples]
-            return self.template.render(variables, examples=examples)
+            given = self.fit.given if self.fit else ()
+            return self.template.render(variables, examples=examples, given=given)
         except PromptError as error:
             problem = str(error)
         raise PromptError(f"prompt {self.name}:{self.version}, {problem}")
@@ -168,10 +173,13 @@ class PromptRegistry:
         settings = found.settings.examples
         if settings is None or self._examples is None:
             return use
+        version_name = f"{prompt.name}:{found.version}"
+        fit = self._examples.fit(settings, found.template, version=version_name)
         return replace(
             use,
-            examples=self._examples.chosen(settings, sticky=sticky),
-            nearest=self._examples.nearest(settings),
+            examples=self._examples.chosen(settings, fit, sticky=sticky),
+            nearest=self._examples.nearest(settings, fit),
+            fit=fit,
         )
 
 

@@ -5,7 +5,7 @@ data can fill the slots of a part, and can neither begin a part nor become a tem
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -41,18 +41,20 @@ class Template:
 
     Attributes:
         variables: The names that the body mentions, and the first line of each.
+        asked: Those of them that stand in the last part, the question.
         optional: Those of them that it asks for, or has a default for.
 
     Raises:
         PromptError: The body is wrong; the message begins with ``line N:``.
     """
 
-    __slots__ = ("_looped", "_parts", "optional", "variables")
+    __slots__ = ("_looped", "_parts", "asked", "optional", "variables")
 
     def __init__(self, body: str, *, first_line: int = 1) -> None:
         if len(body) > BODY_LIMIT:
             raise PromptError(f"line {first_line}: the body is longer than {BODY_LIMIT} characters")
         self.variables: dict[str, int] = {}
+        self.asked: frozenset[str] = frozenset()
         self.optional: set[str] = set()
         self._looped: set[str] = set()
         jinja = environment()
@@ -68,6 +70,7 @@ class Template:
         variables: Mapping[str, Variable],
         *,
         examples: Sequence[tuple[Mapping[str, Variable], str]] = (),
+        given: Collection[str] = (),
     ) -> list[dict[str, str]]:
         """Return OpenAI-shaped messages.
 
@@ -76,27 +79,31 @@ class Template:
             examples: Variables and the answer to them. Each is a pair of messages of the user
                 and the assistant before the last part, whose text they share; one that the
                 text cannot take is left out.
+            given: Variables that examples have of themselves alone; others of ``variables``
+                stand in where an example has none.
 
         Raises:
             PromptError: A variable is missing or of another kind, the result is too long, or it
                 takes too long.
         """
         with cpu_limit():
-            return self._render(variables, examples)
+            return self._render(variables, examples, given)
 
     def _render(
         self,
         variables: Mapping[str, Variable],
         examples: Sequence[tuple[Mapping[str, Variable], str]],
+        given: Collection[str],
     ) -> list[dict[str, str]]:
         self._check(variables)
         *first, last = self._parts
+        shared = {name: value for name, value in variables.items() if name not in given}
         messages = self._rendered(first, variables, size=0)
         for own, answer in examples:
             size = sum(len(message["content"]) for message in messages)
             try:
                 self._check(own)
-                pair = self._rendered([last], {**variables, **own}, size=size + len(answer))
+                pair = self._rendered([last], {**shared, **own}, size=size + len(answer))
             except PromptError:
                 continue
             messages += [*pair, {"role": "assistant", "content": answer}]
@@ -121,6 +128,14 @@ class Template:
                 chunks.append(chunk)
             messages.append({"role": role, "content": "".join(chunks)})
         return messages
+
+    def unfit(self, variables: Mapping[str, Variable]) -> str | None:
+        """Return which variable is of the wrong kind; None where all can be taken."""
+        try:
+            self._check(variables)
+        except PromptError as error:
+            return str(error)
+        return None
 
     def _check(self, variables: Mapping[str, Variable]) -> None:
         for name, value in variables.items():
@@ -160,6 +175,7 @@ class Template:
             tree = parse(jinja, text, line=line)
             check(tree, line=line)
             names = meta.find_undeclared_variables(tree)
+            self.asked = frozenset(names)  # the last part is the last to be compiled
             for node in tree.find_all(nodes.Name):
                 if node.name in names:
                     self.variables.setdefault(node.name, node.lineno + line - 1)

@@ -7,6 +7,7 @@ from aiohttp import web
 from faust.web import Blueprint, View
 
 from streamapp.errors import PromptError, PromptNotFound
+from streamapp.prompts.example_fit import Fit
 from streamapp.prompts.example_set import Examples
 from streamapp.prompts.settings import ExampleSettings
 from streamapp.web.admission import Admission
@@ -45,6 +46,7 @@ def prompt_examples(*, store: PromptStore, find: FindExamples, admission: Admiss
             if settings is not None:
                 try:
                     examples = await find(settings)
+                    problem = Fit(found.template, examples).problem
                 except PromptError as error:
                     problem = str(error)
             return json_response(

@@ -64,7 +64,8 @@ class ExampleBody(TypedDict):
 class ExamplesBody(TypedDict):
     """The first examples of a version's set; ``count`` is how many it has.
 
-    ``source`` is null for a version that has none; ``problem`` says why no set has arrived.
+    ``source`` is null for a version that has none; ``problem`` says why no set has arrived, or
+    which examples are left out, since the version's text cannot take them.
     """
 
     source: str | None

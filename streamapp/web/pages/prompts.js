@@ -105,9 +105,11 @@ function settingsOf({ output_schema: schema, examples, ...rest }) {
 function examplesOf(name, version) {
   const place = el("div", { class: "examples" }, el("p", { class: "soft" }, "asking…"));
   found(`/v1/prompts/${encodeURIComponent(name)}/versions/${version}/examples`).then((body) => {
-    if (body.error || body.problem) return fill(place, el("p", { class: "bad", role: "alert" }, body.error || `${body.source}: ${body.problem}`));
+    const problem = body.error || (body.problem && `${body.source}: ${body.problem}`);
+    const told = problem ? el("p", { class: "bad", role: "alert" }, problem) : null;
+    if (!body.count) return fill(place, told);
     const rest = body.count - body.examples.length;
-    fill(place, body.examples.map((example) => el("figure", {}, el("dl", { class: "facts" }, Object.entries(example.variables).map(([variable, value]) => el("div", {}, el("dt", {}, variable), el("dd", {}, asText(value))))), el("pre", { tabindex: 0, "aria-label": "Answer of the example" }, asText(example.output)))), rest ? el("p", { class: "soft" }, `and ${counted(rest, "more example")}`) : null);
+    fill(place, told, body.examples.map((example) => el("figure", {}, el("dl", { class: "facts" }, Object.entries(example.variables).map(([variable, value]) => el("div", {}, el("dt", {}, variable), el("dd", {}, asText(value))))), el("pre", { tabindex: 0, "aria-label": "Answer of the example" }, asText(example.output)))), rest ? el("p", { class: "soft" }, `and ${counted(rest, "more example")}`) : null);
   });
   return [el("h3", {}, "Examples"), place];
 }

@@ -284,6 +284,23 @@ async def test_examples_of_a_version_are_shown(
     assert (missing["count"], missing["examples"]) == (0, [])
 
 
+async def test_examples_that_a_version_leaves_out_are_told(
+    serve: Serve, prompt_store: FakePromptStore, examples: FakeExamples
+) -> None:
+    """They are shown, and the problem names which and why."""
+    settings = {"examples": {"file": "haiku.jsonl"}}
+    await prompt_store.write("haiku", Published(body="{{ x }}", settings=settings, created_at=NOW))
+    examples.found = [Example(variables={"y": "q"}, output="a")]
+    site = await serve()
+
+    _, found, _ = await site("GET", f"{HAIKU}/versions/1/examples")
+
+    assert (found["count"], len(found["examples"])) == (1, 1)
+    assert found["problem"] == (
+        "1 of 1 examples is left out: example 1: the text has no variable 'y'"
+    )
+
+
 @pytest.mark.parametrize("place", ["haiku/versions/3", "haiku/versions/x", "other/versions/1"])
 async def test_examples_of_no_version_are_not_found(
     serve: Serve, prompt_store: FakePromptStore, place: str

@@ -250,12 +250,39 @@ def test_missing_file_of_examples_is_found(tmp_path: Path) -> None:
     settings = load_settings(_env_file=None, prompts_dir=tmp_path)
 
     missing = [finding.detail for finding in own_parts(settings) if not finding.ok]
-    (tmp_path / "shots.jsonl").write_text("")
+    (tmp_path / "shots.jsonl").write_text('{"variables": {"x": "snow"}, "output": "Snow falls"}')
     there = [finding.detail for finding in own_parts(settings) if not finding.ok]
 
     file = tmp_path / "shots.jsonl"
     assert missing == [f"prompt file {tmp_path}/haiku.md, line 2: there is no file '{file}'"]
     assert there == []
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ("garbage", "not a set of examples"),
+        (
+            '{"variables": {"x": "a"}, "output": 1}\n{"variables": {"subjct": "a"}, "output": 1}',
+            "1 of 2 examples is left out: example 2: the text has no variable 'subjct', did you"
+            " mean 'subject'?",
+        ),
+    ],
+    ids=["garbage", "mistyped"],
+)
+def test_examples_that_no_record_would_get_are_found(
+    tmp_path: Path, data: str, problem: str
+) -> None:
+    """A file of them that is none, and a variable that the text does not have."""
+    text = "---\nexamples: {file: shots.jsonl}\n---\n{{ x }}{% if subject is defined %}!{% endif %}"
+    (tmp_path / "haiku.md").write_text(text)
+    (tmp_path / "shots.jsonl").write_text(data)
+    settings = load_settings(_env_file=None, prompts_dir=tmp_path)
+
+    [found] = [finding.detail for finding in own_parts(settings) if not finding.ok]
+
+    place = f"prompt file {tmp_path}/haiku.md, line 2: {tmp_path}/shots.jsonl: "
+    assert found.startswith(f"{place}{problem}")
 
 
 class Vendor:

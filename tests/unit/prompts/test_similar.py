@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from streamapp.errors import BudgetExceeded, RetriesExhausted
+from streamapp.prompts.example_fit import Fit
 from streamapp.prompts.example_set import Examples
 from streamapp.prompts.examples import ExamplesManager
 from streamapp.prompts.nearest import Neighbours, Unit, unit
 from streamapp.prompts.prompt import Prompt, Version
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.settings import ExampleSettings, PromptSettings
-from streamapp.prompts.similar import BATCH, PAUSE_S, TEXT_LIMIT, text_of
+from streamapp.prompts.similar import BATCH, PAUSE_S, TEXT_LIMIT, Nearest, text_of
 from streamapp.prompts.template import Template
 from tests.fakes import FakeClock
 
@@ -53,6 +54,7 @@ class World:
     def __init__(self, *, has_route: bool = True, timeout_s: float = 30.0) -> None:
         self.clock, self.sets, self.records = FakeClock(), Model(), Model()
         self.words: Sequence[str] = WORDS
+        self.template = Template("{{ x }}")
         self.manager = ExamplesManager(
             self._fetch,
             clock=self.clock,
@@ -64,9 +66,15 @@ class World:
     async def refresh(self) -> None:
         await self.manager.refresh([SIMILAR])
 
+    def fit(self) -> Fit:
+        return self.manager.fit(SIMILAR, self.template, version="p:1")
+
+    def nearest(self) -> Nearest | None:
+        return self.manager.nearest(SIMILAR, self.fit())
+
     async def examples_for(self, text: str, **more: Any) -> list[str]:
-        nearest = self.manager.nearest(SIMILAR)
-        found: Examples = self.manager.chosen(SIMILAR, sticky=b"k")
+        nearest = self.nearest()
+        found: Examples = self.manager.chosen(SIMILAR, self.fit(), sticky=b"k")
         if nearest:
             found = await nearest({"x": text, **more}, self.records)
         return [str(example.variables["x"]) for example in found]
@@ -160,9 +168,9 @@ async def test_an_outage_of_the_model_costs_one_question_a_pause(hangs: bool) ->
     assert "no vector of a question" in world.manager.impaired()[0]
 
     world.clock.advance(PAUSE_S)
-    probe = world.manager.nearest(SIMILAR)
+    probe = world.nearest()
     assert probe
-    assert world.manager.nearest(SIMILAR) is None  # one tries, the others go on
+    assert world.nearest() is None  # one tries, the others go on
     world.records.hangs, world.records.failure = False, None
     await probe({"x": "slow car"}, world.records)
 
