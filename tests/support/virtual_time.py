@@ -1,6 +1,7 @@
 """An event loop whose time passes only in sleeps, at once: hours of policy in milliseconds."""
 
 import asyncio
+import math
 import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -15,7 +16,8 @@ class _Jumping(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         assert timeout is not None, "nothing will ever happen: a deadlock"
-        self.now += max(timeout, 0.0)
+        if timeout > 0:  # however little: whoever waits for it would begin anew without an end
+            self.now = max(self.now + timeout, math.nextafter(self.now, math.inf))
         return super().select(0)
 
 
@@ -27,7 +29,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._jumping)
 
     def time(self) -> float:
-        return self._jumping.now
+        now = self._jumping.now
+        self._clock_resolution = math.ulp(now)  # no timer fires early, for the same reason
+        return now
 
     def freeze(self, seconds: float) -> None:
         """Let time pass as for a process that was stopped: nothing runs meanwhile."""
