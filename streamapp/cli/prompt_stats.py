@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
     """Show the results of each version and label of the prompt NAME.
 
     Sums of the workers that run now, each since its start: what others did before is not in it.
+    Tokens and dollars are those of failed records, too; the mean time is that of answers.
     The first API key is used.
     """
     settings = client_settings()
@@ -54,12 +56,12 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
 
 
 def _cost(variant: Mapping[str, Any]) -> str:
-    """Return what the answers cost, or that it is not known of some or all of them."""
+    """Return what the records cost, or that it is not known of some or all that cost anything."""
     unpriced = variant["unpriced"]
     if not unpriced:
         return str(variant["cost_usd"])
-    answered = variant["calls"] - variant["errors"]
-    return "unknown" if unpriced >= answered else f"{variant['cost_usd']} + {unpriced} unknown"
+    is_known = Decimal(variant["cost_usd"]) > 0
+    return f"{variant['cost_usd']} + {unpriced} unknown" if is_known else "unknown"
 
 
 async def _asked(settings: Settings, name: str, url: str | None) -> dict[str, Any]:

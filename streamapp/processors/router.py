@@ -14,6 +14,7 @@ from streamapp.llm.caller import CALLER
 from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.costs.record_bills import RECORD_BILLS, RecordBills
 from streamapp.llm.deadline import DEADLINE, Deadline
 from streamapp.llm.durable.observer import StepObserver, StepSpans
 from streamapp.llm.durable.progress import RecordProgress, RecordsInProgress
@@ -27,7 +28,7 @@ from streamapp.processors.start_checks import StartChecks
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.prompts.variants import Variants
 from streamapp.records.request import Request
-from streamapp.records.response import PromptUse, Response
+from streamapp.records.response import Response
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.loop import ToolLoop
 
@@ -156,6 +157,7 @@ class Router:
         model = request.model or (prompt.model if prompt else None)
         self._check_model(model or DEFAULT)
         DEADLINE.set(deadline)
+        RECORD_BILLS.set(bills := RecordBills())
         progress.deadline = deadline
         call = Call(
             model=model or DEFAULT,
@@ -189,7 +191,11 @@ class Router:
             failure = failure_of(error, processor)
             failure.attempts = max(failure.attempts, llm.tally.attempts)
             if prompt:
-                self._variants.failed(prompt.name, prompt.version, prompt.label, failure)
+                self._variants.failed(
+                    *(prompt.name, prompt.version, prompt.label, failure),
+                    usage=bills.usage,
+                    cost_usd=bills.cost_usd,
+                )
             raise failure from failure.__cause__
         finally:
             steps.end()
@@ -200,7 +206,7 @@ class Router:
             output=output,
             model=llm.model,
             provider=llm.provider,
-            prompt=_use(prompt),
+            prompt=prompt.use if prompt else None,
             tool_calls=[dict(call) for call in last.tool_calls] or None if last else None,
             missing_tools=sorted(llm.missing_tools) or None,
             logprobs=dict(last.logprobs) if last and last.logprobs else None,
@@ -278,12 +284,6 @@ class _Route:
     async def complete(self, call: Call) -> Completion:
         route = self._routes.resolve(self._model, operation=call.operation)
         return await route.complete(call)
-
-
-def _use(prompt: PromptVersion | None) -> PromptUse | None:
-    if prompt is None:
-        return None
-    return PromptUse(name=prompt.name, version=prompt.version, label=prompt.label)
 
 
 def _cache_ttl_s(request: Request, prompt: PromptVersion | None) -> float | None:

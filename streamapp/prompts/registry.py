@@ -18,6 +18,7 @@ from streamapp.prompts.similar import Embed, Nearest
 from streamapp.prompts.split import choose
 from streamapp.prompts.template import Template, Variable
 from streamapp.records.problems import near
+from streamapp.records.response import PromptUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class PromptVersion:
     examples: Examples = ()
     nearest: Nearest | None = None
     fit: Fit | None = None
+
+    @property
+    def use(self) -> PromptUse:
+        """What a response says of it."""
+        return PromptUse(name=self.name, version=self.version, label=self.label)
 
     @property
     def model(self) -> str | None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Self
 
 from streamapp.errors import Failure, Kind
-from streamapp.records.response import Response
+from streamapp.records.response import NO_USAGE, Response, Usage
 
 #: Failures that another text might not have had; outages and late records are not among them.
 FAULTS = frozenset(
@@ -31,9 +31,11 @@ class Variant:
         errors: Records that were not answered.
         faults: Those of them that another text might not have had.
         invalid_outputs: Those whose answer did not fit the schema.
-        cost_usd: Of the answers whose price is known, US dollars.
+        input_tokens: Of the records that were not answered, too; so are all sums of them and of
+            money.
+        cost_usd: Of the records whose price is known, US dollars.
         duration_s: Active time of the answered ones, seconds.
-        unpriced: Answers whose price is not known.
+        unpriced: Records whose price is not known.
     """
 
     version: int
@@ -48,6 +50,13 @@ class Variant:
     cost_usd: Decimal = Decimal(0)
     duration_s: float = 0.0
     unpriced: int = 0
+
+    def spend(self, usage: Usage, cost_usd: Decimal | None) -> None:
+        """Count what one record came to."""
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        self.cost_usd += cost_usd or 0
+        self.unpriced += cost_usd is None
 
     def add(self, other: Self) -> None:
         """Add what another worker counted."""
@@ -87,19 +96,26 @@ class Variants:
         variant = self._of(use.name, use.version, use.label)
         variant.calls += 1
         variant.cached += response.cached
-        variant.input_tokens += response.usage.input_tokens
-        variant.output_tokens += response.usage.output_tokens
-        variant.cost_usd += response.cost_usd or 0
-        variant.unpriced += response.cost_usd is None
+        variant.spend(response.usage, response.cost_usd)
         variant.duration_s += response.duration_s
 
-    def failed(self, name: str, version: int, label: str | None, failure: Failure) -> None:
-        """Count a record that was not answered."""
+    def failed(
+        self,
+        name: str,
+        version: int,
+        label: str | None,
+        failure: Failure,
+        *,
+        usage: Usage = NO_USAGE,
+        cost_usd: Decimal | None = Decimal(0),
+    ) -> None:
+        """Count a record that was not answered, with what its calls came to all the same."""
         variant = self._of(name, version, label)
         variant.calls += 1
         variant.errors += 1
         variant.faults += failure.kind in FAULTS
         variant.invalid_outputs += failure.kind is Kind.OUTPUT_INVALID
+        variant.spend(usage, cost_usd)
 
     def of(self, name: str) -> list[Variant]:
         """Return the variants of a prompt."""

@@ -8,6 +8,7 @@ from streamapp.llm.caching.cache import CacheTier
 from streamapp.llm.costs.billing import Bill
 from streamapp.llm.costs.budget import Budgets
 from streamapp.llm.costs.prices import Prices
+from streamapp.llm.costs.record_bills import pay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Economy:
 
     Attributes:
         prices: Of what is answered.
-        payers: Hear of each bill, besides the budgets.
+        payers: Hear of each bill, besides its record and the budgets.
         budgets: None where there are none.
         tiers: Of the cache, nearest first; equal calls in flight are shared without any.
         cache_ttl_s: How long answers are kept, seconds; 0 for not at all.
@@ -34,5 +35,5 @@ class Economy:
 
     @property
     def all_payers(self) -> Sequence[Callable[[Bill], None]]:
-        """Who hears of each bill, the budgets included."""
-        return (*self.payers, self.budgets.pay) if self.budgets else self.payers
+        """Who hears of each bill: the record that it is for and the budgets, too."""
+        return (*self.payers, pay, *((self.budgets.pay,) if self.budgets else ()))

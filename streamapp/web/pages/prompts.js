@@ -117,7 +117,7 @@ function examplesOf(name, version) {
 // Sums over all workers since their start; the bar is the variant's part of the records.
 function variants(stats) {
   const sum = stats.variants.reduce((s, v) => s + v.calls, 0) || 1;
-  const each = (v, value) => (v.calls > v.errors ? value / (v.calls - v.errors) : 0);
+  const each = (v, value) => value / (v.calls || 1);
   return table(["Variant", "Records", "", "Failed", "Cached", "Mean active time", "Tokens each", "Cost each"], stats.variants.map((v) => {
     const name = `v${v.version}${v.label ? ` @${v.label}` : ""}`;
     const failed = v.errors ? el("span", { class: "bad" }, `${number(v.errors)} (${((100 * v.errors) / v.calls).toFixed(1)} %)`) : "0";

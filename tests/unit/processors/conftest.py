@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from streamapp.llm.provider import LLMProvider
+from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
+from streamapp.prompts.variants import Variants
 from streamapp.settings.loading import load_settings
 from tests.fakes import FakeClock, FakeProvider
 
@@ -38,6 +40,8 @@ def make_router(clock: FakeClock, llm: FakeProvider) -> Callable[..., Router]:
         prompts_dir: Path = Path("prompts"),
         models_of: Mapping[str, Container[str]] | None = None,
         provider: LLMProvider | None = None,
+        economy: Economy | None = None,
+        variants: Variants | None = None,
     ) -> Router:
         settings = load_settings(
             providers={"fake": {"kind": "offline"}},
@@ -47,11 +51,12 @@ def make_router(clock: FakeClock, llm: FakeProvider) -> Callable[..., Router]:
         return Router(
             registry=registry or Registry.load(),
             prompts=PromptRegistry.load(prompts_dir),
-            routes=Routes(settings, {"fake": provider or llm}, sleep=clock.sleep),
+            routes=Routes(settings, {"fake": provider or llm}, sleep=clock.sleep, economy=economy),
             deadline_s=90,
             clock=clock,
             now=lambda: NOW,
             models_of=models_of or {},
+            variants=variants,
         )
 
     return make

@@ -179,7 +179,7 @@ def test_the_guard_has_nowhere_to_go_from_the_first_version() -> None:
     ],
 )
 def test_unknown_price_is_no_zero(costs: list[str | None], told: str) -> None:
-    """What some answers cost is not what all of them cost."""
+    """What some records cost is not what all of them cost."""
     variants = Variants()
     for cost in costs:
         usd = None if cost is None else Decimal(cost)
