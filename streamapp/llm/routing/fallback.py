@@ -198,7 +198,7 @@ class _Asking:
         self._refusals: RecordRefusals | None = None
 
     def begin(self, left: Sequence[Candidate], *, is_again: bool = False) -> None:
-        """Ask ``left`` next: again, once each, with whatever time there is."""
+        """Say who is asked next, in order, and whether that is once more."""
         self._left, self._is_again = left, is_again
 
     def turn_to(self, special: Sequence[Candidate]) -> None:

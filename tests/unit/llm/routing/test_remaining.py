@@ -19,6 +19,7 @@ from streamapp.errors import (
 from streamapp.llm.attempt import ATTEMPT
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.routing.breaker import BreakerLimits
 from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeProvider, TakenChunks
@@ -233,6 +234,21 @@ def test_target_that_is_back_is_asked_by_a_record_without_time(
 
     for outage_s in (2, 10, 30, 50):
         assert run_virtually(main(outage_s)).provider == "back", outage_s
+
+
+@pytest.mark.parametrize("order", [["one"], ["one", "two"]], ids="-".join)
+def test_time_that_an_outage_took_uses_nothing_up(order: Sequence[str]) -> None:
+    """Where each target swallows the calls of all, only what ends before that is seen is lost."""
+
+    async def main() -> list[Asked]:
+        async def swallow_all(call: Call) -> None:
+            await asyncio.sleep(1_000 if virtual_clock() < DEADLINE_S + 5 else 1)
+
+        routed, _ = routes(dict.fromkeys(order, swallow_all))
+        return await asyncio.gather(*(Asked(routed, str(number)).end() for number in range(12)))
+
+    lost = [end for end in run_virtually(main()) if end.error]
+    assert len(lost) < BreakerLimits().failures
 
 
 @pytest.mark.parametrize("order", [["slow", "limited"], ["limited", "slow"]], ids="-".join)
