@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
-from streamapp.cli.prompt_findings import examples_of_files, staged, unpublished
+from streamapp.cli.prompt_findings import examples_of_files, staged, taken_back, unpublished
 from streamapp.cli.terminal import counted
 from streamapp.cli.tool_findings import mcp_findings, tool_findings
 from streamapp.errors import ConfigurationError, StreamappError
@@ -71,7 +71,7 @@ def own_parts(
     if not unread:
         findings.append(Finding("prompts", True, ", ".join(prompts.names)))
     findings += examples_of_files(settings, prompts)
-    notes = [*unpublished(files, published), *staged(published)]
+    notes = [*unpublished(files, published), *staged(published), *taken_back(published)]
     findings += [Finding("prompts", True, note, is_note=True) for note in notes]
     built: dict[str, LLMProvider] = {}
     for name, provider in settings.providers.items():

@@ -7,16 +7,18 @@ from aiokafka.errors import KafkaError
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
-from streamapp.cli.terminal import own_command
+from streamapp.cli.terminal import own_command, printable
 from streamapp.errors import PromptError, StreamappError
 from streamapp.prompts.example_fit import Fit
 from streamapp.prompts.example_set import parse_examples
 from streamapp.prompts.files import PromptFile
+from streamapp.prompts.guard import AUTHOR as GUARD
 from streamapp.prompts.history import History
-from streamapp.prompts.prompt import PRODUCTION, Prompt
+from streamapp.prompts.prompt import PRODUCTION, LabelMove, Prompt
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.settings import ExampleSettings
 from streamapp.prompts.template import Template
+from streamapp.records.timestamps import time_text
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import partition_counts
 from streamapp.streaming.prompts.event_log import PromptLog
@@ -110,7 +112,26 @@ def staged(published: Mapping[str, Prompt]) -> list[str]:
         for name, prompt in sorted(published.items())
         if (used := prompt.labels.get(PRODUCTION)) != prompt.newest
         and not (prompt.is_retired or prompt.split)
+        and PRODUCTION not in dict(_taken_back(prompt))
     ]
+
+
+def taken_back(published: Mapping[str, Prompt]) -> list[str]:
+    """Return a line for each label that a guard took from the newest version, where it is since."""
+    return [
+        f"{name}: the guard moved `{label}` back from version {move.before} to {move.version} at"
+        f" {time_text(move.created_at)}: {printable(move.message, keep='')}; publish a better one,"
+        f" or `{own_command()} prompts label {name} {label} {move.before}` to try it again"
+        for name, prompt in sorted(published.items())
+        for label, move in _taken_back(prompt)
+        if not prompt.is_retired
+    ]
+
+
+def _taken_back(prompt: Prompt) -> Iterator[tuple[str, LabelMove]]:
+    for label, move in sorted(prompt.moved.items()):
+        if move.author == GUARD and move.before == prompt.newest:
+            yield label, move
 
 
 def named_examples(

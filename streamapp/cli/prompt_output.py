@@ -41,6 +41,17 @@ def pointing(prompt: Prompt, version: Version) -> str:
     return ", ".join(sorted(k for k, v in prompt.labels.items() if v == version.version))
 
 
+def moves(prompt: Prompt) -> list[str]:
+    """Return a line for each label that was moved: from where to where, when, by whom and why."""
+    return [
+        f"{label}: from {move.before} to {move.version} at {time_text(move.created_at)}"
+        + (f" by {move.author}" if move.author else "")
+        + (f": {move.message}" if move.message else "")
+        for label, move in sorted(prompt.moved.items())
+        if move.before is not None
+    ]
+
+
 def shares(shares: Any) -> str:
     """Return the shares of a split."""
     return ", ".join(f"{label}={percent}" for label, percent in (shares or {}).items())

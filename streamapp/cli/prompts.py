@@ -10,6 +10,7 @@ from streamapp.cli.prompt_changes import label, protect, publish, retire, rollba
 from streamapp.cli.prompt_output import (
     description,
     labels,
+    moves,
     pointing,
     print_json,
     print_table,
@@ -62,7 +63,7 @@ def list_(is_all: bool, as_json: bool) -> None:
 @click.argument("prompt")
 @_json
 def show(prompt: str, as_json: bool) -> None:
-    """Show the versions of a prompt, or the text of one."""
+    """Show the versions of a prompt and who moved its labels last, or the text of a version."""
     reference = reference_of(prompt)
     is_whole = reference.label is None and reference.version is None
 
@@ -83,6 +84,8 @@ def show(prompt: str, as_json: bool) -> None:
                 for v in found.versions.values()
             ),
         )
+        for line in moves(found):
+            click.echo(printable(line, keep=""))
         extras = {"split": shares(found.split), "protected": ", ".join(sorted(found.protected))}
         for name, value in extras.items():
             if value:

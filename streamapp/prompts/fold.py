@@ -21,7 +21,7 @@ from streamapp.prompts.events import (
     Retired,
     Split,
 )
-from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
+from streamapp.prompts.prompt import LATEST, PRODUCTION, LabelMove, Prompt, Version
 from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.template import Template
 from streamapp.records.problems import describe
@@ -81,7 +81,7 @@ def fold(prompt: Prompt | None, name: str, event: Event) -> tuple[Prompt | None,
     return _protect(prompt, event)
 
 
-def move(prompt: Prompt, label: str, version: int) -> Prompt:
+def move(prompt: Prompt, label: str, version: int, event: Labelled | Published) -> Prompt:
     """Return the prompt with the label at that version; a move back is forgotten again."""
     current, past = prompt.labels.get(label), prompt.before.get(label, ())
     if current == version:
@@ -90,9 +90,13 @@ def move(prompt: Prompt, label: str, version: int) -> Prompt:
         past = past[:-1]
     elif current is not None:
         past = (*past, current)
+    moved = dict(prompt.moved)
+    if label != LATEST:
+        moved[label] = LabelMove(version, current, event.author, event.message, event.created_at)
     return replace(
         prompt,
         labels={**prompt.labels, label: version},
+        moved=moved,
         before={**prompt.before, label: past},
     )
 
@@ -121,10 +125,10 @@ def _publish(prompt: Prompt, event: Published) -> tuple[Prompt, EventOutcome]:
     versions = {**prompt.versions, number: version}
     prompt = replace(prompt, versions=versions, is_retired=False)
     if PRODUCTION not in prompt.labels:
-        prompt = move(prompt, PRODUCTION, number)
+        prompt = move(prompt, PRODUCTION, number, event)
     if event.label and event.label not in prompt.protected:
-        prompt = move(prompt, event.label, number)
-    return move(prompt, LATEST, number), EventOutcome(version=number)
+        prompt = move(prompt, event.label, number, event)
+    return move(prompt, LATEST, number, event), EventOutcome(version=number)
 
 
 def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, EventOutcome]:
@@ -138,7 +142,7 @@ def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, EventOutcome]:
     if label in prompt.protected and not event.force and prompt.labels.get(label) != version:
         problem = 'the label is protected: it moves with --force, over HTTP with "force": true'
         return _refused(prompt, Why.PROTECTED, problem)
-    return move(prompt, label, version), EventOutcome(version=version)
+    return move(prompt, label, version, event), EventOutcome(version=version)
 
 
 def _split(prompt: Prompt, event: Split) -> tuple[Prompt, EventOutcome]:

@@ -37,11 +37,37 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelMove:
+    """The change that put a label where it is: from which version to which, by whom and why.
+
+    Attributes:
+        before: None where the label was new.
+    """
+
+    version: int
+    before: int | None
+    author: str
+    message: str
+    created_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the move as it is shown over HTTP."""
+        return {
+            "version": self.version,
+            "before": self.before,
+            "author": self.author,
+            "message": self.message,
+            "created_at": self.created_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """All versions of one prompt, and what points at them.
 
     Attributes:
         labels: The version that each label points at; always one that exists.
+        moved: What put each label there; not of `LATEST`, which goes by itself.
         before: Where each label stood before, the last place last; a move back removes it.
         split: Shares of labels in percent where a bare name means several; else None.
         protected: Labels that move by force alone.
@@ -53,6 +79,7 @@ class Prompt:
     name: str
     versions: Mapping[int, Version] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
+    moved: Mapping[str, LabelMove] = field(default_factory=dict)
     before: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     split: Mapping[str, int] | None = None
     protected: frozenset[str] = frozenset()
@@ -73,6 +100,7 @@ class Prompt:
             "split": dict(self.split) if self.split else None,
             "protected": sorted(self.protected),
             "retired": self.is_retired,
+            "moved": {label: move.to_json() for label, move in self.moved.items()},
             "before": {label: past[-1] for label, past in self.before.items() if past},
         }
 

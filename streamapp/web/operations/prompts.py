@@ -22,8 +22,19 @@ class PromptVersionBody(TypedDict):
     created_at: str | None
 
 
+class MoveBody(TypedDict):
+    """What put a label where it is; ``before`` is the version it came from, null of a new one."""
+
+    version: int
+    before: int | None
+    author: str
+    message: str
+    created_at: str
+
+
 class _Pointers(TypedDict):
     labels: dict[str, int]
+    moved: dict[str, MoveBody]
     split: dict[str, int] | None
     protected: list[str]
 

@@ -163,6 +163,19 @@ def test_a_text_that_cannot_be_used_is_not_published(run: Run, haiku: Path) -> N
     assert json.loads(run("prompts", "list", "--json").stdout)[0]["versions"] == [1, 2]
 
 
+def test_the_last_move_of_a_label_is_shown(run: Run, haiku: Path) -> None:
+    """From where to where, by whom and why."""
+    before = run("prompts", "show", "haiku").stdout
+    run("prompts", "label", "haiku", "production", "2", "-m", "better", "--author", "Ada")
+
+    after = run("prompts", "show", "haiku")
+
+    assert "production: from" not in before
+    [line] = [line for line in after.stdout.splitlines() if line.startswith("production: ")]
+    assert line.startswith("production: from 1 to 2 at ")
+    assert line.endswith(" by Ada: better")
+
+
 def test_examples_are_published_and_listed(run: Run, tmp_path: Path) -> None:
     """A set that is none is refused before it is written."""
     file = tmp_path / "tickets.jsonl"

@@ -38,6 +38,15 @@ async def test_prompts_are_listed_without_their_texts(
         "split": None,
         "protected": [],
         "retired": False,
+        "moved": {
+            "production": {
+                "version": 1,
+                "before": None,
+                "author": "",
+                "message": "",
+                "created_at": NOW.isoformat(),
+            }
+        },
         "before": {"latest": 1},
     }
 

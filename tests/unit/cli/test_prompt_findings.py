@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from streamapp.cli.finding import Finding
-from streamapp.cli.prompt_findings import staged, unpublished
+from streamapp.cli.prompt_findings import staged, taken_back, unpublished
 from streamapp.prompts.events import encode
 from streamapp.prompts.files import load_files
 from streamapp.prompts.history import History
+from tests.unit.prompts.test_fold import label, publish, told
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -49,6 +52,30 @@ def test_version_that_is_not_in_use_is_named(tmp_path: Path) -> None:
     haiku = history.prompts["haiku"]
     assert staged({"haiku": replace(haiku, split={"production": 50, "latest": 50})}) == []
     assert staged({"haiku": replace(haiku, is_retired=True)}) == []
+
+
+@pytest.mark.parametrize("moved", ["production", "candidate"])
+def test_what_the_guard_took_back_is_no_version_that_waits_for_its_label(
+    tmp_path: Path, moved: str
+) -> None:
+    """It was in use and failed: the note says so with the reason, until there is a newer one."""
+    reason = "6 of 6 records failed with version 2"
+    back = {"expected": 2, "author": "guard", "message": f"{reason}\x1b[2J", "force": True}
+    haiku, _ = told(publish("One"), publish("Two"), label(moved, 2), label(moved, 1, **back))
+    newer, _ = told(
+        publish("One"), publish("Two"), label(moved, 2), label(moved, 1, **back), publish("Three")
+    )
+
+    [line] = taken_back({"haiku": haiku})
+
+    assert line.startswith(
+        f"haiku: the guard moved `{moved}` back from version 2 to 1 at 2030-01-01 00:00:00Z:"
+        f" {reason}·[2J; publish a better one"
+    )
+    assert line.endswith(f"prompts label haiku {moved} 2` to try it again")
+    assert (staged({"haiku": haiku}) == []) is (moved == "production")
+    assert (taken_back({"haiku": newer}), len(staged({"haiku": newer}))) == ([], 1)
+    assert taken_back({"haiku": replace(haiku, is_retired=True)}) == []
 
 
 def test_what_is_not_wrong_but_perhaps_not_meant_has_a_mark_of_its_own() -> None:

@@ -19,7 +19,7 @@ from streamapp.prompts.events import (
 )
 from streamapp.prompts.fold import EventOutcome, Why, fold
 from streamapp.prompts.history import History
-from streamapp.prompts.prompt import Prompt
+from streamapp.prompts.prompt import LabelMove, Prompt
 from streamapp.prompts.registry import PromptRegistry
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -74,6 +74,24 @@ def test_the_system_sets_production_once_and_latest_always() -> None:
     prompt, _ = told(publish("a"), publish("b"))
 
     assert prompt.labels == {"production": 1, "latest": 2}
+
+
+def test_the_last_move_of_a_label_is_known() -> None:
+    """From where, by whom and why; what changes nothing is no move, and `latest` goes by itself."""
+    by_guard = {"author": "guard", "message": "6 of 6 records failed with version 2"}
+    prompt, _ = told(
+        publish("a", author="file"),
+        publish("b"),
+        label("production", 2),
+        label("production", 1, expected=2, **by_guard),
+        label("production", 1, author="Ada"),
+        publish("c", label="candidate", author="Ada"),
+    )
+
+    assert prompt.moved == {
+        "production": LabelMove(1, 2, created_at=NOW, **by_guard),
+        "candidate": LabelMove(3, None, "Ada", "", NOW),
+    }
 
 
 def test_a_publication_can_move_a_label() -> None:
