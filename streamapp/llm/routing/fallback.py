@@ -118,9 +118,10 @@ class Fallback:
                 else:
                     asking.begin(remaining.all)
             elif remaining.is_outage:
-                faults += asking.is_at_fault
-                if faults == _FAULTS:
-                    raise _poisonous(last)
+                if asking.is_at_fault:
+                    faults += 1
+                    if faults >= _FAULTS + (not remaining.is_down):  # what is up is asked first
+                        raise _poisonous(last)
                 if call.deadline.is_waited_for and all(c.breaker.denial for c in remaining.all):
                     raise Remaining(remaining.all, tries).error(_denied(last, remaining.all))
                 await self._hold(asking)
@@ -149,18 +150,18 @@ class Fallback:
         Raises:
             AllProvidersFailed: Nothing is left that is not known to be down.
         """
-        rest, deadline = asking.remaining.rest, asking.call.deadline
-        probes = [(one.breaker, one.breaker.probes) for one in rest]
+        remaining, deadline = asking.remaining, asking.call.deadline
+        probes = [(one.breaker, one.breaker.probes) for one in remaining.rest]
         with deadline.suspended():
             async with self._rest_line:
-                while (is_down := all(one.breaker.wait_s() for one in rest)) and any(
+                while (is_down := all(one.breaker.wait_s() for one in remaining.rest)) and any(
                     breaker.is_probed_by(before) for breaker, before in probes
                 ):
                     await self._sleep(_POLL_INTERVAL_S)
         if is_down:
-            raise asking.remaining.error(asking.failures[-1])
+            raise remaining.error(asking.failures[-1])
         deadline.restart()
-        asking.begin(rest, is_again=True)
+        asking.begin(remaining.rest, is_again=True)
 
     async def _hold(self, asking: "_Asking") -> None:
         """Wait until one of the targets may be asked: what failed so far were they."""
