@@ -63,7 +63,7 @@ def list_(is_all: bool, as_json: bool) -> None:
 @click.argument("prompt")
 @_json
 def show(prompt: str, as_json: bool) -> None:
-    """Show the versions of a prompt and who moved its labels last, or the text of a version."""
+    """Show the versions and last moves of a prompt, or the text of one."""
     reference = reference_of(prompt)
     is_whole = reference.label is None and reference.version is None
 
