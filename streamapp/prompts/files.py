@@ -32,6 +32,13 @@ _STARTS = (
 _ENDS = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 
 
+class _FrontMatter(PromptSettings):
+    """The names of all fields of a front matter, for messages."""
+
+    name: str = ""
+    label: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class PromptFile:
     """One file as read, with its body compiled.
@@ -113,7 +120,7 @@ def parse_prompt(text: str, *, name: str) -> PromptFile:
         settings = PromptSettings.model_validate(fields)
     except ValidationError as error:
         line = _line_of(str(error.errors()[0]["loc"][0]), head)
-        problems.append(f"line {line}: {describe(error, PromptSettings)}")
+        problems.append(f"line {line}: {describe(error, _FrontMatter)}")
     try:
         template = Template(body, first_line=first_line)
     except PromptError as error:

@@ -1,6 +1,6 @@
 """Problems of a record, in words that name fields and never a value."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -125,11 +125,11 @@ def _is_quotable(kind: str) -> bool:
 def _line(problem: ErrorDetails, location: Sequence[str | int], record: type[BaseModel]) -> str:
     name = f"field '{'.'.join(escape(str(part)) for part in location)}'"
     said = said_of(problem)
-    if problem["type"] == "extra_forbidden" and len(location) == 1:
-        unknown = str(location[0])
-        if place := _place_under(unknown, record):
+    if problem["type"] == "extra_forbidden":
+        unknown, model = str(location[-1]), _model_at(location[:-1], record)
+        if len(location) == 1 and (place := _place_under(unknown, record)):
             said = f"is unknown here: put it under '{place}'"
-        elif guess := near(unknown, _names(record)):
+        elif model and (guess := near(unknown, _names(model))):
             said = f"is unknown{guess}"
     return f"{name}: {said}" if said == problem["msg"] else f"{name} {said}"
 
@@ -146,3 +146,24 @@ def _place_under(name: str, record: type[BaseModel]) -> str:
             if isinstance(one, type) and issubclass(one, BaseModel) and name in _names(one):
                 return place
     return ""
+
+
+def _model_at(place: Sequence[str | int], record: type[BaseModel]) -> type[BaseModel] | None:
+    """Return the one kind of object that stands at a place; None where there may be several."""
+    for part in place:
+        if isinstance(part, int):
+            continue  # an item is of the kind that its list's field names
+        kinds = dict(zip(_names(record), record.model_fields.values(), strict=True))
+        found = set(_models_in(kinds[part].annotation)) if part in kinds else set()
+        if len(found) != 1:
+            return None
+        [record] = found
+    return record
+
+
+def _models_in(kind: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation names, however deep."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield kind
+    for one in get_args(kind):
+        yield from _models_in(one)

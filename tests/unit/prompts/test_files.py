@@ -61,6 +61,21 @@ def test_front_matter_is_optional(text: str) -> None:
             "---\nname: x\nmodle: y\n---\nx", "line 3: field 'modle' is unknown", id="unknown field"
         ),
         pytest.param(
+            "---\nname: x\nlable: y\n---\nx",
+            "line 3: field 'lable' is unknown, did you mean 'label'?",
+            id="mistyped label",
+        ),
+        pytest.param(
+            "---\nparameters: {temprature: 0.1}\n---\nx",
+            "line 2: field 'parameters.temprature' is unknown, did you mean 'temperature'?",
+            id="mistyped parameter",
+        ),
+        pytest.param(
+            "---\nguard: {call: 5}\n---\nx",
+            "line 2: field 'guard.call' is unknown, did you mean 'calls'?",
+            id="mistyped bound of the guard",
+        ),
+        pytest.param(
             "---\nname: x\ntemperature: 0.1\n---\nx",
             "line 3: field 'temperature' is unknown here: put it under 'parameters'",
             id="parameter at the top",

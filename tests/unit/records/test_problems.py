@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from streamapp.processors.chat import Chat
+from streamapp.prompts.example_set import Example
 from streamapp.records.problems import describe, place_of
 
 
@@ -39,6 +40,15 @@ def said(**fields: Any) -> str:
 def test_place_is_one_of_the_record(fields: dict[str, Any], place: str) -> None:
     """No kind that was tried on the way is in the name of a field."""
     assert f"field '{place}'" in said(**fields)
+
+
+def test_a_name_within_an_object_is_told_with_the_one_that_it_is_like() -> None:
+    """As one at the top is; in a list of objects, and where there is no value to look at."""
+    [example] = [{"variables": {"x": 1}, "ouput": 1, "output": 1}]
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(list[Example]).validate_python([example])
+
+    assert describe(caught.value, Example) == ("field '0.ouput' is unknown, did you mean 'output'?")
 
 
 def test_kinds_that_are_possible_are_told() -> None:
