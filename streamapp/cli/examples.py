@@ -10,7 +10,7 @@ from streamapp.cli.group import EXIT_CONFIGURATION, Commands, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.prompt_findings import named_examples, problem_of_set, read_prompts
 from streamapp.cli.prompt_output import print_json, print_table
-from streamapp.cli.terminal import counted
+from streamapp.cli.terminal import counted, printable
 from streamapp.errors import PromptError
 from streamapp.prompts.example_set import parse_examples
 from streamapp.prompts.prompt import Prompt
@@ -54,19 +54,23 @@ def publish(file: Path, name: str | None, as_json: bool) -> None:
     """Publish FILE as a set: a JSON array, or one example a line.
 
     An example is {"variables": {...}, "output": ...}: what fills the prompt's last part, and the
-    good answer. Workers take it at their next refresh.
+    good answer. Workers take it at their next refresh. What prompts in use leave out of it, since
+    their text cannot take it, is told.
     """
     name = name or file.stem
     try:
         if not NAME.fullmatch(name):
             raise PromptError("a set's name is letters, digits, '.', '_' and '-', at most 100")
-        count = len(parse_examples(file.read_bytes()))
+        data = file.read_bytes()
+        count = len(parse_examples(data))
     except PromptError as error:
         raise Ended(f"{file}: {error}", EXIT_CONFIGURATION) from None
-    asyncio.run(_publish(client_settings(), name, file.read_bytes()))
+    problems = _problems(name, data, asyncio.run(_publish(client_settings(), name, data)))
     if as_json:
-        return print_json({"set": name, "examples": count})
+        return print_json({"set": name, "examples": count, "problems": problems})
     click.echo(f"{name}: {counted(count, 'example')}")
+    for problem in problems:
+        click.echo(printable(f"prompt {problem}", keep=""), err=True)
 
 
 async def _read(
@@ -82,11 +86,13 @@ async def _read(
     return sorted(topic.sets.items()), await read_prompts(settings)
 
 
-async def _publish(settings: Settings, name: str, data: bytes) -> None:
+async def _publish(settings: Settings, name: str, data: bytes) -> Mapping[str, Prompt]:
+    """Write the set, and return the prompts that may name it."""
     await answered(settings, ensure_topics(settings))
     async with producing(settings) as producer:
         topic = settings.topic("examples")
         await producer.send_and_wait(topic, data, key=name.encode(), partition=PARTITION)
+    return await read_prompts(settings)
 
 
 def _problems(name: str, data: bytes, prompts: Mapping[str, Prompt]) -> list[str]:

@@ -79,6 +79,7 @@ async def test_label_is_moved(visit: Visit, site: Site) -> None:
 
     await expect(page.locator("#prompt-list")).to_contain_text("summarizev2")
     await expect(page.get_by_role("button", name="Move it here")).to_be_disabled()
+    await expect(page.locator("#prompt-view")).to_contain_text("production: from v1 to v2")
     await page.get_by_role("button", name="Roll production back to v1").click()
     await expect(page.locator("#prompt-list")).to_contain_text("summarizev1")
 
@@ -110,7 +111,8 @@ async def test_examples_of_a_version_are_shown(visit: Visit, site: Site) -> None
     directory = site.worker.log.parent / "prompts"
     directory.mkdir(exist_ok=True)
     example = {"variables": {"text": "A long text."}, "output": "A short one."}
-    (directory / "set.jsonl").write_text(json.dumps(example))
+    mistyped = {"variables": {"txt": "Another text."}, "output": "Another one."}
+    (directory / "set.jsonl").write_text("\n".join(map(json.dumps, (example, mistyped))))
     body = "{{ text }} {{ max_words }}"
     for file in ("set.jsonl", "nowhere.jsonl"):
         settings = {"examples": {"file": file}, "output_schema": {"type": "string"}}
@@ -120,7 +122,8 @@ async def test_examples_of_a_version_are_shown(visit: Visit, site: Site) -> None
     await page.get_by_role("button", name="shorten").click()
 
     await expect(page.locator(".examples")).to_contain_text("A long text.")
-    await expect(page.get_by_label("Answer of the example")).to_have_text("A short one.")
+    await expect(page.get_by_label("Answer of the example").first).to_have_text("A short one.")
+    await expect(page.locator(".examples")).to_contain_text("the text has no variable 'txt'")
     await expect(page.get_by_label("Schema of the answer")).to_contain_text("string")
     await page.get_by_role("button", name="v2 latest").click()
     await expect(page.locator(".examples")).to_contain_text(

@@ -85,6 +85,7 @@ function showPrompt(prompt, stats, chosenVersion) {
     el("h2", {}, `${prompt.name}, version ${current.version} `, labelsOf(current.version)),
     el("div", { class: "versions" }, versions.map((v) => el("button", { type: "button", "aria-pressed": v.version === current.version, onclick: () => showPrompt(prompt, stats, v.version) }, `v${v.version} `, labelsOf(v.version)))),
     el("p", { class: "soft" }, [[current.author, current.message].filter(Boolean).join(" · "), current.created_at && [current.author || current.message ? " · " : "", time(new Date(current.created_at) / 1000)]]),
+    movesOf(prompt),
     el("div", { class: "bar" }, el("label", {}, "Label ", label), move, back, el("button", { type: "button", onclick: () => tryPrompt(prompt, current) }, "Try this version")), note,
     el("h3", {}, "Results by variant"), variants(stats),
     el("h3", {}, "Split"), split(prompt, change),
@@ -92,6 +93,12 @@ function showPrompt(prompt, stats, chosenVersion) {
     current.settings.examples ? examplesOf(prompt.name, current.version) : null,
     el("h3", {}, previous ? `Against version ${previous.version}` : "Text"),
     el("pre", { class: "diff", tabindex: 0, "aria-label": "Text of the prompt" }, previous ? lineDiff(previous.body, current.body) : current.body));
+}
+
+// Who put each label where it is: a guard's move is nobody's here.
+function movesOf({ moved }) {
+  const moves = Object.entries(moved || {}).filter(([, one]) => one.before);
+  return moves.map(([label, one]) => el("p", { class: "soft" }, [`${label}: from v${one.before} to v${one.version}`, one.author && ` by ${one.author}`, one.message && `: ${one.message}`, " · ", time(new Date(one.created_at) / 1000)]));
 }
 
 // What goes with the text: the route, sampling, the schema of the answer, where examples come from.

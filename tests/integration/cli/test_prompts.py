@@ -186,17 +186,16 @@ def test_examples_are_published_and_listed(run: Run, tmp_path: Path) -> None:
 
     listed = json.loads(run("examples", "list", "--json").stdout)
 
-    assert published == {"set": "tickets", "examples": 2}
-    assert listed == [published | {"problems": []}]
+    assert listed == [published] == [{"set": "tickets", "examples": 2, "problems": []}]
 
 
 def test_examples_of_the_topic_that_a_text_cannot_take_are_told(run: Run, tmp_path: Path) -> None:
-    """By the list of sets and by `check`, with the version that leaves them out."""
+    """At publishing, by the list and by `check`, with the version that leaves them out."""
     (tmp_path / "sum.md").write_text("---\nexamples: {topic_set: sums}\n---\n{{ question }}")
     examples = ({"variables": {name: "5+5"}, "output": "10"} for name in ("question", "qestion"))
     (tmp_path / "sums.jsonl").write_text("\n".join(map(json.dumps, examples)))
     run("prompts", "publish", str(tmp_path / "sum.md"))
-    run("examples", "publish", str(tmp_path / "sums.jsonl"))
+    published = run("examples", "publish", str(tmp_path / "sums.jsonl"))
 
     [listed] = json.loads(run("examples", "list", "--json").stdout)
     checked = json.loads(run("check", "--json", code=2).stdout)["checks"]
@@ -206,6 +205,7 @@ def test_examples_of_the_topic_that_a_text_cannot_take_are_told(run: Run, tmp_pa
         " 'question'?"
     )
     version = "sum:1 (latest, production)"
+    assert published.stderr.splitlines()[-1] == f"prompt {version}: {left_out}"
     assert listed == {"set": "sums", "examples": 2, "problems": [f"{version}: {left_out}"]}
     assert f"prompt {version} on the topic: the set 'sums': {left_out}" in [
         one["detail"] for one in checked if not one["ok"]
