@@ -18,8 +18,8 @@ class Fit:
         whole: The set.
 
     A question of which the record gives a part would be the record's own, with another's answer
-    to it. So what any example of the set gives is never the record's; what none gives is, such
-    as the labels of all questions.
+    to it. So what any example of the set gives is never the record's; what none gives and the
+    text needs is, such as the labels of all questions.
 
     Attributes:
         given: The variables that examples of the set give.
@@ -51,7 +51,7 @@ class Fit:
         if not own.keys() & text.asked:
             asked = ", ".join(sorted(text.asked)) or "none"
             yield f"it gives no variable of the last part: {asked}"
-        for name in sorted((self.given & text.asked) - text.optional - own.keys()):
+        for name in sorted((self.given & text.needed) - own.keys()):
             yield f"the variable '{name}', which others of the set give, is missing: give it"
         if problem := text.unfit(own):
             yield problem

@@ -17,7 +17,7 @@ class Example(BaseModel):
     """One question and its good answer.
 
     Attributes:
-        variables: Fill the prompt's last part; what no example of the set gives is the record's.
+        variables: Fill the prompt's last part; `Fit` says what is the record's.
         output: The answer, as text or as JSON.
     """
 

@@ -42,19 +42,21 @@ class Template:
     Attributes:
         variables: The names that the body mentions, and the first line of each.
         asked: Those of them that stand in the last part, the question.
-        optional: Those of them that it asks for, or has a default for.
+        needed: Those of these that it neither asks for nor has a default for.
+        optional: The names that it asks for, or has a default for.
 
     Raises:
         PromptError: The body is wrong; the message begins with ``line N:``.
     """
 
-    __slots__ = ("_looped", "_parts", "asked", "optional", "variables")
+    __slots__ = ("_looped", "_parts", "asked", "needed", "optional", "variables")
 
     def __init__(self, body: str, *, first_line: int = 1) -> None:
         if len(body) > BODY_LIMIT:
             raise PromptError(f"line {first_line}: the body is longer than {BODY_LIMIT} characters")
         self.variables: dict[str, int] = {}
         self.asked: frozenset[str] = frozenset()
+        self.needed: frozenset[str] = frozenset()
         self.optional: set[str] = set()
         self._looped: set[str] = set()
         jinja = environment()
@@ -80,7 +82,7 @@ class Template:
                 and the assistant before the last part, whose text they share; one that the
                 text cannot take is left out.
             given: Variables that examples have of themselves alone; others of ``variables``
-                stand in where an example has none.
+                that the last part needs stand in where an example has none.
 
         Raises:
             PromptError: A variable is missing or of another kind, the result is too long, or it
@@ -97,7 +99,7 @@ class Template:
     ) -> list[dict[str, str]]:
         self._check(variables)
         *first, last = self._parts
-        shared = {name: value for name, value in variables.items() if name not in given}
+        shared = {n: variables[n] for n in self.needed if n in variables and n not in given}
         messages = self._rendered(first, variables, size=0)
         for own, answer in examples:
             size = sum(len(message["content"]) for message in messages)
@@ -175,11 +177,13 @@ class Template:
             tree = parse(jinja, text, line=line)
             check(tree, line=line)
             names = meta.find_undeclared_variables(tree)
-            self.asked = frozenset(names)  # the last part is the last to be compiled
             for node in tree.find_all(nodes.Name):
                 if node.name in names:
                     self.variables.setdefault(node.name, node.lineno + line - 1)
-            self.optional.update(_optional(tree))
+            optional = set(_optional(tree))
+            self.optional.update(optional)
+            # The last part is the last to be compiled.
+            self.asked, self.needed = frozenset(names), frozenset(names - optional)
             over = (loop.iter for loop in tree.find_all(nodes.For))
             self._looped.update(node.name for node in over if isinstance(node, nodes.Name))
             count_loops(tree)

@@ -72,12 +72,12 @@ async def test_an_example_of_other_parts_alone_is_left_out() -> None:
 
 
 async def test_what_no_example_gives_is_the_record_s() -> None:
-    """Labels are those of the record, until an example brings its own; then all have to."""
+    """What the text needs, until an example brings its own; then all have to."""
     shared = await World(CHOICE, [{"text": "sun"}]).questions(TEXT)
     own = await World(CHOICE, [{"text": "sun", "labels": ["a"]}, {"text": "fog"}]).questions(TEXT)
 
-    assert shared[0] == "sun is one of wet, dry (look up)"
-    assert own[:-1] == ["sun is one of a (look up)"]
+    assert shared[0] == "sun is one of wet, dry"  # the hint is to the record's own text
+    assert own[:-1] == ["sun is one of a"]
 
 
 async def test_an_optional_variable_of_another_example_is_not_the_record_s() -> None:
