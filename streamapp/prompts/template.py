@@ -131,10 +131,18 @@ class Template:
             messages.append({"role": role, "content": "".join(chunks)})
         return messages
 
-    def unfit(self, variables: Mapping[str, Variable]) -> str | None:
-        """Return which variable is of the wrong kind; None where all can be taken."""
+    def unfit(self, variables: Mapping[str, Variable], *, is_tried: bool = True) -> str | None:
+        """Return why the last part cannot take these variables; None where it can.
+
+        Args:
+            variables: Others may be added that it needs.
+            is_tried: Whether it is rendered, where there is all that it needs.
+        """
         try:
             self._check(variables)
+            if is_tried and self.needed <= variables.keys():
+                with cpu_limit():
+                    self._rendered(self._parts[-1:], variables, size=0)
         except PromptError as error:
             return str(error)
         return None

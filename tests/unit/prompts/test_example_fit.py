@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 import structlog
 
+from streamapp.prompts.cpu_limit import CPU_LIMIT_S
+from streamapp.prompts.example_fit import Fit
+from streamapp.prompts.example_set import Example
 from streamapp.prompts.examples import ExamplesManager
 from streamapp.prompts.prompt import Prompt, Version
 from streamapp.prompts.registry import PromptRegistry
@@ -85,6 +88,30 @@ async def test_an_optional_variable_of_another_example_is_not_the_record_s() -> 
     found = await World(CHOICE, [{"text": "sun", "hint": "warm"}, {"text": "fog"}]).questions(TEXT)
 
     assert found[:-1] == ["sun is one of wet, dry (warm)", "fog is one of wet, dry"]
+
+
+@pytest.mark.parametrize("wrong", [5, []], ids=["kind", "empty"])
+async def test_a_value_that_no_filter_takes_is_told(wrong: Any) -> None:
+    """It is left out by each record anyway: nobody would know."""
+    world = World("{{ text|first }}{{ text|length }}", [{"text": wrong}, {"text": "sun"}], count=1)
+
+    with structlog.testing.capture_logs() as lines:
+        found = await world.questions(TEXT)
+
+    assert found == ["s3", "r4"]
+    [line] = lines
+    assert line["reason"].startswith("1 of 2 examples is left out: example 1: ")
+
+
+def test_a_whole_set_is_tried_within_the_time_of_one_rendering() -> None:
+    """It is tried on the loop, where all records wait: the rest is taken unseen."""
+    readings = iter((5.0, 5.0 + CPU_LIMIT_S / 2, 5.0 + CPU_LIMIT_S))
+    bad = Example(variables={"text": 5}, output="a")
+
+    fit = Fit(Template("{{ text|length }}"), [bad, bad], cpu_s=lambda: next(readings))
+
+    assert len(fit.examples) == 1
+    assert (fit.problem or "").startswith("1 of 2 examples is left out: example 1: ")
 
 
 async def test_what_is_left_out_makes_room() -> None:
