@@ -31,6 +31,7 @@ from tests.e2e.test_prompts import prompts_dir
 from tests.support.census import FILE
 from tests.support.kafka import KafkaBroker
 from tests.support.redis import RedisServer
+from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
@@ -60,13 +61,17 @@ def look(worker: WorkerProcess) -> Look:
     process = Path(f"/proc/{worker.pid}")
     pages = int((process / "statm").read_text().split()[1])
     files = sum(1 for _ in (process / "fd").iterdir())
-    census = worker.log.with_name(FILE).read_text().splitlines()
     return Look(
         at_s=time.monotonic(),
         memory_mb=pages * resource.getpagesize() / 1e6,
         files=files,
-        tasks=json.loads(census[-1])["tasks"],
+        tasks=json.loads(census(worker)[-1])["tasks"],
     )
+
+
+def census(worker: WorkerProcess) -> list[str]:
+    """Return the lines that it has counted itself in so far."""
+    return worker.log.with_name(FILE).read_text().splitlines()
 
 
 def middle(looks: list[Look]) -> tuple[float, float, float]:
@@ -80,6 +85,7 @@ def middle(looks: list[Look]) -> tuple[float, float, float]:
 
 async def watch(worker: WorkerProcess, looks: list[Look], done: asyncio.Event) -> None:
     """Look at a worker every five seconds until done."""
+    await until(lambda: census(worker), START_S)  # a quick one is ready before it has counted
     while not done.is_set():
         looks.append(look(worker))
         if len(looks) % 12 == 0:
