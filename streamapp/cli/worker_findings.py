@@ -6,7 +6,8 @@ from typing import Any
 from streamapp.cli.finding import Finding
 from streamapp.cli.terminal import counted
 from streamapp.cli.worker_access import WorkerAccess
-from streamapp.errors import StreamappError
+from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.streaming.addresses import shared_line
 
@@ -21,7 +22,7 @@ async def workers(settings: Settings) -> list[Finding]:
             told = (await worker.get("/v1/workers") or {}).get("workers") or []
         except StreamappError:
             return []
-    wrong = [*_wrong(told), *_without_types(told)]
+    wrong = [*_wrong(told), *_without_types(told), *_without_own_types(told, own_types(settings))]
     if wrong or not told:
         return wrong
     return [Finding("workers", True, f"{counted(len(told), 'worker')}, each asked at its address")]
@@ -37,6 +38,27 @@ def _wrong(told: list[Mapping[str, Any]]) -> Iterator[Finding]:
                 f"{url} does not answer the others: is it STREAMAPP_WEB_URL of a worker, where"
             )
             yield Finding("workers", True, f"{unheard} they reach it?", is_note=True)
+
+
+def own_types(settings: Settings) -> set[str]:
+    """Return the record types of these settings; none where their modules are wrong."""
+    try:
+        return set(Registry.load(settings.processor_modules).types)
+    except ConfigurationError:
+        return set()  # said of the processors
+
+
+def _without_own_types(told: list[Mapping[str, Any]], own: set[str]) -> Iterator[Finding]:
+    """Name types that no worker knows yet, as before a restart with new settings."""
+    known = [set(one["now"]["types"]) for one in told if "types" in (one["now"] or {})]
+    if known and (missing := sorted(own - set[str]().union(*known))):
+        yield Finding(
+            "workers",
+            True,
+            f"no worker knows {', '.join(missing)}, which these settings do: until workers are"
+            " started with them, records of them are dead letters 'unknown_type'",
+            is_note=True,
+        )
 
 
 def _without_types(told: list[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -37,10 +37,9 @@ log = structlog.get_logger(__name__)
 
 #: A partition that was taken over is behind where its next record is so old, seconds.
 BEHIND_S = 5.0
-#: What is said where it was never read by this group.
-NEW = (
-    "the group has committed nothing of it: all of it is answered; is STREAMAPP_APP_ID another one?"
-)
+#: What is said where this group never read one that is ``OLD_S`` old: not just sent.
+OLD_S = 600.0
+NEW = "the group has read nothing of it: all is answered; is STREAMAPP_APP_ID another one?"
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.
 AT_ONCE = 100
@@ -187,16 +186,17 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
 
 def tell_behind(tp: TP, offset: int, written_at: float, *, now: float, hint: str = "") -> None:
     """Log from when on a partition goes on that was taken over, where that is a while ago."""
-    moment = moment_of(written_at)
-    if moment is not None and now - written_at >= BEHIND_S:
-        (log.warning if hint else log.info)(
+    moment, age_s = moment_of(written_at), now - written_at
+    if moment is not None and age_s >= BEHIND_S:
+        more = {"hint": hint} if hint and age_s >= OLD_S else {}
+        (log.warning if more else log.info)(
             "partition.behind",
             topic=tp.topic,
             partition=tp.partition,
             offset=offset,
             written_at=moment.isoformat(timespec="seconds"),
-            age_s=round(now - written_at, 1),
-            **({"hint": hint} if hint else {}),
+            age_s=round(age_s, 1),
+            **more,
         )
 
 

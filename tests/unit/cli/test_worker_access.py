@@ -21,6 +21,7 @@ from streamapp.cli.prompt_stats import _asked
 from streamapp.cli.worker_access import WorkerAccess
 from streamapp.cli.worker_findings import workers
 from streamapp.errors import StreamappError
+from streamapp.processors.registry import Registry
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings
 from streamapp.settings.loading import load_settings
@@ -284,19 +285,41 @@ async def test_check_names_an_address_of_several_workers() -> None:
     assert "http://two:6066 does not answer the others" in note.detail
 
 
+def with_types(url: str, *types: str) -> dict[str, Any]:
+    known = [*Registry.load().types, *types]
+    return {"url": url, "members": 1, "now": {"types": known}}
+
+
 async def test_check_names_a_worker_that_lacks_types_of_others() -> None:
     """A third of their records were dead letters, and nothing else told why."""
-
-    def worker(url: str, *types: str) -> dict[str, Any]:
-        return {"url": url, "members": 1, "now": {"types": types}}
-
-    told = [worker("http://one", "chat", "ticket"), worker("http://two", "chat")]
+    told = [with_types("http://one", "ticket"), with_types("http://two")]
     async with worker_of(OWN, workers=[*told, {**SHARED, "members": 1}]) as url:
         [finding] = await workers(Settings(worker_url=url))
 
     assert not finding.ok
     assert "http://two does not know ticket, as others do" in finding.detail
     assert "STREAMAPP_PROCESSORS" in finding.detail
+
+
+async def test_check_notes_types_that_no_worker_knows_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends one before the workers are started anew gets dead letters."""
+    (tmp_path / "tickets_of_check.py").write_text(
+        "from streamapp.processors import processor\n"
+        "from streamapp.records.request import Request\n"
+        'class Ticket(Request, type="ticket-of-check"):\n    "A ticket."\n'
+        "@processor(Ticket)\n"
+        'async def ticket(request, llm):\n    "Answer it."\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    async with worker_of(OWN, workers=[with_types("http://one")]) as url:
+        [note] = await workers(Settings(worker_url=url, processors="tickets_of_check"))
+        [same] = await workers(Settings(worker_url=url))
+
+    assert (note.ok, note.is_note) == (True, True)
+    assert "no worker knows ticket-of-check, which these settings do" in note.detail
+    assert not same.is_note
 
 
 async def test_check_asks_workers_only_where_one_runs() -> None:

@@ -115,12 +115,19 @@ def test_partition_taken_over_late_says_from_when(age_s: float, told: list[str])
         assert line["written_at"] == "1970-01-12T13:46:40+00:00"
 
 
-def test_partition_of_which_nothing_is_committed_is_a_warning() -> None:
-    """A group by another name answers all that the first one has."""
+@pytest.mark.parametrize(
+    ("age_s", "told"), [(599.0, ("info", None)), (600.0, ("warning", "is it meant?"))]
+)
+def test_old_records_of_which_nothing_is_committed_are_a_warning(
+    age_s: float, told: tuple[str, str | None]
+) -> None:
+    """A group by another name answers all that the first one has; what was just sent is no sign."""
     with structlog.testing.capture_logs() as lines:
-        tell_behind(TP("llm.requests", 3), 0, 1_000_000.0, now=1_000_600.0, hint="is it meant?")
+        tell_behind(
+            TP("llm.requests", 3), 0, 1_000_000.0, now=1_000_000.0 + age_s, hint=told[1] or "x"
+        )
 
-    assert [(line["log_level"], line["hint"]) for line in lines] == [("warning", "is it meant?")]
+    assert [(line["log_level"], line.get("hint")) for line in lines] == [told]
 
 
 def test_places_of_a_generation_are_told_by_topic() -> None:
