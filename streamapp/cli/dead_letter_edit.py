@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -13,12 +14,14 @@ import click
 
 from streamapp.cli.dead_letter_access import newest_of, send_instead, source_of, stored_at
 from streamapp.cli.dead_letter_options import WHY, PlaceOrIdParam, of_flow
-from streamapp.cli.decoding import decoder
+from streamapp.cli.decoding import decoder, flow_check
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import printable
 from streamapp.errors import Failure, TooLarge
+from streamapp.flows.source_record import SourceRecord
 from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.dead_letters.source import DeadLetterSource
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
@@ -63,12 +66,16 @@ def edit(
     source, dead_letter = asyncio.run(_found(settings, wanted, flow))
     if not (is_sure or sys.stdin.isatty()):
         raise Ended("edit: nobody can be asked here: give --yes", EXIT_CONFIGURATION)
-    topic, partition, _ = dead_letter.origin
+    topic, partition, offset = dead_letter.origin
     if topic == settings.topic("prompts"):
         problem = "that is an event of a prompt: publish the prompt again"
         raise Ended(f"edit: {problem}", EXIT_FAILED)
     mend = "send it again from its source"
     decode = decoder(settings, topic, command="edit", mend=mend)
+    if flow != REQUESTS:
+        key, headers, now = dead_letter.key, list(dead_letter.own), time.time()
+        stood = SourceRecord(topic, partition, offset, key, None, headers, timestamp_s=now)
+        decode = flow_check(settings, flow, stood, decode)
     before = _shown(dead_letter)
     after = _corrected(before, file, decode)
     for line in difference(before, after):

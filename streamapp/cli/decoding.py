@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 
+from streamapp.cli.flow_samples import FlowSamples
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
-from streamapp.errors import InvalidRecord, Undecodable, UnknownType
+from streamapp.errors import ConfigurationError, InvalidRecord, Undecodable, UnknownType
+from streamapp.flows.source_record import SourceRecord
 from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import OWN_TYPES, Registry
 from streamapp.prompts.reference import Reference
@@ -41,6 +44,25 @@ def decoder(
                 EXIT_CONFIGURATION,
             )
     return bytes
+
+
+def flow_check(
+    settings: Settings, name: str, source: SourceRecord, decode: Callable[[bytes], object]
+) -> Callable[[bytes], object]:
+    """Return ``decode`` and, behind it, what a flow says of a value in the place of ``source``.
+
+    Where the flow is not configured here, or reads another topic by now, ``decode`` is all.
+    """
+    try:
+        samples = FlowSamples(settings, Registry.load(settings.processor_modules), name)
+    except ConfigurationError:
+        return decode
+
+    def check(value: bytes) -> object:
+        decode(value)
+        return samples.read(replace(source, value=value))
+
+    return check if samples.input == source.topic else decode
 
 
 def _request(registry: Registry, routes: Collection[str], value: bytes) -> Request:

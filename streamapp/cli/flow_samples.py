@@ -46,6 +46,11 @@ class FlowSamples:
         self.is_framed = {own[name].format, own[name].output_format} - {"json", "text"} != set()
         self._flow = _plain(settings, registry, name)
 
+    @property
+    def input(self) -> str:
+        """The topic that the flow reads."""
+        return self._flow.input
+
     def source(self, line: Line, key: bytes | None) -> SourceRecord:
         """Return the line as a record of the input's partition 0."""
         return SourceRecord(
