@@ -205,7 +205,7 @@ class RecordHandler:
                     type=request.type,
                     remember=True,
                 )
-            steps.forget()
+            steps.forget(is_dead=True)
             return
         entry = LedgerEntry(
             digest=fingerprint,
@@ -220,12 +220,12 @@ class RecordHandler:
         with storing:
             try:
                 await self._ledger.write(id, entry, lease)
-                steps.forget()
+                steps.forget(is_dead=False)
                 if stream is not None:
                     await stream.end(response.output)
                 await self._emit(records, lease)
             except TooLarge as failure:  # for the topic, whose limit is below ours
-                steps.forget()
+                steps.forget(is_dead=True)
                 if stream is not None:
                     await stream.fail(failure)
                 await self._dead_letters.write(

@@ -43,7 +43,6 @@ class LedgerSteps:
         self._digest = digest
         self._partition = partition
         self._offset = offset
-        self._kept: set[str] = set()
         self._is_over = False
 
     @property
@@ -58,7 +57,6 @@ class LedgerSteps:
         entry = self._ledger.lookup(self._id, number)
         if entry is None or entry.step is None or entry.digest != self._digest:
             return None
-        self._kept.add(number)
         return StoredStep.decode(entry.step)
 
     def values(self) -> Iterator[StoredStep]:
@@ -89,13 +87,19 @@ class LedgerSteps:
         )
         with self._storing:
             await self._ledger.write(self._id, entry, self._lease, step=number)
-        self._kept.add(number)
 
-    def forget(self) -> None:
-        """Let go of the steps: the record is finished."""
+    def forget(self, *, is_dead: bool) -> None:
+        """Let go of the steps that nobody needs any more: the record is finished.
+
+        Of records of one id and content an answer is for all, and a dead letter for its own alone:
+        it may have replayed the steps of another one, which is not finished.
+        """
         self._is_over = True
         for number in [one.decode() for one in self._ledger.steps_of(self._id)]:
-            # A redelivery asks for no step within a finished one.
-            entry = None if number in self._kept else self._ledger.lookup(self._id, number)
-            if entry is None or entry.is_of(self._partition, self._offset):
+            entry = self._ledger.lookup(self._id, number)
+            if (
+                entry is None
+                or entry.is_of(self._partition, self._offset)
+                or (not is_dead and entry.digest == self._digest)
+            ):
                 self._ledger.forget(self._id, number)

@@ -1,5 +1,7 @@
 """The steps of one record in the ledger."""
 
+import pytest
+
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.streaming.delivery.step_store import LedgerSteps
 from streamapp.streaming.window.storing import Storing
@@ -9,14 +11,16 @@ from tests.unit.streaming.delivery.test_ledger import Fixture
 NUMBERS = ["1", "2:3", "4:1.1", "5.2.1"]
 
 
-def steps_of(fixture: Fixture, id: str = "r", digest: str = "d", offset: int = 7) -> LedgerSteps:
+def steps_of(
+    fixture: Fixture, id: str = "r", digest: str = "d", offset: int = 7, partition: int = 0
+) -> LedgerSteps:
     """Return the steps of a record as a worker that has just taken it sees them."""
     return LedgerSteps(
         fixture.ledger,
         fixture.lease,
         id=id,
         digest=digest,
-        partition=0,
+        partition=partition,
         offset=offset,
         storing=Storing(),
     )
@@ -49,13 +53,14 @@ async def test_all_steps_of_a_record_are_found_and_no_others() -> None:
     assert list(steps_of(fixture, id="none").values()) == []
 
 
-async def test_all_steps_of_a_finished_record_leave() -> None:
+@pytest.mark.parametrize("is_dead", [False, True], ids=["answered", "dead"])
+async def test_all_steps_of_a_finished_record_leave(is_dead: bool) -> None:
     """Those within a finished one too, which a redelivery does not ask for; others' stay."""
     fixture = await filled()
     redelivered = steps_of(fixture)
     redelivered.get("1")
 
-    redelivered.forget()
+    redelivered.forget(is_dead=is_dead)
 
     assert list(steps_of(fixture).values()) == []
     assert [one.result for one in steps_of(fixture, digest="older", offset=3).values()] == [
@@ -63,6 +68,36 @@ async def test_all_steps_of_a_finished_record_leave() -> None:
     ]
     assert [one.result for one in steps_of(fixture, id="other").values()] == [b'"other"']
     assert len(fixture.ledger) == 2
+
+
+@pytest.mark.parametrize("is_dead", [False, True], ids=["answered", "dead"])
+async def test_steps_of_an_unfinished_record_outlive_a_dead_duplicate_alone(is_dead: bool) -> None:
+    """It was given them, and made one more; an answer would be for both of them."""
+    fixture = await filled()
+    duplicate = steps_of(fixture, partition=1, offset=2)
+    assert len([*duplicate.values()]) == len(NUMBERS)
+    await duplicate.put("6", step("6"))
+
+    duplicate.forget(is_dead=is_dead)
+
+    left = [step(number, frozenset({"tenants"})) for number in NUMBERS]
+    assert [*steps_of(fixture).values()] == (left if is_dead else [])
+
+
+@pytest.mark.parametrize("is_dead", [False, True], ids=["answered", "dead"])
+async def test_finished_record_takes_no_step_that_stands_in_the_place_of_its_own(
+    is_dead: bool,
+) -> None:
+    """Another content's of its id, which was stored after it."""
+    fixture = await filled()
+    finished = steps_of(fixture)
+    finished.get("1")
+    await steps_of(fixture, digest="other", partition=1).put("1", step("other"))
+
+    finished.forget(is_dead=is_dead)
+
+    kept = steps_of(fixture, digest="other", partition=1).get("1")
+    assert kept == step("other")
 
 
 async def test_a_step_of_an_older_version_has_no_place() -> None:
