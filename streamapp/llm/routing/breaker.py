@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import structlog
 
 from streamapp.errors import (
-    BudgetExceeded,
     Failure,
     GarbledAnswer,
     ProviderDenied,
@@ -15,11 +14,7 @@ from streamapp.errors import (
     ProviderTimeout,
     ProviderUnavailable,
     RateLimited,
-    TargetBusy,
-    TargetOpen,
 )
-from streamapp.llm.completion import Call, Completion
-from streamapp.llm.provider import Completer
 
 log = structlog.get_logger(__name__)
 
@@ -151,6 +146,7 @@ class Breaker:
         self.denial = ""
         if self.is_open:
             self.is_open = False
+            self._probe_at = 0.0
             self._probe_every_s = self._limits.first_probe_s
             self._probes.clear()
             open_s = round(self._clock() - self._opened_at, 2)
@@ -174,9 +170,9 @@ class Breaker:
             self.denial = _denial(error)
             self._probe_every_s = min(self._probe_every_s * 2, self._limits.probe_cap_s)
             self._wait(error)
-        elif self.is_open or (
-            isinstance(error, ProviderForbidden) and self._may_be_the_records(error, of)
-        ):
+        elif self.is_open:
+            self._heed(error)
+        elif isinstance(error, ProviderForbidden) and self._may_be_the_records(error, of):
             return
         elif isinstance(error, ProviderDenied):
             self._open(error)
@@ -227,64 +223,14 @@ class Breaker:
     def _wait(self, error: Failure) -> None:
         """Let no probe through too soon after what was just failed with."""
         self._failed_at = self._clock()
-        wait_s = self._probe_every_s
+        self._probe_at = max(self._probe_at, self._failed_at + self._probe_every_s)
+        self._heed(error)
+
+    def _heed(self, error: Failure) -> None:
+        """Let no probe through before the longest wish of those that were refused is over."""
         if isinstance(error, RateLimited) and error.retry_after_s:
-            wait_s = max(wait_s, min(error.retry_after_s, self._limits.retry_after_cap_s))
-        self._probe_at = self._failed_at + wait_s
-
-
-class Guarded:
-    """Calls ``provider`` as far as the breaker of its target lets it."""
-
-    def __init__(self, provider: Completer, *, breaker: Breaker) -> None:
-        self._provider = provider
-        self._breaker = breaker
-
-    async def complete(self, call: Call) -> Completion:
-        """Answer ``call``.
-
-        Raises:
-            TargetOpen: The breaker is open; no attempt was made.
-            Failure: As of the provider.
-        """
-        breaker = self._breaker
-        if breaker.is_open:
-            return await self._probe(call)
-        has_time = call.remaining_s() > 0
-        try:
-            completion = await self._provider.complete(call)
-        except (BudgetExceeded, TargetBusy, TargetOpen):
-            raise
-        except Failure as failure:
-            if has_time:
-                breaker.failed(failure, of=call.deadline)
-            raise
-        breaker.answers += 1
-        # An answer from before it opened says nothing about now.
-        if breaker.is_shaken and not breaker.is_open:
-            breaker.succeeded()
-        return completion
-
-    async def _probe(self, call: Call) -> Completion:
-        breaker = self._breaker
-        probe = breaker.begin_probe()
-        if probe is None:
-            provider, _, _ = breaker.name.partition("/")
-            raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
-        has_time = call.remaining_s() > 0
-        try:
-            completion = await self._provider.complete(call.but(is_probe=True))
-        except (BudgetExceeded, TargetBusy, TargetOpen):
-            raise
-        except Failure as failure:
-            if has_time:
-                breaker.failed(failure, is_probe=True)
-            raise
-        finally:
-            breaker.end_probe(probe)
-        breaker.answers += 1
-        breaker.succeeded()
-        return completion
+            wish_s = min(error.retry_after_s, self._limits.retry_after_cap_s)
+            self._probe_at = max(self._probe_at, self._clock() + wish_s)
 
 
 def may_be_quoted(error: ProviderForbidden) -> bool:

@@ -32,6 +32,7 @@ _OTHERS_S = 1.0
 _FAULTS = 3
 #: The part of what is left of the deadline that is kept for the targets after this one.
 _RESERVE = 1 / 3
+_SPENT = "its time was over before this call: raise STREAMAPP_DEADLINE_S, or deadline_s of its flow"
 #: What another target may do better.
 _ELSEWHERE = (
     RetriesExhausted,
@@ -91,12 +92,15 @@ class Fallback:
         Raises:
             AllProvidersFailed: Every one of several targets failed, or was not asked since it is
                 taken for down, which is said; the last error is its cause.
-            RetriesExhausted: The call makes the targets fail, which answer others.
+            RetriesExhausted: The call makes the targets fail, which answer others, or earlier
+                calls used up the record's time, and not all targets are down.
             Failure: No other target can help; ``attempts`` counts those of all targets.
         """
         faults = 0
         tries = Tries(self._paid_attempts)
         asking = _Asking(call, self._candidates, tries, moves_on=self._moves_on)
+        if call.deadline.remaining_s() <= 0 and not asking.remaining.is_down:
+            raise RetriesExhausted(_SPENT)
         while True:
             completion = await asking.completion()
             if completion is not None:

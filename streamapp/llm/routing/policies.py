@@ -14,9 +14,10 @@ from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import Completer
 from streamapp.llm.routing.batches import Batched
-from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.fallback import Fallback
+from streamapp.llm.routing.guarded import Guarded
 from streamapp.llm.routing.remaining import Candidate
 from streamapp.llm.routing.retry import Retrying, RetryLimits
 from streamapp.llm.routing.shown_errors import ShownErrors

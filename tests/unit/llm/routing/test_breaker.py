@@ -12,7 +12,8 @@ from streamapp.errors import (
     TargetOpen,
 )
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits
+from streamapp.llm.routing.guarded import Guarded
 from tests.fakes import FakeClock, FakeProvider
 from tests.unit.llm.calls import chat, garbled, late, rate_limited, reset, unavailable
 
@@ -227,6 +228,49 @@ def test_probe_without_an_answer_keeps_no_other_from_asking(
 
     assert breaker.begin_probe() is not None
     breaker.end_probe(first)
+
+
+@pytest.mark.parametrize(
+    "second", [rate_limited(), rate_limited(1), unavailable()], ids=["429", "429-of-1-s", "503"]
+)
+def test_second_probe_does_not_shorten_what_the_first_one_was_told(
+    second: Failure, breaker: Breaker, clock: FakeClock
+) -> None:
+    """Two ask at once: the longest `Retry-After` stands, whoever ends last."""
+    breaker.failed(denied())
+    clock.advance(1)
+    probes = [breaker.begin_probe(), breaker.begin_probe()]
+    for probe, error in zip(probes, [rate_limited(60), second], strict=True):
+        assert probe is not None
+        breaker.failed(error, is_probe=True)
+        breaker.end_probe(probe)
+
+    assert breaker.wait_s() == 60
+
+
+def test_refusal_of_an_earlier_call_is_heeded_while_it_is_open(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """What was begun before it opened is told `Retry-After` as well as a probe; other ends not."""
+    breaker.failed(denied())
+    breaker.failed(rate_limited(30))
+    breaker.failed(rate_limited(600))
+    breaker.failed(rate_limited(5))
+    clock.advance(0.5)
+    breaker.failed(unavailable())
+    breaker.failed(rate_limited())
+
+    assert breaker.wait_s() == 59.5
+
+
+def test_wish_of_an_outage_is_forgotten_at_its_end(breaker: Breaker, clock: FakeClock) -> None:
+    """An answer, as to a call that hung until now, ends it; the next outage has its own waits."""
+    breaker.failed(denied())
+    breaker.failed(rate_limited(60))
+    breaker.succeeded()
+    breaker.failed(denied())
+
+    assert breaker.wait_s() == LIMITS.first_probe_s
 
 
 async def test_late_answer_of_before_does_not_close_it(

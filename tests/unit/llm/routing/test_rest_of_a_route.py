@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from streamapp.errors import Failure, ProviderDenied, ProviderTimeout, RetriesExhausted
+from streamapp.errors import Failure, ProviderDenied, ProviderTimeout, RetriesExhausted, TargetOpen
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits
 from streamapp.llm.routing.fallback import Fallback
+from streamapp.llm.routing.guarded import Guarded
 from streamapp.llm.routing.remaining import Candidate
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import chat
@@ -165,7 +166,7 @@ def test_probe_without_any_time_says_nothing_of_the_target() -> None:
     async def main() -> float:
         down = target("a", refuse, is_open=True)
         await asyncio.sleep(down.breaker.wait_s())
-        with pytest.raises(ProviderDenied):
+        with pytest.raises(TargetOpen):
             await down.provider.complete(chat(deadline_s=-1.0))
         return down.breaker.wait_s()
 

@@ -15,7 +15,8 @@ from streamapp.errors import (
     TooLarge,
 )
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.routing.breaker import Breaker, BreakerLimits, Guarded
+from streamapp.llm.routing.breaker import Breaker, BreakerLimits
+from streamapp.llm.routing.guarded import Guarded
 from streamapp.llm.routing.retry import Retrying, RetryLimits, backoff_s
 from tests.fakes import FakeClock, FakeProvider
 from tests.unit.llm.calls import chat, garbled, late, rate_limited, unavailable
