@@ -1,6 +1,7 @@
 """The place, among records that are counted, of those that wait for one call."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from streamapp.llm.costs.place import Place
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class JointPlace(Place):
-    """That of any record that has one; else the first in line is counted for all.
+    """That of any record that has one; the first in line, which pays, is counted for all.
 
     Args:
         line: The calls of those who wait, as they come and go.
@@ -22,6 +23,11 @@ class JointPlace(Place):
         self._line = line
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the first in line is: another one may have joined it that was before."""
+        return all(call.place.is_counted for call in islice(self._line.values(), 1))
+
+    @property
     def beyond(self) -> frozenset[str] | None:
         """As of `Place`."""
         known = (call.place.beyond for call in self._line.values())
@@ -29,6 +35,7 @@ class JointPlace(Place):
 
     @beyond.setter
     def beyond(self, beyond: frozenset[str] | None) -> None:
-        for call in self._line.values():
-            call.place.beyond = beyond
-            break
+        # With whose place the call goes on, the first in line does, too: it stays with its model.
+        known = self.beyond
+        for call in islice(self._line.values(), 1):
+            call.place.beyond = beyond if known is None else known

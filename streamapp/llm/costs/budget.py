@@ -187,7 +187,7 @@ class Budgets:
 
     def count_record(self, tenant: str, place: Place) -> None:
         """Count a record that begins, unless it is counted, and give it its place."""
-        if place.beyond is None:
+        if not place.is_counted:
             windows = self._current()
             place.beyond = frozenset(
                 budget.name

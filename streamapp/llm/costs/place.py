@@ -14,6 +14,11 @@ class Place:
     def __init__(self, beyond: frozenset[str] | None = None) -> None:
         self.beyond = beyond
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the record that pays for the next call is counted."""
+        return self.beyond is not None
+
     def paid(self) -> None:
         """Note that a call was paid for: the record goes on, whoever was counted for it."""
         if self.beyond is None:

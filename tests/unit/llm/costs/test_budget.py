@@ -465,16 +465,18 @@ async def test_redelivered_record_goes_on_where_a_call_was_paid(
 
 
 async def test_shared_call_is_made_for_the_record_that_has_begun(make: Make) -> None:
-    """And is no first call of the other, which is counted with its own."""
-    budgeted = make(action="dead_letter", limit_records=1)
+    """And counts the other, which was first in line and pays for it: it goes on."""
+    spend = Spend("w")
+    budgeted = make(action="dead_letter", limit_records=1, spend=spend)
     begun, other = chat(), chat()
     await budgeted.complete(begun)
     flights = SingleFlight(budgeted, fingerprints=Fingerprints("route"))
 
     await asyncio.gather(*(flights.complete(one.but(sample=1)) for one in (other, begun)))
 
-    with pytest.raises(BudgetExceeded):
-        await ask_again(budgeted, other)
+    assert spend.total(("2030-01-31", "all")).records == 2
+    await ask_again(budgeted, other)
+    assert spend.total(("2030-01-31", "all")).records == 2
 
 
 async def test_shared_call_counts_one_record(make: Make) -> None:
