@@ -65,6 +65,10 @@ class Breaker:
         self.denial = ""
         #: How many calls were answered, ever.
         self.answers = 0
+        #: Those of them that the target had not failed before, and those that it had.
+        self.answers_at_once = self.answers_late = 0
+        #: How often it opened, ever.
+        self.openings = 0
         self._limits = limits
         self._clock = clock
         self._failures = 0
@@ -134,9 +138,14 @@ class Breaker:
         if probe in self._probes:
             self._probes.remove(probe)
 
+    @property
+    def is_open_by_failures(self) -> bool:
+        """Whether it is open, and for failures."""
+        return self.is_open and self._is_opened_by_failures
+
     def was_opened_by(self, attempts: int) -> bool:
         """Whether it is open for failures, and one call's ``attempts`` alone are as many."""
-        return self.is_open and self._is_opened_by_failures and attempts >= self._limits.failures
+        return self.is_open_by_failures and attempts >= self._limits.failures
 
     def succeeded(self) -> None:
         """Take note of an answer, of whatever kind: the target works."""
@@ -207,6 +216,7 @@ class Breaker:
 
     def _open(self, error: Failure) -> None:
         self.is_open = self.is_shaken = True
+        self.openings += 1
         self.denial = _denial(error)
         self._is_opened_by_failures = not isinstance(error, (ProviderDenied, RateLimited))
         self._opened_at = self._clock()

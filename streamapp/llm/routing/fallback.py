@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from streamapp.errors import (
     ContentFiltered,
@@ -135,7 +134,7 @@ class Fallback:
     def _special(self, failure: Failure, tries: Tries) -> Sequence[Candidate]:
         special = self._context_length if isinstance(failure, ContextLengthExceeded) else ()
         special = self._content_filter if isinstance(failure, ContentFiltered) else special
-        return [one for one in special if not tries.is_paid_up(one.breaker.name)]
+        return [one for one in special if not tries.is_used_up(one.breaker.name)]
 
     async def _until_others_are_answered(self, call: Call, candidates: Sequence[Candidate]) -> None:
         """Wait for an answer to another call: it tells a refused record from a refused account."""
@@ -216,21 +215,18 @@ class _Asking:
         """Ask each that is left until one answers; None where none does."""
         self.failures, self.is_at_fault = [], False
         for place, candidate in enumerate(self._left, 1):
-            has_time = self.call.deadline.remaining_s() > 0
+            has_time, was_open = self.call.deadline.remaining_s() > 0, candidate.breaker.is_open
             if self.failures and not has_time:
                 break
             others = any(not other.breaker.is_open for other in self._left[place:])
             try:
                 completion = await candidate.provider.complete(self._call(candidate, others))
             except Failure as failure:
-                self._note(candidate, failure, has_time=has_time)
+                self._note(candidate, failure, has_time=has_time, was_open=was_open)
                 if not self._goes_on():
                     break
             else:
-                if self._tries.attempts:
-                    attempts = self._tries.attempts + completion.attempts
-                    completion = replace(completion, attempts=attempts)
-                return completion
+                return self._tries.answered(candidate.breaker, completion)
         return None
 
     @property
@@ -264,18 +260,20 @@ class _Asking:
         reserved_s = max(call.deadline.remaining_s(), 0.0) * _RESERVE
         return call.but(reserved_s=reserved_s, moves_on=self.moves_on)
 
-    def _note(self, candidate: Candidate, failure: Failure, *, has_time: bool) -> None:
+    def _note(self, one: Candidate, failure: Failure, *, has_time: bool, was_open: bool) -> None:
         was_asked = failure.attempts > 0 or not isinstance(failure, TargetOpen)
-        self.is_at_fault |= candidate.breaker.was_opened_by(failure.attempts)
-        self._tries.add(candidate.breaker.name, failure)
+        self.is_at_fault |= one.breaker.was_opened_by(failure.attempts)
+        self._tries.add(one.breaker, failure, was_open=was_open)
+        if self._tries.is_at_fault(one.breaker.name):
+            failure = _poisonous(failure)
         if isinstance(failure, ProviderForbidden):
             self._refusals = self._refusals or RecordRefusals()
-            failure = self._refusals.judged(failure, candidate.breaker)
+            failure = self._refusals.judged(failure, one.breaker)
         if not isinstance(failure, InternalError):  # whose origin is told
             without_frames(failure)
         self.failures.append(failure)
         if was_asked and has_time:
-            self.remaining.note(candidate, failure, is_again=self._is_again)
+            self.remaining.note(one, failure, is_again=self._is_again)
 
     def _goes_on(self) -> bool:
         """Whether the next one may answer what ended so."""
@@ -294,6 +292,5 @@ def _denied(last: Failure, candidates: Sequence[Candidate]) -> Failure:
 
 def _poisonous(last: Failure) -> Failure:
     failed = RetriesExhausted("gave up: it makes the provider fail, which answers others")
-    failed.attempts = last.attempts
-    failed.__cause__ = last
+    failed.attempts, failed.paid, failed.__cause__ = last.attempts, last.paid, last
     return failed

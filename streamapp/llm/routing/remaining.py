@@ -57,7 +57,7 @@ class Remaining:
         return [
             one
             for one in self.all
-            if not self._tries.is_paid_up(one.breaker.name)
+            if not self._tries.is_used_up(one.breaker.name)
             and not self._has_failed(one)
             and not (one.breaker.is_open and one.breaker.name in self._probed)
         ]
@@ -76,7 +76,7 @@ class Remaining:
         """Whether one of the targets is used up."""
         has_time = call.deadline.remaining_s() > 0
         return any(
-            self._tries.is_paid_up(one.breaker.name)
+            self._tries.is_used_up(one.breaker.name)
             or (self._has_failed(one) and not (has_time and one.breaker.name in self._left_early))
             for one in self.all
         )
