@@ -58,6 +58,10 @@ class Deadline:
         is_waiting = self._waits + self._own_waits > 0 and self._waits >= self.steps.at_work
         return is_waiting and not self.steps.has_paid
 
+    def ask(self) -> None:
+        """Say that an attempt begins for this task's step."""
+        self.steps.ask(STEP.get())
+
     def invest(self) -> None:
         """Say that this task's step paid for what would be lost, were the record given back."""
         self.steps.pay(STEP.get())

@@ -92,6 +92,7 @@ class TimeLimited:
         try:
             if limit_s <= 0:
                 raise TimeoutError
+            call.deadline.ask()
             async with asyncio.timeout(None) as timeout:
                 cut = _Cut(timeout, self._clock, limit_s, began_at=began_at)
                 if is_streamed:

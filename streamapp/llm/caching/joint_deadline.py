@@ -10,7 +10,15 @@ from streamapp.llm.durable.in_progress import STEP
 class JointDeadline(Deadline):
     """Passes when the last of its members has; starts and suspends all of them together."""
 
-    __slots__ = ("_is_started", "_lone", "_members", "_numbers", "_suspended", "_suspensions")
+    __slots__ = (
+        "_is_asked",
+        "_is_started",
+        "_lone",
+        "_members",
+        "_numbers",
+        "_suspended",
+        "_suspensions",
+    )
 
     def __init__(self) -> None:
         # Neither limit nor clock of its own: its members have both.
@@ -20,7 +28,7 @@ class JointDeadline(Deadline):
         #: The only member, as nearly always: it is looked at several times a call.
         self._lone: Deadline | None = None
         self._suspended: dict[Hashable, ExitStack] = {}
-        self._is_started = False
+        self._is_asked = self._is_started = False
         self._suspensions = 0
 
     @property
@@ -33,6 +41,8 @@ class JointDeadline(Deadline):
         self._members[key] = member
         self._numbers[key] = STEP.get()
         self._lone = member if len(self._members) == 1 else None
+        if self._is_asked:
+            member.ask()
         if self._suspensions:
             self._suspend(key, member)
         elif self._is_started:
@@ -53,6 +63,12 @@ class JointDeadline(Deadline):
             return
         for member in self._members.values():
             member.start()
+
+    def ask(self) -> None:
+        """Say it for every member's step, and for those that come."""
+        self._is_asked = True
+        for key, member in self._members.items():
+            member.steps.ask(self._numbers[key])
 
     def invest(self) -> None:
         """Say it of every member's step."""

@@ -19,9 +19,10 @@ class StepsInProgress:
     A step that is stored stands for all that was paid within it: ``3`` for ``3.1``, too.
     """
 
-    __slots__ = ("_begun", "_failed", "_paid")
+    __slots__ = ("_asked", "_begun", "_failed", "_paid")
 
     def __init__(self) -> None:
+        self._asked: set[str] = set()
         self._begun: set[str] = set()
         self._paid: set[str] = set()
         #: Those that failed at no cost, as long as no step was stored behind them.
@@ -42,6 +43,14 @@ class StepsInProgress:
         """Note that a step is in progress, until it has ended."""
         self._begun.add(number)
 
+    def ask(self, number: str) -> None:
+        """Note that an attempt for a step begins: it may be paid for, however it ends."""
+        self._asked.add(number)
+
+    def is_asked(self, number: str) -> bool:
+        """Whether an attempt for a step that is in progress has begun."""
+        return number in self._asked
+
     def pay(self, number: str) -> None:
         """Note that a step paid for what would be paid again."""
         self._paid.add(number)
@@ -49,6 +58,7 @@ class StepsInProgress:
     def store(self, number: str) -> None:
         """Note that a step has ended, and its result is there for whoever has the record next."""
         self._begun.discard(number)
+        self._asked.discard(number)
         if self._paid or self._failed:
             # What failed may be answered when it is asked again, and lead past this result.
             lost = self._paid | self._failed
@@ -60,6 +70,7 @@ class StepsInProgress:
         if number in self._begun:
             (self._failed if is_free else self._paid).add(number)
         self._begun.discard(number)
+        self._asked.discard(number)
 
     @contextmanager
     def put_off(self) -> Iterator[None]:

@@ -160,6 +160,7 @@ class Steps:
             return result
         except asyncio.CancelledError:
             outcome = ""  # nobody knows how it would have ended
+            is_free = kind == "model" and not self._in_progress.is_asked(number)
             raise
         except Failure as failure:
             is_free = cost_nothing(failure)

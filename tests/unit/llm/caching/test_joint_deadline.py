@@ -91,6 +91,19 @@ def test_what_was_paid_is_over_with_the_step_of_each_member(clock: FakeClock) ->
         assert [member.is_only_waiting for member in members.values()] == [False, True]
 
 
+def test_attempt_is_one_for_each_member(clock: FakeClock) -> None:
+    """For the step of each of them, and of those that come while it is made."""
+    joint, first, second, late = (JointDeadline(), *(Deadline(90, clock) for _ in range(3)))
+    copy_context().run(_join, joint, first, "1")
+    copy_context().run(_join, joint, second, "2:1")
+    joint.ask()
+    copy_context().run(_join, joint, late, "3")
+
+    members = (first, second, late)
+    asked = [member.steps.is_asked(one) for member in members for one in ("1", "2:1", "3")]
+    assert asked == [True, False, False, False, True, False, False, False, True]
+
+
 def _join(joint: JointDeadline, member: Deadline, number: str) -> None:
     """Take part as a call of a step does."""
     STEP.set(number)

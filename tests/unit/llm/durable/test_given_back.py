@@ -15,9 +15,15 @@ from streamapp.errors import (
     ProviderRejected,
     TooLarge,
 )
+from streamapp.llm.caching.fingerprint import Fingerprints
+from streamapp.llm.caching.single_flight import SingleFlight
+from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.steps import Steps
 from streamapp.llm.durable.stored_step import StepStore, StoredStep
+from streamapp.llm.timeout import TimeLimited, TimeLimits
+from tests.fakes import FakeProvider
+from tests.unit.llm.calls import chat
 from tests.unit.llm.durable.test_steps import MemoryStore
 
 Make = Callable[[], Awaitable[object]]
@@ -186,6 +192,39 @@ async def test_time_of_a_tool_that_ran_out_keeps_nobody_once_that_is_stored(
     await record.step(run_out, kind="tool")
 
     assert record.can_go
+
+
+@pytest.mark.parametrize("is_asked", [False, True], ids=["held", "asked"])
+@pytest.mark.parametrize("is_shared", [False, True], ids=["alone", "shared"])
+async def test_call_that_was_given_up_before_an_attempt_keeps_nobody(
+    is_shared: bool, is_asked: bool, record: Record
+) -> None:
+    """Its processor's patience ended while a budget or an outage held it: nothing was paid."""
+
+    class Held(FakeProvider):
+        async def complete(self, call: Call) -> Completion:
+            if is_asked:
+                limited = TimeLimited(FakeProvider(), name="fake", limits=TimeLimits())
+                await limited.complete(call)
+            with call.deadline.suspended():
+                begun.set()
+                await asyncio.Event().wait()
+            raise AssertionError
+
+    begun, provider = asyncio.Event(), Held()
+    shared = SingleFlight(provider, fingerprints=Fingerprints(["default"]))
+    call = chat(deadline=record.deadline)
+    others = asyncio.create_task(shared.complete(chat()))
+    given_up = await record.begin(lambda: (shared if is_shared else provider).complete(call))
+    await begun.wait()
+    assert record.can_go
+
+    given_up.cancel()
+    await asyncio.wait([given_up])
+
+    await record.begin(record.wait)
+    assert record.can_go is not is_asked
+    others.cancel()
 
 
 def failed(failure: Failure, *, paid: int = 0, by: Failure | None = None) -> Failure:
