@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -119,6 +120,44 @@ async def test_steps_outlive_the_dead_letter_of_a_later_record_of_their_id(
         assert [outcome.kind for outcome in stage.verifier.outcomes["h-0"]] == ["rejected", None]
         assert calls_of(stage)["h-0", "one"] == 2
         assert log.read_text().split() == ["h-0"]
+
+
+async def test_steps_outlive_the_dead_letter_of_a_duplicate_in_another_partition(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """It comes first after a crash, and is given them; the record itself makes none again."""
+    log = tmp_path / "noted"
+    ids = [f"h-{number}" for number in range(5)]
+    hang: dict[str, Any] = {"hang": "headers"}
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        stage.extra = {"CHAIN_LOG": str(log)}
+        for id_ in ids:
+            stage.provider.script(hang, REFUSED, ANSWERED, ANSWERED, match=f"{id_} two")
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.chain")
+        # What is before them delays them after the crash, and not their duplicates.
+        await stage.produce([ask(f"f-{n}", script=[hang, {}], partition=0) for n in range(40)])
+        records = [replace(chain(id_), partition=0) for id_ in ids]
+        await stage.produce(records)
+        await until(lambda: all(calls_of(stage)[id_, "two"] for id_ in ids), 60, state=worker.tail)
+        await stage.produce([replace(one, key=b"other", partition=1) for one in records])
+
+        stage.kill9(worker)
+        worker.start()
+        await stage.verifier.until(
+            lambda: all(len(stage.verifier.outcomes[id_]) >= 2 for id_ in ids), 90
+        )
+
+        died_at = {
+            id_: dict(outcome.headers)["__streams.errors.partition"]
+            for id_ in ids
+            for outcome in stage.verifier.outcomes[id_]
+            if outcome.kind
+        }
+        came_first = [id_ for id_ in ids if died_at[id_] == b"1"]
+        assert came_first
+        assert {calls_of(stage)[id_, "one"] for id_ in came_first} == {1}
+        assert {Counter(log.read_text().split())[id_] for id_ in came_first} == {1}
 
 
 def outcomes(stage: Stage) -> Counter[tuple[str, str, str]]:
