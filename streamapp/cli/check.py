@@ -15,6 +15,7 @@ from streamapp.cli.findings import own_parts, topics
 from streamapp.cli.flow_findings import flows
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
+from streamapp.cli.place_findings import places
 from streamapp.cli.prompt_findings import published_prompts, read_prompts
 from streamapp.cli.provider_findings import live, providers
 from streamapp.cli.terminal import counted
@@ -62,6 +63,7 @@ async def _findings(*, is_live: bool) -> list[Finding]:
     found = [
         Finding("settings", True, source),
         *own_parts(settings, published),
+        *await places(settings),
         *await providers(settings, is_live=is_live),
         *(await live(settings) if is_live else ()),
         *on_broker,

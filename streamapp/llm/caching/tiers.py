@@ -151,6 +151,10 @@ class RedisTier:
         """Keep ``value``, if Redis answers."""
         await self._ask("set", fingerprint, value, ttl=max(float(ttl_s), 0.001))
 
+    async def answers(self) -> bool:
+        """Whether Redis answers now."""
+        return await self._ask("exists", "") is not None
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._cache.client.aclose()

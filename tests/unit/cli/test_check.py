@@ -601,3 +601,25 @@ def test_variables_that_records_do_not_give_are_found_on_the_topic_too() -> None
         "prompt 'summarize', line 1 of the version in use on the topic: 'summarize' has no"
         " variable 't': use "
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told"),
+    [
+        ("CACHE_URL", "http://x", "WRONG cache: STREAMAPP_CACHE_URL: write redis://"),
+        ("CACHE_URL", "redis://127.0.0.1:1", "note  cache: STREAMAPP_CACHE_URL: no Redis answers"),
+        ("DATA_DIR", "/proc/none", "WRONG folder: STREAMAPP_DATA_DIR: cannot use '/proc/none'"),
+        ("EXAMPLES_HOSTS", "https://h/x", "WRONG examples: STREAMAPP_EXAMPLES_HOSTS: write HOST"),
+    ],
+)
+def test_what_settings_point_to_is_looked_at(setting: str, value: str, told: str) -> None:
+    """A worker would end at the first two kinds, and do without the others."""
+    assert told in run(**{f"STREAMAPP_{setting}": value}).stdout
+
+
+def test_folder_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
+    """A check changes nothing."""
+    result = run(STREAMAPP_DATA_DIR=str(tmp_path / "a" / "b"))
+
+    assert "folder" not in result.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,53 @@
+"""The checks of what settings point to beside Kafka: the shared cache, the folder, the hosts."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from streamapp.cli.finding import Finding
+from streamapp.errors import ConfigurationError
+from streamapp.llm.caching.tiers import RedisTier
+from streamapp.settings import PREFIX, Settings
+
+#: Longest wait for Redis, seconds.
+_ANSWER_S = 2.0
+
+
+async def places(settings: Settings) -> list[Finding]:
+    """Look at each that is set; nothing is written."""
+    return [*await _cache(settings), *_folder(settings.data_dir), *_hosts(settings)]
+
+
+async def _cache(settings: Settings) -> list[Finding]:
+    """Look whether Redis answers; its address may hold a password, and is not told."""
+    if not (url := settings.cache_url.get_secret_value()):
+        return []
+    try:
+        tier = RedisTier(url, timeout_s=_ANSWER_S)
+    except ConfigurationError as error:
+        return [Finding("cache", False, str(error))]
+    try:
+        if await tier.answers():
+            return [Finding("cache", True, "Redis answers")]
+    finally:
+        await tier.aclose()
+    detail = f"{PREFIX}CACHE_URL: no Redis answers there; workers do without until one does"
+    return [Finding("cache", True, detail, is_note=True)]
+
+
+def _folder(folder: Path) -> Iterator[Finding]:
+    """Look whether a worker could make and fill it, by a file without a name."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        detail = f"{PREFIX}DATA_DIR: cannot use {str(folder)!r}: {error.strerror}"
+        yield Finding("folder", False, detail)
+
+
+def _hosts(settings: Settings) -> Iterator[Finding]:
+    for host in sorted(settings.allowed_example_hosts):
+        if "/" in host:
+            detail = f"{PREFIX}EXAMPLES_HOSTS: write HOST or HOST:PORT, not {host!r}"
+            yield Finding("examples", False, detail)
