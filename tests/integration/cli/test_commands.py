@@ -292,7 +292,7 @@ def test_check_names_missing_examples_of_prompts_on_the_topic(
     """A file or a set that a version in use names, and neither what is there nor old versions."""
     directory = tmp_path / "prompts"
     directory.mkdir()
-    (directory / "there.jsonl").write_text("")
+    (directory / "there.jsonl").write_text('{"variables": {"x": "1"}, "output": "2"}\n')
     for name, source in (
         ("old", "f: gone"),
         ("file", "f: gone"),
