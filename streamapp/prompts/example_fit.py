@@ -1,4 +1,4 @@
-"""Which examples of a set the text of a prompt can take, and why not the others."""
+"""The examples of a set that the text of a prompt can take, and what keeps out the others."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -21,52 +21,33 @@ DISK = "rocksdb://"
 WITHOUT_IDS = "c01eceb1902be13ce1139a7719fea6f4c0b9d479"
 
 
-async def test_changelog_made_anew_while_its_worker_was_down_is_read_whole(
-    kafka: KafkaBroker, tmp_path: Path
+@pytest.mark.parametrize(
+    ("how", "store"), [("stopped", DISK), ("frozen", "memory://"), ("frozen", DISK)]
+)
+async def test_changelog_made_anew_behind_its_workers_back_is_read_whole(
+    kafka: KafkaBroker, tmp_path: Path, how: str, store: str
 ) -> None:
-    """It has grown past where the store was read to: neither old nor new answers are paid again."""
-    old, new = ([ask(f"{name}-{n}") for n in range(20)] for name in ("old", "new"))
-    async with Stage(kafka, tmp_path, partitions=1) as stage:
-        await stage.open()
-        first = await stage.ready_worker(store=DISK)
-        await stage.produce(old)
-        await stage.settle(20)
-        await _stop(first)
-        await delete_topic(kafka.bootstrap, f"{stage.prefix}-answers-changelog")
-        second = await stage.ready_worker()
-        await stage.produce([*new, *(ask(f"more-{n}") for n in range(20))])
-        await stage.settle(60)
-        await _stop(second)
-
-        first.start()
-        await first.wait_ready()
-        await stage.produce([*old, *new])
-        await stage.verifier.until(lambda: len(stage.verifier.inputs) == 100, 30)
-        await stage.verifier.all_committed(60)
-
-        assert _paid_twice(stage) == {}
-        assert first.has_logged("changelog.begun_anew")
-
-
-@pytest.mark.parametrize("store", ["memory://", DISK])
-async def test_changelog_made_anew_under_a_frozen_worker_is_read_whole(
-    kafka: KafkaBroker, tmp_path: Path, store: str
-) -> None:
-    """What another worker wrote meanwhile is below the place that the frozen one had read to."""
+    """It has grown past the place that was read to: neither old nor new answers are paid again."""
     old, new = ([ask(f"{name}-{n}") for n in range(20)] for name in ("old", "new"))
     async with Stage(kafka, tmp_path, partitions=1) as stage:
         await stage.open()
         first = await stage.ready_worker(store=store)
         await stage.produce(old)
         await stage.settle(20)
-        first.sigstop()
+        if how == "frozen":
+            first.sigstop()
+        else:
+            await _stop(first)
         await delete_topic(kafka.bootstrap, f"{stage.prefix}-answers-changelog")
         second = await stage.ready_worker()
         await stage.produce([*new, *(ask(f"more-{n}") for n in range(20))])
         await stage.settle(60)
         await _stop(second)
 
-        first.sigcont()
+        if how == "frozen":
+            first.sigcont()
+        else:
+            first.start()
         await first.wait_ready()
         await stage.produce([*old, *new])
         await stage.verifier.until(lambda: len(stage.verifier.inputs) == 100, 30)

@@ -3,8 +3,10 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -13,7 +15,7 @@ from structlog.testing import capture_logs
 
 from streamapp.settings import Settings
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
-from streamapp.streaming.tables.changelog_reader import ChangelogReader, LogPlace
+from streamapp.streaming.tables.changelog_reader import ChangelogReader, LogPlace, Take
 from tests.e2e.stage import Stage, ask
 from tests.support.kafka import KafkaBroker
 from tests.support.topics import create_topics, delete_records, delete_topic
@@ -104,16 +106,9 @@ async def test_retention_that_overtakes_a_reading_does_not_hold_it(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """What is deleted while a changelog is read is missing, and the rest is read."""
-    topic, seen = f"changelog-{uuid.uuid4().hex[:8]}", set[int]()
+    topic = f"changelog-{uuid.uuid4().hex[:8]}"
     await _write(kafka, topic, records=400, size=30_000)
-    deleting = ThreadPoolExecutor(1)
-
-    def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
-        if not seen:  # the reading stands still meanwhile
-            deleting.submit(
-                asyncio.run, delete_records(kafka.bootstrap, topic, 0, before=390)
-            ).result()
-        seen.add(offset)
+    seen, take = _interrupted(lambda: delete_records(kafka.bootstrap, topic, 0, before=390))
 
     async with asyncio.timeout(60):
         ends = await _reader(kafka, topic).read({0: LogPlace(0)}, take, on_anew=_never)
@@ -127,14 +122,9 @@ async def test_changelog_that_is_deleted_while_it_is_read_does_not_hold_the_read
     kafka: KafkaBroker,
 ) -> None:
     """The client would ask for it for good; the worker's other flows wait for the reading."""
-    topic, seen = f"changelog-{uuid.uuid4().hex[:8]}", set[int]()
+    topic = f"changelog-{uuid.uuid4().hex[:8]}"
     await _write(kafka, topic, records=400, size=30_000)
-    deleting = ThreadPoolExecutor(1)
-
-    def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
-        if not seen:  # the reading stands still meanwhile
-            deleting.submit(asyncio.run, delete_topic(kafka.bootstrap, topic)).result()
-        seen.add(offset)
+    seen, take = _interrupted(lambda: delete_topic(kafka.bootstrap, topic))
 
     with capture_logs() as logs:
         async with asyncio.timeout(60):
@@ -190,6 +180,18 @@ async def test_partition_that_a_changelog_lacks_is_not_taken_for_read(
 
 def _never(partition: int) -> None:
     raise AssertionError("nothing was made anew")
+
+
+def _interrupted(change: Callable[[], Coroutine[Any, Any, None]]) -> tuple[set[int], Take]:
+    """Return what gathers the offsets that are taken, and changes the log behind the first one."""
+    seen, changing = set[int](), ThreadPoolExecutor(1)
+
+    def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
+        if not seen:  # the reading stands still meanwhile
+            changing.submit(lambda: asyncio.run(change())).result()
+        seen.add(offset)
+
+    return seen, take
 
 
 def _reader(kafka: KafkaBroker, topic: str) -> ChangelogReader:

@@ -107,8 +107,9 @@ async def test_worker_that_lives_through_a_generation_without_the_topic_begins_a
         await _answered(stage)
         stopped.sigterm()
         assert await stopped.wait(60) == 0
-        new = await _make_anew(stage)
+        await delete_topic(kafka.bootstrap, f"{stage.prefix}.requests")
         await until(lambda: living.has_logged("topics.input_gone"), 60, state=living.tail)
+        new = await _create_anew(stage)
         stopped.start()
 
         await _all_answered(stage, new, living, stopped)
@@ -133,10 +134,14 @@ async def _run_slowly(stage: Stage, *latencies_s: float) -> None:
 
 
 async def _make_anew(stage: Stage) -> set[str]:
+    """Return the ids of what is in the new topic."""
+    await delete_topic(stage.broker.bootstrap, f"{stage.prefix}.requests")
+    return await _create_anew(stage)
+
+
+async def _create_anew(stage: Stage) -> set[str]:
     """Return the ids of what is in the new topic, which is more than was in the old one."""
-    topic = f"{stage.prefix}.requests"
-    await delete_topic(stage.broker.bootstrap, topic)
-    await create_topics(stage.broker.bootstrap, topic, partitions=PARTITIONS)
+    await create_topics(stage.broker.bootstrap, f"{stage.prefix}.requests", partitions=PARTITIONS)
     places = [(partition, number) for partition in range(PARTITIONS) for number in range(NEW)]
     await stage.produce(ask(f"new-{at}-{number}", partition=at) for at, number in places)
     return {f"new-{at}-{number}" for at, number in places}
