@@ -1,4 +1,4 @@
-"""The findings of `streamapp check` about few-shot examples: missing sets, and what is left out."""
+"""The findings of `streamapp check` about published prompts: labels, and few-shot examples."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime

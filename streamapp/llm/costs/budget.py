@@ -204,12 +204,9 @@ class Budgets:
         )
 
     def _add(self, tenant: str, amounts: Amounts) -> None:
-        for account in self._accounts(tenant):
-            self._spend.add(account, amounts)
-
-    def _accounts(self, tenant: str) -> set[Account]:
         windows = self._current()
-        return {budget.account(tenant, windows) for budget in self._budgets}
+        for account in {budget.account(tenant, windows) for budget in self._budgets}:
+            self._spend.add(account, amounts)
 
     def _current(self) -> Mapping[str, str]:
         day = int(self._now() // _DAY_S)

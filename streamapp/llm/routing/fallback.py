@@ -132,8 +132,11 @@ class Fallback:
                 raise remaining.error(last)
 
     def _special(self, failure: Failure, tries: Tries) -> Sequence[Candidate]:
-        special = self._context_length if isinstance(failure, ContextLengthExceeded) else ()
-        special = self._content_filter if isinstance(failure, ContentFiltered) else special
+        special: Sequence[Candidate] = ()
+        if isinstance(failure, ContextLengthExceeded):
+            special = self._context_length
+        elif isinstance(failure, ContentFiltered):
+            special = self._content_filter
         return [one for one in special if not tries.is_used_up(one.breaker.name)]
 
     async def _until_others_are_answered(self, call: Call, candidates: Sequence[Candidate]) -> None:
