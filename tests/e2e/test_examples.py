@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -40,7 +41,7 @@ class Source:
 
     def __init__(self) -> None:
         self.mood = "good"
-        self.asked = 0
+        self.asked: Counter[str] = Counter()
         self._turned = asyncio.Event()
 
     def turn(self, mood: str) -> None:
@@ -50,7 +51,7 @@ class Source:
         self._turned = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked += 1
+        self.asked[self.mood] += 1
         if self.mood == "hangs":
             await self._turned.wait()
         if self.mood == "gone":
@@ -139,22 +140,22 @@ async def test_failing_sources_leave_records_alone(kafka: KafkaBroker, tmp_path:
             return len(problems) == 2 and count == "2.0"
 
         await until(is_fine, 30)
-        asked: dict[str, int] = {}
         rates: dict[str, float] = {}
         sent = 0
         for mood in ("good", "garbage", "huge", "hangs", "gone"):
             source.turn(mood)
             if mood != "good":
                 await publish(stage, mood)
+            # Records flow while it misbehaves: what hangs has been asked by then.
+            await until(lambda: source.asked[source.mood], 30)
             # The machine itself may stand still for a while: then once more.
             for attempt in range(ATTEMPTS):
-                before, sent = source.asked, sent + COUNT
+                sent += COUNT
                 await stage.produce(
                     ask(f"{mood}-{attempt}-{n}", "url" if n % 2 else "topic_set")
                     for n in range(COUNT)
                 )
                 await stage.verifier.all_answered(sent, 60)
-                asked[mood] = source.asked - before
                 rates[mood] = rate(stage, f"{mood}-{attempt}-")
                 if rates[mood] > 0.6 * rates["good"]:
                     break
@@ -171,7 +172,6 @@ async def test_failing_sources_leave_records_alone(kafka: KafkaBroker, tmp_path:
 
     assert not report.faults, report
     assert set(outputs) == {"saw the example"}
-    assert all(asked.values()), asked
     assert min(rates.values()) > 0.6 * rates["good"], rates
 
 
