@@ -204,9 +204,15 @@ class Budgets:
         )
 
     def _add(self, tenant: str, amounts: Amounts) -> None:
+        """Count what is spent, and tell of each budget that has nothing left after it."""
         windows = self._current()
-        for account in {budget.account(tenant, windows) for budget in self._budgets}:
+        accounts = [(budget, budget.account(tenant, windows)) for budget in self._budgets]
+        for account in {account for _, account in accounts}:
             self._spend.add(account, amounts)
+        for budget, account in accounts:
+            total = self._spend.total(account)
+            if budget.is_spent(total):
+                self._find(budget, account, total)
 
     def _current(self) -> Mapping[str, str]:
         day = int(self._now() // _DAY_S)

@@ -262,6 +262,27 @@ async def test_warning_is_told_beside_a_stricter_budget(make: Make) -> None:
     assert sorted(line["budget"] for line in logs) == ["b0", "b1"]
 
 
+@pytest.mark.parametrize(
+    "limit", [{"limit_records": 3}, {"limit_tokens": 15}, {"limit_usd": Decimal("1.5")}], ids=str
+)
+async def test_budget_is_told_by_the_call_that_spends_it(
+    limit: dict[str, Any], make: Make, llm: FakeProvider
+) -> None:
+    """Nobody has to be held before the log names it, and the next call tells nothing more."""
+    llm.enqueue(*["text"] * 9)
+    budgeted = make(action="dead_letter", **limit)
+
+    with capture_logs() as before:
+        await answered(budgeted, 2)
+    with capture_logs() as logs:
+        await answered(budgeted, 1)
+    with capture_logs() as after:
+        await answered(budgeted, 1)
+
+    assert [line["event"] for line in logs] == ["budget.spent"]
+    assert (before, after) == ([], [])
+
+
 async def test_spent_budgets_are_counted_by_whom(clock: FakeClock) -> None:
     """A budget's count is that of its tenants, whatever their names."""
     settings = {
@@ -272,11 +293,9 @@ async def test_spent_budgets_are_counted_by_whom(clock: FakeClock) -> None:
 
     for tenant in ("a", "b"):
         budgets.count_record(tenant, Place())
-        budgets.strictest_spent(tenant, Place())
 
     assert budgets.spent_counts() == {"each": 2, "whole": 0}
     budgets.count_record("a", Place())
-    budgets.strictest_spent("a", Place())
     assert budgets.spent_counts() == {"each": 2, "whole": 1}
     clock.advance(86_400)
     assert budgets.spent_counts() == {"each": 0, "whole": 0}
@@ -289,7 +308,6 @@ async def test_spent_budgets_can_be_told(clock: FakeClock) -> None:
     assert not budgets.spent
 
     budgets.count_record("", Place())
-    budgets.strictest_spent("", Place())
 
     assert budgets.spent == ("b",)
     clock.advance(86_400)
@@ -306,7 +324,6 @@ async def test_holding_budgets_can_be_told(
     assert budgets.holding == ()
 
     budgets.count_record("", Place())
-    budgets.strictest_spent("", Place())
 
     assert budgets.holding == holding
 
