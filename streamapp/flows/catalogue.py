@@ -8,7 +8,7 @@ from streamapp.flows.flow import Flow
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.python_flow import PythonFlow
 from streamapp.flows.references import unknown_models
-from streamapp.flows.topics import FlowTopics
+from streamapp.flows.topics import FlowTopics, flow_topics
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
@@ -54,15 +54,20 @@ def load_flows(
             problems.append(str(error))
     if settings.models:  # the settings of a start always have some
         problems += unknown_models(settings.flows, settings.models)
-    topics = {name: settings.topic(name) for name in ("requests", "responses")}
-    problems += problems_of(flows, **topics, own=map(settings.topic, _OWN), app_id=settings.app_id)
+    problems += problems_of(
+        flow_topics(settings, registry),  # of those that are wrong, too
+        requests=settings.topic("requests"),
+        responses=settings.topic("responses"),
+        own=map(settings.topic, _OWN),
+        app_id=settings.app_id,
+    )
     if problems:
         raise ConfigurationError("\n".join(problems))
     return in_order(flows)
 
 
 def problems_of(
-    flows: Sequence[Flow],
+    flows: Mapping[str, FlowTopics],
     *,
     requests: str,
     responses: str = "",
@@ -72,7 +77,7 @@ def problems_of(
     """Yield what keeps flows from going together, a line for each.
 
     Args:
-        flows: Of the app.
+        flows: The topics of each, by its name.
         requests: The topic of the built-in flow.
         responses: What that writes to.
         own: Topics that the app writes for itself.
@@ -80,11 +85,11 @@ def problems_of(
     """
     own = frozenset(own)
     reader, writer = {requests: REQUESTS}, dict.fromkeys(own, "streamapp itself")
-    for flow in flows:
-        place = f"[flows.{flow.name}]"
-        if flow.name == REQUESTS:
+    for name, flow in flows.items():
+        place = f"[flows.{name}]"
+        if name == REQUESTS:
             yield f"{place}: the name is that of the built-in flow: take another one"
-        if (other := reader.setdefault(flow.input, flow.name)) != flow.name:
+        if (other := reader.setdefault(flow.input, name)) != name:
             yield (
                 f"{place} input: the flow '{other}' reads {flow.input} already: run one of them"
                 " in workers of another STREAMAPP_APP_ID"
@@ -93,29 +98,29 @@ def problems_of(
             if topic.startswith(f"{app_id}-") and topic.endswith("-changelog"):
                 yield f"{place}: {topic} is a changelog of streamapp itself: take another topic"
         for output in flow.outputs:
-            if (other := writer.setdefault(output, flow.name)) != flow.name:
+            if (other := writer.setdefault(output, name)) != name:
                 yield f"{place} output: {output} is written by {_named(other)} already"
-    written = written_by(flows)
-    for flow in flows:
+    written = written_by(flows.values())
+    for name, flow in flows.items():
         for topic in flow.reply_topics:
             if topic in writer:
                 yield (
-                    f"[flows.{flow.name}] reply_topics: {topic} is written by"
+                    f"[flows.{name}] reply_topics: {topic} is written by"
                     f" {_named(writer[topic])} already"
                 )
         dead = flow.dead_letters
         if dead in own:
             yield (
-                f"[flows.{flow.name}] dead_letters: {dead} is written by streamapp itself: take"
+                f"[flows.{name}] dead_letters: {dead} is written by streamapp itself: take"
                 " another topic"
             )
         elif dead in written or dead in reader or dead in writer:
             yield (
-                f"[flows.{flow.name}] dead_letters: {dead} is an input or output"
+                f"[flows.{name}] dead_letters: {dead} is an input or output"
                 " of a flow: take another topic"
             )
     ways: dict[str, Sequence[str]] = {requests: (responses,)}
-    ways |= {flow.input: (*flow.outputs, *flow.reply_topics) for flow in flows}
+    ways |= {flow.input: (*flow.outputs, *flow.reply_topics) for flow in flows.values()}
     if circle := _circle(ways):
         yield f"flows go in a circle: {' -> '.join(circle)}; a record would never end"
 

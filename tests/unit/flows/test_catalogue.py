@@ -131,6 +131,18 @@ def test_every_wrong_flow_is_told() -> None:
     assert "[flows.b]" in str(raised.value)
 
 
+def test_flows_that_do_not_go_together_are_told_beside_what_is_wrong_with_each() -> None:
+    """A circle is named at once, not once the other mistakes of its flows are mended."""
+    wrong = {"type": "nope"}
+    with pytest.raises(ConfigurationError) as raised:
+        _load(a=_table("x", "y") | wrong, b=_table("y", "x"))
+
+    assert [line.partition(":")[0] for line in str(raised.value).splitlines()] == [
+        "[flows.a] type",
+        "flows go in a circle",
+    ]
+
+
 def test_order_of_nothing() -> None:
     """Without flows there is nothing to order."""
     assert in_order([]) == []
