@@ -80,19 +80,23 @@ class Deadline:
         """Return the active seconds left; negative once past."""
         return self._limit_s - self.spent_s()
 
-    @contextmanager
-    def suspended(self) -> Iterator[None]:
+    def suspended(self) -> "Suspension":
         """Stop counting inside the block."""
+        return Suspension(self)
+
+    def suspend(self) -> bool:
+        """Stop counting until `resume`, which is given what this returns: whether it counted."""
         was_running = self._started_at is not None
         self._spent_s = self.spent_s()
         self._started_at = None
         self._waits += 1
-        try:
-            yield
-        finally:
-            self._waits -= 1
-            if was_running:
-                self._started_at = self._clock()
+        return was_running
+
+    def resume(self, *, counted: bool) -> None:
+        """Count again, where it did."""
+        self._waits -= 1
+        if counted:
+            self._started_at = self._clock()
 
     @contextmanager
     def extended(self) -> Iterator[None]:
@@ -118,6 +122,21 @@ class Deadline:
         self._spent_s = 0.0
         if self._started_at is not None:
             self._started_at = self._clock()
+
+
+class Suspension:
+    """Stops a deadline for the time of a block; a third of what a generator costs."""
+
+    __slots__ = ("_counted", "_deadline")
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        self._counted = self._deadline.suspend()
+
+    def __exit__(self, *raised: object) -> None:
+        self._deadline.resume(counted=self._counted)
 
 
 #: Of the record that a task works on; set in that record's own task.

@@ -1,7 +1,6 @@
 """The deadline of a call that several records wait for."""
 
-from collections.abc import Hashable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Hashable
 
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.in_progress import STEP
@@ -27,7 +26,8 @@ class JointDeadline(Deadline):
         self._numbers: dict[Hashable, str] = {}
         #: The only member, as nearly always: it is looked at several times a call.
         self._lone: Deadline | None = None
-        self._suspended: dict[Hashable, ExitStack] = {}
+        #: Whether each of them counted, while they do not.
+        self._suspended: dict[Hashable, bool] = {}
         self._is_asked = self._is_started = False
         self._suspensions = 0
 
@@ -44,16 +44,17 @@ class JointDeadline(Deadline):
         if self._is_asked:
             member.ask()
         if self._suspensions:
-            self._suspend(key, member)
+            self._suspended[key] = member.suspend()
         elif self._is_started:
             member.start()
 
     def remove(self, key: Hashable) -> None:
         """Let a member go on alone."""
-        del self._members[key], self._numbers[key]
+        member = self._members.pop(key)
+        del self._numbers[key]
         self._lone = next(iter(self._members.values())) if len(self._members) == 1 else None
         if self._suspended:
-            self._suspended.pop(key).close()
+            member.resume(counted=self._suspended.pop(key))
 
     def start(self) -> None:
         """Begin to count, in those members that do not yet."""
@@ -93,24 +94,19 @@ class JointDeadline(Deadline):
         for member in self._members.values():
             member.restart()
 
-    @contextmanager
-    def suspended(self) -> Iterator[None]:
-        """Stop counting inside the block, in every member."""
+    def suspend(self) -> bool:
+        """Stop counting, in every member."""
         self._suspensions += 1
         if self._suspensions == 1:
-            for key, member in self._members.items():
-                self._suspend(key, member)
-        try:
-            yield
-        finally:
-            self._suspensions -= 1
-            if not self._suspensions:
-                for stack in self._suspended.values():
-                    stack.close()
-                self._suspended.clear()
-                if self._is_started:
-                    self.start()
+            self._suspended = {key: member.suspend() for key, member in self._members.items()}
+        return self._is_started
 
-    def _suspend(self, key: Hashable, member: Deadline) -> None:
-        stack = self._suspended[key] = ExitStack()
-        stack.enter_context(member.suspended())
+    def resume(self, *, counted: bool) -> None:
+        """Count again behind the last of the suspensions, in every member that did itself."""
+        self._suspensions -= 1
+        if not self._suspensions:
+            for key, member_counted in self._suspended.items():
+                self._members[key].resume(counted=member_counted)
+            self._suspended.clear()
+            if self._is_started:
+                self.start()
