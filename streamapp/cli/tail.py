@@ -11,12 +11,12 @@ from aiokafka import ConsumerRecord
 
 from streamapp.cli.kafka import answered, client_settings, reading
 from streamapp.cli.terminal import printable
-from streamapp.errors import ConfigurationError
+from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import Registry
 from streamapp.records.timestamps import moment_of, time_text
 from streamapp.settings import Settings
-from streamapp.streaming.broker.log_ends import log_ends
+from streamapp.streaming.broker.log_ends import STALL_S, log_ends
 from streamapp.streaming.broker.topics import partition_counts, topic_specs
 from streamapp.streaming.delivery.chunks import ERROR_KIND, STREAM_ID, STREAM_INDEX, STREAM_LAST
 from streamapp.streaming.flows.topics import flow_rights
@@ -112,9 +112,18 @@ def is_made_by_workers(settings: Settings, topic: str) -> bool:
 
 
 async def _print_all(
-    settings: Settings, topic: str, limit: int | None, show: Callable[[ConsumerRecord], str]
+    settings: Settings,
+    topic: str,
+    limit: int | None,
+    show: Callable[[ConsumerRecord], str],
+    *,
+    stall_s: float = STALL_S,
 ) -> None:
-    """Print what stands on the topic now, in the order of each partition."""
+    """Print what stands on the topic now, in the order of each partition.
+
+    Raises:
+        StreamappError: The broker hands out nothing for ``stall_s``, with more to print.
+    """
     if not await answered(settings, partition_counts(settings, [topic])):
         click.echo(f"there is no topic {topic}: nothing was written yet", err=True)
         return
@@ -123,16 +132,30 @@ async def _print_all(
         ends = await log_ends(stream, places)
         stream.assign(list(places))
         await stream.seek_to_beginning(*places)
-        shown = 0
         left = {tp for tp, end in ends.items() if await stream.position(tp) < end}
+        clock = asyncio.get_running_loop().time
+        shown, moved_at = 0, clock()
         while left and shown != limit:
-            for tp, messages in (await stream.getmany(timeout_ms=500)).items():
+            found = await stream.getmany(timeout_ms=500)
+            if found:
+                moved_at = clock()
+            elif clock() - moved_at > stall_s:
+                raise await _stalled(settings, topic)
+            for tp, messages in found.items():
                 for message in messages:
                     if message.offset < ends[tp] and shown != limit:
                         click.echo(show(message))
                         shown += 1
             # By the position, not by messages: a transaction's end is none.
             left = {tp for tp in left if await stream.position(tp) < ends[tp]}
+
+
+async def _stalled(settings: Settings, topic: str) -> StreamappError:
+    """Return why the client waits for records that stood on the topic when it began."""
+    if await answered(settings, partition_counts(settings, [topic])):
+        why = "it may have been made anew; run the command again"
+        return StreamappError(f"the broker hands out no more of the topic {topic}: {why}")
+    return StreamappError(f"the topic {topic} was deleted while it was read")
 
 
 def headers_of(message: ConsumerRecord) -> dict[str, str]:
