@@ -1,7 +1,7 @@
 """The registry for commands: read from its topic, changed by an event on it."""
 
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import click
@@ -75,11 +75,19 @@ def reference_of(text: str) -> Reference:
 
 def prompt_of(log: PromptLog, name: str) -> Prompt:
     """Return the prompt; raises ``PromptNotFound``."""
-    prompt = log.history.prompts.get(name)
-    if prompt is None:
-        guess = near(name, log.history.prompts)
+    require_known(name, log.history.prompts)
+    return log.history.prompts[name]
+
+
+def require_known(name: str, names: Collection[str]) -> None:
+    """Refuse the name of a prompt that is not there.
+
+    Raises:
+        PromptNotFound: It is none of ``names``; says which of them is like it.
+    """
+    if name not in names:
+        guess = near(name, names)
         raise PromptNotFound(f"there is no prompt {name!r}{guess}; see 'streamapp prompts list'")
-    return prompt
 
 
 def version_of(log: PromptLog, text: str) -> Version:

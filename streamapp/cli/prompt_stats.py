@@ -8,11 +8,14 @@ from urllib.parse import quote
 
 import click
 
+from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import client_settings
+from streamapp.cli.prompt_access import require_known
 from streamapp.cli.prompt_output import print_json, print_table
 from streamapp.cli.terminal import counted
 from streamapp.cli.worker_access import WorkerAccess, of_worker
 from streamapp.errors import StreamappError
+from streamapp.prompts.reference import NAME
 from streamapp.settings import Settings
 
 
@@ -27,6 +30,9 @@ def stats(name: str, url: str | None, as_json: bool) -> None:
     Tokens and dollars are those of failed records, too; the mean time is that of answers.
     The first API key is used.
     """
+    if not NAME.fullmatch(name):
+        problem = "write the name alone: all versions and labels are shown"
+        raise Ended(f"{name!r}: {problem}", EXIT_CONFIGURATION)
     settings = client_settings()
     found = asyncio.run(_asked(settings, name, url))
     if found.get("missing"):
@@ -67,6 +73,10 @@ def _cost(variant: Mapping[str, Any]) -> str:
 async def _asked(settings: Settings, name: str, url: str | None) -> dict[str, Any]:
     async with WorkerAccess(settings, url) as worker:
         found: dict[str, Any] | None = await worker.get(f"/v1/prompts/{quote(name, safe='')}/stats")
-    if found is None:
-        raise StreamappError(f"the worker at {worker.base} knows no results of prompts: upgrade it")
+        if found is None:
+            why = "knows no results of prompts: upgrade it"
+            raise StreamappError(f"the worker at {worker.base} {why}")
+        if not found["variants"]:
+            listed = await worker.get("/v1/prompts") or {"prompts": []}
+            require_known(name, [prompt["name"] for prompt in listed["prompts"]])
     return found
