@@ -122,10 +122,14 @@ async def test_steps_outlive_the_dead_letter_of_a_later_record_of_their_id(
         assert log.read_text().split() == ["h-0"]
 
 
-async def test_steps_outlive_the_dead_letter_of_a_duplicate_in_another_partition(
-    kafka: KafkaBroker, tmp_path: Path
+@pytest.mark.parametrize("is_same", [True, False], ids=["same content", "other content"])
+async def test_steps_outlive_the_dead_letter_of_a_record_of_their_id_in_another_partition(
+    kafka: KafkaBroker, tmp_path: Path, is_same: bool
 ) -> None:
-    """It comes first after a crash, and is given them; the record itself makes none again."""
+    """It comes first after a crash; the record itself makes none again.
+
+    A duplicate is given them. One of other content makes its own, beside them.
+    """
     log = tmp_path / "noted"
     ids = [f"h-{number}" for number in range(5)]
     hang: dict[str, Any] = {"hang": "headers"}
@@ -140,7 +144,8 @@ async def test_steps_outlive_the_dead_letter_of_a_duplicate_in_another_partition
         records = [replace(chain(id_), partition=0) for id_ in ids]
         await stage.produce(records)
         await until(lambda: all(calls_of(stage)[id_, "two"] for id_ in ids), 60, state=worker.tail)
-        await stage.produce([replace(one, key=b"other", partition=1) for one in records])
+        later = records if is_same else [chain(id_, fan_out=0) for id_ in ids]
+        await stage.produce([replace(one, key=b"other", partition=1) for one in later])
 
         stage.kill9(worker)
         worker.start()
@@ -156,8 +161,9 @@ async def test_steps_outlive_the_dead_letter_of_a_duplicate_in_another_partition
         }
         came_first = [id_ for id_ in ids if died_at[id_] == b"1"]
         assert came_first
-        assert {calls_of(stage)[id_, "one"] for id_ in came_first} == {1}
-        assert {Counter(log.read_text().split())[id_] for id_ in came_first} == {1}
+        once_each = 1 if is_same else 2
+        assert {calls_of(stage)[id_, "one"] for id_ in came_first} == {once_each}
+        assert {Counter(log.read_text().split())[id_] for id_ in came_first} == {once_each}
 
 
 def outcomes(stage: Stage) -> Counter[tuple[str, str, str]]:

@@ -12,17 +12,19 @@ from functools import partial
 
 import structlog
 
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry, is_one_content
+from streamapp.streaming.delivery.ledger_entry import (
+    LedgerEntry,
+    is_one_content,
+    kept_key,
+    logged_key,
+    step_name,
+)
 from streamapp.streaming.tables.ledger_groups import LedgerGroups
 from streamapp.streaming.tables.ledger_index import LedgerIndex, LedgerLine
 from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
 
-#: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
-EVICTION_STEPS = 16
-#: Writes until the next eviction after one that found nothing but held entries.
-EVICTION_PAUSE = 64
 #: A Faust table's ``data``.
 Store = MutableMapping[bytes, bytes]
 #: Delivers one changelog record (key, value, partition) and returns after its delivery.
@@ -70,7 +72,6 @@ class Ledger:
         self._now, self._max_bytes, self._ttl_s, self._session_s = now, max_bytes, ttl_s, session_s
         self._restore = restore or (lambda key, value, _: store().update({key: value}))
         self._index = LedgerIndex()
-        self._pause = 0
         self._writing: set[bytes] = set()
         self._renewals: dict[bytes, asyncio.Future[None]] = {}
         self.groups = LedgerGroups()
@@ -90,11 +91,11 @@ class Ledger:
         return self._now() + self._ttl_s
 
     def lookup(self, id: str, step: str = "") -> LedgerEntry | None:
-        """Return what is remembered of the id, or of a step of its record."""
+        """Return what is remembered of the id, or of a step of its record, by its name."""
         return self._current(LedgerEntry.key(id, step))
 
     def steps_of(self, id: str) -> Collection[bytes]:
-        """Return the numbers of the steps of records of the id, the oldest first."""
+        """Return the names of the steps of records of the id, the oldest first."""
         return self._index.steps.get(id.encode(), ())
 
     def dead_at(self, id: str, partition: int, offset: int) -> LedgerEntry | None:
@@ -111,13 +112,14 @@ class Ledger:
         return None if key is None or (entry := self._entry(key)) is None else entry.answer
 
     async def write(self, id: str, entry: LedgerEntry, lease: Lease, *, step: str = "") -> None:
-        """Remember the id, or a step of its record, and return when Kafka has it.
+        """Remember the id, or a step of its record, by its number; return when Kafka has it.
 
         Raises:
             DeliveryFailed: The broker refused the changelog record.
         """
         entry = replace(entry, group=self.groups.number(entry.partition))
-        key, value = LedgerEntry.key(id, step), entry.encode()
+        key = LedgerEntry.key(id, step and step_name(step, entry.digest))
+        value = entry.encode()
         if key in self._renewals:  # what is older must not come behind it
             await asyncio.wait([self._renewals[key]])
         line = LedgerLine.of(entry.head, len(value))
@@ -126,7 +128,7 @@ class Ledger:
         try:
             if aside and aside[2].partition == line.partition:
                 await self._append(*aside[:2], line.partition, lease)
-            await self._append(key, value, line.partition, lease)
+            await self._append(logged_key(key), value, line.partition, lease)
         finally:
             self._writing.discard(key)
         if aside:
@@ -159,7 +161,7 @@ class Ledger:
         value = entry.encode()
         renewal = self._renewals[key] = asyncio.get_running_loop().create_future()
         try:
-            await self._append(key, value, entry.partition, lease)
+            await self._append(logged_key(key), value, entry.partition, lease)
         finally:
             del self._renewals[key]
             renewal.set_result(None)
@@ -184,17 +186,24 @@ class Ledger:
         """
         old, self._index = self._index, LedgerIndex()
         self.groups.keep(partitions)
-        store, gone = self._store(), []
+        store, gone = self._store(), list[bytes]()
+        moved: list[tuple[bytes, bytes, LedgerLine]] = []
         for key, value in store.items():
             line = old.lines.get(key) or self._line_of(value)
             if line is None or line.partition not in partitions or self._is_over(line):
                 gone.append(key)
+                continue
+            self.groups.note(line)
+            if line.is_step and (kept := kept_key(key, value)) != key:
+                gone.append(key)
+                moved.append((kept, value, line))
             else:
                 self._index.add(key, line)
-                self.groups.note(line)
         for key in gone:
             del store[key]
-        let_go = len(gone) + self.forget_finished_steps()
+        for each in moved:
+            self._take(*each)
+        let_go = len(gone) - len(moved) + self.forget_finished_steps()
         self.evict()
         log.info("ledger.rebuilt", ids=len(self), let_go=let_go, bytes=self.size_bytes)
 
@@ -215,6 +224,8 @@ class Ledger:
         self.groups.note(line)
         if self._is_over(line):
             return
+        if line.is_step:
+            key = kept_key(key, value)
         known = self._index.lines.get(key)
         if known is not None:
             if known.partition != line.partition:
@@ -274,22 +285,9 @@ class Ledger:
 
     def evict(self) -> None:
         """Forget what is past its time, and the oldest past the size."""
-        if self._pause:
-            self._pause -= 1
-            return
-        now, held = self._now(), 0
-        for _ in range(min(len(self._index.lines), EVICTION_STEPS)):
-            key, line = next(iter(self._index.lines.items()))
-            if line.expires_at > now and self._index.size_bytes <= self._max_bytes:
-                break
-            self._index.remove(key)
-            if self._is_held(line):
-                self._index.add(key, line)  # to the end, and looked at again
-                held += 1
-            else:
-                del self._store()[key]
-        if held == EVICTION_STEPS:
-            self._pause = EVICTION_PAUSE
+        gone = self._index.evict(now=self._now(), max_bytes=self._max_bytes, is_held=self._is_held)
+        for key in gone:
+            del self._store()[key]
 
     def _is_over(self, line: LedgerLine) -> bool:
         """Whether an entry is past its time, and its record done with."""

@@ -14,11 +14,17 @@ ENVELOPE_BYTES = 400
 #: Between an id and the number of a step in a key: a byte that UTF-8 never has, so no id either.
 STEP_SEPARATOR = b"\xff"
 
+#: Between the number of a step and the content of its record, where the step is kept.
+CONTENT_SEPARATOR = "@"
+
 #: What `LedgerEntry.encode` writes before the answer, the step or the dead letter.
 _HEAD = re.compile(
     rb'\{"digest":"[0-9a-f]*","partition":(\d+),"offset":(\d+),"expires_at":(\d+\.\d+),'
     rb'"generation":(\d+),(?:"group":(\d+),)?(?:"input":"[0-9a-f]*",)?(?:"fingerprint":"([0-9a-f]*)",)?"(answer|step|dead_letter)":'
 )
+
+#: What it begins with.
+_DIGEST = re.compile(rb'\{"digest":"([0-9a-f]*)"')
 
 
 class EntryHead(NamedTuple):
@@ -43,6 +49,38 @@ def is_one_content(entries: Mapping[bytes, bytes], key: bytes, other: bytes) -> 
     """Whether two entries, as `LedgerEntry.encode` writes them, are of records of one content."""
     one, two = (entries.get(each, b"").split(b",", 1)[0] for each in (key, other))
     return one == two  # both begin with the digest
+
+
+def step_name(number: str, digest: str) -> str:
+    """Return what a step is kept under beside its record's id.
+
+    Records of one id and different content each keep their own, from whatever partitions.
+    """
+    return f"{number}{CONTENT_SEPARATOR}{digest[:16]}"
+
+
+def kept_key(key: bytes, value: bytes) -> bytes:
+    """Return the key under which a step is kept that older versions keep under its number.
+
+    Args:
+        key: In the changelog, as `logged_key` returns it, or of what an older version kept.
+        value: The step's entry.
+    """
+    _, separator, number = key.partition(STEP_SEPARATOR)
+    if not separator or CONTENT_SEPARATOR.encode() in number:
+        return key
+    found = _DIGEST.match(value)
+    digest = LedgerEntry.decode(value).digest if found is None else found[1].decode()
+    return key + step_name("", digest).encode()
+
+
+def logged_key(key: bytes) -> bytes:
+    """Return the key of an entry in the changelog, where a step has no more than its number.
+
+    Older versions read it there. It is not compacted, so none takes another one's place.
+    """
+    id, separator, name = key.partition(STEP_SEPARATOR)
+    return id + separator + name.partition(CONTENT_SEPARATOR.encode())[0]
 
 
 def input_hash(topic: str) -> str:
@@ -83,7 +121,7 @@ class LedgerEntry:
 
     @staticmethod
     def key(id: str, step: str) -> bytes:
-        """Return the key of an id, or of a step of its record."""
+        """Return the key of an id, or of what `step_name` returns for a step of its record."""
         return id.encode() + STEP_SEPARATOR + step.encode() if step else id.encode()
 
     @staticmethod

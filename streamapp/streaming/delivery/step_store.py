@@ -6,7 +6,7 @@ from streamapp.errors import TooLarge
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry
+from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry, step_name
 from streamapp.streaming.delivery.record_size import HEADER_ROOM, is_oversize
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.storing import Storing
@@ -52,17 +52,20 @@ class LedgerSteps:
 
     def get(self, number: str) -> StoredStep | None:
         """Return a finished step, or None."""
-        if number.encode() not in self._ledger.steps_of(self._id):
+        return self._named(step_name(number, self._digest))
+
+    def _named(self, name: str) -> StoredStep | None:
+        if name.encode() not in self._ledger.steps_of(self._id):
             return None  # most records have none
-        entry = self._ledger.lookup(self._id, number)
+        entry = self._ledger.lookup(self._id, name)
         if entry is None or entry.step is None or entry.digest != self._digest:
             return None
         return StoredStep.decode(entry.step)
 
     def values(self) -> Iterator[StoredStep]:
         """Return all finished steps, the first ones first."""
-        for number in [*self._ledger.steps_of(self._id)]:
-            if (step := self.get(number.decode())) is not None:
+        for name in [*self._ledger.steps_of(self._id)]:
+            if (step := self._named(name.decode())) is not None:
                 yield step
 
     async def put(self, number: str, step: StoredStep) -> None:
@@ -95,11 +98,11 @@ class LedgerSteps:
         it may have replayed the steps of another one, which is not finished.
         """
         self._is_over = True
-        for number in [one.decode() for one in self._ledger.steps_of(self._id)]:
-            entry = self._ledger.lookup(self._id, number)
+        for name in [one.decode() for one in self._ledger.steps_of(self._id)]:
+            entry = self._ledger.lookup(self._id, name)
             if (
                 entry is None
                 or entry.is_of(self._partition, self._offset)
                 or (not is_dead and entry.digest == self._digest)
             ):
-                self._ledger.forget(self._id, number)
+                self._ledger.forget(self._id, name)

@@ -8,8 +8,13 @@ from streamapp.streaming.delivery.ledger_entry import STEP_SEPARATOR, EntryHead,
 
 #: What an entry costs besides its key and value: its line, index and objects; bytes.
 ENTRY_BYTES = 700
-#: What a step costs besides: its number by its record's id, the only one perhaps; bytes.
-STEP_BYTES = 300
+#: What a step costs besides: its name by its record's id, the only one perhaps; bytes.
+STEP_BYTES = 320
+
+#: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
+EVICTION_STEPS = 16
+#: Writes until the next eviction after one that found nothing but held entries.
+EVICTION_PAUSE = 64
 
 
 class LedgerLine(NamedTuple):
@@ -68,7 +73,7 @@ class LedgerIndex:
     Attributes:
         lines: Changed by `add` and `remove` alone.
         size_bytes: What all entries cost.
-        steps: The numbers of those that are steps, in the order of `lines`, by the record's id.
+        steps: The names of those that are steps, in the order of `lines`, by the record's id.
     """
 
     def __init__(self) -> None:
@@ -77,6 +82,7 @@ class LedgerIndex:
         self.size_bytes = 0
         self.steps: dict[bytes, dict[bytes, None]] = {}
         self._by_fingerprint: dict[str, bytes] = {}
+        self._pause = 0
 
     def add(self, key: bytes, line: LedgerLine) -> None:
         """Put an entry at the end, in place of an older one of its key."""
@@ -85,8 +91,8 @@ class LedgerIndex:
         self.lines[key] = line
         self.size_bytes += len(key) + line.size
         if line.is_step:
-            id, _, number = key.partition(STEP_SEPARATOR)
-            self.steps.setdefault(id, {})[number] = None
+            id, _, name = key.partition(STEP_SEPARATOR)
+            self.steps.setdefault(id, {})[name] = None
         if line.fingerprint is not None:
             self._by_fingerprint[line.fingerprint] = key
 
@@ -95,13 +101,41 @@ class LedgerIndex:
         line = self.lines.pop(key)
         self.size_bytes -= len(key) + line.size
         if line.is_step:
-            id, _, number = key.partition(STEP_SEPARATOR)
-            del self.steps[id][number]
+            id, _, name = key.partition(STEP_SEPARATOR)
+            del self.steps[id][name]
             if not self.steps[id]:
                 del self.steps[id]
         if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
             del self._by_fingerprint[line.fingerprint]
         return line
+
+    def evict(
+        self, *, now: float, max_bytes: float, is_held: Callable[[LedgerLine], bool]
+    ) -> list[bytes]:
+        """Take out what is past its time, and the oldest past the size; return the keys.
+
+        Args:
+            now: Seconds since the epoch.
+            max_bytes: Upper bound of `size_bytes`, but for what is held.
+            is_held: Whether an entry stays, past its time, too.
+        """
+        if self._pause:
+            self._pause -= 1
+            return []
+        gone, held = [], 0
+        for _ in range(min(len(self.lines), EVICTION_STEPS)):
+            key, line = next(iter(self.lines.items()))
+            if line.expires_at > now and self.size_bytes <= max_bytes:
+                break
+            self.remove(key)
+            if is_held(line):
+                self.add(key, line)  # to the end, and looked at again
+                held += 1
+            else:
+                gone.append(key)
+        if held == EVICTION_STEPS:
+            self._pause = EVICTION_PAUSE
+        return gone
 
     def answer_to(self, fingerprint: str) -> bytes | None:
         """Return the key of the newest answer to calls of that fingerprint."""

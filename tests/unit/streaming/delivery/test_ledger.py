@@ -4,14 +4,17 @@ from typing import Any
 
 import pytest
 
-from streamapp.streaming.delivery.ledger import EVICTION_PAUSE, Ledger
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, input_hash
-from streamapp.streaming.tables.ledger_index import ENTRY_BYTES
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, input_hash, step_name
+from streamapp.streaming.tables.ledger_index import ENTRY_BYTES, EVICTION_PAUSE
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
 
-#: Where the first step of record `a` is kept.
-STEP = b"a\xff1"
+#: The name of a record's first step, and where the one of record `a` is kept.
+FIRST = step_name("1", digest(b"r"))
+STEP = b"a\xff" + FIRST.encode()
+#: Its key in the changelog, where older versions kept it, too.
+LOGGED_STEP = b"a\xff1"
 
 
 class Changelog:
@@ -392,9 +395,9 @@ def test_step_of_an_ended_generation_replaces_none() -> None:
         step = LedgerEntry(
             digest(b"r"), 0, 7, 60.0, step=b"%d" % generation, generation=generation, group=0
         )
-        fixture.ledger.absorb(STEP, step.encode())
+        fixture.ledger.absorb(LOGGED_STEP, step.encode())
 
-    found = fixture.ledger.lookup("a", "1")
+    found = fixture.ledger.lookup("a", FIRST)
     assert found is not None
     assert found.step == b"3"
 
@@ -456,16 +459,51 @@ async def test_steps_are_found_as_long_as_any_is_kept() -> None:
     await fixture.ledger.write("a", step, fixture.lease, step="1")
     await fixture.ledger.write("b", step, fixture.lease, step="1")
 
-    fixture.ledger.forget("a", "1")
-    fixture.ledger.forget("a", "1")
-    assert fixture.ledger.lookup("b", "1") == step
+    fixture.ledger.forget("a", FIRST)
+    fixture.ledger.forget("a", FIRST)
+    assert fixture.ledger.lookup("b", FIRST) == step
     fixture.ledger.rebuild({0})
-    assert fixture.ledger.lookup("b", "1") == step
+    assert fixture.ledger.lookup("b", FIRST) == step
     await fixture.ledger.write("b", step, fixture.lease, step="1")
-    fixture.ledger.forget("b", "1")
+    fixture.ledger.forget("b", FIRST)
     await fixture.ledger.write("a", step, fixture.lease, step="2")
-    assert fixture.ledger.lookup("a", "2") == step
-    assert fixture.ledger.lookup("b", "1") is None
+    assert fixture.ledger.lookup("a", step_name("2", digest(b"r"))) == step
+    assert fixture.ledger.lookup("b", FIRST) is None
+
+
+async def test_steps_of_one_id_and_other_content_are_kept_side_by_side() -> None:
+    """Also those that were written elsewhere, and are read from the logs of two partitions."""
+    fixture, again = Fixture(), Fixture()
+    expires_at = fixture.ledger.expires_at()
+    one = LedgerEntry(digest(b"r"), 0, 7, expires_at, step=b"1")
+    other = LedgerEntry(digest(b"s"), 1, 3, expires_at, step=b"2")
+
+    for entry in (one, other):
+        await fixture.ledger.write("a", entry, fixture.lease, step="1")
+    for key, value, _ in fixture.changelog.records:
+        assert key == LOGGED_STEP, "as older versions read it"
+        again.ledger.absorb(key, value)
+
+    for each in (fixture, again):
+        each.ledger.rebuild({0, 1})
+        assert each.ledger.lookup("a", FIRST) == one
+        assert each.ledger.lookup("a", step_name("1", digest(b"s"))) == other
+        each.ledger.rebuild({1})
+        assert len(each.ledger) == len(each.store) == 1
+
+
+async def test_steps_that_an_older_version_kept_on_disk_are_found() -> None:
+    """There they stand under their numbers."""
+    fixture = Fixture()
+    step = LedgerEntry(digest(b"r"), 0, 7, fixture.ledger.expires_at(), step=b"1")
+    fixture.store[LOGGED_STEP] = step.encode()
+
+    fixture.ledger.rebuild({0})
+
+    assert fixture.ledger.lookup("a", FIRST) == step
+    assert fixture.store == {STEP: step.encode()}
+    fixture.ledger.forget("a", FIRST)
+    assert fixture.store == {}
 
 
 @pytest.mark.parametrize("id", ["a#1", "a:1", "a\x001", "a\u00ff1"])
@@ -477,7 +515,7 @@ async def test_no_id_has_the_key_of_a_step(id: str) -> None:
 
     await fixture.write(id, 8)
 
-    assert fixture.ledger.lookup("a", "1") == step
+    assert fixture.ledger.lookup("a", FIRST) == step
     assert fixture.ledger.lookup("a") is None
 
 
@@ -509,7 +547,8 @@ async def test_steps_that_are_read_behind_the_index_leave_with_their_record(
     """
     fixture = Fixture()
     expires_at = fixture.ledger.expires_at()
-    fixture.ledger.absorb(STEP, LedgerEntry(digest(b"r"), 0, 7, expires_at, step=b"{}").encode())
+    step = LedgerEntry(digest(b"r"), 0, 7, expires_at, step=b"{}")
+    fixture.ledger.absorb(LOGGED_STEP, step.encode())
     for content, offset, is_dead in finished:
         outcome: dict[str, Any] = {"dead_letter": {"k": "v"}} if is_dead else {"answer": b"{}"}
         entry = LedgerEntry(digest(content), 0, offset, expires_at, **outcome)
@@ -517,7 +556,7 @@ async def test_steps_that_are_read_behind_the_index_leave_with_their_record(
 
     assert fixture.ledger.forget_finished_steps() == (not is_kept)
 
-    assert (fixture.ledger.lookup("a", "1") is not None) is is_kept
+    assert (fixture.ledger.lookup("a", FIRST) is not None) is is_kept
     assert (STEP in fixture.store) is is_kept
 
 

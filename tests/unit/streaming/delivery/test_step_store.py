@@ -84,6 +84,21 @@ async def test_steps_of_an_unfinished_record_outlive_a_dead_duplicate_alone(is_d
     assert [*steps_of(fixture).values()] == (left if is_dead else [])
 
 
+async def test_records_of_one_id_and_other_content_keep_their_steps_side_by_side() -> None:
+    """From whatever partition the later one comes, and whatever becomes of it."""
+    fixture = await filled()
+    other = steps_of(fixture, digest="other", partition=1)
+
+    for number in NUMBERS:
+        await other.put(number, step("other"))
+
+    expected = [step(number, frozenset({"tenants"})) for number in NUMBERS]
+    assert [*steps_of(fixture).values()] == expected
+    assert [*other.values()] == [step("other")] * len(NUMBERS)
+    other.forget(is_dead=True)
+    assert [*steps_of(fixture).values()] == expected
+
+
 @pytest.mark.parametrize("is_dead", [False, True], ids=["answered", "dead"])
 async def test_finished_record_takes_no_step_that_stands_in_the_place_of_its_own(
     is_dead: bool,
