@@ -7,7 +7,6 @@ emitted and the record finished. Entries leave without a tombstone: the changelo
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -117,7 +116,7 @@ class Ledger:
         Raises:
             DeliveryFailed: The broker refused the changelog record.
         """
-        entry = replace(entry, group=self.groups.number(entry.partition))
+        entry = entry._replace(group=self.groups.number(entry.partition))
         key = LedgerEntry.key(id, step and step_name(step, entry.digest))
         value = entry.encode()
         if key in self._renewals:  # what is older must not come behind it
@@ -157,7 +156,7 @@ class Ledger:
         if line is None or entry is None:
             return 0
         group, expires_at = self.groups.number(entry.partition), self.expires_at()
-        entry = replace(entry, expires_at=expires_at, generation=lease.generation, group=group)
+        entry = entry._replace(expires_at=expires_at, generation=lease.generation, group=group)
         value = entry.encode()
         renewal = self._renewals[key] = asyncio.get_running_loop().create_future()
         try:
@@ -241,7 +240,7 @@ class Ledger:
         """Keep a partition's entries, below all of its changelog: their ranks are of an old one."""
         for key in [key for key, line in self._index.lines.items() if line.partition == partition]:
             if (entry := self._entry(key)) is not None:
-                value = (entry := replace(entry, generation=0, group=None)).encode()
+                value = (entry := entry._replace(generation=0, group=None)).encode()
                 self._take(key, value, LedgerLine.of(entry.head, len(value)))
 
     def _aside(self, key: bytes, later: LedgerLine) -> tuple[bytes, bytes, LedgerLine] | None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -88,9 +87,10 @@ def input_hash(topic: str) -> str:
     return blake2b(topic.encode(), digest_size=8).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LedgerEntry(NamedTuple):
     """One finished record, or one finished step of a record in progress.
+
+    A tuple, since one is copied for each record: a quarter of what a dataclass costs.
 
     Attributes:
         digest: Hash of the record's bytes.

@@ -164,9 +164,14 @@ def is_super(node: ast.AST) -> bool:
 
 
 def names_on_foreign_objects(tree: ast.AST) -> Iterator[str]:
-    """Yield private attributes of anything but ``self``; those of ``os``, ``sys`` are public."""
+    """Yield private attributes of anything but ``self``; those of ``os``, ``sys`` are public.
+
+    So is a named tuple's ``_replace``: the underscore keeps it apart from fields.
+    """
     for node in ast.walk(tree):
         if not isinstance(node, ast.Attribute) or not is_private(node.attr):
+            continue
+        if node.attr == "_replace":
             continue
         if not is_name(node.value, "self", "cls", "os", "sys") and not is_super(node.value):
             yield node.attr

@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -601,7 +600,7 @@ async def test_entries_of_a_log_made_anew_replace_what_is_kept(
     old = LedgerEntry(digest(b"r"), 0, 7, 60.0, b"1", generation=9, group=40)
     for id in ("a", "b"):
         fixture.ledger.absorb(LedgerEntry.key(id, ""), old.encode())
-    new = replace(old, answer=b"2", generation=generation, group=group)
+    new = old._replace(answer=b"2", generation=generation, group=group)
 
     fixture.ledger.absorb(b"a", new.encode())
     assert fixture.ledger.lookup("a") == old
