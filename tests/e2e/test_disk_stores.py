@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.flow_stage import all_records, create_topic, produce_values
 from tests.e2e.stage import Record, Stage, ask
+from tests.support.batches import cut_off, segment
 from tests.support.kafka import KafkaBroker
 from tests.support.older import older_version
 from tests.support.topics import delete_topic
@@ -17,6 +18,8 @@ from tests.support.worker import ROOT, WorkerProcess
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
 DISK = "rocksdb://"
+#: The new ones alone are more than the old ones, of which some are lost.
+COUNTS = {"old": 20, "new": 30}
 #: The last version that notes no topic's id.
 WITHOUT_IDS = "c01eceb1902be13ce1139a7719fea6f4c0b9d479"
 
@@ -48,6 +51,38 @@ async def test_changelog_made_anew_behind_its_workers_back_is_read_whole(
             first.sigcont()
         else:
             first.start()
+        await first.wait_ready()
+        await stage.produce([*old, *new])
+        await stage.verifier.until(lambda: len(stage.verifier.inputs) == 100, 30)
+        await stage.verifier.all_committed(60)
+
+        assert _paid_twice(stage) == {}
+        assert first.has_logged("changelog.begun_anew")
+
+
+async def test_changelog_that_lost_its_end_and_grew_past_the_place_is_read_whole(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A restored broker, or an unclean election: the topic is the same, and another log by now."""
+    old, new = ([ask(f"{name}-{n}") for n in range(count)] for name, count in COUNTS.items())
+    await own_kafka.start()
+    async with Stage(own_kafka, tmp_path, partitions=1) as stage:
+        await stage.open()
+        first = await stage.ready_worker(store=DISK)
+        for half in (old[:10], old[10:]):
+            await stage.produce(half)
+            await stage.verifier.all_committed(30)
+        await _stop(first)
+        await own_kafka.stop()
+        log = segment(tmp_path / "kafka" / "data", f"{stage.prefix}-answers-changelog", 0)
+        cut_off(log, batch=1)
+        await own_kafka.start()
+        second = await stage.ready_worker()
+        await stage.produce(new)
+        await stage.settle(50)
+        await _stop(second)
+
+        first.start()
         await first.wait_ready()
         await stage.produce([*old, *new])
         await stage.verifier.until(lambda: len(stage.verifier.inputs) == 100, 30)

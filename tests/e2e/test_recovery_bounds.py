@@ -15,8 +15,10 @@ from structlog.testing import capture_logs
 
 from streamapp.settings import Settings
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
-from streamapp.streaming.tables.changelog_reader import ChangelogReader, LogPlace, Take
+from streamapp.streaming.log_place import LogPlace, mark_of
+from streamapp.streaming.tables.changelog_reader import ChangelogReader, Take
 from tests.e2e.stage import Stage, ask
+from tests.support.batches import flip_a_bit, segment
 from tests.support.kafka import KafkaBroker
 from tests.support.topics import create_topics, delete_records, delete_topic
 from tests.support.worker import WorkerProcess
@@ -157,6 +159,80 @@ async def test_changelog_made_anew_is_read_from_its_start(kafka: KafkaBroker) ->
     assert ends[0].offset == 20
     assert seen == [*range(10), *range(20)]
     assert anew == [0, 0]
+
+
+async def test_place_is_known_by_the_record_before_it(kafka: KafkaBroker) -> None:
+    """Nothing is read twice where that is the same or is gone; all is where it is another one."""
+    topic = f"changelog-{uuid.uuid4().hex[:8]}"
+    seen, anew = list[int](), list[int]()
+    reader = _reader(kafka, topic)
+
+    def take(partition: int, offset: int, key: bytes | None, value: bytes | None) -> None:
+        seen.append(offset)
+
+    await _write(kafka, topic, records=10, size=10)
+    ends = await reader.read({0: LogPlace(0)}, take, on_anew=_never)
+    assert ends[0].last == mark_of(b"k", b"x" * 10)
+    assert await reader.read(ends, take, on_anew=_never) == ends
+    earlier = {0: ends[0]._replace(offset=7)}
+    assert await reader.read(earlier, take, on_anew=_never) == ends
+    assert seen == [*range(10), 7, 8, 9]
+
+    other = {0: earlier[0]._replace(last=mark_of(b"k", b"y"))}
+    assert await reader.read(other, take, on_anew=anew.append) == ends
+    assert (seen[13:], anew) == ([*range(10)], [0])
+
+    await delete_records(kafka.bootstrap, topic, 0, before=7)
+    assert await reader.read(other, take, on_anew=_never) == ends
+    assert seen[23:] == [7, 8, 9]
+
+
+async def test_place_behind_what_is_no_record_is_as_good(kafka: KafkaBroker) -> None:
+    """A transaction's marker stands there by now: a fetch passes it."""
+    topic = f"changelog-{uuid.uuid4().hex[:8]}"
+    await create_topics(kafka.bootstrap, topic)
+    async with (
+        AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, transactional_id=topic) as producer,
+        producer.transaction(),
+    ):
+        await producer.send_and_wait(topic, b"x", partition=0)
+    reader = _reader(kafka, topic)
+    ends = await reader.read({0: LogPlace(0)}, lambda *record: None, on_anew=_never)
+    assert ends == {0: LogPlace(2, ends[0].topic_id)}
+    place = ends[0]._replace(last=mark_of(b"k", b"x"))
+
+    async with asyncio.timeout(2):
+        again = await reader.read({0: place}, lambda *record: None, on_anew=_never)
+
+    assert again == {0: place}
+
+
+async def test_record_before_the_place_that_cannot_be_read_holds_no_recovery(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """It is not needed: it was read once."""
+    topic = f"changelog-{uuid.uuid4().hex[:8]}"
+    await own_kafka.start()
+    await create_topics(own_kafka.bootstrap, topic)
+    async with AIOKafkaProducer(bootstrap_servers=own_kafka.bootstrap) as producer:
+        for value in (b"0", b"1"):
+            await producer.send_and_wait(topic, value, partition=0)
+    reader = _reader(own_kafka, topic)
+    ends = await reader.read({0: LogPlace(0)}, lambda *record: None, on_anew=_never)
+    await own_kafka.stop()
+    flip_a_bit(segment(tmp_path / "kafka" / "data", topic, 0), batch=1)
+    await own_kafka.start()
+    async with AIOKafkaProducer(bootstrap_servers=own_kafka.bootstrap) as producer:
+        await producer.send_and_wait(topic, b"2", partition=0)
+    seen = list[int]()
+
+    async with asyncio.timeout(30):
+        again = await reader.read(
+            ends, lambda partition, offset, key, value: seen.append(offset), on_anew=_never
+        )
+
+    assert (seen, again[0].offset, again[0].last) == ([2], 3, mark_of(None, b"2"))
+    assert not reader.unreadable
 
 
 @pytest.mark.parametrize(("partitions", "read"), [(2, {1}), (0, {1, 2})], ids=["known", "unknown"])

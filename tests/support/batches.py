@@ -69,6 +69,16 @@ def set_codec(log: Path, codec: int, *, batch: int) -> None:
     log.write_bytes(data)
 
 
+def cut_off(log: Path, *, batch: int) -> None:
+    """Let a stopped broker's log end before the batch of that number, as one restored earlier."""
+    data = bytearray(log.read_bytes())
+    start, _ = list(_batches(data))[batch]
+    log.write_bytes(data[:start])
+    for beside in (*log.parent.glob("*index"), *log.parent.glob("*.snapshot")):
+        beside.unlink()
+    (log.parents[1] / ".kafka_cleanshutdown").unlink(missing_ok=True)
+
+
 def segment(data_directory: Path, topic: str, partition: int) -> Path:
     """Return the first segment of a partition in a broker's data directory."""
     return data_directory / f"{topic}-{partition}" / f"{0:020d}.log"

@@ -19,7 +19,7 @@ from yarl import URL
 
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.delivery.emitter import Emitter
-from streamapp.streaming.tables.changelog_reader import LogPlace
+from streamapp.streaming.log_place import LogPlace, mark_of
 from streamapp.streaming.window.lease import Lease
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ class AnswersTable(Table[bytes, bytes]):
         # Its own record need not be read back; one that stands behind another worker's is.
         read_to = self._place(partition)
         if read_to is not None and read_to.offset == written.offset:
-            self._note(partition, LogPlace(written.offset + 1, read_to.topic_id))
+            place = LogPlace(written.offset + 1, read_to.topic_id, mark_of(key, value))
+            self._note(partition, place)
 
     def restore(self, key: bytes, value: bytes, partition: int) -> None:
         """Put an entry into the local data while no record is handled.

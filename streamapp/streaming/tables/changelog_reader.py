@@ -8,7 +8,6 @@ are on their way at once, the loop turns between them, and the end is the client
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -25,6 +24,7 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.log_ends import log_ends
 from streamapp.streaming.broker.security import log_reader_options
 from streamapp.streaming.consumer.fetched_records import FetchedRecords, UnreadableBatch
+from streamapp.streaming.log_place import LastRecords, LogPlace
 from streamapp.streaming.protocol.topic_ids import id_of, topic_ids
 
 log = structlog.get_logger(__name__)
@@ -44,18 +44,6 @@ LOOKS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 
 #: Takes one record: partition, offset, key, value.
 Take = Callable[[int, int, bytes | None, bytes | None], None]
-
-
-class LogPlace(NamedTuple):
-    """An offset of a partition, and the id of the topic that it is a place of.
-
-    Attributes:
-        offset: Of the next record.
-        topic_id: As `topic_ids` tells it; empty where no broker has told it yet.
-    """
-
-    offset: int
-    topic_id: bytes = b""
 
 
 class ChangelogReader:
@@ -89,7 +77,8 @@ class ChangelogReader:
         to read of a topic that no broker knows: it was deleted, perhaps in the middle of the
         reading, or not created yet. A topic with another id was made anew, and is read from its
         beginning; brokers before Apache Kafka 2.8 tell none: there, one is known that ends before
-        its start.
+        its start. So is one that lost its end (an unclean election, a restored broker), where
+        another record stands before the start by now. One that is not there tells nothing.
 
         Args:
             starts: Where each partition that is wanted begins.
@@ -101,27 +90,30 @@ class ChangelogReader:
             topic has others: nothing could be written there either.
         """
         left = {partition: place.offset for partition, place in starts.items()}
+        lasts = LastRecords(starts)
         ids = {partition: place.topic_id for partition, place in starts.items()}
         done: dict[int, int] = {}
 
         def begin_anew(partition: int) -> None:
             log.warning("changelog.begun_anew", topic=self._topic, partition=partition)
             left[partition] = 0  # it holds what was never read
+            lasts.forget(partition)
             on_anew(partition)
 
         while left:
             try:
-                await self._read_once(left, ids, done, take, begin_anew)
+                await self._read_once(left, ids, lasts, done, take, begin_anew)
             except (KafkaError, OSError) as error:
                 name = type(error).__name__
                 log.warning("changelog.retry_scheduled", error=name, retry_in_s=RETRY_S)
                 await asyncio.sleep(RETRY_S)
-        return {partition: LogPlace(end, ids[partition]) for partition, end in done.items()}
+        return {p: LogPlace(end, ids[p], lasts.before(p, end)) for p, end in done.items()}
 
     async def _read_once(
         self,
         left: dict[int, int],
         ids: dict[int, bytes],
+        lasts: LastRecords,
         done: dict[int, int],
         take: Take,
         begin_anew: Callable[[int], None],
@@ -161,18 +153,22 @@ class ChangelogReader:
                 if left[partition] > ends[place]:
                     begin_anew(partition)
                 left[partition] = max(left[partition], begins[place])
-                consumer.seek(place, left[partition])
+                consumer.seek(place, lasts.begin(partition, left[partition], begins[place]))
             told, moved_at = set[TopicPartition](), self._clock()
             while left:
                 for place, partition in places.items():
-                    if partition in left and left[partition] >= ends[place]:
+                    is_there = partition in left and left[partition] >= ends[place]
+                    if is_there and partition not in lasts.unseen:
                         done[partition] = left.pop(partition)
                 if not left:
                     return
-                if await self._take_some(consumer, places, left, take):
+                if await self._take_some(consumer, places, left, lasts, take, begin_anew):
                     moved_at = self._clock()
                 elif self._clock() - moved_at > STALL_S:
                     await self._require_there(consumer, {p: ids[p] for p in left})
+                    for place in told:
+                        if lasts.pass_over(places[place]):  # a fetch told nothing of it
+                            consumer.seek(place, left[places[place]])
                     moved_at = self._clock()
                 for place in places.keys() - told:
                     # The first fetch knows the end of a log better than the answer before it.
@@ -224,20 +220,34 @@ class ChangelogReader:
         consumer: AIOKafkaConsumer,
         places: Mapping[TopicPartition, int],
         left: dict[int, int],
+        lasts: LastRecords,
         take: Take,
+        begin_anew: Callable[[int], None],
     ) -> bool:
         """Hand on what there is by now; return whether that is anything, or a hole was passed."""
         before = dict(left)
         wanted = {place for place, partition in places.items() if partition in left}
         taken = await self._fetched.take(consumer, wanted, timeout_s=WAIT_S, limit=RECORDS_AT_ONCE)
         for records in taken.values():
+            if lasts.is_other(records[0]):
+                begin_anew(records[0].partition)
+                raise OffsetOutOfRangeError
             for record in records:
-                take(record.partition, record.offset, record.key, record.value)
+                if record.offset >= left[record.partition]:
+                    take(record.partition, record.offset, record.key, record.value)
+            lasts.note(records[-1])
         if self._fetched.out_of_range:
             # Its retention, or a leader that lacks its end, overtook the reading.
             self._fetched.out_of_range.clear()
             raise OffsetOutOfRangeError
+        unreadable = self._fetched.unreadable
         for place in wanted:
-            left[places[place]] = max(left[places[place]], await consumer.position(place))
+            partition = places[place]
+            if TP(*place) in unreadable and lasts.pass_over(partition):  # it is not needed
+                del unreadable[TP(*place)]
+                consumer.seek(place, left[partition])
+            if (at := await consumer.position(place)) >= left[partition]:
+                left[partition] = at
+                lasts.pass_over(partition)
         await asyncio.sleep(0)  # probes want their turn
         return left != before

@@ -16,7 +16,8 @@ from faust.stores import rocksdb
 from faust.types import TP, EventT
 
 from streamapp.errors import DiskRefused
-from streamapp.streaming.tables.changelog_reader import LogPlace
+from streamapp.streaming.log_place import LogPlace
+from streamapp.streaming.protocol.topic_ids import MARKED_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -232,9 +233,10 @@ class DiskFallbackDB:
 def encoded(place: LogPlace) -> bytes:
     """Return a place as Faust notes an offset, a number: one value is written whole or not at all.
 
-    With an id it is beyond any log's end, so that a version without ids reads all of it again.
+    With an id it is beyond any log's end, so that a version without ids reads all of it again. So
+    does one without marks of last records: they stand with the id, which is another one for it.
     """
-    id = int.from_bytes(b"\x01" + place.topic_id) if place.topic_id else 0
+    id = int.from_bytes(b"\x01" + place.topic_id + place.last) if place.topic_id else 0
     return b"%d" % ((id << OFFSET_BITS) + place.offset if id else place.offset - 1)
 
 
@@ -243,7 +245,8 @@ def decoded(noted: bytes) -> LogPlace:
     id, offset = divmod(int(noted), 1 << OFFSET_BITS)
     if id <= 0:
         return LogPlace(int(noted) + 1)
-    return LogPlace(offset, id.to_bytes((id.bit_length() + 7) // 8)[1:])
+    known = id.to_bytes((id.bit_length() + 7) // 8)[1:]
+    return LogPlace(offset, known[:MARKED_BYTES], known[MARKED_BYTES:])
 
 
 class _NoCursor:

@@ -20,7 +20,8 @@ from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
 from streamapp.streaming.broker.log_ends import log_ends, records_to_end
 from streamapp.streaming.flows.first_offsets import FirstOffsets
-from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader, LogPlace
+from streamapp.streaming.log_place import LogPlace
+from streamapp.streaming.tables.changelog_reader import RECORDS_AT_ONCE, ChangelogReader
 from streamapp.streaming.tables.recovery import PositionRecovery
 from streamapp.streaming.tables.spend import SpendTopic
 from streamapp.streaming.window.partition_state import Progress

@@ -12,8 +12,8 @@ import pytest
 from faust.types import TP
 
 from streamapp.errors import DiskRefused
+from streamapp.streaming.log_place import LogPlace
 from streamapp.streaming.tables.answers import AnswersTable
-from streamapp.streaming.tables.changelog_reader import LogPlace
 from streamapp.streaming.tables.disk_fallback_store import DiskFallbackDB, decoded, encoded
 
 OFFSET = b"offset"
@@ -292,12 +292,13 @@ async def test_offset_of_an_earlier_version_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("id", [b"", ID, bytes(20), bytes([255] * 20)], ids=repr)
+@pytest.mark.parametrize("last", [b"", bytes(4), bytes([255] * 4)], ids=repr)
 @pytest.mark.parametrize("offset", [0, 7, 2**63 - 1])
-def test_place_is_noted_as_a_number(id: bytes, offset: int) -> None:
+def test_place_is_noted_as_a_number(id: bytes, last: bytes, offset: int) -> None:
     """An earlier version takes one with an id for one beyond the end, and reads all of it."""
-    noted = encoded(LogPlace(offset, id))
+    noted = encoded(LogPlace(offset, id, last))
 
-    assert decoded(noted) == LogPlace(offset, id)
+    assert decoded(noted) == LogPlace(offset, id, last if id else b"")
     assert int(noted) == offset - 1 if not id else int(noted) > 2**63
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
-from streamapp.streaming.tables.changelog_reader import LogPlace
+from streamapp.streaming.log_place import LogPlace
 from streamapp.streaming.tables.ledger_recovery import LedgerRecovery
 from streamapp.streaming.window.membership import Membership
 
