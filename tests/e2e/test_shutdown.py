@@ -30,10 +30,12 @@ async def test_sigterm_finishes_what_is_in_flight(kafka: KafkaBroker, tmp_path: 
     async with Stage(kafka, tmp_path, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker(max_in_flight=20)
-        await stage.produce(ask(f"r-{number}", script={"latency_s": 2}) for number in range(50))
+        await stage.produce(ask(f"r-{number}", script={"held": True}) for number in range(50))
         await stage.in_flight(20)
 
         worker.sigterm()
+        await worker.wait_unready()
+        stage.provider.let_go()
 
         assert await worker.wait(30) == 0, worker.tail()
         answered = len(stage.verifier.outcomes)
@@ -57,12 +59,13 @@ async def test_other_signals_end_it_in_the_same_way(
     async with Stage(kafka, tmp_path, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker()
-        await stage.produce(ask(f"r-{number}", script={"latency_s": 3}) for number in range(20))
+        await stage.produce(ask(f"r-{number}", script={"held": True}) for number in range(20))
         await stage.in_flight(20)
 
         for each in signals:
             os.kill(worker.pid, each)
             await until(worker.is_unready, 60, state=worker.tail)
+        stage.provider.let_go()
 
         assert await worker.wait(30) == 0, worker.tail()
         report = await stage.settle(20)
@@ -78,12 +81,13 @@ async def test_sigterm_during_a_rebalance_finishes_what_is_in_flight(
     async with Stage(kafka, tmp_path) as stage:
         await stage.open()
         worker = await stage.ready_worker()
-        await stage.produce(ask(f"r-{number}", script={"latency_s": 8}) for number in range(20))
+        await stage.produce(ask(f"r-{number}", script={"held": True}) for number in range(20))
         await stage.in_flight(20)
         stage.start_worker()
-        await worker.wait_unready()
+        await until(lambda: worker.has_logged("window.draining"), 60, state=worker.tail)
 
         worker.sigterm()
+        stage.provider.let_go()
 
         assert await worker.wait(30) == 0, worker.tail()
         report = await stage.settle(20)
@@ -178,7 +182,7 @@ async def test_sigterm_in_the_first_write_of_prompts_ends_soon(
     async with proxy, Stage(broker, tmp_path) as stage:
         held = proxy.stall_at(PRODUCE, "up")
         worker = stage.start_worker(broker=proxy.url, drain_s=20)
-        await asyncio.wait_for(held.wait(), 30)
+        await asyncio.wait_for(held.wait(), 90)
 
         worker.sigterm()
 
@@ -205,11 +209,12 @@ async def test_sigterm_while_the_broker_is_down_ends_in_bounded_time(
     async with Stage(own_kafka, tmp_path) as stage:
         await stage.open()
         worker = await stage.ready_worker(drain_s=5)
-        await stage.produce(ask(f"r-{number}", script={"latency_s": 4}) for number in range(50))
+        await stage.produce(ask(f"r-{number}", script={"held": True}) for number in range(50))
         await stage.in_flight(20)
         own_kafka.kill9()
 
         worker.sigterm()
+        stage.provider.let_go()
 
         assert await worker.wait(5 + 15) == 1, worker.tail()
         await own_kafka.start()
@@ -245,7 +250,7 @@ async def test_sigterm_keeps_nobody_waiting_for_records_it_does_not_run(
 ) -> None:
     """``?wait=``: what runs is answered; what is given back is pending, nobody waits for others."""
     async with Stage(kafka, tmp_path) as stage:
-        stage.provider.default(latency_s=4)
+        stage.provider.default(held=True)
         await stage.open()
         worker = await stage.ready_worker(max_in_flight=1)
         url = f"http://127.0.0.1:{worker.port}/v1/requests"
@@ -273,6 +278,7 @@ async def test_sigterm_keeps_nobody_waiting_for_records_it_does_not_run(
 
             assert await unknown == 404
             assert not running.done()
+            stage.provider.let_go()
             assert (await running)[1]["status"] == "ok"
             assert (await behind)[::2] == (202, "/v1/requests/waits")
         assert await worker.wait(30) == 0, worker.tail()

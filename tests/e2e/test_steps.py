@@ -121,11 +121,11 @@ async def test_sigterm_gives_back_records_that_are_held_between_their_steps(
             held = "llm.breaker_opened"
         await until(lambda: worker.has_logged(held), 30, state=worker.tail)
         await stage.verifier.until(lambda: not stage.provider.counts["in_flight"], 30)
-        begun = {id_ for id_, _ in calls_of(stage)}
 
         worker.sigterm()
 
         assert await worker.wait(20) == 0, worker.tail()
+        begun = {id_ for id_, _ in calls_of(stage)}
         assert not worker.has_logged("window.drain_cut")
         answered = len(stage.verifier.outcomes)
         stage.provider.default()
@@ -155,13 +155,15 @@ async def test_sigterm_gives_back_records_that_have_more_than_waits(
     ]
     async with Stage(kafka, tmp_path) as stage:
         # What the records begin with is answered, by scripts of its own, before all is held.
-        stage.provider.default(status=401, latency_s=2.0)
+        stage.provider.default(status=401, held=True)
         stage.extra = {"STREAMAPP_PROCESSORS": "tests.support.held_steps"}
         await stage.open()
         settings = budgeted(stage, tmp_path, limit_records=len(records), action="dead_letter")
         settings["max_in_flight"] = 30
         worker = await stage.ready_worker(**settings, drain_s=40)
         await stage.produce(records)
+        await stage.verifier.until(lambda: paid_by(stage) == each * (1 + 2), 60)
+        stage.provider.let_go()
         await until(lambda: worker.has_logged("llm.breaker_opened"), 30, state=worker.tail)
         await stage.verifier.until(lambda: not stage.provider.counts["in_flight"], 30)
         begun = paid_by(stage)

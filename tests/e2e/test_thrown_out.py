@@ -32,7 +32,7 @@ async def test_member_that_is_removed_writes_nothing_and_joins_again(
     """
     count = 60
     async with Stage(kafka, tmp_path) as stage:
-        stage.provider.default(latency_s=3, unique=True)
+        stage.provider.default(held=True, latency_s=3, unique=True)
         await stage.open()
         worker = await stage.ready_worker()
         await stage.produce(ask(f"r-{number}") for number in range(count))
@@ -40,6 +40,7 @@ async def test_member_that_is_removed_writes_nothing_and_joins_again(
 
         with stage.cut_off():
             await _remove_members(stage)
+            stage.provider.let_go()
             await until(lambda: worker.has_logged("window.fenced"), 60, state=worker.tail)
         report = await stage.settle(count, 120)
 

@@ -3,8 +3,10 @@
 What ran meanwhile commits its place in the old topic, by name: the new one has that place too.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -28,8 +30,9 @@ async def test_worker_that_is_killed_in_the_drain_leaves_no_place_of_the_old_top
         await stage.open()
         worker = await stage.ready_worker(revoke_drain_s=60)
         await _answered(stage)
-        await _run_slowly(stage, 5, 60)
+        await _run_slowly(stage, {"held": True, "latency_s": 5}, {"latency_s": 60})
         new = await _make_anew(stage)
+        stage.provider.let_go()
         await until(partial(_committed_is, stage, 0, OLD + 1), 40, state=worker.tail)
         stage.kill9(worker)
 
@@ -47,10 +50,11 @@ async def test_worker_that_joins_in_the_drain_begins_where_the_new_topic_does(
         await stage.open()
         first = await stage.ready_worker(revoke_drain_s=20)
         await _answered(stage)
-        await _run_slowly(stage, 10, 10)
+        await _run_slowly(stage, {"held": True}, {"held": True})
         joining = stage.start_worker()
         await until(lambda: first.has_logged("window.draining"), 60, state=first.tail)
         new = await _make_anew(stage)
+        stage.provider.let_go()
 
         await _all_answered(stage, new, first, joining)
 
@@ -66,7 +70,7 @@ async def test_worker_that_stops_in_the_drain_hands_over_to_one_that_knows_the_o
         first, second = await stage.ready_worker(), await stage.ready_worker()
         await first.wait_ready()
         await _answered(stage)
-        await _run_slowly(stage, 10, 10)
+        await _run_slowly(stage, {"latency_s": 10}, {"latency_s": 10})
         new = await _make_anew(stage)
         both = (first, second)
         await until(lambda: all(worker.has_logged("log.made_anew") for worker in both), 60)
@@ -85,7 +89,7 @@ async def test_rolling_restart_behind_it_leaves_no_place_of_the_old_topic(
         workers = [await stage.ready_worker(), await stage.ready_worker()]
         await workers[0].wait_ready()
         await _answered(stage)
-        await _run_slowly(stage, 6, 6)
+        await _run_slowly(stage, {"latency_s": 6}, {"latency_s": 6})
         new = await _make_anew(stage)
         for worker in workers:
             worker.sigterm()
@@ -124,13 +128,13 @@ async def _answered(stage: Stage) -> None:
     await stage.settle(len(places))
 
 
-async def _run_slowly(stage: Stage, *latencies_s: float) -> None:
-    """Have a record of each partition in flight for so long."""
+async def _run_slowly(stage: Stage, *scripts: Mapping[str, Any]) -> None:
+    """Have a record of each partition in flight, for as long as its script says."""
     await stage.produce(
-        ask(f"slow-{partition}", partition=partition, script={"latency_s": latency_s})
-        for partition, latency_s in enumerate(latencies_s)
+        ask(f"slow-{partition}", partition=partition, script=script)
+        for partition, script in enumerate(scripts)
     )
-    await stage.in_flight(len(latencies_s))
+    await stage.in_flight(len(scripts))
 
 
 async def _make_anew(stage: Stage) -> set[str]:

@@ -24,10 +24,12 @@ async def test_nothing_is_lost_when_a_frozen_worker_comes_back(
         frozen = await stage.ready_worker()
         other = await stage.ready_worker()
         await frozen.wait_ready()
-        await stage.produce(ask(f"r-{number}", script={"latency_s": 4}) for number in range(100))
+        held = {"held": True, "latency_s": 4}
+        await stage.produce(ask(f"r-{number}", script=held) for number in range(100))
         await stage.in_flight(50)
 
         stage.sigstop(frozen)
+        stage.provider.let_go()
         await stage.verifier.all_answered(100, 60)  # so the other one holds every partition
         frozen.sigcont()
 

@@ -28,6 +28,8 @@ class Outcome:
     """What one request gets; without any field, a good answer at once.
 
     Attributes:
+        held: Wait until the test lets go; before any other wait. Where the test has to do
+            something while a call is made, no latency is long enough on every machine.
         latency_s: Wait before the headers.
         status: HTTP status; from 400 on the body is OpenAI's error shape.
         code: The error's ``code``; ``type`` goes with it.
@@ -49,6 +51,7 @@ class Outcome:
         for_ever: Those calls are the answer to their results, too.
     """
 
+    held: bool = False
     latency_s: float = 0.0
     status: int = 200
     code: str | None = None

@@ -144,6 +144,11 @@ class FakeLLM:
         self._default = self._first_default
         self._rate: Rate | None = None
         self._in_flight = self._max_in_flight = self._aborted = 0
+        self._let_go = asyncio.Event()
+
+    def let_go(self) -> None:
+        """Answer the requests that are ``held``, and those that still come."""
+        self._let_go.set()
 
     def script(
         self,
@@ -224,6 +229,8 @@ class FakeLLM:
         self._in_flight += 1
         self._max_in_flight = max(self._max_in_flight, self._in_flight)
         try:
+            if outcome.held:
+                await self._let_go.wait()
             return await _play(request, outcome, path, body, texts)
         except asyncio.CancelledError:
             self._aborted += 1
