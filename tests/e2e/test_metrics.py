@@ -32,7 +32,8 @@ async def test_policies_and_faust_are_told_through_a_rebalance(
     """Waits, retries, breakers and Faust's own are counted; no scrape fails as workers join."""
     async with Stage(kafka, tmp_path) as stage, aiohttp.ClientSession() as http:
         await stage.open()
-        worker = await stage.ready_worker(global_requests_per_minute=1200)
+        limit = 300  # calls come faster than that, also on a busy machine
+        worker = await stage.ready_worker(global_requests_per_minute=limit)
         scrapes: list[dict[str, float]] = []
         joined = asyncio.Event()
 
@@ -45,7 +46,7 @@ async def test_policies_and_faust_are_told_through_a_rebalance(
         await stage.produce([ask("r-0", script=[{"status": 503}, {}])])
         await stage.produce([ask(f"r-{n}") for n in range(1, 20)])
         await stage.settle(20)
-        other = await stage.ready_worker(global_requests_per_minute=1200)
+        other = await stage.ready_worker(global_requests_per_minute=limit)
         joined.set()
         await scraping
         last = await scrape(http, other)

@@ -74,6 +74,7 @@ async def test_foreign_record_in_the_changelog_is_passed_over(
 
         worker = await stage.ready_worker()
         await stage.produce([asked])
+        await stage.verifier.until(lambda: len(stage.verifier.inputs) == 2, 30)
         await stage.verifier.all_committed(30)
 
         assert [call.id for call in stage.calls()] == ["once"]
