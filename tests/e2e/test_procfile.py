@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.stage import Stage, ask
 from tests.support.judgement import Crash
 from tests.support.kafka import KafkaBroker
-from tests.support.process import ChildProcess, free_port
+from tests.support.process import ChildProcess, free_ports
 from tests.support.waiting import until
 from tests.support.worker import ROOT
 
@@ -31,12 +31,18 @@ class Honcho(ChildProcess):
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         directory.mkdir()
         shutil.copy(ROOT / "Procfile", directory)
-        first = free_port()
-        self.ports = [first + number for number in range(WORKERS)]
+        self.ports = free_ports(WORKERS)
         self.directory = directory
         programs = Path(sys.executable).parent
         super().__init__(
-            [str(programs / "honcho"), "start", "-p", str(first), "-c", f"worker={WORKERS}"],
+            [
+                str(programs / "honcho"),
+                "start",
+                "-p",
+                str(self.ports[0]),
+                "-c",
+                f"worker={WORKERS}",
+            ],
             log=directory / "honcho.log",
             env=dict(os.environ)
             | {"PATH": f"{programs}:{os.environ['PATH']}", "STREAMAPP_SESSION_TIMEOUT_S": "6"}
@@ -78,11 +84,12 @@ async def test_killing_one_of_three_workers_loses_nothing(
         try:
             await honcho.wait_ready()
             folders = {path.name for path in (honcho.directory / "data").iterdir()}
-            await stage.produce([ask(f"r-{n}", script={"latency_s": 1}) for n in range(RECORDS)])
+            await stage.produce([ask(f"r-{n}", script={"held": True}) for n in range(RECORDS)])
             await stage.in_flight(RECORDS // 2)
             before = time.monotonic()
             os.kill(honcho.pid_of(2), signal.SIGKILL)
             stage.crashes.append(Crash(before, time.monotonic()))
+            stage.provider.let_go()
 
             exit_code = await honcho.wait(30)
             honcho.start()

@@ -27,15 +27,26 @@ FIRST_ERROR = re.compile(r"\[(error|critical) +\]|^Traceback ")
 
 def free_port() -> int:
     """Return a loopback port that nothing listens on and no outgoing connection will take."""
-    for port in _ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> Sequence[int]:
+    """Return so many of them, each the next one of the one before it."""
+    for first in _ports:
+        ports = range(first, first + count)
+        if all(_is_free(port) for port in ports):
+            return ports
     raise AssertionError("every port is taken")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class Running(Protocol):

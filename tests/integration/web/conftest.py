@@ -30,7 +30,6 @@ from streamapp.settings import Settings
 from streamapp.streaming.app.health import AppHealth, Check
 from streamapp.streaming.app.history import SnapshotHistory
 from streamapp.streaming.app.snapshot import WorkerSnapshots
-from streamapp.streaming.broker.embedded import free_port
 from streamapp.streaming.broker.topics import topic_specs
 from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.service import DeadLetterService, Found
@@ -45,6 +44,7 @@ from streamapp.web.middleware import Middleware
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
 from streamapp.web.server import Web, web_options
+from tests.support.process import free_port
 from tests.support.prompt_store import FakePromptStore
 
 

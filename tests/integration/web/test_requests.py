@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from streamapp.errors import DeliveryFailed
 from streamapp.records.codec import parse
 from streamapp.streaming.app.health import Check
-from streamapp.streaming.broker.embedded import free_port
 from streamapp.streaming.delivery.ledger_entry import digest
 from streamapp.streaming.delivery.request_status import RequestStatus, Status
+from tests.support.process import free_port
 from tests.support.waiting import until
 
 from .conftest import FakeHealth, FakeRequestProducer, Serve
