@@ -13,6 +13,7 @@ import click
 
 from streamapp.cli.group import EXIT_CONFIGURATION
 from streamapp.errors import ConfigurationError, StreamappError
+from streamapp.telemetry.refusal import reason_in
 
 #: Lines of the log shown when the worker fails.
 LAST_LINES = 15
@@ -57,7 +58,7 @@ class WorkerProcess:
         await asyncio.shield(self._log)
         code = await self._process.wait()
         if code == EXIT_CONFIGURATION and self._lines:
-            raise ConfigurationError(self._lines[-1].removeprefix("streamapp: "))
+            raise ConfigurationError(reason_in(self._lines[-1]))
         raise self._failed(f"ended with exit code {code}")
 
     async def stop(self, timeout_s: float) -> None:

@@ -4,13 +4,15 @@ import fcntl
 import os
 from pathlib import Path
 
-import click
+import structlog
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX
 
 #: The file in the folder that is locked; it stays, and says nothing once its process is gone.
 NAME = "worker.lock"
+
+log = structlog.get_logger(__name__)
 
 
 def hold_folder(folder: Path, *, is_stored: bool) -> int | None:
@@ -42,7 +44,8 @@ def hold_folder(folder: Path, *, is_stored: bool) -> int | None:
         problem = f"another worker uses the folder {str(folder)!r}"
         if is_stored:
             raise ConfigurationError(f"{PREFIX}DATA_DIR: {problem}: {mend}, or end it") from None
-        click.echo(f"{PREFIX}DATA_DIR: {problem}, which is for one alone: {mend}", err=True)
+        hint = f"{PREFIX}DATA_DIR: {problem}, which is for one alone: {mend}"
+        log.warning("worker.folder_shared", hint=hint)
         return None
     except OSError:  # a file system without locks
         os.close(file)

@@ -7,6 +7,7 @@ import click
 
 from streamapp.cli.early_stop import ended_when_told
 from streamapp.errors import ConfigurationError
+from streamapp.telemetry.refusal import refused_at_start
 
 if TYPE_CHECKING:  # most of the time of a start goes into imports
     from streamapp.settings import Settings
@@ -43,7 +44,7 @@ Settings: STREAMAPP_* and streamapp.toml; `streamapp check` says what is wrong w
 def worker(arguments: tuple[str, ...]) -> None:
     """Run the worker until SIGTERM or Ctrl-C."""
     _check_port(arguments)
-    with ended_when_told():
+    with ended_when_told(), refused_at_start():
         import mode.loop
 
         mode.loop.use("uvloop")
@@ -54,8 +55,10 @@ def worker(arguments: tuple[str, ...]) -> None:
 
         from streamapp.cli.data_folder import hold_folder
         from streamapp.settings.loading import load_settings
+        from streamapp.telemetry.logging import log_in_format
 
         settings = load_settings()
+        log_in_format(settings)  # until Faust's worker, which knows its options, does so
         hold_folder(settings.data_dir, is_stored=not settings.store.startswith("memory:"))
         # Faust parses the command line once more and exits by itself.
         cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=app_of(settings))

@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -97,6 +97,15 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     return settings.model_copy(
         update={"providers": providers, "models": models, "keys": keys, "mcp": mcp}
     )
+
+
+def known_log_format() -> Literal["console", "json"]:
+    """Return the format of the log, also where other settings are wrong; `console` where it is."""
+    file = FilePlaces.of(Path(os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml")))
+    environment = {**dotenv_values(ENV_FILE), **os.environ}
+    variables = {name.upper(): value for name, value in environment.items()}
+    found = variables.get(f"{PREFIX}LOG_FORMAT", file.data.get("log_format"))
+    return "json" if found == "json" else "console"
 
 
 def _no_json(error: SettingsError, environment: Mapping[str, str | None]) -> list[str]:

@@ -99,6 +99,11 @@ def configure_logging(
         logging.getLogger(name).setLevel(number + 10)
 
 
+def log_in_format(settings: Settings) -> None:
+    """Log as the settings say, to stderr."""
+    configure_logging(settings.log_level, settings.log_format, secrets=known_secrets(settings))
+
+
 def known_secrets(settings: Settings) -> tuple[str, ...]:
     """Return the secrets that the settings hold, for redaction."""
     cache_url = settings.cache_url.get_secret_value()

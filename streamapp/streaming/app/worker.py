@@ -15,10 +15,9 @@ from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.process_end import leave_if_threads_run
 from streamapp.telemetry.garbage import collect_rarely, keep_what_is_there
 from streamapp.telemetry.logging import configure_logging, known_secrets
+from streamapp.telemetry.refusal import refuse
 
 log = structlog.get_logger(__name__)
-
-EXIT_CONFIGURATION = 2
 
 
 class Worker(faust.Worker):
@@ -85,8 +84,7 @@ class Worker(faust.Worker):
         return Path(self.logfile).open("a") if isinstance(self.logfile, str) else self.stderr
 
     def _refuse(self, error: ConfigurationError) -> NoReturn:
-        self.stderr.write(f"streamapp: {error}\n")
-        raise SystemExit(EXIT_CONFIGURATION) from None
+        refuse(error, self.stderr, log_format=self.app.settings.log_format)
 
 
 def _is_no_refusal(record: logging.LogRecord) -> bool:

@@ -218,6 +218,38 @@ async def test_public_host_without_keys_is_refused(tmp_path: Path, worker: Seque
     )
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "problem"),
+    [
+        (WORKERS[1], {"STREAMAPP_MAX_IN_FLIGHT": "many"}, "STREAMAPP_MAX_IN_FLIGHT: "),
+        ([*WORKERS[0], "--web-bind", "0.0.0.0"], {}, "the web host 0.0.0.0 is public"),
+        (WORKERS[0], {"STREAMAPP_DATA_DIR": "/dev/null/data"}, "STREAMAPP_DATA_DIR: cannot use"),
+    ],
+    ids=["settings", "option", "start"],
+)
+async def test_last_line_is_json_where_the_log_is(
+    tmp_path: Path, arguments: Sequence[str], environment: dict[str, str], problem: str
+) -> None:
+    """Whatever part of a worker refuses the configuration, and whichever command starts it."""
+    environment["STREAMAPP_LOG_FORMAT"] = "json"
+    code, output = await ended(command(tmp_path, *arguments, **environment))
+
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert (code, lines[-1]["event"]) == (2, "worker.refused")
+    assert problem in lines[-1]["reason"]
+
+
+async def test_demo_tells_what_its_worker_refuses_in_words(tmp_path: Path) -> None:
+    """Also where the worker's log, which is its own, is JSON."""
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "bad.md").write_text("{{ unclosed")
+
+    code, output = await ended(command(tmp_path, "demo", "--exit", STREAMAPP_LOG_FORMAT="json"))
+
+    assert code == 2
+    assert re.fullmatch(r"streamapp: prompt file prompts/bad\.md, line 1: .*\n", output), output
+
+
 @pytest.fixture
 def broker() -> Iterator[str]:
     """The address of an embedded broker."""

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
+from structlog.testing import capture_logs
 
 from streamapp.cli import main
 from streamapp.cli.data_folder import hold_folder
@@ -28,17 +28,18 @@ def test_second_worker_on_a_folder_with_tables_ends(tmp_path: Path) -> None:
     )
 
 
-def test_second_worker_without_tables_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_second_worker_without_tables_is_told(tmp_path: Path) -> None:
     """It does little harm there, and the default folder is one for all."""
     held = hold_folder(tmp_path, is_stored=False)
     assert held is not None
 
-    assert hold_folder(tmp_path, is_stored=False) is None
+    with capture_logs() as logs:
+        assert hold_folder(tmp_path, is_stored=False) is None
     os.close(held)
 
-    assert f"another worker uses the folder '{tmp_path}'" in capsys.readouterr().err
+    [line] = logs
+    assert (line["event"], line["log_level"]) == ("worker.folder_shared", "warning")
+    assert f"another worker uses the folder '{tmp_path}'" in line["hint"]
 
 
 def test_folder_is_free_once_its_worker_is_gone(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`streamapp worker` before it starts."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,39 @@ def test_what_is_no_port_is_refused_in_words(arguments: list[str]) -> None:
 
     assert result.exit_code == 2
     assert "is no port: write a number from 1 to 65535" in result.stderr
+
+
+@pytest.mark.parametrize("in_file", [True, False], ids=["file", "variable"])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("STREAMAPP_MAX_IN_FLIGHT", "many"), ("STREAMAPP_PROMPTS_DIR", "nowhere")],
+    ids=["setting", "part"],
+)
+def test_refusal_is_json_where_the_log_is(
+    in_file: bool, variable: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reader takes one object a line, also where another setting is wrong."""
+    monkeypatch.chdir(tmp_path)
+    environment = {variable: value}
+    if in_file:
+        (tmp_path / "streamapp.toml").write_text('log_format = "json"')
+    else:
+        environment["STREAMAPP_LOG_FORMAT"] = "json"
+
+    result = CliRunner().invoke(main, ["worker"], env=environment)
+
+    [line] = map(json.loads, result.stderr.splitlines())
+    assert result.exit_code == 2
+    assert (line["event"], line["level"]) == ("worker.refused", "critical")
+    assert line["reason"].startswith(f"{variable}: ")
+
+
+def test_refusal_is_plain_where_the_format_of_the_log_is_wrong() -> None:
+    """Nobody knows which one was meant."""
+    result = CliRunner().invoke(main, ["worker"], env={"STREAMAPP_LOG_FORMAT": "jsn"})
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("streamapp: STREAMAPP_LOG_FORMAT: ")
 
 
 def test_all_that_is_wrong_with_the_parts_ends_the_start(
