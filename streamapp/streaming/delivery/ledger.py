@@ -127,7 +127,8 @@ class Ledger:
         try:
             if aside and aside[2].partition == line.partition:
                 await self._append(*aside[:2], line.partition, lease)
-            await self._append(logged_key(key), value, line.partition, lease)
+            logged = logged_key(key) if step else key
+            await self._append(logged, value, line.partition, lease)
         finally:
             self._writing.discard(key)
         if aside:

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +13,8 @@ import pytest
 from faust.types import TP
 
 from streamapp.errors import DiskRefused
+from streamapp.streaming.delivery.ledger import Ledger
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, step_name
 from streamapp.streaming.log_place import LogPlace
 from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.tables.disk_fallback_store import DiskFallbackDB, decoded, encoded
@@ -289,6 +292,37 @@ async def test_offset_of_an_earlier_version_counts(tmp_path: Path) -> None:
     assert starts(table, {0}) == {0: LogPlace(7)}
     assert table.persisted_offset(tp) == 6
     close(table)
+
+
+async def test_steps_of_two_partitions_that_an_older_version_kept_are_told_apart(
+    tmp_path: Path,
+) -> None:
+    """They are of one id and number, and so had one key in both databases."""
+    first = table_on(tmp_path)
+    starts(first, {0, 1})
+    steps = [LedgerEntry(digest(b"%d" % p), p, 7, 60.0, step=b"{}") for p in (0, 1)]
+    for step in steps:
+        first.restore(LedgerEntry.key("a", "1"), step.encode(), step.partition)
+    close(first)
+
+    for _ in range(2):  # what is moved is there at the next start, too
+        table = table_on(tmp_path)
+        starts(table, {0, 1})
+        ledger = Ledger(
+            partial(getattr, table, "data"),
+            cast(Any, None),
+            redeliverable=lambda partition, offset: True,
+            now=lambda: 1.0,
+            ttl_s=60.0,
+            session_s=10.0,
+            max_bytes=100_000,
+            restore=table.restore,
+        )
+        ledger.rebuild({0, 1})
+
+        assert [ledger.lookup("a", step_name("1", step.digest)) for step in steps] == steps
+        assert len(table.data) == 2
+        close(table)
 
 
 @pytest.mark.parametrize("id", [b"", ID, bytes(20), bytes([255] * 20)], ids=repr)
