@@ -101,10 +101,11 @@ async def test_store_is_looked_at_where_the_leader_gives_out_none_of_the_changel
         for name in ("sources", "parts"):
             await create_topic(stage, name, 1)
         worker = await stage.ready_worker(processors="tests.support.late_ledger", store=DISK)
-        stage.provider.default(latency_s=2, unique=True)
+        stage.provider.default(held=True, unique=True)
         await produce_values(stage, "sources", [{"n": 0, "key": "slow"}])
         await until(lambda: _called(stage, 1), 30)
         stage.provider.default(latency_s=300, unique=True)
+        stage.provider.let_go()
         await until(lambda: _called(stage, 2), 30)
         stage.provider.default(latency_s=0.05, unique=True)
         await produce_values(stage, "sources", ({"n": n, "key": f"k-{n}"} for n in range(1, 11)))

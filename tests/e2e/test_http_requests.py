@@ -55,12 +55,13 @@ async def test_any_worker_knows_any_id(kafka: KafkaBroker, tmp_path: Path) -> No
         again = await ask(workers[0], "?wait=30", chat("r-1"))
         changed = await ask(workers[1], "?wait=30", chat("r-1", " changed"))
 
-        slow = chat("slow", ' [[fake:{"latency_s": 3}]]')
+        slow = chat("slow", ' [[fake:{"held": true}]]')
         assert (await ask(workers[0], "", slow))[0] == 202
         await all_say("slow", "pending")
         dead = chat("dead", ' [[fake:{"status": 400}]]')
         dead_answer = await ask(workers[1], "?wait=30", dead)
         await all_say("dead", "dead")
+        stage.provider.let_go()
         await all_say("slow", "ok")
         for n in range(COUNT):
             assert await told(f"r-{n}") == [(200, "ok")] * 2

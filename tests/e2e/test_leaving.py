@@ -65,13 +65,14 @@ async def test_newcomer_that_is_stopped_in_its_first_join_leaves_the_group(
     async with Stage(kafka, tmp_path, partitions=2) as stage:
         await stage.open()
         worker = await stage.ready_worker(session_timeout_s=session_s)
-        slow = [ask(f"slow-{n}", partition=n, script={"latency_s": 8}) for n in range(2)]
+        slow = [ask(f"slow-{n}", partition=n, script={"held": True}) for n in range(2)]
         await stage.produce(slow)
         await stage.in_flight(2)
         newcomer = stage.start_worker(session_timeout_s=session_s)
         await until(lambda: worker.has_logged("window.draining"), 30, state=newcomer.tail)
         newcomer.sigterm()
         assert await newcomer.wait(30) == 0
+        stage.provider.let_go()
         began = time.monotonic()
         await stage.produce(ask(f"r-{n}", partition=n % 2) for n in range(20))
         await stage.verifier.all_answered(22, session_s)
