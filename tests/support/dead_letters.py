@@ -12,6 +12,7 @@ from streamapp.cli.kafka import reading
 from streamapp.errors import Failure, InvalidRecord
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.settings import Settings
+from streamapp.streaming.broker.log_ends import log_ends
 
 Pairs = list[tuple[str, bytes]]
 
@@ -88,8 +89,13 @@ def sent(settings: Settings) -> list[ConsumerRecord]:
     async def read() -> list[ConsumerRecord]:
         found: list[ConsumerRecord] = []
         async with reading(settings, ["llm.requests"], from_beginning=True) as stream:
-            while batch := await stream.getmany(timeout_ms=500):
-                found += [record for records in batch.values() for record in records]
+            ends = await log_ends(stream, stream.assignment())
+            filled = {place: end for place, end in ends.items() if end}
+            for place, end in filled.items():
+                stream.assign([place])
+                stream.seek(place, 0)
+                while await stream.position(place) < end:
+                    found += (await stream.getmany(place, timeout_ms=500)).get(place, [])
         return found
 
     return asyncio.run(read())
