@@ -36,7 +36,8 @@ async def test_late_entry_of_a_cut_off_worker_replaces_no_answer(
         stage.extra = {}
         await stage.produce([ask("warm")])
         await stage.settle(1)
-        held = proxy.stall_at(PRODUCE, "up")
+        # It reports what it used, and more, by itself: not that is to be late.
+        held = proxy.stall_at(PRODUCE, "up", of=f"{stage.prefix}-answers-changelog")
         with stage.cut_off():
             await stage.produce([ask("x")])
             await until(lambda: held.is_set() and _calls(stage) == 1, 30, state=lonely.tail)

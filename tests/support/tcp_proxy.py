@@ -56,8 +56,9 @@ class TcpProxy:
         self._bytes_per_s: dict[Direction, float | None] = {"up": None, "down": None}
         self._is_cut = False
         self._frozen = 0
-        #: The first bytes of a request to stall at, the directions, and who waits for it.
-        self._stall_at: tuple[bytes, tuple[Direction, ...], asyncio.Event] | None = None
+        #: The first bytes of a request to stall at, what else it holds, the directions, and who
+        #: waits for it.
+        self._stall_at: tuple[bytes, bytes, tuple[Direction, ...], asyncio.Event] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.heal()
@@ -120,18 +121,19 @@ class TcpProxy:
         for direction in directions or BOTH:
             self._flows[direction].clear()
 
-    def stall_at(self, api_key: int, *directions: Direction) -> asyncio.Event:
+    def stall_at(self, api_key: int, *directions: Direction, of: str = "") -> asyncio.Event:
         """Stall at the next Kafka request of that kind; it is the first that is held, or answered.
 
         Args:
             api_key: The kind, by Kafka's protocol.
             directions: As of `stall`.
+            of: A name that stands in it, of a topic.
 
         Returns:
             Is set as soon as it is so.
         """
         reached = asyncio.Event()
-        self._stall_at = (api_key.to_bytes(2, "big"), directions, reached)
+        self._stall_at = (api_key.to_bytes(2, "big"), of.encode(), directions, reached)
         return reached
 
     def delay(self, seconds: float, *directions: Direction) -> None:
@@ -199,11 +201,12 @@ class TcpProxy:
 
     async def _write(self, direction: Direction, data: bytes, writer: asyncio.StreamWriter) -> None:
         # A request begins with its length, 4 bytes; a client writes each at once.
-        if direction == "up" and self._stall_at is not None and data[4:6] == self._stall_at[0]:
-            _, directions, reached = self._stall_at
-            self._stall_at = None
-            self.stall(*directions)
-            reached.set()
+        if direction == "up" and self._stall_at is not None:
+            api_key, of, directions, reached = self._stall_at
+            if data[4:6] == api_key and of in data:
+                self._stall_at = None
+                self.stall(*directions)
+                reached.set()
         rate = self._bytes_per_s[direction]
         pieces = [data] if rate is None else [data[n : n + 1] for n in range(len(data))]
         for piece in pieces:

@@ -111,3 +111,21 @@ async def test_drip_sends_byte_by_byte(proxy: TcpProxy) -> None:
     assert loop.time() - start >= 0.29
     assert first_s < 0.25
     writer.close()
+
+
+async def test_stall_at_a_request_of_a_name_lets_others_pass(proxy: TcpProxy) -> None:
+    """A request of that kind for another topic is forwarded, and the first one of its own held."""
+    reader, writer = await connect(proxy)
+    held = proxy.stall_at(0, "up", of="mine")
+    head = bytes(6)  # the length, and the kind
+
+    writer.write(head + b"other")
+    assert await reader.readexactly(11) == head + b"other"
+    assert not held.is_set()
+    writer.write(head + b"mine")
+
+    await until(held.is_set, 30)
+    assert proxy.forwarded["down"] == 11
+    proxy.heal()
+    assert await reader.readexactly(10) == head + b"mine"
+    writer.close()
