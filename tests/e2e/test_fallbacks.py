@@ -77,6 +77,7 @@ async def running(kafka: KafkaBroker, directory: Path) -> AsyncIterator[Run]:
         Stage(kafka, directory) as stage,
     ):
         config = directory / "streamapp.toml"
+        config.parent.mkdir(exist_ok=True)
         urls = {"first": stage.provider.base_url, "backup": backup.base_url}
         config.write_text(CONFIG.format(**urls))
         await stage.open()
@@ -105,20 +106,39 @@ def at(part: float, responses: list[dict[str, Any]]) -> float:
     return waits[int(part * (len(waits) - 1))]
 
 
+#: A busy machine may spoil a comparison, or two; that a provider does so shows in each.
+ROUNDS = 3
+
+
+def beyond(bound_s: float, responses: list[dict[str, Any]], plain: list[dict[str, Any]]) -> float:
+    """Return by how much nearly all records took longer than they may, seconds.
+
+    Args:
+        bound_s: What they may take, beside what the machine adds to any record.
+        responses: Theirs.
+        plain: Of records that nothing befell.
+    """
+    beside_s = max(at(0.99, plain) - LATENCY_S, 0.0)
+    print(f"p50 {at(0.5, responses):.2f} s, p99 {at(0.99, responses):.2f} s, {beside_s:.2f} s ours")  # noqa: T201
+    return at(0.99, responses) - bound_s - beside_s
+
+
 async def test_backup_answers_while_the_first_target_hangs(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """Each record costs one timeout and the backup's latency, whatever waits for a place."""
-    async with running(kafka, tmp_path) as run:
-        run.first.default(hang="headers")
-        plain = await run.answers("p", 100, model="plain", per_s=50)
+    bound_s = TIMEOUT_S + 2 * LATENCY_S
+    for number in range(ROUNDS):  # each by a worker that knows of no target that hangs
+        async with running(kafka, tmp_path / str(number)) as run:
+            run.first.default(hang="headers")
+            plain = await run.answers("p", 100, model="plain", per_s=50)
 
-        responses = await run.answers("r", 100, model="default", per_s=50)
+            responses = await run.answers("r", 100, model="default", per_s=50)
 
-    beside_s = max(at(0.99, plain) - LATENCY_S, 0.0)
-    print(f"p50 {at(0.5, responses):.2f} s, p99 {at(0.99, responses):.2f} s, {beside_s:.2f} s ours")  # noqa: T201
-    assert {response["provider"] for response in responses} == {"backup"}
-    assert at(0.99, responses) <= TIMEOUT_S + 2 * LATENCY_S + beside_s
+        assert {response["provider"] for response in responses} == {"backup"}
+        if beyond(bound_s, responses, plain) <= 0:
+            break
+    assert beyond(bound_s, responses, plain) <= 0
 
 
 @pytest.mark.parametrize(
@@ -129,20 +149,17 @@ async def test_backup_answers_while_the_first_target_refuses(
     seconds: int, kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """A first target that answers 429, and wants to be left alone for long, delays nobody."""
-    async with running(kafka, tmp_path) as run:
-        run.first.default(status=429, headers={"retry-after": "20"})
-        plain = await run.answers("p", 100, model="plain", per_s=20)
+    for number in range(ROUNDS):
+        async with running(kafka, tmp_path / str(number)) as run:
+            run.first.default(status=429, headers={"retry-after": "20"})
+            plain = await run.answers("p", 100, model="plain", per_s=20)
 
-        responses = await run.answers("r", 20 * seconds, model="default", per_s=20)
+            responses = await run.answers("r", 20 * seconds, model="default", per_s=20)
 
-    beside_s = max(at(0.99, plain) - LATENCY_S, 0.0)
-    print(f"p50 {at(0.5, responses):.2f} s, p99 {at(0.99, responses):.2f} s, {beside_s:.2f} s ours")  # noqa: T201
-    assert {response["provider"] for response in responses} == {"backup"}
-    assert at(0.99, responses) <= 2 * LATENCY_S + beside_s
-
-
-#: A busy machine may spoil a comparison, or two; that a provider does so shows in each.
-ROUNDS = 3
+        assert {response["provider"] for response in responses} == {"backup"}
+        if beyond(2 * LATENCY_S, responses, plain) <= 0:
+            break
+    assert beyond(2 * LATENCY_S, responses, plain) <= 0
 
 
 async def test_limited_model_does_not_slow_the_other(kafka: KafkaBroker, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -20,7 +21,7 @@ from tests.e2e.flow_stage import (
     reader_of,
 )
 from tests.e2e.stage import Stage
-from tests.support.judgement import LATE_CALL_S
+from tests.e2e.test_agents import made_again
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
@@ -28,8 +29,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 RECORDS, KEYS, PARTS, KILLS = 120, 20, 3, 2
 LATENCY_S = 0.3
-#: From the provider's answer to the step on Kafka.
-STORED_S = 0.5
 
 
 @pytest.mark.parametrize(
@@ -89,7 +88,7 @@ async def test_three_records_of_two_calls_survive_kills(
             assert headers.get("streamapp-part") == (str(part).encode() if part else None)
             assert headers.get("part") == (b"middle" if part == 1 else None)
     _check_order(found)
-    _check_calls(stage, entries)
+    _check_calls(stage, entries, found)
 
 
 async def _follow(reader: AIOKafkaConsumer, found: list[ConsumerRecord]) -> None:
@@ -133,22 +132,23 @@ def _check_order(found: Sequence[ConsumerRecord]) -> None:
         assert ones == sorted(ones), key
 
 
-def _check_calls(stage: Stage, entries: Sequence[str]) -> None:
+def _check_calls(stage: Stage, entries: Sequence[str], found: Sequence[ConsumerRecord]) -> None:
     """Check that each call that was made again was in progress at a kill."""
-    by_step: dict[tuple[str, str], list[float]] = defaultdict(list)
     order: dict[str, list[str]] = defaultdict(list)
     for call in stage.provider.calls:
         place, step, *_ = call.message.split(" ")
-        by_step[place, step].append(call.at_s)
         order[place].append(step)
     for place, steps in order.items():
         calls = [call for call in stage.provider.calls if call.message.startswith(f"{place} ")]
         # "one" before "two"
         assert steps == sorted(steps), "\n".join(map(str, (*calls, *stage.crashes, *entries)))
-    for one, times in by_step.items():
-        for before in times[:-1]:
-            ends = before + LATENCY_S + STORED_S
-            assert any(
-                before <= crash.to_s + LATE_CALL_S and ends >= crash.from_s
-                for crash in stage.crashes
-            ), (one, times, stage.crashes)
+    words = [(call.message.split(" "), call.at_s) for call in stage.provider.calls]
+    asked = [((place, step), at_s, at_s + LATENCY_S) for (place, step, *_), at_s in words]
+    wall_to_monotonic_s = time.monotonic() - time.time()
+    written = [
+        ((_value(record)["place"], "parts"), at_s, at_s)
+        for record in found
+        for at_s in [record.timestamp / 1000 + wall_to_monotonic_s]
+    ]
+    _, faults = made_again(asked, [*asked, *written], stage.crashes)
+    assert not faults, (faults, stage.crashes)
