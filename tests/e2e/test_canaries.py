@@ -200,6 +200,7 @@ async def test_no_failure_tells_what_it_saw(kafka: KafkaBroker, tmp_path: Path) 
         worker = start_worker(stage, tmp_path / "careful", collector)
         await worker.wait_ready()
         await stage.produce([Record(encoded(way), PERSON.encode()) for _, way in RECORDS])
+        await stage.verifier.all_answered(len(RECORDS), 60)
         await stage.verifier.all_committed(60)
         sinks.texts["http"] = await ask_over_http(worker)
         for dead_letter in await written(stage, "requests-dlt", len(RECORDS)):

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -14,6 +15,7 @@ from tests.support.commands import Ended
 from tests.support.dead_letters import FOREIGN, Pairs, headers_of
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
+from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -49,6 +51,13 @@ def failing(kind: str, number: int) -> Record:
     return Record(json.dumps({"id": id, **fields}).encode(), id.encode())
 
 
+async def knows(worker: WorkerProcess, prompt: str) -> bool:
+    """Whether the worker has the prompt by now."""
+    url = f"http://127.0.0.1:{worker.port}/v1/prompts/{prompt}"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        return response.status == 200
+
+
 def answered(stage: Stage) -> set[str]:
     """Return the ids with a response."""
     outcomes = stage.verifier.outcomes
@@ -65,7 +74,7 @@ async def test_thousand_dead_letters_of_five_kinds_are_answered_once_cured(
         await stage.open()
         for kind, outcome in FAILURES.items():
             stage.provider.script(outcome, match=f"{kind}-")
-        await stage.ready_worker()
+        worker = await stage.ready_worker()
         await stage.produce(failing(kind, n) for n in range(COUNT) for kind in kinds)
         await stage.verifier.all_answered(total, 60)
 
@@ -89,6 +98,7 @@ async def test_thousand_dead_letters_of_five_kinds_are_answered_once_cured(
         (tmp_path / "late.md").write_text("---\nname: late\n---\n{{ text }}\n")
         published = await streamapp(stage, "prompts", "publish", str(tmp_path / "late.md"))
         assert published.code == 0, published.err
+        await until(lambda: knows(worker, "late"), 60, state=worker.tail)
         first = await streamapp(
             stage, "dead-letters", "replay", "--kind", "rejected", "--rate", "1000", "--json"
         )
@@ -163,4 +173,4 @@ async def test_what_can_never_work_comes_back_and_harms_nobody(
         assert dead_letters["undecodable"]["record"] == ""
         await stage.produce([ask("after")])
         await stage.verifier.until(lambda: "after" in answered(stage), 30)
-        assert await worker.is_ready()
+        await worker.wait_ready()

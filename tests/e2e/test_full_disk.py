@@ -53,6 +53,7 @@ async def test_worker_lives_and_pays_nothing_twice_on_a_full_disk(
         await stage.produce(records)
         await stage.verifier.until(lambda: len(stage.verifier.inputs) == 2 * COUNT, 30)
         await stage.verifier.all_committed(60)
+        # All that is committed is not all that is read here: the answers are large.
+        await stage.verifier.until(lambda: min(map(len, stage.verifier.outcomes.values())) >= 2, 60)
 
-        assert all(len(found) >= 2 for found in stage.verifier.outcomes.values())
         assert len(stage.provider.calls) == COUNT

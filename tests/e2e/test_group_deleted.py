@@ -41,7 +41,8 @@ async def test_answer_of_a_new_group_is_not_replaced_by_an_older_dead_letter(
         assert await worker.wait(40) == 0
         async with administered(kafka.bootstrap) as admin:
             coordinator = await admin.find_coordinator(stage.prefix)
-            await admin._send_request(DeleteGroupsRequest([stage.prefix]), coordinator)
+            answer = await admin._send_request(DeleteGroupsRequest([stage.prefix]), coordinator)
+        assert [code for _, code in answer.results] == [0], "it still has members"
         await until(lambda: time.monotonic() - dead_at > pause_s, 30)
 
         worker = await stage.ready_worker(session_timeout_s=session_s)
