@@ -62,7 +62,7 @@ async def test_streamed_records_can_be_read_along(kafka: KafkaBroker, tmp_path: 
     async with Stage(kafka, tmp_path) as stage:
         await stage.open()
         await stage.ready_worker()
-        slow = '[[fake:{"drip_s": 0.05, "text": "one two three four five six seven eight"}]]'
+        slow = '[[fake:{"drip_s": 0.3, "text": "one two three four five six seven eight"}]]'
         await stage.produce([chat("r-1", slow, stream=True)])
         await stage.settle(1)
         await stage.produce([chat("r-2", slow, stream=True), chat("r-3", slow)])

@@ -19,6 +19,8 @@ LATENCY_S = 1.0
 RATE_PER_S = 25.0
 #: What a standing flow may cost another one, in times of its p95 alone.
 LIMIT = 1.2
+#: Looks beside it after the first one, where that is above the limit.
+MORE_ROUNDS = 3
 CONFIG = """
 [providers.good]
 kind = "openai"
@@ -70,9 +72,10 @@ async def _compare(kafka: KafkaBroker, tmp_path: Path, *, backlog: int, count: i
             values = ({"id": f"s-{n}", "key": f"k-{n % 500}"} for n in range(backlog))
             await produce_values(stage, "slow-in", values)
             beside = await _p95_s(stage, verifier, "beside", count)
-            if beside > LIMIT * alone:
+            for number in range(MORE_ROUNDS):
                 # The machine may have had other work; a flow that is held up is so again.
-                beside = min(beside, await _p95_s(stage, verifier, "again", count))
+                if beside > LIMIT * alone:
+                    beside = min(beside, await _p95_s(stage, verifier, f"again-{number}", count))
             report = verifier.report()
         refused = sum(call.status == 503 for call in stage.provider.calls)
     sys.stdout.write(

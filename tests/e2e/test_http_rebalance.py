@@ -66,11 +66,14 @@ async def test_worker_answers_http_while_others_join_and_leave(
         await stage.open()
         staying = await stage.ready_worker()
         async with Callers(staying) as callers:
-            leaving = await stage.ready_worker()
-            await staying.wait_ready()
-            leaving.sigterm()
-            await leaving.wait(60)
-            await staying.wait_ready()
+            for _ in range(MOST_ROUNDS):  # a quick one may be over between two looks
+                leaving = await stage.ready_worker()
+                await staying.wait_ready()
+                leaving.sigterm()
+                await leaving.wait(60)
+                await staying.wait_ready()
+                if callers.rebalancing:
+                    break
 
     refused = {what: times for what, times in callers.seen.items() if what[1] >= 300}
     print(dict(callers.seen), callers.rebalancing)  # noqa: T201 - the figures

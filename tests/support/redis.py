@@ -39,7 +39,7 @@ class RedisServer:
             cwd=self._directory,
             stdout=asyncio.subprocess.DEVNULL,
         )
-        await until(self._socket.exists, 5)
+        await until(self._socket.exists, 60)
 
     async def stop(self) -> None:
         if self._process and self._process.returncode is None:
