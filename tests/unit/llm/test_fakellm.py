@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from tests.support.fakellm import FakeLLM
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -40,6 +41,19 @@ async def test_marker_in_the_text_is_played_per_text(server: FakeLLM) -> None:
     seen = [(await post(server.base_url, text))[0] for text in [*texts, *texts, *texts]]
 
     assert seen == [503, 503, 200, 200, 200, 200]
+
+
+async def test_held_requests_wait_until_they_are_let_go(server: FakeLLM) -> None:
+    """All of them are in progress until then, and those that still come are not held."""
+    server.default(held=True)
+    asking = [asyncio.create_task(post(server.base_url, text)) for text in ("a", "b")]
+    await until(lambda: server.counts["in_flight"] == 2, 30)
+    assert not any(task.done() for task in asking)
+
+    server.let_go()
+
+    assert [status for status, _ in await asyncio.gather(*asking)] == [200, 200]
+    assert (await post(server.base_url, "c"))[0] == 200
 
 
 async def test_rules_match_in_order(server: FakeLLM) -> None:
