@@ -12,7 +12,7 @@ from streamapp.streaming.broker.topics import ensure_topics
 from tests.support.kafka import KafkaBroker
 from tests.support.process import ChildProcess
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
 RECORDS = 20_000
 
@@ -58,7 +58,7 @@ async def test_order_is_kept_when_the_broker_dies_under_a_send(
     own_kafka.kill9()
     await own_kafka.start()
     send.sigcont()
-    code = await send.wait(60)
+    code = await send.wait(120)
 
     assert code == 0, send.tail()
     async with producing(settings) as producer:
