@@ -69,9 +69,9 @@ async def test_changelog_that_lost_its_end_and_grew_past_the_place_is_read_whole
     async with Stage(own_kafka, tmp_path, partitions=1) as stage:
         await stage.open()
         first = await stage.ready_worker(store=DISK)
-        for half in (old[:10], old[10:]):
-            await stage.produce(half)
-            await stage.verifier.all_committed(30)
+        for count in (10, 20):
+            await stage.produce(old[count - 10 : count])
+            await stage.settle(count)
         await _stop(first)
         await own_kafka.stop()
         log = segment(tmp_path / "kafka" / "data", f"{stage.prefix}-answers-changelog", 0)
