@@ -28,7 +28,7 @@ def build_routes(
         settings: Name providers, models and limits.
         providers: By their configured names; built from the settings where None.
         costs: What shares, prices and budgets calls.
-        metrics: Count attempts, and show the breakers.
+        metrics: Count attempts, and show breakers and what waits for limits.
         traced: Puts a span around each attempt.
         running: Of the process: what it stood still for is nobody's time.
 
@@ -53,5 +53,11 @@ def build_routes(
         "0 closed, 1 half open, 2 open: of a provider's worst target.",
         label="provider",
         read=routes.breaker_states,
+    )
+    metrics.watch_each(
+        "rate_limit_waiting",
+        "Calls that wait for a limit now.",
+        label="provider",
+        read=lambda: {name: limits.waiting for name, limits in routes.limits.items()},
     )
     return routes

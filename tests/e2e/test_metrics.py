@@ -54,6 +54,7 @@ async def test_policies_and_faust_are_told_through_a_rebalance(
     before = max(scrapes, key=lambda found: found.get("streamapp_records_total", 0))
     assert before["streamapp_records_total"] == 20
     assert before["streamapp_rate_limit_wait_seconds_count"] >= 10
+    assert max(found.get("streamapp_rate_limit_waiting", 0) for found in scrapes) >= 5
     assert before["streamapp_retries_total"] == 1
     assert before["streamapp_breaker_state"] == 0
     assert before["faust_http_status_codes_total"] == before["faust_http_latency_count"] > 0

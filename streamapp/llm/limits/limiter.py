@@ -75,6 +75,11 @@ class Limiter:
         return bool(self._waiters)
 
     @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return sum(not turn.done() for turn, _ in self._waiters)
+
+    @property
     def is_full(self) -> bool:
         """Whether no more calls may be in flight."""
         learner = self._learner

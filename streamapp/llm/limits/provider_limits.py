@@ -66,6 +66,11 @@ class ProviderLimits:
         yield self.limiter
 
     @property
+    def waiting(self) -> int:
+        """How many calls wait now, for this limit, that of their model or the one over all."""
+        return sum(limiter.waiting for limiter in self._models.values())
+
+    @property
     def share(self) -> float:
         """The part of each limit that is this worker's."""
         return self.limiter.share

@@ -18,8 +18,9 @@ RATES: Mapping[str, tuple[str, frozenset[str] | None]] = {
     "failed": ("records", frozenset({"failed"})),
     "tokens": ("tokens", None),
     "cost": ("cost_usd", None),
-    "waited": ("rate_limit_wait_s", None),
 }
+#: What it holds of the moment, by the snapshot's series.
+LEVELS: Mapping[str, str] = {"waited": "rate_limit_waiting"}
 
 Point = dict[str, float | None]
 
@@ -28,7 +29,7 @@ class SnapshotHistory:
     """Points of a worker, oldest first, each with its time ``at``, seconds since the epoch.
 
     Who opens the dashboard after an incident sees it. A minute's rates are those over the whole
-    minute, its lag and its times the worst in it.
+    minute, and so is what waited, its lag and its times the worst in it.
 
     Args:
         snapshot: Returns the worker's numbers now, see `WorkerSnapshots.now`.
@@ -63,6 +64,7 @@ class SnapshotHistory:
         point: Point = {"at": round(at, 1), "lag": _lag(now), **now["latency_s"]}
         for name, total in sums.items():
             point[name] = round(max(0.0, total - before[name]) / gap_s, 6)
+        point |= {name: _sum(now[series], None) for name, series in LEVELS.items()}
         if self._minute and _minute_of(self._minute[0]) != _minute_of(point):
             self.minutes.append(_merged(self._minute))
             self._minute = []
@@ -88,7 +90,7 @@ def _minute_of(point: Point) -> int:
 
 def _merged(points: Sequence[Point]) -> Point:
     merged: Point = {"at": points[-1]["at"]}
-    for name in RATES:
+    for name in (*RATES, *LEVELS):
         merged[name] = round(sum(point[name] or 0 for point in points) / len(points), 6)
     for name in ("lag", "p50", "p95", "p99"):
         known = [value for point in points if (value := point[name]) is not None]

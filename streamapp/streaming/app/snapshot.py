@@ -32,6 +32,7 @@ SERIES = {
     "streamapp_key_cost_usd_total": "key_cost_usd",
     "streamapp_cache_lookups_total": "cache",
     "streamapp_rate_limit_wait_seconds_sum": "rate_limit_wait_s",
+    "streamapp_rate_limit_waiting": "rate_limit_waiting",
     "streamapp_retries_total": "retries",
     "streamapp_breaker_state": "breakers",
 }

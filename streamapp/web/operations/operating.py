@@ -49,7 +49,10 @@ class VersionBody(TypedDict):
 
 
 class HistoryPoint(TypedDict):
-    """Rates per second, lag and times at one time, seconds since the epoch; null is unknown."""
+    """Rates per second, lag and times at one time, seconds since the epoch; null is unknown.
+
+    ``waited`` is how many calls wait for a limit.
+    """
 
     at: float
     answered: float
@@ -191,6 +194,7 @@ class WorkerNow(TypedDict):
     key_cost_usd: Series
     cache: Series
     rate_limit_wait_s: Series
+    rate_limit_waiting: Series
     retries: Series
     breakers: Series
     flow_cost_usd_day: dict[str, str]

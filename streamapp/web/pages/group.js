@@ -25,7 +25,7 @@ function pointOf(now, before) {
     answered: rate("records", (l) => l[1] === "answered" || l[1] === "replayed"),
     dead: rate("records", (l) => l[1] === "dead_letter"),
     failed: rate("records", (l) => l[1] === "failed"),
-    tokens: rate("tokens"), cost: rate("cost_usd"), waited: rate("rate_limit_wait_s"),
+    tokens: rate("tokens"), cost: rate("cost_usd"), waited: total(now.rate_limit_waiting),
     lag: lagOf(now),
     p50: now.latency_s.p50, p95: now.latency_s.p95, p99: now.latency_s.p99,
   };
@@ -82,7 +82,7 @@ function merged() {
   const nows = looked().map((w) => w.now).filter(Boolean);
   const sum = (pick) => nows.reduce((s, now) => s + pick(now), 0);
   const all = (name) => nows.flatMap((now) => now[name] || []);
-  const series = ["records", "dead_letters", "calls", "tokens", "cost_usd", "key_tokens", "key_cost_usd", "cache", "rate_limit_wait_s", "retries", "breakers"];
+  const series = ["records", "dead_letters", "calls", "tokens", "cost_usd", "key_tokens", "key_cost_usd", "cache", "rate_limit_wait_s", "rate_limit_waiting", "retries", "breakers"];
   return {
     in_flight: sum((n) => n.in_flight), pending: sum((n) => n.pending), room: sum((n) => n.max_in_flight),
     oldest: most(nows.map((n) => n.oldest_uncommitted_s)) ?? 0,

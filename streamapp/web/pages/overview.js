@@ -81,7 +81,7 @@ function lookedUp(cache) {
 function showTiles(now, point) {
   const [hits, lookups] = lookedUp(now.cache);
   const room = now.room || 1, busy = `${number(now.in_flight)} of ${number(room)} in flight, ${number(now.pending)} waiting`;
-  const spent = total(now.cost_usd), tokens = total(now.tokens), waited = total(now.rate_limit_wait_s);
+  const spent = total(now.cost_usd), tokens = total(now.tokens), waited = total(now.rate_limit_wait_s) + total(now.rate_limit_waiting);
   const halfOpen = now.breakers.filter(([, state]) => state === 1).length;
   const unpriced = unpricedTokens(now);
   const among = !chosen && told.length > 1 ? "Active p95 of the slowest worker" : "Active p95: 95 of 100 within";
@@ -134,20 +134,21 @@ function showLag() {
 // What each target of a provider came to; limits hold for a provider, so waits stand in its row.
 function showModels(now) {
   const rows = new Map();
-  const row = (name) => { if (!rows.has(name)) rows.set(name, { calls: 0, failed: 0, retried: 0, waited: 0, input: 0, output: 0, cost: null, state: null }); return rows.get(name); };
+  const row = (name) => { if (!rows.has(name)) rows.set(name, { calls: 0, failed: 0, retried: 0, waited: 0, waiting: 0, input: 0, output: 0, cost: null, state: null }); return rows.get(name); };
   const target = (provider, model) => row(`${provider}/${model}`);
   for (const [[provider, model, outcome], n] of now.calls) { const r = target(provider, model); r.calls += n; if (outcome !== "ok") r.failed += n; }
   for (const [[provider, model, direction], n] of now.tokens) target(provider, model)[direction] += n;
   for (const [[provider, model], n] of now.cost_usd) { const r = target(provider, model); r.cost = (r.cost ?? 0) + n; }
   const ofProvider = (name) => { const own = [...rows.keys()].filter((key) => key.startsWith(`${name}/`)); return row(own.length === 1 ? own[0] : `${name}, all models`); };
   for (const [[provider], n] of now.rate_limit_wait_s) if (n) ofProvider(provider).waited += n;
+  for (const [[provider], n] of now.rate_limit_waiting) if (n) ofProvider(provider).waiting += n;
   for (const [[provider], n] of now.retries) ofProvider(provider).retried += n;
   for (const [[name], state] of now.breakers) if (state === 1) ofProvider(name).state = 1;
   for (const name of now.open) row(name).state = 2;
   const tag = (state) => el("span", { class: `tag ${["good", "warn", "bad"][state ?? 0]}` }, ["closed", "half open", "open"][state ?? 0]);
   const share = (r) => (r.failed ? el("span", { class: r.failed / r.calls > 0.05 ? "bad" : "" }, `${number(r.failed)} (${((100 * r.failed) / r.calls).toFixed(1)} %)`) : "0");
   fill($("#models"), table(["Model", "Breaker", "Calls", "Failed", "Retried", "Held by limits", "Tokens in", "Tokens out", "Cost"],
-    [...rows].sort().map(([name, r]) => [name, tag(r.state), number(r.calls), share(r), number(r.retried), seconds(r.waited), number(r.input), number(r.output), r.cost === null ? (r.input + r.output ? "unknown" : "–") : dollars(r.cost)]), "No model has been called yet."));
+    [...rows].sort().map(([name, r]) => [name, tag(r.state), number(r.calls), share(r), number(r.retried), seconds(r.waited) + (r.waiting ? `, ${number(r.waiting)} now` : ""), number(r.input), number(r.output), r.cost === null ? (r.input + r.output ? "unknown" : "–") : dollars(r.cost)]), "No model has been called yet."));
 }
 
 // What each named key has used since the workers' starts, the most expensive first.

@@ -59,6 +59,24 @@ def test_model_has_its_own_limit_within_the_providers() -> None:
     assert 0.97 * 600 <= large + small <= 601
 
 
+def test_waits_that_go_on_are_counted() -> None:
+    """Of all models, whichever limit holds them, each once; not one that was given up."""
+
+    async def main() -> list[int]:
+        both = limits({"large": {"requests_per_minute": 60}}, max_concurrency=2)
+        policies = [both.around(Server(latency_s=1), model) for model in ("large", "small")]
+        calls = [asyncio.create_task(policy.complete(chat())) for policy in policies * 3]
+        counts = []
+        for _ in range(2):
+            await asyncio.sleep(0.5)
+            counts.append(both.waiting)
+            calls[-1].cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        return [*counts, both.waiting]
+
+    assert run_virtually(main()) == [4, 3, 0]
+
+
 def test_share_is_kept_of_what_is_learned() -> None:
     """A worker that gives half of its partitions away goes at half of the learned rate."""
 

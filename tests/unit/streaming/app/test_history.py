@@ -14,6 +14,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.answered = self.dead = 0
+        self.waiting = 0
         self.lags: list[int | None] = [3, 4]
         self.checks = {"assigned": True, "recovered": True, "draining": True}
 
@@ -26,7 +27,7 @@ class Worker:
             "records": records,
             "tokens": [],
             "cost_usd": [],
-            "rate_limit_wait_s": [],
+            "rate_limit_waiting": [[["p"], self.waiting], [["q"], 1]],
             "latency_s": {"p50": 0.1, "p95": 0.2, "p99": None},
             "checks": {name: [ok, ""] for name, ok in self.checks.items()},
             "partitions": [{"partition": n, "lag": lag} for n, lag in enumerate(self.lags)],
@@ -69,3 +70,14 @@ def test_lag_that_is_not_known_is_not_0(lags: list[int | None], failing: str) ->
     history = taken(worker, 1)
 
     assert history.seconds[-1]["lag"] is None
+
+
+def test_calls_that_wait_are_told_while_they_do() -> None:
+    """Not when their wait is over: a limit that holds all of them would show nothing until then."""
+    worker = Worker()
+    worker.waiting = 4
+
+    history = taken(worker, 61)
+
+    assert history.seconds[0]["waited"] == 5
+    assert history.minutes[0]["waited"] == 5

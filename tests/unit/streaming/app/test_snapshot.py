@@ -91,6 +91,7 @@ def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> Non
     metrics.looked_up("memory", hit=True)
     metrics.waited("p", 2.0)
     metrics.retried("p", "timeout")
+    metrics.watch_each("rate_limit_waiting", "Now.", label="provider", read=lambda: {"p": 3})
     metrics.watch_each("breaker_state", "State.", label="provider", read=lambda: {"p": 1})
 
     now = snapshots.now()
@@ -107,6 +108,7 @@ def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> Non
     assert now["key_cost_usd"] == [[["shop"], 0.5]]
     assert now["cache"] == [[["memory", "hit"], 1]]
     assert now["rate_limit_wait_s"] == [[["p"], 2.0]]
+    assert now["rate_limit_waiting"] == [[["p"], 3]]
     assert now["retries"] == [[["p", "timeout"], 1]]
     assert now["breakers"] == [[["p"], 1]]
 
