@@ -23,7 +23,7 @@ async def test_tables_are_recovered_however_busy_the_machine_is(
         await stage.settle(40)
 
         newcomer = await stage.ready_worker()
-        await busy.wait_ready(30)
+        await busy.wait_ready(90)
         assert newcomer.alive
         await stage.produce(ask(f"s-{number}") for number in range(40))
         report = await stage.settle(80)

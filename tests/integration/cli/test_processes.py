@@ -120,7 +120,9 @@ async def test_demo_stays_up_until_it_is_stopped(tmp_path: Path) -> None:
         process = command(tmp_path, "demo", STREAMAPP_WEB_PORT=str(taken.getsockname()[1]))
         process.start()
         try:
-            await until(lambda: "Ctrl-C ends it" in process.log.read_text(), 120)
+            await until(
+                lambda: "Ctrl-C ends it" in process.log.read_text(), 120, state=process.tail
+            )
             broker, web = re.findall(r"^(?:broker|web) +(\S+)$", process.log.read_text(), re.M)
             async with aiohttp.ClientSession() as http, http.get(f"{web}/readyz") as response:
                 assert (await response.json())["status"] == "ok"
@@ -155,7 +157,9 @@ async def test_broker_runs_in_the_foreground(tmp_path: Path, by_option: bool) ->
         process = command(tmp_path, "broker", STREAMAPP_BROKER=f"kafka://localhost:{port}")
     process.start()
     try:
-        await until(lambda: f"kafka://127.0.0.1:{port}" in process.log.read_text(), 30)
+        await until(
+            lambda: f"kafka://127.0.0.1:{port}" in process.log.read_text(), 90, state=process.tail
+        )
         assert listens(f"kafka://127.0.0.1:{port}")
         os.kill(process.pid, signal.SIGTERM)
         code = await process.wait(30)
