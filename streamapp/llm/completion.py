@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 from streamapp.errors import RateHints
 from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.costs.place import Place
 from streamapp.llm.deadline import Deadline
 from streamapp.records.response import NO_USAGE, Usage
+
+if TYPE_CHECKING:  # it takes these
+    from streamapp.llm.routing.tries import Tries
 
 Operation = Literal["chat", "embeddings"]
 #: A text, or the numbers of its tokens.
@@ -75,6 +78,8 @@ class Call(_Value):
         is_probe: Whether it asks if a target that is taken for down is back.
         has_waited: Whether it had to wait for a limit of the target.
         budget_check: Asked before each attempt, and told of answers; None without budgets.
+        tries: What it was tried so far, also before a budget acted; None where that is its route's
+            to keep.
     """
 
     operation: Operation = "chat"
@@ -102,6 +107,7 @@ class Call(_Value):
     is_probe: bool = False
     has_waited: bool = False
     budget_check: BudgetCheck | None = None
+    tries: "Tries | None" = None
 
     def remaining_s(self) -> float:
         """Return the active seconds that this target may use; negative once past."""

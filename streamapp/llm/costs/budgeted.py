@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from streamapp.errors import BudgetExceeded
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.budget import Budget, Budgets
 from streamapp.llm.provider import Completer
+from streamapp.llm.routing.tries import Tries
 
 #: How often a held call looks again, seconds.
 POLL_S = 1.0
@@ -54,12 +56,14 @@ class Budgeted:
     first call has come, after any wait for a limit, and a budget that was spent meanwhile acts
     then; no limit of records stops its further calls. Tokens and money are counted when a call is
     answered; so a budget is passed by what providers work on at most, and by what other workers
-    have not told yet.
+    have not told yet. What was tried before a budget acts between two attempts is kept, whoever
+    answers then.
 
     Args:
         provider: What answers.
         budgets: Shared by all routes.
         substitute: Returns what answers in place of ``provider``, by the name of a route.
+        paid_attempts: How often a call may be paid for in vain at each target, over all waits.
         sleep: Waits, seconds.
     """
 
@@ -69,11 +73,13 @@ class Budgeted:
         *,
         budgets: Budgets,
         substitute: Callable[[str], Completer],
+        paid_attempts: int,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._provider = provider
         self._budgets = budgets
         self._substitute = substitute
+        self._paid_attempts = paid_attempts
         self._sleep = sleep
 
     async def complete(self, call: Call) -> Completion:
@@ -85,28 +91,20 @@ class Budgeted:
             BudgetExceeded: A budget with the action ``dead_letter`` is spent.
             Failure: As of the provider.
         """
-        own = CallBudget(self._budgets, call)
-        call = call.but(budget_check=own)
-        attempts = 0
+        own, tries = CallBudget(self._budgets, call), Tries(self._paid_attempts)
+        call = call.but(budget_check=own, tries=tries)
         while True:
             try:
                 budget = await self._let_in(call, own)
             except BudgetExceeded as refused:
-                refused.attempts = attempts
+                refused.attempts, refused.paid = tries.attempts, tries.paid
                 raise
             model = budget.settings.model if budget else None
-            try:
+            with suppress(BudgetExceeded):  # one was spent meanwhile, and acts now
                 if model is None or call.operation == "embeddings":
-                    completion = await self._provider.complete(call)
-                else:
-                    completion = await self._substitute(model).complete(call)
-                    completion = replace(completion, is_substitute=True)
-            except BudgetExceeded as exceeded:
-                attempts += exceeded.attempts
-            else:
-                if not attempts:
-                    return completion
-                return completion.but(attempts=completion.attempts + attempts)
+                    return await self._provider.complete(call)
+                completion = await self._substitute(model).complete(call)
+                return replace(completion, is_substitute=True)
 
     async def _let_in(self, call: Call, own: CallBudget) -> Budget | None:
         """Return a budget that is spent and lets the call through; None where none is spent."""

@@ -96,10 +96,10 @@ class Fallback:
             Failure: No other target can help; ``attempts`` counts those of all targets.
         """
         faults = 0
-        tries = Tries(self._paid_attempts)
+        tries = call.tries or Tries(self._paid_attempts)
         asking = _Asking(call, self._candidates, tries, moves_on=self._moves_on)
         if call.deadline.remaining_s() <= 0 and not asking.remaining.is_down:
-            raise RetriesExhausted(_SPENT)
+            raise tries.counted(RetriesExhausted(_SPENT))
         while True:
             completion = await asking.completion()
             if completion is not None:
@@ -200,7 +200,7 @@ class _Asking:
         self.failures: list[Failure] = []
         self.moves_on = moves_on
         self.is_special = self.is_at_fault = self._is_again = False
-        self._left = candidates
+        self._left = self.remaining.first()
         self._tries = tries
         self._refusals: RecordRefusals | None = None
 
@@ -289,7 +289,7 @@ def _denied(last: Failure, candidates: Sequence[Candidate]) -> Failure:
     breaker = candidates[-1].breaker
     provider, _, _ = breaker.name.partition("/")
     denied = ProviderDenied(breaker.denial, provider=provider)
-    denied.attempts = last.attempts
+    denied.attempts, denied.paid = last.attempts, last.paid
     return denied
 
 

@@ -128,7 +128,12 @@ class Policies:
             return Batched(answering)
         if economy.budgets:
             substitute = self._within_budget.__getitem__
-            answering = Budgeted(answering, budgets=economy.budgets, substitute=substitute)
+            answering = Budgeted(
+                answering,
+                budgets=economy.budgets,
+                substitute=substitute,
+                paid_attempts=self._retries.paid_attempts,
+            )
         if economy.tiers and economy.cache_ttl_s > 0:
             answering = Cached(
                 answering,

@@ -45,11 +45,21 @@ class Remaining:
         self.all = candidates
         self._tries = tries
         #: What those ended with that were asked, by their names, the newest last.
-        self._ends: dict[str, Failure] = {}
+        self._ends = tries.used_up([one.breaker.name for one in candidates])
         #: Those that failed the call while they were up, and which may do better with more time.
         self._failed: set[str] = set()
         self._left_early: set[str] = set()
         self._probed: set[str] = set()
+
+    def first(self) -> Sequence[Candidate]:
+        """Return whom to ask at first: not those that were used up before a budget acted.
+
+        Raises:
+            Failure: None is left; what the last one ended with.
+        """
+        if rest := self.rest:
+            return rest
+        raise self.error()
 
     @property
     def rest(self) -> Sequence[Candidate]:
@@ -91,7 +101,7 @@ class Remaining:
         """
         name, is_up = candidate.breaker.name, not candidate.breaker.is_open
         self._ends.pop(name, None)
-        self._ends[name] = failure
+        self._ends[name] = self._tries.ends[name] = failure
         if isinstance(failure, TargetBusy) or (is_up and _is_undecided(failure)):
             return
         if is_again:
@@ -103,15 +113,16 @@ class Remaining:
             if isinstance(failure, ProviderTimeout):
                 self._left_early.add(name)
 
-    def error(self, last: Failure) -> Failure:
+    def error(self, last: Failure | None = None) -> Failure:
         """Return the error of a route of which no target answered.
 
         Args:
-            last: What the last one that was tried ended with.
+            last: What the last one that was tried ended with; None where all were used up before.
         """
         targets = len(self.all)
+        last = last or [*self._ends.values()][-1]
         if targets == 1:
-            return last
+            return self._tries.counted(last)
         names = [one.breaker.name for one in self.all]
         spared = [name for name in names if self._ends and name not in self._ends]
         told = f"all {targets} targets failed"
@@ -120,9 +131,8 @@ class Remaining:
             told += f" {'was' if len(spared) == 1 else 'were'} not asked: taken for down"
         cause = [*self._ends.values()][-1] if self._ends else last
         failed = AllProvidersFailed(f"{told}; the last one: {cause}")
-        failed.attempts = last.attempts
         failed.__cause__ = cause
-        return failed
+        return self._tries.counted(failed)
 
     def renew(self) -> None:
         """Forget all but what was paid: the rest went into an outage."""

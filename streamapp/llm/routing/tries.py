@@ -1,5 +1,6 @@
 """The attempts at one call that failed so far, at all targets of its route and at each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from streamapp.errors import (
@@ -36,13 +37,15 @@ class Tries:
     Attributes:
         attempts: At all targets.
         paid: Those of them that are paid for although they failed, or may be.
+        ends: What the targets ended with that were asked last.
     """
 
-    __slots__ = ("_at", "_at_fault", "_faults", "_paid_attempts", "attempts", "paid")
+    __slots__ = ("_at", "_at_fault", "_faults", "_paid_attempts", "attempts", "ends", "paid")
 
     def __init__(self, paid_attempts: int) -> None:
         self._paid_attempts = paid_attempts
         self.attempts = self.paid = 0
+        self.ends: dict[str, Failure] = {}
         #: Attempts and paid ones by target.
         self._at: dict[str, tuple[int, int]] = {}
         self._faults: dict[str, _Faults] = {}
@@ -56,6 +59,15 @@ class Tries:
     def is_at_fault(self, target: str) -> bool:
         """Whether the call makes ``target`` fail, which answers others."""
         return target in self._at_fault
+
+    def used_up(self, targets: Iterable[str]) -> dict[str, Failure]:
+        """Return those of ``targets`` that are used up already, and what they ended with."""
+        return {target: self.ends[target] for target in targets if self.is_used_up(target)}
+
+    def counted(self, failure: Failure) -> Failure:
+        """Return ``failure``, made to count the attempts at all targets."""
+        failure.attempts, failure.paid = self.attempts, self.paid
+        return failure
 
     def answered(self, breaker: Breaker, completion: Completion) -> Completion:
         """Return ``completion`` as one that counts the attempts at all targets."""
@@ -87,8 +99,9 @@ class Tries:
             self._blame(breaker, 1 if was_open else failure.attempts)
         attempts, paid = self._at.get(target, (0, 0))
         self._at[target] = attempts + failure.attempts, paid + failure.paid
-        self.attempts = failure.attempts = self.attempts + failure.attempts
-        self.paid = failure.paid = self.paid + failure.paid
+        self.attempts += failure.attempts
+        self.paid += failure.paid
+        self.counted(failure)
 
     def _blame(self, breaker: Breaker, attempts: int) -> None:
         """Count what failed after the target was back for others, who share in each opening.

@@ -67,6 +67,7 @@ class Structured:
                     cost_usd=cost_usd,
                 )
             call.deadline.invest()
+            call = call.but(tries=None)  # what is asked about an answer counts for itself
             if completion.finish_reason == "length":
                 # Asked again, it costs the same and ends the same.
                 raise _misfit("the answer was cut at its length before it fitted", attempts)

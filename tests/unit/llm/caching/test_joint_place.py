@@ -48,6 +48,7 @@ class World:
             self.usual,
             budgets=Budgets({"b": budget}, self.spend, now=clock),
             substitute={"small": cheap}.__getitem__,
+            paid_attempts=3,
             sleep=clock.sleep,
         )
         self.flights = SingleFlight(budgeted, fingerprints=Fingerprints(["default"]))

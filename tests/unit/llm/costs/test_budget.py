@@ -87,6 +87,7 @@ def make(clock: FakeClock, llm: FakeProvider, cheap: FakeProvider) -> Make:
             InTurn(billed),
             budgets=budgets,
             substitute={"small": InTurn(cheap)}.__getitem__,
+            paid_attempts=3,
             sleep=clock.sleep,
         )
 
@@ -536,7 +537,10 @@ async def test_workers_pass_a_budget_by_what_is_in_flight_at_most() -> None:
         budgets = Budgets(settings, spend, now=clock)
         billed = Billed(slow, name="fake", prices=PRICES, payers=(budgets.pay,))
         budgeted = Budgeted(
-            InTurn(billed), budgets=budgets, substitute=dict[str, Any]().__getitem__
+            InTurn(billed),
+            budgets=budgets,
+            substitute=dict[str, Any]().__getitem__,
+            paid_attempts=3,
         )
         workers.append((spend, slow, budgeted))
     tasks: set[asyncio.Task[Completion]] = set()
@@ -607,7 +611,11 @@ async def test_answer_that_is_asked_again_is_in_progress(
     billed = Billed(llm, name="fake", prices=PRICES, payers=(budgets.pay,))
     structured = Structured(InTurn(billed), schemas=Schemas())
     budgeted = Budgeted(
-        structured, budgets=budgets, substitute=dict[str, Any]().__getitem__, sleep=clock.sleep
+        structured,
+        budgets=budgets,
+        substitute=dict[str, Any]().__getitem__,
+        paid_attempts=3,
+        sleep=clock.sleep,
     )
     llm.enqueue("no JSON", "{}")
 

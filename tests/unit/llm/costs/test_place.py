@@ -57,6 +57,7 @@ class World:
             InTurn(llm),
             budgets=Budgets(settings, self.spend, now=self.clock),
             substitute={"small": InTurn(cheap)}.__getitem__,
+            paid_attempts=3,
             sleep=self.clock.sleep,
         )
         return LLMClient(provider=budgeted, call=chat(), steps=Steps(self.stored))
