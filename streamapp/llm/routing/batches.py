@@ -60,7 +60,8 @@ class Batched:
 
         Raises:
             TooLarge: The record's answer cannot carry the vectors.
-            Failure: As of the provider; ``attempts`` counts those of all batches.
+            Failure: As of the provider; ``attempts`` counts those of all batches, ``paid`` those in
+                vain before one was split.
         """
         if call.operation != "embeddings" or len(call.inputs) == 1:
             return await self._provider.complete(call)
@@ -72,6 +73,7 @@ class Batched:
                 await self._ask(call, batch, whole)
             except Failure as failure:
                 failure.attempts += whole.attempts
+                failure.paid += whole.paid
                 raise
         return whole.completion()
 
@@ -84,6 +86,7 @@ class Batched:
                 raise
             without_frames(refusal)
             whole.attempts += refusal.attempts
+            whole.paid += refusal.paid
             half = len(batch) // 2
             await self._ask(call, batch[:half], whole)
             await self._ask(call, batch[half:], whole)
@@ -127,7 +130,7 @@ class _Whole:
     """The answers of the batches so far."""
 
     def __init__(self) -> None:
-        self.attempts = self.count = 0
+        self.attempts = self.paid = self.count = 0
         self._completions: list[Completion] = []
 
     def add(self, completion: Completion) -> None:

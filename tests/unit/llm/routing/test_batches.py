@@ -8,6 +8,7 @@ import pytest
 
 from streamapp.errors import ContextLengthExceeded, ProviderRejected, TooLarge
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.durable.in_progress import cost_nothing
 from streamapp.llm.routing.batches import MOST_CHARS, MOST_INPUTS, Batched
 from streamapp.records.response import Usage
 from tests.unit.llm.calls import chat, embeddings
@@ -168,6 +169,25 @@ async def test_one_input_that_is_too_long_takes_nothing_from_the_others() -> Non
     await batched.complete(embeddings(*of(64)))
 
     assert server.calls == [64]
+
+
+async def test_failure_counts_what_was_paid_before_its_batch_was_split() -> None:
+    """Its record is not given back as one that has cost nothing."""
+
+    class PaidInVain(Vectors):
+        async def complete(self, call: Call) -> Completion:
+            try:
+                return await super().complete(call)
+            except ProviderRejected as refusal:
+                if len(call.inputs) == 2:  # the attempt before it was answered with garbage
+                    refusal.attempts, refusal.paid = 2, 1
+                raise
+
+    with pytest.raises(ContextLengthExceeded) as caught:
+        await Batched(PaidInVain()).complete(embeddings("L" * 200, "x"))
+
+    assert (caught.value.attempts, caught.value.paid) == (3, 1)
+    assert not cost_nothing(caught.value)
 
 
 async def test_long_inputs_are_split_by_their_length() -> None:
