@@ -31,6 +31,8 @@ READY_TIMEOUT_S = 120.0
 MARGIN_S = 10.0
 #: The first join of a group waits half of this on the embedded broker, seconds.
 SESSION_TIMEOUT_S = 6
+#: Group, and prefix of the topics, on a broker that others use.
+OWN_NAME = "streamapp-demo"
 
 
 @click.command()
@@ -39,9 +41,10 @@ def demo(leave: bool) -> None:
     """Run a broker, a worker and one sample record of every type.
 
     One more goes to an agent, whose model may call two tools.
-    The broker is the embedded one, in memory, unless STREAMAPP_BROKER is set. Without
-    OPENAI_API_KEY or OPENAI_BASE_URL the answers come from the built-in offline provider. On
-    the embedded broker sample reviews also go through a chain of three flows, where none is set.
+    The broker is the embedded one, in memory, unless STREAMAPP_BROKER is set: there, group and
+    topics are the demo's own, streamapp-demo. Without OPENAI_API_KEY or OPENAI_BASE_URL the
+    answers come from the built-in offline provider. On the embedded broker sample reviews also go
+    through a chain of three flows, where none is set.
     """
     asyncio.run(_demo(client_settings(may_lack_secrets=False), leave=leave))
 
@@ -55,6 +58,7 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
         task = progress.add_task("starting the broker", total=len(samples()))
         port, has_chain = _free_port(settings), False
         environment = {
+            "STREAMAPP_STORE": "memory://",
             "STREAMAPP_WEB_PORT": str(port),
             "STREAMAPP_PROCESSORS": ",".join([*settings.processor_modules, demo_agent.__name__]),
         }
@@ -68,6 +72,9 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
             if has_chain := not settings.flows:
                 await send_reviews(settings)
                 environment["STREAMAPP_FLOWS"] = json.dumps(FLOWS)
+        else:
+            settings = _apart(settings)
+            environment |= {"STREAMAPP_APP_ID": OWN_NAME, "STREAMAPP_TOPIC_PREFIX": OWN_NAME}
         progress.update(task, description="starting the worker")
         url = web_url(settings.web_host, port)
         worker = await stack.enter_async_context(running_worker(environment, url=url))
@@ -92,6 +99,20 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
         if not leave:
             _say_what_next(settings, worker)
             await _unless(worker.wait_ended(), stop.wait())
+
+
+def _apart(settings: Settings) -> Settings:
+    """Return settings whose worker takes nothing of what others have on their broker.
+
+    Raises:
+        ConfigurationError: It would run their flows.
+    """
+    if settings.flows:
+        raise ConfigurationError(
+            f"the demo would run {', '.join(settings.flows)} over the topics of {settings.broker}:"
+            " unset STREAMAPP_BROKER for the embedded broker, or start it where no flow is set"
+        )
+    return settings.model_copy(update={"app_id": OWN_NAME, "topic_prefix": OWN_NAME})
 
 
 async def _outcomes(
@@ -125,10 +146,14 @@ async def _unless(work: Awaitable[T], *endings: Awaitable[object]) -> T | None:
 
 def _say_what_next(settings: Settings, worker: WorkerProcess) -> None:
     worker.shows_log = True
+    names = {"STREAMAPP_BROKER": settings.broker}
+    if settings.app_id == OWN_NAME:
+        names |= {"STREAMAPP_APP_ID": OWN_NAME, "STREAMAPP_TOPIC_PREFIX": OWN_NAME}
+    named = " ".join(f"{name}={value}" for name, value in names.items())
     for line in (
         f"broker  {settings.broker}",
         f"web     {worker.url}",
-        f"send    STREAMAPP_BROKER={settings.broker} {own_command()} send FILE.jsonl",
+        f"send    {named} {own_command()} send FILE.jsonl",
         "Ctrl-C ends it; the worker's log follows.",
     ):
         click.echo(line, err=True)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from streamapp.cli.demo_chain import FLOWS, reviews
 from streamapp.settings import Settings
@@ -110,6 +111,37 @@ async def test_demo_asks_the_provider_of_the_environment(tmp_path: Path) -> None
     assert code == 0, output
     assert [type for type in TYPES if not re.search(rf"│ {type} .*openai", output)] == []
     assert len(calls) == len(TYPES) + len(reviews()) + len(FLOWS) - 1
+
+
+async def test_demo_leaves_what_others_have_on_their_broker_alone(tmp_path: Path) -> None:
+    """On a broker of one's own it answers its samples, and no record that waits for a worker."""
+    with EmbeddedBroker(data_dir=tmp_path) as broker:
+        settings = Settings(_env_file=None, broker=broker.url)
+        await ensure_topics(settings)
+        bootstrap = broker.url.removeprefix("kafka://")
+        async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+            record = b'{"id":"a","type":"summarize","text":"a text"}'
+            await producer.send_and_wait(settings.topic("requests"), record, key=b"a")
+        code, output = await ended(command(tmp_path, "demo", "--exit", STREAMAPP_BROKER=broker.url))
+        responses = settings.topic("responses")
+        async with AIOKafkaConsumer(responses, bootstrap_servers=bootstrap) as consumer:
+            ends = await consumer.end_offsets(list(consumer.assignment()))
+
+    assert code == 0, output
+    assert [type for type in TYPES if not re.search(rf"│ {type} .*offline", output)] == []
+    assert set(ends.values()) == {0}, ends
+
+
+async def test_demo_runs_no_flow_on_a_broker_of_ones_own(tmp_path: Path) -> None:
+    """It would read, and pay for, the flow's whole input once more."""
+    environment = {
+        "STREAMAPP_BROKER": f"kafka://127.0.0.1:{free_port()}",
+        "STREAMAPP_FLOWS": json.dumps(FLOWS),
+    }
+    code, output = await ended(command(tmp_path, "demo", "--exit", **environment))
+
+    assert code == 2, output
+    assert f"the demo would run {', '.join(FLOWS)} over the topics" in " ".join(output.split())
 
 
 async def test_demo_stays_up_until_it_is_stopped(tmp_path: Path) -> None:
