@@ -10,12 +10,13 @@ import pytest
 
 from streamapp.errors import AllProvidersFailed, BudgetExceeded, ProviderRejected, RetriesExhausted
 from streamapp.llm.attempt import counted
+from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.budget import Budgets
 from streamapp.llm.costs.prices import Price, Prices
 from streamapp.llm.costs.spend import Spend
 from streamapp.llm.deadline import Deadline
-from streamapp.llm.durable.in_progress import cost_nothing
+from streamapp.llm.durable.steps import Steps
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.routes import Routes
 from streamapp.records.response import Usage
@@ -23,6 +24,7 @@ from streamapp.settings import BudgetSettings, ModelSettings, ProviderSettings, 
 from tests.fakes import FakeProvider
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import LABELS, chat, garbled
+from tests.unit.tools.agents import Kept
 
 #: A day is a hundred seconds of the virtual clock, in each of which a held call looks again.
 DAY_S, HASTE = 100, 864
@@ -47,12 +49,18 @@ class Counting(FakeProvider):
 
 
 class Scene:
-    """Two routes, and a budget of tokens for each day."""
+    """Two routes, and a budget of tokens for each day.
+
+    Attributes:
+        is_given_back: Whether the record would be at a stop, were its processor to go on and wait.
+    """
 
     def __init__(self, *fake: Any, cheap: Sequence[Any] = ()) -> None:
         self.fake, self.cheap = Counting("fake"), Counting("cheap")
         self.fake.enqueue(*fake)
         self.cheap.enqueue(*cheap)
+        self.is_given_back = False
+        self.deadline = Deadline(90, virtual_clock)
 
     @property
     def asked(self) -> tuple[int, int]:
@@ -71,11 +79,16 @@ class Scene:
         """Return what a record ends with, within so many days."""
 
         async def ask() -> Any:
-            call = chat(deadline=Deadline(90, virtual_clock)).but(**fields)
+            call = chat(deadline=self.deadline).but(**fields)
             routes = self._routes(action, limit, {"default": default, "small": small})
-            asked = routes.resolve(None).complete(call)
+            steps = Steps(Kept(), deadline=self.deadline)
+            llm = LLMClient(provider=routes.resolve(None), call=call, steps=steps)
+            asked = llm.calls.complete(call.messages, schema=call.output_schema)
             ends = asyncio.gather(asked, return_exceptions=True)
-            return (await asyncio.wait_for(ends, 10 * DAY_S))[0]
+            [end] = await asyncio.wait_for(ends, 10 * DAY_S)
+            with self.deadline.suspended():
+                self.is_given_back = self.deadline.is_only_waiting
+            return end
 
         return run_virtually(ask())
 
@@ -124,11 +137,13 @@ def test_answer_counts_the_attempts_before_each_wait() -> None:
 
 def test_dead_letter_counts_what_was_paid_before_the_budget_was_spent() -> None:
     """Its record is not given back as one that has cost nothing."""
-    end = Scene(garbled()).end("dead_letter")
+    scene = Scene(garbled())
+
+    end = scene.end("dead_letter")
 
     assert isinstance(end, BudgetExceeded)
     assert (end.attempts, end.paid) == (1, 1)
-    assert not cost_nothing(end)
+    assert not scene.is_given_back
 
 
 def test_refusal_of_a_substitute_counts_what_was_tried_before() -> None:
@@ -140,7 +155,7 @@ def test_refusal_of_a_substitute_counts_what_was_tried_before() -> None:
     assert isinstance(end, ProviderRejected)
     assert scene.asked == (1, 1)
     assert (end.attempts, end.paid) == (2, 1)
-    assert not cost_nothing(end)
+    assert not scene.is_given_back
 
 
 def test_answer_of_a_substitute_counts_what_was_tried_before() -> None:
