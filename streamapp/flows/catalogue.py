@@ -92,7 +92,7 @@ def problems_of(
         if (other := reader.setdefault(flow.input, name)) != name:
             yield (
                 f"{place} input: the flow '{other}' reads {flow.input} already: run one of them"
-                " in workers of another STREAMAPP_APP_ID"
+                " in workers of another STREAMAPP_APP_ID and STREAMAPP_TOPIC_PREFIX"
             )
         for topic in (*flow.outputs, *flow.reply_topics, flow.dead_letters):
             if topic.startswith(f"{app_id}-") and topic.endswith("-changelog"):

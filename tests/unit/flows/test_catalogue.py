@@ -45,7 +45,7 @@ def _load(**tables: dict[str, Any]) -> list[str]:
         (
             {"a": _table("x", "y"), "b": _table("x", "z")},
             "[flows.b] input: the flow 'a' reads x already: run one of them in workers of another"
-            " STREAMAPP_APP_ID",
+            " STREAMAPP_APP_ID and STREAMAPP_TOPIC_PREFIX",
         ),
         (
             {"a": _table("llm.requests", "y")},
