@@ -220,7 +220,6 @@ class RecordHandler:
         with storing:
             try:
                 await self._ledger.write(id, entry, lease)
-                steps.forget(is_dead=False)
                 if stream is not None:
                     await stream.end(response.output)
                 await self._emit(records, lease)
@@ -232,6 +231,7 @@ class RecordHandler:
                     message, lease, failure, stage="emit", id=id, type=request.type, remember=True
                 )
                 return
+        steps.forget(is_dead=False)  # not before: a refused answer leaves those of its duplicates
         self._outcomes.answered(response)
         self._log.debug(
             "record.answered",

@@ -10,7 +10,7 @@ from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
 from streamapp.streaming.broker.topics import RECORD_LIMIT
-from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES
+from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, digest
 from streamapp.streaming.delivery.record_size import is_oversize
 from streamapp.streaming.delivery.step_store import LedgerSteps
 from streamapp.streaming.window.lease import Lease
@@ -41,6 +41,15 @@ class SmallChangelog(Fixture):
         if topic == "changelog" and len(value or b"") > self.limit:
             raise MessageSizeTooLargeError
         return await super().send(topic, key, value, *rest)
+
+
+class SmallResponses(SmallChangelog):
+    """Responses whose topic takes none of them."""
+
+    async def send(self, topic: str, *rest: Any) -> asyncio.Future[Any]:
+        if topic == "responses":
+            raise MessageSizeTooLargeError
+        return await super().send(topic, *rest)
 
 
 def steps_left(fixture: Fixture) -> list[bytes]:
@@ -87,6 +96,28 @@ async def test_an_answer_that_the_changelog_does_not_take_keeps_no_steps(stream:
     assert [one["headers"].get("streamapp.error.kind") for one in chunks[1:]] == (
         [b"too_large"] if stream else []
     )
+
+
+async def test_an_answer_that_its_topic_does_not_take_leaves_the_steps_of_a_duplicate() -> None:
+    """It is a dead letter after all, which is its own record's alone."""
+    fixture = SmallResponses()
+    value = record(id="r-1")
+    twin = LedgerSteps(
+        fixture.answering._ledger,
+        Lease(1),
+        id="r-1",
+        digest=digest(value),
+        partition=1,
+        offset=3,
+        storing=Storing(),
+    )
+    await twin.put("2", StoredStep("f", "", b'"paid"'))
+
+    await fixture.run(record(id="r-1"))
+
+    assert fixture.headers()["streamapp.error.kind"] == "too_large"
+    assert twin.get("1") is None
+    assert twin.get("2") == StoredStep("f", "", b'"paid"')
 
 
 def test_the_limit_that_a_record_is_told_is_what_one_carries() -> None:
