@@ -173,6 +173,42 @@ async def test_steps_outlive_the_dead_letter_of_a_record_of_their_id_in_another_
         assert {Counter(log.read_text().split())[id_] for id_ in came_first} == {once_each}
 
 
+@pytest.mark.parametrize(
+    ("store", "is_same"),
+    [("memory://", True), ("memory://", False), ("rocksdb://", True)],
+    ids=["same content", "other content", "same content, on a disk"],
+)
+async def test_steps_outlive_those_of_a_dead_letter_that_is_sent_again_to_another_partition(
+    kafka: KafkaBroker, tmp_path: Path, store: str, is_same: bool
+) -> None:
+    """Those of ten are in each of two logs, which a worker with nothing of its own reads."""
+    log = tmp_path / "noted"
+    ids = [f"h-{number}" for number in range(10)]
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        stage.extra = {"CHAIN_LOG": str(log)}
+        for id_ in ids:
+            stage.provider.script(REFUSED, {"hang": "headers"}, ANSWERED, match=f"{id_} two")
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.chain", store=store)
+        first = [replace(chain(id_), partition=n % 2) for n, id_ in enumerate(ids)]
+        again = first if is_same else [chain(id_, fan_out=0) for id_ in ids]
+        await stage.produce(first)
+        await stage.produce(replace(one, partition=1 - n % 2) for n, one in enumerate(again))
+        await until(
+            lambda: all(calls_of(stage)[id_, "two"] == 2 for id_ in ids), 60, state=worker.tail
+        )
+
+        stage.kill9(worker)
+        await stage.ready_worker(processors="tests.support.chain", store=store)
+        await stage.verifier.until(
+            lambda: all(any(not one.kind for one in stage.verifier.outcomes[id_]) for id_ in ids),
+            90,
+        )
+
+        assert {calls_of(stage)[id_, "one"] for id_ in ids} == {2}
+        assert Counter(log.read_text().split()) == dict.fromkeys(ids, 2)
+
+
 def outcomes(stage: Stage) -> Counter[tuple[str, str, str]]:
     """Return what each id got: the kind and place of its dead letters, and its answers."""
     found: Counter[tuple[str, str, str]] = Counter()

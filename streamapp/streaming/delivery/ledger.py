@@ -6,7 +6,7 @@ emitted and the record finished. Entries leave without a tombstone: the changelo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 
 import structlog
@@ -91,17 +91,18 @@ class Ledger:
 
     def lookup(self, id: str, step: str = "") -> LedgerEntry | None:
         """Return what is remembered of the id, or of a step of its record, by its name."""
-        return self._current(LedgerEntry.key(id, step))
+        return self.current(LedgerEntry.key(id, step))
 
-    def steps_of(self, id: str) -> Collection[bytes]:
-        """Return the names of the steps of records of the id, the oldest first."""
-        return self._index.steps.get(id.encode(), ())
+    def steps_of(self, id: str) -> Mapping[bytes, tuple[bytes, ...]]:
+        """Return the keys of the steps of records of the id, by `shared_name`; oldest first."""
+        return self._index.steps.get(id.encode(), {})
 
     def dead_at(self, id: str, partition: int, offset: int) -> LedgerEntry | None:
         """Return the dead outcome of a record where a later one of its id has an outcome, too."""
-        return self._current(LedgerEntry.dead_key(LedgerEntry.key(id, ""), partition, offset))
+        return self.current(LedgerEntry.dead_key(LedgerEntry.key(id, ""), partition, offset))
 
-    def _current(self, key: bytes) -> LedgerEntry | None:
+    def current(self, key: bytes) -> LedgerEntry | None:
+        """Return what is remembered under a key."""
         line = self._index.lines.get(key)
         return None if line is None or self._is_over(line) else self._entry(key)
 
@@ -117,7 +118,8 @@ class Ledger:
             DeliveryFailed: The broker refused the changelog record.
         """
         entry = entry._replace(group=self.groups.number(entry.partition))
-        key = LedgerEntry.key(id, step and step_name(step, entry.digest))
+        name = step and step_name(step, entry.digest, entry.partition, entry.offset)
+        key = LedgerEntry.key(id, name)
         value = entry.encode()
         if key in self._renewals:  # what is older must not come behind it
             await asyncio.wait([self._renewals[key]])
@@ -169,11 +171,8 @@ class Ledger:
             self._take(key, value, LedgerLine.of(entry.head, len(value)))
         return len(value)
 
-    def forget(self, id: str, step: str = "") -> None:
+    def forget(self, key: bytes) -> None:
         """Let go of an entry that nobody needs any more, without a tombstone."""
-        self._drop(LedgerEntry.key(id, step))
-
-    def _drop(self, key: bytes) -> None:
         if key in self._index.lines:
             self._index.remove(key)
             self._store().pop(key, None)
@@ -194,7 +193,7 @@ class Ledger:
                 gone.append(key)
                 continue
             self.groups.note(line)
-            if line.is_step and (kept := kept_key(key, value)) != key:
+            if line.is_step and (kept := kept_key(key, value, *line.place)) != key:
                 gone.append(key)
                 moved.append((kept, value, line))
             else:
@@ -211,7 +210,7 @@ class Ledger:
         """Let go of steps whose records are finished, as their workers did; return how many."""
         store = self._store()
         for key in (keys := self._index.finished_steps(partial(is_one_content, store))):
-            self._drop(key)
+            self.forget(key)
         return len(keys)
 
     def absorb(self, key: bytes | None, value: bytes | None) -> None:
@@ -225,7 +224,7 @@ class Ledger:
         if self._is_over(line):
             return
         if line.is_step:
-            key = kept_key(key, value)
+            key = kept_key(key, value, *line.place)
         known = self._index.lines.get(key)
         if known is not None:
             if known.partition != line.partition:

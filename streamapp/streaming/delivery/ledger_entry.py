@@ -13,8 +13,8 @@ ENVELOPE_BYTES = 400
 #: Between an id and the number of a step in a key: a byte that UTF-8 never has, so no id either.
 STEP_SEPARATOR = b"\xff"
 
-#: Between the number of a step and the content of its record, where the step is kept.
-CONTENT_SEPARATOR = "@"
+#: Between the number of a step, the content of its record and its place, where a step is kept.
+RECORD_SEPARATOR = "@"
 
 #: What `LedgerEntry.encode` writes before the answer, the step or the dead letter.
 _HEAD = re.compile(
@@ -50,27 +50,31 @@ def is_one_content(entries: Mapping[bytes, bytes], key: bytes, other: bytes) -> 
     return one == two  # both begin with the digest
 
 
-def step_name(number: str, digest: str) -> str:
+def shared_name(number: str, digest: str) -> str:
+    """Return what the steps of one number of records of one content have in common."""
+    return f"{number}{RECORD_SEPARATOR}{digest[:16]}"
+
+
+def step_name(number: str, digest: str, partition: int, offset: int) -> str:
     """Return what a step is kept under beside its record's id.
 
-    Records of one id and different content each keep their own, from whatever partitions.
+    Records of one id each keep their own: one of them may be dead, and its steps gone with it.
     """
-    return f"{number}{CONTENT_SEPARATOR}{digest[:16]}"
+    return f"{shared_name(number, digest)}{RECORD_SEPARATOR}{partition}:{offset}"
 
 
-def kept_key(key: bytes, value: bytes) -> bytes:
+def kept_key(key: bytes, value: bytes, partition: int, offset: int) -> bytes:
     """Return the key under which a step is kept that older versions keep under its number.
 
     Args:
-        key: In the changelog, as `logged_key` returns it, or of what an older version kept.
+        key: In the changelog, as `logged_key` returns it, or of what any version kept.
         value: The step's entry.
+        partition: Of the record.
+        offset: Likewise.
     """
-    _, separator, number = key.partition(STEP_SEPARATOR)
-    if not separator or CONTENT_SEPARATOR.encode() in number:
-        return key
     found = _DIGEST.match(value)
     digest = LedgerEntry.decode(value).digest if found is None else found[1].decode()
-    return key + step_name("", digest).encode()
+    return logged_key(key) + step_name("", digest, partition, offset).encode()
 
 
 def logged_key(key: bytes) -> bytes:
@@ -79,7 +83,7 @@ def logged_key(key: bytes) -> bytes:
     Older versions read it there. It is not compacted, so none takes another one's place.
     """
     id, separator, name = key.partition(STEP_SEPARATOR)
-    return id + separator + name.partition(CONTENT_SEPARATOR.encode())[0]
+    return id + separator + name.partition(RECORD_SEPARATOR.encode())[0]
 
 
 def input_hash(topic: str) -> str:

@@ -1,12 +1,12 @@
 """The steps of one record in the ledger, each by its number, in the record's partition."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from streamapp.errors import TooLarge
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry, step_name
+from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry, shared_name
 from streamapp.streaming.delivery.record_size import HEADER_ROOM, is_oversize
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.storing import Storing
@@ -51,21 +51,26 @@ class LedgerSteps:
         return RECORD_LIMIT - HEADER_ROOM - ENVELOPE_BYTES
 
     def get(self, number: str) -> StoredStep | None:
-        """Return a finished step, or None."""
-        return self._named(step_name(number, self._digest))
+        """Return a finished step, this record's before that of an equal one; or None."""
+        name = shared_name(number, self._digest).encode()
+        return self._stored(self._ledger.steps_of(self._id).get(name, ()))
 
-    def _named(self, name: str) -> StoredStep | None:
-        if name.encode() not in self._ledger.steps_of(self._id):
-            return None  # most records have none
-        entry = self._ledger.lookup(self._id, name)
-        if entry is None or entry.step is None or entry.digest != self._digest:
-            return None
-        return StoredStep.decode(entry.step)
+    def _stored(self, keys: Iterable[bytes]) -> StoredStep | None:
+        """Return the step that is kept for this record, or for another one of its content."""
+        found: bytes | None = None
+        for key in keys:
+            entry = self._ledger.current(key)
+            if entry is None or entry.digest != self._digest:
+                continue
+            found = entry.step
+            if entry.is_of(self._partition, self._offset):
+                break
+        return None if found is None else StoredStep.decode(found)
 
     def values(self) -> Iterator[StoredStep]:
         """Return all finished steps, the first ones first."""
-        for name in [*self._ledger.steps_of(self._id)]:
-            if (step := self._named(name.decode())) is not None:
+        for keys in [*self._ledger.steps_of(self._id).values()]:
+            if (step := self._stored(keys)) is not None:
                 yield step
 
     async def put(self, number: str, step: StoredStep) -> None:
@@ -98,11 +103,11 @@ class LedgerSteps:
         it may have replayed the steps of another one, which is not finished.
         """
         self._is_over = True
-        for name in [one.decode() for one in self._ledger.steps_of(self._id)]:
-            entry = self._ledger.lookup(self._id, name)
+        for key in [key for keys in self._ledger.steps_of(self._id).values() for key in keys]:
+            entry = self._ledger.current(key)
             if (
                 entry is None
                 or entry.is_of(self._partition, self._offset)
                 or (not is_dead and entry.digest == self._digest)
             ):
-                self._ledger.forget(self._id, name)
+                self._ledger.forget(key)

@@ -4,12 +4,17 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from streamapp.streaming.delivery.ledger_entry import STEP_SEPARATOR, EntryHead, LedgerEntry
+from streamapp.streaming.delivery.ledger_entry import (
+    RECORD_SEPARATOR,
+    STEP_SEPARATOR,
+    EntryHead,
+    LedgerEntry,
+)
 
 #: What an entry costs besides its key and value: its line, index and objects; bytes.
 ENTRY_BYTES = 700
-#: What a step costs besides: its name by its record's id, the only one perhaps; bytes.
-STEP_BYTES = 320
+#: What a step costs besides: what it is found by, the only one of its record's id perhaps; bytes.
+STEP_BYTES = 380
 
 #: Entries looked at in one eviction: bounds the time of a write, and is ahead of what comes in.
 EVICTION_STEPS = 16
@@ -73,14 +78,15 @@ class LedgerIndex:
     Attributes:
         lines: Changed by `add` and `remove` alone.
         size_bytes: What all entries cost.
-        steps: The names of those that are steps, in the order of `lines`, by the record's id.
+        steps: The keys of those that are steps, by the record's id and by `shared_name`, the
+            oldest first.
     """
 
     def __init__(self) -> None:
         # A plain dictionary walks past all that has left at its front to find its first key.
         self.lines: OrderedDict[bytes, LedgerLine] = OrderedDict()
         self.size_bytes = 0
-        self.steps: dict[bytes, dict[bytes, None]] = {}
+        self.steps: dict[bytes, dict[bytes, tuple[bytes, ...]]] = {}
         self._by_fingerprint: dict[str, bytes] = {}
         self._pause = 0
 
@@ -91,8 +97,9 @@ class LedgerIndex:
         self.lines[key] = line
         self.size_bytes += len(key) + line.size
         if line.is_step:
-            id, _, name = key.partition(STEP_SEPARATOR)
-            self.steps.setdefault(id, {})[name] = None
+            id, name = _found_by(key)
+            steps = self.steps.setdefault(id, {})
+            steps[name] = (*steps.get(name, ()), key)
         if line.fingerprint is not None:
             self._by_fingerprint[line.fingerprint] = key
 
@@ -101,9 +108,11 @@ class LedgerIndex:
         line = self.lines.pop(key)
         self.size_bytes -= len(key) + line.size
         if line.is_step:
-            id, _, name = key.partition(STEP_SEPARATOR)
-            del self.steps[id][name]
-            if not self.steps[id]:
+            id, name = _found_by(key)
+            steps = self.steps[id]
+            if others := tuple(other for other in steps.pop(name) if other != key):
+                steps[name] = others
+            elif not steps:
                 del self.steps[id]
         if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
             del self._by_fingerprint[line.fingerprint]
@@ -163,3 +172,9 @@ class LedgerIndex:
             if record is not None and not record.is_step and is_same(key, known):
                 return not record.is_dead or record.place == step.place
         return False
+
+
+def _found_by(step: bytes) -> tuple[bytes, bytes]:
+    """Return of a step's key the record's id and the `shared_name`."""
+    id, _, name = step.partition(STEP_SEPARATOR)
+    return id, name.rpartition(RECORD_SEPARATOR.encode())[0]

@@ -10,7 +10,7 @@ from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
 
 #: The name of a record's first step, and where the one of record `a` is kept.
-FIRST = step_name("1", digest(b"r"))
+FIRST = step_name("1", digest(b"r"), 0, 7)
 STEP = b"a\xff" + FIRST.encode()
 #: Its key in the changelog, where older versions kept it, too.
 LOGGED_STEP = b"a\xff1"
@@ -458,15 +458,15 @@ async def test_steps_are_found_as_long_as_any_is_kept() -> None:
     await fixture.ledger.write("a", step, fixture.lease, step="1")
     await fixture.ledger.write("b", step, fixture.lease, step="1")
 
-    fixture.ledger.forget("a", FIRST)
-    fixture.ledger.forget("a", FIRST)
+    fixture.ledger.forget(STEP)
+    fixture.ledger.forget(STEP)
     assert fixture.ledger.lookup("b", FIRST) == step
     fixture.ledger.rebuild({0})
     assert fixture.ledger.lookup("b", FIRST) == step
     await fixture.ledger.write("b", step, fixture.lease, step="1")
-    fixture.ledger.forget("b", FIRST)
+    fixture.ledger.forget(LedgerEntry.key("b", FIRST))
     await fixture.ledger.write("a", step, fixture.lease, step="2")
-    assert fixture.ledger.lookup("a", step_name("2", digest(b"r"))) == step
+    assert fixture.ledger.lookup("a", step_name("2", digest(b"r"), 0, 7)) == step
     assert fixture.ledger.lookup("b", FIRST) is None
 
 
@@ -486,7 +486,7 @@ async def test_steps_of_one_id_and_other_content_are_kept_side_by_side() -> None
     for each in (fixture, again):
         each.ledger.rebuild({0, 1})
         assert each.ledger.lookup("a", FIRST) == one
-        assert each.ledger.lookup("a", step_name("1", digest(b"s"))) == other
+        assert each.ledger.lookup("a", step_name("1", digest(b"s"), 1, 3)) == other
         each.ledger.rebuild({1})
         assert len(each.ledger) == len(each.store) == 1
 
@@ -501,7 +501,7 @@ async def test_steps_that_an_older_version_kept_on_disk_are_found() -> None:
 
     assert fixture.ledger.lookup("a", FIRST) == step
     assert fixture.store == {STEP: step.encode()}
-    fixture.ledger.forget("a", FIRST)
+    fixture.ledger.forget(STEP)
     assert fixture.store == {}
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from streamapp.llm.durable.stored_step import StoredStep
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry
 from streamapp.streaming.delivery.step_store import LedgerSteps
 from streamapp.streaming.window.storing import Storing
 from tests.unit.streaming.delivery.test_ledger import Fixture
@@ -82,6 +83,45 @@ async def test_steps_of_an_unfinished_record_outlive_a_dead_duplicate_alone(is_d
 
     left = [step(number, frozenset({"tenants"})) for number in NUMBERS]
     assert [*steps_of(fixture).values()] == (left if is_dead else [])
+
+
+@pytest.mark.parametrize("is_living_first", [True, False], ids=["living first", "dead first"])
+@pytest.mark.parametrize("is_own_partition", [True, False], ids=["own partition", "other"])
+async def test_steps_that_are_read_again_outlive_those_of_a_dead_duplicate(
+    is_living_first: bool, is_own_partition: bool
+) -> None:
+    """Both were written, and are read from logs that have no order among each other."""
+    written, again = Fixture(max_bytes=100_000), Fixture(max_bytes=100_000)
+    place = (0, 3) if is_own_partition else (1, 3)
+    dead = steps_of(written, partition=place[0], offset=place[1])
+    await dead.put("1", step("dead"))
+    dead.forget(is_dead=True)
+    outcome = LedgerEntry("d", *place, written.ledger.expires_at(), dead_letter={"kind": "v"})
+    await written.ledger.write("r", outcome, written.lease)
+    await steps_of(written).put("1", step("living"))
+    first, *rest = written.changelog.records
+    logged = [*rest, first] if is_living_first else [first, *rest]
+
+    for key, value, _ in logged:
+        again.ledger.absorb(key, value)
+    assert steps_of(again).get("1") == step("living")
+    again.ledger.forget_finished_steps()
+
+    assert [*steps_of(again).values()] == [step("living")]
+    assert len(again.ledger) == 2
+
+
+async def test_own_step_comes_before_that_of_a_duplicate() -> None:
+    """Each stored one, on a worker of its own; a third one is given either of them."""
+    fixture = Fixture(max_bytes=100_000)
+    for partition in (0, 1):
+        await steps_of(fixture, partition=partition).put("1", step(f"of {partition}"))
+
+    given = [steps_of(fixture, partition=partition).get("1") for partition in range(3)]
+
+    assert given == [step("of 0"), step("of 1"), step("of 1")]
+    steps_of(fixture, partition=1).forget(is_dead=True)
+    assert steps_of(fixture, partition=2).get("1") == step("of 0")
 
 
 async def test_records_of_one_id_and_other_content_keep_their_steps_side_by_side() -> None:

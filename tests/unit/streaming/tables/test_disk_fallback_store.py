@@ -300,7 +300,7 @@ async def test_steps_of_two_partitions_that_an_older_version_kept_are_told_apart
     """They are of one id and number, and so had one key in both databases."""
     first = table_on(tmp_path)
     starts(first, {0, 1})
-    steps = [LedgerEntry(digest(b"%d" % p), p, 7, 60.0, step=b"{}") for p in (0, 1)]
+    steps = [LedgerEntry(digest(b"r"), p, 7, 60.0, step=b"%d" % p) for p in (0, 1)]
     for step in steps:
         first.restore(LedgerEntry.key("a", "1"), step.encode(), step.partition)
     close(first)
@@ -320,7 +320,8 @@ async def test_steps_of_two_partitions_that_an_older_version_kept_are_told_apart
         )
         ledger.rebuild({0, 1})
 
-        assert [ledger.lookup("a", step_name("1", step.digest)) for step in steps] == steps
+        names = [step_name("1", step.digest, step.partition, 7) for step in steps]
+        assert [ledger.lookup("a", name) for name in names] == steps
         assert len(table.data) == 2
         close(table)
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, step_name
+from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
 from streamapp.streaming.tables.ledger_renewal import LedgerRenewal
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
@@ -163,7 +163,7 @@ async def test_entry_forgotten_meanwhile_stays_so() -> None:
     renewing = asyncio.create_task(fixture.renewal.renew())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    fixture.ledger.forget("a", step_name("1", digest(b"r")))
+    fixture.ledger.forget(*fixture.ledger.keys())
 
     fixture.gate.set()
     await renewing
