@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from streamapp.cli.file_ids import FileIds
 from streamapp.cli.flow_samples import FlowSamples
 from streamapp.cli.kept_answers import SharedAnswers
 from streamapp.cli.lines import Line
@@ -106,6 +107,7 @@ class DryRun:
         sources = [_Unasked(name, (offered or {}).get(name, ())) for name in settings.mcp]
         self._registry = Registry.load(settings.processor_modules)
         self.samples = None if flow is None else FlowSamples(settings, self._registry, flow)
+        self._ids = FileIds()
         self._calls: list[tuple[str, Call]] = []
         self._prices = prices_of(settings)
         self._answers = answers or SharedAnswers(ttl_s=settings.cache_ttl_s)
@@ -143,6 +145,7 @@ class DryRun:
                 if read is None:
                     return Explanation(line.number, id, skipped=True)
                 request, id = read, read.id or id
+            self._ids.check(request.id, line)
             response = (await self._router.answer(request, id=id, key=key)).response
             use = response.prompt
             missing = response.missing_tools or () if self._is_offer_known else ()
@@ -153,6 +156,7 @@ class DryRun:
                 return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")
             unknown_from = str(failure.__cause__)
             use = self._router.prompt_of(request, id=id, key=key)
+        self._ids.keep(request.id, line)
         shared = [
             await self._answers.word(call, line=line.number, key=key) for _, call in self._calls
         ]

@@ -56,9 +56,10 @@ def explain(
     it, or the worker keeps it (hit) that the record comes to, by its key as of send. Where that
     worker is not known it is `possible`, and priced as if it were paid. A processor is run as far
     as its first call or `llm.step`. Tools of its prompt that no MCP server offers the worker that
-    is asked are named. Of a record that a worker runs at this moment its steps so far are shown,
-    by its id. Prompts are those of the topic, and where no worker is ready those of files that the
-    first one would publish; without a broker, the files.
+    is asked are named. An id that an earlier line has with other content is that of a dead letter.
+    Of a record that a worker runs at this moment its steps so far are shown, by its id. Prompts are
+    those of the topic, and where no worker is ready those of files that the first one would
+    publish; without a broker, the files.
 
     Exit codes: 0 all would be answered; 2 some would be dead letters.
     """

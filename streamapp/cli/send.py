@@ -16,12 +16,14 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from streamapp.cli.decoding import decoder
+from streamapp.cli.file_ids import FileIds
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
 from streamapp.cli.lines import Line, id_key, key_of, problem, read_lines
 from streamapp.cli.outcomes import Outcomes, awaited
 from streamapp.cli.terminal import counted, progress
 from streamapp.errors import InvalidRecord, StreamappError
+from streamapp.records.request import Request
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import ensure_topics
 
@@ -69,8 +71,9 @@ def send(
     The order of the file is kept per partition, also over retries. With --key, records of one key
     are answered one after the other. Without it a request's key is its id, and one without an id
     has none: they are answered in any order, as fast as can be. An id that is sent again gets the
-    stored answer where it has the same key again. With --topic they are the records of another
-    topic, as the input of a flow, in its own shape, and have no key but that of --key.
+    stored answer where it has the same key again; a request whose id an earlier line has with
+    other content is wrong. With --topic they are the records of another topic, as the input of a
+    flow, in its own shape, and have no key but that of --key.
 
     With --wait the summary counts the outcomes by kind, and the answers that are repeated since
     their id was answered before; the wait has a time of its own beside that of sending. What has
@@ -153,10 +156,10 @@ def _seekable(file: IO[bytes]) -> IO[bytes]:
 
 def _checked(file: IO[bytes], key: str | None, decode: Callable[[bytes], object]) -> int:
     """Return the number of records and rewind; end with exit 2 where one is wrong."""
-    wrong, total = 0, 0
+    wrong, total, ids = 0, 0, FileIds()
     for line in read_lines(file):
         total += 1
-        found = problem(line, key, decode)
+        found = problem(line, key, partial(_decoded, line, decode, ids))
         if found:
             wrong += 1
             if wrong <= SHOWN_PROBLEMS:
@@ -169,6 +172,15 @@ def _checked(file: IO[bytes], key: str | None, decode: Callable[[bytes], object]
         )
     file.seek(0)
     return total
+
+
+def _decoded(line: Line, decode: Callable[[bytes], object], ids: FileIds, value: bytes) -> object:
+    """Return what ``decode`` does; where that is a request, its id stands for one content."""
+    decoded = decode(value)
+    if isinstance(decoded, Request):
+        ids.check(decoded.id, line)
+        ids.keep(decoded.id, line)
+    return decoded
 
 
 async def _send(

@@ -81,7 +81,8 @@ def test_text_fits_80_columns_and_names_each_record() -> None:
 
 def test_an_equal_call_of_the_file_is_paid_once_where_one_worker_has_both() -> None:
     """That is certain of one key alone; one without cache is always paid."""
-    of_one, uncached = {**SUMMARIZE, "max_words": 6}, {**SUMMARIZE, "id": "no", "cache": False}
+    uncached = {**SUMMARIZE, "id": "no", "cache": False}
+    of_one = {**SUMMARIZE, "id": "six", "max_words": 6}
     other = {**SUMMARIZE, "id": "other"}
 
     result = run(SUMMARIZE, SUMMARIZE, other, uncached, of_one, arguments=("--json",))
@@ -92,6 +93,24 @@ def test_an_equal_call_of_the_file_is_paid_once_where_one_worker_has_both() -> N
     assert elsewhere["cache"] == "possible"
     assert elsewhere["cache_note"].startswith("line 1 asks the same")
     assert [found["cache"] for found in rest] == ["off", "possible"]
+
+
+def test_an_id_that_comes_again_with_other_content_is_a_dead_letter() -> None:
+    """It names the first line; equal records, and those without an id, are answered."""
+    other, wrong = {**SUMMARIZE, "max_words": 6}, {**SUMMARIZE, "id": "w", "model": "x"}
+    corrected = {**SUMMARIZE, "id": "w"}
+    nameless = [{**SUMMARIZE, "id": None, "max_words": words} for words in (7, 8)]
+
+    result = run(
+        "", SUMMARIZE, other, SUMMARIZE, *nameless, wrong, corrected, arguments=("--json",)
+    )
+
+    assert result.exit_code == 2
+    problems = {found["line"]: found["problem"] for found in explained(result)}
+    assert problems.pop(3) == "invalid: id: line 2 has it with other content; use a new id"
+    assert problems.pop(7).startswith("invalid: model: no such route")
+    assert set(problems.values()) == {""}
+    assert "2 of 7 records would become dead letters" in result.stderr
 
 
 def test_what_is_known_beyond_the_word_is_a_line_of_its_own() -> None:

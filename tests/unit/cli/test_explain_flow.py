@@ -104,6 +104,20 @@ def test_a_record_of_a_flow_is_shown_with_its_request_and_what_is_written() -> N
 
 
 @pytest.mark.usefixtures("folder")
+def test_an_id_of_the_template_that_comes_again_with_other_content_is_a_dead_letter() -> None:
+    """Behind a record that is skipped it is new; equal records have one answer."""
+    review = {"review_id": "r-1", "body": "Late delivery", "stars": 1}
+    skipped, changed = {**review, "stars": 5}, {**review, "stars": 2}
+
+    result = run("labels", skipped, review, review, changed, arguments=("--json",))
+
+    assert result.exit_code == 2
+    assert [found["problem"] for found in explained(result)] == [
+        "", "", "", "invalid: id: line 2 has it with other content; use a new id",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("folder")
 def test_what_is_skipped_or_wrong_is_told() -> None:
     """A filter skips; a record that lacks a field is a dead letter that names it."""
     result = run(

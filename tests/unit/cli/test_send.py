@@ -63,6 +63,31 @@ def test_a_type_that_is_none_is_told_with_where_own_ones_come_from() -> None:
     assert second == "line 2: invalid: field 'type' is missing: add it"
 
 
+@pytest.mark.parametrize("arguments", [[], ["--key", "input"]], ids=["by id", "by field"])
+def test_an_id_that_comes_again_with_other_content_is_told_before_it_is_sent(
+    arguments: list[str],
+) -> None:
+    """With the line that has it first, whatever their keys: they may share a partition."""
+    first = '{"type":"embed","input":"x","id":"r-1"}\n'
+    other = first.replace("x", "y")
+
+    result = run(*arguments, lines="\n" + first + other + first)
+
+    assert result.exit_code == 2
+    told, summary = result.stderr.splitlines()
+    assert told == "line 3: invalid: id: line 2 has it with other content; use a new id"
+    assert summary.startswith("streamapp: 1 of 3 records is wrong, nothing was sent")
+
+
+def test_equal_records_of_one_id_are_sent() -> None:
+    """The second is answered from the ledger; records without an id may differ."""
+    named = '{"type":"embed","input":"x","id":"r-1"}\n'
+
+    result = run(lines=named + GOOD + named + GOOD.replace("x", "y"))
+
+    assert (result.exit_code, "does not answer" in result.stderr) == (1, True)
+
+
 def test_no_key_of_a_provider_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sender in the worker's folder is told of its own mistakes alone."""
     monkeypatch.chdir(tmp_path)

@@ -224,7 +224,7 @@ async def test_worker_in_a_rebalance_ends_no_explanation(
         answers = SharedAnswers(ttl_s=60, kept=asked.kept)
         dry_run = DryRun(settings, prompts, answers=answers)
         lines = [
-            Line(number, json.dumps({**record, "id": "x", "max_words": number}).encode())
+            Line(number, json.dumps({**record, "id": f"x{number}", "max_words": number}).encode())
             for number in (1, 2)
         ]
         found = [await dry_run.explain(line, None) for line in lines]
