@@ -157,12 +157,12 @@ async def test_answers_behind_a_held_record_keep_to_the_ledgers_bound(
     kafka: KafkaBroker, tmp_path: Path
 ) -> None:
     """However large they are: what the commit says is finished is let go as any other answer."""
-    first, count, size = 1_000, 3_000, 30_000
+    first, count, size = 1_000, 5_000, 30_000
     patient = {"timeout_s": 400, "deadline_s": 500}
     async with Stage(kafka, tmp_path, partitions=1, forked=False) as stage:
         await stage.open()
         worker = await stage.ready_worker(ledger_max_mb=8, cache_ttl_s=0, **patient)
-        await stage.produce([ask("held", script=[{"latency_s": 140}])])
+        await stage.produce([ask("held", script=[{"latency_s": 180}])])
         await stage.in_flight(1)
         stage.provider.default(size=size)
         await stage.produce(ask(f"r-{number}") for number in range(first))
