@@ -14,7 +14,7 @@ from pydantic_settings import (
 
 from streamapp.settings.checks import LOOPBACK as LOOPBACK
 from streamapp.settings.checks import (
-    is_broker,
+    brokers_of,
     is_private,
     keys_of,
     listed,
@@ -209,10 +209,7 @@ class Settings(BaseSettings):
     @field_validator("broker")
     @classmethod
     def _broker_urls(cls, value: str) -> str:
-        urls = [url.strip() for url in value.split(";") if url.strip()]
-        if not urls or not all(map(is_broker, urls)):
-            raise ValueError("must be kafka://HOST:PORT, several separated by ';'")
-        return ";".join(urls)
+        return ";".join(brokers_of(value))
 
     # Checks of one field against those before it, so that each is made whatever else is wrong.
 

@@ -24,7 +24,21 @@ def keys_of(value: SecretStr) -> tuple[str, ...]:
     return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
 
 
-def is_broker(url: str) -> bool:
+#: Where the user of an address belongs, which no broker's may hold.
+BROKER_USER = f"set {PREFIX}KAFKA_SASL_USERNAME and {PREFIX}KAFKA_SASL_PASSWORD"
+
+
+def brokers_of(value: str) -> list[str]:
+    """Return the addresses of a cluster; raises ValueError where they cannot be those."""
+    if "@" in value:
+        raise ValueError(f"holds a user: must be kafka://HOST:PORT; {BROKER_USER}")
+    urls = [url.strip() for url in value.split(";") if url.strip()]
+    if not urls or not all(map(_is_broker, urls)):
+        raise ValueError("must be kafka://HOST:PORT, several separated by ';'")
+    return urls
+
+
+def _is_broker(url: str) -> bool:
     """Whether ``url`` is kafka://HOST:PORT, or kafka://HOST."""
     try:
         parts = urlsplit(url)

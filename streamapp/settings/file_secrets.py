@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from streamapp.settings.checks import BROKER_USER
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import inner_types
 from streamapp.settings.tables import PREFIX
@@ -29,6 +30,8 @@ _NAMED = re.compile(
     rf"(?:^|[\s?&-]|[a-z0-9]_){_NAMES}(?:=|\s+(?!-))['\"]?(?![$/.{{'\"\s]|{_PLAIN})[^\s&'\"]",
     re.IGNORECASE,
 )
+#: Fields that there are not, in tables that name the variable of a key.
+_NO_FIELD = re.compile(rf"key|{_NAMES}", re.IGNORECASE)
 _NAME = re.compile(rf"--?(?:[a-z0-9]+[-_])*{_NAMES}", re.IGNORECASE)
 _PASSWORD = re.compile(r"://[^/\s:@$]*:[^/\s@$]+@")
 #: Keys as vendors make them, and passwords in addresses.
@@ -65,6 +68,8 @@ def _secrets(
     for name, value in table.items():
         field = fields.get(name)
         if field is None:
+            if at[:1] in (("providers",), ("keys",)) and _NO_FIELD.fullmatch(name):
+                yield (*at, name)
             continue
         kinds = (field.annotation, *inner_types(field.annotation))
         models = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
@@ -110,6 +115,8 @@ def _is_secret(arguments: Sequence[str]) -> bool:
 
 def _instead(path: Sequence[str], data: Mapping[str, Any]) -> str:
     section, *names = path
+    if section == "broker":
+        return f"write kafka://HOST:PORT, and {BROKER_USER}"
     variable = re.sub(r"\W", "_", names[0]).upper() if names else ""
     if section == "providers":
         header, kind = names[-1], str(data[section][names[0]].get("kind"))

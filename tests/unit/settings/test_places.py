@@ -168,6 +168,27 @@ def test_mistake_in_the_environment_is_named_by_its_variable(
             id="password",
         ),
         pytest.param(
+            f'[providers.my-ai]\nkind = "openai"\ntoken = "{CANARY}"\n',
+            "streamapp.toml:3: [providers.my-ai] token: a secret does not belong into the file,"
+            " which may be shared: put it into a variable and name that one:"
+            ' api_key_env = "MY_AI_API_KEY"',
+            id="provider-by-another-name",
+        ),
+        pytest.param(
+            f'[keys.shop]\nscopes = ["read"]\nkey = "{CANARY}"\n',
+            "streamapp.toml:3: [keys.shop] key: a secret does not belong into the file,"
+            " which may be shared: name the variable that holds it, key_env, or write its"
+            " digest, key_sha256",
+            id="key-by-another-name",
+        ),
+        pytest.param(
+            f'broker = "kafka://u:{CANARY}@host:9092"\n',
+            "streamapp.toml:1: broker: a secret does not belong into the file,"
+            " which may be shared: write kafka://HOST:PORT, and set STREAMAPP_KAFKA_SASL_USERNAME"
+            " and STREAMAPP_KAFKA_SASL_PASSWORD",
+            id="broker",
+        ),
+        pytest.param(
             f'cache_url = "redis://u:{CANARY}@host"\n',
             "streamapp.toml:1: cache_url: a secret does not belong into the file,"
             " which may be shared: set the variable STREAMAPP_CACHE_URL",

@@ -121,6 +121,18 @@ def test_broker_without_host_or_port_is_refused(monkeypatch: Env, broker: str) -
     assert problems()[0].startswith("STREAMAPP_BROKER: must be kafka://HOST:PORT")
 
 
+@pytest.mark.parametrize("user", ["shop", "shop:pw12345"])
+def test_broker_with_a_user_is_told_where_that_belongs(monkeypatch: Env, user: str) -> None:
+    """No client would use it, and the password stood in what commands and the log say of it."""
+    monkeypatch.setenv("STREAMAPP_BROKER", f"kafka://a:9092;kafka://{user}@b:9092")
+
+    [problem] = problems()
+
+    assert problem.startswith("STREAMAPP_BROKER: holds a user")
+    assert "STREAMAPP_KAFKA_SASL_USERNAME" in problem
+    assert "pw12345" not in problem
+
+
 def test_topic_prefix_that_ends_with_a_dot_is_refused(monkeypatch: Env) -> None:
     """It would name topics ``wk..requests``; one within it is fine."""
     monkeypatch.setenv("STREAMAPP_TOPIC_PREFIX", "shop.wk.")
