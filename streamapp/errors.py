@@ -34,8 +34,7 @@ StreamappError
         ├── TargetOpen          its breaker is open: no attempt was made
         ├── TargetBusy          it takes no more now, and another may: no attempt was made
         └── ProviderRejected    400, 404, 422
-            ├── ContextLengthExceeded, ContentFiltered
-            └── ParameterRefused    names what the provider does not take
+            └── ContextLengthExceeded, ContentFiltered, ParameterRefused
 
 Messages may name our own fields, never a value of a record: they travel in headers and logs.
 """
@@ -83,12 +82,14 @@ class Failure(StreamappError):
         kind: Also the ``code`` over HTTP.
         attempts: Provider attempts already made for the record when it failed.
         paid: Those of them that are paid for although they failed, or may be.
+        shared: Those of the paid ones that broke off at the moment when other records' did.
         ends_probe: Whether it told that a target is still down.
     """
 
     kind: Kind = Kind.INTERNAL
     attempts: int = 0
     paid: int = 0
+    shared: int = 0
     ends_probe: bool = False
 
 
@@ -186,8 +187,7 @@ class ProviderError(Failure):
         status: HTTP status, or None where there was no answer.
         hints: What the provider said of its limits.
         is_paid: Whether something was generated, or may have been.
-        is_ours: Whether nothing came, and this process stood still meanwhile: that says nothing
-            about the provider.
+        is_ours: Whether nothing came while this process stood still: no news of the provider.
         told: What it said itself, which may quote the request: for who wants it shown, alone.
     """
 

@@ -1,5 +1,7 @@
 """Circuit breakers: a target that is down gets no calls, but for a few that probe it."""
 
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,12 @@ log = structlog.get_logger(__name__)
 #: So long after its last failure a target that nobody has asked since is not known to be down,
 #: seconds: held records would have asked it many times.
 UNTRIED_S = 60.0
+#: Where a target is down again so soon after it came back, seconds, one of the held calls may be
+#: what crashes it: so many begin when it is back, and with each answer from then on, so that it
+#: takes few others along. After so many seconds all begin.
+_AGAIN_S, _RAMP, _RAMP_S, _RAMP_POLL_S = 600.0, 2, 30.0, 0.05
+#: What breaks off within so many seconds breaks off at one moment.
+MOMENT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +67,12 @@ class Breaker:
     def __init__(self, name: str, *, limits: BreakerLimits, clock: Callable[[], float]) -> None:
         self.name = name
         self.is_open = False
-        #: Whether anything but success was seen lately: what a success has to tell.
-        self.is_shaken = False
         #: What the target refuses every call with, as a wrong key; empty where it may come back.
         self.denial = ""
         #: How many calls were answered, ever.
         self.answers = 0
-        #: Those of them that the target had not failed before, and those that it had.
-        self.answers_at_once = self.answers_late = 0
+        #: In how many openings it had failed those records that it answered last.
+        self.answered_after: deque[int] = deque(maxlen=1000)
         #: How often it opened, ever.
         self.openings = 0
         self._limits = limits
@@ -81,6 +87,8 @@ class Breaker:
         self._probe_at = 0.0
         self._probe_every_s = limits.first_probe_s
         self._probes: list[float] = []
+        self._closed_at, self._room = -math.inf, math.inf
+        self._broken_off: deque[tuple[float, object]] = deque(maxlen=32)
 
     @property
     def is_failing(self) -> bool:
@@ -115,6 +123,16 @@ class Breaker:
         if len(fresh) >= self._limits.probes:
             wait_s = max(wait_s, fresh[0] + self._limits.probe_cap_s - now)
         return max(wait_s, 0.0)
+
+    def held_s(self) -> float:
+        """Return after how many seconds a held call may begin, or look again; 0 for now."""
+        if self.is_open or self._room > 0 or self._clock() - self._closed_at >= _RAMP_S:
+            return self.wait_s()
+        return _RAMP_POLL_S
+
+    def begin_held(self) -> None:
+        """Say that a call begins that was held."""
+        self._room -= 1
 
     @property
     def probes(self) -> Sequence[float]:
@@ -151,10 +169,12 @@ class Breaker:
         """Take note of an answer, of whatever kind: the target works."""
         self._failures = self._refusals = 0
         self._refused_at = None
-        self.is_shaken = False
+        self._room += _RAMP
         self.denial = ""
         if self.is_open:
             self.is_open = False
+            is_again = self._opened_at - self._closed_at < _AGAIN_S
+            self._closed_at, self._room = self._clock(), _RAMP if is_again else math.inf
             self._probe_at = 0.0
             self._probe_every_s = self._limits.first_probe_s
             self._probes.clear()
@@ -186,12 +206,10 @@ class Breaker:
         elif isinstance(error, ProviderDenied):
             self._open(error)
         elif _is_outage(error):
-            self.is_shaken = True
             self._failures += 1
             if self._failures >= self._limits.failures:
                 self._open(error)
         elif isinstance(error, RateLimited):
-            self.is_shaken = True
             self._refusals += 1
             self._refused_at = self._refused_at or self._clock()
             refusing_s = self._clock() - self._refused_at
@@ -200,6 +218,18 @@ class Breaker:
                 self._open(error)
         elif not isinstance(error, GarbledAnswer):
             self.succeeded()
+
+    def broke_off(self, of: object) -> float:
+        """Take note that a call of the record ``of`` broke off; return when that was."""
+        now = self._clock()
+        self._broken_off.append((now, of))
+        return now
+
+    def has_broken_off_others(self, of: object, at: float) -> bool:
+        """Whether a call of another record broke off at the moment ``at``."""
+        return any(
+            other is not of and abs(when - at) <= MOMENT_S for when, other in self._broken_off
+        )
 
     def _may_be_the_records(self, error: ProviderForbidden, of: object) -> bool:
         """Whether what is refused may be one record: the target has answered others.
@@ -215,7 +245,7 @@ class Breaker:
         return (is_quote or self.answers > 0) and len(self._forbidden) < self._limits.failures
 
     def _open(self, error: Failure) -> None:
-        self.is_open = self.is_shaken = True
+        self.is_open = True
         self.openings += 1
         self.denial = _denial(error)
         self._is_opened_by_failures = not isinstance(error, (ProviderDenied, RateLimited))

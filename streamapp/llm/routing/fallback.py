@@ -175,7 +175,7 @@ class Fallback:
         with deadline.suspended():
             deadline.restart()
             async with self._line:
-                while wait_s := min(one.breaker.wait_s() for one in remaining.all):
+                while wait_s := remaining.held_s():
                     await self._sleep(min(wait_s, _POLL_INTERVAL_S))
         remaining.renew()
         asking.begin(remaining.all)
@@ -218,14 +218,14 @@ class _Asking:
         """Ask each that is left until one answers; None where none does."""
         self.failures, self.is_at_fault = [], False
         for place, candidate in enumerate(self._left, 1):
-            has_time, was_open = self.call.deadline.remaining_s() > 0, candidate.breaker.is_open
+            has_time = self.call.deadline.remaining_s() > 0
             if self.failures and not has_time:
                 break
             others = any(not other.breaker.is_open for other in self._left[place:])
             try:
                 completion = await candidate.provider.complete(self._call(candidate, others))
             except Failure as failure:
-                self._note(candidate, failure, has_time=has_time, was_open=was_open)
+                self._note(candidate, failure, has_time=has_time)
                 if not self._goes_on():
                     break
             else:
@@ -263,10 +263,10 @@ class _Asking:
         reserved_s = max(call.deadline.remaining_s(), 0.0) * _RESERVE
         return call.but(reserved_s=reserved_s, moves_on=self.moves_on)
 
-    def _note(self, one: Candidate, failure: Failure, *, has_time: bool, was_open: bool) -> None:
+    def _note(self, one: Candidate, failure: Failure, *, has_time: bool) -> None:
         was_asked = failure.attempts > 0 or not isinstance(failure, TargetOpen)
         self.is_at_fault |= one.breaker.was_opened_by(failure.attempts)
-        self._tries.add(one.breaker, failure, was_open=was_open)
+        self._tries.add(one.breaker, failure)
         if self._tries.is_at_fault(one.breaker.name):
             failure = _poisonous(failure)
         if isinstance(failure, ProviderForbidden):

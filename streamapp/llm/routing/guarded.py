@@ -1,17 +1,40 @@
 """The calls of a target behind its breaker."""
 
-from streamapp.errors import BudgetExceeded, Failure, TargetBusy, TargetOpen
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from streamapp.errors import (
+    AnswerBroken,
+    BudgetExceeded,
+    Failure,
+    ProviderUnavailable,
+    TargetBusy,
+    TargetOpen,
+)
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
-from streamapp.llm.routing.breaker import Breaker
+from streamapp.llm.routing.breaker import MOMENT_S, Breaker
 
 
 class Guarded:
-    """Calls ``provider`` as far as the breaker of its target lets it."""
+    """Calls ``provider`` as far as the breaker of its target lets it.
 
-    def __init__(self, provider: Completer, *, breaker: Breaker) -> None:
+    Args:
+        provider: One target.
+        breaker: Of that target.
+        sleep: Waits for seconds, by the breaker's clock.
+    """
+
+    def __init__(
+        self,
+        provider: Completer,
+        *,
+        breaker: Breaker,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._provider = provider
         self._breaker = breaker
+        self._sleep = sleep
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call``.
@@ -20,9 +43,17 @@ class Guarded:
             TargetOpen: The breaker is open; no attempt was made.
             Failure: As of the provider.
         """
+        try:
+            return await (self._probe(call) if self._breaker.is_open else self._ask(call))
+        except (ProviderUnavailable, AnswerBroken) as error:
+            at = self._breaker.broke_off(call.deadline)
+            if error.is_paid:  # is it the record, or the server that died under all its calls?
+                await self._sleep(MOMENT_S)
+                error.shared = int(self._breaker.has_broken_off_others(call.deadline, at))
+            raise
+
+    async def _ask(self, call: Call) -> Completion:
         breaker = self._breaker
-        if breaker.is_open:
-            return await self._probe(call)
         has_time = call.remaining_s() > 0
         try:
             completion = await self._provider.complete(call)
@@ -34,7 +65,7 @@ class Guarded:
             raise
         breaker.answers += 1
         # An answer from before it opened says nothing about now.
-        if breaker.is_shaken and not breaker.is_open:
+        if not breaker.is_open:
             breaker.succeeded()
         return completion
 

@@ -174,7 +174,7 @@ class Policies:
                 require=partial(require_closed, breaker=breaker),
             )
             attempts = Retrying(
-                Guarded(limited, breaker=breaker),
+                Guarded(limited, breaker=breaker, sleep=self._sleep),
                 limits=self._retries,
                 rng=self._rng,
                 sleep=self._sleep,

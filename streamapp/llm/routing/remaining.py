@@ -134,8 +134,15 @@ class Remaining:
         failed.__cause__ = cause
         return self._tries.counted(failed)
 
+    def held_s(self) -> float:
+        """Return after how many seconds a call that was held may begin; 0 for now."""
+        up = [one for one in self.all if not one.breaker.is_open]
+        return min(one.breaker.held_s() for one in up or self.all)
+
     def renew(self) -> None:
-        """Forget all but what was paid: the rest went into an outage."""
+        """Begin after a hold: forget all but what was paid, since the rest went into an outage."""
+        for one in self.all:
+            one.breaker.begin_held()
         self._failed.clear()
         self._probed.clear()
 

@@ -108,12 +108,12 @@ class Retrying:
 
     async def _again(self, call: Call, first: ProviderError) -> Completion:
         """Hand over to tenacity, which costs too much CPU to run around calls that succeed."""
-        attempts = paid = 0
+        attempts = paid = shared = 0
         is_refused = False
         last = ""
 
         async def attempt() -> Completion:
-            nonlocal attempts, paid, last
+            nonlocal attempts, paid, shared, last
             attempts += 1
             try:
                 if attempts == 1:
@@ -125,6 +125,7 @@ class Retrying:
                 raise
             except ProviderError as error:
                 paid += error.is_paid
+                shared += error.shared
                 last = str(error)
                 raise
 
@@ -135,7 +136,7 @@ class Retrying:
             is_late = state.upcoming_sleep >= call.remaining_s()
             return (
                 attempts >= self._limits.attempts
-                or call.paid_before + paid >= self._limits.paid_attempts
+                or call.paid_before + paid - shared >= self._limits.paid_attempts
                 or (is_late and not is_refused)
             )
 
@@ -156,14 +157,15 @@ class Retrying:
         except ProviderError as error:
             if not _is_retryable(error, call):
                 error.attempts = attempts - isinstance(error, UNTRIED)
-                error.paid = paid
+                error.paid, error.shared = paid, shared
                 raise
             made = call.attempts_before + attempts
             exhausted = RetriesExhausted(f"gave up after attempt {made}: {error}")
-            exhausted.attempts, exhausted.paid = attempts, paid
+            exhausted.attempts, exhausted.paid, exhausted.shared = attempts, paid, shared
             raise exhausted from error
         except Failure as failure:
-            failure.attempts, failure.paid = attempts - isinstance(failure, UNTRIED), paid
+            failure.attempts = attempts - isinstance(failure, UNTRIED)
+            failure.paid, failure.shared = paid, shared
             raise
         finally:
             retrying.iter_state.reset()  # refers to `retrying`, which holds all of this

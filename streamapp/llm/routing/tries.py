@@ -13,19 +13,21 @@ from streamapp.errors import (
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.routing.breaker import Breaker
 
-#: So often a target that is back for others fails a call until the call is what makes it fail;
-#: so many times as many of those were answered at once as after failures of their own.
-_FAULTS, _AT_ONCE = 10, 3
+#: In so many openings of a target's breaker, each after answers to others, a record fails there
+#: until it may be what makes the target fail, if so many others were answered meanwhile. It is
+#: where a record like those would have failed as often by chance so rarely.
+_FAULTS, _OTHERS, _CHANCE = 10, 10, 1e-4
+#: So often a record may be paid for in vain at a target, those times included that are shared.
+_PAID = 20
 
 
 @dataclass(slots=True)
 class _Faults:
-    """How often a target failed a call when it was back, and whom it had answered before."""
+    """In how many openings a target failed a record, the last one, and its answers before."""
 
     count: int
-    openings: int
-    at_once: int
-    late: int
+    opening: int
+    answers: int
 
 
 class Tries:
@@ -46,14 +48,15 @@ class Tries:
         self._paid_attempts = paid_attempts
         self.attempts = self.paid = 0
         self.ends: dict[str, Failure] = {}
-        #: Attempts and paid ones by target.
-        self._at: dict[str, tuple[int, int]] = {}
+        #: Attempts, paid ones, and those of them that are no fault of the call, by target.
+        self._at: dict[str, tuple[int, int, int]] = {}
         self._faults: dict[str, _Faults] = {}
         self._at_fault: set[str] = set()
 
     def is_used_up(self, target: str) -> bool:
         """Whether the call was in vain there as often as it may be: paid for, or at fault."""
-        is_paid_up = target in self._at and self._at[target][1] >= self._paid_attempts
+        _, paid, shared = self._at.get(target, (0, 0, 0))
+        is_paid_up = paid - shared >= self._paid_attempts or paid >= _PAID
         return is_paid_up or self.is_at_fault(target)
 
     def is_at_fault(self, target: str) -> bool:
@@ -71,10 +74,8 @@ class Tries:
 
     def answered(self, breaker: Breaker, completion: Completion) -> Completion:
         """Return ``completion`` as one that counts the attempts at all targets."""
-        if completion.attempts > 1 or self._at.get(breaker.name, (0, 0))[0]:
-            breaker.answers_late += 1
-        else:
-            breaker.answers_at_once += 1
+        faults = self._faults.get(breaker.name)
+        breaker.answered_after.append(faults.count if faults else 0)
         if not self.attempts:
             return completion
         return replace(completion, attempts=self.attempts + completion.attempts)
@@ -83,40 +84,46 @@ class Tries:
         """Return ``call``, which says how often it was tried at ``target`` before."""
         if target not in self._at:
             return call
-        attempts, paid = self._at[target]
-        return call.but(attempts_before=attempts, paid_before=paid)
+        attempts, paid, shared = self._at[target]
+        return call.but(attempts_before=attempts, paid_before=paid - shared)
 
-    def add(self, breaker: Breaker, failure: Failure, *, was_open: bool) -> None:
+    def add(self, breaker: Breaker, failure: Failure) -> None:
         """Count the attempts of ``failure``, and make it count those at all targets.
 
         Args:
             breaker: Of the target.
             failure: What the call ended with there.
-            was_open: Whether the target was taken for down when it was asked.
         """
         target = breaker.name
         if failure.attempts and breaker.is_open_by_failures and _is_of_target(failure):
-            self._blame(breaker, 1 if was_open else failure.attempts)
-        attempts, paid = self._at.get(target, (0, 0))
-        self._at[target] = attempts + failure.attempts, paid + failure.paid
+            self._blame(breaker)
+        attempts, paid, shared = self._at.get(target, (0, 0, 0))
+        self._at[target] = (
+            attempts + failure.attempts,
+            paid + failure.paid,
+            shared + failure.shared,
+        )
         self.attempts += failure.attempts
         self.paid += failure.paid
         self.counted(failure)
 
-    def _blame(self, breaker: Breaker, attempts: int) -> None:
-        """Count what failed after the target was back for others, who share in each opening.
+    def _blame(self, breaker: Breaker) -> None:
+        """Count an opening that the call failed in, once: others may have failed it as well.
 
-        What failed before that is an outage's, and so are probes, all but one for each time. Where
-        others fail as well before they are answered, it is an outage that comes and goes.
+        Of a provider that crashes, all that it was working at share the opening; but it answers
+        most of those soon. In an outage that comes and goes, all fail in many of them.
         """
-        now = _Faults(1, breaker.openings, breaker.answers_at_once, breaker.answers_late)
-        faults = self._faults.setdefault(breaker.name, now)
-        if faults.openings == breaker.openings:
+        first = _Faults(0, 0, breaker.answers)
+        faults = self._faults.setdefault(breaker.name, first)
+        if faults.opening == breaker.openings:
             return
-        faults.openings = breaker.openings
-        faults.count += attempts
-        at_once, late = now.at_once - faults.at_once, now.late - faults.late
-        if faults.count >= _FAULTS and at_once >= _AT_ONCE * (late + 1):
+        faults.opening = breaker.openings
+        faults.count += 1
+        if faults.count < _FAULTS or (since := breaker.answers - faults.answers) < _OTHERS:
+            return
+        others = [*breaker.answered_after][-since:]
+        failed = sum(others) + 1
+        if (failed / (failed + len(others))) ** faults.count <= _CHANCE:
             self._at_fault.add(breaker.name)
 
 
