@@ -21,6 +21,7 @@ from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.docs.pages import DOCS, blocks
+from tests.support.served import served
 
 PAGE = DOCS / "adding-a-provider.md"
 
@@ -45,13 +46,9 @@ async def house() -> AsyncIterator[House]:
     """A running server."""
     server, app = House(), web.Application()
     app.router.add_post("/answer", server.answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield server
-    await runner.cleanup()
+    async with served(app) as host:
+        server.base_url = f"http://{host}"
+        yield server
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.e2e.stage import Record, Stage
 from tests.support.kafka import KafkaBroker
+from tests.support.served import served
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -80,13 +81,8 @@ async def serving(provider: Dying) -> AsyncIterator[str]:
     """Serve it; gives its base URL."""
     app = web.Application()
     app.router.add_post("/v1/chat/completions", provider.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
+    async with served(app) as host:
+        yield f"http://{host}/v1"
 
 
 def record(id_: str, *, is_streamed: bool) -> Record:

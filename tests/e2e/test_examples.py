@@ -20,6 +20,7 @@ from streamapp.streaming.broker.topics import ensure_topics
 from streamapp.streaming.prompts.example_topic import ExampleTopic
 from tests.e2e.stage import Record, Stage
 from tests.support.kafka import KafkaBroker
+from tests.support.served import served
 from tests.support.waiting import until
 from tests.support.worker import WorkerProcess
 
@@ -72,13 +73,8 @@ async def serving(source: Source) -> AsyncIterator[str]:
     """Give the address of the source."""
     app = web.Application()
     app.router.add_get("/set", source.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served(app) as host:
+        yield host
 
 
 async def publish(stage: Stage, mood: str) -> None:

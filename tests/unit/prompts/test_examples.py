@@ -22,6 +22,7 @@ from streamapp.prompts.registry import PromptRegistry
 from streamapp.prompts.settings import ExampleSettings, PromptSettings
 from streamapp.prompts.template import Template
 from tests.fakes import FakeClock
+from tests.support.served import served
 
 FIRST = ExampleSettings(file="set.jsonl", count=2, refresh_s=10)
 
@@ -253,11 +254,8 @@ async def server() -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/{kind}", serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    async with served(app) as host:
+        yield host
 
 
 async def no_topic(name: str) -> bytes:

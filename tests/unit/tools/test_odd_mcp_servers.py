@@ -19,6 +19,7 @@ from streamapp.tools.mcp_listing import MOST_TOOLS
 from streamapp.tools.mcp_program import MESSAGE_BYTES
 from streamapp.tools.mcp_server import McpServer
 from tests.support.odd_mcp_server import BIG, CANARY
+from tests.support.served import served
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = [sys.executable, "-m", "tests.support.odd_mcp_server"]
@@ -133,19 +134,15 @@ async def test_an_answer_of_50_mb_over_http_is_refused() -> None:
 
     app = web.Application()
     app.router.add_post("/mcp", answer)  # any other method is refused
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    settings = McpSettings(url=f"http://127.0.0.1:{port}/mcp", allow=["*"], timeout_s=30)
-    server = McpServer("odd", settings)
-    try:
-        await server.tools()
-        with pytest.raises(ToolError, match=r"more than 4,000,000 bytes: ask for less"):
-            await server.call("big", {})
-        assert not server.is_away
-    finally:
-        await server.aclose()
-        await runner.cleanup()
+    async with served(app) as host:
+        settings = McpSettings(url=f"http://{host}/mcp", allow=["*"], timeout_s=30)
+        server = McpServer("odd", settings)
+        try:
+            await server.tools()
+            with pytest.raises(ToolError, match=r"more than 4,000,000 bytes: ask for less"):
+                await server.call("big", {})
+            assert not server.is_away
+        finally:
+            await server.aclose()
 
     assert MESSAGE_BYTES < sent < BIG
