@@ -12,6 +12,7 @@ from streamapp.errors import (
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import DEADLINE
 from streamapp.llm.provider import Completer
 from streamapp.llm.routing.breaker import MOMENT_S, Breaker
 
@@ -46,10 +47,11 @@ class Guarded:
         try:
             return await (self._probe(call) if self._breaker.is_open else self._ask(call))
         except (ProviderUnavailable, AnswerBroken) as error:
-            at = self._breaker.broke_off(call.deadline)
+            record = _record_of(call)
+            at = self._breaker.broke_off(record)
             if error.is_paid:  # is it the record, or the server that died under all its calls?
                 await self._sleep(MOMENT_S)
-                error.shared = int(self._breaker.has_broken_off_others(call.deadline, at))
+                error.shared = int(self._breaker.has_broken_off_others(record, at))
             raise
 
     async def _ask(self, call: Call) -> Completion:
@@ -61,7 +63,7 @@ class Guarded:
             raise
         except Failure as failure:
             if has_time:
-                breaker.failed(failure, of=call.deadline)
+                breaker.failed(failure, of=_record_of(call))
             raise
         breaker.answers += 1
         # An answer from before it opened says nothing about now.
@@ -88,3 +90,11 @@ class Guarded:
         breaker.answers += 1
         breaker.succeeded()
         return completion
+
+
+def _record_of(call: Call) -> object:
+    """Return what the calls of one record have in common.
+
+    A call that equal ones share has a deadline of its own, and the context of the first of them.
+    """
+    return DEADLINE.get() or call.deadline

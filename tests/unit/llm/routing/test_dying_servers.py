@@ -18,7 +18,9 @@ from streamapp.errors import (
 from streamapp.kinds import Kind
 from streamapp.llm.attempt import heard
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.deadline import Deadline
+from streamapp.llm.costs.prices import Prices
+from streamapp.llm.deadline import DEADLINE, Deadline
+from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.support.virtual_time import run_virtually, virtual_clock
@@ -123,13 +125,21 @@ def routes(*servers: Server) -> Routes:
         models={"default": ModelSettings(targets=[f"{name}/m" for name in names])},
     )
     providers = dict(zip(names, servers, strict=True))
-    return Routes(settings, providers, clock=virtual_clock, sleep=asyncio.sleep, rng=Random(1))
+    return Routes(
+        settings,
+        providers,
+        economy=Economy(prices=Prices(settings.providers, {})),  # equal calls share one
+        clock=virtual_clock,
+        sleep=asyncio.sleep,
+        rng=Random(1),
+    )
 
 
-async def end(routed: Routes, text: str) -> End:
+async def end(routed: Routes, text: str, *, deadline: Deadline | None = None) -> End:
     began, error = virtual_clock(), None
+    deadline = deadline or Deadline(90.0, virtual_clock)
     try:
-        await routed.resolve(None).complete(chat(text, deadline=Deadline(90.0, virtual_clock)))
+        await routed.resolve(None).complete(chat(text, deadline=deadline))
     except Failure as failure:
         error = failure
     return End(text, virtual_clock() - began, error)
@@ -236,5 +246,21 @@ def test_what_breaks_off_alone_is_paid_three_times() -> None:
 
         assert isinstance(ended.error, RetriesExhausted)
         assert server.asked["fine"] == 3
+
+    run_virtually(main())
+
+
+def test_calls_of_one_record_that_break_off_together_excuse_none() -> None:
+    """Nothing tells then that it was not the record; each is paid three times, as one alone is."""
+
+    async def main() -> None:
+        server, deadline = Breaking(AnswerBroken), Deadline(90.0, virtual_clock)
+        DEADLINE.set(deadline)
+        routed, texts = routes(server), [f"part{number}" for number in range(4)]
+
+        ended = await asyncio.gather(*(end(routed, text, deadline=deadline) for text in texts))
+
+        assert {type(one.error) for one in ended} == {RetriesExhausted}
+        assert server.asked == dict.fromkeys(texts, 3)
 
     run_virtually(main())
