@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings import ENV_FILE, Settings
+from streamapp.settings import Settings
+from streamapp.settings.environment import environment
 from streamapp.settings.file_secrets import secrets_in
 from streamapp.settings.flows import FlowSettings
 from streamapp.settings.keys import KeySettings, with_values
@@ -22,7 +22,7 @@ from streamapp.settings.located import with_place
 from streamapp.settings.mcp import McpSettings, with_environment
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import Names
-from streamapp.settings.syntax import syntax_problem
+from streamapp.settings.syntax import encoding_problem, syntax_problem
 from streamapp.settings.tables import (
     PREFIX,
     BudgetSettings,
@@ -47,22 +47,22 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     file = Path(os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml"))
     if f"{PREFIX}CONFIG" in os.environ and not file.is_file():
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
-    environment = {**dotenv_values(ENV_FILE), **os.environ}
+    variables = environment()
     places = FilePlaces.of(file)
     problems = [
-        *_NAMES.unknown(environment),
+        *_NAMES.unknown(variables),
         *_NAMES.in_capitals(places),
         *secrets_in(places, Settings.model_fields),
     ]
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        wrong = _NAMES.wrong(error, file=places, environment=environment)
-        unset = unset_in(places.data, environment, may_lack=may_lack_secrets)
-        wrong += [with_place(line, places, environment=environment) for line in unset]
+        wrong = _NAMES.wrong(error, file=places, environment=variables)
+        unset = unset_in(places.data, variables, may_lack=may_lack_secrets)
+        wrong += [with_place(line, places, environment=variables) for line in unset]
         raise ConfigurationError("\n".join([*problems, *wrong])) from None
     except SettingsError as error:
-        wrong = _no_json(error, environment)
+        wrong = _no_json(error, variables)
         raise ConfigurationError("\n".join([*problems, *wrong])) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError("\n".join([*problems, _unreadable(file, error)])) from None
@@ -70,19 +70,19 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         settings.providers,
         settings.models,
         model=settings.model,
-        environment=environment,
+        environment=variables,
         may_lack=may_lack_secrets,
     )
     keys, wrong = with_values(
         settings.keys,
-        environment,
+        variables,
         models=models,
         api_keys=settings.api_tokens,
         may_lack=may_lack_secrets,
     )
-    mcp, missing = with_environment(settings.mcp, environment, may_lack=may_lack_secrets)
+    mcp, missing = with_environment(settings.mcp, variables, may_lack=may_lack_secrets)
     more += [*wrong, *missing, *unused(settings, providers, models)]
-    more = [with_place(line, places, environment=environment) for line in more]
+    more = [with_place(line, places, environment=variables) for line in more]
     if problems or more:
         raise ConfigurationError("\n".join([*problems, *more]))
     providers = {
@@ -102,8 +102,11 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
 def known_log_format() -> Literal["console", "json"]:
     """Return the format of the log, also where other settings are wrong; `console` where it is."""
     file = FilePlaces.of(Path(os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml")))
-    environment = {**dotenv_values(ENV_FILE), **os.environ}
-    variables = {name.upper(): value for name, value in environment.items()}
+    try:
+        named = environment()
+    except ConfigurationError:  # which is told, in the format that is known without it
+        named = {**os.environ}
+    variables = {name.upper(): value for name, value in named.items()}
     found = variables.get(f"{PREFIX}LOG_FORMAT", file.data.get("log_format"))
     return "json" if found == "json" else "console"
 
@@ -132,8 +135,7 @@ def _no_json(error: SettingsError, environment: Mapping[str, str | None]) -> lis
 def _unreadable(file: Path, error: ValueError) -> str:
     """Say why a file is no TOML, and what to change where the encoding is to blame."""
     if isinstance(error, UnicodeDecodeError):
-        line = error.object.count(b"\n", 0, error.start) + 1
-        return f"{file}:{line}: not valid UTF-8: save it in that encoding"
+        return encoding_problem(str(file), error)
     if file.read_bytes().startswith(codecs.BOM_UTF8):
         return f"{file}: it begins with a byte order mark: save it as UTF-8 without one"
     assert isinstance(error, tomllib.TOMLDecodeError)

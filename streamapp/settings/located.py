@@ -1,16 +1,14 @@
 """Places in the file for problems that are found after it was read, beyond its values' types."""
 
-import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
 from streamapp.errors import ConfigurationError
-from streamapp.settings import ENV_FILE, Settings
+from streamapp.settings import Settings
+from streamapp.settings.environment import environment
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.tables import PREFIX
 
@@ -35,8 +33,8 @@ def located_problems(settings: Settings) -> Iterator[None]:
 def located(settings: Settings, problems: Iterable[str]) -> list[str]:
     """Return each line with its place in the file of the settings, where it stands in one."""
     file = FilePlaces.of(settings.config or Path("streamapp.toml"))
-    environment = {**dotenv_values(ENV_FILE), **os.environ}
-    return [with_place(line, file, environment=environment) for line in problems]
+    variables = environment()
+    return [with_place(line, file, environment=variables) for line in problems]
 
 
 def with_place(problem: str, file: FilePlaces, *, environment: Collection[str] = ()) -> str:

@@ -28,6 +28,17 @@ _MENDS = {
 _OF_THEIR_OWN = ("Expected '='", "Expected ']'", "Invalid statement", "Invalid initial character")
 
 
+def encoding_problem(file: str, error: UnicodeDecodeError) -> str:
+    """Return where a file is no text, and what to change.
+
+    Args:
+        file: Its name.
+        error: Of all its bytes, read as UTF-8.
+    """
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return f"{file}:{line}: not valid UTF-8: save it in that encoding"
+
+
 def syntax_problem(file: str, text: str, error: tomllib.TOMLDecodeError) -> str:
     """Return where the file is no TOML and what to change, in one line; no value is quoted.
 

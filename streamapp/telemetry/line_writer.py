@@ -83,7 +83,7 @@ class LineWriter(logging.Handler):
                 unsaid, self._unsaid = self._unsaid, 0
                 self._is_writing = True
             if unsaid:
-                lines.append(f"log.dropped lines={unsaid}: nobody read them")
+                lines.append(self.format(_dropped(unsaid)))
             # A reader that is gone takes nothing any more; what is said is said to nobody.
             with suppress(OSError, ValueError):
                 self._write("".join(f"{line}\n" for line in lines))
@@ -101,6 +101,12 @@ class LineWriter(logging.Handler):
         data = memoryview(text.encode(errors="backslashreplace"))
         while data:
             data = data[os.write(descriptor, data) :]
+
+
+def _dropped(lines: int) -> logging.LogRecord:
+    """Return what is said of dropped lines, in the format of the others."""
+    text = f"log.dropped lines={lines}: nobody read them"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (), None)
 
 
 def flush_logs(limit_s: float) -> None:

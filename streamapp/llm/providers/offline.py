@@ -115,12 +115,13 @@ class OfflineProvider:
         return f"[offline] {given}"
 
     def _extracted(self, text: str, schema: Mapping[str, Any]) -> Any:
-        """Return an instance of ``schema`` with what ``text`` says by its properties' names."""
+        """Return an instance of ``schema``: its defaults, and what ``text`` says by their names."""
         instance = instance_of(schema)
         if isinstance(instance, dict):
             for name in instance:
                 rules = schema.get("properties", {}).get(name)
-                for found in (_chosen(rules, text), _found(name, rules, text)):
+                default = rules.get("default") if isinstance(rules, Mapping) else None
+                for found in (default, _chosen(rules, text), _found(name, rules, text)):
                     filled = {**instance, name: found}
                     if found is not None and self._schemas.mismatch(schema, filled) is None:
                         instance = filled

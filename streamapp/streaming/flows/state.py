@@ -87,7 +87,8 @@ async def unread_line(settings: Settings) -> str:
         return ""
     return (
         f"the group {settings.app_id!r} has read nothing of {state.topics.input}, which holds"
-        f" {state.lag:,} records: all of them are answered and paid for. If another group has done"
+        f" {state.lag:,} {'record: it is' if state.lag == 1 else 'records: all of them are'}"
+        " answered and paid for. If another group has done"
         " so already, this is another STREAMAPP_APP_ID, or needs another STREAMAPP_TOPIC_PREFIX"
     )
 

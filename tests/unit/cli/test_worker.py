@@ -50,6 +50,19 @@ def test_refusal_is_json_where_the_log_is(
     assert line["reason"].startswith(f"{variable}: ")
 
 
+def test_refusal_of_an_unreadable_env_is_json_where_the_log_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as the format is known without that file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(b"A=caf\xe9")
+
+    result = CliRunner().invoke(main, ["worker"], env={"STREAMAPP_LOG_FORMAT": "json"})
+
+    [line] = map(json.loads, result.stderr.splitlines())
+    assert (result.exit_code, line["reason"][:7]) == (2, ".env:1:")
+
+
 def test_refusal_is_plain_where_the_format_of_the_log_is_wrong() -> None:
     """Nobody knows which one was meant."""
     result = CliRunner().invoke(main, ["worker"], env={"STREAMAPP_LOG_FORMAT": "jsn"})

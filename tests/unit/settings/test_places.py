@@ -323,3 +323,16 @@ def test_file_in_another_encoding_is_refused_with_what_to_do(content: bytes, lin
         load_settings()
 
     assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("content", "line"), [(b"A=1\nB=caf\xe9\n", 2), (b"\xff\xfeA\0=\0", 1)], ids=["latin", "16"]
+)
+def test_env_in_another_encoding_is_refused_with_what_to_do(content: bytes, line: int) -> None:
+    """As the file beside it is, and not with a traceback."""
+    Path(".env").write_bytes(content)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(caught.value) == f".env:{line}: not valid UTF-8: save it in that encoding"

@@ -1,6 +1,7 @@
 """A log whose reader has gone: nobody waits for it, and what was dropped is counted."""
 
 import io
+import json
 import logging
 import os
 import threading
@@ -63,6 +64,22 @@ def test_nobody_waits_for_a_reader_that_is_gone(bound: dict[str, int]) -> None:
     said = [line for line in reader.lines if line.startswith("log.dropped lines=")]
     assert sum(int(line.partition("=")[2].partition(":")[0]) for line in said) == writer.dropped
     assert reader.lines[-1] == "back"
+
+
+def test_what_was_dropped_is_told_in_the_format_of_the_lines() -> None:
+    """Whoever reads JSON reads one object a line."""
+    reader = Reader()
+    writer = LineWriter(reader, lines=1)
+    writer.setFormatter(logging.Formatter('{"event": "%(message)s", "level": "%(levelname)s"}'))
+
+    for number in range(10):
+        writer.emit(record(str(number)))
+    reader.reads.set()
+
+    assert writer.flush_within(5)
+    events = [json.loads(line)["event"] for line in reader.lines]
+    said = [event.split("lines=")[1] for event in events if event.startswith("log.dropped ")]
+    assert sum(int(number.partition(":")[0]) for number in said) == writer.dropped > 0
 
 
 @pytest.mark.parametrize("close", [os.close, None], ids=["reader closed", "stream closed"])

@@ -1,5 +1,6 @@
 """What the provider without a model answers to each record type."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -139,3 +140,19 @@ async def test_tool_without_parameters_is_called_with_none(parameters: Any) -> N
     (wanted,) = (await OfflineProvider("mine").complete(call)).tool_calls
 
     assert wanted["function"] == {"name": "now", "arguments": "{}"}
+
+
+async def test_tool_is_called_with_the_defaults_of_its_arguments() -> None:
+    """An empty text in their place is what nobody would ask it for; one that is wrong stays out."""
+    properties = {
+        "day": {"type": "string", "default": "today"},
+        "hour": {"type": "integer", "default": "noon"},
+    }
+    schema = {"type": "object", "properties": properties}
+    tool = {"type": "function", "function": {"name": "open", "parameters": schema}}
+
+    (wanted,) = (
+        await OfflineProvider("mine").complete(chat(parameters={"tools": [tool]}))
+    ).tool_calls
+
+    assert json.loads(wanted["function"]["arguments"]) == {"day": "today", "hour": 0}
