@@ -75,7 +75,7 @@ class FlowLedger:
         if flow == REQUESTS:
             app.held.requests = input
         self.ledger = Ledger(
-            lambda: self.table.data,
+            lambda: self.table.entries,
             self.table.append,
             redeliverable=lambda partition, offset: cast(Consumer, app.consumer).may_redeliver(
                 TP(input, partition), offset
@@ -84,7 +84,6 @@ class FlowLedger:
             ttl_s=settings.ledger_ttl_s,
             session_s=settings.session_timeout_s,
             max_bytes=settings.ledger_max_mb * 1_000_000,
-            restore=self.table.restore,
         )
         self._changelog = ChangelogReader(settings, answers_changelog(settings, flow))
         self._recover = LedgerRecovery(

@@ -8,7 +8,7 @@ from streamapp.streaming.window.taken_record import Message
 def known_outcome(
     ledger: Ledger, message: Message, *, id: str, is_own_id: bool, digest: str, input: str | None
 ) -> LedgerEntry | None:
-    """Return the answer to the record's id, or the record's own dead letter.
+    """Return the record's own outcome, or else the answer to its id.
 
     A dead letter is its record's alone, which it comes with again: at its place and with its
     content. A later record of the id is run, and what comes of that is not the dead one's.
@@ -35,7 +35,7 @@ def known_outcome(
         known = None
     if known is not None and known.is_of(*place) and known.digest == digest:
         return known
-    dead = ledger.dead_at(id, *place)
-    if dead is not None and dead.digest == digest and dead.is_from(input):
-        return dead
+    own = ledger.outcome_at(id, *place)
+    if own is not None and own.digest == digest and own.is_from(input):
+        return own
     return None if known is None or known.answer is None else known

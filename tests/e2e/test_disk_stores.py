@@ -1,17 +1,19 @@
 """Stores on a disk beside their changelog: what either lacks is never paid again."""
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.e2e.flow_stage import all_records, create_topic, produce_values
 from tests.e2e.stage import Record, Stage, ask
 from tests.support.batches import cut_off, segment
 from tests.support.kafka import KafkaBroker
 from tests.support.older import older_version
-from tests.support.topics import delete_topic
+from tests.support.topics import alter_topic, delete_topic
 from tests.support.waiting import until
 from tests.support.worker import ROOT, WorkerProcess
 
@@ -157,6 +159,43 @@ async def test_partition_that_comes_back_is_known_whole(kafka: KafkaBroker, tmp_
         await stage.verifier.until(lambda: len(stage.verifier.inputs) == inputs + 2 * len(sent), 30)
         await stage.verifier.all_committed(60)
         assert _paid_twice(stage) == {}
+
+
+async def test_outcomes_of_one_id_in_two_partitions_are_told_apart(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """A dead letter is sent again to the other partition, and its answer is not lost in a crash."""
+    ids = [f"r-{number}" for number in range(10)]
+    records = [Record(ask(id, script=[{"status": 400}, {"unique": True}]).value) for id in ids]
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        await stage.open()
+        worker = await stage.ready_worker(store=DISK)
+        await stage.produce(replace(one, partition=n % 2) for n, one in enumerate(records))
+        await stage.settle(10)
+        # Refuses what has no key: answers are written, and their records stay uncommitted.
+        responses = f"{stage.prefix}.responses"
+        await alter_topic(kafka.bootstrap, responses, {"cleanup.policy": "compact"})
+        await stage.produce(replace(one, partition=1 - n % 2) for n, one in enumerate(records))
+        await until(partial(_has_entries, stage, 20), 60, state=worker.tail)
+
+        stage.kill9(worker)
+        await alter_topic(kafka.bootstrap, responses, {"cleanup.policy": "delete"})
+        worker.start()
+        await stage.verifier.until(
+            lambda: all(any(not one.kind for one in stage.verifier.outcomes[id]) for id in ids), 60
+        )
+        await stage.verifier.all_committed(60)
+
+        assert Counter(call.id for call in stage.calls()) == dict.fromkeys(ids, 2)
+        kinds = [Counter(one.kind for one in stage.verifier.outcomes[id]) for id in ids]
+        assert kinds == [{"rejected": 1, None: 1}] * 10
+
+
+async def _has_entries(stage: Stage, count: int) -> bool:
+    """Whether the ledger's changelog has so many."""
+    places = [TopicPartition(f"{stage.prefix}-answers-changelog", n) for n in (0, 1)]
+    async with AIOKafkaConsumer(bootstrap_servers=stage.broker.bootstrap) as client:
+        return sum((await client.end_offsets(places)).values()) >= count
 
 
 def _damage(data: Path) -> int:

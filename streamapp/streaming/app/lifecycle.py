@@ -23,6 +23,7 @@ from streamapp.streaming.app.blocking import BlockingWatch
 from streamapp.streaming.app.kept_fences import KeptFences
 from streamapp.streaming.app.watchdog import Watchdog
 from streamapp.streaming.app.window_drain import WindowDrain
+from streamapp.streaming.app.writable import require_writable
 from streamapp.streaming.broker.acls import BOTH, require_rights
 from streamapp.streaming.broker.topics import ensure_topics, topic_specs
 from streamapp.streaming.broker.wait import wait_for_broker
@@ -35,7 +36,6 @@ from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.producer import Producer
 from streamapp.streaming.flows.assignor import HeldPartitions
 from streamapp.streaming.tables.recovery import Tables
-from streamapp.streaming.tables.writable import require_writable
 from streamapp.streaming.window.membership import Membership
 from streamapp.streaming.window.window import Window
 

@@ -6,26 +6,23 @@ emitted and the record finished. Entries leave without a tombstone: the changelo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
 from streamapp.streaming.delivery.ledger_entry import (
     LedgerEntry,
-    is_one_content,
     kept_key,
     logged_key,
     step_name,
 )
+from streamapp.streaming.tables.entry_store import EntryStore, KeptEntries
 from streamapp.streaming.tables.ledger_groups import LedgerGroups
 from streamapp.streaming.tables.ledger_index import LedgerIndex, LedgerLine
 from streamapp.streaming.window.lease import Lease
 
 log = structlog.get_logger(__name__)
 
-#: A Faust table's ``data``.
-Store = MutableMapping[bytes, bytes]
 #: Delivers one changelog record (key, value, partition) and returns after its delivery.
 Append = Callable[[bytes, bytes, int, Lease], Awaitable[None]]
 
@@ -37,7 +34,7 @@ class Ledger:
     of the cache, for the one write.
 
     Args:
-        store: The table's local data.
+        store: The table's local data; it has what the index has, and nothing else.
         append: Delivers a changelog record.
         redeliverable: Whether the record at a partition and offset may be redelivered: it is
             neither below the committed offset nor finished by the commit's metadata. Its entry is
@@ -46,16 +43,14 @@ class Ledger:
         ttl_s: How long a finished id is remembered, seconds.
         session_s: Longest time for which a worker writes that its group has given up, seconds.
         max_bytes: Upper bound of what all entries cost, but for those that may be redelivered.
-        restore: Puts an entry of a partition into the local data; None where that needs no telling.
 
     Attributes:
         groups: Wrote its entries.
-        unreadable: How many entries of the changelog could not be read.
     """
 
     def __init__(
         self,
-        store: Callable[[], Store],
+        store: Callable[[], EntryStore],
         append: Append,
         *,
         redeliverable: Callable[[int, int], bool],
@@ -63,18 +58,14 @@ class Ledger:
         ttl_s: float,
         session_s: float,
         max_bytes: float,
-        restore: Callable[[bytes, bytes, int], None] | None = None,
     ) -> None:
-        self._store = store
         self._append = append
         self._redeliverable = redeliverable
-        self._now, self._max_bytes, self._ttl_s, self._session_s = now, max_bytes, ttl_s, session_s
-        self._restore = restore or (lambda key, value, _: store().update({key: value}))
-        self._index = LedgerIndex()
+        self._now, self._ttl_s, self._session_s = now, ttl_s, session_s
+        self._kept = KeptEntries(store, now=now, max_bytes=max_bytes, is_held=self._is_held)
         self._writing: set[bytes] = set()
         self._renewals: dict[bytes, asyncio.Future[None]] = {}
         self.groups = LedgerGroups()
-        self.unreadable = 0
 
     def __len__(self) -> int:
         """Return how many ids are remembered."""
@@ -84,6 +75,15 @@ class Ledger:
     def size_bytes(self) -> int:
         """Bytes that all remembered entries cost."""
         return self._index.size_bytes
+
+    @property
+    def unreadable(self) -> int:
+        """How many entries of the changelog could not be read."""
+        return self._kept.unreadable
+
+    @property
+    def _index(self) -> LedgerIndex:
+        return self._kept.index
 
     def expires_at(self) -> float:
         """Return when an entry written now expires, seconds since the epoch."""
@@ -97,19 +97,19 @@ class Ledger:
         """Return the keys of the steps of records of the id, by `shared_name`; oldest first."""
         return self._index.steps.get(id.encode(), {})
 
-    def dead_at(self, id: str, partition: int, offset: int) -> LedgerEntry | None:
-        """Return the dead outcome of a record where a later one of its id has an outcome, too."""
-        return self.current(LedgerEntry.dead_key(LedgerEntry.key(id, ""), partition, offset))
+    def outcome_at(self, id: str, partition: int, offset: int) -> LedgerEntry | None:
+        """Return the outcome of a record where a later one of its id has an outcome, too."""
+        return self.current(LedgerEntry.place_key(LedgerEntry.key(id, ""), partition, offset))
 
     def current(self, key: bytes) -> LedgerEntry | None:
         """Return what is remembered under a key."""
         line = self._index.lines.get(key)
-        return None if line is None or self._is_over(line) else self._entry(key)
+        return None if line is None or self._is_over(line) else self._kept.entry(key)
 
     def answer_to(self, fingerprint: str) -> bytes | None:
         """Return a response record that answers calls of ``fingerprint``; it may be old."""
         key = self._index.answer_to(fingerprint)
-        return None if key is None or (entry := self._entry(key)) is None else entry.answer
+        return None if key is None or (entry := self._kept.entry(key)) is None else entry.answer
 
     async def write(self, id: str, entry: LedgerEntry, lease: Lease, *, step: str = "") -> None:
         """Remember the id, or a step of its record, by its number; return when Kafka has it.
@@ -124,7 +124,7 @@ class Ledger:
         if key in self._renewals:  # what is older must not come behind it
             await asyncio.wait([self._renewals[key]])
         line = LedgerLine.of(entry.head, len(value))
-        aside = self._aside(key, line)
+        aside = self._kept.aside(key, line)
         self._writing.add(key)
         try:
             if aside and aside[2].partition == line.partition:
@@ -134,8 +134,8 @@ class Ledger:
         finally:
             self._writing.discard(key)
         if aside:
-            self._take(*aside)
-        self._take(key, value, line)
+            self._kept.take(*aside)
+        self._kept.take(key, value, line)
 
     def keys(self) -> list[bytes]:
         """Return the keys of all entries, for `is_to_renew`."""
@@ -155,7 +155,7 @@ class Ledger:
         Raises:
             LeaseLost, DeliveryFailed: As `write`.
         """
-        line, entry = self._index.lines.get(key), self._entry(key)
+        line, entry = self._index.lines.get(key), self._kept.entry(key)
         if line is None or entry is None:
             return 0
         group, expires_at = self.groups.number(entry.partition), self.expires_at()
@@ -168,14 +168,12 @@ class Ledger:
             del self._renewals[key]
             renewal.set_result(None)
         if self._index.lines.get(key) is line:  # neither forgotten nor recovered anew meanwhile
-            self._take(key, value, LedgerLine.of(entry.head, len(value)))
+            self._kept.take(key, value, LedgerLine.of(entry.head, len(value)))
         return len(value)
 
     def forget(self, key: bytes) -> None:
         """Let go of an entry that nobody needs any more, without a tombstone."""
-        if key in self._index.lines:
-            self._index.remove(key)
-            self._store().pop(key, None)
+        self._kept.forget(key)
 
     def rebuild(self, partitions: set[int]) -> None:
         """Index the table anew after a recovery, without what is not ours or past its time.
@@ -183,33 +181,42 @@ class Ledger:
         Where Faust does not know yet what is committed, what is past its time is kept, and goes
         with the writes to come.
         """
-        old, self._index = self._index, LedgerIndex()
+        old, index = self._index, LedgerIndex()
+        self._kept.index = index
         self.groups.keep(partitions)
-        store, gone = self._store(), list[bytes]()
-        moved: list[tuple[bytes, bytes, LedgerLine]] = []
-        for key, value in store.items():
-            line = old.lines.get(key) or self._line_of(value)
-            if line is None or line.partition not in partitions or self._is_over(line):
-                gone.append(key)
+        store = self._kept.store()
+        gone: list[tuple[bytes, int]] = []
+        moved: list[tuple[bytes, bytes, bytes, LedgerLine]] = []
+        for key, value, partition in store.held():
+            line = old.lines.get(key)
+            if line is None or line.partition != partition:
+                line = self._kept.line_of(value)
+            if (
+                line is None
+                or line.partition != partition
+                or partition not in partitions
+                or self._is_over(line)
+            ):
+                gone.append((key, partition))
                 continue
             self.groups.note(line)
-            if line.is_step and (kept := kept_key(key, value, *line.place)) != key:
-                gone.append(key)
-                moved.append((kept, value, line))
+            kept = kept_key(key, value, *line.place) if line.is_step else key
+            if kept == key and key not in index.lines:
+                index.add(key, line)
             else:
-                self._index.add(key, line)
-        for key in gone:
-            del store[key]
-        for each in moved:
-            self._take(*each)
-        let_go = len(gone) - len(moved) + self.forget_finished_steps()
+                moved.append((key, kept, value, line))
+        for key, partition in gone:
+            store.drop(key, partition)
+        for key, kept, value, line in moved:
+            if self._admit(kept, value, line) != key:
+                store.drop(key, line.partition)
+        let_go = len(gone) + self.forget_finished_steps()
         self.evict()
         log.info("ledger.rebuilt", ids=len(self), let_go=let_go, bytes=self.size_bytes)
 
     def forget_finished_steps(self) -> int:
         """Let go of steps whose records are finished, as their workers did; return how many."""
-        store = self._store()
-        for key in (keys := self._index.finished_steps(partial(is_one_content, store))):
+        for key in (keys := self._index.finished_steps(self._kept.is_one_content)):
             self.forget(key)
         return len(keys)
 
@@ -218,75 +225,42 @@ class Ledger:
 
         But for what a worker wrote that was cut off: see `LedgerLine.outranks`.
         """
-        if key is None or value is None or (line := self._line_of(value)) is None:
+        if key is None or value is None or (line := self._kept.line_of(value)) is None:
             return
         self.groups.note(line)
         if self._is_over(line):
             return
         if line.is_step:
             key = kept_key(key, value, *line.place)
-        known = self._index.lines.get(key)
+        self._admit(key, value, line)
+
+    def _admit(self, key: bytes, value: bytes, line: LedgerLine) -> bytes:
+        """Take an entry that was read, beside another partition's of its id; return its key."""
+        lines = self._kept.index.lines
+        known = lines.get(key)
+        if known is not None and known.partition != line.partition:
+            own = LedgerEntry.place_key(key, *line.place)
+            if own in lines or known.outlasts(line):
+                key, known = own, lines.get(own)
         if known is not None:
-            if known.partition != line.partition:
-                if line.is_dead and not known.is_dead:  # an answer is for both
-                    key = LedgerEntry.dead_key(key, line.partition, line.offset)
-            elif known.outranks(line, session_s=self._session_s):
-                return
-            if aside := self._aside(key, line):
-                self._take(*aside)
-        self._take(key, value, line)
+            is_ranked = known.partition == line.partition
+            if is_ranked and known.outranks(line, session_s=self._session_s):
+                return key
+            if aside := self._kept.aside(key, line):
+                self._kept.take(*aside)
+        self._kept.take(key, value, line)
+        return key
 
     def outdate(self, partition: int) -> None:
         """Keep a partition's entries, below all of its changelog: their ranks are of an old one."""
         for key in [key for key, line in self._index.lines.items() if line.partition == partition]:
-            if (entry := self._entry(key)) is not None:
+            if (entry := self._kept.entry(key)) is not None:
                 value = (entry := entry._replace(generation=0, group=None)).encode()
-                self._take(key, value, LedgerLine.of(entry.head, len(value)))
-
-    def _aside(self, key: bytes, later: LedgerLine) -> tuple[bytes, bytes, LedgerLine] | None:
-        """Return the dead outcome that a later record of its id would take the place of.
-
-        The dead record may come again, and has one of its own: key, value and line of that.
-        """
-        known = self._index.lines.get(key)
-        if known is None or not known.is_dead or known.place == later.place:
-            return None
-        value = self._store().get(key)
-        return None if value is None else (LedgerEntry.dead_key(key, *known.place), value, known)
-
-    def _take(self, key: bytes, value: bytes, line: LedgerLine) -> None:
-        """Put an entry into the store, whatever record is handled."""
-        self._restore(key, value, line.partition)
-        self._index.add(key, line)
-        self.evict()
-
-    def _entry(self, key: bytes) -> LedgerEntry | None:
-        """Return a stored entry; None where there is none, or none that can be read."""
-        value = self._store().get(key)
-        try:
-            return None if value is None else LedgerEntry.decode(value)
-        except (ValueError, TypeError, KeyError) as error:
-            self._tell_unreadable(error)
-            return None
-
-    def _tell_unreadable(self, error: Exception) -> None:
-        if not self.unreadable:
-            log.error("ledger.entry_unreadable", error=type(error).__name__)
-        self.unreadable += 1
-
-    def _line_of(self, value: bytes) -> LedgerLine | None:
-        """Return what eviction needs of an entry; None, counted, for what is no entry."""
-        try:
-            return LedgerLine.of(LedgerEntry.head_of(value), len(value))
-        except (ValueError, TypeError, KeyError) as error:
-            self._tell_unreadable(error)
-            return None
+                self._kept.take(key, value, LedgerLine.of(entry.head, len(value)))
 
     def evict(self) -> None:
         """Forget what is past its time, and the oldest past the size."""
-        gone = self._index.evict(now=self._now(), max_bytes=self._max_bytes, is_held=self._is_held)
-        for key in gone:
-            del self._store()[key]
+        self._kept.evict()
 
     def _is_over(self, line: LedgerLine) -> bool:
         """Whether an entry is past its time, and its record done with."""

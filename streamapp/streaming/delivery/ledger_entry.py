@@ -1,7 +1,6 @@
 """An entry of the ledger, as its changelog carries it."""
 
 import re
-from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -44,10 +43,9 @@ def digest(value: bytes | None) -> str:
     return blake2b(value or b"", digest_size=16).hexdigest()
 
 
-def is_one_content(entries: Mapping[bytes, bytes], key: bytes, other: bytes) -> bool:
-    """Whether two entries, as `LedgerEntry.encode` writes them, are of records of one content."""
-    one, two = (entries.get(each, b"").split(b",", 1)[0] for each in (key, other))
-    return one == two  # both begin with the digest
+def content_of(value: bytes | None) -> bytes:
+    """Return what is the same of the entries of records of one content: its digest is first."""
+    return (value or b"").split(b",", 1)[0]
 
 
 def shared_name(number: str, digest: str) -> str:
@@ -129,12 +127,12 @@ class LedgerEntry(NamedTuple):
         return id.encode() + STEP_SEPARATOR + step.encode() if step else id.encode()
 
     @staticmethod
-    def dead_key(key: bytes, partition: int, offset: int) -> bytes:
-        """Return the key of a dead record's outcome beside a later record's of its id.
+    def place_key(key: bytes, partition: int, offset: int) -> bytes:
+        """Return the key of a record's outcome beside a later record's of its id.
 
         Args:
             key: Of the id.
-            partition: Where the dead record stands.
+            partition: Where the record stands.
             offset: Likewise.
         """
         return b"%b%b%d:%d" % (key, STEP_SEPARATOR * 2, partition, offset)

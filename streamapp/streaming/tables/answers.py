@@ -9,6 +9,7 @@ partition, and reads the rest; Faust reads nothing of it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import faust
@@ -20,6 +21,7 @@ from yarl import URL
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.log_place import LogPlace, mark_of
+from streamapp.streaming.tables.entry_store import EntryStore, MemoryEntries
 from streamapp.streaming.window.lease import Lease
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ class AnswersTable(Table[bytes, bytes]):
         self._mine = mine
         self._recover = recover
         self._reading: asyncio.Task[Any] | None = None
-        #: Where the store is in memory; one on a disk knows it itself.
+        #: Where the store is in memory; one on a disk knows the place itself.
+        self._in_memory = MemoryEntries()
         self._read_to: dict[int, LogPlace] = {}
 
     def _new_store_by_url(self, url: str | URL) -> StoreT[Any, Any]:
@@ -93,11 +96,17 @@ class AnswersTable(Table[bytes, bytes]):
         )
         return self._on_disk
 
-    @property
+    @cached_property
     def _disk(self) -> "DiskFallbackStore | None":
         """The store, where it is on a disk."""
         assert self.data is not None  # Faust makes it at the first look
         return self._on_disk
+
+    @cached_property
+    def entries(self) -> EntryStore:
+        """What is held of each partition; Faust's own store in memory tells none apart."""
+        disk = self._disk
+        return self._in_memory if disk is None else disk
 
     def impaired(self) -> list[str]:
         """Return what the store does without."""
@@ -120,18 +129,6 @@ class AnswersTable(Table[bytes, bytes]):
         if read_to is not None and read_to.offset == written.offset:
             place = LogPlace(written.offset + 1, read_to.topic_id, mark_of(key, value))
             self._note(partition, place)
-
-    def restore(self, key: bytes, value: bytes, partition: int) -> None:
-        """Put an entry into the local data while no record is handled.
-
-        Faust's store on a disk takes the partition from the record that is handled, and fails
-        where there is none.
-        """
-        disk = self._disk
-        if disk is None:
-            self.data[key] = value
-        else:
-            disk.restore(key, value, partition)
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Read what is missing of this worker's partitions; its window opens afterwards.

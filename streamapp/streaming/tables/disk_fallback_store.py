@@ -9,7 +9,7 @@ entries on it cannot be read, all are read from Kafka.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from faust.stores import rocksdb
@@ -66,20 +66,26 @@ class DiskFallbackStore(rocksdb.Store):
         place = self.place(tp.partition)
         return None if place is None else place.offset - 1
 
-    def restore(self, key: bytes, value: bytes, partition: int) -> None:
-        """Put an entry of that partition, whatever record is handled."""
+    def read(self, key: bytes, partition: int) -> bytes | None:
+        """Return the entry of that partition; None where it has none, or is another worker's."""
+        db = self._dbs.get(partition)
+        return None if db is None else cast(DiskFallbackDB, db).get(key)
+
+    def put(self, key: bytes, value: bytes, partition: int) -> None:
+        """Keep an entry, whatever record is handled."""
         self._db_for_partition(partition).put(key, value)
-        self._key_index[key] = partition
 
-    def __getitem__(self, key: bytes) -> bytes:
-        """Return a value, whatever record is handled: Faust looks into that one's partition."""
-        found = self._get_bucket_for_key(key)
-        if found is None:
-            raise KeyError(key)
-        return found.value
+    def drop(self, key: bytes, partition: int) -> None:
+        """Let go of what that partition has under a key, if anything."""
+        if (db := self._dbs.get(partition)) is not None:
+            db.delete(key)
 
-    def _dbs_for_actives(self) -> Iterator[Any]:
-        return (db for partition, db in self._dbs.items() if partition in self._shown)
+    def held(self) -> Iterator[tuple[bytes, bytes, int]]:
+        """Yield each key with its value and partition, of those that are shown."""
+        for partition in sorted(self._shown):
+            for key, value in self._db_for_partition(partition).items():
+                if key != self.offset_key:
+                    yield key, value, partition
 
     def apply_changelog_batch(
         self,

@@ -71,6 +71,13 @@ class LedgerLine(NamedTuple):
         is_soon = self.expires_at >= later.expires_at - session_s
         return is_soon and self.generation > later.generation
 
+    def outlasts(self, other: "LedgerLine") -> bool:
+        """Whether it answers records of its id for longer than another partition's entry does.
+
+        A dead letter answers none but its own.
+        """
+        return (not self.is_dead, self.expires_at) > (not other.is_dead, other.expires_at)
+
 
 class LedgerIndex:
     """The lines of all entries by their keys, oldest first.
@@ -90,10 +97,9 @@ class LedgerIndex:
         self._by_fingerprint: dict[str, bytes] = {}
         self._pause = 0
 
-    def add(self, key: bytes, line: LedgerLine) -> None:
-        """Put an entry at the end, in place of an older one of its key."""
-        if key in self.lines:
-            self.remove(key)
+    def add(self, key: bytes, line: LedgerLine) -> LedgerLine | None:
+        """Put an entry at the end, in place of an older one of its key; return that."""
+        replaced = self.remove(key) if key in self.lines else None
         self.lines[key] = line
         self.size_bytes += len(key) + line.size
         if line.is_step:
@@ -102,6 +108,7 @@ class LedgerIndex:
             steps[name] = (*steps.get(name, ()), key)
         if line.fingerprint is not None:
             self._by_fingerprint[line.fingerprint] = key
+        return replaced
 
     def remove(self, key: bytes) -> LedgerLine:
         """Take an entry out; it is there."""
@@ -120,8 +127,8 @@ class LedgerIndex:
 
     def evict(
         self, *, now: float, max_bytes: float, is_held: Callable[[LedgerLine], bool]
-    ) -> list[bytes]:
-        """Take out what is past its time, and the oldest past the size; return the keys.
+    ) -> list[tuple[bytes, LedgerLine]]:
+        """Take out what is past its time, and the oldest past the size; return that.
 
         Args:
             now: Seconds since the epoch.
@@ -131,7 +138,7 @@ class LedgerIndex:
         if self._pause:
             self._pause -= 1
             return []
-        gone, held = [], 0
+        gone, held = list[tuple[bytes, LedgerLine]](), 0
         for _ in range(min(len(self.lines), EVICTION_STEPS)):
             key, line = next(iter(self.lines.items()))
             if line.expires_at > now and self.size_bytes <= max_bytes:
@@ -141,7 +148,7 @@ class LedgerIndex:
                 self.add(key, line)  # to the end, and looked at again
                 held += 1
             else:
-                gone.append(key)
+                gone.append((key, line))
         if held == EVICTION_STEPS:
             self._pause = EVICTION_PAUSE
         return gone
@@ -167,7 +174,7 @@ class LedgerIndex:
         sent again has its id, and so may another one, before or behind it.
         """
         step, id = self.lines[key], key.partition(STEP_SEPARATOR)[0]
-        for known in (LedgerEntry.dead_key(id, *step.place), id):
+        for known in (LedgerEntry.place_key(id, *step.place), id):
             record = self.lines.get(known)
             if record is not None and not record.is_step and is_same(key, known):
                 return not record.is_dead or record.place == step.place

@@ -28,6 +28,7 @@ from streamapp.streaming.delivery.emitter import Emitter
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.flows.outlet import RequestsOutlet
 from streamapp.streaming.record_handler import RecordHandler
+from streamapp.streaming.tables.entry_store import MemoryEntries
 from streamapp.streaming.window.lease import Lease
 from streamapp.telemetry.subject import TRACE_ID
 from streamapp.telemetry.tracing import Tracing
@@ -125,7 +126,7 @@ class Worker:
             RecordHandler(
                 router=self.traced.router(router),
                 ledger=Ledger(
-                    dict,
+                    MemoryEntries,
                     append,
                     redeliverable=lambda *_: True,
                     now=clock,

@@ -128,7 +128,7 @@ async def test_one_outcome_an_id_is_one_entry() -> None:
         await fixture.run(SAME, offset=offset)
 
     keys = [key for key, _ in entries_of(fixture)]
-    assert keys == [b"r-1", LedgerEntry.dead_key(b"r-1", 2, 0), b"r-1"]
+    assert keys == [b"r-1", LedgerEntry.place_key(b"r-1", 2, 0), b"r-1"]
     ledger = fixture.answering._ledger
     assert len(ledger) == 2
     known = ledger.lookup("r-1")

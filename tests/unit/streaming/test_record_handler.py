@@ -27,6 +27,7 @@ from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.flows.outlet import FlowOutlet, Outlet, RequestsOutlet
 from streamapp.streaming.flows.partition_counts import PartitionCounts
 from streamapp.streaming.record_handler import RecordHandler
+from streamapp.streaming.tables.entry_store import MemoryEntries
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.storing import is_storing
 from streamapp.telemetry.subject import SUBJECT, Subject
@@ -149,7 +150,7 @@ class Fixture:
         async def append(key: bytes, value: bytes, partition: int, lease: Lease) -> None:
             await self.emitter.emit(changelog, lease, key=key, value=value, partition=partition)
 
-        store: dict[bytes, bytes] = {}
+        store = MemoryEntries()
         clock = FakeClock()
         self.outlet: Any = outlet or RequestsOutlet(
             self.router, responses=responses, dead_letters=dead_letters

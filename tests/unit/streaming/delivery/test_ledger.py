@@ -1,10 +1,10 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, input_hash, step_name
+from streamapp.streaming.tables.entry_store import EntryStore, MemoryEntries
 from streamapp.streaming.tables.ledger_index import ENTRY_BYTES, EVICTION_PAUSE
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
@@ -35,9 +35,9 @@ class Fixture:
         *,
         ttl_s: float = 60.0,
         max_bytes: float = 10_000,
-        restore: Callable[[bytes, bytes, int], None] | None = None,
+        store: EntryStore | None = None,
     ) -> None:
-        self.store: dict[bytes, bytes] = {}
+        self.store = MemoryEntries() if store is None else store
         self.changelog = Changelog()
         self.clock = FakeClock()
         self.committed: dict[int, int] = {}
@@ -51,8 +51,17 @@ class Fixture:
             ttl_s=ttl_s,
             session_s=10,
             max_bytes=max_bytes,
-            restore=restore,
         )
+
+    @property
+    def stored(self) -> dict[bytes, bytes]:
+        """What the store holds, by key."""
+        return {key: value for key, value, _ in self.store.held()}
+
+    def hold(self, entries: dict[bytes, LedgerEntry]) -> None:
+        """Put entries into the store, as an earlier process did."""
+        for key, entry in entries.items():
+            self.store.put(key, entry.encode(), entry.partition)
 
     def redeliverable(self, partition: int, offset: int) -> bool:
         return offset >= self.committed.get(partition, 0) and offset not in self.finished_behind
@@ -154,7 +163,7 @@ async def test_undelivered_entry_is_not_remembered() -> None:
         await fixture.write("r-1", 5)
 
     assert fixture.ledger.lookup("r-1") is None
-    assert fixture.store == {}
+    assert fixture.stored == {}
 
 
 async def test_expired_id_is_forgotten_once_committed() -> None:
@@ -167,7 +176,7 @@ async def test_expired_id_is_forgotten_once_committed() -> None:
     await fixture.write("new", 2)
 
     assert fixture.ledger.lookup("old") is None
-    assert set(fixture.store) == {b"new"}
+    assert set(fixture.stored) == {b"new"}
     assert len(fixture.changelog.records) == 2
 
 
@@ -179,7 +188,7 @@ async def test_uncommitted_id_outlives_time_and_size() -> None:
     fixture.clock.advance(61)
     await fixture.write("b", 2)
 
-    assert set(fixture.store) == {b"a", b"b"}
+    assert set(fixture.stored) == {b"a", b"b"}
     assert fixture.ledger.lookup("a") is not None
 
 
@@ -207,7 +216,7 @@ async def test_uncommitted_id_outlives_its_time_in_a_recovery() -> None:
     fixture.ledger.rebuild({0})
 
     assert fixture.ledger.lookup("uncommitted") is not None
-    assert set(fixture.store) == {b"uncommitted"}
+    assert set(fixture.stored) == {b"uncommitted"}
 
 
 async def test_size_bound_evicts_the_oldest() -> None:
@@ -221,7 +230,7 @@ async def test_size_bound_evicts_the_oldest() -> None:
     assert fixture.ledger.size_bytes <= 4_000
     assert fixture.ledger.lookup("r-99") is not None
     assert fixture.ledger.lookup("r-0") is None
-    assert len(fixture.store) == len(fixture.ledger)
+    assert len(fixture.stored) == len(fixture.ledger)
 
 
 async def test_rewritten_id_counts_once() -> None:
@@ -243,14 +252,12 @@ async def test_rebuild_keeps_our_partitions_within_their_time() -> None:
     stale = LedgerEntry(digest(b"r"), 0, 0, first.clock() - 1, b"{}")
     second = Fixture()
     second.committed[0] = 1
-    second.store.update(
-        {b"mine": mine.encode(), b"foreign": foreign.encode(), b"stale": stale.encode()}
-    )
+    second.hold({b"mine": mine, b"foreign": foreign, b"stale": stale})
 
     second.ledger.rebuild({0})
 
     assert second.ledger.lookup("mine") == mine
-    assert set(second.store) == {b"mine"}
+    assert set(second.stored) == {b"mine"}
 
 
 @pytest.mark.parametrize(
@@ -261,11 +268,11 @@ async def test_steps_leave_with_their_own_record_alone(offset: int, is_kept: boo
     first, second = Fixture(), Fixture()
     dead = LedgerEntry(digest(b"r"), 0, offset, first.ledger.expires_at(), dead_letter={"k": "v"})
     step = LedgerEntry(digest(b"r"), 0, 7, first.ledger.expires_at(), step=b"{}")
-    second.store.update({b"a": dead.encode(), STEP: step.encode()})
+    second.hold({b"a": dead, STEP: step})
 
     second.ledger.rebuild({0})
 
-    assert (STEP in second.store) is is_kept
+    assert (STEP in second.stored) is is_kept
 
 
 @pytest.mark.parametrize(("end", "is_kept"), [("dead_letter", True), ("answer", False)])
@@ -280,11 +287,11 @@ async def test_a_dead_letter_elsewhere_does_not_end_a_records_steps(
     else:
         other = LedgerEntry(digest(b"r"), 1, 9, expires_at, dead_letter={"k": "v"})
     step = LedgerEntry(digest(b"r"), 0, 7, expires_at, step=b"{}")
-    fixture.store.update({b"a": other.encode(), STEP: step.encode()})
+    fixture.hold({b"a": other, STEP: step})
 
     fixture.ledger.rebuild({0, 1})
 
-    assert (STEP in fixture.store) is is_kept
+    assert (STEP in fixture.stored) is is_kept
 
 
 def test_digest_tells_records_apart() -> None:
@@ -301,7 +308,7 @@ async def test_answers_are_found_by_the_fingerprints_of_their_calls() -> None:
     )
     await fixture.ledger.write("r", entry, fixture.lease)
     again = Fixture()
-    again.store.update(fixture.store)
+    again.hold({b"r": entry})
     again.ledger.rebuild({0})
 
     for ledger in (fixture.ledger, again.ledger):
@@ -488,21 +495,21 @@ async def test_steps_of_one_id_and_other_content_are_kept_side_by_side() -> None
         assert each.ledger.lookup("a", FIRST) == one
         assert each.ledger.lookup("a", step_name("1", digest(b"s"), 1, 3)) == other
         each.ledger.rebuild({1})
-        assert len(each.ledger) == len(each.store) == 1
+        assert len(each.ledger) == len(each.stored) == 1
 
 
 async def test_steps_that_an_older_version_kept_on_disk_are_found() -> None:
     """There they stand under their numbers."""
     fixture = Fixture()
     step = LedgerEntry(digest(b"r"), 0, 7, fixture.ledger.expires_at(), step=b"1")
-    fixture.store[LOGGED_STEP] = step.encode()
+    fixture.hold({LOGGED_STEP: step})
 
     fixture.ledger.rebuild({0})
 
     assert fixture.ledger.lookup("a", FIRST) == step
-    assert fixture.store == {STEP: step.encode()}
+    assert fixture.stored == {STEP: step.encode()}
     fixture.ledger.forget(STEP)
-    assert fixture.store == {}
+    assert fixture.stored == {}
 
 
 @pytest.mark.parametrize("id", ["a#1", "a:1", "a\x001", "a\u00ff1"])
@@ -556,7 +563,7 @@ async def test_steps_that_are_read_behind_the_index_leave_with_their_record(
     assert fixture.ledger.forget_finished_steps() == (not is_kept)
 
     assert (fixture.ledger.lookup("a", FIRST) is not None) is is_kept
-    assert (STEP in fixture.store) is is_kept
+    assert (STEP in fixture.stored) is is_kept
 
 
 async def test_dead_outcomes_beside_later_ones_are_bounded() -> None:
@@ -570,9 +577,9 @@ async def test_dead_outcomes_beside_later_ones_are_bounded() -> None:
         await fixture.ledger.write("a", entry, fixture.lease)
 
     assert fixture.ledger.size_bytes <= 8_000
-    assert len(fixture.store) == len(fixture.ledger) < 12
-    assert fixture.ledger.dead_at("a", 0, 98) is not None
-    assert fixture.ledger.dead_at("a", 0, 0) is None
+    assert len(fixture.stored) == len(fixture.ledger) < 12
+    assert fixture.ledger.outcome_at("a", 0, 98) is not None
+    assert fixture.ledger.outcome_at("a", 0, 0) is None
 
 
 async def test_dead_outcome_whose_later_one_is_refused_stays_as_it_is() -> None:
@@ -614,14 +621,3 @@ async def test_entries_of_a_log_made_anew_replace_what_is_kept(
     kept = fixture.ledger.lookup("b")
     assert kept is not None
     assert kept.answer == b"1"
-
-
-async def test_entry_is_put_where_its_record_stands() -> None:
-    """A store that keeps partitions apart takes another one from the record that is handled."""
-    put: list[int] = []
-    fixture = Fixture(restore=lambda key, value, partition: put.append(partition))
-
-    entry = LedgerEntry(digest(b"r"), 3, 7, fixture.ledger.expires_at(), b"{}")
-    await fixture.ledger.write("a", entry, fixture.lease)
-
-    assert put == [3]

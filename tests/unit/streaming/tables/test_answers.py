@@ -1,11 +1,13 @@
 """The table behind the ledger: what of each partition is missing, and what reads it."""
 
 import asyncio
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import faust
+import faust.streams
 import pytest
 from faust.types import TP
 
@@ -170,9 +172,24 @@ async def test_stop_ends_a_reading(fixture: Fixture) -> None:
     assert recovering.cancelled()
 
 
-async def test_entry_is_restored_into_the_store(fixture: Fixture) -> None:
-    """What the recovery reads is found by its id."""
-    fixture.starts(0)
-    fixture.table.restore(b"id", b"entry", 0)
+class Handled:
+    """An event of partition 0."""
 
-    assert dict(fixture.table.data.items()) == {b"id": b"entry"}
+    message = SimpleNamespace(partition=0)
+
+
+async def test_entry_is_kept_in_its_partition_whatever_record_is_handled(fixture: Fixture) -> None:
+    """There alone it is found: Faust looks into that of the record, or into all of them."""
+    fixture.starts(0, 1)
+    entries, event = fixture.table.entries, Handled()
+    token = faust.streams._current_event.set(cast(Any, weakref.ref(event)))
+    try:
+        entries.put(b"id", b"entry", 1)
+        entries.drop(b"id", 0)
+
+        assert [entries.read(b"id", partition) for partition in range(3)] == [None, b"entry", None]
+        assert [*entries.held()] == [(b"id", b"entry", 1)]
+        entries.drop(b"id", 1)
+        assert [*entries.held()] == []
+    finally:
+        faust.streams._current_event.reset(token)

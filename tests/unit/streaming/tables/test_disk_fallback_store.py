@@ -1,10 +1,7 @@
 """A partition that goes on without its disk."""
 
 import gc
-import weakref
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import faust
@@ -13,8 +10,6 @@ import pytest
 from faust.types import TP
 
 from streamapp.errors import DiskRefused
-from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest, step_name
 from streamapp.streaming.log_place import LogPlace
 from streamapp.streaming.tables.answers import AnswersTable
 from streamapp.streaming.tables.disk_fallback_store import DiskFallbackDB, decoded, encoded
@@ -271,7 +266,7 @@ async def test_place_and_entries_are_there_at_the_next_start(tmp_path: Path) -> 
     """A restart reads what came since, and from which log it was read."""
     first = table_on(tmp_path)
     starts(first, {0})
-    first.restore(b"id", b"entry", 0)
+    first.entries.put(b"id", b"entry", 0)
     first.was_read({0: LogPlace(7, ID)})
     first.was_read({0: LogPlace(9, ID)})
     close(first)
@@ -279,7 +274,7 @@ async def test_place_and_entries_are_there_at_the_next_start(tmp_path: Path) -> 
     again = table_on(tmp_path)
 
     assert starts(again, {0, 1}) == {0: LogPlace(7, ID), 1: LogPlace(0)}
-    assert dict(again.data.items()) == {b"id": b"entry"}
+    assert [*again.entries.held()] == [(b"id", b"entry", 0)]
     close(again)
 
 
@@ -292,38 +287,6 @@ async def test_offset_of_an_earlier_version_counts(tmp_path: Path) -> None:
     assert starts(table, {0}) == {0: LogPlace(7)}
     assert table.persisted_offset(tp) == 6
     close(table)
-
-
-async def test_steps_of_two_partitions_that_an_older_version_kept_are_told_apart(
-    tmp_path: Path,
-) -> None:
-    """They are of one id and number, and so had one key in both databases."""
-    first = table_on(tmp_path)
-    starts(first, {0, 1})
-    steps = [LedgerEntry(digest(b"r"), p, 7, 60.0, step=b"%d" % p) for p in (0, 1)]
-    for step in steps:
-        first.restore(LedgerEntry.key("a", "1"), step.encode(), step.partition)
-    close(first)
-
-    for _ in range(2):  # what is moved is there at the next start, too
-        table = table_on(tmp_path)
-        starts(table, {0, 1})
-        ledger = Ledger(
-            partial(getattr, table, "data"),
-            cast(Any, None),
-            redeliverable=lambda partition, offset: True,
-            now=lambda: 1.0,
-            ttl_s=60.0,
-            session_s=10.0,
-            max_bytes=100_000,
-            restore=table.restore,
-        )
-        ledger.rebuild({0, 1})
-
-        names = [step_name("1", step.digest, step.partition, 7) for step in steps]
-        assert [ledger.lookup("a", name) for name in names] == steps
-        assert len(table.data) == 2
-        close(table)
 
 
 @pytest.mark.parametrize("id", [b"", ID, bytes(20), bytes([255] * 20)], ids=repr)
@@ -341,32 +304,13 @@ async def test_entries_of_other_partitions_are_neither_shown_nor_lost(tmp_path: 
     """A partition that is another worker's by now may come back, and is read on from its place."""
     table = table_on(tmp_path)
     starts(table, {0, 1})
-    table.restore(b"a", b"1", 0)
-    table.restore(b"b", b"1", 1)
+    entries = [(b"a", b"1", 0), (b"a", b"2", 1)]
+    for entry in entries:
+        table.entries.put(*entry)
 
     starts(table, {0})
-    assert dict(table.data.items()) == {b"a": b"1"}
+    assert [*table.entries.held()] == entries[:1]
 
     starts(table, {0, 1})
-    assert dict(table.data.items()) == {b"a": b"1", b"b": b"1"}
+    assert [*table.entries.held()] == entries
     close(table)
-
-
-class Handled:
-    """An event of partition 0."""
-
-    message = SimpleNamespace(partition=0)
-
-
-async def test_entry_is_found_whatever_record_is_handled(tmp_path: Path) -> None:
-    """One of an equal record in another partition counts, as it does in memory."""
-    table = table_on(tmp_path)
-    starts(table, {0, 1})
-    table.restore(b"id", b"1", 1)
-    event = Handled()
-    token = faust.streams._current_event.set(cast(Any, weakref.ref(event)))
-    try:
-        assert table.data.get(b"id") == b"1"
-    finally:
-        faust.streams._current_event.reset(token)
-        close(table)

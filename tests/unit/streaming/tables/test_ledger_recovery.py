@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
 from streamapp.streaming.log_place import LogPlace
+from streamapp.streaming.tables.entry_store import MemoryEntries
 from streamapp.streaming.tables.ledger_recovery import LedgerRecovery
 from streamapp.streaming.window.membership import Membership
 
@@ -247,7 +248,7 @@ SESSION_S = 10
 
 async def number(member: Member) -> int | None:
     """Return the number of the group that writes after a recovery."""
-    store: dict[bytes, bytes] = {}
+    store = MemoryEntries()
 
     async def append(*entry: Any) -> None: ...
 

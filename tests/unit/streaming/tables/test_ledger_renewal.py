@@ -4,6 +4,7 @@ import asyncio
 
 from streamapp.streaming.delivery.ledger import Ledger
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry, digest
+from streamapp.streaming.tables.entry_store import MemoryEntries
 from streamapp.streaming.tables.ledger_renewal import LedgerRenewal
 from streamapp.streaming.window.lease import Lease
 from tests.fakes import FakeClock
@@ -15,7 +16,7 @@ class Fixture:
     """A ledger whose records up to ``committed`` are finished."""
 
     def __init__(self) -> None:
-        self.store: dict[bytes, bytes] = {}
+        self.store = MemoryEntries()
         self.appended: list[tuple[bytes, bytes]] = []
         self.clock = FakeClock()
         self.committed = 0
@@ -84,7 +85,7 @@ async def test_what_is_past_its_time_leaves_where_nothing_is_written() -> None:
 
     fixture.committed = 0
     assert fixture.ledger.lookup("done") is None
-    assert not fixture.store
+    assert [*fixture.store.held()] == []
 
 
 async def test_entry_by_a_clock_ahead_is_written_anew() -> None:
@@ -169,4 +170,4 @@ async def test_entry_forgotten_meanwhile_stays_so() -> None:
     await renewing
 
     assert len(fixture.ledger) == 0
-    assert fixture.store == {}
+    assert [*fixture.store.held()] == []
