@@ -1,8 +1,10 @@
 """The environment of the settings: the process's variables over those of ``.env``."""
 
 import os
+from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import Original, parse_stream
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import ENV_FILE
@@ -13,9 +15,22 @@ def environment() -> dict[str, str | None]:
     """Return all variables; None for one that ``.env`` names without a value.
 
     Raises:
-        ConfigurationError: ``.env`` cannot be read as text.
+        ConfigurationError: ``.env`` cannot be read, or has a line that is no variable.
     """
-    try:
-        return {**dotenv_values(ENV_FILE), **os.environ}
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(encoding_problem(ENV_FILE, error)) from None
+    file = Path(ENV_FILE)
+    if file.is_file():
+        try:
+            with file.open(encoding="utf-8") as lines:
+                wrong = [_line(one.original) for one in parse_stream(lines) if one.error]
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(encoding_problem(ENV_FILE, error)) from None
+        if wrong:  # which would be passed over: it may be a misspelt secret
+            told = (f"{ENV_FILE}:{line}: it is no variable: write NAME=VALUE" for line in wrong)
+            raise ConfigurationError("\n".join(told))
+    return {**dotenv_values(ENV_FILE), **os.environ}
+
+
+def _line(original: Original) -> int:
+    """Return the line where a text stands: lines without one before it are counted to it."""
+    text = original.string
+    return original.line + text[: len(text) - len(text.lstrip())].count("\n")

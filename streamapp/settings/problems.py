@@ -103,8 +103,10 @@ class Names:
                 message = PATTERNS.get(problem["ctx"]["pattern"], message)
             if problem["type"] == "extra_forbidden":
                 message = self._no_such(path, _last if place else self._variable)
-            is_of_mcp = bool(path) and path[0].lower() in _MCP_ELSEWHERE
-            if is_of_mcp and isinstance(file.data.get(path[0]), Mapping):
+            is_table = bool(path) and isinstance(file.data.get(path[0]), Mapping)
+            if is_table and problem["type"].endswith("_type") and len(path) == 1:
+                message = self._no_table(path[0], file.data[path[0]])
+            if is_table and path[0].lower() in _MCP_ELSEWHERE:
                 message = (
                     "an MCP server is a table [mcp.NAME]; modules with tools of your own are named"
                     ' by tools = "MODULE"'
@@ -126,6 +128,13 @@ class Names:
         near = get_close_matches(name.lower(), known, n=1)
         guess = f"; did you mean {written([*parents, near[0]])}?" if near else ""
         return f"there is no such setting{guess}"
+
+    def _no_table(self, name: str, table: Mapping[str, Any]) -> str:
+        """Say that a setting is no table, and which one may be meant."""
+        near = get_close_matches(name, self._sections, n=1)
+        inner = next(iter(table), "NAME")
+        guess = f"; did you mean [{near[0]}.{inner}]?" if near else ""
+        return f"it is a value, and no table: write {name} = VALUE{guess}"
 
     def _variable(self, path: Sequence[str]) -> str:
         return self._prefix + "__".join(path).upper()

@@ -41,6 +41,17 @@ def problems(text: str) -> list[str]:
             id="mistyped",
         ),
         pytest.param(
+            PROVIDER + '[model.default]\ntargets = ["a/m"]\n',
+            "streamapp.toml:3: model: it is a value, and no table: write model = VALUE; did you"
+            " mean [models.default]?",
+            id="table-of-a-value",
+        ),
+        pytest.param(
+            "[partitions]\nrequests = 3\n",
+            "streamapp.toml:1: partitions: it is a value, and no table: write partitions = VALUE",
+            id="table-of-a-number",
+        ),
+        pytest.param(
             PROVIDER + "timeout_s = 0\n",
             "streamapp.toml:3: [providers.a] timeout_s: Input should be greater than 0",
             id="value",
@@ -336,3 +347,16 @@ def test_env_in_another_encoding_is_refused_with_what_to_do(content: bytes, line
         load_settings()
 
     assert str(caught.value) == f".env:{line}: not valid UTF-8: save it in that encoding"
+
+
+def test_line_of_env_that_is_no_variable_is_refused() -> None:
+    """It may be a misspelt secret, and would be passed over; comments and empty values may stay."""
+    Path(".env").write_text("# one\nEMPTY=\nexport A='b c'\nSTREAMAPP_API_TOKENS: abc\nB\n\nx y\n")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(caught.value).splitlines() == [
+        ".env:4: it is no variable: write NAME=VALUE",
+        ".env:7: it is no variable: write NAME=VALUE",
+    ]
