@@ -99,15 +99,17 @@ class LedgerSteps:
     def forget(self, *, is_dead: bool) -> None:
         """Let go of the steps that nobody needs any more: the record is finished.
 
-        Of records of one id and content an answer is for all, and a dead letter for its own alone:
-        it may have replayed the steps of another one, which is not finished.
+        Of records of one id and content an answer is for all of its partition, with which it comes
+        and goes, and a dead letter for its own alone: it may have replayed the steps of another
+        one, which is not finished.
         """
         self._is_over = True
+        shared = self._digest, self._partition
         for key in [key for keys in self._ledger.steps_of(self._id).values() for key in keys]:
             entry = self._ledger.current(key)
             if (
                 entry is None
                 or entry.is_of(self._partition, self._offset)
-                or (not is_dead and entry.digest == self._digest)
+                or (not is_dead and (entry.digest, entry.partition) == shared)
             ):
                 self._ledger.forget(key)

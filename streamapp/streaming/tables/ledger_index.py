@@ -170,14 +170,16 @@ class LedgerIndex:
     def _is_over(self, key: bytes, is_same: Callable[[bytes, bytes], bool]) -> bool:
         """Whether the record of a step is finished, as `known_outcome` knows it.
 
-        Of records of one id an answer is for all, and a dead letter for its own alone: what is
-        sent again has its id, and so may another one, before or behind it.
+        Of records of one id an answer is for all of its partition, with which it comes and goes,
+        and a dead letter for its own alone: what is sent again has its id, and so may another
+        one, before or behind it.
         """
         step, id = self.lines[key], key.partition(STEP_SEPARATOR)[0]
         for known in (LedgerEntry.place_key(id, *step.place), id):
             record = self.lines.get(known)
             if record is not None and not record.is_step and is_same(key, known):
-                return not record.is_dead or record.place == step.place
+                is_of_all = not record.is_dead and record.partition == step.partition
+                return is_of_all or record.place == step.place
         return False
 
 

@@ -72,17 +72,23 @@ async def test_all_steps_of_a_finished_record_leave(is_dead: bool) -> None:
 
 
 @pytest.mark.parametrize("is_dead", [False, True], ids=["answered", "dead"])
-async def test_steps_of_an_unfinished_record_outlive_a_dead_duplicate_alone(is_dead: bool) -> None:
-    """It was given them, and made one more; an answer would be for both of them."""
+@pytest.mark.parametrize("partition", [0, 1], ids=["own partition", "other"])
+async def test_steps_of_an_unfinished_record_outlive_a_duplicate_that_does_not_answer_it(
+    is_dead: bool, partition: int
+) -> None:
+    """It was given them, and made one more; an answer of its partition is for both of them.
+
+    That of another one leaves with its partition, and what it ended would be paid again.
+    """
     fixture = await filled()
-    duplicate = steps_of(fixture, partition=1, offset=2)
+    duplicate = steps_of(fixture, partition=partition, offset=2)
     assert len([*duplicate.values()]) == len(NUMBERS)
     await duplicate.put("6", step("6"))
 
     duplicate.forget(is_dead=is_dead)
 
     left = [step(number, frozenset({"tenants"})) for number in NUMBERS]
-    assert [*steps_of(fixture).values()] == (left if is_dead else [])
+    assert [*steps_of(fixture).values()] == (left if is_dead or partition else [])
 
 
 @pytest.mark.parametrize("is_living_first", [True, False], ids=["living first", "dead first"])
