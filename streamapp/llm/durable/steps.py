@@ -8,6 +8,7 @@ record asks the same. A step within a step is numbered within it: ``3.1`` is the
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -76,8 +77,9 @@ class Steps:
 
     def _go_on(self, store: StepStore) -> None:
         """Take up what the record began with; any of its steps may be the only one stored."""
-        for step in store.values():
-            self.prompt = step.prompt
+        for number, step in enumerate(store.values()):
+            if not number:
+                self.prompt = step.prompt
             if step.beyond is not None:
                 self.place.beyond = step.beyond
                 break
@@ -139,10 +141,12 @@ class Steps:
         is_free = False
         try:
             path, stored = self._found(scope, number, fingerprint)
-            if stored is not None:
+            if stored is not None and self._store is not None:
                 outcome = "replayed"
                 # Tasks beside this one begin their steps now, as they did while it was made.
                 await asyncio.sleep(0)
+                own = replace(stored, prompt=self.prompt, beyond=self.place.beyond)
+                await self._store.adopt(number, own)
                 if self._spans is not None:
                     self._spans.replayed(kind, name, number)
                 if stored.spent is not None:

@@ -63,7 +63,14 @@ class StepStore(Protocol):
         ...
 
     def values(self) -> Iterable[StoredStep]:
-        """Return all finished steps, of tasks and within others too; one look-up for none."""
+        """Return all finished steps, of tasks and within others too; one look-up for none.
+
+        The record's own are before those that it is given of an equal one.
+        """
+        ...
+
+    async def adopt(self, number: str, step: StoredStep) -> None:
+        """Keep a step that was given, where it is an equal record's; raises as `put`."""
         ...
 
     async def put(self, number: str, step: StoredStep) -> None:

@@ -6,7 +6,12 @@ from streamapp.errors import TooLarge
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.delivery.ledger import Ledger
-from streamapp.streaming.delivery.ledger_entry import ENVELOPE_BYTES, LedgerEntry, shared_name
+from streamapp.streaming.delivery.ledger_entry import (
+    ENVELOPE_BYTES,
+    LedgerEntry,
+    shared_name,
+    step_name,
+)
 from streamapp.streaming.delivery.record_size import HEADER_ROOM, is_oversize
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.storing import Storing
@@ -52,8 +57,15 @@ class LedgerSteps:
 
     def get(self, number: str) -> StoredStep | None:
         """Return a finished step, this record's before that of an equal one; or None."""
+        return self._stored(self._keys(number))
+
+    def _keys(self, number: str) -> tuple[bytes, ...]:
         name = shared_name(number, self._digest).encode()
-        return self._stored(self._ledger.steps_of(self._id).get(name, ()))
+        return self._ledger.steps_of(self._id).get(name, ())
+
+    def _has_own(self, keys: Iterable[bytes]) -> bool:
+        place = step_name("", self._digest, self._partition, self._offset).encode()
+        return any(key.endswith(place) for key in keys)
 
     def _stored(self, keys: Iterable[bytes]) -> StoredStep | None:
         """Return the step that is kept for this record, or for another one of its content."""
@@ -68,10 +80,21 @@ class LedgerSteps:
         return None if found is None else StoredStep.decode(found)
 
     def values(self) -> Iterator[StoredStep]:
-        """Return all finished steps, the first ones first."""
-        for keys in [*self._ledger.steps_of(self._id).values()]:
+        """Return all finished steps, this record's before those of equal ones; oldest first."""
+        of_each = [*self._ledger.steps_of(self._id).values()]
+        of_each.sort(key=lambda keys: not self._has_own(keys))
+        for keys in of_each:
             if (step := self._stored(keys)) is not None:
                 yield step
+
+    async def adopt(self, number: str, step: StoredStep) -> None:
+        """Keep a step that was given as this record's own: an equal one's leaves with that.
+
+        Raises:
+            TooLarge, LeaseLost, DeliveryFailed: As `put`.
+        """
+        if not self._has_own(self._keys(number)):
+            await self.put(number, step)
 
     async def put(self, number: str, step: StoredStep) -> None:
         """Keep a finished step; returns when Kafka has it.

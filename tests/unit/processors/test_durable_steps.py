@@ -22,6 +22,8 @@ from tests.fakes import FakeProvider
 class Kept(dict[str, StoredStep]):
     limit_bytes = 1_000_000
 
+    async def adopt(self, number: str, step: StoredStep) -> None: ...
+
     async def put(self, number: str, step: StoredStep) -> None:
         self[number] = step
 

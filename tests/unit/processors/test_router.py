@@ -545,6 +545,8 @@ async def test_time_out_of_a_processor_is_no_expiry(make_router: MakeRouter) -> 
 class _Kept(dict[str, StoredStep]):
     limit_bytes = 1_000_000
 
+    async def adopt(self, number: str, step: StoredStep) -> None: ...
+
     async def put(self, number: str, step: StoredStep) -> None:
         self[number] = step
 

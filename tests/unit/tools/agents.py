@@ -107,6 +107,8 @@ class Kept(dict[str, StoredStep]):
 
     limit_bytes = 1_000_000
 
+    async def adopt(self, number: str, step: StoredStep) -> None: ...
+
     async def put(self, number: str, step: StoredStep) -> None:
         self[number] = StoredStep.decode(step.encode())
 

@@ -75,6 +75,8 @@ async def test_a_tool_is_cancelled_with_its_record(llm: FakeProvider) -> None:
 class Refusing(Kept):
     """Takes no step within a step."""
 
+    async def adopt(self, number: str, step: StoredStep) -> None: ...
+
     async def put(self, number: str, step: StoredStep) -> None:
         if "." in number:
             raise DeliveryFailed("the broker is away")

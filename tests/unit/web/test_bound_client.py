@@ -246,6 +246,8 @@ async def test_a_step_that_kafka_did_not_take_is_no_failure_of_the_record(desk: 
     class Refusing(Kept):
         limit_bytes = 1_000_000
 
+        async def adopt(self, number: str, step: StoredStep) -> None: ...
+
         async def put(self, number: str, step: StoredStep) -> None:
             raise DeliveryFailed("not acknowledged")
 

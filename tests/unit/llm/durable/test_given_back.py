@@ -117,6 +117,8 @@ async def test_result_that_is_being_stored_keeps_the_record() -> None:
     stored = asyncio.Event()
 
     class Slow(MemoryStore):
+        async def adopt(self, number: str, step: StoredStep) -> None: ...
+
         async def put(self, number: str, step: StoredStep) -> None:
             await stored.wait()
 

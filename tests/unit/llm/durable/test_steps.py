@@ -32,6 +32,8 @@ class MemoryStore:
     def values(self) -> list[StoredStep]:
         return [StoredStep.decode(value) for value in self.kept.values()]
 
+    async def adopt(self, number: str, step: StoredStep) -> None: ...
+
     async def put(self, number: str, step: StoredStep) -> None:
         self.kept[number] = step.encode()
 

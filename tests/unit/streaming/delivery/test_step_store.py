@@ -1,7 +1,11 @@
 """The steps of one record in the ledger."""
 
-import pytest
+from dataclasses import replace
 
+import pytest
+from pydantic_core import from_json, to_json
+
+from streamapp.llm.durable.steps import Steps
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.streaming.delivery.ledger_entry import LedgerEntry
 from streamapp.streaming.delivery.step_store import LedgerSteps
@@ -128,6 +132,45 @@ async def test_own_step_comes_before_that_of_a_duplicate() -> None:
     assert given == [step("of 0"), step("of 1"), step("of 1")]
     steps_of(fixture, partition=1).forget(is_dead=True)
     assert steps_of(fixture, partition=2).get("1") == step("of 0")
+
+
+async def test_record_goes_on_with_its_own_prompt() -> None:
+    """An equal record's may be another version, whichever step of them was stored first."""
+    fixture = Fixture(max_bytes=100_000)
+    theirs = replace(step("theirs", frozenset({"theirs"})), prompt="desk:3")
+    await steps_of(fixture, partition=1).put("2:1", theirs)
+    await steps_of(fixture).put("3", step("own", frozenset({"own"})))
+
+    own, other, third = (Steps(steps_of(fixture, partition=partition)) for partition in range(3))
+
+    assert (own.prompt, own.place.beyond) == ("desk:2", frozenset({"own"}))
+    assert (other.prompt, other.place.beyond) == ("desk:3", frozenset({"theirs"}))
+    assert third.prompt == "desk:3"
+
+
+async def test_what_an_equal_record_gave_outlives_it() -> None:
+    """What came of it was stored as the record's own: it would be asked for in vain."""
+    fixture = Fixture(max_bytes=100_000)
+    made: list[str] = []
+
+    async def deliver(partition: int, *names: str) -> None:
+        steps = Steps(steps_of(fixture, partition=partition))
+        for name in names:
+
+            async def make(name: str = name) -> str:
+                made.append(name)
+                return name
+
+            await steps.run("step", name.encode().hex, make, encode=to_json, decode=from_json)
+
+    await deliver(1, "one")
+    await deliver(0, "one", "two")
+    written = len(fixture.changelog.records)
+    steps_of(fixture, partition=1).forget(is_dead=True)
+    await deliver(0, "one", "two")
+
+    assert made == ["one", "two"]
+    assert len(fixture.changelog.records) == written == 3
 
 
 async def test_records_of_one_id_and_other_content_keep_their_steps_side_by_side() -> None:
