@@ -210,6 +210,7 @@ class Ledger:
         for key, kept, value, line in moved:
             if self._admit(kept, value, line) != key:
                 store.drop(key, line.partition)
+        self._kept.bring_back_answers()
         let_go = len(gone) + self.forget_finished_steps()
         self.evict()
         log.info("ledger.rebuilt", ids=len(self), let_go=let_go, bytes=self.size_bytes)

@@ -48,6 +48,11 @@ def content_of(value: bytes | None) -> bytes:
     return (value or b"").split(b",", 1)[0]
 
 
+def is_place_key(key: bytes) -> bool:
+    """Whether `LedgerEntry.place_key` returned it."""
+    return STEP_SEPARATOR * 2 in key
+
+
 def shared_name(number: str, digest: str) -> str:
     """Return what the steps of one number of records of one content have in common."""
     return f"{number}{RECORD_SEPARATOR}{digest[:16]}"

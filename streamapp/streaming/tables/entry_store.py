@@ -5,7 +5,12 @@ from typing import Protocol
 
 import structlog
 
-from streamapp.streaming.delivery.ledger_entry import LedgerEntry, content_of
+from streamapp.streaming.delivery.ledger_entry import (
+    STEP_SEPARATOR,
+    LedgerEntry,
+    content_of,
+    is_place_key,
+)
 from streamapp.streaming.tables.ledger_index import LedgerIndex, LedgerLine
 
 log = structlog.get_logger(__name__)
@@ -111,6 +116,15 @@ class KeptEntries:
             return None
         value = self._value(key)
         return None if value is None else (LedgerEntry.place_key(key, *known.place), value, known)
+
+    def bring_back_answers(self) -> None:
+        """Let answers that stood aside answer their ids: the partition that did may be gone."""
+        lines = self.index.lines
+        for key in [key for key, line in lines.items() if not line.is_dead and is_place_key(key)]:
+            id, line = key.partition(STEP_SEPARATOR)[0], lines[key]
+            if id not in lines and (value := self._value(key)) is not None:
+                self.forget(key)
+                self.take(id, value, line)
 
     def entry(self, key: bytes) -> LedgerEntry | None:
         """Return an entry; None where there is none, or none that can be read."""

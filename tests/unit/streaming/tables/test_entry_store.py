@@ -158,6 +158,24 @@ async def test_outcome_comes_back_with_its_partition(tmp_path: Path, is_dead: bo
     process.end()
 
 
+@pytest.mark.parametrize("data", [True, False], ids=["disk", "memory"])
+@pytest.mark.parametrize("left", [0, 1])
+async def test_answer_that_stood_aside_answers_its_id_where_the_other_partition_leaves(
+    tmp_path: Path, left: int, data: bool
+) -> None:
+    """A further record of the id, at another place of the partition, is not paid again."""
+    process = Process(tmp_path if data else None, [])
+    process.read(b"a", [answer(0), answer(1)])
+
+    if process.table is not None:
+        process.table.show({left})
+    process.ledger.rebuild({left})
+
+    assert process.ledger.lookup("a") == answer(left)
+    assert len(process.kept()) == 1
+    process.end()
+
+
 async def test_late_entry_of_a_cut_off_worker_replaces_no_outcome_that_stands_aside() -> None:
     """Its record's own is known beside that of another partition."""
     fixture = Fixture()
