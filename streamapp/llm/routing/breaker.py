@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from random import Random
 
 import structlog
 
@@ -24,9 +25,10 @@ log = structlog.get_logger(__name__)
 #: seconds: held records would have asked it many times.
 UNTRIED_S = 60.0
 #: Where a target is down again so soon after it came back, seconds, one of the held calls may be
-#: what crashes it: so many begin when it is back, and with each answer from then on, so that it
-#: takes few others along. After so many seconds all begin.
-_AGAIN_S, _RAMP, _RAMP_S, _RAMP_POLL_S = 600.0, 2, 30.0, 0.05
+#: what crashes it: so many begin when it is back, and so many with each answer from then on, so
+#: that it takes few others along. After so many seconds all begin.
+_AGAIN_S, _RAMP_FROM, _RAMP, _RAMP_S, _RAMP_POLL_S = 600.0, 4, 2, 30.0, 0.05
+_OUTAGE = (ProviderUnavailable, ProviderTimeout, ProviderDenied)
 #: What breaks off within so many seconds breaks off at one moment.
 MOMENT_S = 0.5
 
@@ -42,7 +44,9 @@ class BreakerLimits:
         probes: Calls let through at once while it is half open.
         first_probe_s: From opening to the first probe; doubled by each probe that fails.
         probe_cap_s: Upper bound of that. A probe that has no answer for so long keeps no other
-            from asking: a provider that swallows calls may be back before they time out.
+            from asking: a provider that swallows calls may be back before they time out. Where
+            probes broke off together, one of them may be what crashes it: from then on each is
+            alone for so long, and for twice as long whenever that was too short for an answer.
         retry_after_cap_s: Longest wish of a provider that refuses which is granted all the same.
     """
 
@@ -82,13 +86,16 @@ class Breaker:
         self._forbidden: list[object] = []
         self._forbidden_after = 0
         self._refused_at: float | None = None
-        self._opened_at = self._failed_at = 0.0
-        self._is_opened_by_failures = False
+        self._opened_at = self._together_at = self._failed_at = 0.0
+        self._is_opened_by_failures = self._is_again = False
         self._probe_at = 0.0
         self._probe_every_s = limits.first_probe_s
         self._probes: list[float] = []
         self._closed_at, self._room = -math.inf, math.inf
         self._broken_off: deque[tuple[float, object]] = deque(maxlen=32)
+        # So long a probe is alone, where those on their way at once broke off together.
+        self._alone_s = 0.0
+        self._rng = Random(name)  # noqa: S311 - jitter needs no secrecy
 
     @property
     def is_failing(self) -> bool:
@@ -119,14 +126,16 @@ class Breaker:
             return 0.0
         now = self._clock()
         wait_s = self._probe_at - now
-        fresh = [at for at in self._probes if now - at < self._limits.probe_cap_s]
-        if len(fresh) >= self._limits.probes:
-            wait_s = max(wait_s, fresh[0] + self._limits.probe_cap_s - now)
+        cap_s = self._alone_s or self._limits.probe_cap_s
+        fresh = [at for at in self._probes if now - at < cap_s]
+        if len(fresh) >= (1 if self._alone_s else self._limits.probes):
+            wait_s = max(wait_s, fresh[0] + cap_s - now)
         return max(wait_s, 0.0)
 
     def held_s(self) -> float:
         """Return after how many seconds a held call may begin, or look again; 0 for now."""
-        if self.is_open or self._room > 0 or self._clock() - self._closed_at >= _RAMP_S:
+        ramp_s = max(_RAMP_S, self._alone_s)
+        if self.is_open or self._room > 0 or self._clock() - self._closed_at >= ramp_s:
             return self.wait_s()
         return _RAMP_POLL_S
 
@@ -173,8 +182,8 @@ class Breaker:
         self.denial = ""
         if self.is_open:
             self.is_open = False
-            is_again = self._opened_at - self._closed_at < _AGAIN_S
-            self._closed_at, self._room = self._clock(), _RAMP if is_again else math.inf
+            self._room = _RAMP_FROM if self._is_again else math.inf
+            self._closed_at = self._clock()
             self._probe_at = 0.0
             self._probe_every_s = self._limits.first_probe_s
             self._probes.clear()
@@ -192,7 +201,7 @@ class Breaker:
         if isinstance(error, ProviderError) and error.is_ours:
             return
         if is_probe and self.is_open:
-            if not _is_outage(error) and not isinstance(error, (RateLimited, GarbledAnswer)):
+            if not isinstance(error, (*_OUTAGE, RateLimited, GarbledAnswer)):
                 self.succeeded()
                 return
             error.ends_probe = True
@@ -205,7 +214,7 @@ class Breaker:
             return
         elif isinstance(error, ProviderDenied):
             self._open(error)
-        elif _is_outage(error):
+        elif isinstance(error, _OUTAGE):
             self._failures += 1
             if self._failures >= self._limits.failures:
                 self._open(error)
@@ -222,6 +231,10 @@ class Breaker:
     def broke_off(self, of: object) -> float:
         """Take note that a call of the record ``of`` broke off; return when that was."""
         now = self._clock()
+        is_new = now - self._together_at > MOMENT_S
+        if self.is_open and is_new and self.has_broken_off_others(of, now):
+            self._alone_s = self._alone_s * 2 or self._limits.probe_cap_s
+            self._together_at = now
         self._broken_off.append((now, of))
         return now
 
@@ -249,21 +262,26 @@ class Breaker:
         self.openings += 1
         self.denial = _denial(error)
         self._is_opened_by_failures = not isinstance(error, (ProviderDenied, RateLimited))
-        self._opened_at = self._clock()
+        self._opened_at = self._together_at = self._clock()
+        self._is_again = self._opened_at - self._closed_at < _AGAIN_S
+        if not self._is_again:
+            self._alone_s = 0.0
         self._wait(error)
-        status = getattr(error, "status", None)
         log.warning(
             "llm.breaker_opened",
             target=self.name,
             reason=type(error).__name__,
-            status=status,
+            status=getattr(error, "status", None),
             error=str(error),
         )
 
     def _wait(self, error: Failure) -> None:
         """Let no probe through too soon after what was just failed with."""
         self._failed_at = self._clock()
-        self._probe_at = max(self._probe_at, self._failed_at + self._probe_every_s)
+        every_s = self._probe_every_s
+        if self._alone_s:  # not in step: one would come while it starts, and what crashes it after
+            every_s *= self._rng.uniform(0.25, 1)
+        self._probe_at = max(self._probe_at, self._failed_at + every_s)
         self._heed(error)
 
     def _heed(self, error: Failure) -> None:
@@ -280,7 +298,3 @@ def may_be_quoted(error: ProviderForbidden) -> bool:
 
 def _denial(error: Failure) -> str:
     return str(error) if isinstance(error, ProviderDenied) else ""
-
-
-def _is_outage(error: Failure) -> bool:
-    return isinstance(error, (ProviderUnavailable, ProviderTimeout, ProviderDenied))

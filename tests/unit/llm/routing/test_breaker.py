@@ -230,6 +230,34 @@ def test_probe_without_an_answer_keeps_no_other_from_asking(
     breaker.end_probe(first)
 
 
+def test_probes_that_broke_off_together_are_made_one_by_one(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """Each is alone for twice as long where that was too short; ten minutes without forget it."""
+    breaker.failed(denied())
+    alone_s = []
+    for _ in range(3):
+        clock.advance(LIMITS.probe_cap_s)
+        probe = breaker.begin_probe()
+        assert probe is not None
+        for record in "ab":
+            breaker.failed(unavailable(), is_probe=True)
+            breaker.broke_off(record)
+        breaker.end_probe(probe)
+        clock.advance(LIMITS.probe_cap_s)
+        assert breaker.begin_probe() is not None
+        alone_s.append(breaker.wait_s())
+        breaker.end_probe(clock.now)
+
+    assert alone_s == [4, 8, 16]
+
+    breaker.succeeded()
+    clock.advance(600)
+    breaker.failed(denied())
+    clock.advance(1)
+    assert [breaker.begin_probe() is None for _ in range(3)] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     "second", [rate_limited(), rate_limited(1), unavailable()], ids=["429", "429-of-1-s", "503"]
 )

@@ -187,6 +187,51 @@ def test_record_that_its_server_dies_at_is_given_up_alone(
     run_virtually(main())
 
 
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("count", "latency_s", "away_s"),
+    [(1, 2.0, 6.0), (2, 5.0, 10.0), (4, 10.0, 2.0), (8, 20.0, 10.0), (16, 20.0, 0.5)],
+)
+def test_few_slow_ones_that_are_held_beside_it_are_answered(
+    count: int, latency_s: float, away_s: float, is_streamed: bool
+) -> None:
+    """Each is alone at the server some time, and for as long as its answer takes."""
+
+    async def main() -> None:
+        routed = routes(Server(latency_s, away_s, is_streamed=is_streamed))
+        odd = asyncio.create_task(end(routed, ODD))
+
+        async with asyncio.timeout(900):
+            ended = await ends(routed, [f"fine{number}" for number in range(count)])
+
+        assert [one for one in ended if one.error is not None] == []
+        odd.cancel()
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize(("count", "latency_s"), [(1, 5.0), (4, 20.0), (16, 10.0)])
+def test_it_is_given_up_also_beside_few_slow_ones(count: int, latency_s: float) -> None:
+    """Where so many at a time come as long as it is held, there are answers to tell it by."""
+
+    async def main() -> None:
+        routed = routes(Server(latency_s, 10.0))
+        odd = asyncio.create_task(end(routed, ODD))
+        ended: list[End] = []
+
+        async def others(name: str) -> None:
+            while not odd.done():
+                ended.append(await end(routed, f"fine{name}{len(ended)}"))
+
+        async with asyncio.timeout(3_600):
+            await asyncio.gather(*(others(f"{place}-") for place in range(count)))
+
+        assert isinstance(odd.result().error, RetriesExhausted)
+        assert [one for one in ended if one.error is not None] == []
+
+    run_virtually(main())
+
+
 def test_held_calls_begin_in_growing_numbers() -> None:
     """One of them that takes its server along takes few others along; all begin soon."""
 
