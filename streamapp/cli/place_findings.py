@@ -1,4 +1,4 @@
-"""The checks of what settings point to beside Kafka: the shared cache, the folder, the hosts."""
+"""The checks of what settings point to beside Kafka: cache, folder, certificate, hosts."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from streamapp.cli.finding import Finding
 from streamapp.errors import ConfigurationError
 from streamapp.llm.caching.tiers import RedisTier
 from streamapp.settings import PREFIX, Settings
+from streamapp.web.server import tls_context
 
 #: Longest wait for Redis, seconds.
 _ANSWER_S = 2.0
@@ -15,7 +16,8 @@ _ANSWER_S = 2.0
 
 async def places(settings: Settings) -> list[Finding]:
     """Look at each that is set; nothing is written."""
-    return [*await _cache(settings), *_folder(settings.data_dir), *_hosts(settings)]
+    found = [*await _cache(settings), *_folder(settings.data_dir), *_certificate(settings)]
+    return [*found, *_hosts(settings)]
 
 
 async def _cache(settings: Settings) -> list[Finding]:
@@ -44,6 +46,14 @@ def _folder(folder: Path) -> Iterator[Finding]:
     except OSError as error:
         detail = f"{PREFIX}DATA_DIR: cannot use {str(folder)!r}: {error.strerror}"
         yield Finding("folder", False, detail)
+
+
+def _certificate(settings: Settings) -> Iterator[Finding]:
+    """Look whether the server could present it."""
+    try:
+        tls_context(settings)
+    except ConfigurationError as error:
+        yield Finding("certificate", False, str(error))
 
 
 def _hosts(settings: Settings) -> Iterator[Finding]:

@@ -11,13 +11,23 @@ from yarl import URL
 
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
+from streamapp.settings.checks import address_of
 from streamapp.web.server import peer_tls_context, web_url
 
 TIMEOUT_S = 10.0
 
+
+def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value and address_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 #: The option of commands that ask a worker, as ``url``.
 of_worker = click.option(
     "--url",
+    callback=_address,
     help="Of any worker; default: STREAMAPP_WORKER_URL, or that of a worker with these settings.",
 )
 _LOOPBACK = re.compile(r"^(?:127\.0\.0\.1|\[::1\]):")

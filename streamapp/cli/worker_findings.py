@@ -17,11 +17,11 @@ TIMEOUT_S = 4.0
 
 async def workers(settings: Settings) -> list[Finding]:
     """Look at the addresses of the group's workers; nothing is said where none runs."""
-    async with WorkerAccess(settings, timeout_s=TIMEOUT_S) as worker:
-        try:
+    try:
+        async with WorkerAccess(settings, timeout_s=TIMEOUT_S) as worker:
             told = (await worker.get("/v1/workers") or {}).get("workers") or []
-        except StreamappError:
-            return []
+    except StreamappError:
+        return []
     wrong = [*_wrong(told), *_without_types(told), *_without_own_types(told, own_types(settings))]
     if wrong or not told:
         return wrong

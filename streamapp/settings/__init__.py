@@ -14,6 +14,7 @@ from pydantic_settings import (
 
 from streamapp.settings.checks import LOOPBACK as LOOPBACK
 from streamapp.settings.checks import (
+    Address,
     brokers_of,
     is_private,
     keys_of,
@@ -124,9 +125,9 @@ class Settings(BaseSettings):
     """Address to listen on; another one than the loopback needs keys."""
     web_port: int = Field(default=6066, ge=1, le=65535)
     """Port to listen on."""
-    web_url: str = ""
+    web_url: Address = ""
     """Where other workers reach this one, which no other one has; without it the host and port."""
-    worker_url: str = ""
+    worker_url: Address = ""
     """Any worker, for the commands that ask one; without it `WEB_URL`, or the host and port."""
     web_cert_file: Path | None = None
     """Certificate, PEM: HTTP speaks TLS alone. Goes with the key file."""

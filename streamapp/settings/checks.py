@@ -1,9 +1,10 @@
 """Checks of single settings."""
 
 from collections.abc import Collection, Mapping
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings.tables import PREFIX, ModelSettings
@@ -45,6 +46,22 @@ def _is_broker(url: str) -> bool:
         return bool(parts.hostname) and parts.port != 0 and url == f"kafka://{parts.netloc}"
     except ValueError:  # a port that is no number, or too large
         return False
+
+
+def address_of(value: str) -> str:
+    """Return the address of a server; raises ValueError where it cannot be one."""
+    try:
+        parts = urlsplit(value)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or a bracket left open
+        is_one = False
+    if value and not is_one:
+        raise ValueError("write an address, as http://HOST:PORT")
+    return value
+
+
+#: Of a server; empty for none.
+Address = Annotated[str, AfterValidator(address_of)]
 
 
 def listed(text: str) -> tuple[str, ...]:

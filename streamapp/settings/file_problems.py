@@ -1,5 +1,6 @@
 """The words for files named by settings that cannot be used."""
 
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def file_problem(paths: Sequence[Path | None], error: Exception) -> str:
     of = ", ".join(repr(str(path)) for path in named)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"cannot read {of}: {error.strerror.lower()}"
+    if isinstance(error, ssl.SSLError) and "PEM lib" in str(error):  # which says no more
+        return f"cannot use {of}: no PEM, or a key with a password, which nobody is asked for"
     return f"cannot use {of}: {error}"
 
 

@@ -120,8 +120,9 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(settings.web_cert_file, settings.web_key_file)
-    except OSError as error:  # ssl.SSLError is one
+        # A password prompt would hang a worker: encrypted keys are refused.
+        context.load_cert_chain(settings.web_cert_file, settings.web_key_file, password=lambda: b"")
+    except (OSError, ValueError) as error:  # ssl.SSLError is one
         files = settings.web_cert_file, settings.web_key_file
         raise ConfigurationError(
             f"{PREFIX}WEB_CERT_FILE and {PREFIX}WEB_KEY_FILE: {file_problem(files, error)}"
@@ -130,11 +131,19 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def peer_tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return what workers trust in one another: the usual authorities, and their own file."""
+    """Return what workers trust in one another: the usual authorities, and their own file.
+
+    Raises:
+        ConfigurationError: The file cannot be used.
+    """
     if settings.web_cert_file is None:
         return None
     context = ssl.create_default_context()
-    context.load_verify_locations(settings.web_cert_file)
+    try:
+        context.load_verify_locations(settings.web_cert_file)
+    except OSError as error:
+        problem = file_problem([settings.web_cert_file], error)
+        raise ConfigurationError(f"{PREFIX}WEB_CERT_FILE: {problem}") from error
     return context
 
 

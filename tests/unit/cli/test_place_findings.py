@@ -1,0 +1,84 @@
+"""`streamapp check` of the certificate that workers would present."""
+
+from pathlib import Path
+
+import pytest
+import trustme
+from click.testing import CliRunner
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from streamapp.cli import main
+from streamapp.cli.place_findings import places
+from streamapp.cli.worker_findings import workers
+from streamapp.settings import Settings
+from tests.support.process import free_port
+
+PAIR = "STREAMAPP_WEB_CERT_FILE and STREAMAPP_WEB_KEY_FILE: "
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two certificates with their keys, one of them behind a password, and a file that is none."""
+    for name in ("one", "two"):
+        certificate = trustme.CA().issue_cert("127.0.0.1")
+        certificate.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.pem")
+        certificate.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+    key = load_pem_private_key((tmp_path / "one.key").read_bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"abcd"))
+    (tmp_path / "locked.key").write_bytes(locked)
+    (tmp_path / "words").write_text("no certificate")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "problem"),
+    [
+        ("none.pem", "one.key", "there is no file "),
+        ("one.pem", "none.key", "there is no file "),
+        ("words", "one.key", "cannot use "),
+        ("one.pem", "words", "cannot use "),
+        ("one.pem", "two.key", "cannot use "),
+        ("one.pem", "locked.key", "cannot use "),
+    ],
+)
+async def test_check_names_a_certificate_that_workers_would_refuse(
+    folder: Path, cert: str, key: str, problem: str
+) -> None:
+    """Beside everything else; nobody is asked for a password, and a worker is not asked either."""
+    cert_file, key_file = folder / cert, folder / key
+    settings = Settings(web_port=free_port(), web_cert_file=cert_file, web_key_file=key_file)
+
+    found = [one for one in await places(settings) if one.name == "certificate"]
+
+    assert [(one.ok, one.detail.startswith(PAIR + problem)) for one in found] == [(False, True)]
+    if key == "locked.key":
+        assert found[0].detail.endswith("a key with a password, which nobody is asked for")
+    assert await workers(settings) == []
+
+
+async def test_check_has_no_word_for_a_certificate_that_can_be_presented(folder: Path) -> None:
+    """Nor where there is none."""
+    for settings in (
+        Settings(),
+        Settings(web_cert_file=folder / "one.pem", web_key_file=folder / "one.key"),
+    ):
+        assert "certificate" not in {one.name for one in await places(settings)}
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "foo", "localhost:6066", "http://a:b"])
+@pytest.mark.parametrize("variable", ["STREAMAPP_WEB_URL", "STREAMAPP_WORKER_URL", "--url"])
+def test_what_is_no_address_is_refused_in_words(address: str, variable: str) -> None:
+    """With what to write, by the variable or the option."""
+    is_option = variable.startswith("-")
+    words, environment = ([variable, address], {}) if is_option else ([], {variable: address})
+
+    result = CliRunner().invoke(main, ["explain", "-", *words], env=environment, input="")
+
+    assert result.exit_code == 2
+    assert variable in result.stderr
+    assert "write an address, as http://HOST:PORT" in result.stderr
