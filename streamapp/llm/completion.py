@@ -1,5 +1,6 @@
 """One call to a model and its completion, free of any vendor's shape but OpenAI's messages."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -74,6 +75,7 @@ class Call(_Value):
         asks_once: Whether the target is left after its first failure that is no 429.
         attempts_before, paid_before: At this target, before the call was held; the second ones
             are those of them that were paid for in vain, or may have been.
+        paid_left: How often it may be paid for in vain there from now on, whosever fault it is.
         answer_bytes: What the record that the answer goes into can carry; None without a bound.
         is_probe: Whether it asks if a target that is taken for down is back.
         has_waited: Whether it had to wait for a limit of the target.
@@ -103,6 +105,7 @@ class Call(_Value):
     asks_once: bool = False
     attempts_before: int = 0
     paid_before: int = 0
+    paid_left: float = math.inf
     answer_bytes: int | None = None
     is_probe: bool = False
     has_waited: bool = False

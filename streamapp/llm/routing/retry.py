@@ -137,6 +137,7 @@ class Retrying:
             return (
                 attempts >= self._limits.attempts
                 or call.paid_before + paid - shared >= self._limits.paid_attempts
+                or paid >= call.paid_left
                 or (is_late and not is_refused)
             )
 

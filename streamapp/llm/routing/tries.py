@@ -85,7 +85,7 @@ class Tries:
         if target not in self._at:
             return call
         attempts, paid, shared = self._at[target]
-        return call.but(attempts_before=attempts, paid_before=paid - shared)
+        return call.but(attempts_before=attempts, paid_before=paid - shared, paid_left=_PAID - paid)
 
     def add(self, breaker: Breaker, failure: Failure) -> None:
         """Count the attempts of ``failure``, and make it count those at all targets.

@@ -18,6 +18,7 @@ from streamapp.llm.deadline import Deadline
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits
 from streamapp.llm.routing.guarded import Guarded
 from streamapp.llm.routing.retry import Retrying, RetryLimits, backoff_s
+from streamapp.llm.routing.tries import Tries
 from tests.fakes import FakeClock, FakeProvider
 from tests.unit.llm.calls import chat, garbled, late, rate_limited, unavailable
 
@@ -44,6 +45,24 @@ async def test_success_is_not_retried(
 
     assert completion.attempts == len(llm.history) == 1
     assert clock.slept == []
+
+
+async def test_attempts_that_others_share_end_with_what_is_left_to_pay(
+    llm: FakeProvider, retrying: Retrying, clock: FakeClock
+) -> None:
+    """Twenty are paid at a target, over all waits; those of one round do not pass that."""
+    tries, before = Tries(paid_attempts=2), RetriesExhausted("cut off with others")
+    before.attempts = before.paid = before.shared = 18
+    tries.add(Breaker("fake/m", limits=BreakerLimits(), clock=clock), before)
+    for _ in range(5):
+        cut = garbled()
+        cut.shared = 1
+        llm.enqueue(cut)
+
+    with pytest.raises(RetriesExhausted) as raised:
+        await retrying.complete(tries.noted(chat(), "fake/m"))
+
+    assert raised.value.paid == len(llm.history) == 2
 
 
 async def test_waits_double_up_to_the_cap(
