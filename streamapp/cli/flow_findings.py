@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaError
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
 from streamapp.cli.prompt_findings import read_prompts
+from streamapp.cli.terminal import counted
 from streamapp.errors import ConfigurationError, RegistryUnavailable, SchemaRefused, StreamappError
 from streamapp.flows.catalogue import load_flows
 from streamapp.flows.formats.choice import Formats
@@ -119,8 +120,8 @@ async def _passed_over(settings: Settings, flows: Mapping[str, FlowTopics]) -> l
         Finding(
             "flows",
             True,
-            f"[flows.{state.name}] has not begun: the {state.lag:,} records that stand in"
-            f' {state.topics.input} are passed over; from = "earliest", in Python'
+            f"[flows.{state.name}] has not begun: what stands in {state.topics.input} is"
+            f' passed over, {counted(state.lag, "record")}; from = "earliest", in Python'
             ' start="earliest", answers them',
             is_note=True,
         )

@@ -1,4 +1,4 @@
-"""The checks of what settings point to beside Kafka: cache, folder, certificate, hosts."""
+"""The checks of what settings point to beside Kafka: cache, folder, certificate, traces, hosts."""
 
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from streamapp.cli.finding import Finding
 from streamapp.errors import ConfigurationError
 from streamapp.llm.caching.tiers import RedisTier
 from streamapp.settings import PREFIX, Settings
+from streamapp.settings.opentelemetry import tracing_settings
 from streamapp.web.server import tls_context
 
 #: Longest wait for Redis, seconds.
@@ -17,7 +18,7 @@ _ANSWER_S = 2.0
 async def places(settings: Settings) -> list[Finding]:
     """Look at each that is set; nothing is written."""
     found = [*await _cache(settings), *_folder(settings.data_dir), *_certificate(settings)]
-    return [*found, *_hosts(settings)]
+    return [*found, *_traces(), *_hosts(settings)]
 
 
 async def _cache(settings: Settings) -> list[Finding]:
@@ -54,6 +55,14 @@ def _certificate(settings: Settings) -> Iterator[Finding]:
         tls_context(settings)
     except ConfigurationError as error:
         yield Finding("certificate", False, str(error))
+
+
+def _traces() -> Iterator[Finding]:
+    """Look whether a worker could send spans, where it is to."""
+    try:
+        tracing_settings()
+    except ConfigurationError as error:
+        yield Finding("traces", False, str(error))
 
 
 def _hosts(settings: Settings) -> Iterator[Finding]:

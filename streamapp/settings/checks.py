@@ -49,15 +49,19 @@ def _is_broker(url: str) -> bool:
 
 
 def address_of(value: str) -> str:
-    """Return the address of a server; raises ValueError where it cannot be one."""
-    try:
-        parts = urlsplit(value)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, or a bracket left open
-        is_one = False
-    if value and not is_one:
+    """Return the address of a server, or none; raises ValueError where it cannot be one."""
+    if value and not is_address(value):
         raise ValueError("write an address, as http://HOST:PORT")
     return value
+
+
+def is_address(value: str) -> bool:
+    """Whether a server may be there: http://HOST, or https, with or without a port and a path."""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, or a bracket left open
+        return False
 
 
 #: Of a server; empty for none.

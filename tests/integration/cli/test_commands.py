@@ -413,7 +413,7 @@ def test_check_notes_records_that_a_new_flow_passes_over(
     asyncio.run(fill())
     result = run(settings, "check", STREAMAPP_CONFIG=str(file))
 
-    said = "note  flows: [flows.a] has not begun: the 3 records that stand in llm.responses"
+    said = "[flows.a] has not begun: what stands in llm.responses is passed over, 3 records"
     assert (said in result.stdout) == (start == "latest"), result.stdout
     assert result.exit_code == 0, result.stdout
 

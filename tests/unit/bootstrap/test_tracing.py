@@ -405,6 +405,9 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", CANARY),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", CANARY),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "no.pem"),
     ],
 )
 def test_a_wrong_setting_is_refused_at_the_start(

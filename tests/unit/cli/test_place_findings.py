@@ -1,4 +1,4 @@
-"""`streamapp check` of the certificate that workers would present."""
+"""`streamapp check` of certificates and addresses beside Kafka's."""
 
 from pathlib import Path
 
@@ -68,6 +68,17 @@ async def test_check_has_no_word_for_a_certificate_that_can_be_presented(folder:
         Settings(web_cert_file=folder / "one.pem", web_key_file=folder / "one.key"),
     ):
         assert "certificate" not in {one.name for one in await places(settings)}
+
+
+async def test_check_names_what_keeps_spans_from_being_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker would not start with it."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "foo")
+
+    found = [one.detail for one in await places(Settings()) if one.name == "traces"]
+
+    assert found == ["OTEL_EXPORTER_OTLP_ENDPOINT: write an address, as http://HOST:4318"]
 
 
 @pytest.mark.parametrize("address", ["http://[::1", "foo", "localhost:6066", "http://a:b"])
