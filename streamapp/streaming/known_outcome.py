@@ -8,7 +8,7 @@ from streamapp.streaming.window.taken_record import Message
 def known_outcome(
     ledger: Ledger, message: Message, *, id: str, is_own_id: bool, digest: str, input: str | None
 ) -> LedgerEntry | None:
-    """Return the record's own outcome, or else the answer to its id.
+    """Return the record's own outcome, or else the answer to its id, its partition's first.
 
     A dead letter is its record's alone, which it comes with again: at its place and with its
     content. A later record of the id is run, and what comes of that is not the dead one's.
@@ -25,17 +25,23 @@ def known_outcome(
     Returns:
         None where it is to be run. An answer may be to another content.
     """
-    place = message.tp.partition, message.offset
+    partition, offset = message.tp.partition, message.offset
     known = ledger.lookup(id)
-    if known is not None and (
-        known.step is not None  # of a record whose id is the first part of this one
-        or not known.is_from(input)  # of a flow that had this one's name
-        or (not is_own_id and known.digest != digest)
-    ):
-        known = None
-    if known is not None and known.is_of(*place) and known.digest == digest:
-        return known
-    own = ledger.outcome_at(id, *place)
-    if own is not None and own.digest == digest and own.is_from(input):
-        return own
-    return None if known is None or known.answer is None else known
+    for own in (known, ledger.outcome_at(id, partition, offset)):
+        if (
+            own is not None
+            and own.is_of(partition, offset)
+            and own.digest == digest
+            and own.step is None  # else of a record whose id is the first part of this one
+            and own.is_from(input)  # else of a flow that had this one's name
+        ):
+            return own
+    for answer in (ledger.answer_in(id, partition), known):
+        if (
+            answer is not None
+            and answer.answer is not None
+            and answer.is_from(input)
+            and (is_own_id or answer.digest == digest)
+        ):
+            return answer
+    return None

@@ -12,6 +12,8 @@ import structlog
 
 from streamapp.streaming.delivery.ledger_entry import (
     LedgerEntry,
+    id_of,
+    is_place_key,
     kept_key,
     logged_key,
     step_name,
@@ -101,6 +103,12 @@ class Ledger:
         """Return the outcome of a record where a later one of its id has an outcome, too."""
         return self.current(LedgerEntry.place_key(LedgerEntry.key(id, ""), partition, offset))
 
+    def answer_in(self, id: str, partition: int) -> LedgerEntry | None:
+        """Return a partition's own answer where another one's stands under the id."""
+        keys = self._index.aside.get(id.encode(), ())
+        own = (key for key in keys if self._index.lines[key].partition == partition)
+        return None if (key := next(own, None)) is None else self.current(key)
+
     def current(self, key: bytes) -> LedgerEntry | None:
         """Return what is remembered under a key."""
         line = self._index.lines.get(key)
@@ -133,9 +141,8 @@ class Ledger:
             await self._append(logged, value, line.partition, lease)
         finally:
             self._writing.discard(key)
-        if aside:
-            self._kept.take(*aside)
-        self._kept.take(key, value, line)
+        self._admit(key, value, line)  # beside what was read meanwhile
+        self.evict()
 
     def keys(self) -> list[bytes]:
         """Return the keys of all entries, for `is_to_renew`."""
@@ -163,12 +170,15 @@ class Ledger:
         value = entry.encode()
         renewal = self._renewals[key] = asyncio.get_running_loop().create_future()
         try:
-            await self._append(logged_key(key), value, entry.partition, lease)
+            is_aside = is_place_key(key) and entry.answer is not None
+            logged = id_of(key) if is_aside else logged_key(key)
+            await self._append(logged, value, entry.partition, lease)
         finally:
             del self._renewals[key]
             renewal.set_result(None)
         if self._index.lines.get(key) is line:  # neither forgotten nor recovered anew meanwhile
             self._kept.take(key, value, LedgerLine.of(entry.head, len(value)))
+            self.evict()
         return len(value)
 
     def forget(self, key: bytes) -> None:
@@ -210,7 +220,8 @@ class Ledger:
         for key, kept, value, line in moved:
             if self._admit(kept, value, line) != key:
                 store.drop(key, line.partition)
-        self._kept.bring_back_answers()
+        for id in [*index.aside]:
+            self._kept.bring_back(id)
         let_go = len(gone) + self.forget_finished_steps()
         self.evict()
         log.info("ledger.rebuilt", ids=len(self), let_go=let_go, bytes=self.size_bytes)
@@ -233,7 +244,10 @@ class Ledger:
             return
         if line.is_step:
             key = kept_key(key, value, *line.place)
+        elif not line.is_dead:
+            key = id_of(key)  # it stood aside where it was renewed
         self._admit(key, value, line)
+        self.evict()
 
     def _admit(self, key: bytes, value: bytes, line: LedgerLine) -> bytes:
         """Take an entry that was read, beside another partition's of its id; return its key."""
@@ -258,6 +272,7 @@ class Ledger:
             if (entry := self._kept.entry(key)) is not None:
                 value = (entry := entry._replace(generation=0, group=None)).encode()
                 self._kept.take(key, value, LedgerLine.of(entry.head, len(value)))
+        self.evict()
 
     def evict(self) -> None:
         """Forget what is past its time, and the oldest past the size."""

@@ -48,6 +48,11 @@ def content_of(value: bytes | None) -> bytes:
     return (value or b"").split(b",", 1)[0]
 
 
+def id_of(key: bytes) -> bytes:
+    """Return the id of the record that the entry of a key is of: its key, as a rule."""
+    return key.partition(STEP_SEPARATOR)[0]
+
+
 def is_place_key(key: bytes) -> bool:
     """Whether `LedgerEntry.place_key` returned it."""
     return STEP_SEPARATOR * 2 in key

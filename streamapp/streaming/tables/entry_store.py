@@ -6,10 +6,8 @@ from typing import Protocol
 import structlog
 
 from streamapp.streaming.delivery.ledger_entry import (
-    STEP_SEPARATOR,
     LedgerEntry,
     content_of,
-    is_place_key,
 )
 from streamapp.streaming.tables.ledger_index import LedgerIndex, LedgerLine
 
@@ -85,23 +83,25 @@ class KeptEntries:
         self.unreadable = 0
 
     def take(self, key: bytes, value: bytes, line: LedgerLine) -> None:
-        """Put an entry in place of that of its key, whatever partition that is in."""
+        """Put an entry in place of that of its key, whatever partition that is in; `evict` then."""
         replaced = self.index.add(key, line)
         self.store().put(key, value, line.partition)
         if replaced is not None and replaced.partition != line.partition:
             self.store().drop(key, replaced.partition)
-        self.evict()
 
     def forget(self, key: bytes) -> None:
         """Let go of an entry, if it is there."""
         if key in self.index.lines:
             self.store().drop(key, self.index.remove(key).partition)
+            self.bring_back(key)
 
     def evict(self) -> None:
         """Forget what is past its time, and the oldest past the size."""
         gone = self.index.evict(now=self._now(), max_bytes=self._max_bytes, is_held=self._is_held)
         for key, line in gone:
             self.store().drop(key, line.partition)
+        for key, _ in gone:
+            self.bring_back(key)
 
     def aside(self, key: bytes, later: LedgerLine) -> tuple[bytes, bytes, LedgerLine] | None:
         """Return the outcome of a record that a later one of its id would take the place of.
@@ -117,14 +117,16 @@ class KeptEntries:
         value = self._value(key)
         return None if value is None else (LedgerEntry.place_key(key, *known.place), value, known)
 
-    def bring_back_answers(self) -> None:
-        """Let answers that stood aside answer their ids: the partition that did may be gone."""
+    def bring_back(self, id: bytes) -> None:
+        """Let an answer that stood aside answer its id, where none does any more."""
         lines = self.index.lines
-        for key in [key for key, line in lines.items() if not line.is_dead and is_place_key(key)]:
-            id, line = key.partition(STEP_SEPARATOR)[0], lines[key]
-            if id not in lines and (value := self._value(key)) is not None:
-                self.forget(key)
-                self.take(id, value, line)
+        if id in lines or not (keys := self.index.aside.get(id)):
+            return
+        key = max(keys, key=lambda each: lines[each].expires_at)
+        if (value := self._value(key)) is not None:
+            line = self.index.remove(key)
+            self.take(id, value, line)
+            self.store().drop(key, line.partition)
 
     def entry(self, key: bytes) -> LedgerEntry | None:
         """Return an entry; None where there is none, or none that can be read."""

@@ -9,6 +9,8 @@ from streamapp.streaming.delivery.ledger_entry import (
     STEP_SEPARATOR,
     EntryHead,
     LedgerEntry,
+    id_of,
+    is_place_key,
 )
 
 #: What an entry costs besides its key and value: its line, index and objects; bytes.
@@ -87,6 +89,8 @@ class LedgerIndex:
         size_bytes: What all entries cost.
         steps: The keys of those that are steps, by the record's id and by `shared_name`, the
             oldest first.
+        aside: The keys of answers that stand under their places, by the ids: another partition's
+            stands under the id.
     """
 
     def __init__(self) -> None:
@@ -94,6 +98,7 @@ class LedgerIndex:
         self.lines: OrderedDict[bytes, LedgerLine] = OrderedDict()
         self.size_bytes = 0
         self.steps: dict[bytes, dict[bytes, tuple[bytes, ...]]] = {}
+        self.aside: dict[bytes, tuple[bytes, ...]] = {}
         self._by_fingerprint: dict[str, bytes] = {}
         self._pause = 0
 
@@ -106,6 +111,9 @@ class LedgerIndex:
             id, name = _found_by(key)
             steps = self.steps.setdefault(id, {})
             steps[name] = (*steps.get(name, ()), key)
+        elif not line.is_dead and is_place_key(key):
+            id = id_of(key)
+            self.aside[id] = (*self.aside.get(id, ()), key)
         if line.fingerprint is not None:
             self._by_fingerprint[line.fingerprint] = key
         return replaced
@@ -121,6 +129,10 @@ class LedgerIndex:
                 steps[name] = others
             elif not steps:
                 del self.steps[id]
+        elif not line.is_dead and is_place_key(key):
+            id = id_of(key)
+            if others := tuple(other for other in self.aside.pop(id) if other != key):
+                self.aside[id] = others
         if line.fingerprint is not None and self._by_fingerprint.get(line.fingerprint) == key:
             del self._by_fingerprint[line.fingerprint]
         return line
@@ -174,7 +186,7 @@ class LedgerIndex:
         and a dead letter for its own alone: what is sent again has its id, and so may another
         one, before or behind it.
         """
-        step, id = self.lines[key], key.partition(STEP_SEPARATOR)[0]
+        step, id = self.lines[key], id_of(key)
         for known in (LedgerEntry.place_key(id, *step.place), id):
             record = self.lines.get(known)
             if record is not None and not record.is_step and is_same(key, known):

@@ -6,7 +6,8 @@ are named, and read once the changelog has them.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -73,8 +74,9 @@ class LedgerRecovery:
             await self._look_up_committed()
         except Exception as error:  # Faust would pass over it, and over the reading with it
             log.warning("ledger.committed_unknown", error=type(error).__name__)
-        self._table.show(partitions)
-        self._ledger.rebuild(partitions)
+        with self._fatal():
+            self._table.show(partitions)
+            self._ledger.rebuild(partitions)
         await self._read(partitions, begun_at)
 
     async def watch(self) -> None:
@@ -98,7 +100,7 @@ class LedgerRecovery:
             taken += 1
             self._ledger.absorb(key, value)
 
-        try:
+        with self._fatal():
             places = await self._changelog.read(starts, take, on_anew=self._ledger.outdate)
             self._ledger.forget_finished_steps()
             ends = {partition: place.offset for partition, place in places.items()}
@@ -106,9 +108,6 @@ class LedgerRecovery:
             self._table.was_read(places)
             self._unread = (self._unread | partitions) - places.keys()
             self._on_unread(self._unread)
-        except Exception as error:
-            self._on_fatal(error)
-            raise
         log.info(
             "ledger.recovered",
             ids=len(self._ledger),
@@ -116,6 +115,15 @@ class LedgerRecovery:
             unreadable=self._ledger.unreadable,
             duration_s=round(time.monotonic() - begun_at, 2),
         )
+
+    @contextmanager
+    def _fatal(self) -> Iterator[None]:
+        """End the worker where what stands inside fails: Faust would pass over it."""
+        try:
+            yield
+        except Exception as error:
+            self._on_fatal(error)
+            raise
 
     async def _generation(self, partitions: Iterable[int]) -> float:
         """Return the group's generation, as far as its entries do not tell that it is no lower.

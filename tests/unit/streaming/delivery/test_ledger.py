@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,10 +23,13 @@ class Changelog:
     def __init__(self) -> None:
         self.records: list[tuple[bytes, bytes, int]] = []
         self.error: Exception | None = None
+        #: Called while a record is on its way.
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def append(self, key: bytes, value: bytes, partition: int, lease: Lease) -> None:
         if self.error:
             raise self.error
+        self.meanwhile()
         self.records.append((key, value, partition))
 
 

@@ -184,3 +184,105 @@ async def test_late_entry_of_a_cut_off_worker_replaces_no_outcome_that_stands_as
         fixture.ledger.absorb(b"a", entry.encode())
 
     assert told(fixture.ledger) == [own, answer(1)]
+
+
+def duplicate(ledger: Ledger, partition: int, content: bytes = b"r") -> LedgerEntry | None:
+    """Return what a further record of the id is told, sent to a partition behind the first."""
+    message = SimpleNamespace(tp=TP("t", partition), offset=8)
+    return known_outcome(
+        ledger, cast(Any, message), id="a", is_own_id=True, digest=digest(content), input=None
+    )
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "the other way round"])
+async def test_further_record_is_told_its_own_partitions_answer(order: int) -> None:
+    """Which may be to another content; one of a third partition is told any of them."""
+    other = answer(1)._replace(digest=digest(b"other"))
+    process = Process(None, [])
+
+    process.read(b"a", [answer(0), other][::order])
+
+    for _ in range(2):
+        assert duplicate(process.ledger, 0) == answer(0)
+        assert duplicate(process.ledger, 1, b"other") == other
+        assert duplicate(process.ledger, 2) in (answer(0), other)
+        process.ledger.rebuild({0, 1})
+
+
+@pytest.mark.parametrize("data", [True, False], ids=["disk", "memory"])
+@pytest.mark.parametrize("bound", ["bytes", "time"])
+async def test_answer_that_stood_aside_answers_its_id_where_the_other_one_is_forgotten(
+    tmp_path: Path, bound: str, data: bool
+) -> None:
+    """In a worker that keeps both partitions, without a rebalance."""
+    process = Process(tmp_path if data else None, [])
+    process.read(b"a", [answer(0), answer(1, 65)])
+    process.fixture.committed[1] = 8
+    assert process.ledger.answer_in("a", 0) == answer(0)
+
+    if bound == "time":
+        process.ledger.evict()
+    else:
+        process.ledger.forget(b"a")
+
+    assert duplicate(process.ledger, 0) == answer(0)
+    assert len(process.kept()) == 1
+    process.end()
+
+
+@pytest.mark.parametrize("data", [True, False], ids=["disk", "memory"])
+async def test_rebuild_past_the_bound_of_bytes_brings_back_what_is_left(
+    tmp_path: Path, data: bool
+) -> None:
+    """A worker may come back with a smaller bound."""
+    process = Process(tmp_path if data else None, [])
+    for number in range(8):
+        process.read(b"%d" % number, [answer(0, 2000), answer(1, 2000)])
+    process.fixture.committed.update({0: 8, 1: 8})
+    bounded = Fixture(store=process.fixture.store, max_bytes=3_000)
+    bounded.committed.update({0: 8, 1: 8})
+    if process.table is not None:
+        process.table.show({0})
+
+    bounded.ledger.rebuild({0})
+
+    assert 0 < len(bounded.ledger) < 8
+    assert all(map(bounded.ledger.current, bounded.ledger.keys()))
+    process.end()
+
+
+async def test_renewed_answer_that_stood_aside_is_logged_under_its_id() -> None:
+    """Where retention has deleted the first one, a new owner of the partition finds it there."""
+    fixture = Fixture()
+    for entry in (answer(0), answer(1, 90)):
+        fixture.ledger.absorb(b"a", entry.encode())
+    [key] = {*fixture.ledger.keys()} - {b"a"}
+
+    await fixture.ledger.renew(key, fixture.lease)
+
+    [(logged, value, partition)] = fixture.changelog.records
+    assert (logged, partition) == (b"a", 0)
+    heir = Fixture()
+    heir.ledger.absorb(key, value)  # as an earlier version logged it
+    found = duplicate(heir.ledger, 0)
+    assert found is not None
+    assert found.answer == answer(0).answer
+
+
+@pytest.mark.parametrize("read", ["before", "meanwhile"])
+async def test_write_stands_beside_what_is_read_of_another_partition(read: str) -> None:
+    """Neither takes the other's place, whenever the late reading of a partition comes."""
+    fixture = Fixture()
+
+    def read_other() -> None:
+        fixture.ledger.absorb(b"a", answer(1).encode())
+
+    if read == "before":
+        read_other()
+    else:
+        fixture.changelog.meanwhile = read_other
+    await fixture.ledger.write("a", dead(0), fixture.lease)
+
+    own = told(fixture.ledger)
+    assert [own[0] and own[0].dead_letter, own[1]] == [dead(0).dead_letter, answer(1)]
+    assert duplicate(fixture.ledger, 1) == answer(1)

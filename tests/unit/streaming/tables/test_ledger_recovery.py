@@ -29,6 +29,7 @@ class Fixture:
         self.fatal: list[BaseException] = []
         self.committed_error: Exception | None = None
         self.read_error: Exception | None = None
+        self.rebuild_error: Exception | None = None
         self.there: set[int] = {0, 2}
         self.known: Collection[int] = ()
         self.unread: list[set[int]] = []
@@ -62,6 +63,8 @@ class Fixture:
 
     def rebuild(self, partitions: set[int]) -> None:
         self.steps.append(("rebuild", set(partitions)))
+        if self.rebuild_error is not None:
+            raise self.rebuild_error
 
     @property
     def groups(self) -> "Fixture":
@@ -206,6 +209,17 @@ async def test_changelog_that_cannot_be_read_ends_the_worker(error: Exception) -
 
     assert fixture.fatal == [error]
     assert "was_read" not in dict(fixture.steps)
+
+
+async def test_rebuild_that_fails_ends_the_worker() -> None:
+    """As what is read behind it does; nothing would tell that the entries are missing."""
+    fixture = Fixture()
+    fixture.rebuild_error = RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError):
+        await fixture.recovery({0})
+
+    assert fixture.fatal == [fixture.rebuild_error]
 
 
 class Member:
