@@ -228,7 +228,7 @@ def _imported(name: str) -> ModuleType:
                 f"{_SETTING}: there is no module '{name}'; is its folder on PYTHONPATH?"
             ) from error
         raise ConfigurationError(f"{_SETTING}: module '{name}': {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # of a script that is no module
         reason = " ".join(f"{type(error).__name__}: {error}".split())  # in one line
         raise ConfigurationError(f"{_SETTING}: module '{name}': {reason}") from error
 

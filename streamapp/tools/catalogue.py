@@ -168,7 +168,7 @@ def load_tools(modules: Iterable[str]) -> list[Tool]:
         except ConfigurationError as error:
             problems.append(str(error))
             continue
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # of a script that is no module
             reason = " ".join(f"{type(error).__name__}: {error}".split())  # in one line
             problems.append(f"{_SETTING}: module '{name}': {reason}; is its folder on PYTHONPATH?")
             continue

@@ -101,5 +101,6 @@ def _misfit(validator: Any, value: Any) -> str | None:
     for error in validator.iter_errors(value):
         # A field of the schema's own; names that a record brought are among its values.
         path = "/".join(str(part) for part in error.schema_path if isinstance(part, str))
-        return path or "the value"
+        missing = getattr(error.kind, "property", None)
+        return (path or "the value") + (f": {missing!r} is missing" if missing else "")
     return None

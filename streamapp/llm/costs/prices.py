@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,11 @@ def load_prices(path: Path) -> dict[str, Price]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise ConfigurationError(f"prices_file {path}: {where}: {first['msg']}") from None
+        problem = first["msg"]
+        if first["type"] == "extra_forbidden":
+            near = get_close_matches(str(first["loc"][-1]), Price.model_fields, n=1)
+            problem = "there is no such field" + (f"; did you mean {near[0]}?" if near else "")
+        raise ConfigurationError(f"prices_file {path}: {where}: {problem}") from None
     except OSError as error:
         raise ConfigurationError(f"prices_file: {file_problem([path], error)}") from None
     except ValueError as error:

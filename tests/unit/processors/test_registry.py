@@ -87,6 +87,7 @@ def test_a_processor_that_is_imported_counts_once(write_module: Any) -> None:
         pytest.param("import nothing_of_that_name", "nothing_of_that_name", id="import of its own"),
         pytest.param("1 / 0", "ZeroDivisionError", id="bug"),
         pytest.param("def", "SyntaxError", id="syntax"),
+        pytest.param("raise SystemExit(3)", "SystemExit: 3", id="script"),
         pytest.param("x = 1", "has no @processor", id="no processor"),
         pytest.param(
             OWN.replace("async def", "def").format(name="Haiku", type="haiku"),

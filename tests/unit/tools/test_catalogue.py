@@ -105,9 +105,10 @@ def test_modules_give_their_tools(folder: Path) -> None:
     [
         (None, "No module named 'desk_c'"),
         ("1/0", "ZeroDivisionError"),
+        ("raise SystemExit", "SystemExit"),
         ("x = 1", "module 'desk_c' has no @tool"),
     ],
-    ids=["missing", "broken", "empty"],
+    ids=["missing", "broken", "script", "empty"],
 )
 def test_a_module_without_tools_is_named(text: str | None, problem: str, folder: Path) -> None:
     """Before anything starts, with the setting that names it."""

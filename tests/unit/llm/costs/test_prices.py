@@ -163,7 +163,8 @@ def test_price_file_is_read_exactly(name: str, text: str, tmp_path: Path) -> Non
         ("not toml", "prices.toml"),
         ('["own/m"]\ninput = -1\n', "own/m.input"),
         ('["own/m"]\ninput = nan\n', "own/m.input"),
-        ('["own/m"]\nprompt = 1\n', "own/m.prompt"),
+        ('["own/m"]\nprompt = 1\n', "own/m.prompt: there is no such field"),
+        ('["own/m"]\ninputs = 1\n', r"own/m.inputs: .*; did you mean input\?"),
         ("input = 1\n", "input"),
     ],
 )
