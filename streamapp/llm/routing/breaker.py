@@ -18,6 +18,7 @@ from streamapp.errors import (
     ProviderUnavailable,
     RateLimited,
 )
+from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs
 
 log = structlog.get_logger(__name__)
 
@@ -29,8 +30,6 @@ UNTRIED_S = 60.0
 #: that it takes few others along. After so many seconds all begin.
 _AGAIN_S, _RAMP_FROM, _RAMP, _RAMP_S, _RAMP_POLL_S = 600.0, 4, 2, 30.0, 0.05
 _OUTAGE = (ProviderUnavailable, ProviderTimeout, ProviderDenied)
-#: What breaks off within so many seconds breaks off at one moment.
-MOMENT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +43,8 @@ class BreakerLimits:
         probes: Calls let through at once while it is half open.
         first_probe_s: From opening to the first probe; doubled by each probe that fails.
         probe_cap_s: Upper bound of that. A probe that has no answer for so long keeps no other
-            from asking: a provider that swallows calls may be back before they time out. Where
-            probes broke off together, one of them may be what crashes it: from then on each is
-            alone for so long, and for twice as long whenever that was too short for an answer.
+            from asking: a provider that swallows calls may be back before they time out. See
+            `BreakOffs` for those that are to be alone.
         retry_after_cap_s: Longest wish of a provider that refuses which is granted all the same.
     """
 
@@ -66,9 +64,17 @@ class Breaker:
         name: ``provider/model``, for the log.
         limits: When it opens.
         clock: Monotonic, seconds.
+        rng: Source of jitter: workers that share a target are not to probe it in step.
     """
 
-    def __init__(self, name: str, *, limits: BreakerLimits, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        limits: BreakerLimits,
+        clock: Callable[[], float],
+        rng: Random | None = None,
+    ) -> None:
         self.name = name
         self.is_open = False
         #: What the target refuses every call with, as a wrong key; empty where it may come back.
@@ -79,6 +85,7 @@ class Breaker:
         self.answered_after: deque[int] = deque(maxlen=1000)
         #: How often it opened, ever.
         self.openings = 0
+        self.break_offs = BreakOffs(limits.probe_cap_s)
         self._limits = limits
         self._clock = clock
         self._failures = 0
@@ -86,16 +93,13 @@ class Breaker:
         self._forbidden: list[object] = []
         self._forbidden_after = 0
         self._refused_at: float | None = None
-        self._opened_at = self._together_at = self._failed_at = 0.0
+        self._opened_at = self._failed_at = 0.0
         self._is_opened_by_failures = self._is_again = False
         self._probe_at = 0.0
         self._probe_every_s = limits.first_probe_s
         self._probes: list[float] = []
         self._closed_at, self._room = -math.inf, math.inf
-        self._broken_off: deque[tuple[float, object]] = deque(maxlen=32)
-        # So long a probe is alone, where those on their way at once broke off together.
-        self._alone_s = 0.0
-        self._rng = Random(name)  # noqa: S311 - jitter needs no secrecy
+        self._rng = rng or Random()  # noqa: S311 - jitter needs no secrecy
 
     @property
     def is_failing(self) -> bool:
@@ -126,15 +130,16 @@ class Breaker:
             return 0.0
         now = self._clock()
         wait_s = self._probe_at - now
-        cap_s = self._alone_s or self._limits.probe_cap_s
-        fresh = [at for at in self._probes if now - at < cap_s]
-        if len(fresh) >= (1 if self._alone_s else self._limits.probes):
+        alone_s = self.break_offs.alone_s
+        cap_s = alone_s or self._limits.probe_cap_s
+        fresh = [at for at in self._probes if at + cap_s > now]
+        if len(fresh) >= (1 if alone_s else self._limits.probes):
             wait_s = max(wait_s, fresh[0] + cap_s - now)
         return max(wait_s, 0.0)
 
     def held_s(self) -> float:
         """Return after how many seconds a held call may begin, or look again; 0 for now."""
-        ramp_s = max(_RAMP_S, self._alone_s)
+        ramp_s = max(_RAMP_S, self.break_offs.alone_s)
         if self.is_open or self._room > 0 or self._clock() - self._closed_at >= ramp_s:
             return self.wait_s()
         return _RAMP_POLL_S
@@ -190,21 +195,23 @@ class Breaker:
             open_s = round(self._clock() - self._opened_at, 2)
             log.warning("llm.breaker_closed", target=self.name, open_s=open_s)
 
-    def failed(self, error: Failure, *, of: object = None, is_probe: bool = False) -> None:
+    def failed(self, error: Failure, *, of: object = None, probe: float | None = None) -> None:
         """Take note of a failure.
 
         Args:
             error: What the call ended with.
             of: The record whose call it was.
-            is_probe: Whether it was let through although the breaker was open.
+            probe: As of `begin_probe`, where it was let through although the breaker was open.
         """
         if isinstance(error, ProviderError) and error.is_ours:
             return
-        if is_probe and self.is_open:
+        if probe is not None and self.is_open:
             if not isinstance(error, (*_OUTAGE, RateLimited, GarbledAnswer)):
                 self.succeeded()
                 return
             error.ends_probe = True
+            if isinstance(error, BROKEN_OFF) and error.status is None:
+                self.break_offs.note_probe(of, since=probe, at=self._clock())
             self.denial = _denial(error)
             self._probe_every_s = min(self._probe_every_s * 2, self._limits.probe_cap_s)
             self._wait(error)
@@ -231,18 +238,8 @@ class Breaker:
     def broke_off(self, of: object) -> float:
         """Take note that a call of the record ``of`` broke off; return when that was."""
         now = self._clock()
-        is_new = now - self._together_at > MOMENT_S
-        if self.is_open and is_new and self.has_broken_off_others(of, now):
-            self._alone_s = self._alone_s * 2 or self._limits.probe_cap_s
-            self._together_at = now
-        self._broken_off.append((now, of))
+        self.break_offs.note(of, at=now)
         return now
-
-    def has_broken_off_others(self, of: object, at: float) -> bool:
-        """Whether a call of another record broke off at the moment ``at``."""
-        return any(
-            other is not of and abs(when - at) <= MOMENT_S for when, other in self._broken_off
-        )
 
     def _may_be_the_records(self, error: ProviderForbidden, of: object) -> bool:
         """Whether what is refused may be one record: the target has answered others.
@@ -262,10 +259,10 @@ class Breaker:
         self.openings += 1
         self.denial = _denial(error)
         self._is_opened_by_failures = not isinstance(error, (ProviderDenied, RateLimited))
-        self._opened_at = self._together_at = self._clock()
+        self._opened_at = self._clock()
         self._is_again = self._opened_at - self._closed_at < _AGAIN_S
         if not self._is_again:
-            self._alone_s = 0.0
+            self.break_offs.forget()
         self._wait(error)
         log.warning(
             "llm.breaker_opened",
@@ -279,7 +276,9 @@ class Breaker:
         """Let no probe through too soon after what was just failed with."""
         self._failed_at = self._clock()
         every_s = self._probe_every_s
-        if self._alone_s:  # not in step: one would come while it starts, and what crashes it after
+        if (
+            self.break_offs.alone_s
+        ):  # not in step: one would come while it starts, and what crashes it after
             every_s *= self._rng.uniform(0.25, 1)
         self._probe_at = max(self._probe_at, self._failed_at + every_s)
         self._heed(error)

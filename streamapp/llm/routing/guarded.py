@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from streamapp.errors import (
-    AnswerBroken,
     BudgetExceeded,
     Failure,
-    ProviderUnavailable,
     TargetBusy,
     TargetOpen,
 )
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import DEADLINE
 from streamapp.llm.provider import Completer
-from streamapp.llm.routing.breaker import MOMENT_S, Breaker
+from streamapp.llm.routing.break_offs import BROKEN_OFF, MOMENT_S
+from streamapp.llm.routing.breaker import Breaker
 
 
 class Guarded:
@@ -46,12 +45,14 @@ class Guarded:
         """
         try:
             return await (self._probe(call) if self._breaker.is_open else self._ask(call))
-        except (ProviderUnavailable, AnswerBroken) as error:
+        except BROKEN_OFF as error:
             record = _record_of(call)
             at = self._breaker.broke_off(record)
             if error.is_paid:  # is it the record, or the server that died under all its calls?
                 await self._sleep(MOMENT_S)
-                error.shared = int(self._breaker.has_broken_off_others(record, at))
+                break_offs = self._breaker.break_offs
+                is_alone = error.ends_probe and break_offs.alone_s > 0  # no other one tells
+                error.shared = int(is_alone or break_offs.has_others(record, at=at))
             raise
 
     async def _ask(self, call: Call) -> Completion:
@@ -83,13 +84,28 @@ class Guarded:
         except (BudgetExceeded, TargetBusy, TargetOpen):
             raise
         except Failure as failure:
-            breaker.failed(failure, is_probe=True)
+            breaker.failed(failure, of=_record_of(call), probe=probe)
             raise
         finally:
             breaker.end_probe(probe)
         breaker.answers += 1
         breaker.succeeded()
         return completion
+
+
+def require_closed(call: Call, *, breaker: Breaker) -> None:
+    """Stop a call whose breaker has opened while it waited.
+
+    Where another target is left, one failure meanwhile is enough: what waited once does not wait
+    for a timeout as well.
+
+    Raises:
+        TargetOpen: The breaker is open or about to, and the call is no probe.
+    """
+    is_doubtful = call.has_waited and call.moves_on and breaker.is_failing
+    if (breaker.is_open or is_doubtful) and not call.is_probe:
+        provider, _, _ = breaker.name.partition("/")
+        raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
 
 
 def _record_of(call: Call) -> object:

@@ -17,11 +17,10 @@ from streamapp.llm.routing.batches import Batched
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits
 from streamapp.llm.routing.economy import Economy
 from streamapp.llm.routing.fallback import Fallback
-from streamapp.llm.routing.guarded import Guarded
+from streamapp.llm.routing.guarded import Guarded, require_closed
 from streamapp.llm.routing.remaining import Candidate
 from streamapp.llm.routing.retry import Retrying, RetryLimits
 from streamapp.llm.routing.shown_errors import ShownErrors
-from streamapp.llm.routing.still_closed import require_closed
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.llm.schemas.structured import Structured
 from streamapp.llm.timeout import TimeLimited, TimeLimits
@@ -165,7 +164,7 @@ class Policies:
                 attempt = Billed(
                     attempt, name=name, prices=self._economy.prices, payers=self._economy.all_payers
                 )
-            breaker = Breaker(target, limits=self._breakers, clock=self._clock)
+            breaker = Breaker(target, limits=self._breakers, clock=self._clock, rng=self._rng)
             limited = self._limits[name].around(
                 Target(attempt, model),
                 model,

@@ -238,16 +238,17 @@ def test_probes_that_broke_off_together_are_made_one_by_one(
     alone_s = []
     for _ in range(3):
         clock.advance(LIMITS.probe_cap_s)
-        probe = breaker.begin_probe()
-        assert probe is not None
-        for record in "ab":
-            breaker.failed(unavailable(), is_probe=True)
-            breaker.broke_off(record)
-        breaker.end_probe(probe)
+        first = breaker.begin_probe()
+        clock.advance(breaker.wait_s())
+        both = [first, breaker.begin_probe()]
+        assert None not in both
+        for record, probe in enumerate(both):
+            breaker.failed(reset(), of=record, probe=probe)
+            breaker.end_probe(probe or 0)
         clock.advance(LIMITS.probe_cap_s)
-        assert breaker.begin_probe() is not None
+        alone = breaker.begin_probe()
         alone_s.append(breaker.wait_s())
-        breaker.end_probe(clock.now)
+        breaker.end_probe(alone or 0)
 
     assert alone_s == [4, 8, 16]
 
@@ -256,6 +257,48 @@ def test_probes_that_broke_off_together_are_made_one_by_one(
     breaker.failed(denied())
     clock.advance(1)
     assert [breaker.begin_probe() is None for _ in range(3)] == [False, False, True]
+
+
+def test_calls_from_before_it_opened_make_no_probe_wait(breaker: Breaker, clock: FakeClock) -> None:
+    """Nor do probes made one behind the other, or that a server answered, however with."""
+    breaker.failed(denied())
+    for record in range(60):
+        breaker.failed(reset(), of=record)
+        breaker.broke_off(record)
+        clock.advance(0.4)
+    first = breaker.begin_probe()
+    assert first is not None
+    breaker.failed(reset(), of="a", probe=first)
+    breaker.end_probe(first)
+    clock.advance(LIMITS.probe_cap_s)
+    for _ in range(2):
+        answered = [breaker.begin_probe(), breaker.begin_probe()]
+        for record, probe in enumerate(answered):
+            assert probe is not None
+            breaker.failed(unavailable(), of=record, probe=probe)
+            breaker.end_probe(probe)
+        clock.advance(LIMITS.probe_cap_s)
+
+    assert breaker.break_offs.alone_s == 0
+    breaker.succeeded()
+    assert breaker.held_s() == 0
+
+
+def test_held_calls_that_end_without_an_answer_stop_no_others(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """Their callers may leave: half a minute after it is back all others begin all the same."""
+    for _ in range(2):
+        breaker.failed(denied())
+        clock.advance(1)
+        breaker.succeeded()
+    for _ in range(10):
+        breaker.begin_held()
+    assert breaker.held_s() > 0
+
+    clock.advance(30)
+
+    assert breaker.held_s() == 0
 
 
 @pytest.mark.parametrize(
@@ -270,7 +313,7 @@ def test_second_probe_does_not_shorten_what_the_first_one_was_told(
     probes = [breaker.begin_probe(), breaker.begin_probe()]
     for probe, error in zip(probes, [rate_limited(60), second], strict=True):
         assert probe is not None
-        breaker.failed(error, is_probe=True)
+        breaker.failed(error, probe=probe)
         breaker.end_probe(probe)
 
     assert breaker.wait_s() == 60
