@@ -139,8 +139,7 @@ class Breaker:
 
     def held_s(self) -> float:
         """Return after how many seconds a held call may begin, or look again; 0 for now."""
-        ramp_s = max(_RAMP_S, self.break_offs.alone_s)
-        if self.is_open or self._room > 0 or self._clock() - self._closed_at >= ramp_s:
+        if self.is_open or self._room > 0 or self._clock() - self._closed_at >= _RAMP_S:
             return self.wait_s()
         return _RAMP_POLL_S
 
@@ -276,9 +275,7 @@ class Breaker:
         """Let no probe through too soon after what was just failed with."""
         self._failed_at = self._clock()
         every_s = self._probe_every_s
-        if (
-            self.break_offs.alone_s
-        ):  # not in step: one would come while it starts, and what crashes it after
+        if self.break_offs.alone_s:  # not in step: one would always come while it starts
             every_s *= self._rng.uniform(0.25, 1)
         self._probe_at = max(self._probe_at, self._failed_at + every_s)
         self._heed(error)

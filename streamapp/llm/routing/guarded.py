@@ -50,9 +50,7 @@ class Guarded:
             at = self._breaker.broke_off(record)
             if error.is_paid:  # is it the record, or the server that died under all its calls?
                 await self._sleep(MOMENT_S)
-                break_offs = self._breaker.break_offs
-                is_alone = error.ends_probe and break_offs.alone_s > 0  # no other one tells
-                error.shared = int(is_alone or break_offs.has_others(record, at=at))
+                error.shared = int(self._breaker.break_offs.has_others(record, at=at))
             raise
 
     async def _ask(self, call: Call) -> Completion:

@@ -287,11 +287,18 @@ def test_calls_from_before_it_opened_make_no_probe_wait(breaker: Breaker, clock:
 def test_held_calls_that_end_without_an_answer_stop_no_others(
     breaker: Breaker, clock: FakeClock
 ) -> None:
-    """Their callers may leave: half a minute after it is back all others begin all the same."""
+    """Their callers may leave: half a minute after it is back all others begin all the same.
+
+    However long probes are alone: servers that are cut off each minute answer nobody else.
+    """
     for _ in range(2):
         breaker.failed(denied())
         clock.advance(1)
         breaker.succeeded()
+    for at in (1.0, 2.0, 3.0, 4.0, 5.0):
+        for record in "ab":
+            breaker.break_offs.note_probe(record, since=0.0, at=at)
+    assert breaker.break_offs.alone_s > 30
     for _ in range(10):
         breaker.begin_held()
     assert breaker.held_s() > 0
