@@ -153,7 +153,7 @@ async def topics(settings: Settings) -> list[Finding]:
     if wrong:
         return [broker, *(Finding("topics", False, problem) for problem in wrong)]
     missing = ", ".join(name for name in names if name not in counts)
-    detail = f"a worker will create {missing}" if missing else ", ".join(names)
+    detail = f"a worker will create {missing} at its start" if missing else ", ".join(names)
     found = [broker, Finding("topics", True, detail)]
     try:
         configs = await answered(settings, topic_configs(settings, list(counts)))

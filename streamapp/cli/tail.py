@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import click
@@ -216,6 +217,7 @@ def _usage_line(message: ConsumerRecord) -> str:
         f"{tokens}, estimated" if found.get("estimated") else tokens,
         "price unknown" if cost is None else f"${cost}",
         *(f"{name} {found[name]}" for name in ("tenant", "api_key") if found.get(name)),
+        at=_moment(found.get("at")),  # which sums count by, however late it was written
     )
 
 
@@ -244,15 +246,22 @@ def _value_line(message: ConsumerRecord) -> str:
     return _line(message, *fields)
 
 
-def _line(message: ConsumerRecord, *fields: object) -> str:
+def _line(message: ConsumerRecord, *fields: object, at: datetime | None = None) -> str:
     # Not cut: half of an answer is no JSON, and its end may be what is looked for.
-    moment = moment_of(message.timestamp / 1000)
+    moment = at or moment_of(message.timestamp / 1000)
     return printable("  ".join(map(str, (time_text(moment), *fields))), keep="")
 
 
 def _number(headers: Mapping[str, str], name: str, other: int) -> int:
     text = headers.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else other
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
 
 
 def _object(value: bytes | None) -> Mapping[str, Any]:

@@ -171,6 +171,15 @@ def test_usage_is_one_readable_line() -> None:
         "p/m  1 call  3+4 tokens  $0.01",
         "p/m  2 calls  3+0 tokens, estimated  price unknown  tenant acme",
     ]
+    assert {line.partition("  ")[0] for line in lines} == {"2030-01-01 00:00:00Z"}
+
+
+@pytest.mark.parametrize("at", ["", ', "at": 7', ', "at": "soon"'])
+def test_usage_without_a_time_is_shown_with_that_of_its_writing(at: str) -> None:
+    """Anybody may write on the topic."""
+    line = _TEXT["usage"](message(f'{{"calls": 1{at}}}'.encode()))
+
+    assert line.startswith("1970-01-01 00:00:01Z  ")
 
 
 def test_value_without_a_key_is_shown_alone() -> None:
