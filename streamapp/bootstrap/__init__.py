@@ -117,7 +117,7 @@ def _composed(
     app.bind(
         settings=settings,
         window=window,
-        ledger=flows.requests.ledger,
+        ledgers=flows.ledgers,
         watchdog=_watchdog(app, settings),
         on_log_change=metrics.log_changed,
         http_calls=http_calls.drain,

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer
 
@@ -18,6 +20,7 @@ from tests.e2e.stage import Stage, ask
 from tests.e2e.test_dead_letters import streamapp
 from tests.support.judgement import Call
 from tests.support.kafka import KafkaBroker
+from tests.support.worker import WorkerProcess
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
 
@@ -113,6 +116,7 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
             dead = await _read(stage, "reviews-dlt")
             known = {"FLOWS": json.dumps({"reply": flow}), "PARTITIONS": "2"}
             told = await streamapp(stage, "flows", "--json", "--seconds", "0", **known)
+            remembered = (await _told(worker, "/v1/workers"))["workers"][0]["now"]["ledger"]
             letters = ["dead-letters", "list", "--json", "--flow", "reply"]
             listed = await streamapp(stage, *letters, **known)
             again = ["dead-letters", "replay", "--all", "--json", "--flow", "reply"]
@@ -136,6 +140,8 @@ async def test_a_new_flow_begins_at_the_end_and_a_crash_does_not_move_it(
         "unpriced_day": None,
         "cost_counted_s": None,
     }
+    assert remembered["ids"] == len(wanted)  # by all flows
+    assert remembered["bytes"] > 100 * len(wanted)
     assert listed.objects[0]["kind"] == "invalid"
     assert replayed.objects[0]["sent"] == 1
     assert len(failed_again) == 2
@@ -165,6 +171,12 @@ async def test_a_flow_without_its_topic_does_not_start(kafka: KafkaBroker, tmp_p
         assert code == 2
         line = f"{config}:2: [flows.reply] input: there is no topic {stage.prefix}.nowhere"
         assert line in worker.tail()
+
+
+async def _told(worker: WorkerProcess, path: str) -> Any:
+    url = f"http://127.0.0.1:{worker.port}{path}"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        return await response.json()
 
 
 async def _partitions(stage: Stage, *names: str) -> list[int]:

@@ -93,13 +93,14 @@ class AppHealth:
         refused, gone = self._refused(), app.held.gone()
         silence_s, commit_age_s = watchdog.broker_silence_s, app.commit_age_s
         excused = self._rebalance_s < REBALANCE_S and not member.refusal
+        ids = sum(map(len, app.ledgers))
         return {
             "assigned": Check(assigned, "" if assigned else _waiting(member.refusal), excused),
             "member": Check(
                 not assigned or member.is_current,
                 "" if not assigned else _heard(member),
             ),
-            "recovered": Check(is_recovered(app), f"{len(app.ledger)} ids in the ledger", excused),
+            "recovered": Check(is_recovered(app), f"{ids} ids in the ledger", excused),
             "taking": Check(
                 app.window.is_open and not gone,
                 "; ".join(gone) or f"{app.window.in_flight} in flight",

@@ -54,7 +54,7 @@ class StreamApp(faust.App):
 
     settings: Settings
     window: Window
-    ledger: Ledger
+    ledgers: Sequence[Ledger]
     watchdog: Watchdog
     membership: Membership
 
@@ -70,7 +70,7 @@ class StreamApp(faust.App):
         *,
         settings: Settings,
         window: Window,
-        ledger: Ledger,
+        ledgers: Sequence[Ledger],
         watchdog: Watchdog,
         http_calls: Callable[[float], Awaitable[None]],
         inputs: Sequence[str] = (),
@@ -85,7 +85,7 @@ class StreamApp(faust.App):
         Args:
             settings: The app's.
             window: Takes the request records.
-            ledger: Remembers what was answered.
+            ledgers: Those of all flows: what was answered.
             watchdog: Not started yet.
             http_calls: Ends what is answered over HTTP, within the given seconds.
             inputs: Topics of the flows, beside the requests.
@@ -97,7 +97,7 @@ class StreamApp(faust.App):
         """
         self.settings = settings
         self.window = window
-        self.ledger, self.watchdog = ledger, watchdog
+        self.ledgers, self.watchdog = ledgers, watchdog
         self.membership = window.membership
         self._drain_http_calls = http_calls
         self._preparing, self._closing = preparing, closing

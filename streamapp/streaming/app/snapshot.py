@@ -115,7 +115,10 @@ class WorkerSnapshots:
             "in_flight": app.window.in_flight,
             "pending": app.window.pending,
             "oldest_uncommitted_s": round(app.oldest_uncommitted_s, 2),
-            "ledger": {"ids": len(app.ledger), "bytes": app.ledger.size_bytes},
+            "ledger": {
+                "ids": sum(map(len, app.ledgers)),
+                "bytes": sum(ledger.size_bytes for ledger in app.ledgers),
+            },
             "latency_s": {"p50": p50, "p95": p95, "p99": p99},
             **self._series(),
             "flow_cost_usd_day": {

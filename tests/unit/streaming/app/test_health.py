@@ -41,7 +41,7 @@ class Worker:
             in_recovery=False,
             is_draining=False,
             commit_age_s=0.0,
-            ledger=(),
+            ledgers=(),
             held=SimpleNamespace(gone=list),
             tables=SimpleNamespace(recovery=SimpleNamespace(completed=asyncio.Event())),
             watchdog=SimpleNamespace(broker_silence_s=0.0, has_seen_broker=True, loop_lag_s=0.0),

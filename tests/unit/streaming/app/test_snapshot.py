@@ -16,12 +16,12 @@ OWN, OTHER = "http://here:6066/", "http://there:6066/"
 
 
 class Ledger:
-    """An empty one."""
+    """One of two ids."""
 
-    size_bytes = 0
+    size_bytes = 300
 
     def __len__(self) -> int:
-        return 0
+        return 2
 
 
 class Healthy:
@@ -49,7 +49,7 @@ def app() -> Any:
     return SimpleNamespace(
         conf=SimpleNamespace(canonical_url=OWN),
         window=SimpleNamespace(in_flight=3, pending=1, partitions={}),
-        ledger=Ledger(),
+        ledgers=[Ledger(), Ledger()],
         addresses=GroupAddresses(lambda: {OTHER: topics, OWN: {}}, lambda: OWN, patience_s=20),
         is_draining=False,
         oldest_uncommitted_s=0.0,
@@ -116,6 +116,11 @@ def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> Non
 def test_workers_are_told_with_their_requests_partitions(snapshots: WorkerSnapshots) -> None:
     """This worker is the first, whether or not it has any."""
     assert list(snapshots.workers().items()) == [(OWN, []), (OTHER, [0, 1])]
+
+
+def test_ledgers_of_all_flows_are_told_as_one(snapshots: WorkerSnapshots) -> None:
+    """Each flow has one; people ask what the worker remembers."""
+    assert snapshots.now()["ledger"] == {"ids": 4, "bytes": 600}
 
 
 def test_uptime_counts_from_the_start(snapshots: WorkerSnapshots, clock: FakeClock) -> None:

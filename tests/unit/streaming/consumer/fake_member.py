@@ -182,7 +182,7 @@ class Member:
         self.app.bind(
             settings=self.settings,
             window=self.window,
-            ledger=cast(Any, None),
+            ledgers=(),
             watchdog=self.watchdog,
             http_calls=self._drain_http_calls,
             closing=(self._close,),
