@@ -49,6 +49,8 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         env_file=ENV_FILE,
+        # As of `${NAME:-}` in a compose file: an empty path would be the working directory.
+        env_ignore_empty=True,
         # It may hold the variables of other programs as well, as the environment does.
         dotenv_filtering="only_existing",
         extra="forbid",
@@ -194,7 +196,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: arguments, environment, ``.env``, ``streamapp.toml``."""
-        file = os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml")
+        file = os.environ.get(f"{PREFIX}CONFIG") or "streamapp.toml"
         return (
             init_settings,
             env_settings,

@@ -44,8 +44,9 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     Raises:
         ConfigurationError: Values are wrong; a line for each that names it and what to change.
     """
-    file = Path(os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml"))
-    if f"{PREFIX}CONFIG" in os.environ and not file.is_file():
+    named = os.environ.get(f"{PREFIX}CONFIG")
+    file = Path(named or "streamapp.toml")
+    if named and not file.is_file():
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
     variables = environment()
     places = FilePlaces.of(file)
@@ -101,13 +102,13 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
 
 def known_log_format() -> Literal["console", "json"]:
     """Return the format of the log, also where other settings are wrong; `console` where it is."""
-    file = FilePlaces.of(Path(os.environ.get(f"{PREFIX}CONFIG", "streamapp.toml")))
+    file = FilePlaces.of(Path(os.environ.get(f"{PREFIX}CONFIG") or "streamapp.toml"))
     try:
         named = environment()
     except ConfigurationError:  # which is told, in the format that is known without it
         named = {**os.environ}
     variables = {name.upper(): value for name, value in named.items()}
-    found = variables.get(f"{PREFIX}LOG_FORMAT", file.data.get("log_format"))
+    found = variables.get(f"{PREFIX}LOG_FORMAT") or file.data.get("log_format")
     return "json" if found == "json" else "console"
 
 

@@ -38,6 +38,27 @@ def test_environment_wins_over_dotenv_and_dotenv_over_the_file(monkeypatch: Env)
     assert (settings.partitions, settings.max_in_flight, settings.drain_s) == (3, 2, 1)
 
 
+@pytest.mark.parametrize("source", ["environment", "dotenv"])
+def test_variable_that_is_empty_counts_as_none(monkeypatch: Env, source: str) -> None:
+    """As ``${NAME:-}`` in a compose file gives it; an empty path would be this very folder."""
+    Path("streamapp.toml").write_text(
+        "max_in_flight = 7\nmodel = 'm'\n[providers.p]\nkind = 'openai'\nbase_url = 'http://h'\n"
+    )
+    names = ("CONFIG", "MAX_IN_FLIGHT", "PROMPTS_DIR", "KAFKA_CA_FILE", "WEB_CERT_FILE")
+    names += ("LOG_FORMAT", "KAFKA_ALLOW_PLAINTEXT_SASL", "PROVIDERS__P__BASE_URL")
+    if source == "environment":
+        for name in names:
+            monkeypatch.setenv(f"STREAMAPP_{name}", "")
+    else:
+        Path(".env").write_text("".join(f"STREAMAPP_{name}=\n" for name in names))
+
+    settings = load_settings()
+
+    assert (settings.max_in_flight, settings.prompts_dir) == (7, Path("prompts"))
+    assert settings.kafka_ca_file is settings.web_cert_file is None
+    assert settings.providers["p"].base_url == "http://h"
+
+
 @pytest.mark.parametrize(
     "name",
     [
