@@ -14,11 +14,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from tests.e2e.stage import Stage
 from tests.support.kafka import KafkaBroker
 from tests.support.registry import SchemaRegistryProcess
+from tests.support.shop_messages import Order, Review
 from tests.support.topics import create_topics
 from tests.support.waiting import until
 
@@ -106,6 +108,14 @@ class Registry:
     def read_json(self, topic: str, schema: str, value: bytes) -> Any:
         context = SerializationContext(topic, MessageField.VALUE)
         return JSONDeserializer(schema, schema_registry_client=self.client)(value, context)
+
+    def protobuf(self, topic: str, message: Any) -> bytes:
+        serializer = ProtobufSerializer(type(message), self.client)
+        return self._written(serializer, topic, message, MessageField.VALUE)
+
+    def read_protobuf(self, topic: str, kind: Any, value: bytes) -> Any:
+        context = SerializationContext(topic, MessageField.VALUE)
+        return ProtobufDeserializer(kind, {}, self.client)(value, context)
 
     def _written(self, serializer: Callable[..., Any], topic: str, value: Any, field: Any) -> bytes:
         written: bytes = serializer(value, SerializationContext(topic, field))
@@ -253,6 +263,51 @@ async def _flow_over(
         "[flows.reviews] the schema registry has no schema 99999"
     )
     assert len(dead) == 1
+
+
+async def test_protobuf_over_a_schema_registry(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Messages by the file of their schema: those of another file are none of the flow's class."""
+    process = SchemaRegistryProcess(tmp_path / "registry")
+    async with Stage(kafka, tmp_path, partitions=2) as stage:
+        try:
+            await process.start()
+            with SchemaRegistryClient({"url": process.url}) as client:
+                await _protobuf_over(stage, process.url, Registry(client))
+        finally:
+            process.process.kill9()
+
+
+async def _protobuf_over(stage: Stage, url: str, registry: Registry) -> None:
+    reviews, replies = f"{stage.prefix}.reviews", f"{stage.prefix}.replies"
+    name = "tests.support.shop_messages:Review"
+    flow = _flow(
+        stage,
+        "reviews",
+        "replies",
+        format="protobuf",
+        message=name,
+        output_format="protobuf",
+        output_message=name,
+        register_schemas=True,
+    )
+    async with AIOKafkaProducer(bootstrap_servers=stage.broker.bootstrap) as producer:
+        await _create(stage, "reviews")
+        settings = {"flows": json.dumps({"reviews": flow}), "schema_registry_url": url}
+        await stage.ready_worker(**settings)
+        good = await asyncio.to_thread(registry.protobuf, reviews, Review(id="r-1"))
+        other = await asyncio.to_thread(registry.protobuf, f"{reviews}-other", Order(number="o-1"))
+        avro = await asyncio.to_thread(registry.avro, f"{reviews}-avro", FIRST, _value(1))
+        for n, value in enumerate((good, other, avro)):
+            await producer.send_and_wait(reviews, value, key=f"k-{n}".encode())
+        [reply] = await _read(stage, "replies", 1, and_no_more=True)
+        dead = await _read(stage, "reviews-dlt", 2)
+
+    found = await asyncio.to_thread(registry.read_protobuf, replies, Review, reply.value)
+    assert found.id == "r-1"
+    assert found.reply.startswith("answer")
+    reasons = {dict(one.headers)["__streams.errors.message"].decode() for one in dead}
+    assert any("another message of schema" in reason for reason in reasons), reasons
+    assert any("is AVRO, and no Protobuf" in reason for reason in reasons), reasons
 
 
 async def _let_schemas_change(registry: Registry, subject: str) -> None:

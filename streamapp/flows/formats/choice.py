@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from streamapp.errors import ConfigurationError
 from streamapp.flows.formats.avro import AvroDecoder, AvroEncoder, avro_schema
@@ -20,6 +21,7 @@ from streamapp.flows.formats.protobuf import (
     message_class,
     protobuf_schema,
 )
+from streamapp.flows.formats.registry import Kind, Schema
 from streamapp.flows.formats.schema_store import SchemaStore, Written
 from streamapp.settings.flows import Format
 
@@ -73,7 +75,8 @@ class Formats:
                 return AvroDecoder(self._store(format, place))
             case "json-schema":
                 return JsonSchemaDecoder(self._store(format, place))
-        return ProtobufDecoder(_message(message, place))
+        named = _message(message, place)
+        return ProtobufDecoder(self._store(format, place), named)
 
     def encoder(self, output: Output, *, flow: str, place: str) -> Encoder:
         """Return what writes a topic; raises as `decoder`."""
@@ -86,23 +89,26 @@ class Formats:
                 schema = None
                 if (text := _text(output, place)) is not None:
                     schema = avro_schema(text, place=place)
-                written = self._written(output, flow, Written(_subject(output), "AVRO", schema))
+                written = self._written(output, flow, "AVRO", schema)
                 return AvroEncoder(self._store(output.format, place), written)
             case "json-schema":
                 schema = None
                 if (text := _text(output, place) or output.schema) is not None:
                     schema = json_schema(text, place=place)
-                written = self._written(output, flow, Written(_subject(output), "JSON", schema))
+                written = self._written(output, flow, "JSON", schema)
                 return JsonSchemaEncoder(self._store(output.format, place), written)
         message = _message(output.message, place)
         schema = protobuf_schema(message) if output.register else None
-        written = self._written(output, flow, Written(_subject(output), "PROTOBUF", schema))
+        name = message.DESCRIPTOR.full_name
+        written = self._written(output, flow, "PROTOBUF", schema, name)
         return ProtobufEncoder(self._store(output.format, place), written, message)
 
-    def _written(self, output: Output, flow: str, written: Written) -> Written:
-        made = Written(written.subject, written.kind, written.schema, output.register)
-        self.written.append((flow, made))
-        return made
+    def _written(
+        self, output: Output, flow: str, kind: Kind, schema: Schema | None, message: str = ""
+    ) -> Written:
+        written = Written(f"{output.topic}-value", kind, schema, output.register, message)
+        self.written.append((flow, written))
+        return written
 
     def _store(self, format: str, place: str) -> SchemaStore:
         if self.store is None:
@@ -110,10 +116,6 @@ class Formats:
                 f'{place}: "{format}" needs a schema registry: set STREAMAPP_SCHEMA_REGISTRY_URL'
             )
         return self.store
-
-
-def _subject(output: Output) -> str:
-    return f"{output.topic}-value"
 
 
 def _text(output: Output, place: str) -> str | None:
@@ -126,7 +128,7 @@ def _text(output: Output, place: str) -> str | None:
         raise ConfigurationError(f"{place}: {output.schema_file}: {reason}") from None
 
 
-def _message(name: str | None, place: str) -> object:
+def _message(name: str | None, place: str) -> Any:
     if name is None:
         raise ConfigurationError(f"{place}: name the message class as module:Class")
     return message_class(name, place=place)

@@ -12,40 +12,32 @@ from typing import Any
 
 from streamapp.errors import ConfigurationError, OutputInvalid, Undecodable
 from streamapp.flows.formats.frame import body, framed, message_path, schema_id, with_path
-from streamapp.flows.formats.registered import RegisteredEncoder
+from streamapp.flows.formats.proto_file import ProtoFile
+from streamapp.flows.formats.registered import RegisteredDecoder, RegisteredEncoder
 from streamapp.flows.formats.registry import Schema
 from streamapp.flows.formats.schema_store import SchemaStore, Written
 
 _TIMESTAMP = "google.protobuf.Timestamp"
 
 
-class ProtobufDecoder:
-    """Reads framed messages of one class; for that no schema need be asked for."""
+class ProtobufDecoder(RegisteredDecoder):
+    """Reads framed messages of one class, as the file of their schema says which they are."""
 
-    def __init__(self, message: Any) -> None:
+    def __init__(self, store: SchemaStore, message: Any) -> None:
+        super().__init__(store, _file)
         self._message = message
-        self._path = _path(message.DESCRIPTOR)
-
-    def is_loaded(self, value: bytes) -> bool:
-        """Nothing is needed."""
-        return True
-
-    async def load(self, value: bytes) -> None:
-        """Nothing is needed."""
 
     def decode(self, value: bytes) -> dict[str, Any]:
         """See `Decoder`."""
-        schema_id(value)
+        id, name = schema_id(value), self._message.DESCRIPTOR.full_name
+        file = self.prepared(id)
         path, payload = message_path(body(value))
-        if path != self._path:
-            raise Undecodable(
-                f"it is another message of its file than {self._message.DESCRIPTOR.full_name}"
-            )
+        if name not in file.names_at(path):
+            raise Undecodable(f"it is another message of schema {id} than {name}")
         try:
             return _fields(self._message.FromString(payload))
         except Exception as error:
-            name = self._message.DESCRIPTOR.full_name
-            problem = f"it is no message {name} ({type(error).__name__})"
+            problem = f"it is no message {name} of schema {id} ({type(error).__name__})"
         raise Undecodable(problem)  # outside of the block: the error may hold the value
 
 
@@ -59,13 +51,14 @@ class ProtobufEncoder(RegisteredEncoder):
     """
 
     def __init__(self, store: SchemaStore, written: Written, message: Any) -> None:
-        super().__init__(store, written, lambda schema, name: None)  # the class knows how
+        super().__init__(
+            store, written, lambda schema, _: ProtoFile(schema.text).path_of(written.message)
+        )
         self._message = message
-        self._path = _path(message.DESCRIPTOR)
 
     def encode(self, value: Any) -> bytes:
         """See `Encoder`."""
-        id, _ = self.found()
+        id, path = self.found()
         name = self._message.DESCRIPTOR.full_name
         if not isinstance(value, Mapping):
             raise OutputInvalid(f"the output is no object, so no message {name}")
@@ -75,7 +68,7 @@ class ProtobufEncoder(RegisteredEncoder):
         else:
             try:
                 message = self._message(**{n: v for n, v in value.items() if v is not None})
-                return framed(id, with_path(self._path, message.SerializeToString()))
+                return framed(id, with_path(path, message.SerializeToString()))
             except (ValueError, TypeError) as error:
                 where = type(error).__name__
         raise OutputInvalid(f"the output does not fit the message {name}: {where}")
@@ -109,15 +102,10 @@ def protobuf_schema(message: Any) -> Schema:
     return Schema("PROTOBUF", b64encode(message.DESCRIPTOR.file.serialized_pb).decode())
 
 
-def _path(descriptor: Any) -> tuple[int, ...]:
-    """Return where a message stands in its file, outermost first."""
-    path: tuple[int, ...] = ()
-    while descriptor is not None:
-        above = descriptor.containing_type
-        beside = above.nested_types if above else descriptor.file.message_types_by_name.values()
-        path = (list(beside).index(descriptor), *path)
-        descriptor = above
-    return path
+def _file(schema: Schema, name: str) -> ProtoFile:
+    if schema.kind != "PROTOBUF":
+        raise Undecodable(f"{name} is {schema.kind}, and no Protobuf: set the format so")
+    return ProtoFile(schema.text)
 
 
 def _fields(message: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from streamapp.errors import RegistryUnavailable, SchemaRefused, Undecodable
+from streamapp.flows.formats.proto_file import ProtoFile
 from streamapp.flows.formats.registry import Kind, Schema, SchemaRegistry
 
 log = structlog.get_logger(__name__)
@@ -29,12 +30,14 @@ class Written:
         subject: ``TOPIC-value``.
         schema: None takes the subject's newest one, of that kind.
         register: Whether it is registered where it is not.
+        message: Full name of a message of Protobuf.
     """
 
     subject: str
     kind: Kind
     schema: Schema | None
     register: bool = False
+    message: str = ""
 
 
 class SchemaStore:
@@ -124,6 +127,11 @@ class SchemaStore:
                 raise SchemaRefused(
                     f"the newest schema for {subject} is {kind}, not {written.kind}: set"
                     " output_format so, or take another topic"
+                )
+            if written.message and ProtoFile(latest[1].text).path_of(written.message) is None:
+                raise SchemaRefused(
+                    f"the newest schema for {subject} has no message {written.message}: set"
+                    " register_schemas = true, or take another message or topic"
                 )
             return latest
         id = await self._registry.id_of(subject, schema)

@@ -12,7 +12,14 @@ from uuid import UUID
 import fastavro
 import pytest
 
-from streamapp.errors import ConfigurationError, Failure, InvalidRecord, OutputInvalid, Undecodable
+from streamapp.errors import (
+    ConfigurationError,
+    Failure,
+    InvalidRecord,
+    OutputInvalid,
+    SchemaRefused,
+    Undecodable,
+)
 from streamapp.flows.file_flow import FileFlow
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.formats.registry import Schema
@@ -336,28 +343,34 @@ def test_a_schema_file_that_is_none(tmp_path: Path) -> None:
         _flow(registry, output_format="avro", output_schema=file)
 
 
-async def test_protobuf_goes_in_and_out() -> None:
-    """Messages are read and written by their classes, with their place in the file."""
+PROTOBUF: dict[str, Any] = {
+    "format": "protobuf",
+    "message": "google.protobuf.type_pb2:Field",
+    "shape": "merge",
+    "merge_into": "json_name",
+    "type": "translate",
+    "fields": {
+        "text": "{{ value.name }} {{ value.number + 1 }}",
+        "target_language": "{{ value.kind }}",
+    },
+}
+#: Of two versions of the class's file, the later one with a message before it.
+OLD_FILE = "package google.protobuf; message Type {} message Field {} message Enum {}"
+NEW_FILE = "package google.protobuf; message More {} message Type {} message Field {}"
+
+
+@pytest.mark.parametrize(("file", "place"), [(OLD_FILE, b"\x02\x02"), (NEW_FILE, b"\x02\x04")])
+async def test_protobuf_goes_in_and_out(file: str, place: bytes) -> None:
+    """Messages are read and written by their classes, with their place in their schema's file."""
     from google.protobuf.type_pb2 import Enum, Field
 
     registry = FakeRegistry()
-    id = registry.add("shop.labelled-value", Schema("PROTOBUF", "..."))
-    flow = _flow(
-        registry,
-        format="protobuf",
-        message="google.protobuf.type_pb2:Field",
-        output_format="protobuf",
-        output_message="google.protobuf.type_pb2:Field",
-        shape="merge",
-        merge_into="json_name",
-        type="translate",
-        fields={
-            "text": "{{ value.name }} {{ value.number + 1 }}",
-            "target_language": "{{ value.kind }}",
-        },
-    )
+    read = registry.add("shop.reviews-value", Schema("PROTOBUF", file))
+    id = registry.add("shop.labelled-value", Schema("PROTOBUF", f"// written\n{file}"))
+    output = {"output_format": "protobuf", "output_message": PROTOBUF["message"]}
+    flow = _flow(registry, **PROTOBUF, **output)
     source = Field(name="late", number=2**31 - 1, kind="TYPE_STRING", packed=True)
-    record = _record(_framed(7, b"\x02\x02" + source.SerializeToString()))
+    record = _record(_framed(read, place + source.SerializeToString()))
 
     value = await _answered(flow, record, "spät")
 
@@ -366,8 +379,56 @@ async def test_protobuf_goes_in_and_out() -> None:
     asked = request.model_dump()
     assert (asked["text"], asked["target_language"]) == ("late 2147483648", "TYPE_STRING")
     source.json_name = "spät"
-    head = _framed(id, b"\x02\x02")
+    head = _framed(id, place)
     assert (value or b"")[: len(head)] == head
     assert Field.FromString((value or b"")[len(head) :]) == source
-    with pytest.raises(Undecodable, match="another message of its file"):
-        flow.read(_record(_framed(7, b"\x00" + Enum(name=CANARY).SerializeToString())))
+    with pytest.raises(Undecodable, match="another message of schema 1 than google.protobuf.Fie"):
+        flow.read(_record(_framed(read, b"\x00" + Enum(name=CANARY).SerializeToString())))
+
+
+@pytest.mark.parametrize(
+    ("id", "problem"),
+    [
+        (1, "schema 1 is AVRO, and no Protobuf: set the format so"),
+        (2, r"it is another message of schema 2 than google\.protobuf\.Field"),
+        (9, "the schema registry has no schema 9"),
+        (3, r"it is no message google\.protobuf\.Field of schema 3 \(DecodeError\)"),
+    ],
+    ids=["another format", "another file", "unknown id", "garbage"],
+)
+async def test_protobuf_is_read_by_the_schema_that_it_names(id: int, problem: str) -> None:
+    """What happens to fit the class's bytes is none of its messages."""
+    registry = FakeRegistry()
+    registry.add("shop.reviews-value", _schema(REVIEW))
+    registry.add("shop.orders-value", Schema("PROTOBUF", "message Order {} message Field {}"))
+    registry.add("shop.fields-value", Schema("PROTOBUF", OLD_FILE))
+    body = b"\xff" + CANARY.encode() if id == 3 else b""
+
+    with pytest.raises(Undecodable, match=problem) as failed:
+        await _request(_flow(registry, **PROTOBUF), _record(_framed(id, b"\x02\x02" + body)))
+
+    assert CANARY not in str(failed.value)
+
+
+async def test_protobuf_is_not_written_by_a_file_without_its_message() -> None:
+    """The newest schema of the topic may be of another team's message: it is said at the start."""
+    registry = FakeRegistry()
+    registry.add("shop.labelled-value", Schema("PROTOBUF", "message Field {}"))
+    settings = PROTOBUF | {"format": "json", "output_format": "protobuf", "message": None}
+    store = SchemaStore(registry)
+    formats = Formats(store)
+    FileFlow(
+        "labels",
+        FlowSettings(
+            input="shop.reviews",
+            output="shop.labelled",
+            **settings,
+            output_message=PROTOBUF["message"],
+        ),
+        REGISTRY,
+        formats,
+    )
+    [(_, written)] = formats.written
+
+    with pytest.raises(SchemaRefused, match=r"has no message google\.protobuf\.Field: set "):
+        await store.find_written(written)
