@@ -6,7 +6,7 @@ from streamapp.settings import Settings
 from streamapp.settings.embed_route import embed_route
 from streamapp.settings.tables import PREFIX, ModelSettings, ProviderKind, ProviderSettings
 
-#: What a kind of provider has no use for.
+#: What a kind of provider has no use for; of one that is not here, nothing is known.
 _IDLE: Mapping[ProviderKind, tuple[str, ...]] = {
     "openai": ("api_version",),
     "azure-openai": (),
@@ -75,7 +75,7 @@ def _without_need(settings: Settings) -> Iterator[str]:
 
 def _in_providers(settings: Settings) -> Iterator[str]:
     for name, provider in settings.providers.items():
-        for field in _IDLE[provider.kind]:
+        for field in _IDLE.get(provider.kind, ()):
             if field in provider.model_fields_set and getattr(provider, field):
                 reason = "" if provider.kind == "offline" else _USES.get(field, "")
                 yield (

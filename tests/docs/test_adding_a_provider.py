@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import shutil
 import sys
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
@@ -20,7 +22,8 @@ from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
-from tests.docs.pages import DOCS, blocks
+from tests.docs.pages import DOCS, ROOT, blocks
+from tests.support.process import free_port
 from tests.support.served import served
 
 PAGE = DOCS / "adding-a-provider.md"
@@ -64,7 +67,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture
 async def router(module: Any, house: House) -> AsyncIterator[Router]:
     """What answers records by the page's provider, built by the page's line."""
-    line = blocks(PAGE, "python")[1].text
+    line = blocks(PAGE, "python")[2].text
     build = eval(f"{{{line}}}", vars(module))["house"]
     provider: LLMProvider = build(
         "house", ProviderSettings(kind="openai", base_url=house.base_url), {}
@@ -125,3 +128,54 @@ async def test_a_refusal_ends_the_record(router: Router, house: House) -> None:
         await answered(router)
 
     assert len(house.requests) == 1
+
+
+async def test_commands_take_the_provider_where_the_page_puts_it(
+    house: House, tmp_path: Path
+) -> None:
+    """Word for word, in a copy of the code: `check --live` asks the server."""
+    code, provider, factory = tmp_path / "streamapp", *_places(tmp_path / "streamapp")
+    shutil.copytree(ROOT / "streamapp", code, ignore=shutil.ignore_patterns("__pycache__"))
+    file, import_line, line = blocks(PAGE, "python")
+    provider.write_text(file.text)
+    _put(factory, "from streamapp.llm.providers.offline", import_line.text)
+    _put(factory, '    "offline": lambda', line.text)
+    _put(code / "settings" / "tables.py", '"openai", "azure-openai"', '"house", ')
+    (settings,) = blocks(PAGE, "toml")
+    (tmp_path / settings.title).write_text(
+        settings.text.replace("http://localhost:7000", house.base_url)
+    )
+
+    environment = {
+        "PYTHONPATH": str(tmp_path),
+        "STREAMAPP_BROKER": f"kafka://localhost:{free_port()}",
+    }
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "streamapp",
+        "check",
+        "--live",
+        "--json",
+        cwd=tmp_path,
+        env=environment,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    out, err = await asked.communicate()
+
+    assert out, err.decode()
+    checks = json.loads(out)["checks"]
+    assert [check["name"] for check in checks if not check["ok"]] == ["broker"]
+    assert len(house.requests) == 1
+
+
+def _places(code: Path) -> tuple[Path, Path]:
+    folder = code / "llm" / "providers"
+    return folder / "house.py", folder / "factory.py"
+
+
+def _put(file: Path, before: str, text: str) -> None:
+    whole = file.read_text()
+    assert whole.count(before) == 1
+    file.write_text(whole.replace(before, f"{text}{before}"))
