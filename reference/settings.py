@@ -20,9 +20,9 @@ from streamapp.settings.mcp import McpSettings
 
 INTRO = f"""Environment variables begin with `{PREFIX}`; the file `streamapp.toml` holds the same
 names in lower case without the prefix, and the tables below. The environment wins over `.env`,
-which wins over the file; an empty variable counts as none. Wrong values end every command with exit code 2 and a line for each that
-names it, mistyped names included. `streamapp check` looks at all of them, and at what they point
-to."""
+which wins over the file; an empty variable counts as none. Wrong values end every command with
+exit code 2 and a line for each that names it, mistyped names included. `streamapp check` looks at
+all of them, and at what they point to."""
 
 OTHERS = section(
     "Variables without the prefix",

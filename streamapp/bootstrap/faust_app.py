@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streamapp.settings import Settings
+from streamapp.settings import SESSION_LIMIT_S, Settings
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.app.worker import Worker
 from streamapp.streaming.broker.security import broker_credentials
@@ -58,7 +58,7 @@ def faust_app(settings: Settings, *, middlewares: Sequence[Middleware] = ()) -> 
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.session_timeout_s / 5,
         broker_rebalance_timeout=120.0,
-        broker_request_timeout=180.0,
+        broker_request_timeout=SESSION_LIMIT_S,
         broker_commit_interval=1.0,
         broker_commit_livelock_soft_timeout=86_400.0,
         # All partitions paused for longer, and the client leaves the group for good.

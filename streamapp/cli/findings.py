@@ -28,6 +28,7 @@ from streamapp.streaming.broker.group_state import missing_coordinator
 from streamapp.streaming.broker.topic_configs import config_problems, topic_configs
 from streamapp.streaming.broker.topics import (
     answers_changelog,
+    broker_count,
     partition_counts,
     topic_specs,
     wrong_partition_counts,
@@ -89,7 +90,7 @@ def own_parts(
     with looking_at("tools"):
         catalogue = ToolCatalogue(load_tools(listed(settings.tools)), mcp_servers(settings.mcp))
         findings += tool_findings(catalogue, None if unread else prompts)
-    findings += [*mcp_findings(settings.mcp), *_short_keys(settings)]
+    findings += [*mcp_findings(settings.mcp), *_short_keys(settings), *_cut_short(settings)]
     checks = StartChecks(registry, tuple(settings.models), catalogue)
     found = checks.problems(prompts, are_whole=not unread)
     if published:
@@ -114,6 +115,20 @@ def _short_keys(settings: Settings) -> Iterator[Finding]:
         few = f"{counted(short, 'key')} of fewer than {SHORTEST} characters can be guessed"
         make = "make another one: `streamapp keys hash --new` prints one"
         yield Finding("keys", True, f"{PREFIX}API_KEYS: {few}; {make}", is_note=True)
+
+
+def _cut_short(settings: Settings) -> Iterator[Finding]:
+    """Note times of an attempt that end with the record's."""
+    own = {f"{PREFIX}TIMEOUT_S": settings.timeout_s}
+    for name, provider in settings.providers.items():
+        if provider.timeout_s != settings.timeout_s:
+            own[f"providers.{name}.timeout_s"] = provider.timeout_s or 0
+        for model, each in provider.models.items():
+            own[f"providers.{name}.models.{model}.timeout_s"] = each.timeout_s or 0
+    for place, seconds in own.items():
+        if seconds > settings.deadline_s:
+            less = f"{PREFIX}DEADLINE_S={settings.deadline_s:g} ends an attempt before it"
+            yield Finding("models", True, f"{place} = {seconds:g}: {less}", is_note=True)
 
 
 def _prices(settings: Settings, targets: Sequence[str]) -> Finding:
@@ -156,6 +171,9 @@ async def topics(settings: Settings) -> list[Finding]:
     detail = f"a worker will create {missing} at its start" if missing else ", ".join(names)
     found = [broker, Finding("topics", True, detail)]
     try:
+        if missing:
+            brokers = await answered(settings, broker_count(settings))
+            found += _too_few(settings.replication_factor, brokers)
         configs = await answered(settings, topic_configs(settings, list(counts)))
         found += [
             Finding("topics", problem.is_note, problem.detail, is_note=problem.is_note)
@@ -168,6 +186,14 @@ async def topics(settings: Settings) -> list[Finding]:
     found.append(Finding("rights", True, "read and write the topics, join the group"))
     group = await _group(settings)
     return [*found, group, *(await _unread(settings) if group.ok else [])]
+
+
+def _too_few(replicas: int, brokers: int) -> Iterator[Finding]:
+    """Note that Apache Kafka creates no topic with more replicas than it has brokers."""
+    if replicas > brokers:
+        there = f"the cluster has {counted(brokers, 'broker')}"
+        detail = f"{PREFIX}REPLICATION_FACTOR={replicas}, and {there}: Kafka refuses such topics"
+        yield Finding("topics", True, detail, is_note=True)
 
 
 async def _group(settings: Settings) -> Finding:

@@ -29,6 +29,7 @@ from streamapp.settings.mcp import McpName, McpSettings
 from streamapp.settings.tables import DEFAULT_STREAM_IDLE_S as DEFAULT_STREAM_IDLE_S
 from streamapp.settings.tables import DEFAULT_TIMEOUT_S as DEFAULT_TIMEOUT_S
 from streamapp.settings.tables import PREFIX as PREFIX
+from streamapp.settings.tables import SESSION_LIMIT_S as SESSION_LIMIT_S
 from streamapp.settings.tables import STORE, URL_OR_NONE
 from streamapp.settings.tables import BudgetSettings as BudgetSettings
 from streamapp.settings.tables import ModelSettings as ModelSettings
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
         # It may hold the variables of other programs as well, as the environment does.
         dotenv_filtering="only_existing",
         extra="forbid",
+        allow_inf_nan=False,
         validate_default=True,
     )
 
@@ -85,7 +87,7 @@ class Settings(BaseSettings):
     """Longest drain at SIGTERM; past it the process ends non-zero."""
     revoke_drain_s: float = Field(default=15, ge=0)
     """Longest drain at a rebalance, which holds up the whole group."""
-    session_timeout_s: float = Field(default=10, ge=6)
+    session_timeout_s: float = Field(default=10, ge=6, le=SESSION_LIMIT_S)
     """A killed worker's partitions move after this."""
     model: str | None = None
     """Model of the default route, where the file has none."""

@@ -38,7 +38,7 @@ class FlowSettings(BaseModel):
     ``when``, ``id``, ``tenant`` and the texts in ``fields`` are templates over the source record.
     """
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
     input: TopicName
     """The topic that is read; it exists already, with any number of partitions."""

@@ -50,7 +50,7 @@ class KeySettings(BaseModel):
     variables that hold them.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     key_env: Annotated[list[Name], BeforeValidator(_as_list)] = Field(default_factory=list)
     """Name of the environment variable that holds the key, or several: each opens (rotation)."""

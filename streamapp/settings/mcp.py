@@ -15,7 +15,7 @@ McpName = Annotated[str, Field(pattern=MCP_NAME)]
 class McpSettings(BaseModel):
     """One ``[mcp.NAME]`` of the file; its tools are named ``NAME.tool``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     url: str | None = Field(default=None, pattern=URL)
     """Address of a server that speaks streamable HTTP."""

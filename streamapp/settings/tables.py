@@ -13,6 +13,8 @@ URL, URL_OR_NONE = r"^https?://", r"^(https?://\S+)?$"
 STORE = r"^(memory|rocksdb)://"
 API_VERSION = r"^[0-9A-Za-z.-]{1,40}$"
 DEFAULT_TIMEOUT_S = DEFAULT_STREAM_IDLE_S = 60.0
+#: Longest wait for an answer of a broker, seconds: no session may be longer.
+SESSION_LIMIT_S = 180.0
 
 ProviderKind = Literal["openai", "azure-openai", "anthropic", "litellm", "offline"]
 
@@ -20,7 +22,7 @@ ProviderKind = Literal["openai", "azure-openai", "anthropic", "litellm", "offlin
 class PriceSettings(BaseModel):
     """The ``price`` of a model, US dollars per million tokens; what is left out is unknown."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     input: Decimal | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Of tokens that are sent."""
@@ -33,7 +35,7 @@ class PriceSettings(BaseModel):
 class ProviderModelSettings(BaseModel):
     """One ``[providers.NAME.models.MODEL]``: limits of one model, within the provider's."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Limit of all workers together; the provider's holds as well."""
@@ -58,7 +60,7 @@ class ProviderSettings(BaseModel):
     the file.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     kind: ProviderKind
     """How the provider is spoken to."""
@@ -108,7 +110,7 @@ class ProviderSettings(BaseModel):
 class ModelSettings(BaseModel):
     """One ``[models.NAME]`` of the file: what a record's ``model`` names."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     targets: list[str] = Field(min_length=1)
     """Tried in this order, each `PROVIDER/MODEL`."""
@@ -130,7 +132,7 @@ class ModelSettings(BaseModel):
 class BudgetSettings(BaseModel):
     """One ``[budgets.NAME]`` of the file: how much may be spent, and what happens beyond."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     limit_usd: Decimal | None = Field(default=None, ge=0)
     """US dollars by known prices."""

@@ -133,6 +133,16 @@ async def partition_counts(settings: Settings, names: Sequence[str]) -> dict[str
         await admin.close()
 
 
+async def broker_count(settings: Settings) -> int:
+    """Return how many brokers the cluster has; raises `KafkaError` where none answered."""
+    admin = admin_client(settings)
+    try:
+        await admin.start()
+        return len((await admin.describe_cluster())["brokers"])
+    finally:
+        await admin.close()
+
+
 def wrong_partition_counts(specs: Sequence[TopicSpec], counts: Mapping[str, int]) -> list[str]:
     """Return one line for each topic whose partition count no worker can begin with.
 

@@ -342,7 +342,17 @@ def test_check_changes_nothing(settings: Settings) -> None:
 
     assert result.exit_code == 0, result.stdout
     assert "a worker will create llm.requests" in result.stdout
+    assert "REPLICATION_FACTOR" not in result.stdout
     assert topics_of(settings) == {}
+
+
+def test_check_notes_more_replicas_than_brokers(settings: Settings) -> None:
+    """Apache Kafka creates no such topic; others do, so it is no error."""
+    result = run(settings, "check", STREAMAPP_REPLICATION_FACTOR="3")
+
+    assert result.exit_code == 0, result.stdout
+    told = "STREAMAPP_REPLICATION_FACTOR=3, and the cluster has 1 broker: Kafka refuses such"
+    assert told in " ".join(result.stdout.split())
 
 
 def test_check_names_a_missing_input_beside_what_else_is_wrong(

@@ -57,6 +57,27 @@ def test_unreachable_broker_and_missing_prompt_are_both_named(
     assert result.stderr == "streamapp: 2 of 8 checks failed\n"
 
 
+def test_attempt_that_the_record_ends_before_is_noted() -> None:
+    """Its time says nothing, wherever it is set."""
+    settings = Settings(
+        _env_file=None,
+        timeout_s=30,
+        deadline_s=60,
+        models={"default": {"targets": ["p/m"]}},
+        providers={
+            "p": {"kind": "openai", "timeout_s": 90, "models": {"m": {"timeout_s": 120}}},
+            "q": {"kind": "openai", "timeout_s": 60},
+        },
+    )
+
+    notes = [one.detail for one in own_parts(settings) if "ends an attempt" in one.detail]
+
+    assert notes == [
+        "providers.p.timeout_s = 90: STREAMAPP_DEADLINE_S=60 ends an attempt before it",
+        "providers.p.models.m.timeout_s = 120: STREAMAPP_DEADLINE_S=60 ends an attempt before it",
+    ]
+
+
 def test_key_that_can_be_guessed_is_noted() -> None:
     """It works, and is told without being shown."""
     result = run(STREAMAPP_API_KEYS="short,long-enough-to-be-one")

@@ -44,8 +44,10 @@ def test_variable_that_is_empty_counts_as_none(monkeypatch: Env, source: str) ->
     Path("streamapp.toml").write_text(
         "max_in_flight = 7\nmodel = 'm'\n[providers.p]\nkind = 'openai'\nbase_url = 'http://h'\n"
     )
-    names = ("CONFIG", "MAX_IN_FLIGHT", "PROMPTS_DIR", "KAFKA_CA_FILE", "WEB_CERT_FILE")
-    names += ("LOG_FORMAT", "KAFKA_ALLOW_PLAINTEXT_SASL", "PROVIDERS__P__BASE_URL")
+    names = [
+        *("CONFIG", "MAX_IN_FLIGHT", "PROMPTS_DIR", "KAFKA_CA_FILE", "WEB_CERT_FILE"),
+        *("LOG_FORMAT", "KAFKA_ALLOW_PLAINTEXT_SASL", "PROVIDERS__P__BASE_URL"),
+    ]
     if source == "environment":
         for name in names:
             monkeypatch.setenv(f"STREAMAPP_{name}", "")
@@ -57,6 +59,28 @@ def test_variable_that_is_empty_counts_as_none(monkeypatch: Env, source: str) ->
     assert (settings.max_in_flight, settings.prompts_dir) == (7, Path("prompts"))
     assert settings.kafka_ca_file is settings.web_cert_file is None
     assert settings.providers["p"].base_url == "http://h"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("SESSION_TIMEOUT_S", "181", "less than or equal to 180"),
+        ("LEDGER_TTL_S", "inf", "a finite number"),
+        ("CACHE_MAX_MB", "nan", "a finite number"),
+        ("PROVIDERS__P__TIMEOUT_S", "inf", "a finite number"),
+        ("BUDGETS__B__LIMIT_USD", "inf", "a finite number"),
+    ],
+)
+def test_number_that_no_worker_starts_with_is_refused(
+    monkeypatch: Env, name: str, value: str, wrong: str
+) -> None:
+    """By the command that checks, too, and by its name."""
+    monkeypatch.setenv("STREAMAPP_PROVIDERS__P__KIND", "openai")
+    monkeypatch.setenv(f"STREAMAPP_{name}", value)
+
+    [problem] = [line for line in problems() if name in line.upper().replace(".", "__")]
+
+    assert wrong in problem
 
 
 @pytest.mark.parametrize(

@@ -382,7 +382,7 @@ async def test_protobuf_goes_in_and_out(file: str, place: bytes) -> None:
     head = _framed(id, place)
     assert (value or b"")[: len(head)] == head
     assert Field.FromString((value or b"")[len(head) :]) == source
-    with pytest.raises(Undecodable, match="another message of schema 1 than google.protobuf.Fie"):
+    with pytest.raises(Undecodable, match=r"another message of schema 1 than google\.prot"):
         flow.read(_record(_framed(read, b"\x00" + Enum(name=CANARY).SerializeToString())))
 
 
