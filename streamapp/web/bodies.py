@@ -15,6 +15,7 @@ from streamapp.records.codec import parse
 from streamapp.records.framing import without_mark
 from streamapp.records.problems import describe, escape, place_of
 from streamapp.web.errors import STATUS, Refusal
+from streamapp.web.packing import unpacked
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,8 +39,8 @@ TYPES = LINES | {
 }
 
 
-#: How a body may be packed; another name would be read as if nothing were said.
-ENCODINGS = frozenset({"identity", "gzip", "deflate", "br", "zstd", ""})
+#: How a body may be packed.
+PACKED = frozenset({"gzip", "deflate"})
 
 
 class BodyReader:
@@ -54,14 +55,15 @@ class BodyReader:
 
         Raises:
             Refusal: It did not arrive in time, or is said to be no JSON, or to be packed by what
-                is not known here.
-            HTTPRequestEntityTooLarge: It is longer than the server takes.
+                is not known here, or is not packed so.
+            HTTPRequestEntityTooLarge: It is longer than the server takes, unpacked too.
         """
         if request.content_type not in TYPES:
             raise Refusal(
                 415, "send application/json", code="unsupported_media_type", param="content-type"
             )
-        if request.headers.get("Content-Encoding", "identity").lower() not in ENCODINGS:
+        encoding = request.headers.get("Content-Encoding", "").lower()
+        if encoding not in PACKED and encoding not in ("", "identity"):
             raise Refusal(
                 415,
                 "send the body as it is, or with gzip or deflate",
@@ -73,8 +75,10 @@ class BodyReader:
         try:
             async with asyncio.timeout(self._limit_s) as timeout:
                 async with nullcontext() if is_small else self._large:
-                    return await request.read()
-        except web.RequestPayloadError as error:
+                    body = await request.read()
+                    if body and encoding in PACKED:
+                        body = unpacked(body, encoding, most=request.client_max_size)
+        except (web.RequestPayloadError, ValueError) as error:
             message = "the body is not encoded as its headers say"
             raise Refusal(400, message, code="bad_request") from error
         except TimeoutError:
@@ -83,6 +87,9 @@ class BodyReader:
                 headers = {"Connection": "close"}
                 raise Refusal(408, message, code="request_timeout", headers=headers) from None
             raise
+        if len(body) > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+        return body
 
 
 def read(model: type[M], body: bytes) -> M:

@@ -1,6 +1,6 @@
 """The headers of every response: the request's id, and restrictions for browsers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from uuid import uuid4
 
 from aiohttp import web
@@ -20,10 +20,14 @@ SECURITY: Mapping[str, str] = {
 }
 
 
-async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add what a view has not set itself; aiohttp calls it for every response."""
-    headers = response.headers
+def fill(headers: MutableMapping[str, str]) -> None:
+    """Add what a view has not set itself."""
     headers["X-Request-Id"] = f"req_{uuid4().hex}"
     headers["Server"] = "streamapp"
     for name, value in SECURITY.items():
         headers.setdefault(name, value)
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Fill the headers of a response; aiohttp calls it for every one to a request it could read."""
+    fill(response.headers)

@@ -82,6 +82,7 @@ class Web(driver.Web):
             shutdown_timeout=SHUTDOWN_TIMEOUT_S,
             keepalive_timeout=IDLE_S,
             lingering_time=LINGERING_S,
+            auto_decompress=False,  # would refuse what it cannot unpack before any view
         )
 
     def _enabled_blueprints(self) -> list[Any]:

@@ -1,5 +1,7 @@
 """Who may come in, and what is not there at all."""
 
+import gzip
+import zlib
 from typing import Any, cast
 
 import pytest
@@ -10,6 +12,7 @@ from streamapp.web.middleware import count_answers
 
 from .conftest import FakeRequestHandler, Serve
 
+ECHO = b'{"type":"echo"}'
 OPEN = {"/livez", "/readyz", "/healthz", "/", "/docs"}
 
 
@@ -190,16 +193,46 @@ async def test_wrong_content_type_is_415(
     assert handler.asked == []
 
 
-async def test_unknown_encoding_is_415(serve: Serve, handler: FakeRequestHandler) -> None:
-    """A body that is packed by a way that nobody here knows is not read as if it were not."""
+@pytest.mark.parametrize("encoding", ["compress", "br", "zstd", "gzip, br"])
+async def test_unknown_encoding_is_415(
+    serve: Serve, handler: FakeRequestHandler, encoding: str
+) -> None:
+    """A body that is packed by a way that nobody here knows is refused; its sender can send on."""
     site = await serve()
+    packed = b"x" * 1_000_000
 
-    status, body, _ = await site(
-        "POST", "/v1/generate", data=b'{"type":"echo"}', headers={"Content-Encoding": "compress"}
+    status, body, headers = await site(
+        "POST", "/v1/generate", data=packed, headers={"Content-Encoding": encoding}
     )
 
-    assert (status, body["error"]["param"]) == (415, "content-encoding")
+    assert (status, body["error"]["code"]) == (415, "unsupported_media_type")
+    assert body["error"]["param"] == "content-encoding"
+    assert headers.get("Connection") != "close"
     assert handler.asked == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "status", "code"),
+    [
+        pytest.param("gzip", gzip.compress(ECHO), 200, None, id="gzip"),
+        pytest.param("DEFLATE", zlib.compress(ECHO), 200, None, id="deflate"),
+        pytest.param("identity", ECHO, 200, None, id="identity"),
+        pytest.param("gzip", gzip.compress(ECHO)[:-9], 400, "bad_request", id="cut gzip"),
+        pytest.param("deflate", zlib.compress(ECHO)[:-5], 400, "bad_request", id="cut deflate"),
+        pytest.param("gzip", gzip.compress(b"[" * 3_000_000), 413, "too_large", id="too large"),
+    ],
+)
+async def test_packed_body(
+    serve: Serve, encoding: str, data: bytes, status: int, code: str | None
+) -> None:
+    """It is read as if it were not packed, within the same bounds; half of one is refused."""
+    site = await serve()
+
+    got, body, _ = await site(
+        "POST", "/v1/generate", data=data, headers={"Content-Encoding": encoding}
+    )
+
+    assert (got, body.get("error", {}).get("code")) == (status, code)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/v1/models", "/nowhere", "/docs"])

@@ -1,11 +1,13 @@
 """What comes over a raw socket: refused or closed, and the next caller is served all the same."""
 
 import asyncio
+import json
 import resource
 import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
@@ -46,6 +48,13 @@ class Raw:
         except ConnectionError:
             return None
         return int(line.split()[1]) if line else None
+
+    async def answer(self) -> tuple[int | None, Mapping[str, str], bytes]:
+        """Return status, headers by their small names, and body of what ends the connection."""
+        status = await self.status()
+        head, _, body = (await self._reader.read()).partition(b"\r\n\r\n")
+        lines = [line.split(": ", 1) for line in head.decode().split("\r\n")]
+        return status, {name.lower(): value for name, value in lines}, body
 
     def close(self) -> None:
         self._writer.close()
@@ -91,6 +100,56 @@ async def test_malformed_request_is_refused(
     raw.close()
     assert handler.asked == []
     assert await is_served(site)
+
+
+GET = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (GET + b"X: s3cret\x00\r\n\r\n", "Invalid header value char"),
+        (GET + b"s3 cret: a\r\n\r\n", "Invalid header token"),
+        (GET + b"X: s3cret" + b"a" * 9_000 + b"\r\n\r\n", "longer than 8 KiB"),
+        (GET + b"X: s3cret\r\n" * 200 + b"\r\n", "Too many headers"),
+        (GET + b"Host: s3cret\r\n\r\n", "Duplicate 'Host'"),
+        (b"GET /s3cret\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", "Invalid char in url path"),
+        (b"GET http://[s3cret/ HTTP/1.1\r\nHost: localhost\r\n\r\n", "no HTTP/1.1"),
+        (b"GET /livez?s3cret HTTP/9.9\r\n\r\n", "Invalid HTTP version"),
+        (b"s3cret /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", "Invalid method"),
+        (HEAD + b"Content-Length: s3cret\r\n\r\n", "Content-Length"),
+        (HEAD + b"Transfer-Encoding: s3cret\r\n\r\n", "Transfer-Encoding"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\ns3cret\r\n", "chunk size"),
+    ],
+)
+async def test_what_is_no_http_is_answered_like_any_error(
+    serve: Serve, caplog: pytest.LogCaptureFixture, data: bytes, told: str
+) -> None:
+    """The body and headers of every other error; what stands in the request is told to nobody."""
+    site = await serve()
+    raw = await Raw.to(site)
+    await raw.send(data)
+
+    status, headers, body = await raw.answer()
+    raw.close()
+
+    assert status == 400
+    error = json.loads(body)["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "bad_request")
+    assert told in error["message"]
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert (headers["server"], headers["x-content-type-options"]) == ("streamapp", "nosniff")
+    assert headers["x-request-id"]
+    assert "s3cret" not in error["message"] + caplog.text
+
+
+async def test_expectation_that_nobody_knows_is_refused(serve: Serve) -> None:
+    """It is refused before any view, with the body of any other error."""
+    site = await serve()
+
+    status, body, _ = await site("GET", "/livez", headers={"Expect": "miracles"})
+
+    assert (status, body["error"]["code"]) == (417, "expectation_failed")
 
 
 async def test_body_that_drips_in_takes_no_place(

@@ -70,6 +70,7 @@ PRIVATE = {
     ),
     "_get_active_partitions": ("faust.transport.consumer:Consumer", "method"),
     "_isolation_level": ("aiokafka:AIOKafkaConsumer", "set"),
+    "_kwargs": ("aiohttp.web:Server", "set"),
     "_make_server": ("aiohttp.web_runner:BaseRunner", "called"),
     "_metadata_update": ("aiokafka.client:AIOKafkaClient", "method"),
     "_new_consumer": ("faust.app.base:App", "called"),
