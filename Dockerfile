@@ -4,9 +4,9 @@ ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_NO_CACH
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /app
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --frozen --no-dev --extra redis --extra otel --no-install-project
+RUN uv sync --frozen --no-dev --all-extras --no-extra demo --no-extra litellm --no-install-project
 COPY streamapp ./streamapp
-RUN uv sync --frozen --no-dev --extra redis --extra otel --no-editable
+RUN uv sync --frozen --no-dev --all-extras --no-extra demo --no-extra litellm --no-editable
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home streamapp \
