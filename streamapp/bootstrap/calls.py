@@ -42,7 +42,7 @@ def build_routes(
         providers,
         economy=costs.economy,
         observed=lambda name, attempt: traced.provider(
-            name, Metered(attempt, name=name, meter=metrics, clock=running)
+            name, Metered(attempt, name=name, meter=metrics, clock=running), costs.economy.prices
         ),
         observer=traced.observer(metrics),
         clock=running,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from streamapp.errors import ConfigurationError
+from streamapp.llm.costs.prices import Prices
 from streamapp.llm.durable.observer import StepSpans
 from streamapp.llm.durable.traced import TracedSteps
 from streamapp.llm.observer import CallObserver
@@ -49,7 +50,7 @@ def traces(settings: Settings) -> "Untraced":
 class Untraced:
     """Traces are off."""
 
-    def provider(self, name: str, provider: Completer) -> Completer:
+    def provider(self, name: str, provider: Completer, prices: Prices) -> Completer:
         """Return what attempts at a provider go through."""
         return provider
 
@@ -97,10 +98,12 @@ class Traced(Untraced):
         self._tracing = tracing
         self._settings = settings
 
-    def provider(self, name: str, provider: Completer) -> Completer:
+    def provider(self, name: str, provider: Completer, prices: Prices) -> Completer:
         """Put each attempt into a span."""
-        settings = self._settings.providers[name]
-        return TracedProvider(provider, name=name, settings=settings, tracing=self._tracing)
+        settings, tracing = self._settings.providers[name], self._tracing
+        return TracedProvider(
+            provider, name=name, settings=settings, prices=prices, tracing=tracing
+        )
 
     def observer(self, observer: CallObserver) -> CallObserver:
         """Show waits as spans, retries as events."""

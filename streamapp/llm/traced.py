@@ -11,6 +11,7 @@ from yarl import URL
 
 from streamapp.errors import Failure
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.costs.prices import Prices
 from streamapp.llm.observer import CallObserver
 from streamapp.llm.provider import Completer
 from streamapp.settings import ProviderKind, ProviderSettings
@@ -37,12 +38,21 @@ class TracedProvider:
     Args:
         name: The configured provider's name.
         settings: The configured provider.
+        prices: Of what it answers.
     """
 
     def __init__(
-        self, provider: Completer, *, name: str, settings: ProviderSettings, tracing: "Tracing"
+        self,
+        provider: Completer,
+        *,
+        name: str,
+        settings: ProviderSettings,
+        prices: Prices,
+        tracing: "Tracing",
     ) -> None:
         self._provider = provider
+        self._name = name
+        self._prices = prices
         self._tracing = tracing
         self._common = {
             "gen_ai.provider.name": _NAMES.get(settings.kind, settings.kind),
@@ -68,9 +78,20 @@ class TracedProvider:
                     span.set({"http.response.status_code": status})
                 raise
             span.set(_answered(completion))
+            span.set(self._cost(call, completion))
             if tracing.captures_content and call.operation == "chat":
                 span.set(_answer(completion))
         return completion
+
+    def _cost(self, call: Call, completion: Completion) -> dict[str, str]:
+        """Return what the answer costs, as it will be billed; nothing where that is a guess."""
+        usage = completion.usage
+        cost_usd = None
+        if not (usage.is_empty or usage.estimated):
+            cost_usd = self._prices.cost_usd(
+                usage, provider=self._name, asked=call.model, answered=completion.model
+            )
+        return {} if cost_usd is None else {"streamapp.cost_usd": format(cost_usd, "f")}
 
 
 class TracedObserver:
@@ -121,8 +142,6 @@ def _answered(completion: Completion) -> dict[str, Any]:
     }
     if completion.finish_reason:
         attributes["gen_ai.response.finish_reasons"] = [completion.finish_reason]
-    if completion.cost_usd is not None:
-        attributes["streamapp.cost_usd"] = str(completion.cost_usd)
     return attributes
 
 

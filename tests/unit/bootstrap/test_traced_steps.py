@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from streamapp.bootstrap.tracing import Traced, Untraced
 from streamapp.llm.client import LLMClient
+from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry, processor
 from streamapp.processors.router import Router
@@ -69,11 +70,16 @@ class World:
         )
         self.tracing = Tracing(SimpleSpanProcessor(self.exporter), service="svc")
         traced: Untraced = Traced(self.tracing, settings)
+        prices = prices_of(settings)
         observer = traced.tools(MeteredTools(self.metrics))
         self.router = Router(
             registry=Registry([*Registry.load(()).processors, shop]),
             prompts=PromptRegistry.load(folder),
-            routes=Routes(settings, {"fake": self.llm}, observed=traced.provider),
+            routes=Routes(
+                settings,
+                {"fake": self.llm},
+                observed=lambda name, llm: traced.provider(name, llm, prices),
+            ),
             deadline_s=90,
             clock=time.monotonic,
             now=lambda: datetime.now(UTC),

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from streamapp.bootstrap.tracing import Traced, Untraced, traces
 from streamapp.errors import ConfigurationError, ContextLengthExceeded, Failure
+from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.router import Router
@@ -81,19 +82,25 @@ class Worker:
 
     def __init__(self, *, captures_content: bool = False) -> None:
         self.settings: Settings = load_settings(
-            providers={"fake": {"kind": "azure-openai", "base_url": "https://h.example:8443/v1"}},
+            providers={
+                "fake": {
+                    "kind": "azure-openai",
+                    "base_url": "https://h.example:8443/v1",
+                    "models": {"m": {"price": {"input": "0.15", "output": "0.60"}}},
+                }
+            },
             models={"default": {"targets": ["fake/m"]}},
         )
         self.exporter = InMemorySpanExporter()
         tracing = Tracing(
             SimpleSpanProcessor(self.exporter), service="svc", captures_content=captures_content
         )
-        self.traced = Traced(tracing, self.settings)
+        self.traced, prices = Traced(tracing, self.settings), prices_of(self.settings)
         self.metrics, self.llm, clock = Metrics(), FakeProvider(), FakeClock()
         routes = Routes(
             self.settings,
             {"fake": self.llm},
-            observed=self.traced.provider,
+            observed=lambda name, llm: self.traced.provider(name, llm, prices),
             observer=self.traced.observer(self.metrics),
             sleep=clock.sleep,
         )
@@ -238,6 +245,7 @@ async def test_an_attempt_speaks_the_language_of_genai(worker: Worker) -> None:
     assert found["gen_ai.operation.name"] == "chat"
     assert found["gen_ai.request.model"] == found["gen_ai.response.model"] == "m"
     assert (found["gen_ai.usage.input_tokens"], found["gen_ai.usage.output_tokens"]) == (3, 2)
+    assert found["streamapp.cost_usd"] == "0.00000165"
     assert found["gen_ai.response.finish_reasons"] == ["stop"]
     assert found["gen_ai.prompt.name"] == "summarize"
     assert (found["server.address"], found["server.port"]) == ("h.example", 8443)
@@ -365,7 +373,7 @@ def test_off_gives_everything_back() -> None:
 
     assert type(off) is Untraced
     things: list[Any] = [object() for _ in range(4)]
-    assert off.provider("p", things[0]) is things[0]
+    assert off.provider("p", things[0], prices_of(load_settings())) is things[0]
     assert off.router(things[1]) is things[1]
     assert off.emitter(things[2], dead_letters=()) is things[2]
     assert off.run(things[3]) is things[3]
