@@ -38,7 +38,9 @@ def headers_of(
         if name not in left_out and size <= room:
             kept.append((name, value))
             room -= size
-    ours = {ID: response.id, MODEL: response.model}
+    ours = {ID: response.id}
+    if response.provider:  # without a call nobody answered
+        ours[MODEL] = response.model
     if response.cost_usd is not None:
         ours[COST] = format(response.cost_usd, "f")
     if response.prompt is not None:

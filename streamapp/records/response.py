@@ -81,7 +81,7 @@ class Response(BaseModel):
         id: The record's own, or topic, partition and offset, joined by ``-``.
         type: The record's.
         output: Text, an object or a list of vectors, by ``type``.
-        model: The one that answered, as the provider names it.
+        model: The one that answered, as the provider names it; the route where no call was made.
         provider: As in ``[providers.NAME]``.
         prompt: Which prompt asked; ``label`` is None where a version was named, all of it where
             the type has no prompt.

@@ -44,12 +44,19 @@ def _labelling(returned: Any, **settings: Any) -> PythonFlow:
     return label_reviews
 
 
-async def _written(flow: PythonFlow, record: SourceRecord) -> list[tuple[Any, ...]]:
+async def _written(
+    flow: PythonFlow, record: SourceRecord, *, provider: str = "p"
+) -> list[tuple[Any, ...]]:
     request = flow.read(record)
     assert request is not None
     output = await flow.run(request, LLM)
     response = Response(
-        id="i", type=flow.type, output=output, model="m", provider="p", created_at=datetime.now(UTC)
+        id="i",
+        type=flow.type,
+        output=output,
+        model="m",
+        provider=provider,
+        created_at=datetime.now(UTC),
     )
     again = Response.model_validate_json(response.encode())
     assert flow.write(record, again) == flow.write(record, response)
@@ -73,6 +80,15 @@ async def test_a_value_becomes_a_value() -> None:
     assert written == [("labelled", b"k", value, True, OURS)]
     assert (flow.name, flow.input, flow.dead_letters) == ("label-reviews", "reviews", "reviews-dlt")
     assert flow.start == "latest"
+
+
+async def test_what_nobody_answered_names_no_model() -> None:
+    """A coroutine that makes no call writes what it knows itself."""
+    flow = _labelling(lambda review: Labelled(body=review.body, label="praise"))
+
+    [(*_, headers)] = await _written(flow, _record(GOOD), provider="")
+
+    assert headers == {"streamapp-id": b"i"}
 
 
 async def test_nothing_and_several() -> None:
