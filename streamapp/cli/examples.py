@@ -98,8 +98,8 @@ async def _publish(settings: Settings, name: str, data: bytes) -> Mapping[str, P
 def _problems(name: str, data: bytes, prompts: Mapping[str, Prompt]) -> list[str]:
     """Return what versions in use leave out of a set."""
     found = (
-        problem_of_set(version, data, template)
-        for version, examples, template in named_examples(prompts)
+        problem_of_set(version, data, wants)
+        for version, examples, wants in named_examples(prompts)
         if examples.topic_set == name
     )
     return [problem for problem in found if problem]

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
 from streamapp.cli.terminal import own_command, printable
-from streamapp.errors import PromptError, StreamappError
+from streamapp.errors import InvalidRecord, PromptError, StreamappError
+from streamapp.llm.schemas.found_json import UnkeptNumber, found_json
+from streamapp.llm.schemas.mismatch import said_of
+from streamapp.llm.schemas.schema import Schemas
 from streamapp.prompts.example_fit import Fit
-from streamapp.prompts.example_set import parse_examples
+from streamapp.prompts.example_set import Examples, parse_examples
 from streamapp.prompts.files import PromptFile
 from streamapp.prompts.guard import AUTHOR as GUARD
 from streamapp.prompts.history import History
@@ -25,13 +29,21 @@ from streamapp.streaming.prompts.event_log import PromptLog
 from streamapp.streaming.prompts.example_topic import ExampleTopic
 
 
+class Wanted(NamedTuple):
+    """What a version of a prompt wants of its examples."""
+
+    template: Template
+    output_schema: Mapping[str, Any] | None
+
+
 def examples_of_files(settings: Settings, prompts: PromptRegistry) -> list[Finding]:
     """Look for the files of few-shot examples that prompt files name, and into them."""
     found = []
     for name in prompts.names:
         version = prompts.resolve(name, sticky=b"")
+        wants = Wanted(version.template, version.output_schema)
         examples = version.settings.examples
-        if examples and (problem := _problem_of_file(settings, examples, version.template)):
+        if examples and (problem := _problem_of_file(settings, examples, wants)):
             place = prompts.place(name, "examples")
             found.append(Finding("prompts", False, f"{place}: {problem}"))
     return found
@@ -59,12 +71,12 @@ async def published_prompts(settings: Settings) -> list[Finding]:
             Finding("prompts", False, f"the topic was not read: {error or type(error).__name__}")
         ]
     found = []
-    for version, examples, template in named:
-        problem = _problem_of_file(settings, examples, template)
+    for version, examples, wants in named:
+        problem = _problem_of_file(settings, examples, wants)
         if name := examples.topic_set:
             problem = f"topic {topics['examples']} has no set {name!r}"
             if name in sets:
-                problem = problem_of_set(f"the set {name!r}", sets[name], template)
+                problem = problem_of_set(f"the set {name!r}", sets[name], wants)
         if problem:
             found.append(Finding("prompts", False, f"prompt {version} on the topic: {problem}"))
     return found
@@ -136,24 +148,40 @@ def _taken_back(prompt: Prompt) -> Iterator[tuple[str, LabelMove]]:
 
 def named_examples(
     prompts: Mapping[str, Prompt],
-) -> Iterator[tuple[str, ExampleSettings, Template]]:
-    """Yield name and labels, examples and text of each version in use that names some."""
+) -> Iterator[tuple[str, ExampleSettings, Wanted]]:
+    """Yield name and labels, examples and what is wanted of them of each version in use."""
     for name, prompt in sorted(prompts.items()):
         for number in sorted(set(prompt.labels.values())):
             version = prompt.versions[number]
             examples = version.settings.examples
             if examples and not prompt.is_retired:
                 labels = ", ".join(sorted(of for of, at in prompt.labels.items() if at == number))
-                yield f"{name}:{number} ({labels})", examples, version.template
+                wants = Wanted(version.template, version.settings.output_schema)
+                yield f"{name}:{number} ({labels})", examples, wants
 
 
-def problem_of_set(source: str, data: bytes, template: Template) -> str | None:
-    """Return what is wrong with a set beside a text that names it; None where all fits."""
+def problem_of_set(source: str, data: bytes, wants: Wanted) -> str | None:
+    """Return what is wrong with a set beside a prompt that names it; None where all fits."""
     try:
-        problem = Fit(template, parse_examples(data)).problem
+        examples = parse_examples(data)
+        problem = Fit(wants.template, examples).problem or _misfit(wants.output_schema, examples)
     except PromptError as error:
         problem = str(error)
     return f"{source}: {problem}" if problem else None
+
+
+def _misfit(schema: Mapping[str, Any] | None, examples: Examples) -> str | None:
+    """Return the first example whose answer none to a record may be; models are shown it."""
+    schemas = Schemas()
+    for number, example in enumerate(examples, 1) if schema else ():
+        try:
+            values = list(found_json(example.answer)) or [None]
+            errors = [schemas.mismatch(schema or {}, value) for value in values]
+        except (InvalidRecord, UnkeptNumber) as error:
+            return f"example {number}: its output cannot be checked: {error}"
+        if all(errors) and errors[0]:
+            return f"example {number}: its output breaks output_schema: {said_of(errors[0])}"
+    return None
 
 
 async def _sets(settings: Settings, wanted: Iterable[ExampleSettings]) -> dict[str, bytes]:
@@ -168,15 +196,13 @@ async def _sets(settings: Settings, wanted: Iterable[ExampleSettings]) -> dict[s
         await topic.aclose()
 
 
-def _problem_of_file(
-    settings: Settings, examples: ExampleSettings, template: Template
-) -> str | None:
+def _problem_of_file(settings: Settings, examples: ExampleSettings, wants: Wanted) -> str | None:
     if not examples.file:
         return None
     path = settings.prompts_dir / examples.file
     if not path.is_file():
         return f"there is no file {str(path)!r}"
     try:
-        return problem_of_set(str(path), path.read_bytes(), template)
+        return problem_of_set(str(path), path.read_bytes(), wants)
     except OSError as error:
         return f"the file {str(path)!r} cannot be read: {error.strerror}"

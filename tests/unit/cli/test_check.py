@@ -306,6 +306,32 @@ def test_examples_that_no_record_would_get_are_found(
     assert found.startswith(f"{place}{problem}")
 
 
+@pytest.mark.parametrize(
+    ("output", "problem"),
+    [
+        ('{"mood": "good"}', ""),
+        ('"Thinking. {\\"mood\\": \\"bad\\"}"', ""),
+        ('{"mood": "terrible"}', "field 'mood' is none of the allowed values"),
+        ('"terrible"', "the answer is not of type object"),
+    ],
+    ids=["fits", "among prose", "breaks a rule", "no JSON"],
+)
+def test_example_that_no_answer_may_be_is_found(tmp_path: Path, output: str, problem: str) -> None:
+    """Models would be shown as right what is asked for again of themselves."""
+    schema = '{type: object, properties: {mood: {enum: ["good", "bad"]}}}'
+    text = f"---\nexamples: {{file: shots.jsonl}}\noutput_schema: {schema}\n---\n{{{{ x }}}}"
+    (tmp_path / "haiku.md").write_text(text)
+    lines = ('{"mood": "bad"}', output)
+    examples = "\n".join(f'{{"variables": {{"x": "a"}}, "output": {line}}}' for line in lines)
+    (tmp_path / "shots.jsonl").write_text(examples)
+    settings = load_settings(_env_file=None, prompts_dir=tmp_path)
+
+    found = [finding.detail for finding in own_parts(settings) if not finding.ok]
+
+    said = f"shots.jsonl: example 2: its output breaks output_schema: {problem}"
+    assert [one.endswith(said) for one in found] == ([True] if problem else [])
+
+
 class Vendor:
     """A server with a list of models, which takes one key."""
 
