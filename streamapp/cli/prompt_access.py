@@ -12,9 +12,8 @@ from streamapp.cli.prompt_output import labels, print_json, said
 from streamapp.errors import PromptNotFound, StreamappError
 from streamapp.prompts.events import Event
 from streamapp.prompts.history import History
-from streamapp.prompts.prompt import PRODUCTION, Prompt, Version
+from streamapp.prompts.prompt import Prompt, Version
 from streamapp.prompts.reference import Reference
-from streamapp.prompts.registry import PromptRegistry
 from streamapp.records.problems import near
 from streamapp.streaming.broker.topics import ensure_topics, partition_counts
 from streamapp.streaming.prompts.event_log import PromptLog
@@ -57,7 +56,8 @@ async def write(log: PromptLog, name: str, event: Event, *, as_json: bool) -> No
     if as_json:
         print_json({**prompt.summary(), "version": outcome.version})
     else:
-        click.echo(f"{name}: {said(event, outcome, before)}; {labels(prompt)}")
+        parts = (said(event, outcome, before), labels(prompt), prompt.note)
+        click.echo(f"{name}: {'; '.join(filter(None, parts))}")
 
 
 def reference_of(text: str) -> Reference:
@@ -98,13 +98,10 @@ def version_of(log: PromptLog, text: str) -> Version:
     """
     reference = reference_of(text)
     prompt = prompt_of(log, reference.name)
-    if reference.version is None and reference.label is None:
-        text = f"{text}@{PRODUCTION}"
     try:
-        found = PromptRegistry(log.history.prompts).resolve(text, sticky=b"")
+        return prompt.find(label=reference.label, version=reference.version)
     except PromptNotFound as error:
         raise PromptNotFound(f"{text!r}: {error}") from None
-    return prompt.versions[found.version]
 
 
 def account() -> str:

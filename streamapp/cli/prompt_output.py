@@ -19,14 +19,16 @@ from streamapp.records.timestamps import time_text
 def said(event: Event, outcome: EventOutcome, before: Prompt | None) -> str:
     """Return the result of a change as a sentence."""
     if isinstance(event, Published):
-        is_old = before is not None and outcome.version in before.versions
-        return f"version {outcome.version}{' had this content already' if is_old else ''}"
+        if before is not None and outcome.version in before.versions:
+            return f"version {outcome.version} had this content already"
+        back = ", in use again" if before is not None and before.is_retired else ""
+        return f"version {outcome.version}{back}"
     if isinstance(event, Labelled):
         return f"{event.label} is version {event.version}"
     if isinstance(event, Split):
         return f"split {shares(event.shares)}" if event.shares else "no split"
     if isinstance(event, Retired):
-        return "retired: records may not name it" if event.on else "in use again"
+        return "records may not name it" if event.on else "in use again"
     assert isinstance(event, Protected)
     return f"{event.label} is {'protected' if event.on else 'no longer protected'}"
 

@@ -84,7 +84,7 @@ def show(prompt: str, as_json: bool) -> None:
                 for v in found.versions.values()
             ),
         )
-        for line in moves(found):
+        for line in (*moves(found), *filter(None, [found.note])):
             click.echo(printable(line, keep=""))
         extras = {"split": shares(found.split), "protected": ", ".join(sorted(found.protected))}
         for name, value in extras.items():

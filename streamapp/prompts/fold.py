@@ -5,7 +5,6 @@ given is never given again, not even where a later release judges an old text di
 text that cannot be used keeps its number and makes no version.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -136,7 +135,7 @@ def _label(prompt: Prompt, event: Labelled) -> tuple[Prompt, EventOutcome]:
     if label == LATEST:
         return _refused(prompt, Why.INVALID, f"the label '{LATEST}' follows the newest version")
     if version not in prompt.versions:
-        return _refused(prompt, Why.UNKNOWN, f"there is no version {version}; {known(prompt)}")
+        return _refused(prompt, Why.UNKNOWN, f"there is no version {version}; {prompt.known}")
     if event.expected is not None and prompt.labels.get(label) != event.expected:
         return _refused(prompt, Why.STALE, "the label was moved meanwhile: look again")
     if label in prompt.protected and not event.force and prompt.labels.get(label) != version:
@@ -152,7 +151,7 @@ def _split(prompt: Prompt, event: Split) -> tuple[Prompt, EventOutcome]:
     missing = sorted(shares.keys() - prompt.labels.keys()) if shares else ()
     if missing:
         names = ", ".join(f"'{label[:64]}'" for label in missing)
-        return _refused(prompt, Why.UNKNOWN, f"there is no label {names}; {known(prompt)}")
+        return _refused(prompt, Why.UNKNOWN, f"there is no label {names}; {prompt.known}")
     if PRODUCTION in prompt.protected and not event.force and shares != prompt.split:
         problem = f"'{PRODUCTION}' is protected: split it with --force, over HTTP ?force=true"
         return _refused(prompt, Why.PROTECTED, problem)
@@ -161,7 +160,7 @@ def _split(prompt: Prompt, event: Split) -> tuple[Prompt, EventOutcome]:
 
 def _protect(prompt: Prompt, event: Protected) -> tuple[Prompt, EventOutcome]:
     if event.label not in prompt.labels or event.label == LATEST:
-        problem = f"there is no label '{event.label[:64]}' to protect; {known(prompt)}"
+        problem = f"there is no label '{event.label[:64]}' to protect; {prompt.known}"
         return _refused(prompt, Why.UNKNOWN, problem)
     labels = {event.label}
     protected = prompt.protected | labels if event.on else prompt.protected - labels
@@ -170,10 +169,3 @@ def _protect(prompt: Prompt, event: Protected) -> tuple[Prompt, EventOutcome]:
 
 def _refused(prompt: Prompt, why: Why, problem: str) -> tuple[Prompt, EventOutcome]:
     return prompt, EventOutcome(why=why, problem=problem)
-
-
-def known(prompt: Prompt) -> str:
-    """Return the labels and versions that exist, for messages."""
-    labels: Mapping[str, int] = prompt.labels
-    newest = prompt.newest or "none"
-    return f"labels: {', '.join(sorted(labels)) or 'none'}; newest version: {newest}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from streamapp.errors import PromptNotFound
 from streamapp.prompts.settings import PromptSettings
 from streamapp.prompts.template import Template
 
@@ -91,6 +92,35 @@ class Prompt:
         """The number of the newest version."""
         return self.labels.get(LATEST)
 
+    @property
+    def known(self) -> str:
+        """The labels and versions that exist, for messages."""
+        labels = ", ".join(sorted(self.labels)) or "none"
+        return f"labels: {labels}; newest version: {self.newest or 'none'}"
+
+    @property
+    def note(self) -> str:
+        """What brings a retired prompt back, for messages; empty of others."""
+        command = f"streamapp prompts retire {self.name} --off"
+        return f"retired: a new text, or '{command}', brings it back" if self.is_retired else ""
+
+    def find(self, *, label: str | None, version: int | None) -> Version:
+        """Return the version of that number, else the one at the label, by default `PRODUCTION`.
+
+        That of a retired prompt, too: it may be read, and `PromptRegistry` refuses its use.
+
+        Raises:
+            PromptNotFound: There is none.
+        """
+        number = self.labels.get(label or PRODUCTION) if version is None else version
+        found = self.versions.get(number or 0)
+        if found is None:
+            # Not named: a record's field is never quoted.
+            what = "label" if version is None else "version"
+            problem = f"there is no such {what}; {self.known}"
+            raise PromptNotFound(f"prompt '{self.name}': {problem}")
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """Return the prompt as it is shown over HTTP."""
         return {
@@ -100,6 +130,7 @@ class Prompt:
             "split": dict(self.split) if self.split else None,
             "protected": sorted(self.protected),
             "retired": self.is_retired,
+            **({"note": self.note} if self.note else {}),
             "moved": {label: move.to_json() for label, move in self.moved.items()},
             "before": {label: past[-1] for label, past in self.before.items() if past},
         }

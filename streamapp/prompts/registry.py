@@ -10,7 +10,6 @@ from streamapp.prompts.example_fit import Fit
 from streamapp.prompts.example_set import Examples
 from streamapp.prompts.examples import ExamplesManager
 from streamapp.prompts.files import PromptFile, load_files
-from streamapp.prompts.fold import known
 from streamapp.prompts.prompt import LATEST, PRODUCTION, Prompt, Version
 from streamapp.prompts.reference import Reference
 from streamapp.prompts.settings import PromptSettings
@@ -159,22 +158,12 @@ class PromptRegistry:
                 " 'streamapp prompts list' lists them"
             )
         if prompt.is_retired:
-            raise PromptNotFound(
-                f"prompt '{prompt.name}' is retired: name another, or publish a new version of it"
-            )
-        label, version = wanted.label, wanted.version
-        if version is None:
-            if label is None:
-                split = prompt.split
-                label = choose(split, sticky, salt=prompt.name) if split else PRODUCTION
-            version = prompt.labels.get(label)
-        found = prompt.versions.get(version) if version is not None else None
-        if found is None:
-            # Not named: a record's field is never quoted.
-            what = "label" if label else "version"
-            raise PromptNotFound(
-                f"prompt '{prompt.name}': there is no such {what}; {known(prompt)}"
-            )
+            raise PromptNotFound(f"prompt '{prompt.name}' is {prompt.note}; else name another")
+        label = wanted.label
+        if label is None and wanted.version is None:
+            split = prompt.split
+            label = choose(split, sticky, salt=prompt.name) if split else PRODUCTION
+        found = prompt.find(label=label, version=wanted.version)
         use = PromptVersion(prompt.name, found.version, label, found.settings, found.template)
         settings = found.settings.examples
         if settings is None or self._examples is None:

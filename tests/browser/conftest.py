@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import re
 import shutil
@@ -134,6 +135,13 @@ class Stand:
         worker.start()
         asyncio.run(worker.wait_ready())
         return worker
+
+    async def command(self, *arguments: str) -> None:
+        """Run a command of streamapp on the broker; it must not fail."""
+        command = (sys.executable, "-m", "streamapp", *arguments)
+        environment = os.environ | {"STREAMAPP_BROKER": self.broker}
+        process = await asyncio.create_subprocess_exec(*command, env=environment)
+        assert await process.wait() == 0
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,8 @@ class MoveBody(TypedDict):
 
 
 class _Pointers(TypedDict):
+    retired: bool
+    note: NotRequired[str]
     labels: dict[str, int]
     moved: dict[str, MoveBody]
     split: dict[str, int] | None

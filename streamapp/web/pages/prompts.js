@@ -3,10 +3,10 @@
 async function loadPrompts() {
   try {
     const body = await (await ask("/v1/prompts")).json();
-    const used = body.prompts.filter((p) => !p.retired);
-    fill($("#prompt-list"), el("h2", {}, "Prompts"), el("div", { class: "list" }, used.map((p) => el("button", { type: "button", "data-name": p.name, onclick: () => choosePrompt(p.name) }, el("span", {}, p.name), el("span", { class: "soft" }, `v${p.labels.production ?? "–"}`)))));
+    const known = body.prompts.sort((a, b) => a.retired - b.retired);
+    fill($("#prompt-list"), el("h2", {}, "Prompts"), el("div", { class: "list" }, known.map((p) => el("button", { type: "button", "data-name": p.name, onclick: () => choosePrompt(p.name) }, el("span", {}, p.name), el("span", { class: "soft" }, p.retired ? "retired" : `v${p.labels.production ?? "–"}`)))));
     const shown = $("#prompt-view").dataset.name;
-    if (shown) mark(shown); else if (used.length) await loadPrompt(used[0].name);
+    if (shown) mark(shown); else if (known.length) await loadPrompt(known[0].name);
   } catch (error) { fill($("#prompt-list"), el("p", { class: "bad" }, error.message)); }
 }
 
@@ -85,8 +85,9 @@ function showPrompt(prompt, stats, chosenVersion) {
     el("h2", {}, `${prompt.name}, version ${current.version} `, labelsOf(current.version)),
     el("div", { class: "versions" }, versions.map((v) => el("button", { type: "button", "aria-pressed": v.version === current.version, onclick: () => showPrompt(prompt, stats, v.version) }, `v${v.version} `, labelsOf(v.version)))),
     el("p", { class: "soft" }, [[current.author, current.message].filter(Boolean).join(" · "), current.created_at && [current.author || current.message ? " · " : "", time(new Date(current.created_at) / 1000)]]),
+    prompt.note ? el("p", { class: "bad" }, prompt.note) : null,
     movesOf(prompt),
-    el("div", { class: "bar" }, el("label", {}, "Label ", label), move, back, el("button", { type: "button", onclick: () => tryPrompt(prompt, current) }, "Try this version")), note,
+    el("div", { class: "bar" }, el("label", {}, "Label ", label), move, back, el("button", { type: "button", disabled: prompt.retired, onclick: () => tryPrompt(prompt, current) }, "Try this version")), note,
     el("h3", {}, "Results by variant"), variants(stats),
     el("h3", {}, "Split"), split(prompt, change),
     settingsOf(current.settings),

@@ -14,6 +14,9 @@ pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
 
 Run = Callable[..., Result]
 
+#: What a retired prompt is told with.
+RETIRED = "retired: a new text, or 'streamapp prompts retire haiku --off', brings it back"
+
 
 @pytest.fixture
 def run() -> Iterator[Run]:
@@ -151,6 +154,38 @@ def test_a_prompt_is_retired_and_comes_back(run: Run, haiku: Path) -> None:
     assert (listed, [p["retired"] for p in every], every[0]["versions"]) == ([], [True], [1, 2])
     assert "records of type 'summarize' need the prompt" in needed.stderr
     assert [prompt["retired"] for prompt in back] == [False]
+
+
+def test_the_texts_of_a_retired_prompt_can_be_read(run: Run, haiku: Path) -> None:
+    """All that answered records is shown, in each form; what it is by now is told beside it."""
+    run("prompts", "label", "haiku", "candidate", "2")
+    commands = [
+        ("show", "haiku:1"),
+        ("show", "haiku@candidate"),
+        ("show", "haiku@candidate", "--json"),
+        ("diff", "haiku", "haiku:2"),
+    ]
+    before = [run("prompts", *command).stdout for command in commands]
+
+    run("prompts", "retire", "haiku")
+
+    assert [run("prompts", *command).stdout for command in commands] == before
+    assert RETIRED in run("prompts", "show", "haiku").stdout
+    assert RETIRED in json.loads(run("prompts", "show", "haiku", "--json").stdout)["note"]
+
+
+def test_a_change_of_a_retired_prompt_says_whether_it_still_is(run: Run, haiku: Path) -> None:
+    """With what ends that; a new text does, and the command says so."""
+    told = run("prompts", "retire", "haiku").stdout
+    again = run("prompts", "publish", str(haiku)).stdout
+    as_json = json.loads(run("prompts", "publish", str(haiku), "--json").stdout)
+    moved = run("prompts", "label", "haiku", "production", "2").stdout
+    haiku.write_text("A new text: {{ x }}")
+    new = run("prompts", "publish", str(haiku)).stdout
+
+    assert all(RETIRED in said for said in (told, again, as_json["note"], moved))
+    assert "haiku: version 2 had this content already; latest=2, production=1; " in again
+    assert new == "haiku: version 3, in use again; latest=3, production=2\n"
 
 
 def test_a_text_that_cannot_be_used_is_not_published(run: Run, haiku: Path) -> None:

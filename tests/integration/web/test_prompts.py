@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from streamapp.errors import DeliveryFailed, OutputInvalid, PromptError
-from streamapp.prompts.events import Labelled, Protected, Published
+from streamapp.prompts.events import Labelled, Protected, Published, Retired
 from streamapp.prompts.example_set import Example
 from streamapp.prompts.variants import Variants
 from streamapp.streaming.app.health import Check
@@ -86,6 +86,28 @@ async def test_publishing_answers_with_the_new_state(serve: Serve) -> None:
     assert first[1]["versions"][0]["settings"] == {"model": "default"}
     assert first[1]["versions"][0]["message"] == "why"
     assert second[1]["labels"] == {"production": 1, "latest": 2, "next": 2}
+
+
+async def test_a_retired_prompt_is_read_and_says_what_brings_it_back(
+    serve: Serve, prompt_store: FakePromptStore
+) -> None:
+    """Its texts and examples are shown, and each answer has a note until a new text comes."""
+    await prompt_store.publish("haiku", "a", "b")
+    await prompt_store.write("haiku", Retired(created_at=NOW))
+    site = await serve()
+
+    listed = (await site("GET", "/v1/prompts"))[1]["prompts"][0]
+    shown = await site("GET", HAIKU)
+    examples, _, _ = await site("GET", f"{HAIKU}/versions/1/examples")
+    again = await site("POST", f"{HAIKU}/versions", json={"body": "a"})
+    moved = await site("PUT", f"{HAIKU}/labels/candidate", json={"version": 2})
+    new = await site("POST", f"{HAIKU}/versions", json={"body": "c"})
+
+    assert [version["body"] for version in shown[1]["versions"]] == ["a", "b"]
+    assert [shown[0], examples, again[0], moved[0], new[0]] == [200, 200, 200, 200, 201]
+    told = "retired: a new text, or 'streamapp prompts retire haiku --off', brings it back"
+    assert [body["note"] for body in (listed, shown[1], again[1], moved[1])] == [told] * 4
+    assert (new[1]["retired"], "note" in new[1]) == (False, False)
 
 
 async def test_a_label_and_a_split_are_put(serve: Serve, prompt_store: FakePromptStore) -> None:

@@ -187,7 +187,7 @@ def test_a_retired_prompt_comes_back_with_a_new_text() -> None:
     new, _ = told(publish("a"), retired, publish("b"))
 
     assert (same.is_retired, new.is_retired) == (True, False)
-    with pytest.raises(PromptNotFound, match="prompt 'p' is retired: name another"):
+    with pytest.raises(PromptNotFound, match="prompt 'p' is retired: a new text, or 'streamapp"):
         PromptRegistry({"p": same}).resolve("p@production", sticky=b"")
     assert PromptRegistry({"p": same}).names == []
 

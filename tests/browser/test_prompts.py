@@ -1,8 +1,4 @@
-"""Labels that are protected, in the dashboard's view of prompts."""
-
-import asyncio
-import os
-import sys
+"""Prompts that are protected or retired, in the dashboard's view of prompts."""
 
 import pytest
 from playwright.async_api import Dialog, expect
@@ -23,10 +19,7 @@ async def test_protected_label_moves_only_after_a_question(
 ) -> None:
     """It names label and version; a no changes nothing, a yes moves the label."""
     await site.publish("translate", "Say in {{ target_language }}:\n{{ text }}")
-    command = (sys.executable, "-m", "streamapp", "prompts", "protect", "translate")
-    environment = os.environ | {"STREAMAPP_BROKER": stand.broker}
-    process = await asyncio.create_subprocess_exec(*command, env=environment)
-    assert await process.wait() == 0
+    await stand.command("prompts", "protect", "translate")
 
     async def is_protected() -> bool:
         return bool((await site.get("/v1/prompts/translate"))["protected"])
@@ -50,3 +43,24 @@ async def test_protected_label_moves_only_after_a_question(
 
     assert labels["production"] == 1
     assert asked == ['"production" is protected. Move it to version 2 all the same?'] * 2
+
+
+async def test_texts_of_a_retired_prompt_are_shown(visit: Visit, site: Site, stand: Stand) -> None:
+    """It stands behind the others, says what brings it back, and cannot be tried."""
+    await site.publish("alpha", "Say it in one word:\n{{ text }}")
+    await stand.command("prompts", "retire", "alpha")
+
+    async def is_retired() -> bool:
+        return bool((await site.get("/v1/prompts/alpha"))["retired"])
+
+    await until(is_retired, 30)
+    page = visit.page
+
+    await tab(page, "Prompts")
+    await expect(page.locator("#prompt-list button").last).to_have_text("alpharetired")
+    await page.get_by_role("button", name="alpha").click()
+
+    view = page.locator("#prompt-view")
+    await expect(view).to_contain_text("'streamapp prompts retire alpha --off', brings it back")
+    await expect(view.locator("pre.diff").last).to_contain_text("Say it in one word")
+    await expect(page.get_by_role("button", name="Try this version")).to_be_disabled()
