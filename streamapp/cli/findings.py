@@ -22,6 +22,7 @@ from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import PREFIX, Settings
 from streamapp.settings.checks import listed
+from streamapp.settings.embed_route import embed_route
 from streamapp.settings.keys import SHORTEST
 from streamapp.streaming.broker.acls import BOTH, require_rights
 from streamapp.streaming.broker.group_state import missing_coordinator
@@ -85,7 +86,7 @@ def own_parts(
             findings.append(Finding("models", True, ", ".join(routes.names)))
     if routes:
         with looking_at("prices"):
-            findings.append(_prices(settings, routes.targets))
+            findings += _prices(settings, routes.targets)
     catalogue = None
     with looking_at("tools"):
         catalogue = ToolCatalogue(load_tools(listed(settings.tools)), mcp_servers(settings.mcp))
@@ -131,17 +132,29 @@ def _cut_short(settings: Settings) -> Iterator[Finding]:
             yield Finding("models", True, f"{place} = {seconds:g}: {less}", is_note=True)
 
 
-def _prices(settings: Settings, targets: Sequence[str]) -> Finding:
+def _prices(settings: Settings, targets: Sequence[str]) -> list[Finding]:
     """Look for targets without a price: only a budget in dollars needs one."""
     prices = prices_of(settings, on_unknown=lambda provider, model: None)  # the finding says it
-    unknown = ", ".join(prices.look_up(targets))
-    if not unknown:
-        return Finding("prices", True, "known for every target")
     in_dollars = [name for name, b in settings.budgets.items() if b.limit_usd is not None]
     loss = f"budgets.{in_dollars[0]} does not count them" if in_dollars else "their cost is null"
-    where = f"{PREFIX}PRICES_FILE, or `price` of [providers.NAME.models.MODEL]"
-    detail = f"unknown for {unknown}, so {loss}: put them into {where}"
-    return Finding("prices", not in_dollars, detail)
+    found = []
+    if unknown := prices.look_up(targets):
+        where = f"{PREFIX}PRICES_FILE, or `price` of [providers.NAME.models.MODEL]"
+        detail = f"unknown for {', '.join(unknown)}, so {loss}: put them into {where}"
+        found.append(Finding("prices", not in_dollars, detail))
+    for target, lacks in prices.halves().items():
+        if target in targets and (lacks != "output" or target in _chat_targets(settings)):
+            tokens = f"of {target} for {lacks} tokens, so answers with such have none: {loss}"
+            detail = f"unknown {tokens}; add `{lacks}` to its price"
+            found.append(Finding("prices", not in_dollars, detail, is_note=not in_dollars))
+    return found or [Finding("prices", True, "known for every target")]
+
+
+def _chat_targets(settings: Settings) -> set[str]:
+    """Return what routes have, but for the one that is for embeddings: these write nothing."""
+    own = embed_route(settings.embed_model, providers=settings.providers, models=settings.models)
+    routes = (route for route in settings.models.values() if route != own)
+    return {target for route in routes for target in route.all_targets}
 
 
 async def topics(settings: Settings) -> list[Finding]:

@@ -116,7 +116,18 @@ class Prices:
             asked: The model as the target names it.
             answered: The model as the answer names it, which may be more exact.
         """
-        return self._price_of(provider, asked, answered)(usage)
+        cost_usd = self._price_of(provider, asked, answered)(usage)
+        if cost_usd is None:  # of a model without a price, or of a kind of token without one
+            self._tell(provider, asked)
+        return cost_usd
+
+    def halves(self) -> dict[str, str]:
+        """Return the targets whose own price is none of all tokens, each with what it lacks."""
+        return {
+            target: "output" if price.output is None else "input"
+            for target, price in self._private.items()
+            if price.output is None or price.input is None
+        }
 
     def _resolve(
         self, provider: str, asked: str, answered: str
@@ -128,10 +139,14 @@ class Prices:
         if settings is None or settings.kind == "offline":
             return Price(input=Decimal(0), output=Decimal(0)).cost_usd if settings else _unknown
         found = _list_price(settings, asked, answered)
-        if found is None and (provider, asked) not in self._told:
-            self._told.add((provider, asked))
-            self._on_unknown(provider, asked)
+        if found is None:
+            self._tell(provider, asked)
         return found or _unknown
+
+    def _tell(self, provider: str, model: str) -> None:
+        if (provider, model) not in self._told:
+            self._told.add((provider, model))
+            self._on_unknown(provider, model)
 
 
 def added_usd(total: Decimal | None, cost: Decimal | None) -> Decimal | None:

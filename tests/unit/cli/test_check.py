@@ -264,6 +264,40 @@ def test_unknown_prices_are_named(limit: dict[str, Any], ok: bool) -> None:
     assert "STREAMAPP_PRICES_FILE" in found.detail
 
 
+@pytest.mark.parametrize(
+    ("price", "lacks"),
+    [
+        ({"input": 1}, "output"),
+        ({"output": 1}, "input"),
+        ({"input": 1, "output": 0}, ""),
+        ({"embed": {"input": 1}}, ""),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("has_budget", [True, False])
+def test_price_of_some_tokens_alone_is_named(
+    price: dict[str, Any], lacks: str, has_budget: bool
+) -> None:
+    """An answer has both kinds; what is asked for embeddings alone writes none."""
+    models = {"m": {"price": price}} if "embed" not in price else {"e": {"price": price["embed"]}}
+    own = {"kind": "openai", "base_url": "http://127.0.0.1/v1", "models": models}
+    settings = Settings(
+        _env_file=None,
+        providers={"own": own, "offline": {"kind": "offline"}},
+        models={
+            "default": ModelSettings(targets=["offline/offline" if "embed" in price else "own/m"])
+        },
+        embed_model="own/e" if "embed" in price else None,
+        budgets={"b": BudgetSettings(action="warn", limit_usd=1)} if has_budget else {},
+    )
+
+    [found] = [finding for finding in own_parts(settings) if finding.name == "prices"]
+
+    assert (f"unknown of own/m for {lacks} tokens" in found.detail) is bool(lacks)
+    assert ("budgets.b does not count them" in found.detail) is (has_budget and bool(lacks))
+    assert (found.ok, found.is_note) == (not (has_budget and lacks), bool(lacks) and not has_budget)
+
+
 def test_missing_file_of_examples_is_found(tmp_path: Path) -> None:
     """Otherwise each worker would say so, and answer without them."""
     text = "---\nexamples: {file: shots.jsonl, count: 2}\n---\nBe brief: {{ x }}"

@@ -89,6 +89,21 @@ def test_unknown_price_is_said_once() -> None:
     ]
 
 
+def test_price_that_lacks_a_kind_of_token_is_said_once() -> None:
+    """With the first answer that has such: what is asked for embeddings alone has none."""
+    prices = Prices(PROVIDERS, {"own/m": Price(input=Decimal(1))})
+
+    def cost(**tokens: int) -> Decimal | None:
+        return prices.cost_usd(Usage(**tokens), provider="own", asked="m", answered="m")
+
+    with capture_logs() as logs:
+        found = [cost(input_tokens=1), cost(output_tokens=1), cost(input_tokens=1, output_tokens=1)]
+
+    assert found == [Decimal("0.000001"), None, None]
+    assert [line["event"] for line in logs] == ["cost.price_unknown"]
+    assert prices.halves() == {"own/m": "output"}
+
+
 def test_unknown_prices_are_found_at_start() -> None:
     """Of the configured targets those without a price can be told."""
     prices = Prices(PROVIDERS, {"own/m": Price(input=Decimal(1))})
