@@ -1,4 +1,4 @@
-"""The middlewares of every request: authentication, and errors as OpenAI's bodies."""
+"""The middlewares of every request: authentication, parameters, and errors as OpenAI's bodies."""
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from streamapp.errors import Failure, Kind, ModelForbidden
+from streamapp.records.problems import escape, near
 from streamapp.web.errors import Refusal, error_response, failure_response, http_error_response
 from streamapp.web.keys import KeyRate, Keys, remember
 from streamapp.web.operations.operation import INFER, NOBODY, REPLAY, Access
@@ -107,10 +108,8 @@ def require_key(keys: Keys, wanted: Mapping[tuple[str, str], Access]) -> Middlew
                 headers={"WWW-Authenticate": "Bearer"},
             )
         remember(request, key)
-        resource = request.match_info.route.resource
-        if resource is not None:  # else there is no such path, or no such method
-            method = "GET" if request.method == "HEAD" else request.method
-            access = wanted.get((method, resource.canonical), NOBODY)
+        if operation := _operation(request):
+            access = wanted.get(operation, NOBODY)
             key.check_scope(access.scopes)
             if access.is_of_group:
                 key.check_whole_group()
@@ -119,6 +118,36 @@ def require_key(keys: Keys, wanted: Mapping[tuple[str, str], Access]) -> Middlew
         return await handler(request)
 
     return check_key
+
+
+def refuse_unknown_parameters(known: Mapping[tuple[str, str], Collection[str]]) -> Middleware:
+    """Return the middleware that passes over no mistyped parameter in silence.
+
+    Args:
+        known: The parameters of operations, by method and path; any other takes what it is given.
+    """
+
+    @web.middleware
+    async def check_parameters(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.query_string and (operation := _operation(request)):
+            names = known.get(operation, request.query)
+            for name in request.query:
+                if name not in names:
+                    guess = near(name, names) or f"; there are: {', '.join(names)}"
+                    message = f"parameter '{escape(name)}' is unknown{guess}"
+                    code = Kind.INVALID.value
+                    return error_response(422, message, code=code, param=escape(name))
+        return await handler(request)
+
+    return check_parameters
+
+
+def _operation(request: web.Request) -> tuple[str, str] | None:
+    """Return method and path as documented; None where there is no such path, or no such method."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return None
+    return "GET" if request.method == "HEAD" else request.method, resource.canonical
 
 
 async def _within(rate: KeyRate, handler: Handler, request: web.Request) -> web.StreamResponse:

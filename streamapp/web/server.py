@@ -19,9 +19,10 @@ from streamapp.web.middleware import (
     Middleware,
     map_errors,
     refuse_foreign_pages,
+    refuse_unknown_parameters,
     require_key,
 )
-from streamapp.web.operations import ACCESS
+from streamapp.web.operations import ACCESS, PARAMETERS
 
 #: Longest body of a request, bytes.
 BODY_LIMIT = 2 * 1024 * 1024
@@ -58,6 +59,7 @@ def web_options(settings: Settings, *, outermost: Sequence[Middleware] = ()) -> 
                 map_errors,
                 refuse_foreign_pages(_own_hosts(settings), web_url=settings.web_url),
                 *([require_key(Keys.of(settings), ACCESS)] if settings.has_keys else []),
+                refuse_unknown_parameters(PARAMETERS),
             ],
         },
     }

@@ -3,7 +3,7 @@
 A view without an entry here, or an entry without a view, fails a test.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from streamapp.web.operations import cache, dead_letters, openai, operating, prompts, records, tools
 from streamapp.web.operations.operation import Access, Operation
@@ -24,4 +24,12 @@ ACCESS: Mapping[tuple[str, str], Access] = {
     (operation.method, operation.path): operation.access
     for operations in OPERATIONS.values()
     for operation in operations
+}
+
+#: The parameters that an operation takes, by method and path; those of OpenAI's take none of ours.
+PARAMETERS: Mapping[tuple[str, str], Collection[str]] = {
+    (operation.method, operation.path): operation.query
+    for operations in OPERATIONS.values()
+    for operation in operations
+    if operation.query
 }
