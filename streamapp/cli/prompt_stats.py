@@ -73,10 +73,10 @@ def _cost(variant: Mapping[str, Any]) -> str:
 async def _asked(settings: Settings, name: str, url: str | None) -> dict[str, Any]:
     async with WorkerAccess(settings, url) as worker:
         found: dict[str, Any] | None = await worker.get(f"/v1/prompts/{quote(name, safe='')}/stats")
+        if not (found and found["variants"]):
+            listed = await worker.get("/v1/prompts") or {"prompts": []}
+            require_known(name, [prompt["name"] for prompt in listed["prompts"]])
         if found is None:
             why = "knows no results of prompts: upgrade it"
             raise StreamappError(f"the worker at {worker.base} {why}")
-        if not found["variants"]:
-            listed = await worker.get("/v1/prompts") or {"prompts": []}
-            require_known(name, [prompt["name"] for prompt in listed["prompts"]])
     return found

@@ -10,10 +10,12 @@ from faust.web import Blueprint, View
 from streamapp.prompts.variants import Variant, Variants, merged
 from streamapp.web.admission import Admission
 from streamapp.web.peers import HOP, Peers
-from streamapp.web.prompts import named_prompt
+from streamapp.web.prompts import PromptStore, known_prompt, named_prompt
 
 
-def stats(*, variants: Variants, peers: Peers, admission: Admission) -> Blueprint:
+def stats(
+    *, store: PromptStore, variants: Variants, peers: Peers, admission: Admission
+) -> Blueprint:
     """Return the view; another worker's question is answered from this one's counts alone."""
     blueprint = Blueprint("prompt_stats")
 
@@ -29,6 +31,8 @@ def stats(*, variants: Variants, peers: Peers, admission: Admission) -> Blueprin
                 path = f"/v1/prompts/{quote(name, safe='')}/stats"
                 counts += [_variants(body) for body in await peers.get_json(path)]
             heard = [found for found in counts if found is not None]
+            if HOP not in request.headers and not any(heard):
+                known_prompt(store, name)
             return web.json_response(
                 {
                     "name": name,

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Protocol, TypeVar
 
 from aiohttp import web
 from faust.web import Blueprint, View
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from streamapp.errors import (
     DeliveryFailed,
@@ -20,6 +21,7 @@ from streamapp.prompts import files, guard
 from streamapp.prompts.events import Event, Label, Labelled, Percent, Published, Split, now
 from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
+from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.reference import NAME
 from streamapp.prompts.settings import PromptSettings
 from streamapp.records.codec import parse_value
@@ -64,10 +66,18 @@ class Move(BaseModel):
     message: str = Field(default="", max_length=2_000)
 
 
+def _number(share: Any) -> Any:
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        problem = 'give labels at the top level, as {"production": 90, "new": 10}, and nothing else'
+        raise PydanticCustomError("share_type", problem)
+    return share
+
+
 _SHARES = Field(json_schema_extra={"additionalProperties": False})
+_Share = Annotated[Percent, BeforeValidator(_number)]
 
 
-class Shares(RootModel[Annotated[dict[Label, Percent], _SHARES] | None]):
+class Shares(RootModel[Annotated[dict[Label, _Share], _SHARES] | None]):
     """Percent by label; null or {} ends the split."""
 
 
@@ -180,9 +190,7 @@ def prompts(
     def state(
         request: web.Request, name: str, *, status: int = 200, version: int | None = None
     ) -> web.Response:
-        prompt = store.history.prompts.get(name)
-        if prompt is None:
-            raise PromptNotFound("there is no prompt of that name")
+        prompt = known_prompt(store, name)
         changed = {} if version is None else {"version": version}
         shown = prompt.to_json()
         for shown_version in shown["versions"]:
@@ -220,6 +228,14 @@ def named_prompt(request: web.Request) -> str:
     if not NAME.fullmatch(name):
         raise PromptError("a prompt's name is letters, digits, '.', '_' and '-', at most 100")
     return name
+
+
+def known_prompt(store: PromptStore, name: str) -> Prompt:
+    """Return the prompt of a name; raises ``PromptNotFound`` where there is none."""
+    prompt = store.history.prompts.get(name)
+    if prompt is None:
+        raise PromptNotFound("there is no prompt of that name")
+    return prompt
 
 
 def _parsed(kind: type[B], body: bytes) -> B:

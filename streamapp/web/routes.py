@@ -105,7 +105,7 @@ def install(
         ),
         prompts(store=prompt_store, admission=admission),
         prompt_examples(store=prompt_store, find=examples_of, admission=admission),
-        stats(variants=variants, peers=peers, admission=admission),
+        stats(store=prompt_store, variants=variants, peers=peers, admission=admission),
         cache_lookup(tiers=tiers, url=snapshots.own_url, peers=peers, admission=admission),
         dead_letters(
             source=dead_letter_source,

@@ -36,6 +36,7 @@ include-name = [
     "GET /v1/requests/{id}",
     "GET /v1/cache/{fingerprint}",
     "GET /v1/prompts/{name}",
+    "GET /v1/prompts/{name}/stats",
     "GET /v1/prompts/{name}/versions/{version}/examples",
     "GET /v1/flows/{flow}/records/{partition}/{offset}",
 ]

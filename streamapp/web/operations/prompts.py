@@ -149,7 +149,7 @@ OPERATIONS = (
         "/v1/prompts/{name}/stats",
         "Return the results of a prompt's versions, over all workers",
         PromptStats,
-        errors=(422, 503),
+        errors=(404, 422, 503),
         places=_NAMED,
         access=GROUP,
     ),
@@ -177,7 +177,8 @@ OPERATIONS = (
     Operation(
         "PUT",
         "/v1/prompts/{name}/split",
-        "Give labels shares of the records that name the prompt alone; null ends it",
+        'Give labels shares, as {"production": 90, "new": 10}, of the records that name the prompt'
+        " alone; null ends it",
         ChangedPrompt,
         body=prompts.Shares,
         errors=_CHANGING,

@@ -9,6 +9,7 @@ from streamapp.prompts.events import Labelled, Protected, Published, Retired
 from streamapp.prompts.example_set import Example
 from streamapp.prompts.variants import Variants
 from streamapp.streaming.app.health import Check
+from streamapp.web.peers import HOP
 from tests.integration.web.conftest import FakeExamples, FakeHealth, Serve
 from tests.support.prompt_store import NOW, FakePromptStore
 
@@ -276,6 +277,48 @@ async def test_results_of_what_no_prompt_can_be_named_are_refused(serve: Serve) 
     status, body, _ = await site("GET", "/v1/prompts/%C3%97/stats")
 
     assert (status, body["error"]["code"]) == (422, "prompt_error")
+
+
+async def test_results_of_a_prompt_that_is_not_there_are_not_found(
+    serve: Serve, prompt_store: FakePromptStore
+) -> None:
+    """As the prompt itself is not; one that nobody has used has none."""
+    await prompt_store.publish("haiku", "a")
+    other = await serve()
+    site = await serve(others=[other.url])
+
+    status, body, _ = await site("GET", "/v1/prompts/hiaku/stats")
+    _, unused, _ = await site("GET", f"{HAIKU}/stats")
+
+    assert (status, body["error"]["code"]) == (404, "prompt_error")
+    assert (unused["workers"], unused["missing"], unused["variants"]) == (2, 0, [])
+
+
+async def test_a_worker_asked_by_another_counts_though_it_knows_no_such_prompt(
+    serve: Serve, variants: Variants
+) -> None:
+    """Its registry may be behind: it has no results, and is not missing."""
+    site = await serve()
+
+    status, body, _ = await site("GET", f"{HAIKU}/stats", headers={HOP: "1"})
+
+    assert (status, body["variants"]) == (200, [])
+
+
+@pytest.mark.parametrize(
+    "body", [{"shares": {"production": 50}}, {"production": 50, "force": True}, {"a": "50"}]
+)
+async def test_split_says_what_its_body_is(
+    serve: Serve, prompt_store: FakePromptStore, body: dict[str, Any]
+) -> None:
+    """Whatever stands around the labels or beside them is taken for one, and would confuse."""
+    await prompt_store.publish("haiku", "a")
+    site = await serve()
+
+    status, answer, _ = await site("PUT", f"{HAIKU}/split", json=body)
+
+    assert status == 422
+    assert 'give labels at the top level, as {"production": 90' in answer["error"]["message"]
 
 
 async def test_stats_are_summed_up_over_the_workers(serve: Serve, variants: Variants) -> None:
