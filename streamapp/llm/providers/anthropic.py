@@ -44,8 +44,9 @@ class AnthropicProvider:
         Args:
             name: The configured provider's name, for answers and errors.
             base_url: The API's root, with or without its ``/v1``.
-            api_key: Bearer token; None sends no authorization.
-            version: Of the API; an older one than the default still takes a temperature.
+            api_key: None sends no authorization.
+            version: Of the API; an older one than the default still takes a temperature, and the
+                key as ``x-api-key``.
             structured: How it is asked for JSON; None to find out.
             extra_body: Sent with each call, beneath what is ours.
             extra_headers: Likewise.
@@ -67,8 +68,10 @@ class AnthropicProvider:
         self._beside: dict[str, dict[str, str]] = {}
         self._version = version or shapes.LATEST_VERSION
         headers = {**(extra_headers or {}), "anthropic-version": self._version}
-        if api_key:
-            headers["authorization"] = f"Bearer {checked_key(name, api_key)}"
+        if api_key:  # as Anthropic's own SDK, which sent `x-api-key` before this version
+            key, is_old = checked_key(name, api_key), self._version < shapes.LATEST_VERSION
+            own = {"x-api-key": key} if is_old else {"authorization": f"Bearer {key}"}
+            headers = own | headers
         self._http = Http(
             name,
             headers=headers,

@@ -69,6 +69,14 @@ async def test_request_goes_to_the_messages_api(path: str) -> None:
     }
 
 
+async def test_older_version_has_the_key_in_a_header_of_its_own() -> None:
+    """A gateway of that version looks for it there, and takes no bearer token for a key."""
+    _, headers, _ = await sent(chat("hi"), api_key="sk-1", version="2023-06-01")
+
+    assert headers["x-api-key"] == "sk-1"
+    assert "authorization" not in {name.lower() for name in headers}
+
+
 async def test_instructions_leave_the_messages() -> None:
     """System and developer messages become the system prompt; names are left out."""
     messages = [
