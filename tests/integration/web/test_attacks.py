@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -166,6 +167,25 @@ async def test_body_that_drips_in_takes_no_place(
 
         assert await is_served(site)
         assert [await raw.status() for raw in slow] == [408] * 50
+
+
+async def test_body_whose_chunks_break_off_did_not_arrive(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that came before them has been read: nothing more of its body will come."""
+    monkeypatch.setattr(bodies.BodyReader.__init__, "__kwdefaults__", {"limit_s": 1.0})
+    site = await serve()
+    raw = await Raw.to(site)
+    await raw.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n")
+    server = cast(Any, site.app.web)._runner.server
+    await until(lambda: any(one._current_request for one in server.connections), 60)
+    await raw.send(b"no chunk\r\n")
+
+    status, headers, body = await raw.answer()
+    raw.close()
+
+    assert (status, json.loads(body)["error"]["code"]) == (408, "request_timeout")
+    assert headers["connection"] == "close"
 
 
 async def test_head_that_drips_in_is_closed(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
