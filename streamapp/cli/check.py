@@ -10,7 +10,7 @@ import click
 from aiokafka.errors import KafkaError
 
 from streamapp.cli.budget_findings import spent_budgets
-from streamapp.cli.finding import Finding
+from streamapp.cli.finding import Finding, outweighed
 from streamapp.cli.findings import own_parts, topics
 from streamapp.cli.flow_findings import flows
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
@@ -58,14 +58,15 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         on_broker += await published_prompts(settings)
         with suppress(StreamappError, KafkaError):  # which that one has told
             published = await read_prompts(settings)
+    answers = await live(settings) if is_live else []
     file = settings.config or Path("streamapp.toml")
     source = f"environment and {file}" if file.exists() else f"environment; there is no {file}"
     found = [
         Finding("settings", True, source),
         *own_parts(settings, published),
         *await places(settings),
-        *await providers(settings, is_live=is_live),
-        *(await live(settings) if is_live else ()),
+        *outweighed(await providers(settings, is_live=is_live), answers),
+        *answers,
         *on_broker,
         *await flows(settings, has_broker=on_broker[0].ok),
         *(await spent_budgets(settings) if on_broker[0].ok else ()),

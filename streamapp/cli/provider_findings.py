@@ -151,6 +151,8 @@ async def _of_vendor(
         await vendor.lister.aclose()
         hint = f"litellm needs it for {vendor.name}; or name the variable in api_key_env"
         return [Finding(title, False, f"{missing}: {hint}")]
+    # With what the vendor leaves out, its model is named as the target is.
+    name = f"{name}/{target.removesuffix(vendor.model)}".rstrip("/")
     return await _asked(name, title, settings, vendor.lister, [vendor.model], is_live=is_live)
 
 
@@ -224,7 +226,7 @@ def _cause(error: Exception) -> str:
 def _unknown(name: str, model: str, listed: Sequence[str]) -> Finding:
     near = get_close_matches(model, [one.removeprefix("models/") for one in listed], n=3)
     hint = f"; near to it: {', '.join(near)}" if near else ""
-    return Finding(f"model {name}/{model}", False, f"the provider does not have it{hint}")
+    return Finding(f"model {name}/{model}", False, f"the provider does not list it{hint}")
 
 
 def _is_listed(model: str, listed: Sequence[str]) -> bool:

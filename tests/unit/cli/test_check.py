@@ -1,5 +1,6 @@
 """`streamapp check` where no broker is needed."""
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from streamapp.cli import main
+from streamapp.cli.finding import Finding, outweighed
 from streamapp.cli.findings import own_parts
 from streamapp.cli.provider_findings import live, providers
 from streamapp.prompts.files import parse_prompt
@@ -376,6 +378,7 @@ class Vendor:
         self.embedded: list[str] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.models = ["m", "models/gemini", "llama:latest"]
+        self.unlisted: list[str] = []
 
     async def __call__(self, request: aiohttp.web.BaseRequest) -> aiohttp.web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -391,7 +394,7 @@ class Vendor:
             if request.path.endswith("/embeddings"):
                 self.embedded.append(model)
                 return aiohttp.web.json_response({"data": [{"index": 0, "embedding": [1.0]}]})
-            known = model in self.models
+            known = model in (*self.models, *self.unlisted)
             answer = completion() if known else {"error": {"code": "model_not_found"}}
             return aiohttp.web.json_response(answer, status=200 if known else 404)
         name = request.path.rpartition("/")[2]
@@ -645,8 +648,57 @@ async def test_model_that_litellms_vendor_does_not_have_is_named(
     [moved] = await providers(settings)
 
     assert (listed.ok, unknown.ok, moved.ok) == (True, False, False)
-    assert (unknown.name, "gemini" in unknown.detail) == ("model p/gemina", True)
+    assert (unknown.name, "gemini" in unknown.detail) == ("model p/openai/gemina", True)
     assert "answers 404: check base_url" in moved.detail
+
+
+async def test_live_says_of_a_model_that_answers_only_that_it_is_not_listed(vendor: Any) -> None:
+    """As of embeddings that a server has and does not list: nothing needs mending."""
+    vendor.unlisted = ["gpt-x"]
+    settings = {
+        "OPENAI_BASE_URL": f"{vendor.url}/v1",
+        "OPENAI_API_KEY": "good",
+        "STREAMAPP_MODEL": "gpt-x",
+    }
+
+    plain = await asyncio.to_thread(run, **settings)
+    asked = await asyncio.to_thread(run, "--live", **settings)
+
+    assert "WRONG model openai/gpt-x: the provider does not list it\n" in plain.stdout
+    told = "model openai/gpt-x: the provider does not list it; it answers all the same\n"
+    assert f"note  {told}ok    target openai/gpt-x: " in asked.stdout
+
+
+@pytest.mark.parametrize("kind", ["openai", "litellm"])
+async def test_answer_of_a_target_is_worth_more_than_a_list(
+    kind: str, vendor: Any, litellm: Litellm
+) -> None:
+    """A model that is not listed is a note where it answers, and wrong beside it where not."""
+    names = ["m2", "gone"] if kind == "openai" else ["openai/m2", "openai/gone"]
+    settings = wanting(f"{vendor.url}/v1", *names, kind=kind)
+
+    listed = [one for one in await providers(settings) if one.name.startswith("model ")]
+    answers = [Finding(f"target p/{name}", name == names[0], "") for name in names]
+    works, wrong = outweighed(listed, answers)
+
+    assert [one.name for one in (works, wrong)] == [f"model p/{name}" for name in names]
+    assert (works.ok, works.is_note, wrong.ok) == (True, True, False)
+    assert works.detail.startswith("the provider does not list it; near to it: m")
+    assert works.detail.endswith("; it answers all the same")
+
+
+@pytest.mark.parametrize("status", [302, 403, 404, 500])
+async def test_list_that_nobody_gets_is_a_note_where_all_targets_answer(
+    status: int, vendor: Any
+) -> None:
+    """A gateway without one, and a key that may not read it, need no mending."""
+    vendor.status = status
+    some, every = (wanting(f"{vendor.url}/v1", *models) for models in (("m", "gone"), ("m",)))
+
+    [wrong] = outweighed(await providers(some), await live(some))
+    [noted] = outweighed(await providers(every), await live(every))
+
+    assert (wrong.ok, noted.ok, noted.is_note) == (False, True, True)
 
 
 async def test_key_that_litellm_reads_by_itself_is_tested(vendor: Any, litellm: Litellm) -> None:
