@@ -10,13 +10,14 @@ from decimal import Decimal
 from typing import Any
 
 import jinja2
-from jinja2 import StrictUndefined, TemplateError, Undefined, nodes
+from jinja2 import TemplateError, Undefined, nodes
 from jinja2.environment import TemplateExpression
 from jinja2.filters import FILTERS
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
 from streamapp.errors import ConfigurationError, InvalidRecord, PromptError
+from streamapp.flows.absent import Absent, AbsentError, Unreadable
 from streamapp.flows.kinds import kind_of
 from streamapp.prompts.sandbox import join, parse, to_json
 from streamapp.prompts.template_syntax import shown, syntax_mend
@@ -109,11 +110,11 @@ class Expression:
         """
         try:
             value = self._run(scope)
-            if not isinstance(value, Undefined):
+            if not isinstance(value, Absent):
                 return value
-            problem = self._missing(scope)
-        except jinja2.UndefinedError:
-            problem = self._missing(scope)
+            problem = self._missing(value, scope)
+        except AbsentError as error:
+            problem = self._missing(error.absent, scope)
         except _ERRORS as error:
             problem = self._misfit(scope, error)
         # Outside of the block: the error may hold the record's values.
@@ -125,28 +126,40 @@ class Expression:
         for path in self._paths:
             if any(longer[: len(path)] == path and longer != path for longer in self._paths):
                 continue
-            found: Any = scope
-            for part in path:
-                found = None if isinstance(found, Undefined) else found[part]
-            kinds.append(f"{'.'.join(map(str, path))} is {kind_of(found)}")
+            found = _found(path, scope)
+            if not isinstance(found, Undefined):
+                kinds.append(f"{'.'.join(map(str, path))} is {kind_of(found)}")
         why = "" if isinstance(error, TypeError) else f" ({type(error).__name__})"
         given = f": {', '.join(kinds)}" if kinds else ""
         return f"the record does not fit the template '{self._text}'{why}{given}"
 
-    def _missing(self, scope: Mapping[str, Any]) -> str:
-        """Name the first field of the template that the record does not have."""
+    def _missing(self, absent: Absent, scope: Mapping[str, Any]) -> str:
+        """Name the field of the template that the record does not have; what it held is no name."""
+        for one in absent.chain:
+            if isinstance(one, Unreadable):
+                return one.problem
         for path in self._paths:
-            found: Any = scope
-            for part in path:
-                if isinstance(found, Unreadable):
-                    break
-                try:
-                    found = found[part]
-                except (LookupError, TypeError):
-                    return f"{'.'.join(map(str, path))} is missing"
-            if isinstance(found, Unreadable):
-                return found.problem
+            if _is_at(path, absent, scope):
+                return f"{'.'.join(map(str, path))} is missing"
         return "something that the template asks for is missing"
+
+
+def _found(path: tuple[Any, ...], scope: Mapping[str, Any]) -> Any:
+    """Return what the record has there."""
+    found: Any = scope
+    for part in path:
+        try:
+            found = found[part]
+        except (LookupError, TypeError):
+            return Absent()
+    return found
+
+
+def _is_at(path: tuple[Any, ...], field: Any, scope: Mapping[str, Any]) -> bool:
+    """Whether a field that was looked up, perhaps of one that is missing, is that of a path."""
+    if isinstance(field, Absent):
+        return bool(path) and path[-1] == field.name and _is_at(path[:-1], field.obj, scope)
+    return _found(path, scope) is field
 
 
 def compiled(value: Any, *, place: str) -> Callable[[Mapping[str, Any]], Any] | None:
@@ -175,18 +188,8 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
-class Unreadable(StrictUndefined):
-    """What fails when a template uses it, for the reason ``problem``."""
-
-    __slots__ = ("problem",)
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(hint=problem)
-        self.problem = problem
-
-
 def _environment() -> _Environment:
-    environment = _Environment(undefined=StrictUndefined, autoescape=False, cache_size=0)
+    environment = _Environment(undefined=Absent, autoescape=False, cache_size=0)
     environment.globals.clear()
     environment.filters = {name: FILTERS[name] for name in _FILTERS}
     environment.filters |= {"json": to_json, "join": join}

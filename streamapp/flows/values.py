@@ -3,7 +3,7 @@
 from typing import Any
 
 from streamapp.errors import Failure
-from streamapp.flows.expression import Unreadable
+from streamapp.flows.absent import Unreadable
 from streamapp.flows.formats.codec import Decoder, JsonText
 from streamapp.flows.formats.debezium import unwrapped, unwrapped_text
 from streamapp.flows.source_record import SourceRecord

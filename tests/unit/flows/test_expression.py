@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 
 from streamapp.errors import ConfigurationError, InvalidRecord
-from streamapp.flows.expression import NAMES, Expression, Unreadable, compiled
+from streamapp.flows.absent import Unreadable
+from streamapp.flows.expression import NAMES, Expression, compiled
 
 CANARY = "canary-7f3a"
 
@@ -118,6 +119,17 @@ def test_a_wrong_template_is_an_error_at_start(text: str, problem: str) -> None:
         ("{{ value.a * 9 }}", {"a": CANARY}, "template '{{ value.a * 9 }}': value.a is a text"),
         ("{{ value.a % 9 }}", {"a": f"%s{CANARY}"}, "value.a % 9 }}': value.a is a text"),
         ("{{ 1 / value.a }}", {"a": 0}, "(ZeroDivisionError): value.a is a number"),
+        ("{{ value.a | default(1) }}{{ value.b }}", {}, "value.b is missing"),
+        ("{{ value.a.b.c | default(1) }} {{ value.b.c }}", {"b": {}}, "value.b.c is missing"),
+        ("{% if value.a is defined %}!{% endif %}{{ value.b }}", {}, "value.b is missing"),
+        ("{{ value.a or value.b }}", {"a": 0}, "value.b is missing"),
+        ("{{ value.b.x }}{{ value.a.x }}", {"a": "same", "b": {"x": 1}}, "value.a.x is missing"),
+        ("{{ value.a.x.y }}", {}, "value.a.x.y is missing"),
+        ("{{ value.a[0].b }}", {"a": [{}]}, "value.a.0.b is missing"),
+        ("{{ value[value.a] }}", {"a": CANARY}, "something that the template asks for is missing"),
+        ("{{ value.a | first }}", {"a": []}, "something that the template asks for is missing"),
+        ("{{ value.a | default(1) }} {{ value.b / 2 }}", {"b": CANARY}, "value.b is a text"),
+        ("{{ value.a | default(value.b / 2) }}", {"b": CANARY}, "value.b is a text"),
     ],
 )
 def test_a_record_that_does_not_fit_is_named_without_its_values(
@@ -136,7 +148,8 @@ def test_a_record_that_does_not_fit_is_named_without_its_values(
 def test_a_key_that_is_no_text_fails_only_who_asks_for_it() -> None:
     """A key in bytes fails a template that names it, and no other."""
     assert _given("{{ value }}", 1, key=Unreadable("key is odd")) == 1
-    for text in ("{{ key }}", "{{ key.id }}", "id {{ key.id }}"):
+    defaulted = "{{ value.a | default('-') }} {{ key }}"
+    for text in ("{{ key }}", "{{ key.id }}", "id {{ key.id }}", defaulted):
         with pytest.raises(InvalidRecord, match=r"x: key is odd$"):
             _given(text, 1, key=Unreadable("key is odd"))
 
