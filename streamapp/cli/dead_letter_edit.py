@@ -18,11 +18,10 @@ from streamapp.cli.decoding import decoder, flow_check
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import printable
-from streamapp.errors import Failure, TooLarge
+from streamapp.errors import Failure
 from streamapp.flows.source_record import SourceRecord
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
-from streamapp.streaming.broker.topics import RECORD_LIMIT
 from streamapp.streaming.dead_letters.source import DeadLetterSource
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
 
@@ -192,8 +191,6 @@ def _text_of(file: IO[bytes]) -> str:
 def _problem(text: str, decode: Decode) -> str | None:
     """Return why the record would be a dead letter again, before anybody is asked."""
     try:
-        if len(text.encode()) > RECORD_LIMIT:
-            raise TooLarge(f"longer than {RECORD_LIMIT:,} bytes")
         decode(text.encode())
     except Failure as failure:
         return f"{failure.kind.value}: {failure}"

@@ -7,7 +7,7 @@ from functools import partial
 
 from streamapp.cli.flow_samples import FlowSamples
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
-from streamapp.errors import ConfigurationError, InvalidRecord, Undecodable, UnknownType
+from streamapp.errors import ConfigurationError, InvalidRecord, TooLarge, Undecodable, UnknownType
 from streamapp.flows.source_record import SourceRecord
 from streamapp.flows.topics import flow_topics
 from streamapp.processors.registry import OWN_TYPES, Registry
@@ -15,6 +15,7 @@ from streamapp.prompts.reference import Reference
 from streamapp.records.problems import no_such_route
 from streamapp.records.request import Request
 from streamapp.settings import Settings
+from streamapp.streaming.broker.topics import RECORD_LIMIT
 
 
 def decoder(
@@ -33,7 +34,7 @@ def decoder(
     """
     registry = Registry.load(settings.processor_modules)
     if topic == settings.topic("requests"):
-        return partial(_request, registry, frozenset(settings.models))
+        return request_decoder(settings, registry)
     for flow in flow_topics(settings, registry).values():
         if flow.input == topic and flow.format == "json":
             return _json
@@ -43,7 +44,12 @@ def decoder(
                 f" registry, and {command} writes text as it is: {mend}",
                 EXIT_CONFIGURATION,
             )
-    return bytes
+    return _sized
+
+
+def request_decoder(settings: Settings, registry: Registry) -> Callable[[bytes], Request]:
+    """Return the check of a request's value."""
+    return partial(_request, registry, frozenset(settings.models))
 
 
 def flow_check(
@@ -69,10 +75,11 @@ def _request(registry: Registry, routes: Collection[str], value: bytes) -> Reque
     """Return a request that can be one; a prompt's name is looked up by the worker alone.
 
     Raises:
+        TooLarge: A record cannot carry it.
         InvalidRecord: Its model is none of the ``routes``, where some are known, or as `decode`.
     """
     try:
-        request = registry.decode(value)
+        request = registry.decode(_sized(value))
     except UnknownType as error:
         raise UnknownType(f"{error}; {OWN_TYPES}") from None
     if request.model and routes and request.model not in routes:
@@ -84,6 +91,12 @@ def _request(registry: Registry, routes: Collection[str], value: bytes) -> Reque
 
 def _json(value: bytes) -> object:
     try:
-        return json.loads(value)
+        return json.loads(_sized(value))
     except (ValueError, RecursionError) as error:
         raise Undecodable(f"the value is not JSON: {error}") from error
+
+
+def _sized(value: bytes) -> bytes:
+    if len(value) > RECORD_LIMIT:
+        raise TooLarge(f"longer than {RECORD_LIMIT:,} bytes")
+    return value

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from streamapp.cli.decoding import request_decoder
 from streamapp.cli.file_ids import FileIds
 from streamapp.cli.flow_samples import FlowSamples
 from streamapp.cli.kept_answers import SharedAnswers
@@ -106,6 +107,7 @@ class DryRun:
         self._is_offer_known = offered is not None
         sources = [_Unasked(name, (offered or {}).get(name, ())) for name in settings.mcp]
         self._registry = Registry.load(settings.processor_modules)
+        self._decode = request_decoder(settings, self._registry)
         self.samples = None if flow is None else FlowSamples(settings, self._registry, flow)
         self._ids = FileIds()
         self._calls: list[tuple[str, Call]] = []
@@ -137,7 +139,7 @@ class DryRun:
         writes: Sequence[Mapping[str, Any]] = ()
         try:
             if flow is None:
-                request = self._router.decode(line.value)
+                request = self._decode(line.value)
             else:
                 source = flow.source(line, key)
                 id = flow.own_id(source) or f"line {line.number}"

@@ -61,7 +61,7 @@ def explain(
     those of the topic, and where no worker is ready those of files that the first one would
     publish; without a broker, the files.
 
-    Exit codes: 0 all would be answered; 2 some would be dead letters.
+    Exit codes: 0 all would be answered; 2 some would be dead letters, or too large to be sent.
     """
     found = asyncio.run(_explained(file, key, url, flow=flow, as_json=as_json))
     wrong = sum(bool(explanation.problem) for explanation in found)

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from streamapp.errors import Failure, InvalidRecord, TooLarge
+from streamapp.errors import Failure, InvalidRecord
 from streamapp.records.framing import without_mark
-from streamapp.streaming.broker.topics import RECORD_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +63,6 @@ def id_key(line: Line) -> bytes | None:
 def problem(line: Line, field: str | None, decode: Callable[[bytes], object]) -> str | None:
     """Return why a record would become a dead letter or cannot be sent; None for a good one."""
     try:
-        if len(line.value) > RECORD_LIMIT:
-            raise TooLarge(f"longer than {RECORD_LIMIT:,} bytes")
         decode(line.value)
         key_of(line, field)
     except Failure as failure:

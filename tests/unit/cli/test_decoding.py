@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streamapp.cli.decoding import decoder, flow_check
-from streamapp.errors import Failure
+from streamapp.errors import Failure, TooLarge
 from streamapp.flows.source_record import SourceRecord
 from streamapp.settings import Settings
 
@@ -43,3 +43,14 @@ def test_what_the_flow_would_refuse_is_told() -> None:
 def test_flow_that_is_not_here_refuses_nothing(where: Any) -> None:
     """The worker that reads the topic knows it."""
     check({"stars": 2}, **where)
+
+
+@pytest.mark.parametrize("topic", ["llm.requests", "reviews", "elsewhere"])
+def test_what_no_record_can_carry_is_refused_on_every_topic(topic: str) -> None:
+    """Before anything is sent: the broker would refuse it behind the records before it."""
+    fits, large = (b'{"type":"embed","input":"%s"}' % (b"x" * n) for n in (999_900, 1_000_000))
+    decode = decoder(SETTINGS, topic, command="send", mend="-")
+
+    decode(fits)
+    with pytest.raises(TooLarge, match="longer than 1,000,000 bytes"):
+        decode(large)

@@ -161,13 +161,14 @@ def test_the_examples_of_a_prompt_are_estimated_too(tmp_path: Path) -> None:
 def test_what_would_be_a_dead_letter_is_named() -> None:
     """Its kind and what to change, and exit code 2."""
     result = run(
-        "{", {"type": "nope"}, {**SUMMARIZE, "prompt": "summarize:9"}, {**SUMMARIZE, "model": "x"}
+        *("{", {"type": "nope"}, {**SUMMARIZE, "prompt": "summarize:9"}),
+        *({**SUMMARIZE, "model": "x"}, {**SUMMARIZE, "text": "x" * 1_000_000}),
     )
 
     assert result.exit_code == 2
-    for kind in ("undecodable", "unknown_type", "prompt_error", "invalid"):
+    for kind in ("undecodable", "unknown_type", "prompt_error", "invalid", "too_large"):
         assert kind in result.stdout
-    assert "4 of 4 records would become dead letters" in result.stderr
+    assert "5 of 5 records would become dead letters" in result.stderr
 
 
 def test_the_key_decides_as_when_it_is_sent() -> None:
@@ -218,6 +219,20 @@ def test_no_step_of_a_processor_is_run(tmp_path: Path, monkeypatch: pytest.Monke
     assert found["prompt"] == "summarize:1 @production"
     assert "summarize:1 @production" in as_text.stdout
     assert "then unknown: step charge is not run here" in as_text.stdout
+
+
+def test_what_send_refuses_is_told_whatever_is_run_of_its_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step that a dry run ends at comes before the call whose route there is not."""
+    before, _, after = OWN.partition("    client = ")
+    step_first = before + after[after.index("    await llm.step") :]
+    (tmp_path / "own_step.py").write_text(step_first.replace('"paid"', '"stepping"'))
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    result = run({"type": "stepping", "model": "x"}, STREAMAPP_PROCESSORS="own_step")
+
+    assert "invalid: model: no such route; there are: default" in result.stdout
 
 
 def test_steps_of_a_record_in_progress_are_told() -> None:
