@@ -21,7 +21,8 @@ class Request(BaseModel):
             both have one Kafka key, and so one partition: give equal ids equal keys.
         model: A route of ``[models.NAME]``; default: the prompt's, else ``default``.
         prompt: ``name``, ``name@label`` or ``name:version``; default: that of the type.
-        metadata: Comes back unchanged; ``tenant`` in it tells tenants apart.
+        metadata: Comes back unchanged, but for decimals of more than 15 digits, which are doubles:
+            send these as text. ``tenant`` in it tells tenants apart.
         deadline: Not answered after this; with a time zone.
         stream: Whether chunks of the answer are wanted as they come.
         cache: Whether the answer may come from, or be given to, an equal call.
