@@ -27,7 +27,7 @@ from streamapp.telemetry.metrics import Metrics
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.web.peers import Peers
 from streamapp.web.routes import install
-from streamapp.web.server import peer_tls_context
+from streamapp.web.tls import peer_tls_context
 
 
 def build_peers(app: StreamApp, settings: Settings) -> Peers:

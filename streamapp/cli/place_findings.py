@@ -3,13 +3,15 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from streamapp.cli.finding import Finding
 from streamapp.errors import ConfigurationError
 from streamapp.llm.caching.tiers import RedisTier
 from streamapp.settings import PREFIX, Settings
 from streamapp.settings.opentelemetry import tracing_settings
-from streamapp.web.server import tls_context
+from streamapp.web.server import own_url
+from streamapp.web.tls import distrusted
 
 #: Longest wait for Redis, seconds.
 _ANSWER_S = 2.0
@@ -50,11 +52,17 @@ def _folder(folder: Path) -> Iterator[Finding]:
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:
-    """Look whether the server could present it."""
+    """Look whether the server could present it, and others would trust it."""
+    url = own_url(settings)
     try:
-        tls_context(settings)
+        problem = distrusted(settings, host=urlsplit(url).hostname or "")
     except ConfigurationError as error:
         yield Finding("certificate", False, str(error))
+    else:
+        if problem:
+            detail = f"other workers and commands do not trust it at {url}: {problem}; set"
+            more = f"{PREFIX}WEB_URL to a name that it holds, or renew it"
+            yield Finding("certificate", True, f"{detail} {more}", is_note=True)
 
 
 def _traces() -> Iterator[Finding]:

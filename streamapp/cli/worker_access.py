@@ -12,7 +12,8 @@ from yarl import URL
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 from streamapp.settings.checks import address_of
-from streamapp.web.server import peer_tls_context, web_url
+from streamapp.web.server import web_url
+from streamapp.web.tls import peer_tls_context
 
 TIMEOUT_S = 10.0
 
@@ -125,6 +126,11 @@ class WorkerAccess:
                         f"{self.base} answers {response.status}: is the worker ready?"
                     )
                 return await response.json()
+        except aiohttp.ClientConnectorCertificateError as error:
+            why = getattr(error.certificate_error, "verify_message", "").rstrip(".")
+            problem = f"the certificate of {self.base} is not trusted: {why}"
+            name = "set STREAMAPP_WEB_CERT_FILE to that of the workers, and ask by a name in it"
+            raise StreamappError(f"{problem}; {name}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             problem = f"no worker answers at {self.base} ({type(error).__name__})"
             raise StreamappError(f"{problem}: start one, or use --url") from None

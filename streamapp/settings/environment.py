@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from dotenv import dotenv_values
-from dotenv.parser import Original, parse_stream
+from dotenv.parser import Binding, Original, parse_stream
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings import ENV_FILE
+from streamapp.settings import ENV_FILE, PREFIX
 from streamapp.settings.syntax import encoding_problem
 
 
@@ -21,13 +21,18 @@ def environment() -> dict[str, str | None]:
     if file.is_file():
         try:
             with file.open(encoding="utf-8") as lines:
-                wrong = [_line(one.original) for one in parse_stream(lines) if one.error]
+                wrong = [_line(one.original) for one in parse_stream(lines) if _is_none(one)]
         except UnicodeDecodeError as error:
             raise ConfigurationError(encoding_problem(ENV_FILE, error)) from None
         if wrong:  # which would be passed over: it may be a misspelt secret
             told = (f"{ENV_FILE}:{line}: it is no variable: write NAME=VALUE" for line in wrong)
             raise ConfigurationError("\n".join(told))
     return {**dotenv_values(ENV_FILE), **os.environ}
+
+
+def _is_none(one: Binding) -> bool:
+    """Whether it is no variable, or one of ours without a value."""
+    return one.error or (one.value is None and (one.key or "").upper().startswith(PREFIX))
 
 
 def _line(original: Original) -> int:

@@ -1,7 +1,6 @@
 """Faust's web server with only our pages, and closed to the public unless it asks for keys."""
 
 import socket
-import ssl
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +10,6 @@ from faust.web.drivers import aiohttp as driver
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import LOOPBACK, PREFIX, Settings, refuse_public
-from streamapp.settings.file_problems import file_problem
 from streamapp.web.connections import CappedRunner, connection_limit
 from streamapp.web.headers import add_headers
 from streamapp.web.keys import Keys
@@ -23,6 +21,7 @@ from streamapp.web.middleware import (
     require_key,
 )
 from streamapp.web.operations import ACCESS, PARAMETERS
+from streamapp.web.tls import tls_context
 
 #: Longest body of a request, bytes.
 BODY_LIMIT = 2 * 1024 * 1024
@@ -43,14 +42,12 @@ def web_options(settings: Settings, *, outermost: Sequence[Middleware] = ()) -> 
     Faust lets its own environment variables (``WEB_BIND``, ``APP_WEB_TABLES_ENABLED``, ...)
     win over arguments; pass ``env={}`` to the app as well, or they open the server to the public.
     """
-    host = settings.web_host if settings.web_host in LOOPBACK else socket.gethostname()
-    scheme = "https" if settings.web_cert_file else "http"
     return {
         "debug": False,  # would serve /graph and the statistics
         "web_bind": settings.web_host,
-        "web_host": host,
+        "web_host": own_host(settings),
         "web_port": settings.web_port,
-        "canonical_url": settings.web_url or web_url(host, settings.web_port, scheme=scheme),
+        "canonical_url": own_url(settings),
         "web_ssl_context": tls_context(settings),
         "web_application_options": {
             "client_max_size": BODY_LIMIT,
@@ -107,47 +104,20 @@ class Web(driver.Web):
             ) from error
 
 
+def own_host(settings: Settings) -> str:
+    """Return the name by which other machines reach this one, or the loopback's."""
+    return settings.web_host if settings.web_host in LOOPBACK else socket.gethostname()
+
+
+def own_url(settings: Settings) -> str:
+    """Return where other workers reach this one."""
+    scheme = "https" if settings.web_cert_file else "http"
+    return settings.web_url or web_url(own_host(settings), settings.web_port, scheme=scheme)
+
+
 def web_url(host: str, port: int, *, scheme: str = "http") -> str:
     """Return the address of a server there; an IPv6 address gets its brackets."""
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return what the server presents; None where it speaks plain HTTP.
-
-    Raises:
-        ConfigurationError: The files cannot be used.
-    """
-    if settings.web_cert_file is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        # A password prompt would hang a worker: encrypted keys are refused.
-        context.load_cert_chain(settings.web_cert_file, settings.web_key_file, password=lambda: b"")
-    except (OSError, ValueError) as error:  # ssl.SSLError is one
-        files = settings.web_cert_file, settings.web_key_file
-        raise ConfigurationError(
-            f"{PREFIX}WEB_CERT_FILE and {PREFIX}WEB_KEY_FILE: {file_problem(files, error)}"
-        ) from error
-    return context
-
-
-def peer_tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return what workers trust in one another: the usual authorities, and their own file.
-
-    Raises:
-        ConfigurationError: The file cannot be used.
-    """
-    if settings.web_cert_file is None:
-        return None
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(settings.web_cert_file)
-    except OSError as error:
-        problem = file_problem([settings.web_cert_file], error)
-        raise ConfigurationError(f"{PREFIX}WEB_CERT_FILE: {problem}") from error
-    return context
 
 
 def _own_hosts(settings: Settings) -> frozenset[str]:

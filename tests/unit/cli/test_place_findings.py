@@ -1,5 +1,6 @@
 """`streamapp check` of certificates and addresses beside Kafka's."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,34 @@ async def test_check_has_no_word_for_a_certificate_that_can_be_presented(folder:
         Settings(web_cert_file=folder / "one.pem", web_key_file=folder / "one.key"),
     ):
         assert "certificate" not in {one.name for one in await places(settings)}
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "problem"),
+    [
+        ("shop.example", "", "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+        ("shop.example", "https://shop.example:6066", None),
+        ("127.0.0.1", "https://shop.example", "Hostname mismatch, certificate is not valid for"),
+        ("127.0.0.1", "", None),
+        ("late", "", "certificate has expired"),
+    ],
+)
+async def test_check_notes_a_certificate_that_no_other_worker_trusts(
+    tmp_path: Path, name: str, url: str, problem: str | None
+) -> None:
+    """It can be presented, and nobody would hear from its worker; its root need not be there."""
+    ends = datetime(2020, 1, 1, tzinfo=UTC) if name == "late" else None
+    names = ["127.0.0.1"] if name == "late" else [name]
+    certificate = trustme.CA().issue_cert(*names, not_after=ends)
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "c.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "c.key")
+    cert, key = tmp_path / "c.pem", tmp_path / "c.key"
+    settings = Settings(web_url=url, web_cert_file=cert, web_key_file=key)
+
+    found = [one for one in await places(settings) if one.is_note]
+
+    assert [one.name for one in found] == (["certificate"] if problem else [])
+    assert all(problem and problem in one.detail for one in found)
 
 
 async def test_check_names_what_keeps_spans_from_being_sent(

@@ -35,12 +35,17 @@ OWN = {
 }
 
 
-async def test_worker_that_speaks_tls_is_asked(tmp_path: Path) -> None:
-    """With a certificate set, the worker's own address is https, and its own file is trusted."""
+@pytest.mark.parametrize("has_root", [True, False])
+async def test_worker_that_speaks_tls_is_asked(tmp_path: Path, has_root: bool) -> None:
+    """With a certificate set, the worker's own address is https, and its own file is trusted.
+
+    The certificate of an authority of one's own is trusted without that, too. Who has another file
+    is told why nobody is asked.
+    """
     authority, port = trustme.CA(), free_port()
     certificate = authority.issue_cert("127.0.0.1")
     cert_file, key_file = tmp_path / "cert.pem", tmp_path / "key.pem"
-    chain = [*certificate.cert_chain_pems, authority.cert_pem]
+    chain = [*certificate.cert_chain_pems, *([authority.cert_pem] if has_root else [])]
     cert_file.write_bytes(b"".join(blob.bytes() for blob in chain))
     certificate.private_key_pem.write_to_path(key_file)
     settings = Settings(web_port=port, web_cert_file=cert_file, web_key_file=key_file)
@@ -56,6 +61,9 @@ async def test_worker_that_speaks_tls_is_asked(tmp_path: Path) -> None:
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
         async with WorkerAccess(settings) as worker:
             found = await worker.get("/v1/x")
+        async with WorkerAccess(Settings(), f"https://127.0.0.1:{port}") as stranger:
+            with pytest.raises(StreamappError, match="is not trusted: "):
+                await stranger.get("/v1/x")
     finally:
         await runner.cleanup()
 

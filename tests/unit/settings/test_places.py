@@ -351,7 +351,9 @@ def test_env_in_another_encoding_is_refused_with_what_to_do(content: bytes, line
 
 def test_line_of_env_that_is_no_variable_is_refused() -> None:
     """It may be a misspelt secret, and would be passed over; comments and empty values may stay."""
-    Path(".env").write_text("# one\nEMPTY=\nexport A='b c'\nSTREAMAPP_API_TOKENS: abc\nB\n\nx y\n")
+    Path(".env").write_text(
+        "# one\nEMPTY=\nexport A='b c'\nSTREAMAPP_API_TOKENS: abc\nB\n\nx y\nstreamapp_model\n"
+    )
 
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
@@ -359,4 +361,5 @@ def test_line_of_env_that_is_no_variable_is_refused() -> None:
     assert str(caught.value).splitlines() == [
         ".env:4: it is no variable: write NAME=VALUE",
         ".env:7: it is no variable: write NAME=VALUE",
+        ".env:8: it is no variable: write NAME=VALUE",
     ]
