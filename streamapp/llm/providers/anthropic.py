@@ -92,21 +92,21 @@ class AnthropicProvider:
         """
         if call.operation == "embeddings":
             raise ProviderRejected(f"{self._name}: has no embeddings", provider=self._name)
+        mode, without = self._way(call)
         for _ in range(_MAX_REQUESTS - 1):
             try:
-                return await self._ask(call)
+                return await self._ask(call, mode, without)
             except ParameterRefused as refusal:
-                if not self._learn(refusal, call.model):
+                self._learn(refusal, call)
+                # Another call may have found it out meanwhile.
+                if (mode, without) == self._way(call):
                     raise
-        return await self._ask(call)
+                mode, without = self._way(call)
+        return await self._ask(call, mode, without)
 
-    async def _ask(self, call: Call) -> Completion:
+    async def _ask(self, call: Call, mode: StructuredMode, without: frozenset[str]) -> Completion:
         body = shapes.messages_request(
-            call,
-            version=self._version,
-            mode=self._modes.get(call.model, self._structured),
-            extra=self._extra_body,
-            without=self._left_out(call),
+            call, version=self._version, mode=mode, extra=self._extra_body, without=without
         )
         if call.chunks is None:
             answer, hints = await self._http.post(self._url, body)
@@ -123,25 +123,22 @@ class AnthropicProvider:
                 await give_whole(call.chunks, completion.output)
         return completion.but(hints=hints) if hints else completion
 
-    def _learn(self, refusal: ParameterRefused, model: str) -> bool:
-        """Take note of what was refused; return whether another request differs."""
+    def _learn(self, refusal: ParameterRefused, call: Call) -> None:
         if {"response_format", "json_schema"}.intersection(refusal.parameters):
-            is_new = self._modes.get(model, self._structured) == "json_schema"
-            self._modes[model] = "prompt"
-            return is_new
-        if refusal.beside:
-            pairs = self._beside.setdefault(model, {})
-            is_new = refusal.parameters[0] not in pairs
-            pairs[refusal.parameters[0]] = refusal.beside
-            return is_new
-        before = self._without.get(model, frozenset())
-        self._without[model] = before | _OPTIONAL.intersection(refusal.parameters)
-        return self._without[model] != before
+            if call.output_schema is not None or "response_format" in call.parameters:
+                self._modes[call.model] = "prompt"
+        elif refusal.beside:
+            self._beside.setdefault(call.model, {})[refusal.parameters[0]] = refusal.beside
+        else:
+            before = self._without.get(call.model, frozenset())
+            self._without[call.model] = before | _OPTIONAL.intersection(refusal.parameters)
 
-    def _left_out(self, call: Call) -> frozenset[str]:
+    def _way(self, call: Call) -> tuple[StructuredMode, frozenset[str]]:
+        """Return how JSON is asked for, and which parameters are left out."""
         pairs = self._beside.get(call.model, {})
         beside = {name for name, other in pairs.items() if other in call.parameters}
-        return self._without.get(call.model, frozenset()) | beside
+        without = self._without.get(call.model, frozenset()) | beside
+        return self._modes.get(call.model, self._structured), without
 
     @property
     def models_url(self) -> URL:

@@ -1,14 +1,14 @@
 """The requests that one target takes: found out at its first refusal, and remembered."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 import structlog
 
-from streamapp.errors import ParameterRefused
-from streamapp.llm.completion import Call
+from streamapp.errors import ParameterRefused, ProviderRejected
+from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.shapes.beside_openai import OTHERS, of_openai
 from streamapp.llm.providers.shapes.chat_request import (
     MODES,
@@ -21,7 +21,7 @@ from streamapp.llm.providers.shapes.embeddings import embeddings_body
 log = structlog.get_logger(__name__)
 
 #: Requests of one call: the first, and one more for each thing that is refused.
-MAX_REQUESTS = 6
+_MAX_REQUESTS = 6
 
 _SCHEMAS = 256
 #: So many values of a parameter that are refused say that it is not taken at all.
@@ -100,6 +100,23 @@ class Dialect:
                 body.setdefault(other, value)
         return body
 
+    async def ask(
+        self, call: Call, request: Callable[[Call, Mapping[str, Any]], Awaitable[Completion]]
+    ) -> Completion:
+        """Make ``request`` with the body of ``call``, and again without what is refused of it."""
+        body = self.body(call)
+        for _ in range(_MAX_REQUESTS - 1):
+            try:
+                return await request(call, body)
+            except ParameterRefused as refusal:
+                if not self.learn(refusal, call, body):
+                    raise
+                body = self.body(call)
+            except ProviderRejected as error:
+                _name_the_way(error, body)
+                raise
+        return await request(call, body)
+
     def learn(self, refusal: ParameterRefused, call: Call, sent: Mapping[str, Any]) -> bool:
         """Take note of what was refused; return whether another request differs from ``sent``."""
         for name, value in (refusal.wanted or {}).items():
@@ -108,10 +125,9 @@ class Dialect:
         if refusal.wanted:
             return self.body(call) != sent
         for name in refusal.parameters:
-            if name == "json_schema":
-                self._step_down(call)
-            elif name == "response_format" and name in sent:
-                self._mode_down(sent)
+            if name in ("response_format", "json_schema"):
+                if "response_format" in sent:
+                    self._weaken(call, sent, is_for_all=name == "response_format")
             elif name in sent and name not in _KEPT:
                 if refusal.beside:
                     self._not_beside(name, refusal.beside)
@@ -122,32 +138,28 @@ class Dialect:
         return self.body(call) != sent
 
     def _way(self, call: Call) -> tuple[StructuredMode, bool]:
-        schema = call.output_schema or call.parameters.get("response_format")
-        step = self._steps.get(_key(schema), 0) if schema and self._steps else 0
+        step = self._steps.get(_key(_wanted_shape(call)), 0) if self._steps else 0
         # The steps: strict, not strict, and then the other modes.
         position = max(MODES.index(self._mode), step - 1)
         return MODES[min(position, len(MODES) - 1)], step == 0
 
-    def _step_down(self, call: Call) -> None:
-        schema = call.output_schema or call.parameters.get("response_format")
-        if not schema:
+    def _weaken(self, call: Call, sent: Mapping[str, Any], *, is_for_all: bool) -> None:
+        """Ask for JSON in the next weaker way: for all calls, or for this schema alone.
+
+        A way that is not this target's first one, as a record or an earlier refusal may want it,
+        says nothing about the first.
+        """
+        shape = sent["response_format"]
+        if is_for_all and isinstance(shape, Mapping) and shape.get("type") == self._mode:
+            self._mode = MODES[MODES.index(self._mode) + 1]
+            log.warning("llm.structured_mode", target=self._target, mode=self._mode)
             return
-        key = _key(schema)
-        self._steps[key] = self._steps.get(key, 0) + 1
+        key = _key(_wanted_shape(call))
+        # Another call may have found it out meanwhile; a step may change nothing of this request.
+        while self.body(call) == sent and self._steps.get(key, 0) < len(MODES):
+            self._steps[key] = self._steps.get(key, 0) + 1
         if len(self._steps) > _SCHEMAS:
             self._steps.popitem(last=False)
-
-    def _mode_down(self, sent: Mapping[str, Any]) -> None:
-        shape = sent["response_format"]
-        asked = shape.get("type") if isinstance(shape, Mapping) else None
-        if asked != self._mode:
-            # Another call found it out meanwhile; or a record asks for what its target lacks.
-            asked = asked if asked in MODES else self._mode
-        position = max(MODES.index(asked) + 1, MODES.index(self._mode))
-        mode = MODES[min(position, len(MODES) - 1)]
-        if mode != self._mode:
-            self._mode = mode
-            log.warning("llm.structured_mode", target=self._target, mode=mode)
 
     def _not_beside(self, name: str, other: str) -> None:
         self._beside[name] = other
@@ -167,6 +179,20 @@ class Dialect:
             self._names = {k: v for k, v in self._names.items() if name not in (k, v)}
             self._dropped.add(name)
             log.warning("llm.parameter_dropped", target=self._target, parameter=name)
+
+
+def _name_the_way(error: ProviderRejected, sent: Mapping[str, Any]) -> None:
+    """Say how JSON is asked for otherwise, where that may be what an unknown refusal means."""
+    shape = sent.get("response_format")
+    asked = shape.get("type") if isinstance(shape, Mapping) else None
+    if type(error) is ProviderRejected and error.status in (400, 422) and asked in MODES[:-1]:
+        weaker = MODES[MODES.index(asked) + 1]
+        setting = f'structured = "{weaker}" in [providers.{error.provider}]'
+        error.args = (f"{error}; if it takes no {asked}, set {setting}",)
+
+
+def _wanted_shape(call: Call) -> Any:
+    return call.output_schema or call.parameters.get("response_format")
 
 
 def _key(schema: Any) -> bytes:

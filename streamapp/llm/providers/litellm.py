@@ -22,7 +22,6 @@ from streamapp.errors import (
     ContextLengthExceeded,
     Failure,
     GarbledAnswer,
-    ParameterRefused,
     ProviderDenied,
     ProviderError,
     ProviderTimeout,
@@ -32,7 +31,7 @@ from streamapp.llm.chunks import CallDelta, Instead, give
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.anthropic import AnthropicProvider
 from streamapp.llm.providers.bodies import decode, encode
-from streamapp.llm.providers.dialect import MAX_REQUESTS, Dialect
+from streamapp.llm.providers.dialect import Dialect
 from streamapp.llm.providers.openai import OpenAIProvider
 from streamapp.llm.providers.rate_hints import rate_hints
 from streamapp.llm.providers.refusals.reading import error_for
@@ -158,15 +157,7 @@ class LiteLLMProvider:
                 extra=self._extra_body,
                 pass_through=self._pass_through,
             )
-        body = dialect.body(call)
-        for _ in range(MAX_REQUESTS - 1):
-            try:
-                return await self._ask(call, body)
-            except ParameterRefused as refusal:
-                if not dialect.learn(refusal, call, body):
-                    raise
-                body = dialect.body(call)
-        return await self._ask(call, body)
+        return await dialect.ask(call, self._ask)
 
     async def _ask(self, call: Call, body: Mapping[str, Any]) -> Completion:
         # Through JSON and back: a number above 64 bits is refused as everywhere.

@@ -11,11 +11,11 @@ from typing import Any
 
 from yarl import URL
 
-from streamapp.errors import ParameterRefused, RateHints
+from streamapp.errors import RateHints
 from streamapp.llm.chunks import give_whole
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.bodies import encode
-from streamapp.llm.providers.dialect import MAX_REQUESTS, Dialect
+from streamapp.llm.providers.dialect import Dialect
 from streamapp.llm.providers.endpoint import checked_key, checked_url
 from streamapp.llm.providers.event_stream import events_of, is_event_stream
 from streamapp.llm.providers.http import MAX_ANSWER_BYTES, Http
@@ -97,16 +97,7 @@ class OpenAIProvider:
             TooLarge: The answer is longer than `max_answer_bytes`.
             InvalidRecord: The request cannot be written as JSON.
         """
-        dialect = self._dialect(call.model)
-        body = dialect.body(call)
-        for _ in range(MAX_REQUESTS - 1):
-            try:
-                return await self._ask(call, body)
-            except ParameterRefused as refusal:
-                if not dialect.learn(refusal, call, body):
-                    raise
-                body = dialect.body(call)
-        return await self._ask(call, body)
+        return await self._dialect(call.model).ask(call, self._ask)
 
     async def _ask(self, call: Call, body: Mapping[str, Any]) -> Completion:
         if call.operation == "embeddings":

@@ -12,6 +12,8 @@ _NO_WORDS = re.compile(r"[\W_]+")
 _ESCAPES = 4
 #: Values that say how a part is to be read, and are none of its text.
 _STRUCTURE = frozenset({"role", "type"})
+#: Names of OpenAI's own: an error that says one quotes nobody.
+_OPENAIS = frozenset({"response_format", "json_schema"})
 
 
 class OwnWords:
@@ -54,7 +56,8 @@ def _names(value: Any) -> Iterator[str]:
     """Return the names of what is in ``value``: those of a schema are the caller's words too."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield str(name)
+            if name not in _OPENAIS:
+                yield str(name)
             yield from _names(item)
     elif isinstance(value, list | tuple):
         for item in value:

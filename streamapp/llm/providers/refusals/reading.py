@@ -22,6 +22,7 @@ from streamapp.llm.attempt import asked
 from streamapp.llm.providers.refusals.details import Details, details_of
 from streamapp.llm.providers.refusals.own_words import OwnWords
 from streamapp.llm.providers.refusals.parameters import Refused, refused_parameters
+from streamapp.llm.providers.refusals.response_format import refused_format
 from streamapp.llm.providers.refusals.retry_after import retry_after_s, told_retry_after_s
 from streamapp.llm.providers.refusals.sign import OPERATORS, SHARED, Meaning, Sign
 from streamapp.llm.providers.refusals.signs_of_length import TOO_LONG
@@ -180,6 +181,8 @@ def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Refused, 
     refused = Refused()
     if status in _REFUSED and meaning in (None, Meaning.POLICY) and not is_doubtful:
         refused = refused_parameters(details)
+        if meaning is None and not refused.names and (name := refused_format(details)):
+            refused = Refused((name,))
     # LiteLLM calls a schema that Azure does not take a violation of its policy.
     if refused.names and (meaning is None or refused.names == ("json_schema",)):
         return ParameterRefused, refused, True

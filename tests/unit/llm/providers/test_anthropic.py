@@ -1,5 +1,6 @@
 """The requests the Anthropic provider makes and the answers it reads."""
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -27,7 +28,9 @@ from tests.fakes import TakenChunks
 from tests.support.fakeanswers import CANARY
 from tests.support.fakellm import FakeLLM
 from tests.support.recorder import Recorder
+from tests.support.scripted_server import ScriptedServer
 from tests.unit.llm.calls import LABELS, chat, embeddings
+from tests.unit.llm.providers.vendors.shape import Reply, refusal
 
 ANSWER = {
     "model": "claude-2030",
@@ -514,3 +517,32 @@ def test_streamed_call_is_put_together() -> None:
         CallDelta(0, arguments='{"a"'),
         CallDelta(0, arguments=":1}"),
     ]
+
+
+NO_FORMAT = {"error": {"message": "output_config: Extra inputs are not permitted"}}
+
+
+async def test_calls_that_meet_a_refusal_at_once_are_all_asked_again() -> None:
+    """Who is not the first to find out that a gateway takes no schema is answered as well."""
+    replies = [refusal(400, NO_FORMAT), refusal(400, NO_FORMAT), Reply(json=ANSWER)]
+    async with ScriptedServer(replies) as server:
+        provider = AnthropicProvider("mine", base_url=server.root_url)
+        async with contextlib.aclosing(provider):
+            call = chat(output_schema=LABELS)
+            both = await asyncio.gather(provider.complete(call), provider.complete(call))
+
+    assert [completion.output for completion in both] == ["fine", "fine"]
+    assert ["output_config" in body for body in server.requests] == [True, True, False, False]
+
+
+async def test_refused_format_that_was_not_asked_for_changes_nothing() -> None:
+    """A schema is still asked for after words about one that another call did not send."""
+    replies = [refusal(400, NO_FORMAT), Reply(json=ANSWER)]
+    async with ScriptedServer(replies) as server:
+        provider = AnthropicProvider("mine", base_url=server.root_url)
+        async with contextlib.aclosing(provider):
+            with pytest.raises(ProviderRejected):
+                await provider.complete(chat())
+            await provider.complete(chat(output_schema=LABELS))
+
+    assert ["output_config" in body for body in server.requests] == [False, True]

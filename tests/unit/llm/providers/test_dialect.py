@@ -8,10 +8,12 @@ import pytest
 from multidict import CIMultiDict
 
 from streamapp.errors import ParameterRefused
+from streamapp.llm.completion import Call
 from streamapp.llm.providers.dialect import Dialect
 from streamapp.llm.providers.refusals.reading import error_for
 from tests.fakes import TakenChunks
 from tests.unit.llm.calls import chat
+from tests.unit.llm.providers.vendors.shape import LABEL
 
 
 def refusal(body: Any) -> ParameterRefused:
@@ -113,3 +115,74 @@ def test_wrong_value_beside_an_unknown_parameter_is_the_records_own() -> None:
     dialect = learned(TWO_FAULTS, temperature=2, store=True)
 
     assert kept(dialect, temperature=0.1, store=True) == {"temperature": 0.1}
+
+
+NO_FORMAT = {"error": {"message": "response_format type json_schema is not supported"}}
+NO_SCHEMA = {"error": {"message": "Invalid value for response_format", "param": "response_format"}}
+#: One that no strict form is made of.
+LOOSE = {"type": "object", "properties": {"label": {}}}
+
+
+def asked_for(dialect: Dialect, call: Call) -> str:
+    return str(dialect.body(call).get("response_format", {}).get("type", "prompt"))
+
+
+def test_way_that_is_refused_is_taken_for_no_schema() -> None:
+    """Each refusal leads to the next weaker way, for all calls of the target."""
+    dialect, call = Dialect("p/m"), chat(output_schema=LABEL)
+
+    assert dialect.learn(refusal(NO_FORMAT), call, dialect.body(call))
+    assert asked_for(dialect, chat(output_schema=LOOSE)) == "json_object"
+    assert dialect.learn(refusal(NO_FORMAT), call, dialect.body(call))
+    assert asked_for(dialect, chat(output_schema=LOOSE)) == "prompt"
+    assert not dialect.learn(refusal(NO_FORMAT), call, dialect.body(call))
+
+
+@pytest.mark.parametrize(
+    ("call", "ways"),
+    [
+        (chat(output_schema=LABEL), ["json_schema", "json_object", "prompt"]),
+        (chat(output_schema=LOOSE), ["json_object", "prompt"]),
+        (chat(parameters={"response_format": {"type": "json_object"}}), ["prompt"]),
+    ],
+    ids=["strict", "loose", "own"],
+)
+def test_schema_that_is_refused_is_weakened_alone(call: Call, ways: list[str]) -> None:
+    """Each step is another request; other schemas are asked for as before."""
+    dialect = Dialect("p/m")
+
+    for way in ways:
+        assert dialect.learn(refusal(NO_SCHEMA), call, dialect.body(call))
+        assert asked_for(dialect, call) == way
+    assert not dialect.learn(refusal(NO_SCHEMA), call, dialect.body(call))
+    assert asked_for(dialect, chat(output_schema={**LABEL, "title": "x"})) == "json_schema"
+
+
+def test_way_of_one_record_is_weakened_alone() -> None:
+    """A target that takes `json_schema` alone is asked by it, whatever a record asked for."""
+    dialect = Dialect("p/m")
+    own = chat(parameters={"response_format": {"type": "json_object"}})
+    body = {"error": "'response_format.type' must be 'json_schema' or 'text'"}
+
+    assert dialect.learn(refusal(body), own, dialect.body(own))
+    assert asked_for(dialect, own) == "prompt"
+    assert asked_for(dialect, chat(output_schema=LABEL)) == "json_schema"
+
+
+def test_refusal_that_another_call_met_too_is_one_step() -> None:
+    """Two calls at once find out the same."""
+    dialect, call = Dialect("p/m"), chat(output_schema=LABEL)
+    sent = dialect.body(call)
+
+    for _ in range(2):
+        assert dialect.learn(refusal(NO_FORMAT), call, sent)
+    assert asked_for(dialect, call) == "json_object"
+
+
+@pytest.mark.parametrize("body", [NO_FORMAT, NO_SCHEMA], ids=["way", "schema"])
+def test_refusal_of_what_was_not_sent_teaches_nothing(body: Any) -> None:
+    """The words of a call that asked for no JSON are about something else."""
+    dialect, call = Dialect("p/m"), chat()
+
+    assert not dialect.learn(refusal(body), call, dialect.body(call))
+    assert asked_for(dialect, chat(output_schema=LABEL)) == "json_schema"

@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 
-from streamapp.errors import ConfigurationError, ContentFiltered, GarbledAnswer, InvalidRecord
+from streamapp.errors import (
+    ConfigurationError,
+    ContentFiltered,
+    GarbledAnswer,
+    InvalidRecord,
+    ProviderRejected,
+)
 from streamapp.llm.providers.openai import OpenAIProvider
 from tests.support.fakellm import FakeLLM
 from tests.support.recorder import Recorder
+from tests.support.scripted_server import ScriptedServer
 from tests.unit.llm.calls import LABELS, chat, embeddings
+from tests.unit.llm.providers.vendors.shape import refusal
 
 
 @pytest.fixture
@@ -231,3 +239,27 @@ def test_unusable_key_is_a_configuration_error(key: str) -> None:
         OpenAIProvider("mine", api_key=key)
 
     assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "fields", "says"),
+    [
+        (400, {}, '; if it takes no json_schema, set structured = "json_object" in'),
+        (422, {"structured": "json_object"}, 'no json_object, set structured = "prompt" in'),
+        (400, {"structured": "prompt"}, ""),
+        (404, {}, ""),
+    ],
+)
+async def test_unknown_refusal_names_the_other_way_of_asking(
+    status: int, fields: Any, says: str
+) -> None:
+    """Words that nobody knows may mean the format; the setting is named, and not the words."""
+    replies = [refusal(status, {"error": {"message": "bad SECRET", "code": "bad"}})]
+    async with ScriptedServer(replies) as server:
+        with pytest.raises(ProviderRejected) as caught:
+            await complete(server.root_url, chat(output_schema=LABELS), **fields)
+
+    tail = f"{says} [providers.mine]" if says else "bad"
+    assert str(caught.value).startswith(f"mine: HTTP {status} bad")
+    assert str(caught.value).endswith(tail)
+    assert "SECRET" not in str(caught.value)

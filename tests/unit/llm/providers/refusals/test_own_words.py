@@ -17,13 +17,13 @@ from streamapp.errors import (
 )
 from streamapp.llm.attempt import ATTEMPT, Attempt
 from streamapp.llm.providers.refusals.own_words import OwnWords
-from streamapp.llm.providers.refusals.parameters import (
+from streamapp.llm.providers.refusals.reading import SIGNS, error_for, error_within
+from streamapp.llm.providers.refusals.sign import SHARED, Sign
+from streamapp.llm.providers.refusals.signs_of_parameters import (
     PARAMETER_SIGNS,
     RESPONSE_FORMAT_SIGNS,
     SCHEMA_SIGNS,
 )
-from streamapp.llm.providers.refusals.reading import SIGNS, error_for, error_within
-from streamapp.llm.providers.refusals.sign import SHARED, Sign
 
 SHARED_SIGNS = [sign for sign in SIGNS if sign.meaning in SHARED]
 PHRASES = [sign for sign in SHARED_SIGNS if sign.phrase]

@@ -5,6 +5,7 @@ from typing import Any
 from tests.unit.llm.providers.vendors.shape import LABEL, Reply, Shape, ok, refusal
 
 _G = "https://github.com/"
+TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>Welcome</title></head><body>Sign in</body></html>"
 
 
@@ -315,5 +316,104 @@ SHAPES = (
         right={"label": "billing"},
         calls=2,
         then=1,
+    ),
+    Shape(
+        vendor="vLLM",
+        kind="response format",
+        name="json_object is all that a validator lets through",
+        source="https://docs.pydantic.dev/latest/errors/validation_errors/#literal_error",
+        seen="2026-11",
+        ask={"output_schema": LABEL},
+        replies=[
+            refusal(400, _error("response_format.type: Input should be 'text' or 'json_object'")),
+            ok('{"label":"billing"}'),
+        ],
+        right={"label": "billing"},
+        calls=2,
+        then=1,
+    ),
+    Shape(
+        vendor="vLLM",
+        kind="parameter",
+        name="stream_options, as a list in a text",
+        source=_G + "modelscope/ms-agent/issues/489",
+        seen="2024-06-13",
+        stream=True,
+        replies=[
+            refusal(
+                400,
+                {
+                    "object": "error",
+                    "message": "[{'type': 'extra_forbidden', 'loc': ('body', 'stream_options'),"
+                    " 'msg': 'Extra inputs are not permitted', 'input': {}}]",
+                    "type": "BadRequestError",
+                    "param": None,
+                    "code": 400,
+                },
+            ),
+            ok(),
+        ],
+        right="hello",
+        calls=2,
+        then=1,
+    ),
+    Shape(
+        vendor="Fireworks",
+        kind="response format",
+        name="a schema that it cannot read",
+        source=_G + "earendil-works/pi/issues/5352",
+        seen="2026-06-03",
+        ask={"output_schema": LABEL},
+        replies=[
+            refusal(
+                400,
+                _error(
+                    "JSON Schema not supported: could not understand the instance"
+                    " `{'required': ['label']}`.",
+                    type="invalid_request_error",
+                ),
+            ),
+            ok('{"label":"billing"}'),
+        ],
+        right={"label": "billing"},
+        calls=2,
+        then=1,
+    ),
+    Shape(
+        vendor="Groq",
+        kind="response format",
+        name="none beside tools",
+        source=_G + "vercel/ai/pull/16540",
+        seen="2026-07-01",
+        ask={"output_schema": LABEL, "parameters": {"tools": TOOLS}},
+        replies=[
+            refusal(400, _error("json mode cannot be combined with tool/function calling")),
+            refusal(400, _error("json mode cannot be combined with tool/function calling")),
+            refusal(400, _error("json mode cannot be combined with tool/function calling")),
+            ok('{"label":"billing"}'),
+        ],
+        right={"label": "billing"},
+        calls=4,
+        then=1,
+    ),
+    Shape(
+        vendor="OpenAI",
+        kind="response format",
+        name="messages that do not ask for JSON",
+        source="https://platform.openai.com/docs/guides/structured-outputs",
+        seen="2026-11",
+        ask={"parameters": {"response_format": {"type": "json_object"}}},
+        replies=[
+            refusal(
+                400,
+                _error(
+                    "'messages' must contain the word 'json' in some form, to use"
+                    " 'response_format' of type 'json_object'.",
+                    type="invalid_request_error",
+                    param="messages",
+                ),
+            )
+        ],
+        right="ProviderRejected",
     ),
 )
