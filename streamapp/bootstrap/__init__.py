@@ -150,7 +150,7 @@ def _composed(
     for ledger in flows.ledgers:
         renewal = LedgerRenewal(ledger, lambda: window.lease, ttl_s=settings.ledger_ttl_s)
         app.add_future(renewal.watch())
-    app.add_future(log_summaries(app, metrics.take))
+    app.add_future(log_summaries(app, lambda: metrics.take() | routes.held()))
     metrics.watch(
         "partitions_unreadable",
         "Partitions that are held, since a batch in them cannot be read.",

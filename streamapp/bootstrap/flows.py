@@ -81,7 +81,8 @@ class Flows:
         all = (self.requests, *self._answers.values())
         store = self._formats.store
         waiting = [] if store is None else store.impaired()
-        return [*(name for answers in all for name in answers.impaired()), *waiting]
+        found = (name for answers in all for name in answers.impaired())
+        return [*dict.fromkeys(found), *waiting]
 
     def refused(self) -> list[str]:
         """Return which topics take no record of ours, and what to change where that is known."""

@@ -117,7 +117,9 @@ def send(
     if outcomes.left and is_waiting:
         raise Ended(
             f"{counted(outcomes.left, 'record')} without an outcome after {timeout_s:g} s: on the"
-            " topic all the same, for a worker to answer ('streamapp flows' shows the lag)",
+            " topic all the same, for a worker to answer ('streamapp flows' shows the lag; a"
+            " worker's /readyz names under 'degraded' what records wait for, and its log says"
+            " `waiting_for_limits`)",
             EXIT_FAILED,
         )
     if is_waiting and outcomes.dead:

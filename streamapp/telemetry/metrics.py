@@ -14,6 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from streamapp.errors import RateLimited
 from streamapp.settings.flows import REQUESTS
 from streamapp.telemetry.series import LabelledCounter, LabelledHistogram
 
@@ -160,6 +161,8 @@ class Metrics:
     def called(self, provider: str, model: str, outcome: str, duration_s: float) -> None:
         """An attempt ended; ``outcome`` is ``ok`` or the name of what went wrong."""
         self._calls.add((provider, model, outcome))
+        if outcome == RateLimited.__name__:  # what slows records down and fails none
+            self._since["rate_limited"] += 1
         self._call_duration.observe((provider, model), duration_s)
 
     def spent(

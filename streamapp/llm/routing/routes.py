@@ -156,6 +156,11 @@ class Routes:
             states[provider] = max(states.get(provider, 0), candidate.breaker.state)
         return states
 
+    def held(self) -> dict[str, int]:
+        """Return how many calls wait for limits, set or learned, by a name for it; if any do."""
+        waiting = sum(limits.waiting for limits in self.limits.values())
+        return {"waiting_for_limits": waiting} if waiting else {}
+
     @property
     def targets(self) -> tuple[str, ...]:
         """What may be called, as ``provider/model``."""

@@ -61,7 +61,10 @@ def test_counts_for_the_log_start_again(metrics: Metrics) -> None:
     """Each summary tells what happened since the one before."""
     metrics.answered(type="chat", duration_s=0.2)
 
-    assert metrics.take() == {"answered": 1}
+    for outcome in ("ok", "RateLimited", "RateLimited"):
+        metrics.called("p", "m", outcome, 0.1)
+
+    assert metrics.take() == {"answered": 1, "rate_limited": 2}
     assert metrics.take() == {}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from streamapp.errors import ConfigurationError, InvalidRecord, ProviderDenied
+from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.budget import Budgets
 from streamapp.llm.costs.place import Place
 from streamapp.llm.costs.prices import Prices
@@ -17,6 +18,7 @@ from streamapp.llm.routing.routes import Routes
 from streamapp.settings import BudgetSettings, ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeClock, FakeProvider
 from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.support.waiting import until
 from tests.unit.llm.calls import LABELS, chat, rate_limited, unavailable
 
 MODELS = {
@@ -151,6 +153,29 @@ async def test_closing_closes_every_provider(providers: dict[str, FakeProvider])
     await routes(providers).aclose()
 
     assert all(provider.is_closed for provider in providers.values())
+
+
+async def test_what_waits_for_a_limit_is_counted_for_the_log() -> None:
+    """Records stand still without a failure: somebody has to say why."""
+
+    class Slow(FakeProvider):
+        async def complete(self, call: Call) -> Completion:
+            await end.wait()
+            return await super().complete(call)
+
+    end = asyncio.Event()
+    slow = {"one": Slow("one"), "two": FakeProvider("two")}
+    one = ProviderSettings(kind="offline", max_concurrency=1)
+    configured = {"one": one, "two": ProviderSettings(kind="offline")}
+    found = Routes(Settings(providers=configured, models=MODELS), slow)
+    before = found.held()
+    calls = [asyncio.create_task(found.resolve(None).complete(chat(f"{n}"))) for n in range(3)]
+    await until(lambda: found.held() != {}, 5)
+    while_waiting = found.held()
+    end.set()
+    await asyncio.gather(*calls)
+
+    assert (before, while_waiting, found.held()) == ({}, {"waiting_for_limits": 2}, {})
 
 
 class Heard:
