@@ -172,9 +172,15 @@ async def _asked(
             unknown = [model for model in models if listed and not _is_listed(model, listed)]
             unknown = [model for model in unknown if not await adapter.has_model(model)]
     except (Failure, TimeoutError) as error:
+        status = getattr(error, "status", None)
         is_own = settings.kind != "litellm" or settings.base_url is not None
-        if not is_own and getattr(error, "status", None) == 404:
+        if not is_own and status == 404:
             return [Finding(title, True, f"{adapter.models_url} has no list of models")]
+        if not is_live and status in (404, 405):
+            # As gateways, and what stands in front of Azure, often do; calls may work.
+            detail = "either it lists no models, or check base_url: `check --live` tells"
+            detail = f"{adapter.models_url} answers {status}: {detail}"
+            return [Finding(title, True, detail, is_note=True)]
         return [_wrong(title, settings, adapter, error)]
     finally:
         await adapter.aclose()

@@ -438,7 +438,8 @@ def wanting(url: str, *models: str, key: str = "good", **fields: Any) -> Setting
     [
         ("good", 200, True, "/models answers"),
         ("good", 429, True, "answers 429"),
-        ("good", 404, False, "answers 404: check base_url"),
+        ("good", 404, True, "answers 404: either it lists no models, or check base_url"),
+        ("good", 405, True, "answers 405: either it lists no models, or check base_url"),
         ("good", 302, False, "answers 302: check base_url"),
         ("wrong", 200, False, "refuses the key (401): check OPENAI_API_KEY"),
         ("good", 500, False, "answers 500"),
@@ -447,12 +448,16 @@ def wanting(url: str, *models: str, key: str = "good", **fields: Any) -> Setting
 async def test_provider_is_asked_with_its_key(
     vendor: Any, key: str, status: int, ok: bool, says: str
 ) -> None:
-    """A wrong key, a wrong address and an outage are wrong; the key itself is never shown."""
+    """A wrong key, a wrong address and an outage are wrong; the key itself is never shown.
+
+    That there is no list proves nothing of calls.
+    """
     vendor.status = status
 
     [finding] = await providers(wanting(f"{vendor.url}/v1", key=key))
 
     assert finding.ok is ok
+    assert finding.is_note is (status in (404, 405))
     assert says in finding.detail
     assert "wrong" not in finding.detail
 
@@ -645,7 +650,7 @@ async def test_model_that_litellms_vendor_does_not_have_is_named(
 
     [listed, unknown] = await providers(settings)
     vendor.status = 404
-    [moved] = await providers(settings)
+    [moved] = await providers(settings, is_live=True)
 
     assert (listed.ok, unknown.ok, moved.ok) == (True, False, False)
     assert (unknown.name, "gemini" in unknown.detail) == ("model p/openai/gemina", True)
@@ -695,8 +700,8 @@ async def test_list_that_nobody_gets_is_a_note_where_all_targets_answer(
     vendor.status = status
     some, every = (wanting(f"{vendor.url}/v1", *models) for models in (("m", "gone"), ("m",)))
 
-    [wrong] = outweighed(await providers(some), await live(some))
-    [noted] = outweighed(await providers(every), await live(every))
+    [wrong] = outweighed(await providers(some, is_live=True), await live(some))
+    [noted] = outweighed(await providers(every, is_live=True), await live(every))
 
     assert (wrong.ok, noted.ok, noted.is_note) == (False, True, True)
 
