@@ -52,7 +52,7 @@ async def test_the_record_gets_the_response_that_is_shown(
         now=lambda: datetime.now(UTC),
     )
 
-    request = router.decode((files / "record.json").read_bytes())
+    request = router.decode((files / "record.jsonl").read_bytes())
     response = (await router.answer(request, id=request.id or "", key=None)).response
 
     shown = json.loads((files / "response.json").read_text())
