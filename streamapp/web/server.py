@@ -1,5 +1,6 @@
 """Faust's web server with only our pages, and closed to the public unless it asks for keys."""
 
+import errno
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -98,8 +99,10 @@ class Web(driver.Web):
         try:
             await super().start_server()
         except OSError as error:
+            is_taken = error.errno == errno.EADDRINUSE
+            end = " end what listens there, such as an earlier worker, or" if is_taken else ""
             raise ConfigurationError(
-                f"cannot listen on {conf.web_bind}:{conf.web_port} ({error.strerror}):"
+                f"cannot listen on {conf.web_bind}:{conf.web_port} ({error.strerror}):{end}"
                 f" set {PREFIX}WEB_PORT or {PREFIX}WEB_HOST"
             ) from error
 
