@@ -69,8 +69,12 @@ class Costs:
         app.add_future(self._reports.watch())
 
     def impaired(self) -> Sequence[str]:
-        """Return the budgets that keep records waiting."""
-        return [f"budget {name}" for name in self._budgets.holding]
+        """Return the budgets that keep records waiting, and a cache that takes no command."""
+        caches = (tier.refusal for tier in self._tiers if isinstance(tier, RedisTier))
+        return [
+            *(f"budget {name}" for name in self._budgets.holding),
+            *(f"cache: {refusal}" for refusal in caches if refusal),
+        ]
 
     async def look_up(self, targets: Iterable[str]) -> None:
         """Find the prices of all targets, and say which have none, before the first record."""

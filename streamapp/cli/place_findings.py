@@ -36,7 +36,10 @@ async def _cache(settings: Settings) -> list[Finding]:
             return [Finding("cache", True, "Redis answers")]
     finally:
         await tier.aclose()
-    detail = f"{PREFIX}CACHE_URL: no Redis answers there; workers do without until one does"
+    if tier.refusal:
+        return [Finding("cache", False, f"{PREFIX}CACHE_URL: {tier.refusal}")]
+    there = "there over TLS" if url.startswith("rediss:") else "there"
+    detail = f"{PREFIX}CACHE_URL: no Redis answers {there}; workers do without until one does"
     return [Finding("cache", True, detail, is_note=True)]
 
 

@@ -18,6 +18,7 @@ from streamapp.prompts.files import parse_prompt
 from streamapp.prompts.prompt import PRODUCTION
 from streamapp.prompts.rollback import rollback
 from streamapp.records.problems import describe
+from streamapp.settings.syntax import encoding_problem
 
 E = TypeVar("E", Labelled, Protected, Retired, Split)
 
@@ -52,7 +53,9 @@ def publish(
     try:
         read = parse_prompt(file.read_text("utf-8"), name=name or file.name.removesuffix(".md"))
         Schemas().check(read.settings.output_schema or {})
-    except (UnicodeDecodeError, StreamappError) as error:
+    except UnicodeDecodeError as error:
+        raise Ended(encoding_problem(str(file), error), EXIT_CONFIGURATION) from None
+    except StreamappError as error:
         raise Ended(f"{file}, {error}", EXIT_CONFIGURATION) from None
     event = read.event(created_at=now()).model_copy(
         update={"author": author or account(), "message": message, "label": label or read.label}

@@ -112,7 +112,9 @@ def parse_prompt(text: str, *, name: str) -> PromptFile:
     lines = {key: _line_of(key, head) for key in fields}
     name, label = fields.pop("name", name), fields.pop("label", None)
     settings, template, problems = PromptSettings(), None, []
-    for key, value in (("name", name), ("label", name if label is None else label)):
+    for key, value in (("name", name), ("label", label)):
+        if key == "label" and value is None:
+            continue
         if not isinstance(value, str) or not NAME.fullmatch(value):
             problem = f"a {key} is letters, digits, '.', '_' and '-', at most 100"
             problems.append(f"line {_line_of(key, head)}: {problem}")

@@ -48,6 +48,8 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     file = Path(named or "streamapp.toml")
     if named and not file.is_file():
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
+    if file.is_dir():  # as Docker makes one of a mount that is not there
+        raise ConfigurationError(f"{file}: it is a folder: write a file of that name, or remove it")
     variables = environment()
     places = FilePlaces.of(file)
     problems = [

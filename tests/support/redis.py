@@ -15,7 +15,7 @@ class RedisUnavailable(Exception):
 class RedisServer:
     """One `redis-server` on a socket of its own, which can be stopped and started again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, password: str = "") -> None:
         program = shutil.which("redis-server")
         if program is None:
             raise RedisUnavailable(
@@ -24,6 +24,7 @@ class RedisServer:
         self._program = program
         self._directory = directory
         self._socket = directory / "redis.sock"
+        self._password = password
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -33,6 +34,8 @@ class RedisServer:
 
     async def start(self) -> None:
         arguments = ["--port", "0", "--unixsocket", str(self._socket), "--save", ""]
+        if self._password:
+            arguments += ["--requirepass", self._password]
         self._process = await asyncio.create_subprocess_exec(
             self._program,
             *arguments,

@@ -5,6 +5,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -93,6 +94,10 @@ class RedisTier:
         url: As redis-py reads it: ``redis://``, ``rediss://`` or ``unix://``.
         clock: Monotonic, seconds.
 
+    Attributes:
+        refusal: Why Redis takes no command of ours, which no waiting cures; empty where it does,
+            or does not answer at all.
+
     Raises:
         ConfigurationError: The extra is not installed, or the URL cannot be used.
     """
@@ -123,6 +128,7 @@ class RedisTier:
             pool = BlockingConnectionPool.from_url(
                 url, max_connections=REDIS_CONNECTIONS, timeout=timeout_s
             )
+            _check_database(url)
         except ValueError:
             raise ConfigurationError(
                 "STREAMAPP_CACHE_URL: write redis://[[USER]:PASSWORD@]HOST[:PORT][/DB],"
@@ -141,6 +147,7 @@ class RedisTier:
         self._clock = clock
         self._paused_until = float("-inf")
         self._is_down = False
+        self.refusal = ""
 
     async def get(self, fingerprint: str) -> bytes | None:
         """Return what is kept; None also where Redis does not answer."""
@@ -167,11 +174,31 @@ class RedisTier:
                 answer = await getattr(self._cache, command)(*args, **kwargs)
         except self._errors as error:
             self._paused_until = self._clock() + self._pause_s
+            self.refusal = _refusal(error)
             if not self._is_down:
-                log.warning("cache.redis_lost", error=type(error).__name__, pause_s=self._pause_s)
+                told = {"error": type(error).__name__, "pause_s": self._pause_s}
+                log.warning("cache.redis_lost", **told, hint=self.refusal or None)
             self._is_down = True
             return None
         if self._is_down:
             log.info("cache.redis_back")
-        self._is_down = False
+        self._is_down, self.refusal = False, ""
         return answer
+
+
+def _refusal(error: Exception) -> str:
+    from redis.exceptions import AuthenticationError, AuthorizationError, ResponseError
+
+    cause = error.__cause__ or error  # what fails within a new connection is that connection's
+    if isinstance(cause, AuthenticationError | AuthorizationError):
+        return "it refuses the user or the password"
+    if isinstance(cause, ResponseError):
+        return f"it refuses the database, or what its user asks ({type(cause).__name__})"
+    return ""
+
+
+def _check_database(url: str) -> None:
+    """Raise ``ValueError`` for a database that is no number: redis-py would take the first one."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix" and (database := parts.path.strip("/")):
+        int(database)

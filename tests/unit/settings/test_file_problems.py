@@ -73,3 +73,11 @@ def test_file_that_cannot_be_looked_at_is_said_with_its_reason() -> None:
         path.read_text()
 
     assert file_problem([path], caught.value) == f"cannot read {str(path)!r}: file name too long"
+
+
+def test_folder_in_the_place_of_the_file_is_named() -> None:
+    """As Docker makes one where what is mounted is not there; it was passed over."""
+    Path("streamapp.toml").mkdir()
+
+    with pytest.raises(ConfigurationError, match=r"^streamapp\.toml: it is a folder: "):
+        load_settings()

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import orjson
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from streamapp.cli.place_findings import places
 from streamapp.errors import ConfigurationError
 from streamapp.llm.caching.cache import CacheTier
 from streamapp.llm.caching.tiers import (
@@ -18,16 +20,17 @@ from streamapp.llm.caching.tiers import (
     MemoryTier,
     RedisTier,
 )
+from streamapp.settings import Settings
 from tests.fakes import FakeClock
 from tests.support.absent import absent
 from tests.support.redis import RedisServer, RedisUnavailable
 from tests.support.waiting import until
 
 
-def redis_in(directory: Path) -> RedisServer:
+def redis_in(directory: Path, *, password: str = "") -> RedisServer:
     """Return a Redis to start; skip where there is none, which in CI is a failure."""
     try:
-        return RedisServer(directory)
+        return RedisServer(directory, password=password)
     except RedisUnavailable as error:
         absent(error)
 
@@ -182,9 +185,39 @@ async def test_silent_redis_delays_once(clock: FakeClock) -> None:
         await until(lambda: asked == 1, 30)
 
 
-def test_wrong_url_is_a_configuration_error() -> None:
+@pytest.mark.parametrize("url", ["http://user:CANARY@host", "redis://user:CANARY@host/first"])
+def test_wrong_url_is_a_configuration_error(url: str) -> None:
     """A URL that is none of Redis's is found at start; its password is not shown."""
     with pytest.raises(ConfigurationError, match="STREAMAPP_CACHE_URL") as caught:
-        RedisTier("http://user:CANARY@host")
+        RedisTier(url)
 
     assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("password", "database", "refusal"),
+    [
+        ("", 0, "it refuses the user or the password"),
+        ("wrong", 0, "it refuses the user or the password"),
+        ("right", 99, "it refuses the database, or what its user asks (ResponseError)"),
+        ("right", 0, ""),
+    ],
+    ids=["no password", "wrong password", "no such database", "fine"],
+)
+async def test_what_redis_refuses_is_told(
+    tmp_path: Path, password: str, database: int, refusal: str
+) -> None:
+    """No waiting cures it: a worker says so, and `streamapp check`."""
+    async with redis_in(tmp_path, password="right") as server:
+        own = f"unix://:{password}@" if password else "unix://"
+        url = server.url.replace("unix://", own).replace("db=0", f"db={database}")
+        async with contextlib.aclosing(RedisTier(url, timeout_s=30)) as tier:
+            with capture_logs() as logs:
+                answers = await tier.answers()
+        settings = Settings(cache_url=SecretStr(url))
+        [found] = [one for one in await places(settings) if one.name == "cache"]
+
+    assert (answers, tier.refusal) == (not refusal, refusal)
+    assert [line["hint"] for line in logs] == ([refusal] if refusal else [])
+    assert (found.ok, found.is_note) == (not refusal, False)
+    assert found.detail.endswith(refusal)
