@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from streamapp.cli.finding import Finding
+from streamapp.cli.open_files import few_files_hint
 from streamapp.errors import ConfigurationError
 from streamapp.llm.caching.tiers import RedisTier
 from streamapp.settings import PREFIX, Settings
@@ -20,6 +21,8 @@ _ANSWER_S = 2.0
 async def places(settings: Settings) -> list[Finding]:
     """Look at each that is set; nothing is written."""
     found = [*await _cache(settings), *_folder(settings.data_dir), *_certificate(settings)]
+    if hint := few_files_hint(settings):
+        found.append(Finding("open files", True, hint, is_note=True))
     return [*found, *_traces(), *_hosts(settings)]
 
 

@@ -54,11 +54,13 @@ def worker(arguments: tuple[str, ...]) -> None:
         from faust.cli.faust import cli
 
         from streamapp.cli.data_folder import hold_folder
+        from streamapp.cli.open_files import warn_of_few_files
         from streamapp.settings.loading import load_settings
         from streamapp.telemetry.logging import log_in_format
 
         settings = load_settings()
         log_in_format(settings)  # until Faust's worker, which knows its options, does so
+        warn_of_few_files(settings)
         hold_folder(settings.data_dir, is_stored=not settings.store.startswith("memory:"))
         # Faust parses the command line once more and exits by itself.
         cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=app_of(settings))
