@@ -1,7 +1,7 @@
 """One call to a model and its completion, free of any vendor's shape but OpenAI's messages."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -73,6 +73,8 @@ class Call(_Value):
         reserved_s: Of the deadline, kept for the targets that are left after this one.
         moves_on: Whether one of those is asked after the first timeout or 429.
         asks_once: Whether the target is left after its first failure that is no 429.
+        is_left: Says whether the target is left now, as it is taken for down and another one may
+            be asked; None where there is none.
         attempts_before, paid_before: At this target, before the call was held; the second ones
             are those of them that were paid for in vain, or may have been.
         paid_left: How often it may be paid for in vain there from now on, whosever fault it is.
@@ -103,6 +105,7 @@ class Call(_Value):
     reserved_s: float = 0.0
     moves_on: bool = False
     asks_once: bool = False
+    is_left: Callable[[], bool] | None = None
     attempts_before: int = 0
     paid_before: int = 0
     paid_left: float = math.inf

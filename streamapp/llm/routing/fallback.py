@@ -221,7 +221,7 @@ class _Asking:
             has_time = self.call.deadline.remaining_s() > 0
             if self.failures and not has_time:
                 break
-            others = any(not other.breaker.is_open for other in self._left[place:])
+            others = self._left[place:]
             try:
                 completion = await candidate.provider.complete(self._call(candidate, others))
             except Failure as failure:
@@ -253,12 +253,13 @@ class _Asking:
             if self.moves_on and isinstance(failure, early) and failure.retryable
         ]
 
-    def _call(self, candidate: Candidate, has_others: bool) -> Call:
+    def _call(self, candidate: Candidate, others: Sequence[Candidate]) -> Call:
         """Return the call as it is made there; others that are up have a part of its time."""
         call = self._tries.noted(self.call, candidate.breaker.name)
-        if self._is_again:
-            call = call.but(asks_once=True)
-        if not has_others:
+        if others or self._is_again:
+            is_left = (lambda: candidate.is_left_for(others)) if others else None
+            call = call.but(asks_once=self._is_again, is_left=is_left)
+        if all(other.breaker.is_open for other in others):
             return call
         reserved_s = max(call.deadline.remaining_s(), 0.0) * _RESERVE
         return call.but(reserved_s=reserved_s, moves_on=self.moves_on)

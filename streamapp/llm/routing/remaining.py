@@ -24,6 +24,10 @@ class Candidate:
     provider: Completer
     breaker: Breaker
 
+    def is_left_for(self, others: Sequence["Candidate"]) -> bool:
+        """Whether it is taken for down, and one of ``others`` may be asked now."""
+        return self.breaker.is_open and not all(other.breaker.wait_s() for other in others)
+
 
 class Remaining:
     """What is left of a route for one call.

@@ -22,6 +22,8 @@ from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import Completer
 from streamapp.telemetry.frames import without_frames
 
+#: How often a wait looks whether its target is to be left, seconds.
+_POLL_INTERVAL_S = 0.25
 #: With these no attempt was made.
 UNTRIED = (BudgetExceeded, TargetBusy, TargetOpen)
 
@@ -143,7 +145,7 @@ class Retrying:
 
         async def sleep(seconds: float) -> None:
             with call.deadline.suspended() if is_refused else nullcontext():
-                await self._sleep(seconds)
+                await self._wait(seconds, call)
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda error: _is_retryable(error, call)),
@@ -172,6 +174,15 @@ class Retrying:
             retrying.iter_state.reset()  # refers to `retrying`, which holds all of this
         return replace(completion, attempts=attempts)
 
+    async def _wait(self, seconds: float, call: Call) -> None:
+        """Wait before another attempt; no longer where the target is left meanwhile."""
+        if call.is_left is None:
+            await self._sleep(seconds)
+            return
+        while seconds > 0 and not call.is_left():
+            await self._sleep(min(seconds, _POLL_INTERVAL_S))
+            seconds -= _POLL_INTERVAL_S
+
     def _before_sleep(self, state: RetryCallState) -> None:
         error = _error_of(state)
         self._on_retry(type(error).__name__)
@@ -190,6 +201,8 @@ class Retrying:
 def _is_retryable(error: BaseException, call: Call) -> bool:
     if not isinstance(error, ProviderError):
         return False
+    if call.is_left is not None and call.is_left():
+        return error.is_ours
     if call.moves_on and isinstance(error, (ProviderTimeout, RateLimited, TargetBusy)):
         return error.is_ours
     if call.asks_once and not isinstance(error, (RateLimited, TargetBusy)):

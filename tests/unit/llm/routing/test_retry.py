@@ -1,6 +1,7 @@
 """Which errors are tried again, when, and until when."""
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -77,9 +78,12 @@ async def test_waits_double_up_to_the_cap(
     assert completion.attempts == 5
 
 
+@pytest.mark.parametrize(
+    "fields", [{"moves_on": True}, {"is_left": lambda: True}], ids=["moves on", "is down"]
+)
 @pytest.mark.parametrize("is_ours", [False, True])
 async def test_target_is_not_left_for_a_freeze_of_ours(
-    llm: FakeProvider, retrying: Retrying, is_ours: bool
+    llm: FakeProvider, retrying: Retrying, is_ours: bool, fields: dict[str, Any]
 ) -> None:
     """Where a timeout goes to the next target, one of this process itself is tried again."""
     error = late()
@@ -87,10 +91,10 @@ async def test_target_is_not_left_for_a_freeze_of_ours(
     llm.enqueue(error)
 
     if is_ours:
-        assert (await retrying.complete(chat(moves_on=True))).attempts == 2
+        assert (await retrying.complete(chat(**fields))).attempts == 2
     else:
         with pytest.raises(ProviderTimeout):
-            await retrying.complete(chat(moves_on=True))
+            await retrying.complete(chat(**fields))
 
 
 @pytest.mark.parametrize("error", [rate_limited(20), unavailable()], ids=["429", "503"])
