@@ -1,4 +1,4 @@
-"""Protobuf classes of two files, as `protoc` makes them: both have a message in the same place."""
+"""Protobuf classes as `protoc` makes them: two in the same place of two files, and a nested one."""
 
 from typing import Any
 
@@ -33,5 +33,13 @@ def _class(package: str, message: DescriptorProto) -> Any:
     return GetMessageClass(Default().FindMessageTypeByName(f"{package}.{message.name}"))
 
 
+def _nested(package: str, above: str, message: DescriptorProto) -> Any:
+    file = FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
+    file.message_type.add(name=above).nested_type.append(message)
+    Default().AddSerializedFile(file.SerializeToString())
+    return GetMessageClass(Default().FindMessageTypeByName(f"{package}.{above}.{message.name}"))
+
+
 Review = _class("shop_reviews", _message("Review", "id", "reply"))
 Order = _class("shop_orders", _message("Order", "number", "note"))
+Inner = _nested("nested", "Struct", _message("Inner", "id"))

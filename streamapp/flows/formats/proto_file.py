@@ -40,8 +40,15 @@ class ProtoFile:
         found = {self._name_at(path, is_counted) for is_counted in (True, False)}
         return {name for name in found if name}
 
-    def path_of(self, name: str) -> tuple[int, ...] | None:
-        """Return the place of the message with that full name."""
+    def path_of(self, name: str, *, usual: tuple[int, ...] = ()) -> tuple[int, ...] | None:
+        """Return the place of the message with that full name; None where it has none.
+
+        Args:
+            name: With its package.
+            usual: Where the class of that name has it, which stands where it may be meant.
+        """
+        if usual and name in self.names_at(usual):
+            return usual
         return next((path for path, known in self._paths(self._root) if known == name), None)
 
     def _name_at(self, path: tuple[int, ...], is_counted: bool) -> str:
@@ -88,10 +95,12 @@ def _scanned(text: str) -> tuple[str, _Scope]:
             if len(scopes) > 1:
                 scopes.pop()
         elif part == ";":
-            if words[:1] == ["package"]:
+            if words[:1] == ["package"] and len(scopes) == 1:
                 package = "".join(words[1:])
             elif words[:2] == ["map", "<"]:
                 scopes[-1].messages.append(_Scope(is_entry=True))
+            elif words == ["option", "map_entry", "=", "true"]:  # of what a descriptor was told as
+                scopes[-1].is_entry = True
         elif part[0] not in "\"'" and not part.startswith(("//", "/*")):
             words.append(part)
             continue

@@ -26,13 +26,14 @@ class ProtobufDecoder(RegisteredDecoder):
     def __init__(self, store: SchemaStore, message: Any) -> None:
         super().__init__(store, _file)
         self._message = message
+        self._path = _path(message.DESCRIPTOR)
 
     def decode(self, value: bytes) -> dict[str, Any]:
         """See `Decoder`."""
         id, name = schema_id(value), self._message.DESCRIPTOR.full_name
         file = self.prepared(id)
         path, payload = message_path(body(value))
-        if name not in file.names_at(path):
+        if not _is_meant(file, path, name, usual=self._path):
             raise Undecodable(f"it is another message of schema {id} than {name}")
         try:
             return _fields(self._message.FromString(payload))
@@ -51,8 +52,9 @@ class ProtobufEncoder(RegisteredEncoder):
     """
 
     def __init__(self, store: SchemaStore, written: Written, message: Any) -> None:
+        name, usual = written.message, _path(message.DESCRIPTOR)
         super().__init__(
-            store, written, lambda schema, _: ProtoFile(schema.text).path_of(written.message)
+            store, written, lambda schema, _: ProtoFile(schema.text).path_of(name, usual=usual)
         )
         self._message = message
 
@@ -100,6 +102,28 @@ def message_class(name: str, *, place: str) -> Any:
 def protobuf_schema(message: Any) -> Schema:
     """Return the file of a message class as a registry takes it."""
     return Schema("PROTOBUF", b64encode(message.DESCRIPTOR.file.serialized_pb).decode())
+
+
+def _path(descriptor: Any) -> tuple[int, ...]:
+    """Return where the class has a message in its file, outermost first."""
+    path: tuple[int, ...] = ()
+    while descriptor is not None:
+        above = descriptor.containing_type
+        beside = above.nested_types if above else descriptor.file.message_types_by_name.values()
+        path = (list(beside).index(descriptor), *path)
+        descriptor = above
+    return path
+
+
+def _is_meant(file: ProtoFile, path: tuple[int, ...], name: str, *, usual: tuple[int, ...]) -> bool:
+    """Whether a place in a file is that of a message.
+
+    Clients order those within another one, with maps and groups among them, as they like: where
+    that has one of the name, the class's own place is meant for it.
+    """
+    above = name.rpartition(".")[0]
+    is_usual = path == usual and len(path) > 1 and above in file.names_at(path[:-1])
+    return name in file.names_at(path) or (is_usual and file.path_of(name) is not None)
 
 
 def _file(schema: Schema, name: str) -> ProtoFile:

@@ -23,7 +23,8 @@ class Schema:
 
     Attributes:
         text: Of Avro and JSON Schema as JSON; of Protobuf the file's descriptor in base64.
-        references: The other schemas that it uses, by the name that it uses them by.
+        references: The other schemas that it uses, by the name that it uses them by; none of
+            Protobuf's, of which nothing but the file's own messages is looked at.
     """
 
     kind: Kind
@@ -129,7 +130,7 @@ class ConfluentRegistry:
             # Of whatever stands before the registry; it must not be kept as the schema.
             raise RegistryUnavailable("the schema registry answers without a schema")
         references = []
-        for reference in found.references or ():
+        for reference in (found.schema_type != "PROTOBUF" and found.references) or ():
             used = await self._ask(self._client.get_version(reference.subject, reference.version))
             if used is None:
                 raise RegistryUnavailable(

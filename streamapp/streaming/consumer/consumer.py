@@ -9,7 +9,7 @@ and the agent takes in one turn what is there.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -139,6 +139,10 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
         if follows is not None:
             message.follows = follows  # type: ignore[attr-defined]  # read by the window
         return message
+
+    def begun(self, tps: Iterable[TP]) -> set[TP]:
+        """Return those of which a record has come since they were taken over."""
+        return {tp for tp in tps if tp not in self._fresh}
 
     @property
     def cluster(self) -> Cluster:

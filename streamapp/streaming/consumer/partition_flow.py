@@ -1,6 +1,6 @@
 """Partitions that are held, resumed or sought back, one by one, while others go on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 from faust.types import TP
@@ -35,9 +35,9 @@ class PartitionFlow:
         self._without_ledger = without_ledger
         self._stalled = StalledPartitions(clock)
 
-    def clear(self) -> None:
-        """Begin anew: the partitions are others."""
-        self._stalled.clear()
+    def clear(self, begun: Collection[TP] = ()) -> None:
+        """Begin anew: the partitions are others; see `StalledPartitions.clear`."""
+        self._stalled.clear(begun)
         self._look_for_ledgers()
 
     def _look_for_ledgers(self) -> None:

@@ -6,7 +6,7 @@ the end can also stand what is no record, such as a transaction's marker: each v
 the time to the next.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from aiokafka import AIOKafkaConsumer as AIOKafkaClient
 from aiokafka.errors import IllegalStateError
@@ -29,10 +29,17 @@ class StalledPartitions:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._stalls: dict[TP, tuple[int, float, float]] = {}
+        self._begun: set[TP] = set()
 
-    def clear(self) -> None:
-        """Begin anew: the partitions are others, or nothing is expected to move now."""
+    def clear(self, begun: Collection[TP] = ()) -> None:
+        """Begin anew: the partitions are others, or nothing is expected to move now.
+
+        Args:
+            begun: Those of which a record came before the window was open. It dropped that, and
+                without a later one would miss it only by the time.
+        """
         self._stalls.clear()
+        self._begun = set(begun)
 
     def due(
         self, partitions: Mapping[TP, PartitionState], highwater: Callable[[TP], int | None]
@@ -52,12 +59,17 @@ class StalledPartitions:
             end = highwater(tp)
             if partition.is_held or not end or partition.expected >= end:
                 self._stalls.pop(tp, None)
+                if end:
+                    self._begun.discard(tp)
                 continue
             expected, since, wait_s = self._stalls.get(tp, (-1, now, STALL_S))
             if expected != partition.expected:
-                self._stalls[tp] = (partition.expected, now, STALL_S)
+                first_s = 0.0 if tp in self._begun else STALL_S
+                self._begun.discard(tp)
+                self._stalls[tp] = (partition.expected, now, first_s)
             elif now - since > wait_s:
-                self._stalls[tp] = (expected, now, min(2 * wait_s, LONGEST_STALL_S))
+                longer_s = min(max(2 * wait_s, STALL_S), LONGEST_STALL_S)
+                self._stalls[tp] = (expected, now, longer_s)
                 due.append((tp, expected))
         return due
 

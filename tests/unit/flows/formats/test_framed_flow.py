@@ -387,14 +387,47 @@ async def test_protobuf_goes_in_and_out(file: str, place: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "path", "is_read"),
+    [
+        ("message Struct { map<string, Value> fields = 1; }", b"\x00", False),
+        (
+            "message Struct { message More {} map<string, Value> m = 1; message Inner {} }",
+            b"",
+            True,
+        ),
+        ("message More {} message Struct { message Inner {} }", b"", False),
+    ],
+    ids=["another message", "in another order", "without the class's place"],
+)
+async def test_nested_protobuf_is_read_where_its_class_has_it(
+    file: str, path: bytes, is_read: bool
+) -> None:
+    """Registries order what is nested as they like, so that its place may be the class's own."""
+    registry = FakeRegistry()
+    id = registry.add("shop.reviews-value", Schema("PROTOBUF", f"package nested;{file}"))
+    settings = PROTOBUF | {"message": "tests.support.shop_messages:Inner"}
+    settings["fields"] = {"text": "{{ value.id }}", "target_language": "de"}
+    value = _framed(id, (path or b"\x04\x00\x00") + b"\x0a\x01x")
+
+    flow, record = _flow(registry, **settings), _record(value)
+
+    if is_read:
+        assert (await _request(flow, record)).model_dump()["text"] == "x"
+    else:
+        with pytest.raises(Undecodable, match="another message"):
+            await _request(flow, record)
+
+
+@pytest.mark.parametrize(
     ("id", "problem"),
     [
         (1, "schema 1 is AVRO, and no Protobuf: set the format so"),
         (2, r"it is another message of schema 2 than google\.protobuf\.Field"),
+        (4, r"it is another message of schema 4 than google\.protobuf\.Field"),
         (9, "the schema registry has no schema 9"),
         (3, r"it is no message google\.protobuf\.Field of schema 3 \(DecodeError\)"),
     ],
-    ids=["another format", "another file", "unknown id", "garbage"],
+    ids=["another format", "another file", "another place", "unknown id", "garbage"],
 )
 async def test_protobuf_is_read_by_the_schema_that_it_names(id: int, problem: str) -> None:
     """What happens to fit the class's bytes is none of its messages."""
@@ -402,6 +435,7 @@ async def test_protobuf_is_read_by_the_schema_that_it_names(id: int, problem: st
     registry.add("shop.reviews-value", _schema(REVIEW))
     registry.add("shop.orders-value", Schema("PROTOBUF", "message Order {} message Field {}"))
     registry.add("shop.fields-value", Schema("PROTOBUF", OLD_FILE))
+    registry.add("shop.fields-value", Schema("PROTOBUF", NEW_FILE))
     body = b"\xff" + CANARY.encode() if id == 3 else b""
 
     with pytest.raises(Undecodable, match=problem) as failed:

@@ -96,6 +96,26 @@ def test_a_group_is_a_message() -> None:
     assert file.path_of("A.B.C") == (0, 0, 0)
 
 
+def test_words_of_the_language_may_be_names() -> None:
+    """An enum may have a value ``package``; what comes behind it is in the file's package."""
+    file = ProtoFile(
+        "package shop; message A { enum K { unknown = 0; package = 2; } K k = 1; } message B {}"
+    )
+
+    assert file.names_at((0,)) == {"shop.A"}
+    assert file.path_of("shop.B") == (1,)
+
+
+def test_what_a_descriptor_was_told_as_has_its_maps_marked() -> None:
+    """As messages with an option: clients that count none of a map's pass these over."""
+    file = ProtoFile("message A { message MEntry { option map_entry = true; } message B {} }")
+
+    assert file.names_at((0, 0)) == {"A.MEntry", "A.B"}
+    assert file.path_of("A.B") == (0, 1)
+    assert file.path_of("A.B", usual=(0, 0)) == (0, 0)
+    assert file.path_of("A.B", usual=(0,)) == (0, 1)
+
+
 def test_file_of_a_class_is_that_of_its_descriptor() -> None:
     """What is registered is found again."""
     file = ProtoFile(protobuf_schema(Field).text)

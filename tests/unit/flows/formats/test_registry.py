@@ -118,3 +118,14 @@ def test_a_ca_file_that_is_not_there_ends_the_start() -> None:
                 schema_registry_url="https://registry", schema_registry_ca_file=Path("nowhere.pem")
             )
         )
+
+
+async def test_files_that_a_protobuf_file_imports_are_not_asked_for() -> None:
+    """Only its own messages are looked at: one that nobody may read holds up no record."""
+    imported = [{"name": "other.proto", "subject": "other", "version": 1}]
+    body = {"schema": "message A {}", "schemaType": "PROTOBUF", "references": imported}
+
+    async with _registry(web.json_response(body)) as registry:
+        found = await registry.schema(1)
+
+    assert found == Schema("PROTOBUF", "message A {}")

@@ -606,6 +606,21 @@ def test_partition_that_stands_still_is_sought_back(play: Play) -> None:
     play(scene)
 
 
+def test_record_that_came_before_the_window_was_open_is_fetched_again_at_once(play: Play) -> None:
+    """It was dropped; where no other one comes, nothing but the look of a moment later shows it."""
+
+    async def scene(member: Member) -> None:
+        member.consumer.highwaters = {T0: 2, T1: 2}
+        member.consumer.came_early = {T0}
+        await member.assign(T0, T1)
+
+        await asyncio.sleep(1)
+
+        assert member.consumer.told("seek") == [(T0, 0)]
+
+    play(scene)
+
+
 @pytest.mark.parametrize("state", ["draining", "rebalancing", "full"])
 def test_nothing_is_sought_while_nothing_can_move(play: Play, state: str) -> None:
     """Without an open window with room, standing still is no sign of anything."""

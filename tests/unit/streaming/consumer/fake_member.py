@@ -42,6 +42,7 @@ class FakeConsumer:
 
     def __init__(self) -> None:
         self.assigned: set[TP] = set()
+        self.came_early: set[TP] = set()
         self.highwaters: dict[TP, int] = {}
         self.holes: dict[tuple[TP, int], int] = {}
         self.fetched = FetchedRecords()
@@ -60,6 +61,9 @@ class FakeConsumer:
 
     def assignment(self) -> set[TP]:
         return self.assigned
+
+    def begun(self, tps: Iterable[TP]) -> set[TP]:
+        return self.came_early.intersection(tps)
 
     def highwater(self, tp: TP) -> int | None:
         if self.errors:

@@ -45,6 +45,33 @@ def test_standing_still_long_enough_is_due(fixture: Fixture) -> None:
     assert fixture.due_after(0.2) == [(T0, 5)]
 
 
+def test_one_whose_record_came_before_the_window_was_open_is_due_at_the_second_look() -> None:
+    """That record was dropped, and nothing later shows it; a second time is like any other."""
+    fixture = Fixture()
+    fixture.stalled.clear([T0])
+    fixture.end = None
+    assert fixture.due_after(0.25) == []
+    fixture.end = 9
+
+    assert fixture.due_after(0.25) == []
+    assert fixture.due_after(0.25) == [(T0, 5)]
+
+    assert fixture.due_after(STALL_S - 0.1) == []
+    assert fixture.due_after(0.2) == [(T0, 5)]
+
+
+def test_one_that_was_at_its_end_meanwhile_is_like_any_other() -> None:
+    """What came early was taken after all."""
+    fixture = Fixture()
+    fixture.stalled.clear([T0])
+    fixture.end = 5
+    assert fixture.due_after(0.25) == []
+    fixture.end = 9
+
+    assert fixture.due_after(0.25) == []
+    assert fixture.due_after(0.25) == []
+
+
 def test_each_vain_seek_doubles_the_wait_up_to_the_longest(fixture: Fixture) -> None:
     """What stands at the end and is no record is asked for ever more seldom, and never given up."""
     wait_s = STALL_S
