@@ -21,6 +21,11 @@ _REFUSAL = re.compile(
     f"{_NAME.format('first')}.{{0,100}}?{_NO}|{_NO}.{{0,60}}?{_NAME.format('last')}",
     re.IGNORECASE | re.DOTALL,
 )
+#: The same without anything between that begins a quotation: for a name that the record says too.
+_CLOSE_REFUSAL = re.compile(
+    f"{_NAME.format('first')}[^'\"`:]{{0,24}}?{_NO}|{_NO}[^'\"`:]{{0,24}}?{_NAME.format('last')}",
+    re.IGNORECASE,
+)
 #: What a validator quotes of the request.
 _ECHO = re.compile(r"'input': .*|input_value=.*")
 #: These name it beside what is wrong: the messages, the length, or all that the request holds.
@@ -54,16 +59,24 @@ def refused_format(details: Details) -> str:
     named = [match for match in map(_FIELD.fullmatch, fields) if match]
     # As text, validators write a place as a tuple.
     texts = [_ECHO.sub("", text).replace("', '", ".") for text in details.texts]
-    if any(map(_OF_ANOTHER.search, texts)) or not (named or any(_refusals(texts, details))):
+    if any(map(_OF_ANOTHER.search, texts)):
+        return ""
+    is_sure = bool(named) or any(_refusals(_REFUSAL, texts, details, is_own=False))
+    if not is_sure and not any(_refusals(_CLOSE_REFUSAL, texts, details, is_own=True)):
         return ""
     words = "\n".join(texts)
     is_deeper = any(match["deeper"] for match in named)
-    is_whole = _NEVER.search(words) and not is_deeper and not _FOR_WHAT_IT_HOLDS.search(words)
+    is_whole = (
+        is_sure and _NEVER.search(words) and not is_deeper and not _FOR_WHAT_IT_HOLDS.search(words)
+    )
     return "response_format" if is_whole else "json_schema"
 
 
-def _refusals(texts: list[str], details: Details) -> Iterator[bool]:
+def _refusals(
+    pattern: re.Pattern[str], texts: list[str], details: Details, *, is_own: bool
+) -> Iterator[bool]:
+    """Yield whether each refusal is one: by a name that is the record's word too, or is not."""
     for text in texts:
-        for match in _REFUSAL.finditer(text):
-            # Where the record names it too, the words may be the record's.
-            yield not details.own.hold(match["first"] or match["last"])
+        for match in pattern.finditer(text):
+            words = match.group() if is_own else match["first"] or match["last"]
+            yield not details.own.hold(words)

@@ -144,6 +144,26 @@ def test_words_of_the_record_refuse_nothing(frame: str, question: str) -> None:
     assert named(said(frame.format(question))) != ()
 
 
+@pytest.mark.parametrize(
+    "question", ["Fill the JSON Schema.", "Answer with a json object, by response_format"]
+)
+@pytest.mark.parametrize(
+    "message",
+    [
+        "JSON Schema not supported: could not understand the instance `{'required': ['x']}`.",
+        "This model does not support a JSON schema",
+        "response_format is not supported",
+    ],
+)
+def test_name_that_the_record_says_too_refuses_its_schema_alone(
+    question: str, message: str
+) -> None:
+    """Prompts speak of formats, the built-in ones as well; others go on as they are."""
+    found = named(said(message), f"{question} response_format JSON schema")
+
+    assert found == ("json_schema",)
+
+
 @pytest.mark.parametrize("status", [401, 403, 413, 429, 500, 503])
 def test_other_statuses_refuse_no_format(status: int) -> None:
     """A server that is down may name it as well."""

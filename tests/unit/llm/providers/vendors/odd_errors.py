@@ -318,7 +318,7 @@ SHAPES = (
         then=1,
     ),
     Shape(
-        vendor="vLLM",
+        vendor="a gateway",
         kind="response format",
         name="json_object is all that a validator lets through",
         source="https://docs.pydantic.dev/latest/errors/validation_errors/#literal_error",
