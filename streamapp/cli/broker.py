@@ -31,7 +31,8 @@ def broker(port: int | None) -> None:
     stopped, the broker remembers it until the session is over: who starts meanwhile waits for
     about 20 s (STREAMAPP_SESSION_TIMEOUT_S 10). Where a worker starts or stops, it waits some 5
     s for what the others have in flight: what takes longer is answered twice, or paid twice.
-    Apache Kafka waits until it is done.
+    And it keeps no metadata of commits: what was answered behind a held record is answered again
+    then, without a call. Apache Kafka waits until all is done, and keeps them.
     """
     settings = client_settings()
     port = port or urlsplit(f"//{settings.brokers[0]}").port or DEFAULT_PORT

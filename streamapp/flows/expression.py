@@ -138,6 +138,8 @@ class Expression:
         for one in absent.chain:
             if isinstance(one, Unreadable):
                 return one.problem
+            if isinstance(one.name, Absent):  # it was looked up by a field that is missing itself
+                return self._missing(one.name, scope)
         for path in self._paths:
             if _is_at(path, absent, scope):
                 return f"{'.'.join(map(str, path))} is missing"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import structlog
 from yarl import URL
 
 from streamapp.errors import ParameterRefused, ProviderRejected
@@ -15,6 +16,8 @@ from streamapp.llm.providers.rate_hints import anthropic_rate_hints
 from streamapp.llm.providers.refusals.reading import error_for
 from streamapp.llm.providers.shapes import messages as shapes
 from streamapp.llm.providers.shapes.chat_request import StructuredMode
+
+log = structlog.get_logger(__name__)
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 
@@ -92,17 +95,21 @@ class AnthropicProvider:
         """
         if call.operation == "embeddings":
             raise ProviderRejected(f"{self._name}: has no embeddings", provider=self._name)
-        mode, without = self._way(call)
-        for _ in range(_MAX_REQUESTS - 1):
+        first = mode, without = self._way(call)
+        for left in reversed(range(_MAX_REQUESTS)):
             try:
                 return await self._ask(call, mode, without)
-            except ParameterRefused as refusal:
-                self._learn(refusal, call)
-                # Another call may have found it out meanwhile.
-                if (mode, without) == self._way(call):
-                    raise
-                mode, without = self._way(call)
-        return await self._ask(call, mode, without)
+            except ProviderRejected as refusal:
+                if isinstance(refusal, ParameterRefused) and left:
+                    self._learn(refusal, call)
+                    # Another call may have found it out meanwhile.
+                    if (mode, without) != self._way(call):
+                        mode, without = self._way(call)
+                        continue
+                if mode != first[0]:  # which was not at fault then
+                    self._modes[call.model] = first[0]
+                raise
+        raise AssertionError  # the last one returns or raises
 
     async def _ask(self, call: Call, mode: StructuredMode, without: frozenset[str]) -> Completion:
         body = shapes.messages_request(
@@ -127,6 +134,8 @@ class AnthropicProvider:
         if {"response_format", "json_schema"}.intersection(refusal.parameters):
             if call.output_schema is not None or "response_format" in call.parameters:
                 self._modes[call.model] = "prompt"
+                target = f"{self._name}/{call.model}"
+                log.warning("llm.structured_mode", target=target, mode="prompt")
         elif refusal.beside:
             self._beside.setdefault(call.model, {})[refusal.parameters[0]] = refusal.beside
         else:

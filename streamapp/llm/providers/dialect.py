@@ -103,19 +103,38 @@ class Dialect:
     async def ask(
         self, call: Call, request: Callable[[Call, Mapping[str, Any]], Awaitable[Completion]]
     ) -> Completion:
-        """Make ``request`` with the body of ``call``, and again without what is refused of it."""
-        body = self.body(call)
-        for _ in range(_MAX_REQUESTS - 1):
+        """Make ``request`` with the body of ``call``, and again without what is refused of it.
+
+        A weaker way of asking for JSON that was refused as well was not what was at fault: nothing
+        of it is remembered.
+        """
+        body, before = self.body(call), None
+        for left in reversed(range(_MAX_REQUESTS)):
             try:
                 return await request(call, body)
-            except ParameterRefused as refusal:
-                if not self.learn(refusal, call, body):
-                    raise
-                body = self.body(call)
             except ProviderRejected as error:
-                _name_the_way(error, body)
+                way = self._known_way(call)
+                refusal = error if isinstance(error, ParameterRefused) and left else None
+                if refusal and self.learn(refusal, call, body):
+                    if before is None and self._known_way(call) != way:
+                        before = way
+                    body = self.body(call)
+                    continue
+                if before is not None:
+                    self._know_way(call, *before)
+                if refusal is None:
+                    _name_the_way(error, body)
                 raise
-        return await request(call, body)
+        raise AssertionError  # the last one returns or raises
+
+    def _known_way(self, call: Call) -> tuple[StructuredMode, int]:
+        return self._mode, self._steps.get(_key(_wanted_shape(call)), 0)
+
+    def _know_way(self, call: Call, mode: StructuredMode, step: int) -> None:
+        self._mode, key = mode, _key(_wanted_shape(call))
+        self._steps[key] = step
+        if not step:
+            del self._steps[key]
 
     def learn(self, refusal: ParameterRefused, call: Call, sent: Mapping[str, Any]) -> bool:
         """Take note of what was refused; return whether another request differs from ``sent``."""

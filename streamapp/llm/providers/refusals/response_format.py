@@ -30,10 +30,17 @@ _CLOSE_REFUSAL = re.compile(
 _ECHO = re.compile(r"'input': .*|input_value=.*")
 #: These name it beside what is wrong: the messages, the length, or all that the request holds.
 _OF_ANOTHER = re.compile(r"the word '?\"?json|\bmax_(?:completion_)?tokens\b", re.IGNORECASE)
-#: Fields that are at fault by themselves, whatever else the words name.
+#: Fields that are at fault by themselves, whatever else the words name; and places within them.
 _OTHERS = frozenset(
     {"messages", "input", "max_tokens", "max_completion_tokens", "tools", "tool_choice", "stop"}
+    | {"functions", "function_call"}
 )
+_PLACE = re.compile(
+    r"\b(?:messages|input|tools|functions|tool_calls)(?:\.\d|\[\d)"
+    r"|\bfor function\b|\btool_choice\b",
+    re.IGNORECASE,
+)
+_TOP = re.compile(r"[.\[]")
 
 _FIELD = re.compile(r"(response_format|text\.format|json_schema)(\.type)?(?P<deeper>[.\[].*)?")
 #: What says no to every schema, and to none for what it holds or for what else is asked for.
@@ -54,12 +61,12 @@ _FOR_WHAT_IT_HOLDS = re.compile(
 def refused_format(details: Details) -> str:
     """Return ``response_format``, ``json_schema`` for one schema alone, or nothing."""
     fields = [name for name, _ in details.fields]
-    if any(name.partition(".")[0] in _OTHERS for name in fields):
+    if any(_TOP.split(name, 1)[0] in _OTHERS for name in fields):
         return ""
     named = [match for match in map(_FIELD.fullmatch, fields) if match]
     # As text, validators write a place as a tuple.
     texts = [_ECHO.sub("", text).replace("', '", ".") for text in details.texts]
-    if any(map(_OF_ANOTHER.search, texts)):
+    if any(_OF_ANOTHER.search(text) or _PLACE.search(text) for text in texts):
         return ""
     is_sure = bool(named) or any(_refusals(_REFUSAL, texts, details, is_own=False))
     if not is_sure and not any(_refusals(_CLOSE_REFUSAL, texts, details, is_own=True)):

@@ -535,6 +535,19 @@ async def test_calls_that_meet_a_refusal_at_once_are_all_asked_again() -> None:
     assert ["output_config" in body for body in server.requests] == [True, True, False, False]
 
 
+async def test_format_that_was_not_at_fault_is_asked_for_again() -> None:
+    """Where the request is refused without it, too, others are asked as before."""
+    replies = [refusal(400, NO_FORMAT), refusal(400, NO_FORMAT), Reply(json=ANSWER)]
+    async with ScriptedServer(replies) as server:
+        provider = AnthropicProvider("mine", base_url=server.root_url)
+        async with contextlib.aclosing(provider):
+            with pytest.raises(ProviderRejected):
+                await provider.complete(chat(output_schema=LABELS))
+            await provider.complete(chat(output_schema=LABELS))
+
+    assert ["output_config" in body for body in server.requests] == [True, False, True]
+
+
 async def test_refused_format_that_was_not_asked_for_changes_nothing() -> None:
     """A schema is still asked for after words about one that another call did not send."""
     replies = [refusal(400, NO_FORMAT), Reply(json=ANSWER)]

@@ -8,9 +8,10 @@ import pytest
 from multidict import CIMultiDict
 
 from streamapp.errors import ParameterRefused
-from streamapp.llm.completion import Call
+from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.dialect import Dialect
 from streamapp.llm.providers.refusals.reading import error_for
+from streamapp.records.response import Usage
 from tests.fakes import TakenChunks
 from tests.unit.llm.calls import chat
 from tests.unit.llm.providers.vendors.shape import LABEL
@@ -186,3 +187,35 @@ def test_refusal_of_what_was_not_sent_teaches_nothing(body: Any) -> None:
 
     assert not dialect.learn(refusal(body), call, dialect.body(call))
     assert asked_for(dialect, chat(output_schema=LABEL)) == "json_schema"
+
+
+@pytest.mark.parametrize("said", [NO_FORMAT, NO_SCHEMA], ids=["way", "schema"])
+async def test_way_that_was_not_at_fault_is_kept(said: Any) -> None:
+    """Where the weaker ways are refused as well, others with the schema are asked as before."""
+    dialect, ways = Dialect("p/m"), list[str]()
+
+    async def refuse(call: Call, body: Mapping[str, Any]) -> Completion:
+        ways.append(str(body.get("response_format", {}).get("type", "prompt")))
+        raise refusal(said)
+
+    with pytest.raises(ParameterRefused):
+        await dialect.ask(chat(output_schema=LABEL), refuse)
+
+    assert ways[0] == "json_schema"
+    assert ways[-1] == "prompt"
+    assert asked_for(dialect, chat(output_schema=LABEL)) == "json_schema"
+    assert asked_for(dialect, chat(output_schema=LOOSE)) == "json_schema"
+
+
+async def test_way_that_is_taken_is_kept() -> None:
+    """The next call begins with it."""
+    dialect, answers = Dialect("p/m"), [refusal(NO_SCHEMA), refusal(NO_SCHEMA), None]
+    done = Completion(output="{}", model="m", provider="p", usage=Usage())
+
+    async def answer(call: Call, body: Mapping[str, Any]) -> Completion:
+        if (error := answers.pop(0)) is not None:
+            raise error
+        return done
+
+    assert await dialect.ask(chat(output_schema=LABEL), answer) is done
+    assert asked_for(dialect, chat(output_schema=LABEL)) == "json_object"
