@@ -159,8 +159,9 @@ class RedisTier:
         await self._ask("set", fingerprint, value, ttl=max(float(ttl_s), 0.001))
 
     async def answers(self) -> bool:
-        """Whether Redis answers now."""
-        return await self._ask("exists", "") is not None
+        """Whether Redis answers now, what workers ask of it."""
+        await self._ask("get", "")
+        return not self._is_down
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -187,14 +188,20 @@ class RedisTier:
 
 
 def _refusal(error: Exception) -> str:
-    from redis.exceptions import AuthenticationError, AuthorizationError, ResponseError
+    from redis.exceptions import (
+        AuthenticationError,
+        AuthorizationError,
+        NoPermissionError,
+        ResponseError,
+    )
 
     cause = error.__cause__ or error  # what fails within a new connection is that connection's
     if isinstance(cause, AuthenticationError | AuthorizationError):
         return "it refuses the user or the password"
-    if isinstance(cause, ResponseError):
-        return f"it refuses the database, or what its user asks ({type(cause).__name__})"
-    return ""
+    if isinstance(cause, NoPermissionError):
+        return "its user may not get and set keys"
+    # Others pass, as that it is full, or a replica for a while.
+    return "it refuses the database" if isinstance(error.__cause__, ResponseError) else ""
 
 
 def _check_database(url: str) -> None:

@@ -209,7 +209,7 @@ class StreamApp(faust.App):
         # With nothing committed from the beginning; where that is not 0, it begins with a hole.
         positions = {tp: self.committed(tp) or 0 for tp in assigned}
         self.window.open(self.consumer_generation_id, positions, self._kafka.known(positions))
-        self.flow.clear(self._kafka.begun(positions))
+        self.flow.clear(positions.keys() - self._kafka.fresh)
         self._log_changes.tell(self._kafka.made_anew)
         tell_opened(self.consumer_generation_id, positions)
 

@@ -9,7 +9,7 @@ and the agent takes in one turn what is there.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -113,7 +113,7 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         #: Partitions of inputs of which no record has come since they were taken over.
-        self._fresh: set[TP] = set()
+        self.fresh: set[TP] = set()
 
     async def _seek(self, partition: TP, offset: int) -> None:
         # Faust seeks from the app's thread, under the hands of the client's own: a fetch that
@@ -131,18 +131,14 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
 
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         message = super()._to_message(tp, record)
-        if self._fresh and tp in self._fresh:
-            self._fresh.discard(tp)
+        if self.fresh and tp in self.fresh:
+            self.fresh.discard(tp)
             hint = "" if self.has_committed(tp) else NEW
             tell_behind(tp, record.offset, record.timestamp / 1000, now=time.time(), hint=hint)
         follows = getattr(record, "follows", None)
         if follows is not None:
             message.follows = follows  # type: ignore[attr-defined]  # read by the window
         return message
-
-    def begun(self, tps: Iterable[TP]) -> set[TP]:
-        """Return those of which a record has come since they were taken over."""
-        return {tp for tp in tps if tp not in self._fresh}
 
     @property
     def cluster(self) -> Cluster:
@@ -184,7 +180,7 @@ class Consumer(FastHandOver, FirstOffsets, OrderedCommits):
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Forget what is known of other partitions' logs."""
         self.fetched.forget_others(assigned)
-        self._fresh = {tp for tp in assigned if tp.topic in cast(Any, self.app).inputs}
+        self.fresh = {tp for tp in assigned if tp.topic in cast(Any, self.app).inputs}
         await super().on_partitions_assigned(assigned, generation_id)
 
 

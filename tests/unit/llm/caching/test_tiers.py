@@ -185,6 +185,34 @@ async def test_silent_redis_delays_once(clock: FakeClock) -> None:
         await until(lambda: asked == 1, 30)
 
 
+async def test_what_passes_is_no_refusal(redis: RedisServer) -> None:
+    """A full Redis takes what is kept again when something has left."""
+    async with contextlib.aclosing(RedisTier(redis.url, timeout_s=30)) as tier:
+        await tier._cache.client.config_set("maxmemory", 1)
+        await tier.set("f", b"one", ttl_s=60)
+
+        assert tier.refusal == ""
+
+
+@pytest.mark.parametrize(
+    ("commands", "refusal"),
+    [(["+get", "+set"], ""), (["+get"], ""), (["+set"], "its user may not get and set keys")],
+    ids=" ".join,
+)
+async def test_user_needs_the_commands_of_workers_alone(
+    redis: RedisServer, commands: list[str], refusal: str
+) -> None:
+    """And is told where it may not read."""
+    async with contextlib.aclosing(RedisTier(redis.url, timeout_s=30)) as tier:
+        client = tier._cache.client
+        await client.acl_setuser("u", enabled=True, passwords=["+p"], keys=["*"], commands=commands)
+    url = redis.url.replace("unix://", "unix://u:p@")
+    async with contextlib.aclosing(RedisTier(url, timeout_s=30)) as tier:
+        answers = await tier.answers()
+
+    assert (answers, tier.refusal) == (not refusal, refusal)
+
+
 @pytest.mark.parametrize("url", ["http://user:CANARY@host", "redis://user:CANARY@host/first"])
 def test_wrong_url_is_a_configuration_error(url: str) -> None:
     """A URL that is none of Redis's is found at start; its password is not shown."""
@@ -199,7 +227,7 @@ def test_wrong_url_is_a_configuration_error(url: str) -> None:
     [
         ("", 0, "it refuses the user or the password"),
         ("wrong", 0, "it refuses the user or the password"),
-        ("right", 99, "it refuses the database, or what its user asks (ResponseError)"),
+        ("right", 99, "it refuses the database"),
         ("right", 0, ""),
     ],
     ids=["no password", "wrong password", "no such database", "fine"],

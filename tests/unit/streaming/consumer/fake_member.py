@@ -62,8 +62,9 @@ class FakeConsumer:
     def assignment(self) -> set[TP]:
         return self.assigned
 
-    def begun(self, tps: Iterable[TP]) -> set[TP]:
-        return self.came_early.intersection(tps)
+    @property
+    def fresh(self) -> set[TP]:
+        return self.assigned - self.came_early
 
     def highwater(self, tp: TP) -> int | None:
         if self.errors:
