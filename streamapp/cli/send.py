@@ -12,7 +12,7 @@ from functools import partial
 from typing import IO
 
 import click
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.structs import RecordMetadata
 
 from streamapp.cli.decoding import decoder
@@ -204,6 +204,8 @@ async def _send(
     sent = 0
 
     def refused(line: Line, error: KafkaError) -> StreamappError:
+        if isinstance(error, UnknownTopicOrPartitionError):
+            return StreamappError(f"there is no topic {topic}: create it, or mend the name")
         return StreamappError(
             f"line {line.number} was not delivered: {type(error).__name__};"
             f" the {sent:,} records before it were"

@@ -14,6 +14,8 @@ from streamapp.settings.syntax import encoding_problem
 def environment() -> dict[str, str | None]:
     """Return all variables; None for one that ``.env`` names without a value.
 
+    An empty one of the process, as of ``${NAME:-}`` in a compose file, leaves that of ``.env``.
+
     Raises:
         ConfigurationError: ``.env`` cannot be read, or has a line that is no variable.
     """
@@ -21,18 +23,25 @@ def environment() -> dict[str, str | None]:
     if file.is_file():
         try:
             with file.open(encoding="utf-8") as lines:
-                wrong = [_line(one.original) for one in parse_stream(lines) if _is_none(one)]
+                wrong = [one.original for one in parse_stream(lines) if _is_none(one)]
         except UnicodeDecodeError as error:
             raise ConfigurationError(encoding_problem(ENV_FILE, error)) from None
         if wrong:  # which would be passed over: it may be a misspelt secret
-            told = (f"{ENV_FILE}:{line}: it is no variable: write NAME=VALUE" for line in wrong)
-            raise ConfigurationError("\n".join(told))
-    return {**dotenv_values(ENV_FILE), **os.environ}
+            raise ConfigurationError("\n".join(map(_told, wrong)))
+    variables = dotenv_values(ENV_FILE)
+    return variables | {n: v for n, v in os.environ.items() if v or not variables.get(n)}
 
 
 def _is_none(one: Binding) -> bool:
     """Whether it is no variable, or one of ours without a value."""
     return one.error or (one.value is None and (one.key or "").upper().startswith(PREFIX))
+
+
+def _told(original: Original) -> str:
+    problem = "it is no variable: write NAME=VALUE"
+    if "=" in original.string:
+        problem = "no value can be read: is there a quote without its end?"
+    return f"{ENV_FILE}:{_line(original)}: {problem}"
 
 
 def _line(original: Original) -> int:

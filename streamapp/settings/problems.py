@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -20,6 +20,8 @@ _SERVICE_LINK = re.compile(r"(.*_)?(SERVICE_(HOST|PORT(_.*)?)|PORT_\d+_(TCP|UDP|
 _SERVICE_ADDRESS = ("tcp://", "udp://", "sctp://")
 #: Where tables of MCP servers are looked for; the first one is a setting of ours, and no table.
 _MCP_ELSEWHERE = ("tools", "tool", "mcp_servers", "mcpservers")
+#: What is said of a route among all.
+_ROUTE = re.compile(r"models\.(.+?) target ")
 #: What to write, by the pattern that a text has to match; pydantic would show that alone.
 PATTERNS: Mapping[str, str] = {
     TOPIC_NAME: "a topic's name has letters, digits, '.', '_' and '-', at most 249",
@@ -94,7 +96,7 @@ class Names:
         variables = {name.upper() for name in environment}
         lines = []
         found = error.errors(include_input=False, include_url=False)
-        for problem in _gathered(found, file.data):
+        for problem in _of_each(_gathered(found, file.data)):
             path = [str(part) for part in problem["loc"] if part != "[key]"]
             message = problem["msg"].removeprefix("Value error, ")
             is_set = any(self._variable(path[:n]) in variables for n in range(1, len(path) + 1))
@@ -119,12 +121,7 @@ class Names:
         parents, name, known = [], path[0], self._fields
         if name in self._sections and len(path) > 1:
             *parents, name = path
-            known = self._sections[path[0]].model_fields
-            if len(path) > 4 and (field := known.get(path[2])):  # a table within, by a name
-                model = next(
-                    (k for k in inner_types(field.annotation) if hasattr(k, "model_fields")), 0
-                )
-                known = getattr(model, "model_fields", known)
+            known = _fields_at(self._sections[path[0]], path[2:-1])
         near = get_close_matches(name.lower(), known, n=1)
         guess = f"; did you mean {written([*parents, near[0]])}?" if near else ""
         return f"there is no such setting{guess}"
@@ -162,6 +159,34 @@ def _gathered(problems: Sequence[ErrorDetails], data: Mapping[str, Any]) -> Iter
             loc = problem["loc"][:-1] if others else problem["loc"]
             mend = f"{told} missing: add {'them' if others else 'it'}{guess}"
             yield {**problem, "loc": loc, "msg": mend}
+
+
+def _of_each(problems: Iterator[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Give the problems, those of several routes at once as one of each, with its place."""
+    for problem in problems:
+        lines = problem["msg"].removeprefix("Value error, ").split("; models.")
+        names = [_ROUTE.match(f"models.{line.removeprefix('models.')}") for line in lines]
+        if problem["loc"] != ("models",) or not all(names):
+            yield problem
+            continue
+        for match in filter(None, names):
+            loc = ("models", match[1], "targets")
+            yield {**problem, "loc": loc, "msg": match.string[match.end(1) + 1 :]}
+
+
+def _fields_at(model: type[BaseModel], parents: Sequence[str]) -> Mapping[str, FieldInfo]:
+    """Return the fields of a table within a model's; it may be one of several, by a name."""
+    parts = iter(parents)
+    for part in parts:
+        field = model.model_fields.get(part)
+        kinds = [field.annotation, *inner_types(field.annotation)] if field else []
+        found = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+        if found is None:
+            break
+        model = found
+        if any(get_origin(kind) is dict for kind in kinds):
+            next(parts, None)
+    return model.model_fields
 
 
 def _last(path: Sequence[str]) -> str:

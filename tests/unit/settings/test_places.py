@@ -8,7 +8,8 @@ import pytest
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.settings.loading import load_settings
+from streamapp.settings.environment import environment
+from streamapp.settings.loading import known_log_format, load_settings
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import PATTERNS
 
@@ -347,6 +348,58 @@ def test_env_in_another_encoding_is_refused_with_what_to_do(content: bytes, line
         load_settings()
 
     assert str(caught.value) == f".env:{line}: not valid UTF-8: save it in that encoding"
+
+
+def test_each_wrong_target_is_named_where_it_stands() -> None:
+    """Not at the first of all routes."""
+    Path("streamapp.toml").write_text(
+        '[providers.p]\nkind = "offline"\n[models.default]\ntargets = ["p/m"]\n'
+        '[models.two]\ntargets = ["q/m"]\n[models."v3.1"]\ntargets = ["p/m", "r/m", "s"]\n'
+    )
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    mend = "write PROVIDER/MODEL with one of the providers: p"
+    assert str(caught.value).splitlines() == [
+        f"streamapp.toml:6: [models.two] targets: target 'q/m': {mend}",
+        f"streamapp.toml:8: [models.\"v3.1\"] targets: target 'r/m': {mend}",
+        f"streamapp.toml:8: [models.\"v3.1\"] targets: target 's': {mend}",
+    ]
+
+
+def test_name_in_a_table_within_a_table_is_guessed() -> None:
+    """As any other one is."""
+    Path("streamapp.toml").write_text(
+        '[providers.p]\nkind = "offline"\n[providers.p.models.m]\nprice = { inptu = 1.0 }\n'
+    )
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(caught.value) == (
+        "streamapp.toml:4: [providers.p.models.m.price] inptu: there is no such setting;"
+        " did you mean input?"
+    )
+
+
+@pytest.mark.parametrize("value", ["", "other"])
+def test_empty_variable_leaves_that_of_env(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """As ``${NAME:-}`` in a compose file gives it, for a key as for a setting."""
+    Path(".env").write_text("MY_KEY=secret\nSTREAMAPP_LOG_FORMAT=json\n")
+    monkeypatch.setenv("MY_KEY", value)
+    monkeypatch.setenv("STREAMAPP_LOG_FORMAT", "")
+
+    assert environment()["MY_KEY"] == (value or "secret")
+    assert known_log_format() == "json"
+
+
+def test_quote_without_its_end_is_named_as_such() -> None:
+    """It is a variable, but for that."""
+    Path(".env").write_text('A=1\nSTREAMAPP_MODEL="m\n')
+
+    with pytest.raises(ConfigurationError, match=r"^\.env:2: no value can be read: is there a quo"):
+        load_settings()
 
 
 def test_line_of_env_that_is_no_variable_is_refused() -> None:
