@@ -25,7 +25,7 @@ from streamapp.cli.terminal import counted, progress
 from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.records.request import Request
 from streamapp.settings import Settings
-from streamapp.streaming.broker.topics import ensure_topics
+from streamapp.streaming.broker.topics import ensure_topics, partition_counts
 
 #: Problems shown before the rest is only counted.
 SHOWN_PROBLEMS = 20
@@ -200,6 +200,8 @@ async def _send(
         StreamappError: The broker did not take a record; names its line.
     """
     await answered(settings, ensure_topics(settings))
+    if topic not in await answered(settings, partition_counts(settings, [topic])):
+        click.echo(f"there is no topic {topic}: some brokers create it now", err=True)
     waiting: deque[tuple[Line, Awaitable[RecordMetadata]]] = deque()
     sent = 0
 

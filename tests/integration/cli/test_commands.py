@@ -82,16 +82,6 @@ async def _sent(
     return {}
 
 
-def test_send_to_a_topic_that_is_not_there_says_so(settings: Settings, tmp_path: Path) -> None:
-    """As `check` does; nothing is created for a name that may be mistyped."""
-    (tmp_path / "r.jsonl").write_text('{"body": "x"}\n')
-
-    result = run(settings, "send", str(tmp_path / "r.jsonl"), "--topic", "nosuch")
-
-    assert result.exit_code == 1
-    assert "there is no topic nosuch: create it, or mend the name" in result.stderr
-
-
 def test_send_without_a_key_keys_requests_by_their_ids(settings: Settings) -> None:
     """Equal ids come to one partition; the records of another topic have no key by themselves."""
     named, nameless = '{"type":"embed","input":"a","id":"r-é"}', '{"type":"embed","input":"b"}'

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from streamapp.cli import main
 from streamapp.cli.kafka import producing, reading
 from streamapp.settings import Settings
 from streamapp.streaming.broker.topics import ensure_topics
@@ -32,6 +34,18 @@ async def test_producer_is_idempotent(kafka: KafkaBroker) -> None:
     """Where the broker can tell retries apart, the producer lets it."""
     async with producing(Settings(_env_file=None, broker=kafka.url)) as producer:
         assert producer._txn_manager is not None
+
+
+def test_topic_that_is_not_there_is_told(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """As `check` does; a broker that creates none says so only when it is written to."""
+    (tmp_path / "r.jsonl").write_text('{"body": "x"}\n')
+    words = ["send", str(tmp_path / "r.jsonl"), "--topic", "nosuch"]
+
+    result = CliRunner().invoke(main, words, env={"STREAMAPP_BROKER": kafka.url})
+
+    assert result.exit_code == 1
+    assert "there is no topic nosuch: some brokers create it now" in result.stderr
+    assert "there is no topic nosuch: create it, or mend the name" in result.stderr
 
 
 async def test_order_is_kept_when_the_broker_dies_under_a_send(
