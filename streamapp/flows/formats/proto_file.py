@@ -10,10 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Comments and texts, in which nothing counts; words; every other character.
+#: Comments and texts, in which nothing counts, up to the file's end where they have none of their
+#: own: else each begin of one would look for it again. Words; every other character.
 _PART = re.compile(
-    r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[\w.]+|[^\s\w.]", re.DOTALL
+    r"//[^\n]*|/\*(?:.*?\*/|.*)|\"(?:\\.|[^\"\\])*+\"?|'(?:\\.|[^'\\])*+'?|[\w.]+|[^\s\w.]",
+    re.DOTALL,
 )
+
+
+#: Deepest nesting of braces in which messages are looked for: a frame names none below.
+_DEPTH_LIMIT = 64
 
 
 @dataclass(slots=True)
@@ -90,7 +96,8 @@ def _scanned(text: str) -> tuple[str, _Scope]:
     scopes, words = [root], list[str]()
     for part in _PART.findall(text):
         if part == "{":
-            scopes.append(_opened(words, scopes[-1]))
+            is_deep = len(scopes) > _DEPTH_LIMIT
+            scopes.append(scopes[-1] if is_deep else _opened(words, scopes[-1]))
         elif part == "}":
             if len(scopes) > 1:
                 scopes.pop()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from streamapp.llm.providers.refusals.details import Details
@@ -38,6 +39,8 @@ _REFUSING = frozenset(
     | {"extra_forbidden", "value_error.extra"}
 )
 _REFUSING_VALUES = frozenset({"unsupported_value"})
+#: Matches of one sign in one text.
+_MOST = 16
 _CAMEL = re.compile(r"(?<=[a-z])([A-Z])")
 _QUOTES = re.compile(r"['\" ]")
 
@@ -82,7 +85,8 @@ def _matches(
 ) -> Iterator[tuple[ParameterSign, re.Match[str]]]:
     for sign in signs:
         for text in details.texts:
-            for match in sign.pattern.finditer(text):
+            # Each is looked for in the whole request: nobody names more.
+            for match in islice(sign.pattern.finditer(text), _MOST):
                 if not details.own.hold(match.group()):
                     yield sign, match
 

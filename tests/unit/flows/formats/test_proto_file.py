@@ -1,5 +1,6 @@
 """Which messages stand where in a Protobuf file, as its text and its descriptor say."""
 
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -114,6 +115,21 @@ def test_what_a_descriptor_was_told_as_has_its_maps_marked() -> None:
     assert file.path_of("A.B") == (0, 1)
     assert file.path_of("A.B", usual=(0, 0)) == (0, 0)
     assert file.path_of("A.B", usual=(0,)) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/*" * 200_000, '"\\"' * 200_000, "'a" * 200_001, "{" * 400_000, "message M {" * 50_000],
+)
+def test_what_is_no_file_is_looked_through_once(text: str) -> None:
+    """A registry may keep what never ends; the event loop waits meanwhile."""
+    before = time.process_time()
+
+    file = ProtoFile(f"message A {{}} {text}")
+
+    assert file.names_at((0,)) == {"A"}
+    assert file.path_of("A.B") is None
+    assert time.process_time() - before < 10  # minutes, where each begin looks for an end
 
 
 def test_file_of_a_class_is_that_of_its_descriptor() -> None:
