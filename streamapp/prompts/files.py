@@ -90,7 +90,10 @@ def read_files(
     """
     found, problems = _by_name(files("streamapp.prompts") / "builtin")
     if directory.is_dir():
-        own, wrong = _by_name(directory)
+        try:
+            own, wrong = _by_name(directory)
+        except OSError as error:
+            return found, [*problems, f"prompts_dir: {directory}: {error.strerror}"]
         return found | own, problems + wrong
     if must_exist:
         problems.append(f"prompts_dir: there is no directory {str(directory)!r}")

@@ -19,15 +19,17 @@ def environment() -> dict[str, str | None]:
     Raises:
         ConfigurationError: ``.env`` cannot be read, or has a line that is no variable.
     """
-    file = Path(ENV_FILE)
-    if file.is_file():
-        try:
+    file, wrong = Path(ENV_FILE), list[Original]()
+    try:
+        if file.is_file():
             with file.open(encoding="utf-8") as lines:
                 wrong = [one.original for one in parse_stream(lines) if _is_none(one)]
-        except UnicodeDecodeError as error:
-            raise ConfigurationError(encoding_problem(ENV_FILE, error)) from None
-        if wrong:  # which would be passed over: it may be a misspelt secret
-            raise ConfigurationError("\n".join(map(_told, wrong)))
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(encoding_problem(ENV_FILE, error)) from None
+    except OSError as error:  # made by another user, as of a repository that a service runs in
+        raise ConfigurationError(f"{ENV_FILE}: it cannot be read: {error.strerror}") from None
+    if wrong:  # which would be passed over: it may be a misspelt secret
+        raise ConfigurationError("\n".join(map(_told, wrong)))
     variables = dotenv_values(ENV_FILE)
     return variables | {n: v for n, v in os.environ.items() if v or not variables.get(n)}
 

@@ -50,6 +50,11 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
     if file.is_dir():  # as Docker makes one of a mount that is not there
         raise ConfigurationError(f"{file}: it is a folder: write a file of that name, or remove it")
+    try:
+        if file.is_file():
+            file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{file}: it cannot be read: {error.strerror}") from None
     variables = environment()
     places = FilePlaces.of(file)
     problems = [

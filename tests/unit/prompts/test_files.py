@@ -1,12 +1,13 @@
 """Prompt files, right and wrong."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from streamapp.errors import ConfigurationError, PromptError
-from streamapp.prompts.files import MAX_DEPTH, load_files, parse_prompt
+from streamapp.prompts.files import MAX_DEPTH, load_files, parse_prompt, read_files
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -138,6 +139,19 @@ def test_a_directory_named_as_a_prompt_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=r"mine\.md: "):
         load_files(tmp_path)
+
+
+def test_directory_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """As one that is for its owner alone; the built-in prompts are there all the same."""
+
+    class Locked(type(tmp_path)):  # type: ignore[misc]  # one of two, by the system
+        def iterdir(self) -> Iterator[Path]:
+            raise PermissionError(13, "Permission denied")
+
+    found, problems = read_files(Locked(tmp_path))
+
+    assert "summarize" in found
+    assert problems == [f"prompts_dir: {tmp_path}: Permission denied"]
 
 
 def test_other_files_are_left_alone(tmp_path: Path) -> None:

@@ -81,3 +81,14 @@ def test_folder_in_the_place_of_the_file_is_named() -> None:
 
     with pytest.raises(ConfigurationError, match=r"^streamapp\.toml: it is a folder: "):
         load_settings()
+
+
+@pytest.mark.parametrize("name", [".env", "streamapp.toml"])
+def test_file_that_cannot_be_read_is_named(name: str) -> None:
+    """As one that is for its owner alone; nobody is shown a traceback."""
+    Path(name).symlink_to("/proc/self/mem")  # which root may not read either
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert str(caught.value).startswith(f"{name}: it cannot be read: ")
