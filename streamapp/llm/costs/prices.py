@@ -16,6 +16,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.records.response import Usage
 from streamapp.settings import ProviderSettings, Settings
 from streamapp.settings.file_problems import file_problem
+from streamapp.settings.syntax import syntax_problem
 
 log = structlog.get_logger(__name__)
 
@@ -181,7 +182,7 @@ def load_prices(path: Path) -> dict[str, Price]:
         ConfigurationError: There is no such file, or something in it is wrong.
     """
     try:
-        text = path.read_text()
+        text = path.read_text("utf-8-sig")
         fields = (
             json.loads(text, parse_float=Decimal)
             if path.suffix == ".json"
@@ -198,6 +199,8 @@ def load_prices(path: Path) -> dict[str, Price]:
         raise ConfigurationError(f"prices_file {path}: {where}: {problem}") from None
     except OSError as error:
         raise ConfigurationError(f"prices_file: {file_problem([path], error)}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(syntax_problem(str(path), text, error)) from None
     except ValueError as error:
         raise ConfigurationError(f"prices_file {path}: {error}") from None
 

@@ -221,3 +221,29 @@ def test_price_of_a_configured_model_wins(tmp_path: Path) -> None:
     usage = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
     costs = [prices.cost_usd(usage, provider="p", asked=m, answered=m) for m in ("m", "other")]
     assert costs == [Decimal("2.1"), Decimal(6)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.toml", '["own/m"]\ninput = 1\noutput = 2\n'),
+        ("p.json", '{"own/m": {"input": 1, "output": 2}}'),
+    ],
+)
+def test_file_of_prices_may_begin_with_a_mark(tmp_path: Path, name: str, text: str) -> None:
+    """As some editors write it: it is no part of the text."""
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8-sig")
+
+    assert load_prices(file) == {"own/m": Price(input=Decimal(1), output=Decimal(2))}
+
+
+def test_file_of_prices_that_is_no_toml_is_told_as_the_settings_are(tmp_path: Path) -> None:
+    """With the line, and what to write."""
+    file = tmp_path / "p.toml"
+    file.write_text("# mine\n[own/m]\ninput = 1\n")
+
+    with pytest.raises(
+        ConfigurationError, match=r"p\.toml:2: not valid TOML: .* stands in quotes$"
+    ):
+        load_prices(file)
