@@ -35,6 +35,7 @@ from streamapp.streaming.app.watchdog import MOST_UNSEEN_S, Watchdog
 from streamapp.streaming.broker.ping import broker_answers
 from streamapp.streaming.broker.security import kafka_client_options
 from streamapp.streaming.broker.topic_configs import require_configs
+from streamapp.streaming.consumer.partition_flow import held_lines
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.streaming.tables.ledger_renewal import LedgerRenewal
 from streamapp.telemetry.metrics import Metrics
@@ -157,12 +158,22 @@ def _composed(
         lambda: len(app.unreadable()),
     )
 
+    metrics.watch(
+        "partitions_held",
+        "Partitions of which nothing more is taken behind a record that is held for long.",
+        lambda: sum(each.held_behind is not None for each in window.partitions.values()),
+    )
+
     parts = (routes, costs, prompts, flows, tools, app.held, app.addresses)
     health = AppHealth(
         app,
         refused=flows.refused,
         untried=routes.untried,
-        impaired=lambda: [*(name for part in parts for name in part.impaired()), *app.unreadable()],
+        impaired=lambda: [
+            *(name for part in parts for name in part.impaired()),
+            *app.unreadable(),
+            *held_lines(window.partitions, requests=settings.topic("requests")),
+        ],
     )
     app.add_future(health.watch())
     serve(

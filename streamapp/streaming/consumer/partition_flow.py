@@ -1,13 +1,16 @@
 """Partitions that are held, resumed or sought back, one by one, while others go on."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 from faust.types import TP
 
+from streamapp.records.codec import recover_id
 from streamapp.streaming.consumer.consumer import Consumer
 from streamapp.streaming.consumer.stalled_partitions import StalledPartitions
 from streamapp.streaming.flows.assignor import HeldPartitions
+from streamapp.streaming.window.partition_state import PartitionState
+from streamapp.streaming.window.taken_record import TakenRecord
 from streamapp.streaming.window.window import Window
 
 log = structlog.get_logger(__name__)
@@ -46,7 +49,8 @@ class PartitionFlow:
 
     def hold(self, tp: TP) -> None:
         """Fetch nothing more of a partition: too much of it stands behind one record."""
-        log.info("window.partition_held", partition=tp.partition)
+        behind = self._window.partitions[tp].next_unfinished
+        log.warning("window.partition_held", topic=tp.topic, partition=tp.partition, behind=behind)
         self._consumer().pause_partitions({tp})
 
     async def look(self) -> None:
@@ -57,7 +61,8 @@ class PartitionFlow:
         consumer = self._consumer()
         self._look_for_ledgers()
         for tp, offset in self._window.resumable():
-            log.info("window.partition_resumed", partition=tp.partition, offset=offset)
+            place = {"topic": tp.topic, "partition": tp.partition}
+            log.info("window.partition_resumed", **place, offset=offset)
             await consumer.seek(tp, offset)
             consumer.resume_partitions({tp})
         moving = {
@@ -72,3 +77,21 @@ class PartitionFlow:
         for tp, offset in self._stalled.due(moving, consumer.highwater):
             log.info("window.stall_sought", partition=tp.partition, offset=offset)
             await consumer.seek(tp, offset)
+
+
+def held_lines(partitions: Mapping[TP, PartitionState], *, requests: str) -> list[str]:
+    """Return a line for each partition that waits behind one of its records, and which that is.
+
+    Args:
+        partitions: Those of the window.
+        requests: The topic whose records have ids of their own.
+    """
+    found = []
+    for tp, partition in sorted(partitions.items()):
+        if (record := partition.held_behind) is None:
+            continue
+        value = record.event.message.value if isinstance(record, TakenRecord) else None
+        id = recover_id(value) if tp.topic == requests else None
+        named = f" (id {id})" if id else ""
+        found.append(f"{tp.topic}-{tp.partition} waits behind offset {record.offset}{named}")
+    return found

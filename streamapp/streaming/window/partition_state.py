@@ -185,6 +185,11 @@ class PartitionState:
         """Offset of the lowest unfinished record; the expected one where nothing is unfinished."""
         return self._unfinished[0].offset if self._unfinished else self.expected
 
+    @property
+    def held_behind(self) -> Finishable | None:
+        """The lowest unfinished record, where nothing more is taken behind it."""
+        return self._unfinished[0] if self.is_held and self._unfinished else None
+
     def oldest_age_s(self, now: float) -> float:
         """Return for how long the lowest unfinished record was taken, seconds; 0 without one."""
         return now - self._unfinished[0].taken_at if self._unfinished else 0.0

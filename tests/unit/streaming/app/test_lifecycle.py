@@ -12,6 +12,7 @@ from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from streamapp.streaming.app.lifecycle import STOP_MARGIN_S
+from streamapp.streaming.consumer.partition_flow import held_lines
 from streamapp.streaming.consumer.stalled_partitions import STALL_S
 from streamapp.streaming.tables.recovery import Tables
 from streamapp.streaming.window.finished_offsets import decode
@@ -493,6 +494,8 @@ def test_partition_behind_a_held_record_is_paused_and_resumed(play: Play) -> Non
 
         assert not await member.deliver(4, runs_s=0)
         assert member.consumer.told("pause") == [(T0,)]
+        partitions = member.window.partitions
+        assert held_lines(partitions, requests=T0.topic) == [f"{T0.topic}-0 waits behind offset 0"]
         assert member.app.oldest_uncommitted_s == 0
         await asyncio.sleep(8)
         assert member.app.oldest_uncommitted_s == pytest.approx(8, abs=0.5)
@@ -501,6 +504,7 @@ def test_partition_behind_a_held_record_is_paused_and_resumed(play: Play) -> Non
         await asyncio.sleep(3)
         assert member.consumer.told("seek") == [(T0, 4)]
         assert member.consumer.told("resume") == [(T0,)]
+        assert held_lines(partitions, requests=T0.topic) == []
         assert await member.deliver(4, runs_s=0)
 
     play(scene)
