@@ -14,7 +14,7 @@ from streamapp.llm.costs.prices import prices_of
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
 from streamapp.llm.providers.offline import OfflineProvider
-from streamapp.llm.routing.routes import Routes
+from streamapp.llm.routing.routes import DEFAULT, Routes
 from streamapp.processors.registry import Registry
 from streamapp.processors.start_checks import StartChecks
 from streamapp.prompts.files import read_files
@@ -92,6 +92,7 @@ def own_parts(
         catalogue = ToolCatalogue(load_tools(listed(settings.tools)), mcp_servers(settings.mcp))
         findings += tool_findings(catalogue, None if unread else prompts)
     findings += [*mcp_findings(settings.mcp), *_short_keys(settings), *_cut_short(settings)]
+    findings += _passed_over(settings)
     checks = StartChecks(registry, tuple(settings.models), catalogue)
     found = checks.problems(prompts, are_whole=not unread)
     if published:
@@ -116,6 +117,18 @@ def _short_keys(settings: Settings) -> Iterator[Finding]:
         few = f"{counted(short, 'key')} of fewer than {SHORTEST} characters can be guessed"
         make = "make another one: `streamapp keys hash --new` prints one"
         yield Finding("keys", True, f"{PREFIX}API_KEYS: {few}; {make}", is_note=True)
+
+
+def _passed_over(settings: Settings) -> Iterator[Finding]:
+    """Note a model of the environment where the file has a route: it may be of another time."""
+    route = settings.models.get(DEFAULT)
+    if settings.model and route and all(settings.model != _model(one) for one in route.targets):
+        told = f"{PREFIX}MODEL is passed over: [models.{DEFAULT}] names the targets; remove it"
+        yield Finding("models", True, told, is_note=True)
+
+
+def _model(target: str) -> str:
+    return target.partition("/")[2]
 
 
 def _cut_short(settings: Settings) -> Iterator[Finding]:

@@ -8,6 +8,9 @@ from typing import IO, Any
 from streamapp.errors import Failure, InvalidRecord
 from streamapp.records.framing import without_mark
 
+#: Of a file, bytes that are read to see how it is written.
+_LOOKED_AT = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -23,6 +26,15 @@ def read_lines(file: IO[bytes]) -> Iterator[Line]:
         value = without_mark(line).strip()
         if value:
             yield Line(number, value)
+
+
+def mend_of(file: IO[bytes]) -> str:
+    """Return what to do with a file of wrong lines, which may be JSON over several of them."""
+    file.seek(0)
+    first, end, _ = without_mark(file.read(_LOOKED_AT)).strip().partition(b"\n")
+    if end and first.strip() in (b"{", b"[", b"[{"):
+        return "write each record on one line, as `jq -c . FILE` does"
+    return "correct them"
 
 
 def key_of(line: Line, field: str | None) -> bytes | None:

@@ -35,19 +35,15 @@ class Outcomes:
     Attributes:
         kinds: Number of answers, as ``ok``, and of dead letters by kind.
         repeated: Number of the answers that were there before: of an id that had been answered.
+        left: Records that have no outcome yet.
     """
 
     def __init__(self, began_at: float) -> None:
         self.kinds = Counter[str]()
-        self.repeated = 0
+        self.repeated = self.left = 0
         self._began_at = began_at
         self._open = Counter[str]()
         self._answers = set[tuple[str, str]]()
-
-    @property
-    def left(self) -> int:
-        """Records that have no outcome yet."""
-        return self._open.total()
 
     @property
     def dead(self) -> int:
@@ -58,13 +54,16 @@ class Outcomes:
         """Note a record that was delivered; its id is its own, or that of its place."""
         id = recover_id(value) or f"{place.topic}-{place.partition}-{place.offset}"
         self._open[id] += 1
+        self.left += 1
 
     def ended(self, id: str, kind: str) -> bool:
         """Note an outcome; return whether it is that of a record noted as sent."""
-        if not self._open[id]:
-            del self._open[id]
+        if id not in self._open:
             return False
         self._open[id] -= 1
+        if not self._open[id]:
+            del self._open[id]
+        self.left -= 1
         self.kinds[kind] += 1
         return True
 

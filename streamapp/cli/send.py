@@ -19,7 +19,7 @@ from streamapp.cli.decoding import decoder
 from streamapp.cli.file_ids import FileIds
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import answered, client_settings, producing
-from streamapp.cli.lines import Line, id_key, key_of, problem, read_lines
+from streamapp.cli.lines import Line, id_key, key_of, mend_of, problem, read_lines
 from streamapp.cli.outcomes import Outcomes, awaited
 from streamapp.cli.terminal import counted, progress
 from streamapp.errors import InvalidRecord, StreamappError
@@ -169,7 +169,7 @@ def _checked(file: IO[bytes], key: str | None, decode: Callable[[bytes], object]
     if wrong:
         raise Ended(
             f"{wrong:,} of {counted(total, 'record')} {'is' if wrong == 1 else 'are'} wrong,"
-            " nothing was sent: correct them, or use --no-check",
+            f" nothing was sent: {mend_of(file)}, or use --no-check",
             EXIT_CONFIGURATION,
         )
     file.seek(0)

@@ -59,6 +59,21 @@ def test_unreachable_broker_and_missing_prompt_are_both_named(
     assert result.stderr == "streamapp: 2 of 8 checks failed\n"
 
 
+@pytest.mark.parametrize(("model", "is_told"), [("old", True), ("m", False), (None, False)])
+def test_model_that_the_file_passes_over_is_noted(model: str | None, is_told: bool) -> None:
+    """As of a variable that was set for a trial: the environment wins, but not over a route."""
+    settings = Settings(
+        _env_file=None,
+        providers={"p": ProviderSettings(kind="openai")},
+        models={"default": ModelSettings(targets=["p/m"])},
+        model=model,
+    )
+
+    told = [one for one in own_parts(settings) if "STREAMAPP_MODEL is passed over" in one.detail]
+
+    assert [one.is_note for one in told] == [True] * is_told
+
+
 def test_attempt_that_the_record_ends_before_is_noted() -> None:
     """Its time says nothing, wherever it is set."""
     settings = Settings(

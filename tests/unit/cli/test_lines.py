@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from streamapp.cli.lines import Line, id_key, key_of, problem, read_lines
+from streamapp.cli.lines import Line, id_key, key_of, mend_of, problem, read_lines
 from streamapp.errors import InvalidRecord
 from streamapp.processors.registry import Registry
 
@@ -77,3 +77,18 @@ def test_problem_names_line_and_kind(value: bytes, says: str | None) -> None:
     found = problem(Line(3, value), "id", Registry.load().decode)
 
     assert (found is None) if says is None else (found or "").startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("text", "mend"),
+    [
+        (b'{\n  "type": "embed"\n}\n', "write each record on one line"),
+        (b'\xef\xbb\xbf[\r\n{"type": "embed"},\r\n', "write each record on one line"),
+        (b'{"type": "embed"}\n{"type"\n', "correct them"),
+        (b"{", "correct them"),
+        (b"", "correct them"),
+    ],
+)
+def test_json_over_several_lines_is_told_as_such(text: bytes, mend: str) -> None:
+    """Each of its lines is wrong by itself, and says nothing of that."""
+    assert mend_of(io.BytesIO(text)).startswith(mend)
