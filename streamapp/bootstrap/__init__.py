@@ -1,5 +1,6 @@
 """`create_app`, which builds a whole app from settings; nothing else knows every concrete class."""
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -160,8 +161,8 @@ def _composed(
 
     metrics.watch(
         "partitions_held",
-        "Partitions of which nothing more is taken behind a record that is held for long.",
-        lambda: sum(each.held_behind is not None for each in window.partitions.values()),
+        "Partitions of which nothing more is taken behind a record that runs for 30 s or longer.",
+        lambda: len(held_lines(window.partitions, now=time.monotonic())),
     )
 
     parts = (routes, costs, prompts, flows, tools, app.held, app.addresses)
@@ -172,7 +173,7 @@ def _composed(
         impaired=lambda: [
             *(name for part in parts for name in part.impaired()),
             *app.unreadable(),
-            *held_lines(window.partitions, requests=settings.topic("requests")),
+            *held_lines(window.partitions, now=time.monotonic()),
         ],
     )
     app.add_future(health.watch())

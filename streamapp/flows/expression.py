@@ -99,7 +99,7 @@ class Expression:
         except jinja2.TemplateSyntaxError as error:
             problem = f"the template '{shown(text)}': {syntax_mend(error.message)}"
             raise ConfigurationError(f"{place}: {problem}") from None
-        except (PromptError, ValueError, RecursionError) as error:
+        except (PromptError, TemplateError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{place}: {error}") from None
 
     def __call__(self, scope: Mapping[str, Any]) -> Any:
@@ -190,11 +190,17 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
+@jinja2.pass_environment
+def _unique(environment: jinja2.Environment, *args: Any, **kwargs: Any) -> list[Any]:
+    """Return a list: jinja's own gives what a text shows as an object of Python."""
+    return list(FILTERS["unique"](environment, *args, **kwargs))
+
+
 def _environment() -> _Environment:
     environment = _Environment(undefined=Absent, autoescape=False, cache_size=0)
     environment.globals.clear()
     environment.filters = {name: FILTERS[name] for name in _FILTERS}
-    environment.filters |= {"json": to_json, "join": join}
+    environment.filters |= {"json": to_json, "join": join, "unique": _unique}
     environment.tests = {name: TESTS[name] for name in _TESTS}
     return environment
 

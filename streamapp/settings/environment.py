@@ -1,6 +1,7 @@
 """The environment of the settings: the process's variables over those of ``.env``."""
 
 import os
+import re
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -9,6 +10,8 @@ from dotenv.parser import Binding, Original, parse_stream
 from streamapp.errors import ConfigurationError
 from streamapp.settings import ENV_FILE, PREFIX
 from streamapp.settings.syntax import encoding_problem
+
+_OPEN_QUOTE = re.compile(r"=\s*['\"]")
 
 
 def environment() -> dict[str, str | None]:
@@ -41,7 +44,7 @@ def _is_none(one: Binding) -> bool:
 
 def _told(original: Original) -> str:
     problem = "it is no variable: write NAME=VALUE"
-    if "=" in original.string:
+    if _OPEN_QUOTE.search(original.string):
         problem = "no value can be read: is there a quote without its end?"
     return f"{ENV_FILE}:{_line(original)}: {problem}"
 

@@ -65,7 +65,9 @@ class AnthropicProvider:
         self._url = self._root / "messages"
         self._structured: StructuredMode = structured or "json_schema"
         self._extra_body = extra_body
+        #: By model: how it is asked for JSON now, and by what an answer has come.
         self._modes: dict[str, StructuredMode] = {}
+        self._sure_modes: dict[str, StructuredMode] = {}
         self._without: dict[str, frozenset[str]] = {}
         #: By model: what it does not take beside another parameter.
         self._beside: dict[str, dict[str, str]] = {}
@@ -95,10 +97,10 @@ class AnthropicProvider:
         """
         if call.operation == "embeddings":
             raise ProviderRejected(f"{self._name}: has no embeddings", provider=self._name)
-        first = mode, without = self._way(call)
+        mode, without = self._way(call)
         for left in reversed(range(_MAX_REQUESTS)):
             try:
-                return await self._ask(call, mode, without)
+                completion = await self._ask(call, mode, without)
             except ProviderRejected as refusal:
                 if isinstance(refusal, ParameterRefused) and left:
                     self._learn(refusal, call)
@@ -106,9 +108,12 @@ class AnthropicProvider:
                     if (mode, without) != self._way(call):
                         mode, without = self._way(call)
                         continue
-                if mode != first[0]:  # which was not at fault then
-                    self._modes[call.model] = first[0]
+                if _wants_json(call):  # a way that no answer has come by was not at fault
+                    self._modes[call.model] = self._sure_modes.get(call.model, self._structured)
                 raise
+            if mode != self._structured and _wants_json(call):
+                self._modes[call.model] = self._sure_modes[call.model] = mode
+            return completion
         raise AssertionError  # the last one returns or raises
 
     async def _ask(self, call: Call, mode: StructuredMode, without: frozenset[str]) -> Completion:
@@ -132,7 +137,7 @@ class AnthropicProvider:
 
     def _learn(self, refusal: ParameterRefused, call: Call) -> None:
         if {"response_format", "json_schema"}.intersection(refusal.parameters):
-            if call.output_schema is not None or "response_format" in call.parameters:
+            if _wants_json(call):
                 self._modes[call.model] = "prompt"
                 target = f"{self._name}/{call.model}"
                 log.warning("llm.structured_mode", target=target, mode="prompt")
@@ -169,3 +174,7 @@ class AnthropicProvider:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _wants_json(call: Call) -> bool:
+    return call.output_schema is not None or "response_format" in call.parameters

@@ -57,6 +57,8 @@ class Dialect:
     ) -> None:
         self._target = target
         self._mode: StructuredMode = mode or "json_schema"
+        #: The weakest way that an answer came by: of all schemas, and the steps of each.
+        self._sure_mode, self._sure_steps = self._mode, OrderedDict[bytes, int]()
         self._extra = dict(extra or {})
         self._taken = PARAMETERS | pass_through
         self._others = OTHERS - self._taken
@@ -105,36 +107,47 @@ class Dialect:
     ) -> Completion:
         """Make ``request`` with the body of ``call``, and again without what is refused of it.
 
-        A weaker way of asking for JSON that was refused as well was not what was at fault: nothing
-        of it is remembered.
+        A weaker way of asking for JSON is remembered once an answer came by it: one that is refused
+        as well was not what was at fault.
         """
-        body, before = self.body(call), None
+        shape = _wanted_shape(call)
         for left in reversed(range(_MAX_REQUESTS)):
+            body, mode, step = self.body(call), self._mode, self._step(shape)
             try:
-                return await request(call, body)
+                completion = await request(call, body)
             except ProviderRejected as error:
-                way = self._known_way(call)
-                refusal = error if isinstance(error, ParameterRefused) and left else None
-                if refusal and self.learn(refusal, call, body):
-                    if before is None and self._known_way(call) != way:
-                        before = way
-                    body = self.body(call)
+                refusal = error if isinstance(error, ParameterRefused) else None
+                if refusal and left and self.learn(refusal, call, body):
                     continue
-                if before is not None:
-                    self._know_way(call, *before)
+                if shape:
+                    self._mode = self._sure_mode
+                    self._set_step(shape, self._sure_steps.get(_key(shape), 0))
                 if refusal is None:
                     _name_the_way(error, body)
                 raise
+            if shape and (step or mode != self._sure_mode):
+                self._be_sure(shape, mode, step)
+            return completion
         raise AssertionError  # the last one returns or raises
 
-    def _known_way(self, call: Call) -> tuple[StructuredMode, int]:
-        return self._mode, self._steps.get(_key(_wanted_shape(call)), 0)
+    def _be_sure(self, shape: Any, mode: StructuredMode, step: int) -> None:
+        """Remember a way that an answer came by, whatever calls beside it forgot meanwhile."""
+        if step:
+            self._sure_steps[_key(shape)] = step
+            if len(self._sure_steps) > _SCHEMAS:
+                self._sure_steps.popitem(last=False)
+            self._set_step(shape, max(step, self._step(shape)))
+        elif MODES.index(mode) > MODES.index(self._sure_mode):
+            self._sure_mode = mode
+            self._mode = max(mode, self._mode, key=MODES.index)
 
-    def _know_way(self, call: Call, mode: StructuredMode, step: int) -> None:
-        self._mode, key = mode, _key(_wanted_shape(call))
-        self._steps[key] = step
+    def _step(self, shape: Any) -> int:
+        return self._steps.get(_key(shape), 0) if self._steps else 0
+
+    def _set_step(self, shape: Any, step: int) -> None:
+        self._steps[_key(shape)] = step
         if not step:
-            del self._steps[key]
+            del self._steps[_key(shape)]
 
     def learn(self, refusal: ParameterRefused, call: Call, sent: Mapping[str, Any]) -> bool:
         """Take note of what was refused; return whether another request differs from ``sent``."""
@@ -157,7 +170,7 @@ class Dialect:
         return self.body(call) != sent
 
     def _way(self, call: Call) -> tuple[StructuredMode, bool]:
-        step = self._steps.get(_key(_wanted_shape(call)), 0) if self._steps else 0
+        step = self._step(_wanted_shape(call))
         # The steps: strict, not strict, and then the other modes.
         position = max(MODES.index(self._mode), step - 1)
         return MODES[min(position, len(MODES) - 1)], step == 0

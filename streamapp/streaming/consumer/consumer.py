@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 #: A partition that was taken over is behind where its next record is so old, seconds.
 BEHIND_S = 5.0
 #: What is said where this group never read one that is ``OLD_S`` old: not just sent.
-OLD_S = 600.0
+OLD_S = 60.0
 NEW = "the group has read nothing of it: all is answered; is STREAMAPP_APP_ID another one?"
 
 #: Events taken in one turn at most: web views and heartbeats want theirs, too.

@@ -1,6 +1,7 @@
 """Partitions that are held, resumed or sought back, one by one, while others go on."""
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any, cast
 
 import structlog
 from faust.types import TP
@@ -36,6 +37,7 @@ class PartitionFlow:
         self._window = window
         self._consumer = consumer
         self._without_ledger = without_ledger
+        self._clock = clock
         self._stalled = StalledPartitions(clock)
 
     def clear(self, begun: Collection[TP] = ()) -> None:
@@ -49,8 +51,12 @@ class PartitionFlow:
 
     def hold(self, tp: TP) -> None:
         """Fetch nothing more of a partition: too much of it stands behind one record."""
-        behind = self._window.partitions[tp].next_unfinished
-        log.warning("window.partition_held", topic=tp.topic, partition=tp.partition, behind=behind)
+        partition = self._window.partitions[tp]
+        more: dict[str, Any] = {"behind": partition.next_unfinished}
+        if record := partition.held_behind(self._clock()):
+            more["id"] = recover_id(cast(TakenRecord, record).event.message.value)
+        tell = log.warning if record else log.info
+        tell("window.partition_held", topic=tp.topic, partition=tp.partition, **more)
         self._consumer().pause_partitions({tp})
 
     async def look(self) -> None:
@@ -79,19 +85,15 @@ class PartitionFlow:
             await consumer.seek(tp, offset)
 
 
-def held_lines(partitions: Mapping[TP, PartitionState], *, requests: str) -> list[str]:
-    """Return a line for each partition that waits behind one of its records, and which that is.
+def held_lines(partitions: Mapping[TP, PartitionState], *, now: float) -> list[str]:
+    """Return a line for each partition that waits for long behind one of its records.
 
     Args:
         partitions: Those of the window.
-        requests: The topic whose records have ids of their own.
+        now: By the window's clock, seconds.
     """
-    found = []
-    for tp, partition in sorted(partitions.items()):
-        if (record := partition.held_behind) is None:
-            continue
-        value = record.event.message.value if isinstance(record, TakenRecord) else None
-        id = recover_id(value) if tp.topic == requests else None
-        named = f" (id {id})" if id else ""
-        found.append(f"{tp.topic}-{tp.partition} waits behind offset {record.offset}{named}")
-    return found
+    return [
+        f"{tp.topic}-{tp.partition} waits behind offset {record.offset}"
+        for tp, partition in sorted(partitions.items())
+        if (record := partition.held_behind(now)) is not None
+    ]

@@ -10,6 +10,9 @@ from faust.types import TP
 
 from streamapp.streaming.window.finished_offsets import MAX_OFFSETS, Metadata, encode
 
+#: A record that holds its partition for so long is told, seconds.
+HELD_LONG_S = 30.0
+
 
 class Finishable(Protocol):
     """A taken record in delivery order."""
@@ -185,10 +188,13 @@ class PartitionState:
         """Offset of the lowest unfinished record; the expected one where nothing is unfinished."""
         return self._unfinished[0].offset if self._unfinished else self.expected
 
-    @property
-    def held_behind(self) -> Finishable | None:
-        """The lowest unfinished record, where nothing more is taken behind it."""
-        return self._unfinished[0] if self.is_held and self._unfinished else None
+    def held_behind(self, now: float) -> Finishable | None:
+        """Return the lowest unfinished record, where nothing is taken behind it for its sake.
+
+        A partition of large records is held again and again for moments: no record's fault.
+        """
+        is_long = self.is_held and self.oldest_age_s(now) >= HELD_LONG_S
+        return self._unfinished[0] if is_long else None
 
     def oldest_age_s(self, now: float) -> float:
         """Return for how long the lowest unfinished record was taken, seconds; 0 without one."""

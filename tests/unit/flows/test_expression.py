@@ -89,6 +89,7 @@ def test_the_time_of_a_record_is_a_time() -> None:
         ("{{ value.a ** 9 }}", "'pow' is not allowed"),
         ("{{ value.body", "the template '{{ value.body': {{ ends in }}"),
         ("{% set x = 1 %}", "not allowed"),
+        ("{{ (1 if (none).a else 2) }}", "None"),
         ("{{ " + "(" * 30 + "1" + ")" * 30 + " }}", "parentheses are open"),
     ],
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from streamapp.llm.providers.refusals.details import Details
 
 _NAME = (
-    r"(?<![a-z])(?P<{}>response[_ ]?format|json[_ ](?:schema|object|mode)"
+    r"(?<![a-z])(?P<{}>response[_ ]?format|json_object|json[_ ](?:schema|mode)"
     r"|structured[_ ]outputs?|text\.format|guided[_ ](?:decoding|json))(?![a-z])"
 )
 _NO = (

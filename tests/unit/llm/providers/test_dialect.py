@@ -1,5 +1,7 @@
 """What a target refuses of one record takes nothing from the others that it takes."""
 
+import asyncio
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +9,7 @@ import orjson
 import pytest
 from multidict import CIMultiDict
 
-from streamapp.errors import ParameterRefused
+from streamapp.errors import ParameterRefused, ProviderRejected, ProviderUnavailable
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.providers.dialect import Dialect
 from streamapp.llm.providers.refusals.reading import error_for
@@ -219,3 +221,32 @@ async def test_way_that_is_taken_is_kept() -> None:
 
     assert await dialect.ask(chat(output_schema=LABEL), answer) is done
     assert asked_for(dialect, chat(output_schema=LABEL)) == "json_object"
+
+
+@pytest.mark.parametrize("said", [NO_FORMAT, NO_SCHEMA], ids=["way", "schema"])
+@pytest.mark.parametrize("seed", range(40))
+async def test_calls_at_once_forget_what_was_not_at_fault(said: Any, seed: int) -> None:
+    """Whichever ends first: none takes for the known way what another had tried."""
+    dialect, rng = Dialect("p/m"), random.Random(seed)
+
+    async def refuse(call: Call, body: Mapping[str, Any]) -> Completion:
+        for _ in range(rng.randrange(4)):
+            await asyncio.sleep(0)
+        if "response_format" in body:
+            raise refusal(said)
+        raise ProviderUnavailable("no", provider="p") if rng.random() < 0.3 else REJECTED
+
+    calls = [dialect.ask(chat(output_schema=LABEL), refuse) for _ in range(3)]
+    await asyncio.gather(*calls, return_exceptions=True)
+    with pytest.raises(ProviderRejected):
+        await dialect.ask(chat(output_schema=LABEL), _rejected)
+
+    assert asked_for(dialect, chat(output_schema=LABEL)) == "json_schema"
+    assert asked_for(dialect, chat(output_schema=LOOSE)) == "json_schema"
+
+
+REJECTED = ProviderRejected("no", provider="p", status=400)
+
+
+async def _rejected(call: Call, body: Mapping[str, Any]) -> Completion:
+    raise REJECTED

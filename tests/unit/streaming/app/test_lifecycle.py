@@ -16,6 +16,7 @@ from streamapp.streaming.consumer.partition_flow import held_lines
 from streamapp.streaming.consumer.stalled_partitions import STALL_S
 from streamapp.streaming.tables.recovery import Tables
 from streamapp.streaming.window.finished_offsets import decode
+from streamapp.streaming.window.partition_state import HELD_LONG_S
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.streaming.consumer.fake_member import T0, T1, Member
 
@@ -494,8 +495,10 @@ def test_partition_behind_a_held_record_is_paused_and_resumed(play: Play) -> Non
 
         assert not await member.deliver(4, runs_s=0)
         assert member.consumer.told("pause") == [(T0,)]
-        partitions = member.window.partitions
-        assert held_lines(partitions, requests=T0.topic) == [f"{T0.topic}-0 waits behind offset 0"]
+        partitions, now = member.window.partitions, asyncio.get_running_loop().time()
+        assert held_lines(partitions, now=now + HELD_LONG_S - 1) == []
+        line = f"{T0.topic}-0 waits behind offset 0"
+        assert held_lines(partitions, now=now + HELD_LONG_S) == [line]
         assert member.app.oldest_uncommitted_s == 0
         await asyncio.sleep(8)
         assert member.app.oldest_uncommitted_s == pytest.approx(8, abs=0.5)
@@ -504,7 +507,7 @@ def test_partition_behind_a_held_record_is_paused_and_resumed(play: Play) -> Non
         await asyncio.sleep(3)
         assert member.consumer.told("seek") == [(T0, 4)]
         assert member.consumer.told("resume") == [(T0,)]
-        assert held_lines(partitions, requests=T0.topic) == []
+        assert held_lines(partitions, now=now + 2 * HELD_LONG_S) == []
         assert await member.deliver(4, runs_s=0)
 
     play(scene)
