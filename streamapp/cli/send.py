@@ -206,7 +206,7 @@ async def _send(
     sent = 0
 
     def refused(line: Line, error: KafkaError) -> StreamappError:
-        if isinstance(error, UnknownTopicOrPartitionError):
+        if isinstance(error, UnknownTopicOrPartitionError) and not sent:
             return StreamappError(f"there is no topic {topic}: create it, or mend the name")
         return StreamappError(
             f"line {line.number} was not delivered: {type(error).__name__};"

@@ -46,6 +46,11 @@ class ProtoFile:
         found = {self._name_at(path, is_counted) for is_counted in (True, False)}
         return {name for name in found if name}
 
+    def has_map_in(self, path: tuple[int, ...]) -> bool:
+        """Whether the message there has a map, which makes clients order and count as they like."""
+        scope = self._scope_at(path, is_counted=True)
+        return scope is not None and any(one.is_entry for one in scope.messages)
+
     def path_of(self, name: str, *, usual: tuple[int, ...] = ()) -> tuple[int, ...] | None:
         """Return the place of the message with that full name; None where it has none.
 
@@ -58,14 +63,21 @@ class ProtoFile:
         return next((path for path, known in self._paths(self._root) if known == name), None)
 
     def _name_at(self, path: tuple[int, ...], is_counted: bool) -> str:
-        scope, names = self._root, [self._package]
+        names = [self._package]
+        for length in range(1, len(path) + 1):
+            if (scope := self._scope_at(path[:length], is_counted=is_counted)) is None:
+                return ""
+            names.append(scope.name)
+        return ".".join(filter(None, names))
+
+    def _scope_at(self, path: tuple[int, ...], *, is_counted: bool) -> _Scope | None:
+        scope = self._root
         for index in path:
             messages = [one for one in scope.messages if is_counted or not one.is_entry]
             if not 0 <= index < len(messages):
-                return ""
+                return None
             scope = messages[index]
-            names.append(scope.name)
-        return ".".join(filter(None, names))
+        return scope
 
     def _paths(self, scope: _Scope, *above: int) -> Iterator[tuple[tuple[int, ...], str]]:
         for index, message in enumerate(scope.messages):

@@ -118,11 +118,12 @@ def _path(descriptor: Any) -> tuple[int, ...]:
 def _is_meant(file: ProtoFile, path: tuple[int, ...], name: str, *, usual: tuple[int, ...]) -> bool:
     """Whether a place in a file is that of a message.
 
-    Clients order those within another one, with maps and groups among them, as they like: where
-    that has one of the name, the class's own place is meant for it.
+    Clients order those beside maps as they like: where the message around it has one of the name,
+    the class's own place is meant for it.
     """
     above = name.rpartition(".")[0]
-    is_usual = path == usual and len(path) > 1 and above in file.names_at(path[:-1])
+    is_usual = path == usual and len(path) > 1 and file.has_map_in(path[:-1])
+    is_usual = is_usual and above in file.names_at(path[:-1])
     return name in file.names_at(path) or (is_usual and file.path_of(name) is not None)
 
 

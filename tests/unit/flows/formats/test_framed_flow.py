@@ -396,8 +396,9 @@ async def test_protobuf_goes_in_and_out(file: str, place: bytes) -> None:
             True,
         ),
         ("message More {} message Struct { message Inner {} }", b"", False),
+        ("message Struct { message Other {} message Inner {} }", b"", False),
     ],
-    ids=["another message", "in another order", "without the class's place"],
+    ids=["another message", "in another order", "without the class's place", "another one there"],
 )
 async def test_nested_protobuf_is_read_where_its_class_has_it(
     file: str, path: bytes, is_read: bool

@@ -116,7 +116,7 @@ def test_partition_taken_over_late_says_from_when(age_s: float, told: list[str])
 
 
 @pytest.mark.parametrize(
-    ("age_s", "told"), [(599.0, ("info", None)), (600.0, ("warning", "is it meant?"))]
+    ("age_s", "told"), [(59.0, ("info", None)), (60.0, ("warning", "is it meant?"))]
 )
 def test_old_records_of_which_nothing_is_committed_are_a_warning(
     age_s: float, told: tuple[str, str | None]
