@@ -114,6 +114,27 @@ async def broken(route: Route) -> None:
     await route.fulfill(status=200, body="{")
 
 
+async def forbidden(route: Route) -> None:
+    """Answer as to a key that may ask for answers alone."""
+    error = {"message": "this key may not do that: it needs the scope read", "code": "forbidden"}
+    await route.fulfill(status=403, json={"error": error})
+
+
+async def test_key_that_sees_no_live_numbers_is_told_so(visit: Visit, site: Site) -> None:
+    """It is no lost connection, and nobody waits for the numbers."""
+    page = visit.page
+    await page.route("**/v1/live*", forbidden)
+
+    await page.reload()
+
+    told = "this key may not do that: it needs the scope read"
+    await expect(page.locator("#status")).to_have_text(told)
+    await tab(page, "Answers")
+    await expect(page.locator("#answers-list")).to_have_text(told)
+    assert all("403" in complaint for complaint in visit.complaints)
+    visit.complaints.clear()  # the browser's own words of what was refused
+
+
 async def test_chain_is_drawn_and_its_dead_letters_are_opened(visit: Visit, site: Site) -> None:
     """Topics and flows with lag and rate; the number of dead letters leads to them.
 

@@ -8,16 +8,21 @@ async function follow() {
     try {
       const response = await ask("/v1/live");
       outcomes.length = 0;
+      unseen = "";
       for await (const { event, data } of eventsOf(response)) {
         if (mine !== following) return;
         const body = JSON.parse(data);
         if (event === "workers") { take(body); showHead(); if (!document.hidden && !$("#overview").classList.contains("hidden")) showOverview(); }
         else if (event === "outcomes") { outcomes.push(...body); outcomes.splice(0, outcomes.length - 1000); showAnswers(); }
       }
-    } catch (error) { if (error.status === 401) return; }
-    $("#status").className = "tag bad";
-    $("#status").textContent = "no connection";
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    } catch (error) {
+      if (error.status === 401) return;
+      unseen = error.status === 403 ? error.message : "";
+    }
+    $("#status").className = unseen ? "tag" : "tag bad";
+    $("#status").textContent = unseen || "no connection";
+    showAnswers();
+    await new Promise((resolve) => setTimeout(resolve, unseen ? 30000 : 2000));
   }
 }
 

@@ -70,6 +70,7 @@ function wholeOf(o, request, answer) {
   ];
 }
 let paused = false;
+let unseen = ""; // why this key sees no live numbers
 
 function showAnswers() {
   if (paused || $("#answers").classList.contains("hidden")) return;
@@ -80,7 +81,7 @@ function showAnswers() {
     el("span", { class: `tag ${o.status === "ok" ? "good" : "bad"}` }, o.status === "ok" ? o.type : o.kind),
     el("span", { class: "id" }, o.id),
     el("span", { class: "meta" }, o.status === "ok" ? `${o.cached ? "cached · " : ""}${seconds(o.duration_s)} · ${number(o.tokens)} tok${o.cost_usd && Number(o.cost_usd) ? ` · ${dollars(Number(o.cost_usd))}` : ""}` : o.type || ""),
-    el("span", { class: "text" }, o.text), whole(o))) : el("p", { class: "soft" }, wanted ? "Nothing fits." : "No record has ended yet: send one from the playground."));
+    el("span", { class: "text" }, o.text), whole(o))) : el("p", { class: "soft" }, unseen ? unseen : wanted ? "Nothing fits." : "No record has ended yet: send one from the playground."));
 }
 
 const picked = new Map();
