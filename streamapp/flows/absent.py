@@ -1,4 +1,4 @@
-"""What a template asks for and a record does not have, or cannot be read of it."""
+"""The fields that a template asks for and a record lacks, or holds unreadable."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -60,7 +60,8 @@ class ProtoFile:
         """
         if usual and name in self.names_at(usual):
             return usual
-        return next((path for path, known in self._paths(self._root) if known == name), None)
+        paths = _paths(self._root, self._package)
+        return next((path for path, known in paths if known == name), None)
 
     def _name_at(self, path: tuple[int, ...], is_counted: bool) -> str:
         names = [self._package]
@@ -79,11 +80,15 @@ class ProtoFile:
             scope = messages[index]
         return scope
 
-    def _paths(self, scope: _Scope, *above: int) -> Iterator[tuple[tuple[int, ...], str]]:
-        for index, message in enumerate(scope.messages):
-            path = (*above, index)
-            yield path, self._name_at(path, True)
-            yield from self._paths(message, *path)
+
+def _paths(
+    scope: _Scope, name: str, above: tuple[int, ...] = ()
+) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield the place and the full name of each message within one of that name."""
+    for index, message in enumerate(scope.messages):
+        path, full = (*above, index), f"{name}.{message.name}".removeprefix(".")
+        yield path, full
+        yield from _paths(message, full, path)
 
 
 def _described(text: str) -> tuple[str, _Scope] | None:

@@ -145,9 +145,10 @@ class Dialect:
         return self._steps.get(_key(shape), 0) if self._steps else 0
 
     def _set_step(self, shape: Any, step: int) -> None:
-        self._steps[_key(shape)] = step
-        if not step:
-            del self._steps[_key(shape)]
+        if step:
+            self._steps[_key(shape)] = step
+        elif self._steps:
+            self._steps.pop(_key(shape), None)
 
     def learn(self, refusal: ParameterRefused, call: Call, sent: Mapping[str, Any]) -> bool:
         """Take note of what was refused; return whether another request differs from ``sent``."""

@@ -102,10 +102,10 @@ class StreamApp(faust.App):
         self._drain_http_calls = http_calls
         self._preparing, self._closing = preparing, closing
         self.is_draining = False
-        self._requests_topic = settings.topic("requests")
+        requests = self._requests_topic = settings.topic("requests")
         self.inputs = frozenset((self._requests_topic, *inputs))
         self.from_latest = frozenset(from_latest)
-        self.flow = PartitionFlow(window, lambda: self._kafka, self.held, clock)
+        self.flow = PartitionFlow(window, lambda: self._kafka, self.held, clock, requests)
         self._log_changes = LogChanges(
             self.inputs,
             begin_anew=self._begin_anew,

@@ -25,6 +25,7 @@ class PartitionFlow:
         consumer: Returns the app's, once it has one.
         without_ledger: Says which partitions have none.
         clock: Monotonic seconds.
+        requests: The topic whose records have ids of their own.
     """
 
     def __init__(
@@ -33,7 +34,9 @@ class PartitionFlow:
         consumer: Callable[[], Consumer],
         without_ledger: HeldPartitions,
         clock: Callable[[], float],
+        requests: str,
     ) -> None:
+        self._requests = requests
         self._window = window
         self._consumer = consumer
         self._without_ledger = without_ledger
@@ -53,7 +56,8 @@ class PartitionFlow:
         """Fetch nothing more of a partition: too much of it stands behind one record."""
         partition = self._window.partitions[tp]
         more: dict[str, Any] = {"behind": partition.next_unfinished}
-        if record := partition.held_behind(self._clock()):
+        record = partition.held_behind(self._clock())
+        if record and tp.topic == self._requests:
             more["id"] = recover_id(cast(TakenRecord, record).event.message.value)
         tell = log.warning if record else log.info
         tell("window.partition_held", topic=tp.topic, partition=tp.partition, **more)
