@@ -20,7 +20,8 @@ from streamapp.settings.mcp import McpSettings
 
 INTRO = f"""Environment variables begin with `{PREFIX}`; the file `streamapp.toml` holds the same
 names in lower case without the prefix, and the tables below. The environment wins over `.env`,
-which wins over the file; an empty variable counts as none. Wrong values end every command with
+which wins over the file; an empty variable counts as none. `{PREFIX}CONFIG`, which names the file,
+stands in one of the first two. Wrong values end every command with
 exit code 2 and a line for each that names it, mistyped names included. `streamapp check` looks at
 all of them, and at what they point to."""
 
@@ -39,11 +40,13 @@ OTHERS = section(
                 "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`",
                 "Through which proxy providers, few-shot examples and token endpoints are asked: "
                 "`http://[USER:PASSWORD@]HOST:PORT`; "
-                "`NO_PROXY` names hosts that are called directly. Read at the first call.",
+                "`NO_PROXY` names hosts that are called directly. Read at the first call, from the "
+                "environment itself: in `.env` they do nothing, and `check` says so.",
             ),
             (
                 "`OTEL_EXPORTER_OTLP_ENDPOINT` and others of OpenTelemetry",
-                "Turn traces on; needs the extra `otel`.",
+                "Turn [traces](../tracing.md) on; needs the extra `otel`. From the environment "
+                "itself as well.",
             ),
         ],
     ),

@@ -4,7 +4,6 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import click
 from aiokafka.errors import KafkaError
@@ -22,6 +21,7 @@ from streamapp.cli.terminal import counted
 from streamapp.cli.worker_findings import workers
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.prompts.prompt import Prompt
+from streamapp.settings.environment import CONFIG_FILE
 from streamapp.settings.located import located
 
 
@@ -59,7 +59,7 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         with suppress(StreamappError, KafkaError):  # which that one has told
             published = await read_prompts(settings)
     answers = await live(settings) if is_live else []
-    file = settings.config or Path("streamapp.toml")
+    file = settings.config or CONFIG_FILE
     source = f"environment and {file}" if file.exists() else f"environment; there is no {file}"
     found = [
         Finding("settings", True, source),

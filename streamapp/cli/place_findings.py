@@ -1,4 +1,4 @@
-"""The checks of what settings point to beside Kafka: cache, folder, certificate, traces, hosts."""
+"""The checks of what settings point to beside Kafka, such as cache, folder and certificate."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from streamapp.cli.open_files import few_files_hint
 from streamapp.errors import ConfigurationError
 from streamapp.llm.caching.tiers import RedisTier
 from streamapp.settings import PREFIX, Settings
+from streamapp.settings.environment import ENV_FILE, unread
 from streamapp.settings.opentelemetry import tracing_settings
 from streamapp.web.server import own_url
 from streamapp.web.tls import distrusted
@@ -23,7 +24,7 @@ async def places(settings: Settings) -> list[Finding]:
     found = [*await _cache(settings), *_folder(settings.data_dir), *_certificate(settings)]
     if hint := few_files_hint(settings):
         found.append(Finding("open files", True, hint, is_note=True))
-    return [*found, *_traces(), *_hosts(settings)]
+    return [*found, *_traces(), *_variables(), *_hosts(settings)]
 
 
 async def _cache(settings: Settings) -> list[Finding]:
@@ -77,6 +78,16 @@ def _traces() -> Iterator[Finding]:
         tracing_settings()
     except ConfigurationError as error:
         yield Finding("traces", False, str(error))
+
+
+def _variables() -> Iterator[Finding]:
+    """Name what others than the settings read, and not from where it stands."""
+    if names := unread():
+        detail = (
+            f"{ENV_FILE} sets {', '.join(names)} in vain: what counts is the environment itself"
+        )
+        mend = f"export {ENV_FILE}, as honcho does"
+        yield Finding("environment", True, f"{detail}; {mend}", is_note=True)
 
 
 def _hosts(settings: Settings) -> Iterator[Finding]:

@@ -1,6 +1,5 @@
 """The settings, their defaults, and the order of their sources: environment, file, defaults."""
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from streamapp.settings.checks import (
     refuse_unknown_targets,
 )
 from streamapp.settings.checks import refuse_public as refuse_public
+from streamapp.settings.environment import CONFIG_FILE, ENV_FILE, config_file, environment
 from streamapp.settings.flows import TOPIC_PREFIX, FlowName, TopicPrefix
 from streamapp.settings.flows import FlowSettings as FlowSettings
 from streamapp.settings.keys import KeySettings as KeySettings
@@ -36,8 +36,6 @@ from streamapp.settings.tables import ModelSettings as ModelSettings
 from streamapp.settings.tables import ProviderKind as ProviderKind
 from streamapp.settings.tables import ProviderModelSettings as ProviderModelSettings
 from streamapp.settings.tables import ProviderSettings as ProviderSettings
-
-ENV_FILE = ".env"
 
 
 class Settings(BaseSettings):
@@ -198,7 +196,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: arguments, environment, ``.env``, ``streamapp.toml``."""
-        file = os.environ.get(f"{PREFIX}CONFIG") or "streamapp.toml"
+        file = config_file(environment()) or CONFIG_FILE
         return (
             init_settings,
             env_settings,

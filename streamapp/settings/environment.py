@@ -2,15 +2,20 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
 from dotenv.parser import Binding, Original, parse_stream
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings import ENV_FILE, PREFIX
 from streamapp.settings.syntax import encoding_problem
+from streamapp.settings.tables import PREFIX
 
+ENV_FILE = ".env"
+CONFIG_FILE = Path("streamapp.toml")
+#: What is read of the process alone: by OpenTelemetry's SDK, and by each of the HTTP clients.
+_NOT_OURS = re.compile(r"OTEL_\w+|(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
 _OPEN_QUOTE = re.compile(r"=\s*['\"]")
 
 
@@ -35,6 +40,18 @@ def environment() -> dict[str, str | None]:
         raise ConfigurationError("\n".join(map(_told, wrong)))
     variables = dotenv_values(ENV_FILE)
     return variables | {n: v for n, v in os.environ.items() if v or not variables.get(n)}
+
+
+def config_file(variables: Mapping[str, str | None]) -> str | None:
+    """Return the path that `CONFIG` names; without one `CONFIG_FILE` is read, if it is there."""
+    return {name.upper(): value for name, value in variables.items() if value}.get(
+        f"{PREFIX}CONFIG"
+    )
+
+
+def unread() -> list[str]:
+    """Return the names that ``.env`` sets in vain: only the process's own are read."""
+    return [n for n in dotenv_values(ENV_FILE) if _NOT_OURS.fullmatch(n) and not os.environ.get(n)]
 
 
 def _is_none(one: Binding) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from pydantic_settings import SettingsError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.settings.environment import environment
+from streamapp.settings.environment import CONFIG_FILE, ENV_FILE, config_file, environment
 from streamapp.settings.file_secrets import secrets_in
 from streamapp.settings.flows import FlowSettings
 from streamapp.settings.keys import KeySettings, with_values
@@ -44,8 +44,9 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     Raises:
         ConfigurationError: Values are wrong; a line for each that names it and what to change.
     """
-    named = os.environ.get(f"{PREFIX}CONFIG")
-    file = Path(named or "streamapp.toml")
+    variables = environment()
+    named = config_file(variables)
+    file = Path(named or CONFIG_FILE)
     if named and not file.is_file():
         raise ConfigurationError(f"{PREFIX}CONFIG: there is no file {str(file)!r}")
     if file.is_dir():  # as Docker makes one of a mount that is not there
@@ -55,11 +56,11 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
             file.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{file}: it cannot be read: {error.strerror}") from None
-    variables = environment()
     places = FilePlaces.of(file)
     problems = [
         *_NAMES.unknown(variables),
         *_NAMES.in_capitals(places),
+        *_file_in_file(places),
         *secrets_in(places, Settings.model_fields),
     ]
     try:
@@ -109,14 +110,21 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
 
 def known_log_format() -> Literal["console", "json"]:
     """Return the format of the log, also where other settings are wrong; `console` where it is."""
-    file = FilePlaces.of(Path(os.environ.get(f"{PREFIX}CONFIG") or "streamapp.toml"))
     try:
         named = environment()
     except ConfigurationError:  # which is told, in the format that is known without it
         named = {**os.environ}
+    file = FilePlaces.of(Path(config_file(named) or CONFIG_FILE))
     variables = {name.upper(): value for name, value in named.items()}
     found = variables.get(f"{PREFIX}LOG_FORMAT") or file.data.get("log_format")
     return "json" if found == "json" else "console"
+
+
+def _file_in_file(places: FilePlaces) -> Iterator[str]:
+    """Give a line where the file names another in its place, which nobody would read."""
+    if "config" in places.data:
+        place = places.place(("config",))
+        yield f"{place}: write {PREFIX}CONFIG into the environment or {ENV_FILE}"
 
 
 def _no_json(error: SettingsError, environment: Mapping[str, str | None]) -> list[str]:

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.settings.environment import environment
+from streamapp.settings.environment import CONFIG_FILE, environment
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.tables import PREFIX
 
@@ -32,7 +31,7 @@ def located_problems(settings: Settings) -> Iterator[None]:
 
 def located(settings: Settings, problems: Iterable[str]) -> list[str]:
     """Return each line with its place in the file of the settings, where it stands in one."""
-    file = FilePlaces.of(settings.config or Path("streamapp.toml"))
+    file = FilePlaces.of(settings.config or CONFIG_FILE)
     variables = environment()
     return [with_place(line, file, environment=variables) for line in problems]
 

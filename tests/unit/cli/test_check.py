@@ -116,6 +116,20 @@ def test_settings_file_is_named_where_there_is_one(
     assert "ok    settings: environment and streamapp.toml" in run().stdout
 
 
+def test_settings_file_that_dotenv_names_is_the_one_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said of it, and found in it, is of one file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my.toml").write_text("[providers.mine]\nkind = 'offline'\n")
+    (tmp_path / ".env").write_text("STREAMAPP_CONFIG=my.toml\nSTREAMAPP_MODEL=mine/m\n")
+
+    lines = run().stdout.splitlines()
+
+    assert "ok    settings: environment and my.toml" in lines
+    assert [line for line in lines if line.startswith("note  provider mine: answers by rules")]
+
+
 def test_missing_prompts_directory_is_named() -> None:
     """PROMPTS_DIR set to a folder that is not there is wrong; its default may be missing."""
     assert "STREAMAPP_PROMPTS_DIR: there is no directory 'nowhere'" in (

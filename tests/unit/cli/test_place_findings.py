@@ -1,5 +1,6 @@
 """`streamapp check` of certificates and addresses beside Kafka's."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +35,26 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "locked.key").write_bytes(locked)
     (tmp_path / "words").write_text("no certificate")
     return tmp_path
+
+
+def test_check_names_variables_that_dotenv_sets_in_vain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Others than the settings read them, and of the process alone."""
+    names = ["OTEL_EXPORTER_OTLP_ENDPOINT", "HTTPS_PROXY", "no_proxy", "OTEL_SERVICE_NAME"]
+    Path(".env").write_text("".join(f"{name}=http://h\n" for name in [*names, "OPENAI_API_KEY"]))
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
+
+    found = [one for one in asyncio.run(places(Settings())) if one.name == "environment"]
+
+    assert [(one.ok, one.is_note, one.detail) for one in found] == [
+        (
+            True,
+            True,
+            f".env sets {', '.join(names[:3])} in vain: what counts is the environment itself;"
+            " export .env, as honcho does",
+        )
+    ]
 
 
 @pytest.mark.parametrize(

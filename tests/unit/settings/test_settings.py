@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamapp.errors import ConfigurationError
-from streamapp.settings.loading import load_settings
+from streamapp.settings.loading import known_log_format, load_settings
 from streamapp.telemetry.logging import known_secrets
 
 CANARY = "sk-settings-canary"
@@ -36,6 +36,53 @@ def test_environment_wins_over_dotenv_and_dotenv_over_the_file(monkeypatch: Env)
     settings = load_settings()
 
     assert (settings.partitions, settings.max_in_flight, settings.drain_s) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("name", ["STREAMAPP_CONFIG", "streamapp_config"])
+@pytest.mark.parametrize(
+    ("process", "dotenv", "partitions"),
+    [
+        (None, "one.toml", 1),
+        ("two.toml", "one.toml", 2),
+        ("", "one.toml", 1),
+        ("two.toml", "", 2),
+        ("", "", 3),
+    ],
+)
+def test_file_is_the_one_that_the_environment_or_dotenv_names(
+    process: str | None, dotenv: str, partitions: int, name: str, monkeypatch: Env
+) -> None:
+    """By the order and the names of every other variable."""
+    for number, file in enumerate(("one.toml", "two.toml", "streamapp.toml"), start=1):
+        Path(file).write_text(f"partitions = {number}\nlog_format = 'json'\n")
+    Path("streamapp.toml").write_text("partitions = 3\n")
+    Path(".env").write_text(f"{name}={dotenv}\n")
+    if process is not None:
+        monkeypatch.setenv("STREAMAPP_CONFIG", process)
+
+    assert load_settings().partitions == partitions
+    assert known_log_format() == ("console" if partitions == 3 else "json")
+
+
+@pytest.mark.parametrize("source", ["environment", "dotenv"])
+def test_file_that_is_not_there_is_named(source: str, monkeypatch: Env) -> None:
+    """Nobody goes on without what was to be in it."""
+    if source == "environment":
+        monkeypatch.setenv("STREAMAPP_CONFIG", "none.toml")
+    else:
+        Path(".env").write_text("STREAMAPP_CONFIG=none.toml\n")
+
+    assert problems() == ["STREAMAPP_CONFIG: there is no file 'none.toml'"]
+
+
+def test_file_that_names_another_in_its_place_is_refused() -> None:
+    """That one would be read by nobody, and named by `check`."""
+    Path("other.toml").write_text("partitions = 1\n")
+    Path("streamapp.toml").write_text("partitions = 3\nconfig = 'other.toml'\n")
+
+    assert problems() == [
+        "streamapp.toml:2: config: write STREAMAPP_CONFIG into the environment or .env"
+    ]
 
 
 @pytest.mark.parametrize("source", ["environment", "dotenv"])
