@@ -8,8 +8,9 @@ import click
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import answered, client_settings
-from streamapp.cli.prompt_output import labels, print_json, said
+from streamapp.cli.prompt_output import labels, print_json, said, stays
 from streamapp.errors import PromptNotFound, StreamappError
+from streamapp.prompts.change import write_change
 from streamapp.prompts.events import Event
 from streamapp.prompts.history import History
 from streamapp.prompts.prompt import Prompt, Version
@@ -48,11 +49,11 @@ async def change(name: str, event: Event, *, as_json: bool) -> None:
 
 async def write(log: PromptLog, name: str, event: Event, *, as_json: bool) -> None:
     """Append the event and print its result; raises as `change`."""
-    log.history.check(name, event)
     before = log.history.prompts.get(name)
-    outcome = await log.write(name, event)
-    outcome.check(name)  # somebody else may have been faster
+    outcome = await write_change(log.history, name, event, write=log.write)
     prompt = log.history.prompts[name]
+    if told := stays(event, outcome, prompt):
+        click.echo(told, err=True)
     if as_json:
         print_json({**prompt.summary(), "version": outcome.version})
     else:

@@ -20,7 +20,7 @@ from streamapp.prompts.rollback import rollback
 from streamapp.records.problems import describe
 from streamapp.settings.syntax import encoding_problem
 
-E = TypeVar("E", Labelled, Protected, Retired, Split)
+E = TypeVar("E", Published, Labelled, Protected, Retired, Split)
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _force = click.option("--force", is_flag=True, help="Also where the label is protected.")
@@ -33,7 +33,8 @@ _author = click.option("--author", default="", help="Default: the name of this a
 @click.option(
     "--name", help="The prompt's name; default: `name` of the front matter, else FILE without .md."
 )
-@click.option("--label", help="Point this label at the version where it is new.")
+@click.option("--label", help="Point this label at the version.")
+@_force
 @_message
 @_author
 @_json
@@ -41,6 +42,7 @@ def publish(
     file: Path,
     name: str | None,
     label: str | None,
+    force: bool,
     message: str,
     author: str,
     as_json: bool,
@@ -48,8 +50,12 @@ def publish(
     """Publish FILE, Markdown with front matter, as the next version.
 
     A content that was published before stays the version it is. Only the label 'latest' moves,
-    and 'production' with the first version, unless --label or the front matter says otherwise.
+    and 'production' with the first version, unless --label or the front matter says otherwise:
+    nothing is published where --label may not move; that of the front matter moves to a new
+    version alone, and stays where it is protected.
     """
+    if force and not label:
+        raise click.UsageError("--force is for --label")
     try:
         read = parse_prompt(file.read_text("utf-8"), name=name or file.name.removesuffix(".md"))
         Schemas().check(read.settings.output_schema or {})
@@ -57,11 +63,17 @@ def publish(
         raise Ended(encoding_problem(str(file), error), EXIT_CONFIGURATION) from None
     except StreamappError as error:
         raise Ended(f"{file}, {error}", EXIT_CONFIGURATION) from None
-    event = read.event(created_at=now()).model_copy(
-        update={"author": author or account(), "message": message, "label": label or read.label}
+    event = _event(
+        Published,
+        body=read.body,
+        settings=read.settings.content(),
+        label=label or read.label,
+        labels="new" if not label else "by force" if force else "any",
+        message=message,
+        author=author,
     )
     click.echo(f"publishing {file} as the prompt '{read.name}'", err=True)
-    asyncio.run(change(read.name, Published.model_validate(event.model_dump()), as_json=as_json))
+    asyncio.run(change(read.name, event, as_json=as_json))
 
 
 @click.command()

@@ -33,6 +33,19 @@ def said(event: Event, outcome: EventOutcome, before: Prompt | None) -> str:
     return f"{event.label} is {'protected' if event.on else 'no longer protected'}"
 
 
+def stays(event: Event, outcome: EventOutcome, prompt: Prompt) -> str | None:
+    """Return why the label of a text does not point at its version, and what moves it there."""
+    if not isinstance(event, Published) or event.label is None:
+        return None
+    if prompt.labels.get(event.label) == outcome.version:
+        return None
+    is_protected = event.label in prompt.protected
+    why = "it is protected" if is_protected else "the front matter's counts for a new version alone"
+    command = f"streamapp prompts label {prompt.name} {event.label} {outcome.version}"
+    force = " --force" if is_protected else ""
+    return f"{event.label} was not moved: {why}; {command}{force} moves it"
+
+
 def labels(prompt: Prompt) -> str:
     """Return each label with its version."""
     return ", ".join(f"{label}={version}" for label, version in sorted(prompt.labels.items()))

@@ -44,13 +44,16 @@ class Published(_Event):
 
     Attributes:
         settings: As in the front matter; only what differs from the defaults.
-        label: Points at the new version, where one is made.
+        label: Points at the new version, where one is made, unless it is protected.
+        labels: Whether it also moves to an older version of that content, or although it is
+            protected: not on the topic, where a `Labelled` follows in these cases.
     """
 
     type: Literal["published"] = "published"
     body: str
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     label: Label | None = None
+    labels: Literal["new", "any", "by force"] = Field(default="new", exclude=True)
 
     def digest(self) -> str:
         """Return the hash of the content: texts of equal digests are one version."""

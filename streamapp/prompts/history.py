@@ -69,17 +69,6 @@ class History:
         self.position, self.invalid = other.position, other.invalid
         self._outcomes = other._outcomes
 
-    def check(self, name: str, event: Event) -> None:
-        """Raise what would become of the event if it came next.
-
-        Raises:
-            PromptNotFound: It names a prompt, version or label that does not exist.
-            PromptConflict: The label is protected, or was moved meanwhile.
-            PromptError: It is wrong in itself.
-        """
-        _, outcome = fold(self.prompts.get(name), name, event)
-        outcome.check(name)
-
     def outcome(self, offset: int) -> EventOutcome | None:
         """Return what became of a recent event; None before it is applied."""
         return self._outcomes.get(offset)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from streamapp.errors import (
 )
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.prompts import files, guard
+from streamapp.prompts.change import write_change
 from streamapp.prompts.events import Event, Label, Labelled, Percent, Published, Split, now
 from streamapp.prompts.fold import EventOutcome
 from streamapp.prompts.history import History
@@ -51,6 +53,7 @@ class Publish(BaseModel):
     body: str = Field(min_length=1)
     settings: PromptSettings = PromptSettings()
     label: Label | None = None
+    force: bool = False
     author: str = Field(default=AUTHOR, max_length=200)
     message: str = Field(default="", max_length=2_000)
 
@@ -132,6 +135,7 @@ def prompts(
                     body=given.body,
                     settings=given.settings.content(),
                     label=given.label,
+                    labels="by force" if given.force else "any",
                     author=author_of(request, given.author),
                     message=given.message,
                     created_at=clock(),
@@ -171,9 +175,8 @@ def prompts(
         event = event_of(await admission.read(request))
         before = store.history.prompts.get(name)
         try:
-            store.history.check(name, event)
-            outcome = await store.write(name, event, timeout_s=VISIBLE_S)
-            outcome.check(name)  # somebody else may have been faster
+            write = partial(store.write, timeout_s=VISIBLE_S)
+            outcome = await write_change(store.history, name, event, write=write)
         except PromptConflict as conflict:
             raise Refusal(409, str(conflict), code="conflict") from conflict
         except DeliveryFailed as error:

@@ -96,6 +96,56 @@ def test_a_label_is_moved_rolled_back_and_protected(run: Run, haiku: Path) -> No
     assert "no earlier version" in run("prompts", "rollback", "haiku", code=1).stderr
 
 
+def test_a_label_that_is_asked_for_is_moved_or_nothing_is_done(run: Run, haiku: Path) -> None:
+    """Also to an older version of that content; a protected one moves by force alone."""
+    older = haiku.with_name("older.md")
+    older.write_text(run("prompts", "show", "haiku:1").stdout)
+    publish = ("prompts", "publish", "--name", "haiku")
+
+    again = run(*publish, str(haiku), "--label", "production")
+    run("prompts", "protect", "haiku")
+    haiku.write_text("Be long: {{ x }}")
+    refused = [
+        run(*publish, str(file), "--label", "production", *options, code=1)
+        for file in (haiku, older)
+        for options in ((), ("--json",))
+    ]
+    nothing_new = json.loads(run("prompts", "list", "--json").stdout)[0]["versions"]
+    forced = run(*publish, str(haiku), "--label", "production", "--force", "--json")
+    back = run(*publish, str(older), "--label", "production", "--force", "-m", "back")
+
+    assert "version 2 had this content already; latest=2, production=2" in again.stdout
+    assert ["the label is protected: it moves with --force" in one.stderr for one in refused] == (
+        [True] * 4
+    )
+    assert nothing_new == [1, 2]
+    assert json.loads(forced.stdout)["labels"] == {"production": 3, "latest": 3}
+    assert "version 1 had this content already; latest=3, production=1" in back.stdout
+    assert ": back" in run("prompts", "show", "haiku").stdout
+
+
+def test_a_label_of_the_front_matter_that_is_not_moved_is_told(run: Run, haiku: Path) -> None:
+    """It counts once, as where a worker publishes the file, and not for a protected label."""
+    haiku.write_text(f"---\nlabel: production\n---\n{haiku.read_text().split('---')[2]}")
+    run("prompts", "publish", str(haiku))
+    run("prompts", "rollback", "haiku")
+
+    again = run("prompts", "publish", str(haiku))
+    run("prompts", "protect", "haiku")
+    haiku.write_text("---\nlabel: production\n---\nBe long: {{ x }}")
+    protected = run("prompts", "publish", str(haiku), "--json")
+
+    assert (
+        "production was not moved: the front matter's counts for a new version alone;"
+        " streamapp prompts label haiku production 3 moves it"
+    ) in again.stderr
+    assert (
+        "production was not moved: it is protected;"
+        " streamapp prompts label haiku production 4 --force moves it"
+    ) in protected.stderr
+    assert json.loads(protected.stdout)["labels"] == {"production": 1, "latest": 4}
+
+
 def test_a_split_is_set_and_ended(run: Run, haiku: Path) -> None:
     """Whole percents of labels that exist."""
     run("prompts", "label", "haiku", "candidate", "2")
@@ -125,6 +175,18 @@ def test_mistakes_are_told_in_one_line(
 ) -> None:
     """Exit 2 for a wrong argument, 1 for what does not exist."""
     assert says in run("prompts", *arguments, code=code).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(("--label", "a b"), "field 'label'"), (("--force",), "--force is for --label")],
+    ids=str,
+)
+def test_mistakes_of_publish_are_told(
+    run: Run, haiku: Path, options: tuple[str, ...], says: str
+) -> None:
+    """Before anything is written."""
+    assert says in run("prompts", "publish", str(haiku), *options, code=2).stderr
 
 
 def test_publish_says_under_which_name(run: Run, haiku: Path) -> None:

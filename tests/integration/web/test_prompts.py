@@ -224,6 +224,45 @@ async def test_a_protected_label_is_a_conflict_without_force(
     assert refused[1]["error"]["code"] == "conflict"
 
 
+async def test_a_label_of_a_text_is_moved_or_nothing_is_published(
+    serve: Serve, prompt_store: FakePromptStore
+) -> None:
+    """Also to an older version of that content; a protected one moves by force alone."""
+    await prompt_store.publish("haiku", "a", "b")
+    site, versions = await serve(), f"{HAIKU}/versions"
+
+    old = await site("POST", versions, json={"body": "b", "label": "production"})
+    await prompt_store.write("haiku", Protected(label="production", created_at=NOW))
+    end = prompt_store.history.position
+    refused = [
+        await site("POST", versions, json={"body": body, "label": "production"})
+        for body in ("a", "c")
+    ]
+    nothing = prompt_store.history.position == end
+    forced = await site("POST", versions, json={"body": "c", "label": "production", "force": True})
+
+    assert (old[0], old[1]["labels"]["production"]) == (200, 2)
+    assert [(one[0], one[1]["error"]["code"]) for one in refused] == [(409, "conflict")] * 2
+    assert nothing
+    assert (forced[0], forced[1]["labels"]["production"]) == (201, 3)
+
+
+async def test_whoever_is_slower_learns_it_of_a_text(
+    serve: Serve, prompt_store: FakePromptStore
+) -> None:
+    """Its label was free when it was looked at."""
+    await prompt_store.publish("haiku", "a", "b")
+    prompt_store.first = Protected(label="production", created_at=NOW)
+    site = await serve()
+
+    status, _, _ = await site(
+        "POST", f"{HAIKU}/versions", json={"body": "c", "label": "production"}
+    )
+
+    assert status == 409
+    assert prompt_store.history.prompts["haiku"].labels == {"production": 1, "latest": 3}
+
+
 async def test_whoever_is_slower_learns_it(serve: Serve, prompt_store: FakePromptStore) -> None:
     """A protection that comes between look and write is honoured."""
     await prompt_store.publish("haiku", "a", "b")
