@@ -26,7 +26,7 @@ from streamapp.processors.router import Router
 from streamapp.prompts.registry import PromptRegistry, PromptVersion
 from streamapp.records.codec import recover_id
 from streamapp.records.request import Request
-from streamapp.records.response import PromptUse, Usage
+from streamapp.records.response import PromptUse, Response, Usage
 from streamapp.settings import Settings
 from streamapp.settings.checks import listed
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
@@ -50,6 +50,8 @@ class Explanation:
         cost_usd: Estimate, likewise; None where a price is unknown.
         unknown_from: Name of the processor's own step that the dry run ended at: such coroutines
             act on the world outside, so that none is run. What is told is what came before.
+        unknown_why: Kind and message of what the processor made of an answer by rules, where that
+            failed: of the model's own it may make something else. What is told is the first call.
         steps: Of the record of that id, where a worker runs it now: its last ones so far.
         missing_tools: Those of its prompt that no MCP server offers the worker that was asked.
         skipped: Whether the flow that reads it passes it over; the rest is empty then.
@@ -69,6 +71,7 @@ class Explanation:
     tokens: int = 0
     cost_usd: Decimal | None = None
     unknown_from: str = ""
+    unknown_why: str = ""
     steps: Sequence[Mapping[str, Any]] = ()
     missing_tools: Sequence[str] = ()
     skipped: bool = False
@@ -134,9 +137,10 @@ class DryRun:
         self._calls.clear()
         id = recover_id(line.value) or f"line {line.number}"
         use: PromptUse | PromptVersion | None = None
-        unknown_from, flow = "", self.samples
+        unknown_from, unknown_why, flow = "", "", self.samples
         missing: Sequence[str] = ()
         writes: Sequence[Mapping[str, Any]] = ()
+        response: Response | None = None
         try:
             if flow is None:
                 request = self._decode(line.value)
@@ -154,9 +158,14 @@ class DryRun:
             if flow is not None:
                 writes = flow.written(source, response)
         except Failure as failure:
-            if not isinstance(failure.__cause__, _StepNotRun):
-                return Explanation(line.number, id, problem=f"{failure.kind.value}: {failure}")
-            unknown_from = str(failure.__cause__)
+            problem = f"{failure.kind.value}: {failure}"
+            if isinstance(failure.__cause__, _StepNotRun):
+                unknown_from = str(failure.__cause__)
+            elif self._calls and response is None:
+                del self._calls[1:]  # what was asked next may follow from the answer
+                unknown_why = problem
+            else:
+                return Explanation(line.number, id, problem=problem)
             use = self._router.prompt_of(request, id=id, key=key)
         self._ids.keep(request.id, line)
         shared = [
@@ -176,6 +185,7 @@ class DryRun:
             tokens=round(sum(estimated_tokens(call) for _, call in paid)),
             cost_usd=self._cost(paid),
             unknown_from=unknown_from,
+            unknown_why=unknown_why,
             missing_tools=missing,
             request=None if flow is None else _asked(request),
             writes=writes,

@@ -51,15 +51,15 @@ def explain(
     request, or that it is skipped, and what is written, with an answer by rules in place of a
     model's. Framed formats are read as JSON.
 
-    Shown are its processor, the prompt's version now, the targets of its calls, tokens and price
-    by estimate, and whether its answer is there already: an earlier line of the file pays for
-    it, or the worker keeps it (hit) that the record comes to, by its key as of send. Where that
-    worker is not known it is `possible`, and priced as if it were paid. A processor is run as far
-    as its first call or `llm.step`. Tools of its prompt that no MCP server offers the worker that
-    is asked are named. An id that an earlier line has with other content is that of a dead letter.
-    Of a record that a worker runs at this moment its steps so far are shown, by its id. Prompts are
-    those of the topic, and where no worker is ready those of files that the first one would
-    publish; without a broker, the files.
+    Shown are its processor, the prompt's version now, the targets of its calls, tokens and price by
+    estimate, and whether its answer is there already: an earlier line of the file pays for it, or
+    the worker keeps it (hit) that the record comes to, by its key as of send. Where that worker is
+    not known it is `possible`, and priced as if it were paid. A processor is run as far as its
+    first call or `llm.step`, or further where it takes an answer by rules. Tools of its prompt that
+    no MCP server offers the worker that is asked are named. An id that an earlier line has with
+    other content is that of a dead letter. Of a record that a worker runs at this moment its steps
+    so far are shown, by its id. Prompts are those of the topic, and where no worker is ready those
+    of files that the first one would publish; without a broker, the files.
 
     Exit codes: 0 all would be answered; 2 some would be dead letters, or too large to be sent.
     """
@@ -189,7 +189,10 @@ def _text(found: Explanation) -> str:
     )
     note = f"\n    cache: {found.cache_note}" if found.cache_note else ""
     written = "".join(f"\n    to {printable(one['topic'], keep='')}" for one in found.writes)
-    return f"{record}\n    {'  '.join(filter(None, parts))}{note}{without}{written}{running}"
+    why = printable(found.unknown_why, keep="")
+    refused = f"\n    then unknown: by rules, not by the model, {why}" if why else ""
+    details = f"{note}{without}{refused}{written}{running}"
+    return f"{record}\n    {'  '.join(filter(None, parts))}{details}"
 
 
 def _step(step: Mapping[str, Any]) -> str:

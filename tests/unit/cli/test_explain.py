@@ -221,6 +221,51 @@ def test_no_step_of_a_processor_is_run(tmp_path: Path, monkeypatch: pytest.Monke
     assert "then unknown: step charge is not run here" in as_text.stdout
 
 
+READS = """
+import json
+
+from streamapp.llm.client import LLMClient
+from streamapp.processors import processor
+from streamapp.records.request import Request
+
+
+class Reads(Request, type="reads"):
+    pass
+
+
+@processor(Reads, prompt="summarize")
+async def reads(request: Reads, llm: LLMClient) -> object:
+    if request.metadata:
+        raise LookupError
+    answer = await llm.chat([{"role": "user", "content": "As JSON, please."}])
+    if not answer.startswith("{"):
+        await llm.chat([{"role": "user", "content": "As JSON!"}])
+    return json.loads(answer)
+"""
+
+
+def test_what_a_processor_makes_of_an_answer_by_rules_is_no_dead_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model answers otherwise; the first call, and what fails before it, are known."""
+    (tmp_path / "own_reads.py").write_text(READS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    record, wrong = {"type": "reads"}, {"type": "reads", "metadata": {"a": "b"}}
+
+    as_json = run(record, arguments=("--json",), STREAMAPP_PROCESSORS="own_reads")
+    as_text = run(record, STREAMAPP_PROCESSORS="own_reads")
+    before = run(wrong, arguments=("--json",), STREAMAPP_PROCESSORS="own_reads")
+
+    [found] = explained(as_json)
+    why = "internal: own_reads.reads raised JSONDecodeError"
+    assert (as_json.exit_code, found["problem"], found["unknown_why"]) == (0, "", why)
+    assert found["targets"] == ["offline/offline"]
+    assert found["tokens"] > 0
+    assert f"then unknown: by rules, not by the model, {why}" in as_text.stdout
+    assert explained(before)[0]["problem"] == "internal: own_reads.reads raised LookupError"
+    assert before.exit_code == 2
+
+
 def test_what_send_refuses_is_told_whatever_is_run_of_its_processor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
