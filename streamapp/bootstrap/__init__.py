@@ -114,6 +114,7 @@ def _composed(
         outcomes=outcomes,
         metrics=metrics,
         traced=traced,
+        running=running,
     )
     peers = build_peers(app, settings)
     app.bind(

@@ -10,6 +10,7 @@ from streamapp.bootstrap.faust_app import membership
 from streamapp.bootstrap.tracing import Untraced
 from streamapp.llm.deadline import only_waits
 from streamapp.processors.request_handler import RequestHandler
+from streamapp.running_clock import RunningClock
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.app.lifecycle import StreamApp
@@ -113,6 +114,7 @@ def build_window(
     outcomes: OutcomeRecorder,
     metrics: Metrics,
     traced: Untraced,
+    running: RunningClock,
 ) -> Window:
     """Return the window that brings records to their outcomes.
 
@@ -124,6 +126,7 @@ def build_window(
         outcomes: Hear how records end.
         metrics: Count gaps.
         traced: Puts spans around each record.
+        running: Of the process: what it stood still for is no record's time.
     """
     chunks = ChunkStreams(app.produce, topic=settings.topic("chunks"), clock=time.monotonic)
     dead_letters = {outlet.dead_letters.get_topic_name() for outlet, _ in outlets.values()}
@@ -137,6 +140,7 @@ def build_window(
             outcomes=outcomes.of(outlet.name),
             accepting=answers.emitter.accepting,
             now=time.time,
+            clock=running,
             refusal=app.blocking.refusal,
             keys=settings.keys,
         )
