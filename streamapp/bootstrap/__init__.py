@@ -16,6 +16,7 @@ from streamapp.bootstrap.tools import Tools
 from streamapp.bootstrap.tracing import traces
 from streamapp.errors import ConfigurationError
 from streamapp.llm.durable.observer import StepSpans
+from streamapp.llm.durable.overdue import OverdueRecords
 from streamapp.llm.durable.progress import RecordsInProgress
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.routing.routes import Routes
@@ -89,7 +90,8 @@ def _composed(
     )
     limits = SharedLimits(app, settings, routes, clock=running)
     prompts = Prompts(app, settings, files, routes=routes, metrics=metrics)
-    tool_calls, records = traced.tools(MeteredTools(metrics)), RecordsInProgress()
+    tool_calls, records = traced.tools(MeteredTools(metrics)), RecordsInProgress(running)
+    overdue = OverdueRecords(records)
     tools = Tools(settings, tool_calls, refuses=routes.refuses)
     router = _router(
         settings,
@@ -123,6 +125,7 @@ def _composed(
         ledgers=flows.ledgers,
         watchdog=_watchdog(app, settings),
         on_log_change=metrics.log_changed,
+        overdue=overdue.impaired,
         http_calls=http_calls.drain,
         inputs=flows.inputs,
         from_latest=flows.from_latest,
@@ -166,7 +169,14 @@ def _composed(
         lambda: len(held_lines(window.partitions, now=time.monotonic())),
     )
 
-    parts = (routes, costs, prompts, flows, tools, app.held, app.addresses)
+    metrics.watch(
+        "records_overdue",
+        "Records whose processor awaits something of its own for longer than their deadline.",
+        lambda: overdue.count,
+    )
+    app.add_future(overdue.watch())
+
+    parts = (routes, costs, prompts, flows, tools, overdue, app.held, app.addresses)
     health = AppHealth(
         app,
         refused=flows.refused,

@@ -50,12 +50,22 @@ class Deadline:
         return self._waits
 
     @property
+    def limit_s(self) -> float:
+        """The active seconds that it allows, those of the record's own waits on top."""
+        return self._limit_s
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a call waits, or the record for its tools."""
+        return self._waits + self._own_waits > 0
+
+    @property
     def is_only_waiting(self) -> bool:
         """Whether all that the record has begun waits to be let through, with nothing to lose.
 
         A step waits where all that is in progress within it does.
         """
-        is_waiting = self._waits + self._own_waits > 0 and self._waits >= self.steps.at_work
+        is_waiting = self.is_waiting and self._waits >= self.steps.at_work
         return is_waiting and not self.steps.has_paid
 
     def ask(self) -> None:

@@ -135,7 +135,8 @@ class Steps:
             raise InternalError("the record has ended: nobody would count this call")
         scope = self.scope
         number = scope.next()
-        noted = None if self._progress is None else self._progress.begin(number, kind, name)
+        progress = self._progress
+        noted = None if progress is None else progress.begin(number, kind, name)
         self._in_progress.begin(number)
         outcome = "failed"
         is_free = False
@@ -170,8 +171,8 @@ class Steps:
             is_free = cost_nothing(failure)
             raise
         finally:
-            if noted is not None:
-                noted.end(outcome)
+            if progress is not None and noted is not None:
+                progress.end(noted, outcome)
             if number != "1" or self._unsaved is None:
                 if outcome in ("done", "replayed") and self._store is not None:
                     self._in_progress.store(number)
@@ -194,6 +195,9 @@ class Steps:
         try:
             if kind == "model":
                 result, spent = await make(), None
+            elif kind == "step" and self._progress is not None:
+                with self._progress.unbounded():
+                    result, spent = await self._within(scope, number, path(), make)
             else:
                 result, spent = await self._within(scope, number, path(), make)
         finally:

@@ -78,6 +78,7 @@ class StreamApp(faust.App):
         preparing: Sequence[Callable[[], Awaitable[None]]] = (),
         closing: Sequence[Callable[[], Awaitable[None]]] = (),
         on_log_change: Callable[[str], None] = lambda reason: None,
+        overdue: Callable[[], Sequence[str]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Hand over what the hooks drive.
@@ -93,13 +94,12 @@ class StreamApp(faust.App):
             preparing: Called before the group is joined, in order; again where no broker answers.
             closing: Called after the drain, in order; closes providers.
             on_log_change: Called with the reason where a partition is begun anew.
+            overdue: Returns a line for each record that may not end by itself.
             clock: Monotonic seconds.
         """
-        self.settings = settings
-        self.window = window
+        self.settings, self.window = settings, window
         self.ledgers, self.watchdog = ledgers, watchdog
-        self.membership = window.membership
-        self._drain_http_calls = http_calls
+        self.membership, self._drain_http_calls = window.membership, http_calls
         self._preparing, self._closing = preparing, closing
         self.is_draining = False
         requests = self._requests_topic = settings.topic("requests")
@@ -113,7 +113,7 @@ class StreamApp(faust.App):
             on_begun=lambda tp: cast(Tables, self.tables).begin_anew(tp),
         )
         self._commit_age = CommitAge(clock)
-        self._drain = WindowDrain(window, lambda: self._kafka)
+        self._drain = WindowDrain(window, lambda: self._kafka, overdue)
         self.on_partitions_revoked.connect(self._close_window)
         self.add_future(self._pulse())
 

@@ -1,7 +1,7 @@
 """The drain of the window at a revoke or a stop: one at a time, and committed before it ends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -22,11 +22,18 @@ class WindowDrain:
     Args:
         window: The window of the running generation.
         consumer: Returns the consumer that commits, which exists after the app has started.
+        overdue: Returns a line for each record that may not end by itself.
     """
 
-    def __init__(self, window: Window, consumer: Callable[[], Consumer]) -> None:
+    def __init__(
+        self,
+        window: Window,
+        consumer: Callable[[], Consumer],
+        overdue: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self._window = window
         self._consumer = consumer
+        self._overdue = overdue
         self._running: asyncio.Future[bool] | None = None
         self._limit_s = 0.0
 
@@ -74,6 +81,8 @@ class WindowDrain:
     async def _close_and_commit(self, limit_s: float) -> bool:
         running = self._window.in_flight
         log.info("window.draining", in_flight=running, given_back=self._window.pending)
+        if overdue := self._overdue():
+            log.warning("window.drain_waits", records=list(overdue))
         finished, cut, lost = await self._window.close(limit_s)
         if lost:
             log.warning("window.fenced", in_flight=lost)

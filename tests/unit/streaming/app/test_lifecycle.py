@@ -198,6 +198,24 @@ def test_stop_that_cuts_off_says_so_by_its_exit_code(play: Play) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("overdue", [[], ["record r: ..."]], ids=["none", "one"])
+def test_drain_names_what_may_not_end_by_itself(play: Play, overdue: list[str]) -> None:
+    """Whoever stops a worker sees at once what it waits for, perhaps until its limit."""
+
+    async def scene(member: Member) -> None:
+        await member.assign(T0)
+        await member.deliver(0, runs_s=10)
+        member.overdue = overdue
+
+        with structlog.testing.capture_logs() as lines:
+            await member.app.on_stop()
+
+        named = [line["records"] for line in lines if line["event"] == "window.drain_waits"]
+        assert named == ([overdue] if overdue else [])
+
+    play(scene)
+
+
 def test_crashed_worker_waits_for_no_http_call(play: Play) -> None:
     """Who asked over HTTP is let go at once by a worker that failed."""
 

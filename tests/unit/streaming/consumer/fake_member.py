@@ -159,6 +159,7 @@ class Member:
         self.ended: list[int] = []
         self.is_heard = True
         self.http_calls_s = 0.0
+        self.overdue: list[str] = []
         self._beating: asyncio.Future[None] | None = None
         self.app = StreamApp(
             "test",
@@ -190,6 +191,7 @@ class Member:
             ledgers=(),
             watchdog=self.watchdog,
             http_calls=self._drain_http_calls,
+            overdue=lambda: self.overdue,
             closing=(self._close,),
             clock=virtual_clock,
         )
