@@ -14,6 +14,7 @@ from streamapp.flows.emit import Emit, Incoming
 from streamapp.llm.client import LLMClient
 from streamapp.records.framing import frame_of
 from streamapp.records.problems import describe
+from streamapp.records.returned import as_json
 
 _EXAMPLE = "(review: Review, llm: LLMClient) -> Labelled | None"
 
@@ -88,12 +89,12 @@ class Annotations:
         """Return an emitted value as it is written.
 
         Raises:
-            ValidationError, PydanticSerializationError: It is not of the annotated type.
+            ValueError: It is not of the annotated type, or no JSON.
         """
         checked = self.emitted.validate_python(value)
         if self.emits_text:
             return str(checked)
-        return self.emitted.dump_json(checked, warnings="error").decode()
+        return as_json(checked, self.emitted, warnings="error").decode()
 
 
 def annotations_of(run: Callable[..., Any], *, origin: str) -> Annotations:

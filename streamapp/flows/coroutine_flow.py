@@ -10,9 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
-
 from streamapp.errors import InternalError, InvalidRecord
 from streamapp.flows.annotations import Annotations
 from streamapp.flows.emit import SAME_KEY, Emit, Incoming
@@ -254,7 +251,7 @@ def encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]
             raise InternalError(f"flow '{flow}' emits to a topic that it does not name: {known}")
         try:
             text = types.encode(emitted.value)
-        except (ValidationError, PydanticSerializationError):
+        except ValueError:
             text = None
         if text is None:
             raise InternalError(f"flow '{flow}' returned what its annotation does not allow")

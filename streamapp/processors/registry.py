@@ -20,6 +20,7 @@ from streamapp.records.codec import parse, validate
 from streamapp.records.framing import envelope_of
 from streamapp.records.problems import near
 from streamapp.records.request import Request
+from streamapp.records.returned import as_values
 
 R = TypeVar("R", bound=Request)
 
@@ -66,6 +67,21 @@ class Processor:
         """Whether it makes one call and hands its result on as it is: all built-in ones do."""
         # Asked for each record.
         return f"{self.run.__module__}.".startswith(_WITHIN_BUILTIN)
+
+    async def output(self, request: Request, llm: LLMClient) -> Any:
+        """Run it, and return what it returned.
+
+        Raises:
+            InternalError: That is not JSON.
+        """
+        output = await self.run(request, llm)
+        if self.is_single_call or output is getattr(llm.tally.last, "output", None):
+            return output
+        try:
+            return as_values(output)
+        except ValueError:
+            problem = f"the processor of '{self.type}' returned what is not JSON"
+        raise InternalError(problem)  # outside of the block: the cause may hold the output
 
     @property
     def origin(self) -> str:

@@ -229,11 +229,11 @@ class Router:
         It ends every wait: for a limit, for a provider that is down, for an answer.
         """
         if request.deadline is None:
-            return await processor.run(request, llm)
+            return await processor.output(request, llm)
         left_s = (request.deadline - self._now()).total_seconds()
         try:
             async with asyncio.timeout(left_s) as limit:
-                return await processor.run(request, llm)
+                return await processor.output(request, llm)
         except TimeoutError:
             if limit.expired():
                 raise Expired("field 'deadline': it passed before there was an answer") from None

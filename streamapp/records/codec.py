@@ -77,19 +77,19 @@ def _json(value: bytes) -> Any:
         problem = frame_of(value) or problem
     else:
         # It has few parts and many bytes: to search those would cost more, on the loop.
-        if _is_finite(fields):
+        if is_finite(fields):
             return fields
         problem = "the value is not strict JSON: a number is too large for a double"
     raise Undecodable(problem)
 
 
-def _is_finite(value: Any) -> bool:
-    """Whether no number became infinite: ``1e999`` does, and would come back as null."""
+def is_finite(value: Any) -> bool:
+    """Whether no number is infinite, as ``1e999`` is, or none at all: null would be written."""
     kind = type(value)
     if kind is float:
         return isfinite(value)
     if kind is dict:
-        return all(map(_is_finite, value.values()))
+        return all(map(is_finite, value.values()))
     if kind is list:
-        return all(map(_is_finite, value))
+        return all(map(is_finite, value))
     return True

@@ -13,13 +13,14 @@ from typing import Annotated, Any, NotRequired, cast, overload
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict
 
 from streamapp.errors import ConfigurationError, Failure, InternalError, ToolError
 from streamapp.llm.client import LLMClient
 from streamapp.llm.durable.results import adapter_of, annotations_of
 from streamapp.llm.durable.scope import is_cancelled
+from streamapp.records.returned import as_json
 from streamapp.tools.offered import NAME_LIMIT, wire_name
 
 Run = Callable[..., Awaitable[Any]]
@@ -89,8 +90,8 @@ class Tool:
         if isinstance(result, str):
             return result
         try:
-            return self.results.dump_json(result, warnings=False).decode()
-        except PydanticSerializationError:
+            return as_json(result, self.results).decode()
+        except ValueError:
             problem = f"tool {self.origin} returned what is not JSON"
         raise InternalError(problem)  # outside of the block: the cause may hold the result
 

@@ -5,12 +5,13 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import from_json, to_json
 
 from streamapp.errors import InternalError
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.records.response import Usage
+from streamapp.records.returned import as_json
 
 S = TypeVar("S")
 
@@ -66,8 +67,8 @@ class StepResults(Generic[S]):
     def encode(self, result: S) -> bytes:
         """Return a result as JSON; raises `InternalError` where it is none."""
         try:
-            return self._adapter.dump_json(result, warnings=False)
-        except PydanticSerializationError:
+            return as_json(result, self._adapter)
+        except ValueError:
             pass
         raise InternalError(f"step {self._origin} returned what is not JSON")
 

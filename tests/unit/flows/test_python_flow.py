@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from math import nan
 from typing import Any, Literal
 
 import pytest
@@ -191,6 +192,17 @@ async def test_what_a_flow_must_not_emit_is_a_bug_of_the_flow(returned: Any) -> 
         await _written(flow, _record(GOOD))
 
     assert CANARY not in str(raised.value)
+
+
+async def test_a_number_that_json_has_not_is_a_bug_of_the_flow() -> None:
+    """It is not written as null, whatever the annotation."""
+
+    @flow("reviews", to="scores")
+    async def score(review: Review, llm: LLMClient) -> list[float]:
+        return [nan]
+
+    with pytest.raises(InternalError, match="flow 'score'"):
+        await _written(score, _record(GOOD))
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,15 @@ import asyncio
 import gc
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from streamapp.errors import (
     Expired,
@@ -218,6 +221,37 @@ async def test_an_unknown_model_is_invalid_and_not_quoted(
 
     assert "canary" not in str(caught.value)
     assert llm.history == []
+
+
+@dataclass
+class Score:
+    """A number that JSON may not have."""
+
+    score: float
+
+
+class Rating(BaseModel):
+    """Likewise; pydantic writes null."""
+
+    score: float
+
+
+@pytest.mark.parametrize(
+    "output",
+    [nan, [inf], {"a": -inf}, Score(nan), {"a": Rating(score=nan)}, object()],
+    ids=["nan", "infinity", "nested", "dataclass", "model", "no-json"],
+)
+async def test_an_output_that_json_cannot_carry_is_internal(
+    output: Any, make_router: MakeRouter
+) -> None:
+    """It is not written as null, which somebody would count with."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        return output
+
+    with pytest.raises(InternalError, match=r"^the processor of 'own' returned what is not JSON$"):
+        await make_router(Registry([own])).answer(Own(type="own"), id="r", key=None)
 
 
 async def test_a_processors_bug_is_internal(make_router: MakeRouter) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import date
 from enum import StrEnum
+from math import nan
 from typing import Annotated, Any
 
 import pytest
@@ -121,8 +122,15 @@ async def test_a_result_that_is_no_json_is_a_bug(client: LLMClient) -> None:
         """Return what JSON cannot carry."""
         return object()
 
+    @tool
+    async def no_number() -> dict[str, float]:
+        """Return what would be written as null."""
+        return {"score": nan}
+
     with pytest.raises(InternalError, match="returned what is not JSON"):
         await odd.call({}, client)
+    with pytest.raises(InternalError, match="returned what is not JSON"):
+        await no_number.call({}, client)
 
 
 async def _positional(number: str, /) -> str:

@@ -44,7 +44,12 @@ async def no_json() -> Any:
     return ["canary", object()]
 
 
-@pytest.mark.parametrize("make", [wrong, no_json])
+async def no_number() -> Any:
+    """Return what would be stored as null."""
+    return {"canary": float("nan")}
+
+
+@pytest.mark.parametrize("make", [wrong, no_json, no_number])
 async def test_a_result_that_cannot_be_read_is_named_and_not_told(make: Any) -> None:
     """The error, its causes and warnings hold the coroutine's name and nothing that it gave."""
     client = agent(FakeProvider(), store=Kept())
