@@ -46,7 +46,7 @@ def detail_lines(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> st
         **{f"header {name}": text for name, text in detail["headers"].items()},
     }
     texts = {name: "-" if value is None else str(value) for name, value in lines.items()}
-    head = "\n".join(f"{name:<15}{printable(text)}" for name, text in texts.items())
+    head = "\n".join(f"{name:<14} {printable(text)}" for name, text in texts.items())
     return f"{head}\n{printable(detail['record'] or '(no value)')}\n"
 
 

@@ -137,7 +137,7 @@ async def _show(what: tuple[str, ...], named: tuple[str, ...], flow: str, as_jso
 
 
 @dead_letters.command()
-@click.argument("what", metavar="[PLACE|ID]...", type=PlaceOrIdParam(), nargs=-1)
+@click.argument("what", metavar="[PLACE...|ID...]", type=PlaceOrIdParam(), nargs=-1)
 @filters
 @click.option(
     "--rate",
@@ -171,7 +171,7 @@ def replay(
     places = [one for one in what if not isinstance(one, str)]
     ids = [one for one in what if isinstance(one, str)]
     if (what and any(conditions.values())) or (places and ids):
-        raise Ended("replay: give PLACEs, IDs or options, one of them", EXIT_CONFIGURATION)
+        raise Ended("replay: give PLACEs alone, IDs alone or options alone", EXIT_CONFIGURATION)
     conditions["ids"] = (*conditions["ids"], *ids)
     started_at = time.monotonic()
     settings, wanted = client_settings(), places or Filter(**conditions)

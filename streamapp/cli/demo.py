@@ -21,6 +21,7 @@ from streamapp.cli.terminal import own_command
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker, free_port
+from streamapp.streaming.broker.topics import topic_specs
 from streamapp.web.server import web_url
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
             "STREAMAPP_PROCESSORS": ",".join([*settings.processor_modules, demo_agent.__name__]),
         }
         if "broker" not in settings.model_fields_set:
+            _check_inputs(settings)
             broker = stack.enter_context(EmbeddedBroker(data_dir=settings.data_dir)).url
             settings = settings.model_copy(update={"broker": broker})
             environment |= {
@@ -99,6 +101,22 @@ async def _demo(settings: Settings, *, leave: bool) -> None:
         if not leave:
             _say_what_next(settings, worker)
             await _unless(worker.wait_ended(), stop.wait())
+
+
+def _check_inputs(settings: Settings) -> None:
+    """Refuse flows that read what nobody can create on a broker that the demo starts itself.
+
+    Raises:
+        ConfigurationError: Their inputs are not ours.
+    """
+    own = {spec.name for spec in topic_specs(settings)}
+    if foreign := {
+        name: flow.input for name, flow in settings.flows.items() if flow.input not in own
+    }:
+        raise ConfigurationError(
+            f"the demo would run {', '.join(foreign)}, and its own broker, in memory, has no"
+            f" {', '.join(sorted({*foreign.values()}))}: start it where no flow is set"
+        )
 
 
 def _apart(settings: Settings) -> Settings:

@@ -154,7 +154,10 @@ def _prices(settings: Settings, targets: Sequence[str]) -> list[Finding]:
     if unknown := prices.look_up(targets):
         where = f"{PREFIX}PRICES_FILE, or `price` of [providers.NAME.models.MODEL]"
         detail = f"unknown for {', '.join(unknown)}, so {loss}: put them into {where}"
-        found.append(Finding("prices", not in_dollars, detail))
+        for target in unknown:
+            for name in prices.like(target, targets=targets):
+                detail = f"{detail}; {name} has one and is no target: did you mean {target}?"
+        found.append(Finding("prices", not in_dollars, detail, is_note=not in_dollars))
     for target, lacks in prices.halves().items():
         if target in targets and (lacks != "output" or target in _chat_targets(settings)):
             tokens = f"of {target} for {lacks} tokens, so answers with such have none: {loss}"

@@ -4,7 +4,7 @@ import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
@@ -99,7 +99,8 @@ def processor(
         prompt: The prompt of records that name none.
 
     Raises:
-        ConfigurationError: ``record`` has no type of its own, or it is no coroutine function.
+        ConfigurationError: ``record`` has no type of its own, or it is no coroutine function of
+            two parameters.
     """
     if "record_type" not in vars(record):
         raise ConfigurationError(
@@ -109,6 +110,13 @@ def processor(
     def decorate(run: Callable[[R, LLMClient], Awaitable[Any]]) -> Processor:
         if not iscoroutinefunction(run):
             raise ConfigurationError(f"the processor of {record.__name__} must be an 'async def'")
+        try:
+            signature(run).bind(None, None)
+        except TypeError:
+            raise ConfigurationError(
+                f"the processor of {record.__name__} gets the record and the client: write"
+                " 'async def NAME(request, llm)'"
+            ) from None
         # The registry gives it records of its own class alone.
         return Processor(
             record, cast("Callable[[Request, LLMClient], Awaitable[Any]]", run), prompt

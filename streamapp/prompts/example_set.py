@@ -1,9 +1,11 @@
 """A set of few-shot examples as its source gives it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic_core import from_json
 
 from streamapp.errors import PromptError
 from streamapp.prompts.template import Variable
@@ -34,7 +36,6 @@ class Example(BaseModel):
 
 
 Examples = Sequence[Example]
-_SET = TypeAdapter(list[Example])
 
 
 def parse_examples(data: bytes) -> tuple[Example, ...]:
@@ -45,15 +46,34 @@ def parse_examples(data: bytes) -> tuple[Example, ...]:
     """
     if len(data) > SET_LIMIT:
         raise PromptError(f"the set is longer than {SET_LIMIT:,} bytes")
-    text = data.strip()
-    if not text.startswith(b"["):
-        text = b"[%b]" % b",".join(line for line in text.splitlines() if line.strip())
+    found = []
+    for place, value in _parts(data):
+        try:
+            found.append(Example.model_validate(value))
+            continue
+        except ValidationError as error:
+            problem = f"not a set of examples: {place}: {describe(error, Example, value)}"
+        raise PromptError(problem)  # outside of the block: pydantic's error holds the values
+    if 1 <= len(found) <= COUNT_LIMIT:
+        return tuple(found)
+    raise PromptError(f"a set has 1 to {COUNT_LIMIT} examples, not {len(found)}")
+
+
+def _parts(data: bytes) -> Iterator[tuple[str, Any]]:
+    """Yield each example as JSON has it, and where it stands; raises as `parse_examples`."""
+    if data.lstrip().startswith(b"["):
+        for number, value in enumerate(_read(data, "it"), start=1):
+            yield f"example {number}", value
+        return
+    for number, line in enumerate(data.splitlines(), start=1):
+        if line.strip():
+            place = f"line {number}"
+            yield place, _read(line, place)
+
+
+def _read(text: bytes, place: str) -> Any:
     try:
-        found = _SET.validate_json(text)
-    except ValidationError as error:
-        problem = f"not a set of examples: {describe(error, Example)}"
-    else:
-        if 1 <= len(found) <= COUNT_LIMIT:
-            return tuple(found)
-        problem = f"a set has 1 to {COUNT_LIMIT} examples, not {len(found)}"
-    raise PromptError(problem)  # outside of the block: pydantic's error holds the values
+        return from_json(text)
+    except ValueError:
+        problem = f"not a set of examples: {place} is no JSON"
+    raise PromptError(problem)

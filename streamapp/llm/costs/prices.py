@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import lru_cache
@@ -121,6 +121,10 @@ class Prices:
         if cost_usd is None:  # of a model without a price, or of a kind of token without one
             self._tell(provider, asked)
         return cost_usd
+
+    def like(self, target: str, *, targets: Collection[str]) -> list[str]:
+        """Return the name that is most like a target's, of own prices for none of the targets."""
+        return get_close_matches(target, self._private.keys() - set(targets), n=1)
 
     def halves(self) -> dict[str, str]:
         """Return the targets whose own price is none of all tokens, each with what it lacks."""

@@ -238,9 +238,9 @@ def test_replay_takes_the_ids_that_list_prints(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["replay", "1@2", "--kind", "invalid"], "one of them"),
-        (["replay", "r-1", "--kind", "invalid"], "one of them"),
-        (["replay", "1@2", "r-1"], "one of them"),
+        (["replay", "1@2", "--kind", "invalid"], "options alone"),
+        (["replay", "r-1", "--kind", "invalid"], "options alone"),
+        (["replay", "1@2", "r-1"], "PLACEs alone"),
         (["edit"], "one of them"),
         (["edit", "1@2", "--id", "r-1"], "one of them"),
         (["show"], "give PLACEs, IDs or --id"),

@@ -144,6 +144,20 @@ async def test_demo_runs_no_flow_on_a_broker_of_ones_own(tmp_path: Path) -> None
     assert f"the demo would run {', '.join(FLOWS)} over the topics" in " ".join(output.split())
 
 
+async def test_demo_says_that_its_own_broker_has_no_topics_of_flows(tmp_path: Path) -> None:
+    """Nobody could create them there."""
+    labels = {"input": "shop.reviews", "output": "labels", "type": "chat", "fields": {"text": "x"}}
+    flows = {"labels": labels}
+
+    code, output = await ended(
+        command(tmp_path, "demo", "--exit", STREAMAPP_FLOWS=json.dumps(flows))
+    )
+
+    assert code == 2, output
+    said = "the demo would run labels, and its own broker, in memory, has no shop.reviews: start it"
+    assert said in " ".join(output.split())
+
+
 async def test_demo_stays_up_until_it_is_stopped(tmp_path: Path) -> None:
     """It takes a free port where the wanted one is taken, tells the addresses, ends with 0."""
     with socket.socket() as taken:

@@ -291,8 +291,25 @@ def test_unknown_prices_are_named(limit: dict[str, Any], ok: bool) -> None:
 
     assert logs == []  # it is said once
     assert found.ok is ok
+    assert found.is_note is ok
     assert "own/m" in found.detail
     assert "STREAMAPP_PRICES_FILE" in found.detail
+    assert "did you mean" not in found.detail
+
+
+def test_price_of_no_target_is_told_where_it_may_be_that_of_one(tmp_path: Path) -> None:
+    """One of another target is not meant."""
+    (tmp_path / "prices.toml").write_text('["own/gpt-z"]\ninput = 1\n["own/gpt-x-1"]\ninput = 1\n')
+    settings = Settings(
+        _env_file=None,
+        providers={"own": ProviderSettings(kind="openai", base_url="http://127.0.0.1/v1")},
+        models={"default": ModelSettings(targets=["own/gpt-x", "own/gpt-x-1"])},
+        prices_file=tmp_path / "prices.toml",
+    )
+
+    found, *_ = [finding for finding in own_parts(settings) if finding.name == "prices"]
+
+    assert found.detail.endswith("; own/gpt-z has one and is no target: did you mean own/gpt-x?")
 
 
 @pytest.mark.parametrize(

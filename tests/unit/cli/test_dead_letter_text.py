@@ -43,6 +43,17 @@ def test_times_are_written_in_one_way() -> None:
     assert first.endswith("Z")
 
 
+def test_name_of_a_header_is_told_from_its_text() -> None:
+    """However long it is."""
+    found = StoredDeadLetter.of(record(request("r-1"), headers_of("r-1")))
+    assert found is not None
+    detail = found.detail() | {"replayed": False, "headers": {"a": "x", "correlation-id": "y"}}
+
+    whole = detail_lines(found, detail).splitlines()
+
+    assert {"header a       x", "header correlation-id y"} <= set(whole)
+
+
 @pytest.mark.parametrize(
     ("key", "shown"), [(None, "(no key)"), (b"None", "None")], ids=["without", "text"]
 )

@@ -95,6 +95,11 @@ def test_a_processor_that_is_imported_counts_once(write_module: Any) -> None:
             id="no coroutine",
         ),
         pytest.param(
+            OWN.replace(", llm", "").format(name="Haiku", type="haiku"),
+            "write 'async def NAME.request, llm.'",
+            id="no client",
+        ),
+        pytest.param(
             OWN.replace(', type="{type}"', "").format(name="Haiku"),
             'write class Haiku.Request, type="..."',
             id="no type",

@@ -106,6 +106,25 @@ def test_what_is_no_set_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b'\n{"variables": {"x": "q"}, "output": "a"}\n{"output": 1}', "line 3: field 'variables'"),
+        (b'{"variables": {"x": "q"}, "output": "a"}\n\n{"output', "line 3 is no JSON"),
+        (b'[{"variables": {"x": "q"}, "output": "a"}, {"output": 1}]', "example 2: field 'var"),
+        (b'[{"variables": {"x": {"y": 1}}, "output": "a"}]', "example 1: field 'variables.x."),
+        (b'[{"variables": ]', "it is no JSON"),
+    ],
+    ids=["line", "line-no-json", "array", "variable", "array-no-json"],
+)
+def test_place_of_a_wrong_example_is_told(data: bytes, problem: str) -> None:
+    """Counted as people count, from one."""
+    with pytest.raises(PromptError) as caught:
+        parse_examples(data)
+
+    assert str(caught.value).startswith(f"not a set of examples: {problem}")
+
+
+@pytest.mark.parametrize(
     "bad",
     [OSError("away"), b"<html>garbage", b"x" * 2_000_000, None],
     ids=["away", "garbage", "huge", "hangs"],
