@@ -1,13 +1,13 @@
 """The checks of `streamapp check`: each returns all it found and changes nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.kafka import answered
 from streamapp.cli.prompt_findings import examples_of_files, staged, taken_back, unpublished
-from streamapp.cli.terminal import counted
+from streamapp.cli.terminal import counted, own_command
 from streamapp.cli.tool_findings import mcp_findings, tool_findings
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.llm.costs.prices import prices_of
@@ -98,17 +98,24 @@ def own_parts(
     if published:
         # A worker publishes the files that are not there yet.
         in_use = PromptRegistry({**prompts_of(files), **published})
-        found += _of_topic(checks.problems(in_use, are_whole=not unread), said=found)
+        problems = checks.problems(in_use, are_whole=not unread)
+        needed = {processor.prompt for processor in registry.processors}
+        found += _of_topic(problems, said=found, needed=needed)
     return [*findings, *(Finding("prompts", False, problem) for problem in found)]
 
 
-def _of_topic(problems: Sequence[str], *, said: Sequence[str]) -> Iterator[str]:
+def _of_topic(
+    problems: Sequence[str], *, said: Sequence[str], needed: Collection[str | None]
+) -> Iterator[str]:
     """Yield what is wrong with the versions in use on the topic, where no file is at fault."""
     tails = {line.partition(": ")[2] for line in said}
     for line in problems:
         place, _, problem = line.partition(": ")
+        name = place.partition("'")[2].partition("'")[0]
+        retire = f"; or `{own_command()} prompts retire {name}`, where no record is to name it"
         if problem not in tails:
-            yield f"{place} of the version in use on the topic: {problem}"
+            line = f"{place} of the version in use on the topic: {problem}"
+            yield line if name in needed else f"{line}{retire}"
 
 
 def _short_keys(settings: Settings) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from streamapp.errors import ConfigurationError
 from streamapp.llm.caching.tiers import RedisTier
 from streamapp.settings import PREFIX, Settings
 from streamapp.settings.environment import ENV_FILE, unread
+from streamapp.settings.file_problems import folder_problem
 from streamapp.settings.opentelemetry import tracing_settings
 from streamapp.web.server import own_url
 from streamapp.web.tls import distrusted
@@ -54,8 +55,7 @@ def _folder(folder: Path) -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        detail = f"{PREFIX}DATA_DIR: cannot use {str(folder)!r}: {error.strerror}"
-        yield Finding("folder", False, detail)
+        yield Finding("folder", False, f"{PREFIX}DATA_DIR: {folder_problem(folder, error)}")
 
 
 def _certificate(settings: Settings) -> Iterator[Finding]:

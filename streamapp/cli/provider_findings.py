@@ -26,6 +26,7 @@ from streamapp.llm.providers.litellm import LiteLLMProvider
 from streamapp.llm.routing.shown_errors import quotation
 from streamapp.settings import ProviderSettings, Settings
 from streamapp.settings.embed_route import embed_route
+from streamapp.settings.proxies import failure_name
 from streamapp.telemetry.redaction import Redactor
 
 #: Longest wait for a list of models, and for one answer, seconds.
@@ -209,10 +210,8 @@ def _wrong(
         held = _key_variables(settings)
         return Finding(title, False, f"{url} refuses the key ({status}): check {held}")
     if status is None or status == 200:
-        reason = _cause(error)
-        return Finding(
-            title, False, f"{url} does not answer ({reason}): check base_url and network"
-        )
+        detail = f"{url} does not answer ({_cause(error)}): check base_url and network"
+        return Finding(title, False, detail)
     return Finding(title, False, f"{url} answers {status}")
 
 
@@ -226,7 +225,7 @@ def _key_variables(settings: ProviderSettings) -> str:
 def _cause(error: Exception) -> str:
     if isinstance(error, ProviderError) and error.status == 200:
         return "no list of models"
-    return type(error.__cause__ or error).__name__
+    return failure_name(error.__cause__ or error)
 
 
 def _unknown(name: str, model: str, listed: Sequence[str]) -> Finding:

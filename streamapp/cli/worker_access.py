@@ -38,6 +38,10 @@ class NoSuchWorker(StreamappError):
     """What answers at the address is no worker, or one of another group."""
 
 
+class NoWorker(StreamappError):
+    """Nothing answers at the address."""
+
+
 class WorkerAccess:
     """One worker of the group; an async context manager. The first API key is used.
 
@@ -80,7 +84,8 @@ class WorkerAccess:
 
         Raises:
             NoSuchWorker: What answers is no worker of this group.
-            StreamappError: No worker answers, or not with that.
+            NoWorker: Nothing answers.
+            StreamappError: The worker does not answer with that.
         """
         if not self._is_known:
             self._look_at(await self._get("/version"))
@@ -133,7 +138,7 @@ class WorkerAccess:
             raise StreamappError(f"{problem}; {name}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             problem = f"no worker answers at {self.base} ({type(error).__name__})"
-            raise StreamappError(f"{problem}: start one, or use --url") from None
+            raise NoWorker(f"{problem}: start one, or use --url") from None
 
 
 def _places(brokers: Iterable[str]) -> set[str]:

@@ -1,11 +1,12 @@
 """The check of `streamapp check` that asks a running worker, where one answers."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streamapp.cli.finding import Finding
 from streamapp.cli.terminal import counted
-from streamapp.cli.worker_access import WorkerAccess
+from streamapp.cli.worker_access import NoWorker, WorkerAccess
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.processors.registry import Registry
 from streamapp.settings import Settings
@@ -16,12 +17,17 @@ TIMEOUT_S = 4.0
 
 
 async def workers(settings: Settings) -> list[Finding]:
-    """Look at the addresses of the group's workers; nothing is said where none runs."""
+    """Look at the addresses of the group's workers; there need not be any."""
     try:
         async with WorkerAccess(settings, timeout_s=TIMEOUT_S) as worker:
             told = (await worker.get("/v1/workers") or {}).get("workers") or []
-    except StreamappError:
-        return []
+    except ConfigurationError:
+        return []  # said of the certificate
+    except NoWorker:
+        return [Finding("workers", True, f"none answers at {worker.base}")]
+    except StreamappError as error:
+        problem, *_ = re.split(r"(?::|, or) use --url", str(error))  # which `check` has not
+        return [Finding("workers", True, problem, is_note=True)]
     wrong = [*_wrong(told), *_without_types(told), *_without_own_types(told, own_types(settings))]
     if wrong or not told:
         return wrong

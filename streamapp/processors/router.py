@@ -184,7 +184,7 @@ class Router:
         )
         try:
             output = await self._run(processor, request, llm)
-        except (Exception, asyncio.CancelledError, SystemExit) as error:
+        except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as error:
             # What a processor raises of its own accord must not end the worker.
             if is_cancelled(error):
                 raise

@@ -24,6 +24,12 @@ def file_problem(paths: Sequence[Path | None], error: Exception) -> str:
     return f"cannot use {of}: {error}"
 
 
+def folder_problem(folder: Path, error: OSError) -> str:
+    """Return what is wrong with a folder, or with one above it, that cannot be made or filled."""
+    is_file = isinstance(error, (FileExistsError, NotADirectoryError))
+    return f"cannot use {str(folder)!r}: {'it is no folder' if is_file else error.strerror}"
+
+
 def _is_missing(path: Path) -> bool:
     """Whether nothing stands there; not where nobody can tell, as in a folder that is not ours."""
     try:

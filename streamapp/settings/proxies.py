@@ -57,6 +57,15 @@ def proxy_for(scheme: str, host: str) -> str | None:
     return proxy
 
 
+def failure_name(error: BaseException) -> str:
+    """Return the name of an error of a connection, or in words that it is the proxy's."""
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return "the proxy that the environment names does not answer"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy that the environment names answers {error.status}"
+    return type(error).__name__
+
+
 def _through(address: str | None) -> Through:
     if address is None:
         return {}

@@ -83,7 +83,7 @@ class Tool:
             result = await self.run(**passed)
         except (ToolError, Failure):
             raise
-        except (Exception, asyncio.CancelledError, SystemExit) as error:
+        except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as error:
             if is_cancelled(error):
                 raise
             raise InternalError(f"tool {self.origin} raised {type(error).__name__}") from error

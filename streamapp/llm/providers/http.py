@@ -25,7 +25,7 @@ from streamapp.llm.providers.event_stream import EventReader, StreamReader
 from streamapp.llm.providers.prepared_post import PreparedPost, Reply
 from streamapp.llm.providers.rate_hints import rate_hints
 from streamapp.llm.providers.session import CONNECT_TIMEOUT_S, open_session
-from streamapp.settings.proxies import Proxies
+from streamapp.settings.proxies import Proxies, failure_name
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 
@@ -285,4 +285,4 @@ class Http:
         if isinstance(error, TimeoutError):
             message = f"{self._name}: no connection within {CONNECT_TIMEOUT_S:.0f} s"
             return ProviderTimeout(message, provider=self._name)
-        return ProviderUnavailable(f"{self._name}: {type(error).__name__}", provider=self._name)
+        return ProviderUnavailable(f"{self._name}: {failure_name(error)}", provider=self._name)

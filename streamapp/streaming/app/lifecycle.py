@@ -17,6 +17,7 @@ from faust.types import TP, RecordMetadata
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
+from streamapp.settings.file_problems import folder_problem
 from streamapp.streaming.addresses import GroupAddresses
 from streamapp.streaming.app.assignment_watch import AssignmentWatch, tell_opened
 from streamapp.streaming.app.blocking import BlockingWatch
@@ -145,9 +146,8 @@ class StreamApp(faust.App):
             super()._create_directories()
             require_writable(self.conf.datadir, self.conf.tabledir)
         except OSError as error:
-            raise ConfigurationError(
-                f"{PREFIX}DATA_DIR: cannot use {str(self.conf.datadir)!r}: {error.strerror}"
-            ) from error
+            problem = folder_problem(self.conf.datadir, error)
+            raise ConfigurationError(f"{PREFIX}DATA_DIR: {problem}") from error
 
     async def _prepare(self) -> None:
         await ensure_topics(self.settings)

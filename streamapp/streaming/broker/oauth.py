@@ -26,7 +26,7 @@ from yarl import URL
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import PREFIX, Settings
-from streamapp.settings.proxies import Proxies
+from streamapp.settings.proxies import Proxies, failure_name
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ class Tokens(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka has no ty
             async with asyncio.timeout(TOKEN_S):
                 token, expires_at = await self._fetch()
         except Exception as error:  # of a callable that is not ours, too
-            reason = str(error) if isinstance(error, _TokenRefused) else type(error).__name__
+            reason = str(error) if isinstance(error, _TokenRefused) else failure_name(error)
             log.error("oauth.no_token", reason=reason)
             raise KafkaConnectionError(f"no token for OAUTHBEARER: {reason}") from None
         now = self._now()

@@ -785,6 +785,18 @@ def test_variables_that_records_do_not_give_are_found_on_the_topic_too() -> None
         "prompt 'summarize', line 1 of the version in use on the topic: 'summarize' has no"
         " variable 't': use "
     )
+    assert "retire" not in line  # it is needed
+
+
+def test_prompt_on_the_topic_that_nobody_needs_may_be_retired() -> None:
+    """As one of an agent that was tried once, whose tools are there no more."""
+    tried = parse_prompt("---\ntools: [order]\n---\nHi {{ t }}\n", name="clerk")
+
+    wrong = [found.detail for found in own_parts(load_settings(), prompts_of({"clerk": tried}))]
+
+    [line] = [line for line in wrong if "'clerk'" in line]
+    assert line.startswith("prompt 'clerk' of the version in use on the topic: there is no tool")
+    assert line.endswith("prompts retire clerk`, where no record is to name it")
 
 
 @pytest.mark.parametrize(
@@ -793,6 +805,11 @@ def test_variables_that_records_do_not_give_are_found_on_the_topic_too() -> None
         ("CACHE_URL", "http://x", "WRONG cache: STREAMAPP_CACHE_URL: write redis://"),
         ("CACHE_URL", "redis://127.0.0.1:1", "note  cache: STREAMAPP_CACHE_URL: no Redis answers"),
         ("DATA_DIR", "/proc/none", "WRONG folder: STREAMAPP_DATA_DIR: cannot use '/proc/none'"),
+        (
+            "DATA_DIR",
+            __file__,
+            f"WRONG folder: STREAMAPP_DATA_DIR: cannot use {__file__!r}: it is no folder",
+        ),
         ("EXAMPLES_HOSTS", "https://h/x", "WRONG examples: STREAMAPP_EXAMPLES_HOSTS: write HOST"),
     ],
 )

@@ -71,7 +71,7 @@ def test_check_names_variables_that_dotenv_sets_in_vain(
 async def test_check_names_a_certificate_that_workers_would_refuse(
     folder: Path, cert: str, key: str, problem: str
 ) -> None:
-    """Beside everything else; nobody is asked for a password, and a worker is not asked either."""
+    """Beside everything else; nobody is asked for a password, and no worker is at fault."""
     cert_file, key_file = folder / cert, folder / key
     settings = Settings(web_port=free_port(), web_cert_file=cert_file, web_key_file=key_file)
 
@@ -80,7 +80,7 @@ async def test_check_names_a_certificate_that_workers_would_refuse(
     assert [(one.ok, one.detail.startswith(PAIR + problem)) for one in found] == [(False, True)]
     if key == "locked.key":
         assert found[0].detail.endswith("a key with a password, which nobody is asked for")
-    assert await workers(settings) == []
+    assert [one for one in await workers(settings) if one.is_note or not one.ok] == []
 
 
 async def test_check_has_no_word_for_a_certificate_that_can_be_presented(folder: Path) -> None:

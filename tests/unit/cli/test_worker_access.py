@@ -330,16 +330,19 @@ async def test_check_notes_types_that_no_worker_knows_yet(
     assert not same.is_note
 
 
-async def test_check_asks_workers_only_where_one_runs() -> None:
-    """Whoever checks before the start is told nothing of it."""
+async def test_check_says_where_no_worker_of_the_group_answers() -> None:
+    """It is not wrong: whoever checks before the start has none."""
     own = {**SHARED, "members": 1}
     async with worker_of(OWN, workers=[own, own]) as url:
         [finding] = await workers(Settings(worker_url=url))
     async with worker_of(OWN | {"app_id": "shop"}) as url:
-        others = await workers(Settings(worker_url=url))
+        [other] = await workers(Settings(worker_url=url))
+    [none] = await workers(Settings(worker_url=url))
 
     assert (finding.ok, finding.detail) == (True, "2 workers, each asked at its address")
-    assert others == []
+    assert (other.ok, other.is_note) == (True, True)
+    assert other.detail == f"the worker at {url} is of the group 'shop', not 'streamapp'"
+    assert (none.ok, none.is_note, none.detail) == (True, False, f"none answers at {url}")
 
 
 async def test_no_worker_is_taken_for_a_records_own_behind_a_shared_address(

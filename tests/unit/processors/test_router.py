@@ -330,7 +330,7 @@ async def test_calls_side_by_side_fail_as_one_does(
     assert caught.value.attempts == 2
 
 
-@pytest.mark.parametrize("raised", [asyncio.CancelledError, SystemExit])
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, SystemExit, KeyboardInterrupt])
 async def test_a_processor_cannot_end_its_worker(
     make_router: MakeRouter, raised: type[BaseException]
 ) -> None:

@@ -6,10 +6,11 @@ import pytest
 from aiohttp import encode_basic_auth
 from yarl import URL
 
-from streamapp.errors import ConfigurationError
+from streamapp.errors import ConfigurationError, ProviderUnavailable
 from streamapp.llm.providers.openai import OpenAIProvider
 from streamapp.settings.proxies import Proxies
 from tests.support.fakellm import FakeLLM
+from tests.support.process import free_port
 from tests.unit.llm.calls import chat
 
 VENDOR = URL("https://api.example.com/v1")
@@ -59,6 +60,18 @@ def test_other_proxies_are_refused(environment: pytest.MonkeyPatch) -> None:
         Proxies().of(VENDOR)
 
     assert "CANARY" not in str(caught.value)
+
+
+async def test_proxy_that_does_not_answer_is_told_from_the_provider(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """Whoever looks at the provider's address finds nothing."""
+    environment.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    provider = OpenAIProvider("mine", base_url="http://vendor.invalid/v1")
+
+    async with contextlib.aclosing(provider):
+        with pytest.raises(ProviderUnavailable, match="mine: the proxy that the environment names"):
+            await provider.complete(chat())
 
 
 async def test_calls_go_through_the_proxy(server: FakeLLM, environment: pytest.MonkeyPatch) -> None:
