@@ -5,8 +5,8 @@ import contextlib
 import json
 import random
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,21 @@ from typing import Any
 import pytest
 
 from tests.e2e.stage import Record, Stage
+from tests.e2e.test_steps import steps_shown
 from tests.support.agent import LATENCY_S
+from tests.support.bad_tools import write_prompts
 from tests.support.judgement import LATE_CALL_S, Crash
 from tests.support.kafka import KafkaBroker
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.kafka
 
 PAUSE_S = (3, 6)
 #: Longest time that a busy worker takes from a step's end until Kafka has its result, seconds.
 STORED_S = 5.0
+#: The steps of an agent of a prompt: those of the model, and those of tools.
+TURNS, RUNS = (1, 3, 7), (2, 4, 5, 6)
+EACH = 2
 #: Disturbs two workers until the event is set.
 Disturb = Callable[[Stage, asyncio.Event], Coroutine[Any, Any, None]]
 #: Few enough that records of one key wait for each other, behind a kill above all.
@@ -37,6 +43,27 @@ def agents(count: int, *, every: int) -> list[Record]:
         fields = {"type": "agent", "id": id_, "cache": False, "fan_out": 1 if number % every else 8}
         found.append(Record(json.dumps(fields).encode(), f"key-{number % KEYS}".encode()))
     return found
+
+
+def asked(id_: str, hangs_at: int) -> Record:
+    """Return a record of the prompt's agent that hangs in one of its steps, once; 0 for none."""
+    script: list[dict[str, Any]] = [
+        {"calls": calls, "arguments": {"number": id_}, "for_ever": True} for calls in (1, 3, 0)
+    ]
+    if hangs_at in TURNS:
+        script.insert(TURNS.index(hangs_at), {"hang": "headers"})
+    text = f"{id_} [[fake:{json.dumps(script)}]]"
+    fields = {"type": "generate", "prompt": "desk", "variables": {"question": text}}
+    return Record(json.dumps({"id": id_, "cache": False, **fields}).encode(), id_.encode())
+
+
+async def are_stuck(port: int, hanging: Mapping[str, int]) -> bool:
+    """Whether each of the records stands in its step, and all others that have begun are stored."""
+    for id_, step in hanging.items():
+        shown = await steps_shown(port, id_)
+        if [number for number, _, _, outcome in shown if outcome != "done"] != [str(step)]:
+            return False
+    return True
 
 
 async def killing(stage: Stage, done: asyncio.Event, *, least: int) -> None:
@@ -167,6 +194,47 @@ async def test_agents_go_on_where_a_worker_died(kafka: KafkaBroker, tmp_path: Pa
 async def test_agents_go_on_behind_a_frozen_worker(kafka: KafkaBroker, tmp_path: Path) -> None:
     """One that comes to itself again behind its session makes no step more, and answers nothing."""
     await run(kafka, tmp_path, records=40, rate_per_s=12, disturb=freezing)
+
+
+@pytest.mark.timeout(300)
+async def test_an_agent_of_a_prompt_goes_on_where_it_was_killed(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Killed in each of its steps in turn, it runs no finished one again: of no kind of tool.
+
+    The model calls one tool, then three at once, of which one is an MCP server's; then it answers.
+    """
+    log, directory = tmp_path / "ran", tmp_path / "worker-0"
+    at = {f"h{step}-{n}": step for step in (0, *TURNS, *RUNS) for n in range(EACH)}
+    hanging = {id_: step for id_, step in at.items() if step}
+    write_prompts(directory / "prompts", desk="order_status, orders.*, shop.*")
+    (directory / "streamapp.toml").write_text(
+        f"""
+        [mcp.orders]
+        command = ["{sys.executable}", "-m", "tests.support.desk"]
+        env = ["PYTHONPATH", "CHAIN_LOG"]
+        allow = ["*"]
+        timeout_s = 600
+        """
+    )
+    async with Stage(kafka, tmp_path) as stage:
+        stage.extra = {"CHAIN_LOG": str(log)}
+        await stage.open()
+        worker = await stage.ready_worker(tools="tests.support.desk")
+        await stage.produce(asked(*one) for one in at.items())
+        await until(lambda: are_stuck(worker.port, hanging), 60, state=worker.tail)
+        await stage.verifier.until(lambda: len(stage.verifier.outcomes) == EACH, 60)
+
+        stage.kill9(worker)
+        worker.start()
+        report = await stage.settle(len(at))
+        ran = Counter(log.read_text().split())
+        calls = Counter(call.message.split(" ")[0] for call in stage.provider.calls)
+
+    assert [*report.missing, *report.dead, *report.unequal, *report.overcommitted] == []
+    assert ran == {f"{id_}:{step}": 1 for id_ in at for step in RUNS}
+    assert calls == {id_: 3 + (step in TURNS) for id_, step in at.items()}
+    assert not worker.has_logged("steps.diverged")
 
 
 @pytest.mark.chaos

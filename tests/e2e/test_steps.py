@@ -203,10 +203,10 @@ def tokens_of(id_: str, hangs_at: int) -> tuple[int, int]:
 
 
 async def steps_shown(port: int, id_: str) -> list[list[str]]:
-    """Return what the worker says of the steps of a record in progress."""
+    """Return what the worker says of the steps of a record in progress; of any other nothing."""
     url = f"http://127.0.0.1:{port}/v1/requests/{id_}"
     async with aiohttp.ClientSession() as http, http.get(url) as response:
-        return short((await response.json())["steps"])
+        return short((await response.json()).get("steps", ()))
 
 
 async def explained(

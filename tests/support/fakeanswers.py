@@ -48,6 +48,7 @@ class Outcome:
         unique: The default answer's text differs from call to call, as a model's does.
         calls: How many calls of the offered tools are the answer, until a result is sent back;
             their arguments fit the tools' schemas.
+        arguments: Of those calls, in place of such.
         for_ever: Those calls are the answer to their results, too.
     """
 
@@ -66,6 +67,7 @@ class Outcome:
     drip_s: float = 0.0
     unique: bool = False
     calls: int = 0
+    arguments: Mapping[str, Any] | None = None
     for_ever: bool = False
 
     @property
@@ -176,7 +178,7 @@ def _completion(body: Any, outcome: Outcome) -> dict[str, Any]:
     written = len(text.split())
     message: dict[str, Any] = {"role": "assistant", "content": text}
     finish_reason = outcome.finish_reason
-    if calls := calls_for(body, outcome.calls, for_ever=outcome.for_ever):
+    if calls := calls_for(body, outcome):
         message |= {"content": None, "tool_calls": calls}
         finish_reason = "tool_calls"
     return {

@@ -6,6 +6,7 @@ Tasks finish in any order, so each numbers its own steps: ``2`` is the first ste
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
 from hashlib import blake2b
 
 from streamapp.llm.durable.tally import Tally
@@ -60,21 +61,26 @@ class Scope:
 
         So whatever follows another question than before is another step, too.
         """
-        if self._put_off is not None:
-            self._path, self._put_off = chained(self._path, self._put_off()), None
-        self._path = chained(self._path, fingerprint())
+        self._path = chained(self._asked_before(), fingerprint())
         return self._path
 
-    def put_off(self, fingerprint: Callable[[], str]) -> None:
-        """Take the fingerprint of a step only if another step follows."""
-        self._put_off = fingerprint
+    def put_off(self, fingerprint: Callable[[], str]) -> Callable[[], str]:
+        """Return what `asked` would, taken only if anything follows the step that begins."""
+        before = self._asked_before()
+        self._put_off = cache(lambda: chained(before, fingerprint()))
+        return self._put_off
+
+    def _asked_before(self) -> str:
+        if self._put_off is not None:
+            self._path, self._put_off = self._put_off(), None
+        return self._path
 
     def of_task(self) -> "Scope":
         """Return the scope of a task that began in this one."""
         number = self.next()
         # The first number of a task within another is the other's first, too.
         prefix = f"{self.prefix}:" if self.prefix and number == self._first else f"{number}:"
-        path = chained(self._path, number)
+        path = chained(self._asked_before(), number)
         return Scope(self.owner, prefix, path=path, first=number, tally=self.tally)
 
     def within(self, number: str, path: str) -> "Scope":

@@ -19,7 +19,7 @@ from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.in_progress import STEP, cost_nothing
 from streamapp.llm.durable.observer import StepObserver, StepSpans
 from streamapp.llm.durable.progress import RecordProgress
-from streamapp.llm.durable.scope import Scope, chained, current_task
+from streamapp.llm.durable.scope import Scope, current_task
 from streamapp.llm.durable.stored_step import StepStore, StoredStep
 from streamapp.llm.durable.tally import Tally
 
@@ -250,8 +250,7 @@ class Steps:
             return str, None
         stored = self._store.get(number)
         if stored is None and self._is_single and number == "1":
-            scope.put_off(fingerprint)
-            return lambda: chained("", fingerprint()), None
+            return scope.put_off(fingerprint), None
         path = scope.asked(fingerprint)
         if stored is not None and stored.fingerprint != path:
             stored = None

@@ -114,14 +114,18 @@ class Kept(dict[str, StoredStep]):
 
 
 def agent(
-    llm: FakeProvider, *tools: Any, store: Kept | None = None, deadline: Deadline | None = None
+    llm: FakeProvider,
+    *tools: Any,
+    store: Kept | None = None,
+    deadline: Deadline | None = None,
+    is_single: bool = False,
 ) -> LLMClient:
-    """Return a record's client, with a catalogue of tools."""
+    """Return a record's client, with a catalogue of tools; a single one's is of a prompt."""
     deadline = deadline or Deadline(30, time.monotonic)
     return LLMClient(
         provider=llm,
         call=Call(model="default", deadline=deadline),
-        steps=Steps(store, deadline=deadline),
+        steps=Steps(store, deadline=deadline, is_single=is_single),
         id="r-1",
         tools=ToolLoop(ToolCatalogue(tools)),
     )

@@ -7,6 +7,7 @@ import pytest
 
 from streamapp.errors import DeliveryFailed, InternalError
 from streamapp.llm.client import LLMClient
+from streamapp.llm.completion import Completion
 from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.processors.outcome import failure_of
 from streamapp.tools import Tool, tool
@@ -35,6 +36,46 @@ async def test_tools_that_have_changed_are_no_other_question(llm: FakeProvider) 
     assert again == first
     assert len(llm.history) == asked == 2
     assert [one["function"]["name"] for one in llm.history[0].parameters["tools"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("is_single", [True, False], ids=["of a prompt", "of code"])
+@pytest.mark.parametrize("finished", range(8))
+async def test_no_finished_step_is_made_again(
+    llm: FakeProvider, finished: int, is_single: bool
+) -> None:
+    """Whether a prompt makes the agent or code does, and wherever its worker died."""
+    ran: list[str] = []
+
+    def noting(name: str) -> Tool:
+        @tool(name=name)
+        async def run() -> str:
+            """Say a word."""
+            ran.append(name)
+            return name
+
+        return run
+
+    async def deliver(store: Kept, *turns: Completion | str) -> Any:
+        llm.enqueue(*turns)
+        tools = [noting("a"), noting("b"), noting("c")]
+        return await agent(llm, *tools, store=store, is_single=is_single).chat(ASKED, tools=["*"])
+
+    turns: dict[str, Completion | str] = {
+        "1": calling(("a", {})),
+        "3": calling(("b", {}), ("c", {}), ("b", {})),
+        "7": "done",
+    }
+    before = Kept()
+    first = await deliver(before, *turns.values())
+    store = Kept(list(before.items())[:finished])
+    ran.clear()
+    llm.history.clear()
+
+    again = await deliver(store, *(turns[number] for number in turns if number not in store))
+
+    assert again == first == "done"
+    assert len(ran) + len(llm.history) == 7 - finished
+    assert store == before
 
 
 @pytest.mark.parametrize("raised", [asyncio.CancelledError, SystemExit])
