@@ -15,10 +15,11 @@ import click
 from streamapp.cli.dead_letter_access import newest_of, send_instead, source_of, stored_at
 from streamapp.cli.dead_letter_options import WHY, PlaceOrIdParam, of_flow
 from streamapp.cli.decoding import decoder, flow_check
+from streamapp.cli.flow_letters import tell_of_flows
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import printable
-from streamapp.errors import Failure
+from streamapp.errors import Failure, StreamappError
 from streamapp.flows.source_record import SourceRecord
 from streamapp.settings import Settings
 from streamapp.settings.flows import REQUESTS
@@ -91,12 +92,17 @@ async def _found(
 ) -> tuple[DeadLetterSource, StoredDeadLetter]:
     """Return the dead letter; raises `Ended` where its record cannot be sent."""
     source = await source_of(settings, flow)
-    if isinstance(place, str):
-        place = await newest_of(settings, source, place)
-    dead_letter, result = await stored_at(settings, source, place)
+    try:
+        at = await newest_of(settings, source, place) if isinstance(place, str) else place
+    except StreamappError:
+        await tell_of_flows(settings, flow)
+        raise
+    dead_letter, result = await stored_at(settings, source, at)
+    if dead_letter is None:
+        await tell_of_flows(settings, flow)
     # One that failed again and again is what an editor is for.
     if dead_letter is None or result not in ("sent", "looping"):
-        partition, offset = place
+        partition, offset = at
         raise Ended(f"{partition}@{offset} is not sent: {WHY[result]}", EXIT_FAILED)
     return source, dead_letter
 

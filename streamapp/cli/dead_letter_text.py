@@ -7,6 +7,7 @@ from typing import Any
 
 from streamapp.cli.terminal import counted, one_line, printable
 from streamapp.records.timestamps import moment_of, time_text
+from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.stored import StoredDeadLetter
 
 
@@ -48,6 +49,38 @@ def detail_lines(dead_letter: StoredDeadLetter, detail: Mapping[str, Any]) -> st
     texts = {name: "-" if value is None else str(value) for name, value in lines.items()}
     head = "\n".join(f"{name:<14} {printable(text)}" for name, text in texts.items())
     return f"{head}\n{printable(detail['record'] or '(no value)')}\n"
+
+
+def summary_line(kinds: Mapping[str, int], sent: int, seen: Seen, limit: int) -> str:
+    """Return what a list says at its end.
+
+    Args:
+        kinds: How many there are of each.
+        sent: How many of them were sent again.
+        seen: What was looked at.
+        limit: How many are shown; 0 where all are.
+    """
+    total = sum(kinds.values())
+    words = by_kind(kinds)
+    again = f"; {sent:,} of them sent again, {total - sent:,} not" if sent else ""
+    shown = f"; the newest {limit:,} are shown, --limit 0 shows all" if 0 < limit < total else ""
+    return (
+        f"{counted(total, 'dead letter')}{': ' if words else ''}{words}{again}{shown}"
+        f"{foreign_words(seen)}"
+    )
+
+
+def by_kind(kinds: Mapping[str, int]) -> str:
+    """Return how many there are of each kind, in words."""
+    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
+
+
+def foreign_words(seen: Seen) -> str:
+    """Return what is said of records of others, behind a semicolon; nothing without any."""
+    if not seen.foreign:
+        return ""
+    are = "is no dead letter" if seen.foreign == 1 else "are no dead letters"
+    return f"; {counted(seen.foreign, 'record')} {are} of ours, first {seen.first_foreign}"
 
 
 def _time_of(text: str | None) -> str:

@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -14,13 +14,20 @@ from streamapp.cli.dead_letter_access import reading, source_of, would_replay
 from streamapp.cli.dead_letter_access import replay as replay_
 from streamapp.cli.dead_letter_edit import edit
 from streamapp.cli.dead_letter_options import WHY, PlaceOrIdParam, PlaceParam, filters, of_flow
-from streamapp.cli.dead_letter_text import detail_lines, json_line, text_lines
+from streamapp.cli.dead_letter_text import (
+    by_kind,
+    detail_lines,
+    foreign_words,
+    json_line,
+    summary_line,
+    text_lines,
+)
+from streamapp.cli.flow_letters import tell_of_flows
 from streamapp.cli.group import EXIT_CONFIGURATION, EXIT_FAILED, Commands, Ended
 from streamapp.cli.kafka import client_settings
 from streamapp.cli.terminal import counted, one_line, progress
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
-from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.service import Newest
 from streamapp.streaming.dead_letters.stored import Filter, StoredDeadLetter
 
@@ -90,7 +97,8 @@ async def _list(
                     click.echo(show(dead_letter, dead_letter.mark in replayed))
         for dead_letter in newest.dead_letters():
             click.echo(show(dead_letter, dead_letter.mark in replayed))
-        click.echo(_told(kinds, sent, log.seen, limit), err=True)
+        click.echo(summary_line(kinds, sent, log.seen, limit), err=True)
+    await tell_of_flows(settings, flow, since=wanted.since)
 
 
 @dead_letters.command()
@@ -133,6 +141,7 @@ async def _show(what: tuple[str, ...], named: tuple[str, ...], flow: str, as_jso
                 print_one(dead_letter, replayed)
     missing = [text for text in places if text not in at] + [id for id in ids if id not in of]
     if missing:
+        await tell_of_flows(settings, flow)
         raise StreamappError(f"there is no dead letter of ours at {', '.join(missing)}")
 
 
@@ -194,16 +203,19 @@ def replay(
     tally.end()
     seconds = round(time.monotonic() - started_at, 2)
     sent, refused = tally.sent, tally.refused
+    flows = None
+    if not what or refused["missing"]:  # else all that was named is told of
+        flows = asyncio.run(tell_of_flows(settings, flow, since=conditions["since"]))
     if as_json:
         summary = {"would_send" if dry_run else "sent": sent, "not_sent": refused}
-        summary |= {"foreign_records": seen.foreign, "duration_s": seconds}
+        summary |= {"foreign_records": seen.foreign, "duration_s": seconds, "flows": flows}
         click.echo(json.dumps(summary))
     else:
         done = "would send" if dry_run else "sent"
         told = f"{done} {counted(sent, 'record')} again in {seconds:g} s"
         reasons = "".join(f"; not sent: {n:,} {WHY[name]}" for name, n in refused.items())
         nothing = "" if sent or refused else "; no dead letter fits"
-        click.echo(f"{told}{reasons}{nothing}{_foreign(seen)}", err=True)
+        click.echo(f"{told}{reasons}{nothing}{foreign_words(seen)}", err=True)
     failed = sum(refused.values()) - refused["replayed"]
     if failed and not dry_run:
         were = "was" if failed == 1 else "were"
@@ -229,7 +241,7 @@ def _asked(settings: Settings, flow: str, rate_per_s: float) -> bool:
     asyncio.run(would_replay(settings, Filter(), on_result=count, flow=flow))
     if not kinds:
         return False
-    of = f"Dead letters that were not sent again: {_by_kind(kinds)}."
+    of = f"Dead letters that were not sent again: {by_kind(kinds)}."
     what = f"Their records go to the topics they stood on, {rate_per_s:g} a second at most"
     click.echo(f"{of} {what}; each may be a paid call.", err=True)
     click.confirm(f"Send {counted(kinds.total(), 'record')} again?", abort=True, err=True)
@@ -270,28 +282,6 @@ class _Tally:
         """Count the records that were asked for by name and have no dead letter."""
         for id in sorted(self._awaited):
             self.add(f"record {id}", None, "missing")
-
-
-def _told(kinds: Mapping[str, int], sent: int, seen: Seen, limit: int) -> str:
-    total = sum(kinds.values())
-    by_kind = _by_kind(kinds)
-    again = f"; {sent:,} of them sent again, {total - sent:,} not" if sent else ""
-    shown = f"; the newest {limit:,} are shown, --limit 0 shows all" if 0 < limit < total else ""
-    return (
-        f"{counted(total, 'dead letter')}{': ' if by_kind else ''}{by_kind}{again}{shown}"
-        f"{_foreign(seen)}"
-    )
-
-
-def _by_kind(kinds: Mapping[str, int]) -> str:
-    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
-
-
-def _foreign(seen: Seen) -> str:
-    if not seen.foreign:
-        return ""
-    are = "is no dead letter" if seen.foreign == 1 else "are no dead letters"
-    return f"; {counted(seen.foreign, 'record')} {are} of ours, first {seen.first_foreign}"
 
 
 def _is_place(text: str) -> bool:

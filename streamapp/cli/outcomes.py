@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.structs import RecordMetadata
 
 from streamapp.cli.kafka import answered, reading
-from streamapp.cli.tail import headers_of
+from streamapp.cli.message_lines import headers_of
 from streamapp.cli.terminal import counted, progress
 from streamapp.records.codec import recover_id
 from streamapp.settings import Settings

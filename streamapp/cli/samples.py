@@ -10,7 +10,7 @@ from typing import Any
 
 from streamapp.cli.demo_agent import SAMPLE
 from streamapp.cli.kafka import producing, reading
-from streamapp.cli.tail import dead_letter
+from streamapp.cli.message_lines import dead_letter
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 

@@ -87,7 +87,14 @@ class DeadLetterReader:
     @property
     def size(self) -> int:
         """Offsets from the oldest record to the newest, over all partitions."""
-        return sum(end - start for start, end in self._spans.values())
+        return _size(self._spans)
+
+    async def held(self, *, since: float | None) -> int:
+        """Return the `size` of what was written at a time or later, seconds since the epoch."""
+        spans: Spans = self._spans
+        if since is not None:
+            spans = await self._from(spans, int(since * 1000))
+        return _size(spans)
 
     async def read(
         self, wanted: Filter, *, newest: int | None = None
@@ -227,6 +234,10 @@ class DeadLetterReader:
                 if await consumer.position(tp) >= ends[tp]:
                     del ends[tp]
                     consumer.pause(tp)
+
+
+def _size(spans: Spans) -> int:
+    return sum(end - start for start, end in spans.values())
 
 
 def _runs(offsets: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -48,6 +48,6 @@ async def test_tail_with_exit_ends_where_its_topic_goes_away(
     why = "hands out no more" if is_made_anew else "was deleted while it was read"
     with pytest.raises(StreamappError, match=why):
         async with asyncio.timeout(30):
-            await _print_all(settings, topic, None, show, stall_s=0.5)
+            await _print_all(settings, [topic], None, show, stall_s=0.5)
 
     assert 0 < shown < RECORDS
