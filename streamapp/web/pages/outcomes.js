@@ -161,7 +161,7 @@ function deadRow(d) {
     if (box.checked) picked.set(placeOf(d), d); else picked.delete(placeOf(d));
     $("#dead-replay").disabled = !picked.size;
   } });
-  return el("article", { class: "row pick" }, box, time(d.at), el("span", {}, el("span", { class: "tag bad" }, d.kind || "?")), el("span", { class: "id" }, d.id || ""),
+  return el("article", { class: "row pick" }, box, time(d.at), el("span", {}, el("span", { class: d.replayed ? "tag" : "tag bad" }, d.kind || "?")), el("span", { class: "id" }, d.id || ""),
     el("span", { class: "meta" }, `${isOneOfMany ? `${d.flow} · ` : ""}${d.type || (isOwn ? "?" : "record")} · ${counted(d.attempts, "attempt")}${d.replays ? ` · replayed ${d.replays}×` : ""}${d.replayed ? " · sent again" : ""}`), el("span", { class: "text" }, d.message || ""),
     el("details", {}, el("summary", {}, `record at ${id}`), d.record === null || d.record === undefined ? el("p", { class: "soft" }, "(not kept)") : [el("pre", { tabindex: 0, "aria-label": "Record" }, pretty(d.record)), isOwn ? editor(d) : el("p", { class: "soft" }, "A record of a topic of yours: correct it where it comes from, or by ", el("code", {}, `streamapp dead-letters edit ${id} --flow ${d.flow}`), ".")]));
 }

@@ -46,7 +46,7 @@ function showHead() {
   $("#dead-count").textContent = number(dead);
   const byFlow = new Map();
   for (const [[, flow], n] of told.flatMap((w) => w.now?.dead_letters || [])) if (n) byFlow.set(flow, (byFlow.get(flow) || 0) + n);
-  $("#dead-since").textContent = `${dead ? number(dead) : "none"} since the workers' start${byFlow.size > 1 ? `: ${[...byFlow].map(([flow, n]) => `${flow} ${number(n)}`).join(", ")}` : ""}`;
+  $("#dead-since").textContent = `${dead ? `${number(dead)}, sent again or not,` : "none"} since the workers' start${byFlow.size > 1 ? `: ${[...byFlow].map(([flow, n]) => `${flow} ${number(n)}`).join(", ")}` : ""}`;
   const who = $("#who"), wanted = ["", ...told.map((w) => w.url)];
   $("#who-label").classList.toggle("hidden", told.length < 2);
   if ([...who.options].map((o) => o.value).join() !== wanted.join()) fill(who, wanted.map((url) => el("option", { value: url }, url ? place(url) : `all ${told.length} workers`)));
