@@ -25,6 +25,20 @@ def test_every_alert_says_what_to_do() -> None:
     assert len(set(pages)) == len(rules)
 
 
+def test_no_query_leaves_flows_out() -> None:
+    """Who runs flows alone has no request records: a panel of those would show nothing."""
+    assert [where for where, query in queries() if "requests" in query] == []
+
+
+@pytest.mark.parametrize("name", ["StreamappDeadLetters", "StreamappSlow"])
+def test_alert_on_records_looks_at_each_flow_and_names_it(name: str) -> None:
+    """A small flow of which all fails is not hidden by a busy one of which nothing does."""
+    [rule] = [rule for rule in alert_rules() if rule["alert"] == name]
+
+    assert "flow" in needs(rule["expr"])[1]
+    assert "{{ $labels.flow }}" in rule["annotations"]["summary"]
+
+
 def test_queries_fit_what_the_code_counts() -> None:
     """What is asked for has the names and labels of the metrics, also of rare events."""
     metrics = Metrics()
