@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from aiokafka import ConsumerRecord
 
 from streamapp.cli.terminal import printable
+from streamapp.errors import Undecodable
+from streamapp.flows.formats.frame import body, schema_id
 from streamapp.records.timestamps import moment_of, time_text
 from streamapp.streaming.delivery.chunks import ERROR_KIND, STREAM_ID, STREAM_INDEX, STREAM_LAST
+
+#: In JSON a line ends nowhere but between its parts.
+_ON_ONE_LINE = str.maketrans("\n\r", "  ")
 
 
 def headers_of(message: ConsumerRecord) -> dict[str, str]:
@@ -95,7 +101,7 @@ def _chunk_line(message: ConsumerRecord) -> str:
 
 
 def _value_line(message: ConsumerRecord) -> str:
-    fields = [text for text in (_text(message.key), _text(message.value)) if text is not None]
+    fields = [text for text in (_text(message.key), _value_text(message.value)) if text is not None]
     return _line(message, *fields)
 
 
@@ -129,6 +135,38 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
 
 
+def _value_text(value: bytes | None) -> str | None:
+    """Return a value as text, JSON without the frame of a schema registry."""
+    return _text(value) if value is None or (found := _json_in(value)) is None else found
+
+
+def _json_line(message: ConsumerRecord) -> str:
+    """Return a value as one line of JSON: as it stands where it is some, else as a string."""
+    value = message.value
+    if value is None:
+        return "null"
+    if (found := _json_in(value)) is None:
+        return json.dumps(_text(value), ensure_ascii=False)
+    return found.translate(_ON_ONE_LINE)
+
+
+def _json_in(value: bytes) -> str | None:
+    """Return the JSON that a value is, in a frame or without one; None where it is no JSON."""
+    with suppress(Undecodable):
+        schema_id(value)
+        value = body(value)
+    try:
+        text = value.decode()
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_json)
+    except (ValueError, RecursionError):
+        return None
+    return text
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(name)
+
+
 TEXT: Mapping[str, Callable[[ConsumerRecord], str]] = {
     "responses": _response_line,
     "dead-letters": _dead_letter_line,
@@ -137,9 +175,9 @@ TEXT: Mapping[str, Callable[[ConsumerRecord], str]] = {
     "values": _value_line,
 }
 JSON: Mapping[str, Callable[[ConsumerRecord], str]] = {
-    "responses": lambda message: _text(message.value) or "null",
+    "responses": _json_line,
     "dead-letters": lambda message: json.dumps(dead_letter(message), ensure_ascii=False),
-    "usage": lambda message: _text(message.value) or "null",
+    "usage": _json_line,
     "chunks": lambda message: json.dumps(chunk(message), ensure_ascii=False),
-    "values": lambda message: _text(message.value) or "null",
+    "values": _json_line,
 }

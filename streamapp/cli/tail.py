@@ -57,7 +57,8 @@ def tail(
 
     With --json, responses and usage are printed as they are on the topic; a dead letter is an
     object of its reason, its place, and the key and record as text; a chunk one of its stream, its
-    place there, and the text. Of another --topic the values are printed, as text.
+    place there, and the text. Of another --topic the values are printed: JSON as it is, without
+    the frame of a schema registry, and what is no JSON, as text or Avro, as a string.
     """
     settings = client_settings()
     show = (JSON if as_json else TEXT)["values" if topic else what]

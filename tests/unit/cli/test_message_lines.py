@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 
 from streamapp.cli.message_lines import JSON, TEXT
 from streamapp.errors import InvalidRecord
+from streamapp.flows.formats.frame import framed
 from streamapp.records.dead_letter import DeadLetter
 from streamapp.records.usage import UsageRecord
 from tests.support.dead_letters import FOREIGN, Pairs
@@ -185,3 +186,38 @@ def test_value_without_a_key_is_shown_alone() -> None:
     """Where a topic's records have none, no word stands for it."""
     assert TEXT["values"](message(b"text")).split("  ")[1:] == ["text"]
     assert TEXT["values"](message(b"text", key=b"k")).split("  ")[1:] == ["k", "text"]
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (
+            b'{"id": 1.10, "\xc3\xa9": 12345678901234567890}',
+            '{"id": 1.10, "é": 12345678901234567890}',
+        ),
+        (framed(7, b'{"t":"x"}'), '{"t":"x"}'),
+        (b'{\r\n  "a": "\\n"\n}', '{    "a": "\\n" }'),
+        (b"plain text", '"plain text"'),
+        (b'{"half": ', '"{\\"half\\": "'),
+        (b"NaN", '"NaN"'),
+        (framed(7, b"\x02\xff"), '"\\u0000\\u0000\\u0000\\u0000\\u0007\\u0002\ufffd"'),
+        (b"[" * 100_000, json.dumps("[" * 100_000)),
+        (b"", '""'),
+        (None, "null"),
+    ],
+    ids=["JSON", "framed", "lines", "text", "half", "NaN", "Avro", "deep", "empty", "tombstone"],
+)
+@pytest.mark.parametrize("what", ["values", "responses", "usage"])
+def test_each_message_is_one_line_of_json(what: str, value: bytes | None, line: str) -> None:
+    """Whoever wrote it: JSON keeps each digit, and what is none is a string that a parser takes."""
+    shown = JSON[what](message(value))
+
+    assert shown == line
+    json.loads(shown)
+
+
+def test_framed_json_is_shown_without_its_frame() -> None:
+    """Five bytes of a schema registry are nothing to read."""
+    line = TEXT["values"](message(framed(7, b'{"t":"x"}'), key=b"k"))
+
+    assert line.split("  ")[1:] == ["k", '{"t":"x"}']
