@@ -1,12 +1,14 @@
 """The broker is absent at the start, or goes away under load."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests.e2e.stage import Stage, ask
+from tests.e2e.test_agents import agents
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
@@ -78,6 +80,31 @@ async def test_nothing_is_lost_when_the_broker_is_away_under_load(
     assert not report.faults, report
     assert worker.has_logged("broker.away")
     assert worker.logged_lines - logged < MOST_LOG_LINES, worker.tail()
+
+
+async def test_no_agent_dies_of_a_broker_that_is_away_for_longer_than_its_deadline(
+    own_kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """Finished steps wait for Kafka as answers do: their records go on, and pay nothing again."""
+    deadline_s = 5
+    await own_kafka.start()
+    async with Stage(own_kafka, tmp_path) as stage:
+        stage.extra = {"AGENT_LOG": str(tmp_path / "ran")}
+        await stage.open()
+        await stage.ready_worker(processors="tests.support.agent", deadline_s=deadline_s)
+        records = agents(100, every=5)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stage.produce(records, rate_per_s=20))
+            await stage.verifier.until(lambda: len(stage.verifier.outcomes) > 10, 30)
+
+            own_kafka.kill9()
+
+            await asyncio.sleep(3 * deadline_s)  # the length of the outage is the point of the test
+            await own_kafka.start()
+        await stage.verifier.until(lambda: not stage.verifier.missing, 120)
+        ended = [outcome for found in stage.verifier.outcomes.values() for outcome in found]
+
+    assert Counter(outcome.kind for outcome in ended if outcome.kind) == {}
 
 
 @pytest.mark.chaos

@@ -37,7 +37,8 @@ class Steps:
 
     Args:
         store: Keeps them; None where nothing is redelivered, as over HTTP.
-        deadline: The record's, told which of them are in progress; None for nobody.
+        deadline: The record's, told which of them are in progress, and without the time that one
+            waits to be stored; None for nobody.
         observer: Hears of each; None for nobody.
         is_single: Whether the record makes one call and hands its result on as it is. The
             record's own entry is that step, so it is stored only if another one follows.
@@ -60,7 +61,8 @@ class Steps:
         progress: RecordProgress | None = None,
     ) -> None:
         self._store = store
-        self._in_progress = (deadline or Deadline(0.0, lambda: 0.0)).steps
+        self._deadline = deadline or Deadline(0.0, lambda: 0.0)
+        self._in_progress = self._deadline.steps
         self._observer = observer
         self._is_single = is_single
         self._spans = spans
@@ -147,7 +149,8 @@ class Steps:
                 # Tasks beside this one begin their steps now, as they did while it was made.
                 await asyncio.sleep(0)
                 own = replace(stored, prompt=self.prompt, beyond=self.place.beyond)
-                await self._store.adopt(number, own)
+                with self._deadline.suspended():
+                    await self._store.adopt(number, own)
                 if self._spans is not None:
                     self._spans.replayed(kind, name, number)
                 if stored.spent is not None:
@@ -209,7 +212,9 @@ class Steps:
 
         async def save() -> None:
             step = StoredStep(path(), self.prompt, encode(result), spent, self.place.beyond)
-            await store.put(number, step)
+            # The broker may be away for longer than any record has time.
+            with self._deadline.suspended():
+                await store.put(number, step)
 
         if self._is_single and number == "1":
             self._unsaved, self._saving = save, asyncio.Lock()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from streamapp.llm.completion import Completion
+from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.llm.durable.results import decode_completion, encode_completion
 from streamapp.llm.durable.steps import Steps
@@ -98,6 +100,38 @@ async def test_a_result_is_stored_before_it_is_used() -> None:
     await world.deliver()("a")
 
     assert world.store.kept.keys() == {"1"}
+
+
+@pytest.mark.parametrize("is_single", [False, True], ids=["several", "single"])
+async def test_no_time_passes_while_a_step_waits_to_be_stored(is_single: bool) -> None:
+    """Kafka may be away for longer than a record has time: that is no fault of its calls."""
+    now, outage_s = 0.0, 1_000.0
+
+    class AwayStore(MemoryStore):
+        async def put(self, number: str, step: StoredStep) -> None:
+            nonlocal now
+            now += outage_s
+            await super().put(number, step)
+
+        async def adopt(self, number: str, step: StoredStep) -> None:
+            await self.put(number, step)
+
+    async def make() -> str:
+        nonlocal now
+        now += 2.0
+        return "done"
+
+    store = AwayStore()
+    for names, active_s in (("ab", 4.0), ("abc", 2.0)):  # then they are given, and adopted
+        deadline = Deadline(90.0, lambda: now)
+        deadline.start()
+        steps = Steps(store, deadline=deadline, is_single=is_single)
+        for name in names:
+            await steps.run(
+                "model", partial(fingerprint_of, name), make, encode=to_json, decode=from_json
+            )
+        assert deadline.spent_s() == active_s
+        assert now > outage_s
 
 
 async def test_a_single_call_is_stored_only_where_another_follows() -> None:
