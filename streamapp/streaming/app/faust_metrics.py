@@ -70,7 +70,9 @@ class FaustMonitor(Monitor):
 
     def on_rebalance_end(self, app: Any, state: Any) -> None:
         """The tables are recovered."""
+        committed = dict(self.tp_committed_offsets)  # read since the rebalance began
         super().on_rebalance_end(app, state)
+        self.tp_committed_offsets.update(committed)  # Faust forgets them until the next commit
         self._rebalance.observe(self.rebalance_end_latency[-1] * 1000)
 
     def answered(self, status: int, duration_s: float) -> None:

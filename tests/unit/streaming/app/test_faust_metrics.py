@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from streamapp.streaming.app.faust_metrics import FaustMonitor, watch_faust
 
 REQUESTS = TP("llm.requests", 3)
+COMMITTED = "faust_topic_partition_offset_commited"
 
 
 class Message:
@@ -72,6 +73,22 @@ def test_records_are_counted_under_fausts_names(app: faust.App, scrape: Callable
     assert f"faust_messages_received_per_topics_partition{place} 8.0" in text
     assert f"faust_topic_partition_end_offset{place} 20.0" in text
     assert f"faust_topic_partition_offset_commited{place} 8.0" in text
+
+
+def test_committed_offset_is_told_before_the_next_commit(
+    app: faust.App, scrape: Callable[[], str]
+) -> None:
+    """In an outage there is none: whoever restarts workers then would see no lag at all."""
+    other = TP("llm.requests", 4)
+    app.monitor.on_tp_commit({other: 5})
+    state = app.monitor.on_rebalance_start(app)
+    app.monitor.on_tp_commit({REQUESTS: 8})
+    app.monitor.on_rebalance_return(app, state)
+
+    app.monitor.on_rebalance_end(app, state)
+
+    shown = [line for line in scrape().splitlines() if line.startswith(COMMITTED)]
+    assert shown == [COMMITTED + '{partition="3",topic="llm.requests"} 8.0']
 
 
 def test_the_time_of_a_record_is_noted(app: faust.App, scrape: Callable[[], str]) -> None:
