@@ -48,6 +48,8 @@ def build_routes(
         clock=running,
         running=running,
     )
+    for target in routes.targets:
+        metrics.expect_calls(*target.split("/", 1))
     metrics.watch_each(
         "breaker_state",
         "0 closed, 1 half open, 2 open: of a provider's worst target.",

@@ -13,10 +13,11 @@ from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore
 from streamapp.flows.references import unknown_prompts
 from streamapp.llm.routing.routes import Routes
-from streamapp.processors.registry import Registry
+from streamapp.processors.registry import FLOW_TYPE, Registry
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.settings import Settings
+from streamapp.settings.flows import REQUESTS
 from streamapp.settings.located import located, located_problems
 from streamapp.streaming.app.lifecycle import StreamApp
 from streamapp.streaming.delivery.ledger import Ledger
@@ -53,6 +54,10 @@ class Flows:
         self._answers = {
             flow.name: FlowLedger(app, settings, flow.input, flow=flow.name) for flow in self.own
         }
+        metrics.expect_records(REQUESTS, registry.types)
+        for flow in self.own:
+            table = settings.flows.get(flow.name)
+            metrics.expect_records(flow.name, [table.type if table else FLOW_TYPE + flow.name])
         self.counts = PartitionCounts()
         self._compacted: set[str] = set()
         metrics.watch(

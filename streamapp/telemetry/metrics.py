@@ -14,7 +14,16 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from streamapp.errors import RateLimited
+from streamapp.errors import (
+    GarbledAnswer,
+    ProviderDenied,
+    ProviderForbidden,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+)
+from streamapp.kinds import Kind
 from streamapp.settings.flows import REQUESTS
 from streamapp.telemetry.series import LabelledCounter, LabelledHistogram
 
@@ -23,6 +32,17 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 
 
 #: Latencies kept for the percentiles of the last minute.
 RECENT, RECENT_S = 4_000, 60.0
+
+#: What an outage of a provider makes of its attempts, and what a wrong setting does.
+FAILURES = (
+    GarbledAnswer,
+    ProviderDenied,
+    ProviderForbidden,
+    ProviderRejected,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+)
 
 
 class Metrics:
@@ -86,6 +106,22 @@ class Metrics:
         self._gaps = Counter(
             "streamapp_offset_gaps", "Gaps seen in a partition's offsets.", registry=self.registry
         )
+
+    # -- what is known to come: Prometheus takes a first number for no increase, unless it is 0
+
+    def expect_records(self, flow: str, types: Iterable[str]) -> None:
+        """Show how the records of a flow may end, before the first of them does."""
+        for type in types:
+            for outcome in ("answered", "replayed", "dead_letter"):
+                self._records.add((type, outcome, flow), 0)
+        self._records.add(("unknown", "dead_letter", flow), 0)
+        for kind in Kind:
+            self._dead_letters.add((kind.value, flow), 0)
+
+    def expect_calls(self, provider: str, model: str) -> None:
+        """Show how the attempts at a target may end that make an alert."""
+        for outcome in ("ok", *(error.__name__ for error in FAILURES)):
+            self._calls.add((provider, model, outcome), 0)
 
     # -- records
 

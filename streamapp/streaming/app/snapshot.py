@@ -36,6 +36,12 @@ SERIES = {
     "streamapp_retries_total": "retries",
     "streamapp_breaker_state": "breakers",
 }
+#: Of these some stand at 0 from the start, for Prometheus alone.
+EXPECTED = {
+    "streamapp_records_total",
+    "streamapp_dead_letters_total",
+    "streamapp_provider_calls_total",
+}
 
 
 class WorkerSnapshots:
@@ -148,10 +154,11 @@ class WorkerSnapshots:
         return last, [outcome.fields for outcome in kept if outcome.number > after]
 
     def _series(self) -> dict[str, list[list[Any]]]:
-        """Return label values and value of each series, by what it counts."""
+        """Return label values and value of each series that counted something, by what it is."""
         found: dict[str, list[list[Any]]] = {name: [] for name in SERIES.values()}
         for sample in self._metrics.samples(SERIES):
-            found[SERIES[sample.name]].append([list(sample.labels.values()), sample.value])
+            if sample.value or sample.name not in EXPECTED:
+                found[SERIES[sample.name]].append([list(sample.labels.values()), sample.value])
         return found
 
     def _partitions(self) -> list[dict[str, Any]]:

@@ -39,6 +39,14 @@ def test_alert_on_records_looks_at_each_flow_and_names_it(name: str) -> None:
     assert "{{ $labels.flow }}" in rule["annotations"]["summary"]
 
 
+def test_what_was_not_there_yesterday_cost_nothing() -> None:
+    """Compared with no data no alert fires: a new installation would be watched a day later."""
+    compared = [rule["expr"] for rule in alert_rules() if "offset" in rule["expr"].split()]
+
+    assert compared
+    assert [expr for expr in compared if "or vector(0)" not in expr] == []
+
+
 def test_queries_fit_what_the_code_counts() -> None:
     """What is asked for has the names and labels of the metrics, also of rare events."""
     metrics = Metrics()

@@ -82,7 +82,12 @@ def test_types_of_the_worker_are_told(snapshots: WorkerSnapshots) -> None:
 
 
 def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> None:
-    """Whatever is counted arrives under the name that the page draws it by, with its labels."""
+    """Whatever is counted arrives under the name that the page draws it by, with its labels.
+
+    What has not been counted yet is for Prometheus alone: a page would list each kind with a 0.
+    """
+    metrics.expect_records("requests", ["chat", "embed"])
+    metrics.expect_calls("p", "m")
     metrics.answered(type="chat", duration_s=1)
     metrics.dead_lettered(type="chat", kind="expired")
     metrics.called("p", "m", "ok", 0.1)
