@@ -2,8 +2,9 @@
 
 import pytest
 
+from streamapp import errors
 from streamapp.telemetry.metrics import Metrics
-from tests.support.queries import alert_rules, needs, offered, queries, unmet
+from tests.support.queries import DEPLOY, alert_rules, needs, offered, queries, unmet
 
 
 @pytest.mark.parametrize(("where", "query"), list(queries()), ids=lambda value: value[:40])
@@ -45,6 +46,20 @@ def test_what_was_not_there_yesterday_cost_nothing() -> None:
 
     assert compared
     assert [expr for expr in compared if "or vector(0)" not in expr] == []
+
+
+def test_page_of_failed_calls_names_each_outcome() -> None:
+    """Whoever reads a word in the metrics finds on its page what it means."""
+    page = (DEPLOY.parent / "docs" / "runbook" / "provider-errors.md").read_text()
+    # The last two are no attempts: nobody was asked.
+    kinds = {one for one in vars(errors).values() if isinstance(one, type)} - {
+        errors.ProviderError,
+        errors.TargetOpen,
+        errors.TargetBusy,
+    }
+    outcomes = [kind.__name__ for kind in kinds if issubclass(kind, errors.ProviderError)]
+
+    assert [name for name in (*outcomes, "error", "cancelled") if f"`{name}`" not in page] == []
 
 
 def test_queries_fit_what_the_code_counts() -> None:
