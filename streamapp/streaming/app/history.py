@@ -79,7 +79,7 @@ def _sum(series: Sequence[Sequence[Any]], outcomes: frozenset[str] | None) -> fl
 
 def _lag(now: Mapping[str, Any]) -> float | None:
     """Return the lag of all partitions; None while it is not known of one or of the worker."""
-    lags = [partition["lag"] for partition in now["partitions"]]
+    lags = [*(partition["lag"] for partition in now["partitions"]), now["flows_lag"]]
     is_told = all(now["checks"].get(name, (True,))[0] for name in LAG_CHECKS)
     return sum(lags) if is_told and None not in lags else None
 

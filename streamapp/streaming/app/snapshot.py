@@ -134,6 +134,7 @@ class WorkerSnapshots:
             "open_breakers": list(self._open_targets()),
             "agents": self._records.of_several_steps(SHOWN_RECORDS),
             "partitions": self._partitions(),
+            "flows_lag": self._flows_lag(),
         }
 
     def workers(self) -> dict[str, list[int]]:
@@ -167,15 +168,19 @@ class WorkerSnapshots:
         for tp, partition in sorted(self._app.window.partitions.items()):
             if tp.topic != self._requests:
                 continue
-            committed = self._app.committed(tp)
-            end = self._end(tp)
-            behind = committed if committed is not None else 0
-            lag = None if end is None else max(end - behind, 0)
-            found.append({"partition": tp.partition, "lag": lag, "taken": len(partition)})
+            taken = len(partition)
+            found.append({"partition": tp.partition, "lag": self._lag(tp), "taken": taken})
         return found
 
-    def _end(self, tp: TP) -> int | None:
+    def _flows_lag(self) -> int | None:
+        """Return the lag of this worker's partitions of the flows' inputs, if all are known."""
+        own = [tp for tp in self._app.window.partitions if tp.topic != self._requests]
+        known = [lag for lag in map(self._lag, own) if lag is not None]
+        return sum(known) if len(known) == len(own) else None
+
+    def _lag(self, tp: TP) -> int | None:
         try:
-            return self._app.consumer.highwater(tp)
+            end = self._app.consumer.highwater(tp)
         except (KafkaError, ConsumerNotStarted):
             return None
+        return None if end is None else max(end - (self._app.committed(tp) or 0), 0)

@@ -202,6 +202,7 @@ class WorkerNow(TypedDict):
     open_breakers: list[str]
     agents: list[RecordOfSteps]
     partitions: list[PartitionBody]
+    flows_lag: int | None
 
 
 class WorkerBody(TypedDict):

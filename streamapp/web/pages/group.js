@@ -12,10 +12,10 @@ const mean = (pick, count = 5) => { const part = line().slice(-count); return pa
 const most = (values) => { const known = values.filter((v) => v !== null && v !== undefined); return known.length ? Math.max(...known) : null; };
 const place = (url) => url.replace(/^https?:\/\//, "").replace(/\/$/, "");
 
-// Unknown, and not 0, while the group gives no partitions, the tables are read, the worker stops, or an end is not known yet.
+// Of requests and flows. Unknown, and not 0, while the group gives no partitions, the tables are read, the worker stops, or an end is not known yet.
 function lagOf(now) {
-  if (["assigned", "recovered", "draining"].some((name) => now.checks?.[name]?.[0] === false) || now.partitions.some((p) => p.lag === null)) return null;
-  return now.partitions.reduce((sum, p) => sum + p.lag, 0);
+  if (["assigned", "recovered", "draining"].some((name) => now.checks?.[name]?.[0] === false) || now.flows_lag === null || now.partitions.some((p) => p.lag === null)) return null;
+  return now.partitions.reduce((sum, p) => sum + p.lag, now.flows_lag ?? 0); // an earlier version does not tell
 }
 
 function pointOf(now, before) {

@@ -89,7 +89,7 @@ function showTiles(now, point) {
     tile("Answered", number(mean((p) => p.answered)), "per s", spark(line(), (p) => p.answered)),
     tile(`In flight, ${number(now.pending)} waiting`, number(now.in_flight), `of ${number(room)}`, meter(now.in_flight / room, busy)),
     tile(among, seconds(point.p95), "", spark(line(), (p) => p.p95, "var(--c3)")),
-    tile("Lag", point.lag === null ? "unknown" : number(point.lag), point.lag === null ? "" : "requests", point.lag === null ? "no partitions assigned yet" : spark(line(), (p) => p.lag, "var(--c2)"), point.lag > 10000 ? "warn" : ""),
+    tile("Lag", point.lag === null ? "unknown" : number(point.lag), point.lag === null ? "" : "records", point.lag === null ? "no partitions assigned yet" : spark(line(), (p) => p.lag, "var(--c2)"), point.lag > 10000 ? "warn" : ""),
     tile("Oldest uncommitted", seconds(now.oldest), "", `ledger: ${number(now.ids)} ids, ${compact.format(now.bytes)}B`, now.oldest > 30 ? "bad" : now.oldest > 10 ? "warn" : ""),
     tile("Dead letters", number(total(now.dead_letters)), "since start", topKinds(now.dead_letters) || "older ones, if any, are in the list", mean((p) => p.dead, 30) > 0 ? "bad" : ""),
     tile("Cost", spent || !unpriced ? dollars(spent) : "unknown", spent ? `${dollars(mean((p) => p.cost, 60) * 3600)} / hour${unpriced ? ", some unknown" : ""}` : unpriced ? "no price known" : "", `${compact.format(tokens)} tokens, ${number(mean((p) => p.tokens))} per s`),

@@ -8,6 +8,8 @@ import pytest
 from streamapp.streaming.app.history import MINUTES, SECONDS, SnapshotHistory
 from tests.fakes import FakeClock
 
+CHECKS = ("assigned", "recovered", "draining")
+
 
 class Worker:
     """Numbers as a snapshot has them."""
@@ -16,7 +18,8 @@ class Worker:
         self.answered = self.dead = 0
         self.waiting = 0
         self.lags: list[int | None] = [3, 4]
-        self.checks = {"assigned": True, "recovered": True, "draining": True}
+        self.flows_lag: int | None = 100
+        self.checks = dict.fromkeys(CHECKS, True)
 
     def now(self) -> dict[str, Any]:
         records = [
@@ -31,6 +34,7 @@ class Worker:
             "latency_s": {"p50": 0.1, "p95": 0.2, "p99": None},
             "checks": {name: [ok, ""] for name, ok in self.checks.items()},
             "partitions": [{"partition": n, "lag": lag} for n, lag in enumerate(self.lags)],
+            "flows_lag": self.flows_lag,
         }
 
 
@@ -51,20 +55,22 @@ def test_seconds_and_minutes_are_kept_for_an_hour() -> None:
     assert (len(history.seconds), len(history.minutes)) == (SECONDS, MINUTES)
     assert {point["answered"] for point in history.seconds} == {5.0}
     assert {point["answered"] for point in history.minutes} == {5.0}
-    assert history.seconds[-1]["lag"] == 7
+    assert history.seconds[-1]["lag"] == 107
     times = [point["at"] or 0 for point in history.minutes]
     assert {later - earlier for earlier, later in itertools.pairwise(times)} == {60.0}
 
 
 @pytest.mark.parametrize(
-    ("lags", "failing"),
-    [([3, None], ""), ([], "assigned"), ([], "recovered"), ([], "draining")],
-    ids=["an-end", "no-assignment", "tables", "stopping"],
+    ("lags", "flows", "failing"),
+    [([3, None], 0, ""), ([], None, ""), *(([], 0, name) for name in CHECKS)],
+    ids=["an-end", "an-end-of-a-flow", "no-assignment", "tables", "stopping"],
 )
-def test_lag_that_is_not_known_is_not_0(lags: list[int | None], failing: str) -> None:
+def test_lag_that_is_not_known_is_not_0(
+    lags: list[int | None], flows: int | None, failing: str
+) -> None:
     """A worker without an assignment, or that reads its tables or stops, knows of none."""
     worker = Worker()
-    worker.lags = lags
+    worker.lags, worker.flows_lag = lags, flows
     worker.checks = {name: name != failing for name in worker.checks}
 
     history = taken(worker, 1)

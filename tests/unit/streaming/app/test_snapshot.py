@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from faust.types import TP
 
 from streamapp.settings import Settings
 from streamapp.streaming.addresses import GroupAddresses
@@ -116,6 +117,22 @@ def test_each_series_is_fed(snapshots: WorkerSnapshots, metrics: Metrics) -> Non
     assert now["rate_limit_waiting"] == [[["p"], 3]]
     assert now["retries"] == [[["p", "timeout"], 1]]
     assert now["breakers"] == [[["p"], 1]]
+
+
+@pytest.mark.parametrize(("end", "told"), [(9, 4), (None, None)], ids=["known", "unknown"])
+def test_lag_of_flows_is_told(
+    snapshots: WorkerSnapshots, app: Any, end: int | None, told: int | None
+) -> None:
+    """Who runs flows alone has no requests, of whose partitions the lag is always 0."""
+    ends = {TP("llm.requests", 0): 7, TP("shop.reviews", 0): 8, TP("shop.reviews", 1): end}
+    app.window.partitions = {tp: [] for tp in ends}
+    app.consumer = SimpleNamespace(highwater=ends.get)
+    app.committed = {TP("shop.reviews", 0): 6, TP("shop.reviews", 1): 7}.get
+
+    now = snapshots.now()
+
+    assert now["partitions"] == [{"partition": 0, "lag": 7, "taken": 0}]
+    assert now["flows_lag"] == told
 
 
 def test_workers_are_told_with_their_requests_partitions(snapshots: WorkerSnapshots) -> None:
