@@ -107,6 +107,9 @@ async def _follow(
         click.echo(f"there is no topic {other} yet, it is not followed: {again}", err=True)
     shown = 0
     async with reading(settings, topics, from_beginning=from_beginning) as stream:
+        places = list(stream.assignment())
+        if await stream.beginning_offsets(places) == await stream.end_offsets(places):
+            _tell_of_outputs(settings, topic)
         async for message in stream:
             click.echo(show(message))
             shown += 1
@@ -143,6 +146,7 @@ async def _print_all(
     for topic in [name for name in topics if name not in there]:
         click.echo(f"there is no topic {topic}: nothing was written yet", err=True)
     if not there:
+        _tell_of_outputs(settings, topics[0])
         return
     async with reading(settings, topics, from_beginning=True) as stream:
         places = stream.assignment()
@@ -165,6 +169,18 @@ async def _print_all(
                         shown += 1
             # By the position, not by messages: a transaction's end is none.
             left = {tp for tp in left if await stream.position(tp) < ends[tp]}
+    if not shown:
+        _tell_of_outputs(settings, topics[0])
+
+
+def _tell_of_outputs(settings: Settings, topic: str) -> None:
+    """Say where the answers of flows are, where there is none of a request record."""
+    if topic != settings.topic("responses"):
+        return
+    with suppress(ConfigurationError):  # no worker starts with them
+        for name, flow in flow_topics(settings, Registry.load(settings.processor_modules)).items():
+            for output in flow.outputs:
+                click.echo(f"the flow {name} writes to another topic: --topic {output}", err=True)
 
 
 async def _stalled(settings: Settings, topic: str) -> StreamappError:

@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -105,6 +109,35 @@ def test_tail_follows_the_dead_letters_of_flows_too(settings: Settings, leave: l
     found = sorted((one["topic"], one["id"]) for one in map(json.loads, result.stdout.splitlines()))
     assert found == [("shop.labels", "l-1"), ("shop.triage", "t-1"), ("shop.triage", "t-2")]
     assert "there is no topic shop.new-dlt" in result.stderr
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize(
+    ("arguments", "is_told"), [(["tail", "--exit"], True), (["tail", "usage", "--exit"], False)]
+)
+def test_tail_of_no_answers_says_where_those_of_flows_are(
+    settings: Settings, arguments: list[str], is_told: bool
+) -> None:
+    """Nobody waits at the topic of request records for what a flow writes to its own."""
+    told = run(settings, *arguments).stderr
+
+    line = "the flow triage writes to another topic: --topic shop.triage.done"
+    assert (line in told.splitlines()) is is_told
+
+
+@pytest.mark.embedded
+def test_tail_that_follows_says_where_answers_of_flows_are(settings: Settings) -> None:
+    """Before it waits: it would for ever."""
+    env = {"STREAMAPP_BROKER": settings.broker, "STREAMAPP_FLOWS": json.dumps(FLOWS)}
+    command = [sys.executable, "-m", "streamapp", "tail"]
+    with subprocess.Popen(
+        command, env=os.environ | env, stderr=subprocess.PIPE, text=True
+    ) as following:
+        assert following.stderr is not None
+        told = following.stderr.readline()
+        following.send_signal(signal.SIGINT)
+
+    assert told == "the flow triage writes to another topic: --topic shop.triage.done\n"
 
 
 @pytest.mark.embedded
