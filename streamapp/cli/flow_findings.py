@@ -10,6 +10,7 @@ from streamapp.cli.prompt_findings import read_prompts
 from streamapp.cli.terminal import counted
 from streamapp.errors import ConfigurationError, RegistryUnavailable, SchemaRefused, StreamappError
 from streamapp.flows.catalogue import load_flows
+from streamapp.flows.flow import Start
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore, Written
@@ -25,6 +26,13 @@ from streamapp.streaming.flows.begun_flows import begun_topic
 from streamapp.streaming.flows.state import flow_states
 from streamapp.streaming.flows.topics import flow_rights, missing_inputs
 
+#: What becomes of what is there already, by where a flow begins.
+_OF_EARLIER: Mapping[Start, str] = {
+    "latest": 'passed over, {}; from = "earliest", in Python start="earliest", answers them',
+    "earliest": "answered and paid for, {}, also where a group of another STREAMAPP_APP_ID has"
+    ' done so already; from = "latest", in Python start="latest", passes them over',
+}
+
 
 async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
     """Look at the flows; none where there are none.
@@ -33,7 +41,7 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
         settings: Name them.
         has_broker: Whether a broker answers, that knows their topics and prompts.
     """
-    store, from_latest = None, frozenset[str]()
+    store, starts = None, dict[str, Start]()
     try:
         registry = Registry.load(settings.processor_modules)
     except ConfigurationError:  # said of the processors already
@@ -47,7 +55,7 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
         if not found:
             return []
         names = [Finding("flows", True, ", ".join(flow.name for flow in found))]
-        from_latest = frozenset(flow.name for flow in found if flow.start == "latest")
+        starts = {flow.name: flow.start for flow in found}
         schemas = [] if store is None else await _schemas(formats, store)
     except ConfigurationError as error:
         names = [Finding("flows", False, line) for line in str(error).splitlines()]
@@ -59,9 +67,10 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
     # Whatever else is wrong with a flow, its file names its topics and its prompt.
     topics = flow_topics(settings, registry)
     looked_up = [*await _prompts(settings), *await _inputs(settings, topics)] if has_broker else []
-    if has_broker and from_latest:
-        latest = {name: flow for name, flow in topics.items() if name in from_latest}
-        looked_up += [*await _begun(settings), *await _passed_over(settings, latest)]
+    if has_broker and "latest" in starts.values():
+        looked_up += await _begun(settings)
+    if has_broker and starts:
+        looked_up += await _before(settings, topics, starts)
     return [*names, *looked_up, *schemas]
 
 
@@ -110,8 +119,10 @@ async def _begun(settings: Settings) -> list[Finding]:
     return [] if topic in counts else [Finding("flows", True, detail)]
 
 
-async def _passed_over(settings: Settings, flows: Mapping[str, FlowTopics]) -> list[Finding]:
-    """Tell of records that a flow which begins at the end will leave out."""
+async def _before(
+    settings: Settings, flows: Mapping[str, FlowTopics], starts: Mapping[str, Start]
+) -> list[Finding]:
+    """Tell what becomes of the records that stand before flows which have not begun."""
     try:
         states = await answered(settings, flow_states(settings, flows))
     except StreamappError:
@@ -121,12 +132,11 @@ async def _passed_over(settings: Settings, flows: Mapping[str, FlowTopics]) -> l
             "flows",
             True,
             f"[flows.{state.name}] has not begun: what stands in {state.topics.input} is"
-            f' passed over, {counted(state.lag, "record")}; from = "earliest", in Python'
-            ' start="earliest", answers them',
+            f" {_OF_EARLIER[starts[state.name]].format(counted(state.lag, 'record'))}",
             is_note=True,
         )
         for state in states
-        if state.lag and not state.is_begun
+        if state.lag and not state.is_begun and state.name in starts
     ]
 
 

@@ -405,11 +405,13 @@ def test_check_says_which_topic_notes_that_a_flow_has_begun(
     assert not told("earliest")
 
 
-@pytest.mark.parametrize("start", ["latest", "earliest"])
-def test_check_notes_records_that_a_new_flow_passes_over(
-    settings: Settings, tmp_path: Path, start: str
+@pytest.mark.parametrize(
+    ("start", "becomes"), [("latest", "passed over"), ("earliest", "answered and paid for")]
+)
+def test_check_notes_what_becomes_of_records_before_a_new_flow(
+    settings: Settings, tmp_path: Path, start: str, becomes: str
 ) -> None:
-    """They are shown as its lag until it begins, and as nothing from then on."""
+    """They are shown as its lag until it begins; a group of another name pays for all once more."""
     file = tmp_path / "streamapp.toml"
     file.write_text(
         f'[flows.a]\ninput = "llm.responses"\noutput = "b"\ntype = "summarize"\nfrom = "{start}"\n'
@@ -423,8 +425,8 @@ def test_check_notes_records_that_a_new_flow_passes_over(
     asyncio.run(fill())
     result = run(settings, "check", STREAMAPP_CONFIG=str(file))
 
-    said = "[flows.a] has not begun: what stands in llm.responses is passed over, 3 records"
-    assert (said in result.stdout) == (start == "latest"), result.stdout
+    said = f"[flows.a] has not begun: what stands in llm.responses is {becomes}, 3 records"
+    assert said in result.stdout
     assert result.exit_code == 0, result.stdout
 
 
