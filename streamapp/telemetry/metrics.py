@@ -84,6 +84,8 @@ class Metrics:
         self._log_changes = self._counter(
             "log_changes", "Partitions begun anew, since their log changed.", "reason"
         )
+        for reason in ("made_anew", "shorter", "start_passed"):
+            self._log_changes.add((reason,), 0)  # as `expect_records` does
         self._steps = self._counter("steps", "Steps of records by their end.", "kind", "outcome")
         self._tools = self._counter("tool_calls", "Calls of tools by models.", "tool", "outcome")
         self._tools_missing = self._counter(

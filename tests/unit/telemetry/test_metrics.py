@@ -57,6 +57,11 @@ def test_every_name_of_the_contract_is_there(metrics: Metrics) -> None:
     assert 'streamapp_tokens_total{direction="output",model="m",provider="p"} 2.0' in text
 
 
+def test_changed_logs_stand_at_0_before_the_first(metrics: Metrics) -> None:
+    """Prometheus takes a first 1 for no increase, and the alert would not come."""
+    assert '\nstreamapp_log_changes_total{reason="shorter"} 0.0\n' in metrics.text().decode()
+
+
 def test_counts_for_the_log_start_again(metrics: Metrics) -> None:
     """Each summary tells what happened since the one before."""
     metrics.answered(type="chat", duration_s=0.2)
