@@ -87,16 +87,16 @@ async def _list(
             task = bar.add_task("reading dead letters", total=log.size)
             async for dead_letter in log.read(wanted):
                 bar.update(task, completed=log.seen.records)
-                if is_unsent and dead_letter.mark in replayed:
+                if is_unsent and dead_letter.is_in(replayed):
                     continue
                 kinds[dead_letter.headers["streamapp.error.kind"]] += 1
-                sent += dead_letter.mark in replayed
+                sent += dead_letter.is_in(replayed)
                 if limit:
                     newest.add(dead_letter)
                 else:
-                    click.echo(show(dead_letter, dead_letter.mark in replayed))
+                    click.echo(show(dead_letter, dead_letter.is_in(replayed)))
         for dead_letter in newest.dead_letters():
-            click.echo(show(dead_letter, dead_letter.mark in replayed))
+            click.echo(show(dead_letter, dead_letter.is_in(replayed)))
         click.echo(summary_line(kinds, sent, log.seen, limit), err=True)
     await tell_of_flows(settings, flow, since=wanted.since)
 
@@ -124,7 +124,7 @@ async def _show(what: tuple[str, ...], named: tuple[str, ...], flow: str, as_jso
     def print_one(dead_letter: StoredDeadLetter, replayed: set[bytes]) -> None:
         at.add(dead_letter.place)
         of.add(dead_letter.headers.get("streamapp.request.id", ""))
-        detail = dead_letter.detail() | {"replayed": dead_letter.mark in replayed}
+        detail = dead_letter.detail() | {"replayed": dead_letter.is_in(replayed)}
         click.echo(
             json.dumps(detail, ensure_ascii=False) if as_json else detail_lines(dead_letter, detail)
         )

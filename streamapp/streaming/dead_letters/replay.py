@@ -41,7 +41,7 @@ def verdict(
     """
     if dead_letter.origin[0] not in targets:
         return "foreign"
-    if dead_letter.mark in replayed:
+    if dead_letter.is_in(replayed):
         return "replayed"
     if dead_letter.is_omitted or (dead_letter.key is None and dead_letter.value is None):
         return "omitted"

@@ -103,7 +103,7 @@ class DeadLetterService:
             oldest = min((dead_letter.at for dead_letter in dead_letters), default=None)
             replayed = await log.replayed(since=oldest) if dead_letters else set()
         summaries = [
-            dead_letter.summary() | {"replayed": dead_letter.mark in replayed}
+            dead_letter.summary() | {"replayed": dead_letter.is_in(replayed)}
             for dead_letter in dead_letters
         ]
         return Found(summaries, seen)

@@ -1,6 +1,6 @@
 """A stored dead letter, and the filter that selects some."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from aiokafka import ConsumerRecord
 from pydantic_core import from_json
 
 from streamapp.records.dead_letter import REPLAYS, Earlier, number, own_headers
+from streamapp.streaming.delivery.ledger_entry import digest
 
 #: Characters of a record that a list shows, and of a kind.
 SHOWN, KIND_LIMIT = 2_000, 40
@@ -65,7 +66,18 @@ class StoredDeadLetter:
 
     @property
     def mark(self) -> bytes:
-        """What the record that failed is called in the notes of replays."""
+        """What the record that failed is called in the notes of replays: its place and content.
+
+        A place comes again where a log lost its end, or its topic was made anew.
+        """
+        return b"%b %b" % (self._origin_place, digest(self.value).encode())
+
+    def is_in(self, notes: Container[bytes]) -> bool:
+        """Whether it was sent again; notes of earlier versions name the place alone."""
+        return self.mark in notes or self._origin_place in notes
+
+    @property
+    def _origin_place(self) -> bytes:
         topic, partition, offset = self.origin
         return f"{topic}-{partition}@{offset}".encode()
 

@@ -149,6 +149,24 @@ async def test_event_of_prompts_goes_back_to_prompts() -> None:
     assert [fields[0] for fields in broker.taken] == ["llm.prompts", NOTES]
 
 
+async def test_another_record_at_the_same_place_is_sent() -> None:
+    """A log that lost its end gives its places again: what failed there was another record."""
+    broker = Broker()
+    known = {dead_letter("before").mark}
+
+    assert await replay(broker, dead_letter("before"), replayed=known) == {"replayed": 1}
+    assert await replay(broker, dead_letter("behind"), replayed=known) == {"sent": 1}
+
+
+async def test_note_of_an_earlier_version_names_the_place_alone() -> None:
+    """What was sent again before an upgrade is not sent twice."""
+    known = {b"llm.requests-2@7"}
+
+    found = await replay(Broker(), dead_letter(partition=2, offset=7), replayed=known)
+
+    assert found == {"replayed": 1}
+
+
 async def test_partition_that_is_no_more_is_left_to_the_key() -> None:
     """A topic with fewer partitions than before still takes the record."""
     broker = Broker()
@@ -196,7 +214,7 @@ async def test_record_is_sent_once() -> None:
     }
     notes = {fields[2] for fields in broker.of(NOTES)}
     assert await replay(broker, dead_letter(), replayed=notes) == {"replayed": 1}
-    assert notes == replayed == {b"llm.requests-0@0"}
+    assert notes == replayed == {dead_letter().mark}
 
 
 async def test_rate_is_kept() -> None:
