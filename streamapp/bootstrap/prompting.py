@@ -8,6 +8,7 @@ from faust.types import TP
 
 from streamapp.llm.routing.embedder import Embedder
 from streamapp.llm.routing.routes import Routes
+from streamapp.llm.timeout import time_limit
 from streamapp.prompts.example_set import Examples
 from streamapp.prompts.example_sources import Sources
 from streamapp.prompts.examples import ExamplesManager, in_use
@@ -124,4 +125,4 @@ def _examples(settings: Settings, topic: ExampleTopic, routes: Routes) -> Exampl
     )
     # A model for chat as the default route would refuse, and its breaker would hold all records.
     embed = Embedder(routes, clock=time.monotonic) if settings.embed_model else None
-    return ExamplesManager(sources.fetch, clock=time.monotonic, embed=embed)
+    return ExamplesManager(sources.fetch, clock=time.monotonic, embed=embed, time_limit=time_limit)

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 from streamapp.errors import LeaseLost
+from streamapp.llm.deadline import DEADLINE
 from streamapp.records.response import Usage
 
 
@@ -22,9 +24,10 @@ class Attempt:
         usage: What the provider said of its tokens, also in an answer that is of no use.
         asked: What its request says, for whoever has to know an error's words from those.
         on_sign: Called at each sign of life.
+        standing: As `Deadline.standing`, for its own end as well; None outside of its time.
     """
 
-    __slots__ = ("asked", "chars", "is_answered", "on_sign", "usage")
+    __slots__ = ("asked", "chars", "is_answered", "on_sign", "standing", "usage")
 
     def __init__(self) -> None:
         self.is_answered = False
@@ -32,6 +35,7 @@ class Attempt:
         self.usage: Usage | None = None
         self.asked: Sequence[Any] = ()
         self.on_sign: Callable[[], None] = _nothing
+        self.standing: Callable[[], AbstractContextManager[None]] | None = None
 
 
 #: Of the attempt that a task makes; set by the policies around a provider.
@@ -93,6 +97,15 @@ class Right(Protocol):
 #: Of the record that a task works on; None where nobody else could answer it.
 RIGHT: ContextVar[Right | None] = ContextVar("right", default=None)
 
+
+def standing() -> AbstractContextManager[None]:
+    """Let no time pass inside the block for this task's attempt and record: Kafka is waited for."""
+    attempt, deadline = ATTEMPT.get(), DEADLINE.get()
+    if attempt is not None and attempt.standing is not None:
+        return attempt.standing()
+    return nullcontext() if deadline is None else deadline.standing()
+
+
 #: How often an attempt that waits for its right looks again, seconds.
 RIGHT_POLL_S = 0.1
 
@@ -104,7 +117,10 @@ async def permitted() -> None:
         LeaseLost: It may not any more.
     """
     right = RIGHT.get()
-    while right is not None and not right.is_valid:
-        if right.is_ended:
-            raise LeaseLost("no attempt is begun for a record of another worker")
-        await asyncio.sleep(RIGHT_POLL_S)
+    if right is None or right.is_valid:
+        return
+    with standing():
+        while not right.is_valid:
+            if right.is_ended:
+                raise LeaseLost("no attempt is begun for a record of another worker")
+            await asyncio.sleep(RIGHT_POLL_S)

@@ -11,7 +11,7 @@ class Deadline:
     """A budget of active seconds that starts at the first attempt, or with the wait for tools.
 
     Waiting for the limiter or an open breaker happens inside ``suspended()`` and does not
-    count: Kafka is the queue, so waiting is free.
+    count: Kafka is the queue, so waiting is free. Nor does a wait for Kafka, inside ``standing()``.
 
     Attributes:
         steps: Those of the record in progress.
@@ -23,7 +23,10 @@ class Deadline:
         "_limit_s",
         "_own_waits",
         "_spent_s",
+        "_standing",
         "_started_at",
+        "_stood_at",
+        "_stood_s",
         "_waits",
         "steps",
     )
@@ -36,7 +39,8 @@ class Deadline:
         self._clock = clock
         self._spent_s = 0.0
         self._started_at: float | None = None
-        self._waits = self._own_waits = 0
+        self._waits = self._own_waits = self._standing = 0
+        self._stood_at = self._stood_s = 0.0
         self.steps = StepsInProgress()
 
     @property
@@ -79,11 +83,11 @@ class Deadline:
     def start(self) -> None:
         """Begin to count, unless it counts already."""
         if self._started_at is None:
-            self._started_at = self._clock()
+            self._started_at = self._now()
 
     def spent_s(self) -> float:
         """Return the active seconds so far."""
-        running = 0.0 if self._started_at is None else self._clock() - self._started_at
+        running = 0.0 if self._started_at is None else self._now() - self._started_at
         return self._spent_s + running
 
     def remaining_s(self) -> float:
@@ -106,7 +110,39 @@ class Deadline:
         """Count again, where it did."""
         self._waits -= 1
         if counted:
-            self._started_at = self._clock()
+            self._started_at = self._now()
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """Let no time pass inside the block, in which Kafka is waited for.
+
+        Whatever else is in progress meanwhile, and nothing of it counts as waiting: what is not
+        stored yet would be lost.
+        """
+        self.stand()
+        try:
+            yield
+        finally:
+            self.go_on()
+
+    def stand(self) -> None:
+        """Let no time pass until as many `go_on` have come."""
+        if not self._standing:
+            self._stood_at = self._clock()
+        self._standing += 1
+
+    def go_on(self) -> None:
+        """Let time pass again, behind the last of those that stand."""
+        self._standing -= 1
+        if not self._standing:
+            self._stood_s += self._clock() - self._stood_at
+
+    def stood_s(self) -> float:
+        """Return the seconds so far in which no time passed."""
+        return self._stood_s + (self._clock() - self._stood_at if self._standing else 0.0)
+
+    def _now(self) -> float:
+        return self._clock() - self.stood_s()
 
     @contextmanager
     def extended(self) -> Iterator[None]:
@@ -131,7 +167,7 @@ class Deadline:
         """Forget the seconds spent: they went into an outage, and Kafka is the queue."""
         self._spent_s = 0.0
         if self._started_at is not None:
-            self._started_at = self._clock()
+            self._started_at = self._now()
 
 
 class Suspension:

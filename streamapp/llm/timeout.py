@@ -2,18 +2,22 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from streamapp.errors import ProviderError, ProviderTimeout, ProviderUnavailable
 from streamapp.llm.attempt import ATTEMPT, RIGHT, Attempt, permitted
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import DEADLINE, Deadline
 from streamapp.llm.provider import Completer
 from streamapp.running_clock import RunningClock
 from streamapp.settings import DEFAULT_STREAM_IDLE_S, DEFAULT_TIMEOUT_S, ProviderSettings
 
 #: With these, and without a status, nothing came of the provider.
 _SILENCES = (ProviderTimeout, ProviderUnavailable)
+#: Least time between two looks at a clock, which may stand still, seconds.
+_LOOK_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +84,8 @@ class TimeLimited:
         """
         right = RIGHT.get()
         if right is not None and not right.is_valid:
-            await permitted()
+            with call.deadline.standing():
+                await permitted()
         is_streamed = call.chunks is not None
         most_s = self._limits.idle_s if is_streamed else self._limits.timeout_s
         left_s = call.remaining_s()
@@ -97,9 +102,11 @@ class TimeLimited:
                 cut = _Cut(timeout, self._clock, limit_s, began_at=began_at)
                 if is_streamed:
                     attempt.on_sign = cut.put_off(idle_s=most_s, left_s=left_s)
+                attempt.standing = lambda: cut.standing(call.deadline)
                 try:
                     completion = await self._provider.complete(call)
                 finally:
+                    attempt.standing = None
                     cut.cancel()
             self._excused_until = math.inf
             return completion
@@ -124,28 +131,63 @@ class TimeLimited:
             ATTEMPT.reset(token)
 
 
+@asynccontextmanager
+async def time_limit(limit_s: float) -> AsyncIterator[asyncio.Timeout]:
+    """Bound a block as `asyncio.timeout` does, without waits for Kafka of this task's record."""
+    deadline, now = DEADLINE.get(), asyncio.get_running_loop().time
+
+    def clock() -> float:
+        return now() if deadline is None else now() - deadline.stood_s()
+
+    async with asyncio.timeout(None) as timeout:
+        cut = _Cut(timeout, clock, limit_s, began_at=clock())
+        try:
+            yield timeout
+        finally:
+            cut.cancel()
+
+
 class _Cut:
     """Ends ``timeout`` after ``limit_s`` seconds of ``clock``, which may be later by the loop's."""
 
-    __slots__ = ("_clock", "_ends_at", "_handle", "_timeout")
+    __slots__ = ("_clock", "_ends_at", "_handle", "_last_at", "_timeout")
 
     def __init__(
-        self, timeout: asyncio.Timeout, clock: RunningClock, limit_s: float, *, began_at: float
+        self,
+        timeout: asyncio.Timeout,
+        clock: Callable[[], float],
+        limit_s: float,
+        *,
+        began_at: float,
     ) -> None:
         self._timeout = timeout
         self._clock = clock
-        self._ends_at = began_at + limit_s
+        self._ends_at = self._last_at = began_at + limit_s
         self._handle = asyncio.get_running_loop().call_later(limit_s, self._look)
 
     def put_off(self, *, idle_s: float, left_s: float) -> Callable[[], None]:
         """Return what puts the end off at each sign of life, up to the attempt's last moment."""
         clock = self._clock
-        last_at = clock() + left_s
+        self._last_at = clock() + left_s
 
         def on_sign() -> None:
-            self._ends_at = min(clock() + idle_s, last_at)
+            self._ends_at = min(clock() + idle_s, self._last_at)
 
         return on_sign
+
+    @contextmanager
+    def standing(self, deadline: Deadline) -> Iterator[None]:
+        """Let no time pass inside the block, of ``deadline`` neither."""
+        self._handle.cancel()
+        began_at = self._clock()
+        try:
+            with deadline.standing():
+                yield
+        finally:
+            stood_s = self._clock() - began_at
+            self._ends_at += stood_s
+            self._last_at += stood_s
+            self._look()
 
     def cancel(self) -> None:
         """Leave the timeout alone: the attempt is over."""
@@ -155,8 +197,8 @@ class _Cut:
         left_s = self._ends_at - self._clock()
         loop = asyncio.get_running_loop()
         if left_s > 0:
-            self._handle = loop.call_later(left_s, self._look)
-        else:
+            self._handle = loop.call_later(max(left_s, _LOOK_S), self._look)
+        elif not self._timeout.expired():
             self._timeout.reschedule(loop.time())
 
 

@@ -12,7 +12,7 @@ from streamapp.prompts.example_fit import Fit
 from streamapp.prompts.example_set import Examples, parse_examples
 from streamapp.prompts.prompt import Prompt
 from streamapp.prompts.settings import ExampleSettings
-from streamapp.prompts.similar import Embed, Nearest, Similarity
+from streamapp.prompts.similar import Embed, Nearest, Similarity, TimeLimit
 from streamapp.prompts.template import Template
 
 log = structlog.get_logger(__name__)
@@ -49,6 +49,7 @@ class ExamplesManager:
         embed: Returns the vectors of examples; None where there is no route for embeddings.
         rng: Source of jitter.
         timeout_s: Longest time for one set, and then for its vectors, to arrive, seconds.
+        time_limit: Bounds a record's wait for the vector of its question.
     """
 
     def __init__(
@@ -59,10 +60,13 @@ class ExamplesManager:
         embed: Embed | None = None,
         rng: Random | None = None,
         timeout_s: float = FETCH_TIMEOUT_S,
+        time_limit: TimeLimit = asyncio.timeout,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._similarity = Similarity(embed, clock=clock, timeout_s=timeout_s)
+        self._similarity = Similarity(
+            embed, clock=clock, timeout_s=timeout_s, time_limit=time_limit
+        )
         self._rng = rng or Random()  # noqa: S311 - spreads load
         self._timeout_s = timeout_s
         self._sets: dict[str, Examples] = {}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 import structlog
@@ -22,6 +23,8 @@ TIMEOUT_S = 10.0
 #: After a failure one question in so many seconds tries again; the others wait for nothing.
 PAUSE_S = 10.0
 
+#: Bounds a block, by seconds, as `asyncio.timeout` does.
+TimeLimit = Callable[[float], AbstractAsyncContextManager[object]]
 #: Returns one vector a text.
 Embed = Callable[[Sequence[str]], Awaitable[list[list[float]]]]
 #: Returns the examples for the variables of a question, whose vector the record pays for.
@@ -35,6 +38,7 @@ class Similarity:
         embed: For the sets; None where there is no route for embeddings.
         clock: Monotonic, seconds.
         timeout_s: Longest wait for the vectors of a set, and for that of a question, seconds.
+        time_limit: Bounds the wait for that of a question, which is a call of its record.
     """
 
     def __init__(
@@ -43,10 +47,12 @@ class Similarity:
         *,
         clock: Callable[[], float],
         timeout_s: float = TIMEOUT_S,
+        time_limit: TimeLimit = asyncio.timeout,
     ) -> None:
         self._embed = embed
         self._clock = clock
         self._timeout_s = timeout_s
+        self._time_limit = time_limit
         self._units: dict[str, dict[str, Unit]] = {}
         self._indexes: dict[str, _Index] = {}
         self._problems: dict[str, str] = {}
@@ -111,7 +117,7 @@ class Similarity:
         if not text:
             return index.examples[:count]
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with self._time_limit(self._timeout_s):
                 [vector] = await embed([text])
             places = index.neighbours.nearest(unit(vector), count)
         except (BudgetExceeded, ContentFiltered, ContextLengthExceeded):

@@ -12,7 +12,9 @@ from pydantic_core import from_json, to_json
 from streamapp.errors import BudgetExceeded, Failure, RetriesExhausted, StepLimit, ToolError
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import Deadline
 from streamapp.llm.durable.fingerprint import fingerprint_of
+from streamapp.llm.timeout import time_limit
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.tools.observer import MeteredTools, ToolObserver
 from streamapp.tools.offered import OfferedTool, ToolResult, shape_of, wire_name
@@ -207,7 +209,7 @@ async def _within_bounds(tool: OfferedTool, llm: LLMClient, arguments: str) -> T
         return ToolResult("the arguments are no JSON object", "invalid")
     limit_s = min(tool.timeout_s, max(llm.calls.common.deadline.remaining_s(), 0))
     try:
-        async with asyncio.timeout(limit_s) as limit:
+        async with time_limit(limit_s) as limit:
             text = await tool.call(given, llm)
     except ToolError as error:
         return ToolResult(_storable(str(error)[:RESULT_CHARS]), "error")
@@ -236,22 +238,32 @@ async def _completion(
     is_first: bool,
 ) -> Completion:
     """Return the model's next turn; what ends the record behind the first is a bound of steps."""
+    deadline = llm.calls.common.deadline
     try:
-        if not is_first and llm.calls.common.deadline.remaining_s() <= 0:
-            raise StepLimit("the record's deadline passed before the model came to an answer")
+        if not is_first and deadline.remaining_s() <= 0:
+            raise StepLimit(_out_of_time(deadline))
         return await llm.calls.complete(
             turns, parameters=parameters, tools=tools, schema=schema, is_streamed=False
         )
     except BudgetExceeded as failure:
-        raise failure if is_first else _limit("a budget is spent", failure) from failure
-    except RetriesExhausted as failure:
-        if is_first or llm.calls.common.deadline.remaining_s() > 0:
+        if is_first:
             raise
-        raise _limit("the record's deadline passed", failure) from failure
+        raise _limit("a budget is spent before the model came to an answer", failure) from failure
+    except RetriesExhausted as failure:
+        if is_first or deadline.remaining_s() > 0:
+            raise
+        raise _limit(_out_of_time(deadline), failure) from failure
+
+
+def _out_of_time(deadline: Deadline) -> str:
+    return (
+        f"its {round(deadline.limit_s, 1):g} s of active time were over before it had an answer:"
+        " raise STREAMAPP_DEADLINE_S, or deadline_s of its flow"
+    )
 
 
 def _limit(reason: str, failure: Failure) -> StepLimit:
-    limit = StepLimit(f"{reason} before the model came to an answer")
+    limit = StepLimit(reason)
     limit.attempts, limit.paid = failure.attempts, failure.paid
     return limit
 

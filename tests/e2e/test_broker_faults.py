@@ -1,14 +1,16 @@
 """The broker is absent at the start, or goes away under load."""
 
 import asyncio
+import json
 from collections import Counter
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.e2e.stage import Stage, ask
+from tests.e2e.stage import Record, Stage, ask
 from tests.e2e.test_agents import agents
+from tests.e2e.test_steps import chain
 from tests.support.kafka import KafkaBroker
 from tests.support.waiting import until
 
@@ -82,29 +84,52 @@ async def test_nothing_is_lost_when_the_broker_is_away_under_load(
     assert worker.logged_lines - logged < MOST_LOG_LINES, worker.tail()
 
 
-async def test_no_agent_dies_of_a_broker_that_is_away_for_longer_than_its_deadline(
+def single(id_: str, *, is_streamed: bool) -> Record:
+    """Return a record of one call."""
+    fields = {"id": id_, "type": "chat", "cache": False, "stream": is_streamed}
+    messages = [{"role": "user", "content": id_}]
+    return Record(json.dumps({**fields, "messages": messages}).encode(), id_.encode())
+
+
+async def test_no_record_dies_of_a_broker_that_is_away_for_longer_than_its_deadline(
     own_kafka: KafkaBroker, tmp_path: Path
 ) -> None:
-    """Finished steps wait for Kafka as answers do: their records go on, and pay nothing again."""
-    deadline_s = 5
+    """Finished steps wait for Kafka as answers do: their records go on, and pay nothing again.
+
+    Those of agents with tools, of several calls one behind another and side by side, with a step
+    of their own, and those of one call, streamed or not.
+    """
+    deadline_s, each = 5, 40
+    chains = [chain(f"c-{n}", **({"fan_out": 8} if n % 4 == 0 else {})) for n in range(each)]
+    calls = [single(f"r-{n}", is_streamed=n % 2 > 0) for n in range(each)]
     await own_kafka.start()
     async with Stage(own_kafka, tmp_path) as stage:
-        stage.extra = {"AGENT_LOG": str(tmp_path / "ran")}
+        stage.extra = {"AGENT_LOG": str(tmp_path / "ran"), "CHAIN_LOG": str(tmp_path / "noted")}
+        stage.provider.default(latency_s=0.3)
         await stage.open()
-        await stage.ready_worker(processors="tests.support.agent", deadline_s=deadline_s)
-        records = agents(100, every=5)
+        await stage.ready_worker(
+            processors="tests.support.agent,tests.support.chain", deadline_s=deadline_s
+        )
+        records = sum(zip(agents(each, every=5), chains, calls, strict=True), ())
         async with asyncio.TaskGroup() as group:
-            group.create_task(stage.produce(records, rate_per_s=20))
+            group.create_task(stage.produce(records, rate_per_s=30))
             await stage.verifier.until(lambda: len(stage.verifier.outcomes) > 10, 30)
 
             own_kafka.kill9()
 
             await asyncio.sleep(3 * deadline_s)  # the length of the outage is the point of the test
             await own_kafka.start()
-        await stage.verifier.until(lambda: not stage.verifier.missing, 120)
-        ended = [outcome for found in stage.verifier.outcomes.values() for outcome in found]
+        report = await stage.settle(len(records), 120)
+        asked = Counter(
+            (call.message.split(" ")[0], call.body_hash) for call in stage.provider.calls
+        )
+        ran = Counter(line.split()[0] for line in (tmp_path / "ran").read_text().splitlines())
+        noted = Counter((tmp_path / "noted").read_text().split())
 
-    assert Counter(outcome.kind for outcome in ended if outcome.kind) == {}
+    assert not [*report.missing, *report.dead, *report.unequal, *report.overcommitted], report
+    assert set(asked.values()) == {1}
+    assert len(asked) == each * 3 + each * 3 // 4 * 3 + each // 4 * 9 + each
+    assert (sum(ran.values()), set(noted.values())) == (each + each // 5 * 7, {1})
 
 
 @pytest.mark.chaos

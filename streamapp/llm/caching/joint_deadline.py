@@ -29,7 +29,7 @@ class JointDeadline(Deadline):
         #: Whether each of them counted, while they do not.
         self._suspended: dict[Hashable, bool] = {}
         self._is_asked = self._is_started = False
-        self._suspensions = 0
+        self._suspensions = self._standing = 0
 
     @property
     def is_waited_for(self) -> bool:
@@ -43,6 +43,8 @@ class JointDeadline(Deadline):
         self._lone = member if len(self._members) == 1 else None
         if self._is_asked:
             member.ask()
+        for _ in range(self._standing):
+            member.stand()
         if self._suspensions:
             self._suspended[key] = member.suspend()
         elif self._is_started:
@@ -55,6 +57,8 @@ class JointDeadline(Deadline):
         self._lone = next(iter(self._members.values())) if len(self._members) == 1 else None
         if self._suspended:
             member.resume(counted=self._suspended.pop(key))
+        for _ in range(self._standing):
+            member.go_on()
 
     def start(self) -> None:
         """Begin to count, in those members that do not yet."""
@@ -110,3 +114,15 @@ class JointDeadline(Deadline):
             self._suspended.clear()
             if self._is_started:
                 self.start()
+
+    def stand(self) -> None:
+        """Let no time pass, for any member."""
+        self._standing += 1
+        for member in self._members.values():
+            member.stand()
+
+    def go_on(self) -> None:
+        """Let time pass again, for every member."""
+        self._standing -= 1
+        for member in self._members.values():
+            member.go_on()

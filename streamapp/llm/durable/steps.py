@@ -149,7 +149,7 @@ class Steps:
                 # Tasks beside this one begin their steps now, as they did while it was made.
                 await asyncio.sleep(0)
                 own = replace(stored, prompt=self.prompt, beyond=self.place.beyond)
-                with self._deadline.suspended():
+                with self._deadline.standing():
                     await self._store.adopt(number, own)
                 if self._spans is not None:
                     self._spans.replayed(kind, name, number)
@@ -213,7 +213,7 @@ class Steps:
         async def save() -> None:
             step = StoredStep(path(), self.prompt, encode(result), spent, self.place.beyond)
             # The broker may be away for longer than any record has time.
-            with self._deadline.suspended():
+            with self._deadline.standing():
                 await store.put(number, step)
 
         if self._is_single and number == "1":

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import ProducerSendError
 
 from streamapp.errors import Failure
+from streamapp.llm.attempt import standing
 from streamapp.llm.chunks import CallDelta, give_whole
 from streamapp.streaming.delivery.emitter import Send
 from streamapp.streaming.window.lease import Lease
@@ -53,15 +54,16 @@ class ChunkStreams:
             if not lease.is_valid or self._clock() < self._paused_until:
                 return
             try:
-                async with asyncio.timeout(SEND_S):
-                    delivery = await self._send(
-                        self._topic,
-                        message.key,
-                        text.encode(),
-                        message.tp.partition,
-                        None,
-                        {STREAM_ID: id.encode(), **headers},
-                    )
+                with standing():
+                    async with asyncio.timeout(SEND_S):
+                        delivery = await self._send(
+                            self._topic,
+                            message.key,
+                            text.encode(),
+                            message.tp.partition,
+                            None,
+                            {STREAM_ID: id.encode(), **headers},
+                        )
             except (KafkaError, ProducerSendError, TimeoutError) as error:
                 self._paused_until = self._clock() + PAUSE_S
                 log.warning(

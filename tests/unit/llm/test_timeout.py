@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from streamapp.errors import LeaseLost, ProviderError, ProviderTimeout
-from streamapp.llm.attempt import RIGHT, heard
+from streamapp.llm.attempt import RIGHT, heard, permitted, standing
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import Completer
@@ -79,6 +79,85 @@ def test_no_attempt_begins_while_another_worker_may_answer(llm: FakeProvider) ->
         with pytest.raises(LeaseLost):
             await limited.complete(chat())
         assert len(llm.history) == 2
+
+    run_virtually(scene())
+
+
+def test_wait_for_the_right_is_no_time_of_the_record() -> None:
+    """Neither before an attempt nor within one, which had no connection yet."""
+
+    async def scene() -> None:
+        right, deadline = Right(), Deadline(90, virtual_clock)
+        RIGHT.set(right)
+        deadline.start()
+
+        async def connect(call: Call) -> Completion:
+            await asyncio.sleep(20)
+            right.is_valid = False
+            loop.call_later(1_000, setattr, right, "is_valid", True)
+            await permitted()
+            await asyncio.sleep(30)
+            return Completion(output="", model="m", provider="mine")
+
+        loop, provider = asyncio.get_running_loop(), FakeProvider()
+        provider.complete = connect  # type: ignore[method-assign]
+        loop.call_later(1_000, setattr, right, "is_valid", True)
+        limited = TimeLimited(
+            provider,
+            name="mine",
+            limits=TimeLimits(timeout_s=60),
+            running=RunningClock(virtual_clock),
+        )
+        await limited.complete(chat(deadline=deadline))
+        assert 50 <= deadline.spent_s() < 51
+
+    run_virtually(scene())
+
+
+def test_attempt_that_waited_for_its_right_is_cut_after_the_rest_of_its_time() -> None:
+    """The wait gives it no more than it had."""
+
+    async def scene() -> None:
+        right = Right()
+        right.is_valid = True
+        RIGHT.set(right)
+
+        async def hang(call: Call) -> Completion:
+            right.is_valid = False
+            asyncio.get_running_loop().call_later(1_000, setattr, right, "is_valid", True)
+            await permitted()
+            return await Hanging().complete(call)
+
+        provider = FakeProvider()
+        provider.complete = hang  # type: ignore[method-assign]
+        limited = TimeLimited(provider, name="mine", limits=TimeLimits(timeout_s=60))
+        deadline = Deadline(90, virtual_clock)
+        with pytest.raises(ProviderTimeout):
+            await limited.complete(chat(deadline=deadline))
+        assert 1_060 <= virtual_clock() < 1_061
+
+    run_virtually(scene())
+
+
+def test_wait_for_kafka_that_begins_with_the_end_of_an_attempt_leaves_it_a_timeout() -> None:
+    """It is cancelled within the wait, and told as any other."""
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+
+        async def write(call: Call) -> Completion:
+            loop.call_later(59.4, loop.freeze, 0.9)
+            await asyncio.sleep(59.5)
+            with standing():
+                await asyncio.sleep(1)
+            raise AssertionError("unreachable")
+
+        provider = FakeProvider()
+        provider.complete = write  # type: ignore[method-assign]
+        limited = TimeLimited(provider, name="mine", limits=TimeLimits(timeout_s=60))
+        with pytest.raises(ProviderTimeout):
+            await limited.complete(chat(deadline=Deadline(90, virtual_clock)))
 
     run_virtually(scene())
 

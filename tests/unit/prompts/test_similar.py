@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from streamapp.errors import BudgetExceeded, RetriesExhausted
+from streamapp.llm.deadline import DEADLINE, Deadline
+from streamapp.llm.timeout import time_limit
 from streamapp.prompts.example_fit import Fit
 from streamapp.prompts.example_set import Examples
 from streamapp.prompts.examples import ExamplesManager
@@ -21,6 +23,7 @@ from streamapp.prompts.settings import ExampleSettings, PromptSettings
 from streamapp.prompts.similar import BATCH, PAUSE_S, TEXT_LIMIT, Nearest, text_of
 from streamapp.prompts.template import Template
 from tests.fakes import FakeClock
+from tests.support.virtual_time import run_virtually, virtual_clock
 
 SIMILAR = ExampleSettings(file="set.jsonl", count=2, select="similar", refresh_s=10)
 WORDS = ("red apple", "green apple", "fast car", "slow car", "blue sky")
@@ -61,6 +64,7 @@ class World:
             embed=self.sets if has_route else None,
             rng=Random(1),
             timeout_s=timeout_s,
+            time_limit=time_limit,
         )
 
     async def refresh(self) -> None:
@@ -96,6 +100,30 @@ async def test_the_examples_most_like_the_question_are_taken(world: World) -> No
     assert await world.examples_for("a green apple") == ["red apple", "green apple"]
     assert await world.examples_for("my car is slow", max_words=5) == ["fast car", "slow car"]
     assert world.records.asked == [["a green apple"], ["my car is slow"]]
+
+
+def test_question_whose_vector_waits_for_kafka_gets_its_own_examples() -> None:
+    """The vector is a step of the record: its delivery is no fault of the model that made it."""
+    world = World()
+    asyncio.run(world.refresh())
+
+    async def scene() -> Examples:
+        deadline = Deadline(90, virtual_clock)
+        DEADLINE.set(deadline)
+
+        async def embed(texts: Sequence[str]) -> list[list[float]]:
+            with deadline.standing():
+                await asyncio.sleep(600)
+            return [vector(text) for text in texts]
+
+        nearest = world.nearest()
+        assert nearest
+        return await nearest({"x": "a green apple"}, embed)
+
+    found = run_virtually(scene())
+
+    assert [one.variables["x"] for one in found] == ["red apple", "green apple"]
+    assert world.manager.impaired() == []
 
 
 async def test_the_vectors_of_a_set_are_asked_for_once(world: World) -> None:

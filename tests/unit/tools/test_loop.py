@@ -16,10 +16,12 @@ from streamapp.errors import (
     ToolError,
 )
 from streamapp.llm.client import LLMClient
-from streamapp.llm.deadline import Deadline
+from streamapp.llm.deadline import DEADLINE, Deadline
+from streamapp.llm.durable.stored_step import StoredStep
 from streamapp.tools import tool
 from streamapp.tools.loop import MAX_STEPS, MAX_TOOL_CALLS, RESULT_CHARS
 from tests.fakes import FakeClock, FakeProvider, TakenChunks
+from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import LABELS
 from tests.unit.tools.agents import ASKED, Kept, agent, calling, told
 
@@ -160,10 +162,45 @@ async def test_a_deadline_between_steps_is_a_step_limit(llm: FakeProvider) -> No
 
     llm.enqueue(calling(("long", {})))
 
-    with pytest.raises(StepLimit, match="deadline"):
+    with pytest.raises(
+        StepLimit, match=r"its 30 s of active time were over .* STREAMAPP_DEADLINE_S"
+    ):
         await agent(llm, deadline=deadline).chat(ASKED, tools=[long])
 
     assert len(llm.history) == 1
+
+
+def test_waits_for_kafka_end_neither_a_tool_nor_the_record() -> None:
+    """A step of a tool's own, and each step of the loop, waits for longer than both may take."""
+
+    class Away(Kept):
+        async def put(self, number: str, step: StoredStep) -> None:
+            await asyncio.sleep(600)
+            await super().put(number, step)
+
+    async def pay() -> str:
+        await asyncio.sleep(1)
+        return "paid"
+
+    @tool(timeout_s=5)
+    async def refund(llm: LLMClient) -> str:
+        """Pay it back."""
+        return await llm.step("pay", pay)
+
+    async def scene() -> None:
+        llm, store = FakeProvider(), Away()
+        llm.enqueue(calling(("refund", {})), "done")
+        for _ in range(2):
+            deadline = Deadline(90, virtual_clock)
+            deadline.start()
+            DEADLINE.set(deadline)
+            record = agent(llm, refund, store=store, deadline=deadline)
+            assert await record.chat(ASKED, tools=[refund]) == "done"
+            assert told(llm) == ["paid"]
+            assert deadline.spent_s() <= 1
+        assert len(llm.history) == 2
+
+    run_virtually(scene())
 
 
 async def test_a_budget_spent_on_the_way_is_a_step_limit(llm: FakeProvider) -> None:

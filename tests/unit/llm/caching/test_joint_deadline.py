@@ -55,6 +55,24 @@ def test_suspension_holds_for_all_members(clock: FakeClock) -> None:
     assert gone.spent_s() == 1 + 20 + 30 + 2
 
 
+def test_wait_for_kafka_takes_no_time_of_any_member(clock: FakeClock) -> None:
+    """Nor of who comes in it; who leaves goes on alone."""
+    joint, first, late, gone = (JointDeadline(), *(Deadline(90, clock) for _ in range(3)))
+    joint.add("first", first)
+    joint.add("gone", gone)
+    joint.start()
+    clock.advance(1)
+    with joint.standing():
+        clock.advance(50)
+        joint.add("late", late)
+        joint.remove("gone")
+        clock.advance(50)
+    clock.advance(2)
+
+    assert (first.spent_s(), late.spent_s()) == (3, 2)
+    assert gone.spent_s() == 1 + 50 + 2
+
+
 def test_nothing_counts_before_the_start(clock: FakeClock) -> None:
     """A suspension before the first attempt starts nothing."""
     joint, member = JointDeadline(), Deadline(90, clock)

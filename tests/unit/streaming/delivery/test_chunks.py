@@ -8,10 +8,15 @@ import pytest
 from aiokafka.errors import UnknownTopicOrPartitionError
 from faust.types import TP
 
+from streamapp.llm.attempt import heard
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import DEADLINE, Deadline
+from streamapp.llm.timeout import TimeLimited, TimeLimits
 from streamapp.streaming.delivery.chunks import PAUSE_S, SEND_S, ChunkStream, ChunkStreams
 from streamapp.streaming.window.lease import Lease
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeProvider
 from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.llm.calls import chat
 from tests.unit.streaming.fake_broker import FakeMessage
 
 
@@ -33,6 +38,37 @@ async def test_texts_that_are_taken_back_begin_again_at_0() -> None:
     await stream.end("hello")
 
     assert sent == [("let me", b"0"), (" see", b"1"), ("hello", b"0"), ("", b"1")]
+
+
+def test_wait_for_a_chunks_place_is_no_time_of_its_record() -> None:
+    """Nor of the attempt that writes the text, which may be at its last moment."""
+
+    class Writing(FakeProvider):
+        async def complete(self, call: Call) -> Completion:
+            for _ in range(9):
+                await asyncio.sleep(PAUSE_S)
+                heard("word ")
+                assert call.chunks
+                await call.chunks.add("word ")
+            return Completion(output="", model="m", provider="mine")
+
+    async def scene() -> None:
+        async def send(*record: Any) -> Any:
+            await asyncio.sleep(4)
+
+        streams = ChunkStreams(send, topic="llm.chunks", clock=virtual_clock)
+        deadline = Deadline(9 * PAUSE_S + SEND_S / 2, virtual_clock)
+        deadline.start()
+        DEADLINE.set(deadline)
+        stream = streams.open(FakeMessage(TP("llm.requests", 0), 0, b"k", 1), "id", Lease(1))
+        await TimeLimited(Writing(), name="mine", limits=TimeLimits()).complete(
+            chat(deadline=deadline, chunks=stream)
+        )
+        await stream.end("")
+        assert deadline.spent_s() == 9 * PAUSE_S
+        assert virtual_clock() > 9 * PAUSE_S
+
+    run_virtually(scene())
 
 
 async def _refuse() -> None:
