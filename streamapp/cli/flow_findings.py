@@ -75,15 +75,13 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
 
 
 async def _prompts(settings: Settings) -> list[Finding]:
-    """Look for the flows' prompts, in the files and then on the topic."""
+    """Look for the flows' prompts, on the topic and in files: a file's may be retired there."""
     if not any(flow.prompt for flow in settings.flows.values()):
         return []
     try:
         files = prompts_of(load_files(settings.prompts_dir))
     except ConfigurationError:
         return []  # said of the prompts already
-    if not list(unknown_prompts(settings.flows, PromptRegistry(files))):
-        return []
     try:
         published = await read_prompts(settings)
     except (StreamappError, KafkaError):

@@ -183,10 +183,17 @@ def retire(name: str, off: bool, message: str, author: str, as_json: bool) -> No
     A record that names it is a dead letter; its history stays. A new version brings it back into
     use.
     """
-    for processor in Registry.load(client_settings().processor_modules).processors:
+    settings = client_settings()
+    for processor in Registry.load(settings.processor_modules).processors:
         if processor.prompt == name and not off:
             problem = f"records of type '{processor.type}' need the prompt '{name}'"
             raise Ended(f"{problem}: publish another version of it instead", EXIT_CONFIGURATION)
+    for flow, table in settings.flows.items():
+        named = (table.prompt or "").replace("@", ":").partition(":")[0]
+        if named == name and not off:
+            problem = f"[flows.{flow}] names the prompt '{name}'"
+            mend = "publish another version of it instead, or give the flow another prompt first"
+            raise Ended(f"{problem}: {mend}", EXIT_CONFIGURATION)
     event = _event(Retired, on=not off, message=message, author=author)
     asyncio.run(change(name, event, as_json=as_json))
 

@@ -39,17 +39,17 @@ def unknown_prompts(flows: Mapping[str, FlowSettings], prompts: PromptRegistry) 
         try:
             prompts.resolve(flow.prompt, sticky=b"")
         except PromptNotFound as error:
-            yield f"[flows.{name}] prompt: {_problem(flow.prompt, prompts.names, error)}"
+            yield f"[flows.{name}] prompt: {_problem(flow.prompt, prompts, error)}"
 
 
-def _problem(written: str, known: list[str], error: PromptNotFound) -> str:
+def _problem(written: str, prompts: PromptRegistry, error: PromptNotFound) -> str:
     try:
         wanted = Reference.parse(written).name
     except PromptNotFound:
         wanted = None
-    if wanted is None or wanted in known:
+    if wanted is None or wanted in prompts:
         return re.sub(r"^field 'prompt':? ", "", str(error))
     return (
-        f"there is no prompt '{wanted}'{near(wanted, known)}; add {wanted}.md to the prompts, or"
-        " publish it (`streamapp prompts publish FILE`)"
+        f"there is no prompt '{wanted}'{near(wanted, prompts.names)}; add {wanted}.md to the"
+        " prompts, or publish it (`streamapp prompts publish FILE`)"
     )

@@ -131,6 +131,10 @@ class PromptRegistry:
         """The names of all prompts that are in use, sorted."""
         return sorted(name for name, prompt in self._prompts.items() if not prompt.is_retired)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a prompt of that name, in use or retired."""
+        return name in self._prompts
+
     def place(self, name: str, field: str = "") -> str:
         """Return where a prompt, or a field of its front matter, stands; for messages."""
         file = self._files.get(name)

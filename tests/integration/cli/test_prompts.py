@@ -218,6 +218,23 @@ def test_a_prompt_is_retired_and_comes_back(run: Run, haiku: Path) -> None:
     assert [prompt["retired"] for prompt in back] == [False]
 
 
+def test_a_prompt_that_a_flow_names_is_not_retired(
+    run: Run, haiku: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its records would be a dead letter; one that is retired is found, file or not."""
+    run("prompts", "retire", "haiku")
+    flow = {"input": "shop.a", "output": "shop.b", "type": "generate", "prompt": "haiku@production"}
+    monkeypatch.setenv("STREAMAPP_FLOWS", json.dumps({"poems": flow}))
+    monkeypatch.setenv("STREAMAPP_PROMPTS_DIR", str(haiku.parent))
+
+    found = run("check", code=2).stdout
+    run("prompts", "retire", "haiku", "--off")
+    told = run("prompts", "retire", "haiku", code=2).stderr
+
+    assert f"[flows.poems] prompt: prompt 'haiku' is {RETIRED}" in found
+    assert "[flows.poems] names the prompt 'haiku'" in told
+
+
 def test_the_texts_of_a_retired_prompt_can_be_read(run: Run, haiku: Path) -> None:
     """All that answered records is shown, in each form; what it is by now is told beside it."""
     run("prompts", "label", "haiku", "candidate", "2")
