@@ -216,9 +216,14 @@ class ProviderError(Failure):
 
 
 class RateLimited(ProviderError):
-    """429 that waiting can cure."""
+    """429 that waiting can cure.
+
+    Attributes:
+        is_own: Whether others were answered meanwhile, too often for a rate that is too high.
+    """
 
     retryable = True
+    is_own: bool = False
 
 
 class ProviderTimeout(ProviderError):

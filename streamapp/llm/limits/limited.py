@@ -114,7 +114,8 @@ class Limited:
             return completion
         except RateLimited as error:
             self._heard_at = self._clock()
-            if self._own.is_own(call.deadline):
+            is_odd, error.is_own = self._own.refused(call.deadline)
+            if is_odd:
                 raise  # to pause everybody for one record would hold them for its sake
             if error.hints is not None:
                 self._hear(error.hints)

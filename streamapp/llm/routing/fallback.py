@@ -125,8 +125,8 @@ class Fallback:
                     faults += 1
                     if faults >= _FAULTS + (not remaining.is_down):  # what is up is asked first
                         raise _poisonous(last)
-                if call.deadline.is_waited_for and all(c.breaker.denial for c in remaining.all):
-                    raise Remaining(remaining.all, tries).error(_denied(last, remaining.all))
+                if call.deadline.is_waited_for and (told := remaining.told(last)):
+                    raise told
                 await self._hold(asking)
             else:
                 raise remaining.error(last)
@@ -283,15 +283,6 @@ class _Asking:
         """Whether the next one may answer what ended so."""
         last = self.failures[-1]
         return isinstance(last, _ELSEWHERE) or (self.is_special and isinstance(last, _SPECIAL))
-
-
-def _denied(last: Failure, candidates: Sequence[Candidate]) -> Failure:
-    """Return the error of a target for which an operator must act."""
-    breaker = candidates[-1].breaker
-    provider, _, _ = breaker.name.partition("/")
-    denied = ProviderDenied(breaker.denial, provider=provider)
-    denied.attempts, denied.paid = last.attempts, last.paid
-    return denied
 
 
 def _poisonous(last: Failure) -> Failure:

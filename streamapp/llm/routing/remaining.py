@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from streamapp.errors import (
     AllProvidersFailed,
     Failure,
+    ProviderDenied,
     ProviderForbidden,
     ProviderTimeout,
     RateLimited,
+    RetriesExhausted,
     TargetBusy,
 )
 from streamapp.llm.completion import Call
@@ -138,6 +140,22 @@ class Remaining:
         failed.__cause__ = cause
         return self._tries.counted(failed)
 
+    def told(self, last: Failure) -> Failure | None:
+        """Return the error for a caller who would wait for long: until an operator acts, for one.
+
+        Args:
+            last: What the last one that was tried ended with.
+        """
+        if isinstance(last.__cause__, RateLimited):
+            return self.error(last)
+        if not all(one.breaker.denial for one in self.all):
+            return None
+        breaker = self.all[-1].breaker
+        provider, _, _ = breaker.name.partition("/")
+        denied = ProviderDenied(breaker.denial, provider=provider)
+        denied.attempts, denied.paid = last.attempts, last.paid
+        return Remaining(self.all, self._tries).error(denied)
+
     def held_s(self) -> float:
         """Return after how many seconds a call that was held may begin; 0 for now."""
         up = [one for one in self.all if not one.breaker.is_open]
@@ -157,6 +175,7 @@ class Remaining:
 
 def _is_undecided(failure: Failure) -> bool:
     """Whether a target that is up may still answer: it is limited, or its refusal is unclear."""
-    if isinstance(failure, RateLimited):
-        return failure.retryable
+    cause = failure.__cause__ if isinstance(failure, RetriesExhausted) else failure
+    if isinstance(cause, RateLimited):
+        return cause.retryable and not cause.is_own
     return isinstance(failure, ProviderForbidden)

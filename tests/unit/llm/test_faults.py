@@ -16,7 +16,6 @@ from streamapp.errors import (
     ProviderRejected,
     ProviderTimeout,
     ProviderUnavailable,
-    RateLimited,
     TooLarge,
 )
 from streamapp.llm.providers.factory import build_provider
@@ -48,23 +47,6 @@ class Row(NamedTuple):
 
 EXHAUSTED = Kind.RETRIES_EXHAUSTED
 ROWS = {
-    "429": Row({"status": 429}, RateLimited, EXHAUSTED, 3),
-    "429-seconds": Row({"status": 429, "headers": {"retry-after": "1"}}, RateLimited, EXHAUSTED, 3),
-    "429-absurd": Row(
-        {"status": 429, "headers": {"retry-after": "1e9"}}, RateLimited, EXHAUSTED, 3
-    ),
-    "429-date": Row(
-        {"status": 429, "headers": {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}},
-        RateLimited,
-        EXHAUSTED,
-        3,
-    ),
-    "429-no-retry-in-time": Row(
-        {"status": 429, "headers": {"x-should-retry": "false", "retry-after": "1"}},
-        RateLimited,
-        EXHAUSTED,
-        3,
-    ),
     **{
         str(status): Row({"status": status}, ProviderUnavailable, EXHAUSTED, 3)
         for status in (408, 409, 500, 502, 503, 504, 529)
@@ -106,8 +88,16 @@ ROWS = {
     "50-mb": Row({"size": 50_000_000}, TooLarge, Kind.TOO_LARGE, 1),
     "gzip-bomb": Row({"shape": "gzip_bomb"}, TooLarge, Kind.TOO_LARGE, 1),
 }
-#: What nobody but the operator can change: the record is held.
-DENIALS = {
+#: What only time can change, or the operator: the record is held.
+HELD = {
+    "429": {"status": 429},
+    "429-seconds": {"status": 429, "headers": {"retry-after": "1"}},
+    "429-absurd": {"status": 429, "headers": {"retry-after": "1e9"}},
+    "429-date": {"status": 429, "headers": {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}},
+    "429-no-retry-in-time": {
+        "status": 429,
+        "headers": {"x-should-retry": "false", "retry-after": "1"},
+    },
     **{str(status): {"status": status} for status in (401, 402, 403)},
     "429-quota": {"shape": "insufficient_quota"},
     "429-no-retry": {"status": 429, "headers": {"x-should-retry": "false"}},
@@ -153,15 +143,15 @@ async def test_wrong_answer_has_its_outcome(row: Row, server: FakeLLM) -> None:
     assert failure.attempts == len(server.calls) == row.attempts
 
 
-@pytest.mark.parametrize("outcome", DENIALS.values(), ids=DENIALS.keys())
-async def test_denied_call_is_held(outcome: dict[str, Any], server: FakeLLM) -> None:
-    """A call that the provider denies is held, asks again, and is answered once it is let in."""
-    server.script(outcome, outcome, outcome, {})
+@pytest.mark.parametrize("outcome", HELD.values(), ids=HELD.keys())
+async def test_refused_call_is_held(outcome: dict[str, Any], server: FakeLLM) -> None:
+    """A call that the provider refuses is held, asks again, and is answered once it is let in."""
+    server.script(*[outcome] * 30, {})
 
     async with contextlib.aclosing(routes(server.base_url, timeout_s=LONG_S)) as routed:
         completion = await routed.resolve(None).complete(chat())
 
-    assert completion.attempts == len(server.calls) == 4
+    assert completion.attempts == len(server.calls) == 31
     assert routed.impaired() == []
 
 

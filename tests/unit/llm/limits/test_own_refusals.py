@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from random import Random
 
+import pytest
+
 from streamapp.errors import Failure, RateHints, RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
@@ -60,23 +62,45 @@ def test_refusals_of_a_rate_are_everybodys() -> None:
     """Where others are refused as well, each refusal counts, also a record's second one."""
     refusals, record = OwnRefusals(), object()
 
-    assert not refusals.is_own(record)
+    assert refusals.refused(record) == (False, False)
     for _ in range(30):
         refusals.answered(object())
     for _ in range(4):
-        assert not refusals.is_own(object())
-    assert not refusals.is_own(record)
+        assert refusals.refused(object()) == (False, False)
+    assert refusals.refused(record) == (False, False)
 
 
 def test_second_refusal_with_many_answers_between_is_the_records() -> None:
     """An answer to the record itself forgets that."""
     refusals, record = OwnRefusals(), object()
     for _ in range(2):
-        assert not refusals.is_own(record)
+        assert refusals.refused(record) == (False, False)
         for _ in range(20):
             refusals.answered(object())
-        assert refusals.is_own(record)
+        assert refusals.refused(record) == (True, False)
         refusals.answered(record)
+
+
+@pytest.mark.parametrize(
+    ("answers", "others", "refusals"),
+    [(1, 0, 14), (20, 0, 4), (1, 4, 51), (0, 1, None), (0, 0, None)],
+    ids=["one answer between", "many", "others refused as well", "nobody answered", "alone"],
+)
+def test_refusals_that_a_rate_would_hardly_explain_are_surely_its_own(
+    answers: int, others: int, refusals: int | None
+) -> None:
+    """Each one counts by what part of the calls between it and the one before was refused."""
+    kept, record = OwnRefusals(), object()
+    kept.refused(record)
+
+    def is_sure() -> bool:
+        for _ in range(answers):
+            kept.answered(object())
+        for _ in range(others):
+            kept.refused(object())
+        return kept.refused(record)[1]
+
+    assert next((number for number in range(1, 1000) if is_sure()), None) == refusals
 
 
 def test_one_large_answer_does_not_slow_down_small_ones() -> None:

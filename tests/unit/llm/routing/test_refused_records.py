@@ -1,0 +1,161 @@
+"""Records that are refused for long: by a target that refuses all, or that answers others."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from streamapp.errors import RateLimited, RetriesExhausted
+from streamapp.llm.completion import Call, Completion
+from streamapp.llm.deadline import Deadline
+from streamapp.llm.routing.routes import Routes
+from streamapp.settings import ModelSettings, ProviderSettings, Settings
+from tests.support.virtual_time import run_virtually, virtual_clock
+from tests.unit.llm.calls import chat
+
+#: Of a record that is refused whatever else is answered.
+ODD = "odd"
+
+
+class Tight:
+    """A provider that answers one call in so many seconds, and answers 429 to all others."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._next_at = 0.0
+
+    async def complete(self, call: Call) -> Completion:
+        await asyncio.sleep(0.2)
+        if virtual_clock() < self._next_at:
+            raise RateLimited("HTTP 429", provider="p", status=429)
+        self._next_at = virtual_clock() + self._every_s
+        return Completion(output="", model=call.model, provider="p")
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Refusing:
+    """A provider that answers 429: to all until a moment, to odd records for ever."""
+
+    def __init__(self, until: float = 0.0, *, wish_s: float | None = None) -> None:
+        self.asked: Counter[str] = Counter()
+        self._until = until
+        self._wish_s = wish_s
+
+    async def complete(self, call: Call) -> Completion:
+        text = str(call.messages[0]["content"])
+        self.asked[text] += 1
+        await asyncio.sleep(0.2)
+        if virtual_clock() < self._until or text.startswith(ODD):
+            raise RateLimited("HTTP 429", provider="p", status=429, retry_after_s=self._wish_s)
+        return Completion(output="", model=call.model, provider="p")
+
+    async def aclose(self) -> None:
+        pass
+
+
+def route_of(
+    is_waited_for: bool = False, **providers: Refusing | Tight
+) -> Callable[[str], asyncio.Task[Completion]]:
+    """Return what begins the call of a record at these targets, in order."""
+    settings = Settings(
+        providers={name: ProviderSettings(kind="offline") for name in providers},
+        models={"default": ModelSettings(targets=[f"{name}/m" for name in providers])},
+    )
+    routed = Routes(settings, providers, clock=virtual_clock, sleep=asyncio.sleep, rng=Random(1))
+
+    def begin(text: str) -> asyncio.Task[Completion]:
+        deadline = Deadline(90.0, virtual_clock, is_waited_for=is_waited_for)
+        call = chat(text, deadline=deadline)
+        return asyncio.create_task(routed.resolve(None).complete(call))
+
+    return begin
+
+
+@pytest.mark.parametrize("wish_s", [None, 1.0, 1e9], ids=["no wish", "a second", "absurd"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_records_are_held_while_all_is_refused(count: int, wish_s: float | None) -> None:
+    """However few there are: that one was refused ten times says nothing of it where all are."""
+
+    async def main() -> None:
+        provider = Refusing(virtual_clock() + 3600, wish_s=wish_s)
+        begin = route_of(p=provider)
+        calls = [begin(str(number)) for number in range(count)]
+
+        await asyncio.gather(*calls)
+
+        assert virtual_clock() < 3600 + 65
+
+    run_virtually(main())
+
+
+def test_record_is_held_while_all_targets_refuse() -> None:
+    """It is answered by the one that is back first."""
+
+    async def main() -> None:
+        first, second = Refusing(virtual_clock() + 7200), Refusing(virtual_clock() + 3600)
+        call = route_of(first=first, second=second)("hello")
+
+        await call
+
+        assert 3600 < virtual_clock() < 3600 + 10
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("every_s", [5.0, 20.0, 70.0, 300.0])
+@pytest.mark.parametrize("count", [3, 40])
+def test_no_record_is_given_up_for_a_tight_limit(count: int, every_s: float) -> None:
+    """Each is answered, however often it was refused: others were, too.
+
+    With ten refusals for each, up to half of them were given up.
+    """
+
+    async def main() -> None:
+        begin = route_of(p=Tight(every_s))
+
+        await asyncio.gather(*(begin(str(number)) for number in range(count)))
+
+        assert virtual_clock() < every_s * count * 1.5 + 120
+
+    run_virtually(main())
+
+
+def test_caller_who_waits_is_told_of_the_limit() -> None:
+    """He can come again himself, and is not held."""
+
+    async def main() -> None:
+        call = route_of(is_waited_for=True, p=Refusing(virtual_clock() + 3600))("hello")
+
+        with pytest.raises(RetriesExhausted, match="attempt 10: HTTP 429"):
+            await call
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize(("odd", "every_s"), [(1, 1.0), (1, 30.0), (1, 600.0), (5, 1.0), (5, 30.0)])
+def test_record_that_alone_is_refused_is_given_up(odd: int, every_s: float) -> None:
+    """It is no outage where others are answered, however seldom those come."""
+
+    async def main() -> None:
+        begin = route_of(p=Refusing())
+        refused = [begin(f"{ODD}{number}") for number in range(odd)]
+        others, took_s = 0, 0.0
+        while not all(call.done() for call in refused):
+            assert others < 1000
+            began = virtual_clock()
+            await begin(f"other {others}")
+            took_s = max(took_s, virtual_clock() - began)
+            others += 1
+            await asyncio.sleep(every_s)
+
+        for call in refused:
+            error = call.exception()
+            assert isinstance(error, RetriesExhausted)
+            assert "429" in str(error)
+        assert took_s < 40
+
+    run_virtually(main())
