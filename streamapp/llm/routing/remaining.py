@@ -146,7 +146,7 @@ class Remaining:
         Args:
             last: What the last one that was tried ended with.
         """
-        if isinstance(last.__cause__, RateLimited):
+        if any(isinstance(end.__cause__, RateLimited) for end in self._ends.values()):
             return self.error(last)
         if not all(one.breaker.denial for one in self.all):
             return None

@@ -33,7 +33,8 @@ class RetryLimits:
     """How long to insist; the record's deadline ends it earlier.
 
     Attributes:
-        attempts: Attempts per call, the first one included.
+        attempts: Attempts per call, the first one included; those that were refused (429) and
+            others count apart.
         paid_attempts: The same for those that fail although they are paid for, or may be: an
             answer that is no completion, or too slow. Those before the call was held count.
         initial_s: Upper bound of the first wait, doubled with each attempt.
@@ -110,12 +111,12 @@ class Retrying:
 
     async def _again(self, call: Call, first: ProviderError) -> Completion:
         """Hand over to tenacity, which costs too much CPU to run around calls that succeed."""
-        attempts = paid = shared = 0
+        attempts = paid = shared = refused = 0
         is_refused = False
         last = ""
 
         async def attempt() -> Completion:
-            nonlocal attempts, paid, shared, last
+            nonlocal attempts, paid, shared, refused, last
             attempts += 1
             try:
                 if attempts == 1:
@@ -128,6 +129,7 @@ class Retrying:
             except ProviderError as error:
                 paid += error.is_paid
                 shared += error.shared
+                refused += isinstance(error, RateLimited)
                 last = str(error)
                 raise
 
@@ -136,8 +138,11 @@ class Retrying:
             error = _error_of(state)
             is_refused = isinstance(error, RateLimited)
             is_late = state.upcoming_sleep >= call.remaining_s()
+            alike = refused if is_refused else attempts - refused
+            if isinstance(error, RateLimited) and error.is_own:
+                alike += call.attempts_before
             return (
-                attempts >= self._limits.attempts
+                alike >= self._limits.attempts
                 or call.paid_before + paid - shared >= self._limits.paid_attempts
                 or paid >= call.paid_left
                 or (is_late and not is_refused)

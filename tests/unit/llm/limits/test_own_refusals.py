@@ -84,20 +84,21 @@ def test_second_refusal_with_many_answers_between_is_the_records() -> None:
 @pytest.mark.parametrize(
     ("answers", "others", "refusals"),
     [(1, 0, 14), (20, 0, 4), (1, 4, 51), (0, 1, None), (0, 0, None)],
-    ids=["one answer between", "many", "others refused as well", "nobody answered", "alone"],
+    ids=["one answer between", "many", "after as many", "nobody answered", "alone"],
 )
 def test_refusals_that_a_rate_would_hardly_explain_are_surely_its_own(
     answers: int, others: int, refusals: int | None
 ) -> None:
-    """Each one counts by what part of the calls between it and the one before was refused."""
+    """Each one counts by how often those were refused that were answered since the one before."""
     kept, record = OwnRefusals(), object()
     kept.refused(record)
 
     def is_sure() -> bool:
-        for _ in range(answers):
-            kept.answered(object())
+        other = object()
         for _ in range(others):
-            kept.refused(object())
+            kept.refused(other)
+        for _ in range(answers):
+            kept.answered(other)
         return kept.refused(record)[1]
 
     assert next((number for number in range(1, 1000) if is_sure()), None) == refusals

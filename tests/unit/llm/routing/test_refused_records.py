@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from streamapp.errors import RateLimited, RetriesExhausted
+from streamapp.errors import ProviderUnavailable, RateLimited, RetriesExhausted
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.routing.routes import Routes
@@ -37,6 +37,24 @@ class Tight:
         pass
 
 
+class Overloaded:
+    """A provider that answers 429 for so many seconds, then 503, and again, for an hour."""
+
+    def __init__(self, refusing_s: float, failing_s: float) -> None:
+        self._refusing_s, self._failing_s = refusing_s, failing_s
+
+    async def complete(self, call: Call) -> Completion:
+        await asyncio.sleep(0.2)
+        if virtual_clock() > 3600:
+            return Completion(output="", model=call.model, provider="p")
+        if virtual_clock() % (self._refusing_s + self._failing_s) < self._refusing_s:
+            raise RateLimited("HTTP 429", provider="p", status=429)
+        raise ProviderUnavailable("HTTP 503", provider="p", status=503)
+
+    async def aclose(self) -> None:
+        pass
+
+
 class Refusing:
     """A provider that answers 429: to all until a moment, to odd records for ever."""
 
@@ -58,7 +76,7 @@ class Refusing:
 
 
 def route_of(
-    is_waited_for: bool = False, **providers: Refusing | Tight
+    is_waited_for: bool = False, **providers: Refusing | Tight | Overloaded
 ) -> Callable[[str], asyncio.Task[Completion]]:
     """Return what begins the call of a record at these targets, in order."""
     settings = Settings(
@@ -124,14 +142,56 @@ def test_no_record_is_given_up_for_a_tight_limit(count: int, every_s: float) -> 
     run_virtually(main())
 
 
-def test_caller_who_waits_is_told_of_the_limit() -> None:
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"down": Overloaded(0, 1)}],
+    ids=["one target", "another one that is down"],
+)
+def test_caller_who_waits_is_told_of_the_limit(others: dict[str, Overloaded]) -> None:
     """He can come again himself, and is not held."""
 
     async def main() -> None:
-        call = route_of(is_waited_for=True, p=Refusing(virtual_clock() + 3600))("hello")
+        begin = route_of(is_waited_for=True, p=Refusing(virtual_clock() + 3600), **others)
 
-        with pytest.raises(RetriesExhausted, match="attempt 10: HTTP 429"):
-            await call
+        with pytest.raises(RetriesExhausted):
+            await begin("hello")
+
+        assert virtual_clock() < 120
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize(("refusing_s", "failing_s"), [(60, 20), (30, 30), (5, 5)])
+def test_refusals_and_failures_are_counted_apart(refusing_s: float, failing_s: float) -> None:
+    """Nine refusals and a failure are no ten failures."""
+
+    async def main() -> None:
+        await route_of(p=Overloaded(refusing_s, failing_s))("hello")
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize(("every_s", "odd_every_s"), [(10, 60), (2, 20), (60, 600)])
+def test_records_that_are_refused_do_not_pile_up(every_s: float, odd_every_s: float) -> None:
+    """They bear no witness for one another, and use up nobody else's turns for long."""
+
+    async def main() -> None:
+        begin = route_of(p=Refusing())
+        odd: list[asyncio.Task[Completion]] = []
+        others: list[asyncio.Task[Completion]] = []
+
+        async def arrive(records: list[asyncio.Task[Completion]], text: str, gap: float) -> None:
+            while virtual_clock() < 7200:
+                records.append(begin(f"{text} {len(records)}"))
+                await asyncio.sleep(gap)
+
+        await asyncio.gather(arrive(odd, ODD, odd_every_s), arrive(others, "other", every_s))
+
+        assert sum(not call.done() for call in odd) <= 5
+        assert sum(not call.done() for call in others) <= 5
+        for call in odd:
+            call.cancel()
+        await asyncio.gather(*odd, *others, return_exceptions=True)
 
     run_virtually(main())
 
