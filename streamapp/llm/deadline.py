@@ -15,6 +15,8 @@ class Deadline:
 
     Attributes:
         steps: Those of the record in progress.
+        failures: How many attempts failed, of all its calls so far.
+        trouble: What the last of them ended with; empty for none.
     """
 
     __slots__ = (
@@ -28,7 +30,9 @@ class Deadline:
         "_stood_at",
         "_stood_s",
         "_waits",
+        "failures",
         "steps",
+        "trouble",
     )
 
     def __init__(
@@ -42,6 +46,8 @@ class Deadline:
         self._waits = self._own_waits = self._standing = 0
         self._stood_at = self._stood_s = 0.0
         self.steps = StepsInProgress()
+        self.failures = 0
+        self.trouble = ""
 
     @property
     def is_waited_for(self) -> bool:
@@ -79,6 +85,11 @@ class Deadline:
     def invest(self) -> None:
         """Say that this task's step paid for what would be lost, were the record given back."""
         self.steps.pay(STEP.get())
+
+    def failed(self, error: str) -> None:
+        """Say what an attempt ended with: it tells why there was no answer in time."""
+        self.failures += 1
+        self.trouble = error
 
     def start(self) -> None:
         """Begin to count, unless it counts already."""

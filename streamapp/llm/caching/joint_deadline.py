@@ -80,6 +80,11 @@ class JointDeadline(Deadline):
         for key, member in self._members.items():
             member.steps.pay(self._numbers[key])
 
+    def failed(self, error: str) -> None:
+        """Say it to every member."""
+        for member in self._members.values():
+            member.failed(error)
+
     def spent_s(self) -> float:
         """Return the active seconds of the member that has most left."""
         if self._lone is not None:

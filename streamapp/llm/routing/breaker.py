@@ -38,8 +38,7 @@ class BreakerLimits:
 
     Attributes:
         failures: In a row, until it opens.
-        refusals, refusing_s: So many refusals (429) and nothing else for so long open it too:
-            more than one record's, so that a single one can be given up.
+        refusals, refusing_s: So many refusals (429) and nothing else for so long open it too.
         probes: Calls let through at once while it is half open.
         first_probe_s: From opening to the first probe; doubled by each probe that fails.
         probe_cap_s: Upper bound of that. A probe that has no answer for so long keeps no other
@@ -173,6 +172,11 @@ class Breaker:
     def is_open_by_failures(self) -> bool:
         """Whether it is open, and for failures."""
         return self.is_open and self._is_opened_by_failures
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether it is open for refusals, as those of a limit."""
+        return self.is_open and not self._is_opened_by_failures and not self.denial
 
     def was_opened_by(self, attempts: int) -> bool:
         """Whether it is open for failures, and one call's ``attempts`` alone are as many."""

@@ -25,6 +25,8 @@ from streamapp.llm.routing.tries import Tries
 from streamapp.telemetry.frames import without_frames
 
 _POLL_INTERVAL_S = 0.25
+#: The same where each call looks for itself.
+_LOOK_INTERVAL_S = 1.0
 #: How long a refused call waits for an answer to another one, before it asks again.
 _OTHERS_S = 1.0
 #: How often a call may open a breaker by itself, while others are answered in between.
@@ -105,6 +107,7 @@ class Fallback:
             if completion is not None:
                 return completion
             last, remaining = asking.failures[-1], asking.remaining
+            told = remaining.told(last) if call.deadline.is_waited_for else None
             is_reduced = remaining.is_reduced(call)
             if not asking.is_special and (special := self._special(last, tries)):
                 asking.turn_to(special)
@@ -117,6 +120,8 @@ class Fallback:
                 if is_forbidden:
                     await self._until_others_are_answered(call, remaining.all)
                 if is_reduced:
+                    if told:
+                        raise told
                     await self._until_known(asking)
                 else:
                     asking.begin(remaining.all)
@@ -125,7 +130,7 @@ class Fallback:
                     faults += 1
                     if faults >= _FAULTS + (not remaining.is_down):  # what is up is asked first
                         raise _poisonous(last)
-                if call.deadline.is_waited_for and (told := remaining.told(last)):
+                if told:
                     raise told
                 await self._hold(asking)
             else:
@@ -151,7 +156,8 @@ class Fallback:
     async def _until_known(self, asking: "_Asking") -> None:
         """Wait until what is left may be asked once more.
 
-        What others ask already is waited for, but not what they ask from now on: they may always.
+        What others ask already is waited for, and the end of a limit; but not that of an outage,
+        nor what others ask from now on: they may always.
 
         Raises:
             AllProvidersFailed: Nothing is left that is not known to be down.
@@ -164,6 +170,9 @@ class Fallback:
                     breaker.is_probed_by(before) for breaker, before in probes
                 ):
                     await self._sleep(_POLL_INTERVAL_S)
+            while is_down and any(one.breaker.is_refusing for one in remaining.rest):
+                await self._sleep(_LOOK_INTERVAL_S)
+                is_down = all(one.breaker.wait_s() for one in remaining.rest)
         if is_down:
             raise remaining.error(asking.failures[-1])
         deadline.restart()
@@ -245,8 +254,8 @@ class _Asking:
         *before, last = self.failures
         refused = (RateLimited, TargetBusy)
         asked_last = self._left[len(before)]
-        is_down = asked_last.breaker.is_open or isinstance(last, TargetOpen)
-        early = (*refused, ProviderTimeout) if is_down else refused
+        is_away = isinstance(last, TargetOpen) or isinstance(last.__cause__, RateLimited)
+        early = (*refused, ProviderTimeout) if is_away or asked_last.breaker.is_open else refused
         return [
             candidate
             for candidate, failure in zip(self._left, before, strict=False)

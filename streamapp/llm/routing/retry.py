@@ -100,6 +100,7 @@ class Retrying:
         try:
             return await self._provider.complete(call)
         except ProviderError as error:
+            _tell(error, call)
             if _is_retryable(error, call):
                 return await self._again(call, error)
             error.attempts = 1 - isinstance(error, UNTRIED)
@@ -131,6 +132,8 @@ class Retrying:
                 shared += error.shared
                 refused += isinstance(error, RateLimited)
                 last = str(error)
+                if attempts > 1:
+                    _tell(error, call)
                 raise
 
         def is_over(state: RetryCallState) -> bool:
@@ -213,6 +216,11 @@ def _is_retryable(error: BaseException, call: Call) -> bool:
     if call.asks_once and not isinstance(error, (RateLimited, TargetBusy)):
         return error.is_ours
     return error.retryable
+
+
+def _tell(error: ProviderError, call: Call) -> None:
+    if not isinstance(error, UNTRIED):
+        call.deadline.failed(str(error))
 
 
 def _error_of(state: RetryCallState) -> BaseException | None:
