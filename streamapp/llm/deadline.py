@@ -200,6 +200,12 @@ class Suspension:
 DEADLINE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
+def trouble_so_far() -> str:
+    """Return what the last attempt of this task's record ended with, as the end of a sentence."""
+    deadline = DEADLINE.get()
+    return f"; its last attempt: {deadline.trouble}" if deadline and deadline.trouble else ""
+
+
 def only_waits(context: Context) -> bool:
     """Whether the record whose task runs in ``context`` can be given back at no cost."""
     deadline = context.get(DEADLINE)

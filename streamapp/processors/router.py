@@ -15,7 +15,7 @@ from streamapp.llm.chunks import ChunkSink
 from streamapp.llm.client import LLMClient
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.record_bills import RECORD_BILLS, RecordBills
-from streamapp.llm.deadline import DEADLINE, Deadline
+from streamapp.llm.deadline import DEADLINE, Deadline, trouble_so_far
 from streamapp.llm.durable.observer import StepObserver, StepSpans
 from streamapp.llm.durable.progress import RecordProgress, RecordsInProgress
 from streamapp.llm.durable.scope import is_cancelled
@@ -189,7 +189,7 @@ class Router:
             if is_cancelled(error):
                 raise
             failure = failure_of(error, processor)
-            failure.attempts = max(failure.attempts, llm.tally.attempts)
+            failure.attempts = max(failure.attempts, llm.tally.attempts, deadline.failures)
             if prompt:
                 self._variants.failed(
                     *(prompt.name, prompt.version, prompt.label, failure),
@@ -236,7 +236,8 @@ class Router:
                 return await processor.output(request, llm)
         except TimeoutError:
             if limit.expired():
-                raise Expired("field 'deadline': it passed before there was an answer") from None
+                late = f"field 'deadline': it passed before there was an answer{trouble_so_far()}"
+                raise Expired(late) from None
             raise
 
     def problems(self, prompts: PromptRegistry | None = None) -> list[str]:

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from streamapp.errors import Expired
+from streamapp.llm.deadline import trouble_so_far
 from streamapp.records.request import Request
 from streamapp.streaming.app.health import AppHealth
 from streamapp.web.bodies import BodyReader
@@ -124,7 +125,7 @@ async def _within(limit_s: float) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         if timeout.expired():
-            raise Expired(f"no answer within {limit_s:g} s") from error
+            raise Expired(f"no answer within {limit_s:g} s{trouble_so_far()}") from error
         raise
 
 

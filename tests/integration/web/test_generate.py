@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from streamapp import errors
+from streamapp.llm.deadline import DEADLINE, Deadline
 from streamapp.settings import ModelSettings, ProviderSettings
 from streamapp.streaming.app.health import Check
 from tests.support.waiting import until
@@ -210,6 +211,25 @@ async def test_whole_request_has_one_deadline(serve: Serve, handler: FakeRequest
 
     assert (status, body["error"]["code"]) == (504, "expired")
     assert handler.cancelled.is_set()
+
+
+async def test_whoever_is_not_answered_in_time_is_told_why(
+    serve: Serve, handler: FakeRequestHandler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the last attempt ended with, where there was one."""
+
+    async def try_in_vain(request: Any, **kwargs: Any) -> Any:
+        deadline = Deadline(90, asyncio.get_running_loop().time)
+        DEADLINE.set(deadline)
+        deadline.failed("p: HTTP 429")
+        await asyncio.Event().wait()
+
+    site = await serve(deadline_s=1)
+    monkeypatch.setattr(handler, "answer", try_in_vain)
+
+    _, body, _ = await site("POST", "/v1/generate", json=RECORD)
+
+    assert body["error"]["message"] == "no answer within 1 s; its last attempt: p: HTTP 429"
 
 
 async def test_waiting_for_a_slot_counts_towards_the_deadline(

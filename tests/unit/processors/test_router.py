@@ -550,6 +550,7 @@ async def test_deadline_of_the_record_ends_every_wait(
 
     @processor(Own)
     async def own(request: Own, llm: LLMClient) -> Any:
+        llm.calls.common.deadline.failed("p: HTTP 429")
         try:
             await asyncio.Event().wait()
         finally:
@@ -558,9 +559,10 @@ async def test_deadline_of_the_record_ends_every_wait(
     router = make_router(Registry([own]))
     waiting = Own(type="own", deadline=NOW + timedelta(milliseconds=20))
 
-    with pytest.raises(Expired, match="before there was an answer"):
+    with pytest.raises(Expired, match=r"before there was an answer; .*: p: HTTP 429") as caught:
         await router.answer(waiting, id="r-1", key=None)
     assert ended.is_set()
+    assert caught.value.attempts == 1
 
 
 async def test_time_out_of_a_processor_is_no_expiry(make_router: MakeRouter) -> None:

@@ -3,13 +3,24 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from random import Random
+from typing import Literal
 
 import pytest
 
-from streamapp.errors import ProviderUnavailable, RateLimited, RetriesExhausted
+from streamapp.errors import (
+    Failure,
+    GarbledAnswer,
+    ProviderForbidden,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+    RetriesExhausted,
+)
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.provider import LLMProvider
 from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.support.virtual_time import run_virtually, virtual_clock
@@ -76,12 +87,18 @@ class Refusing:
 
 
 def route_of(
-    is_waited_for: bool = False, **providers: Refusing | Tight | Overloaded
+    is_waited_for: bool = False,
+    on_timeout: Literal["next", "retry"] = "next",
+    **providers: LLMProvider,
 ) -> Callable[[str], asyncio.Task[Completion]]:
     """Return what begins the call of a record at these targets, in order."""
     settings = Settings(
         providers={name: ProviderSettings(kind="offline") for name in providers},
-        models={"default": ModelSettings(targets=[f"{name}/m" for name in providers])},
+        models={
+            "default": ModelSettings(
+                targets=[f"{name}/m" for name in providers], on_timeout=on_timeout
+            )
+        },
     )
     routed = Routes(settings, providers, clock=virtual_clock, sleep=asyncio.sleep, rng=Random(1))
 
@@ -151,7 +168,8 @@ def test_caller_who_waits_is_told_of_the_limit(others: dict[str, Overloaded]) ->
     """He can come again himself, and is not held."""
 
     async def main() -> None:
-        begin = route_of(is_waited_for=True, p=Refusing(virtual_clock() + 3600), **others)
+        refusing = Refusing(virtual_clock() + 3600)
+        begin = route_of(is_waited_for=True, on_timeout="retry", p=refusing, **others)
 
         with pytest.raises(RetriesExhausted):
             await begin("hello")
@@ -167,6 +185,49 @@ def test_refusals_and_failures_are_counted_apart(refusing_s: float, failing_s: f
 
     async def main() -> None:
         await route_of(p=Overloaded(refusing_s, failing_s))("hello")
+
+    run_virtually(main())
+
+
+class Useless:
+    """A provider that answers nothing of use, in one way or another."""
+
+    def __init__(self, failure: Callable[..., Failure], *, after_s: float = 0.2) -> None:
+        self._failure = failure
+        self._after_s = after_s
+
+    async def complete(self, call: Call) -> Completion:
+        await asyncio.sleep(self._after_s)
+        raise self._failure("useless", provider="p")
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize(
+    "other",
+    [
+        Useless(GarbledAnswer),
+        Useless(ProviderTimeout, after_s=20),
+        Useless(partial(ProviderForbidden, status=403)),
+    ],
+    ids=["garbled", "slow", "forbidden"],
+)
+def test_limit_is_waited_for_where_another_target_is_used_up(
+    other: Useless, is_first: bool
+) -> None:
+    """What is left of the route is a limit, which passes."""
+
+    async def main() -> None:
+        limited = Refusing(virtual_clock() + 3600)
+        providers: dict[str, LLMProvider] = {"other": other, "limited": limited}
+        if not is_first:
+            providers = dict(reversed(providers.items()))
+
+        await route_of(False, "next", **providers)("hello")
+
+        assert virtual_clock() < 3600 + 65
 
     run_virtually(main())
 

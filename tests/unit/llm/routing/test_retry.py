@@ -15,6 +15,7 @@ from streamapp.errors import (
     TargetOpen,
     TooLarge,
 )
+from streamapp.llm.caching.joint_deadline import JointDeadline
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits
 from streamapp.llm.routing.guarded import Guarded
@@ -76,6 +77,21 @@ async def test_waits_double_up_to_the_cap(
 
     assert clock.slept == [1, 2, 4, 4]
     assert completion.attempts == 5
+
+
+async def test_deadlines_of_all_who_wait_hear_of_each_failure(
+    llm: FakeProvider, retrying: Retrying, clock: FakeClock
+) -> None:
+    """So that whoever is not answered in time is told why."""
+    joint, members = JointDeadline(), [Deadline(90, clock) for _ in range(2)]
+    for number, member in enumerate(members):
+        joint.add(number, member)
+    llm.enqueue(unavailable(), rate_limited(1))
+
+    await retrying.complete(chat(deadline=joint))
+
+    assert [member.failures for member in members] == [2, 2]
+    assert {member.trouble for member in members} == {str(rate_limited(1))}
 
 
 @pytest.mark.parametrize(
