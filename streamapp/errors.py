@@ -258,7 +258,13 @@ class ModelUnavailable(ProviderDenied):
 
 
 class ProviderForbidden(ProviderDenied):
-    """It or the account: 403 without a known reason, 429 that no waiting cures, or a quote."""
+    """It, the account or the address: a 403 without a known reason, a web page, or a quote.
+
+    Attributes:
+        is_quote: Whether all that tells it may be the record's own words.
+    """
+
+    is_quote: bool = False
 
 
 class TargetOpen(ProviderError):

@@ -252,7 +252,7 @@ class Breaker:
         """
         if self.answers != self._forbidden_after:
             self._forbidden, self._forbidden_after = [], self.answers
-        is_quote = may_be_quoted(error)
+        is_quote = error.is_quote
         if not is_quote or not any(other is of for other in self._forbidden):
             self._forbidden.append(of)
         return (is_quote or self.answers > 0) and len(self._forbidden) < self._limits.failures
@@ -289,11 +289,6 @@ class Breaker:
         if isinstance(error, RateLimited) and error.retry_after_s:
             wish_s = min(error.retry_after_s, self._limits.retry_after_cap_s)
             self._probe_at = max(self._probe_at, self._clock() + wish_s)
-
-
-def may_be_quoted(error: ProviderForbidden) -> bool:
-    """Whether all that tells it may be the record's own words."""
-    return error.status not in (403, 429)
 
 
 def _denial(error: Failure) -> str:

@@ -1,7 +1,7 @@
 """Refusals of one record by targets that answer others: then it is the record that is refused."""
 
 from streamapp.errors import ContentFiltered, Failure, ProviderForbidden, ProviderRejected
-from streamapp.llm.routing.breaker import Breaker, may_be_quoted
+from streamapp.llm.routing.breaker import Breaker
 
 #: So often a target refuses a record, while it answers others in between, until that is its policy.
 _REFUSALS = 3
@@ -28,8 +28,7 @@ class RecordRefusals:
         if breaker.answers > self._answers.get(name, 0):
             self._answers[name] = breaker.answers
             self._counts[name] = self._counts.get(name, 0) + 1
-        is_quote = may_be_quoted(failure)
-        if is_quote and not breaker.is_open:
+        if failure.is_quote and not breaker.is_open:
             self._quotes[name] = self._quotes.get(name, 0) + 1
         if self._counts.get(name, 0) < _REFUSALS and self._quotes.get(name, 0) < _QUOTES:
             return failure

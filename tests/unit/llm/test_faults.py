@@ -83,8 +83,6 @@ ROWS = {
             "wrong_type",
         )
     },
-    # A wrong address, or what blocks one record: asked often enough to know which.
-    "html": Row({"shape": "html"}, ProviderRejected, Kind.REJECTED, 5),
     "50-mb": Row({"size": 50_000_000}, TooLarge, Kind.TOO_LARGE, 1),
     "gzip-bomb": Row({"shape": "gzip_bomb"}, TooLarge, Kind.TOO_LARGE, 1),
 }
@@ -101,6 +99,7 @@ HELD = {
     **{str(status): {"status": status} for status in (401, 402, 403)},
     "429-quota": {"shape": "insufficient_quota"},
     "429-no-retry": {"status": 429, "headers": {"x-should-retry": "false"}},
+    "html": {"shape": "html"},
     "redirect": {"status": 307, "headers": {"location": "http://127.0.0.1:1/v1"}},
 }
 

@@ -155,7 +155,7 @@ def _error(
     code = next((code for code in details.known_codes if _shows(code)), "")
     message = f"{provider}: HTTP {status} {code}".rstrip()
     wait_s = retry_after_s(headers, now=now)
-    leaf, refused, is_known = _leaf(status, details)
+    leaf, refused, is_known, is_quote = _leaf(status, details)
     wish = _wish_to_retry(headers)
     if leaf is RateLimited:
         wait_s = told_retry_after_s(details) if wait_s is None else wait_s
@@ -171,12 +171,14 @@ def _error(
     if isinstance(error, ParameterRefused):
         error.parameters, error.by_value = refused.names, refused.by_value
         error.beside, error.wanted = refused.beside, dict(refused.wanted) or None
+    if isinstance(error, ProviderForbidden):
+        error.is_quote = is_quote
     error.told = next(iter(details.texts), "")
     return error
 
 
-def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Refused, bool]:
-    """Return the error, what it refuses, and whether that is known by more than the status."""
+def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Refused, bool, bool]:
+    """Return the error, what it refuses, whether more than the status tells it, and if quoted."""
     meaning, is_doubtful = meaning_of(status, details)
     refused = Refused()
     if status in _REFUSED and meaning in (None, Meaning.POLICY) and not is_doubtful:
@@ -185,11 +187,11 @@ def _leaf(status: int, details: Details) -> tuple[type[ProviderError], Refused, 
             refused = Refused((name,))
     # LiteLLM calls a schema that Azure does not take a violation of its policy.
     if refused.names and (meaning is None or refused.names == ("json_schema",)):
-        return ParameterRefused, refused, True
+        return ParameterRefused, refused, True, False
     if meaning is not None:
-        return _LEAVES[meaning], Refused(), True
+        return _LEAVES[meaning], Refused(), True, False
     by_status = _by_status(status, details, is_doubtful=is_doubtful)
-    return by_status, Refused(), by_status is ContextLengthExceeded
+    return by_status, Refused(), by_status is ContextLengthExceeded, is_doubtful
 
 
 def _by_status(status: int, details: Details, *, is_doubtful: bool) -> type[ProviderError]:

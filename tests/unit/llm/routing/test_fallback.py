@@ -477,7 +477,7 @@ def test_model_slower_than_its_timeout_ends() -> None:
 class Choosy(FakeProvider):
     """A provider that refuses some questions with a 403, and all of them once its key is gone.
 
-    With another status the refusal is one that may quote the record.
+    With status 400 the refusal is one that may quote the record, with 200 it is a web page.
     """
 
     def __init__(self, name: str, *, status: int = 403) -> None:
@@ -489,7 +489,9 @@ class Choosy(FakeProvider):
         await asyncio.sleep(0.2)
         if not self.has_key or call.messages[0]["content"] == "refused":
             self.history.append(call)
-            raise ProviderForbidden("one: refused", provider="one", status=self.status)
+            error = ProviderForbidden("one: refused", provider="one", status=self.status)
+            error.is_quote = self.status == 400
+            raise error
         return await super().complete(call)
 
 
@@ -547,7 +549,7 @@ def test_record_that_is_refused_by_itself_is_filtered() -> None:
     assert took_s <= 1.1 * without_s
 
 
-@pytest.mark.parametrize("status", [400, 429], ids=["quoted", "final-429"])
+@pytest.mark.parametrize("status", [400, 429, 200], ids=["quoted", "final-429", "web page"])
 def test_record_that_is_refused_alone_is_rejected(status: int) -> None:
     """A 400 in its own words, or a 429 that is not to be tried again, opens nothing for others."""
 
@@ -581,7 +583,27 @@ def test_record_that_an_error_quotes_opens_nothing_alone() -> None:
     assert asked == 5
 
 
-@pytest.mark.parametrize("status", [403, 400, 429], ids=["forbidden", "quoted", "final-429"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_few_records_are_held_where_a_web_page_answers(count: int) -> None:
+    """As of a proxy in the way: that nobody is answered says nothing of a record."""
+
+    async def main() -> list[Any]:
+        provider = Choosy("one", status=200)
+        routed = choosy_routes(provider)
+        await timed(routed, ["fine"] * 10, at_once=2)
+        provider.has_key = False
+        held = asyncio.create_task(timed(routed, ["fine"] * count, at_once=count))
+        await asyncio.sleep(600)
+        assert routed.impaired() == ["one/a"]
+        provider.has_key = True
+        return (await held)[0]
+
+    assert {type(end) for end in run_virtually(main())} == {Completion}
+
+
+@pytest.mark.parametrize(
+    "status", [403, 400, 429, 200], ids=["forbidden", "quoted", "final-429", "web page"]
+)
 def test_key_that_is_gone_is_no_policy(status: int) -> None:
     """Where nobody is answered any more, records are held, and none is given up."""
 
