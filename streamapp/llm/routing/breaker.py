@@ -173,11 +173,6 @@ class Breaker:
         """Whether it is open, and for failures."""
         return self.is_open and self._is_opened_by_failures
 
-    @property
-    def is_refusing(self) -> bool:
-        """Whether it is open for refusals, as those of a limit."""
-        return self.is_open and not self._is_opened_by_failures and not self.denial
-
     def was_opened_by(self, attempts: int) -> bool:
         """Whether it is open for failures, and one call's ``attempts`` alone are as many."""
         return self.is_open_by_failures and attempts >= self._limits.failures

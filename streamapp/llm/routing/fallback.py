@@ -25,8 +25,6 @@ from streamapp.llm.routing.tries import Tries
 from streamapp.telemetry.frames import without_frames
 
 _POLL_INTERVAL_S = 0.25
-#: The same where each call looks for itself.
-_LOOK_INTERVAL_S = 1.0
 #: How long a refused call waits for an answer to another one, before it asks again.
 _OTHERS_S = 1.0
 #: How often a call may open a breaker by itself, while others are answered in between.
@@ -156,8 +154,7 @@ class Fallback:
     async def _until_known(self, asking: "_Asking") -> None:
         """Wait until what is left may be asked once more.
 
-        What others ask already is waited for, and the end of a limit; but not that of an outage,
-        nor what others ask from now on: they may always.
+        What others ask already is waited for, but not what they ask from now on: they may always.
 
         Raises:
             AllProvidersFailed: Nothing is left that is not known to be down.
@@ -170,9 +167,6 @@ class Fallback:
                     breaker.is_probed_by(before) for breaker, before in probes
                 ):
                     await self._sleep(_POLL_INTERVAL_S)
-            while is_down and any(one.breaker.is_refusing for one in remaining.rest):
-                await self._sleep(_LOOK_INTERVAL_S)
-                is_down = all(one.breaker.wait_s() for one in remaining.rest)
         if is_down:
             raise remaining.error(asking.failures[-1])
         deadline.restart()

@@ -110,8 +110,6 @@ class Remaining:
         self._ends[name] = self._tries.ends[name] = failure
         if isinstance(failure, TargetBusy) or (is_up and _is_undecided(failure)):
             return
-        if candidate.breaker.is_refusing:
-            return
         if is_again:
             self._probed.add(name)
         self._failed.discard(name)

@@ -3,16 +3,12 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from random import Random
 from typing import Literal
 
 import pytest
 
 from streamapp.errors import (
-    Failure,
-    GarbledAnswer,
-    ProviderForbidden,
     ProviderTimeout,
     ProviderUnavailable,
     RateLimited,
@@ -23,6 +19,7 @@ from streamapp.llm.deadline import Deadline
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
+from tests.fakes import FakeProvider
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import chat
 
@@ -189,45 +186,23 @@ def test_refusals_and_failures_are_counted_apart(refusing_s: float, failing_s: f
     run_virtually(main())
 
 
-class Useless:
-    """A provider that answers nothing of use, in one way or another."""
-
-    def __init__(self, failure: Callable[..., Failure], *, after_s: float = 0.2) -> None:
-        self._failure = failure
-        self._after_s = after_s
+class SlowOnce(FakeProvider):
+    """A provider that does not answer its first call in time."""
 
     async def complete(self, call: Call) -> Completion:
-        await asyncio.sleep(self._after_s)
-        raise self._failure("useless", provider="p")
+        completion = await super().complete(call)
+        if len(self.history) == 1:
+            raise ProviderTimeout("slow", provider="first")
+        return completion
 
-    async def aclose(self) -> None:
-        pass
 
-
-@pytest.mark.parametrize("is_first", [True, False])
-@pytest.mark.parametrize(
-    "other",
-    [
-        Useless(GarbledAnswer),
-        Useless(ProviderTimeout, after_s=20),
-        Useless(partial(ProviderForbidden, status=403)),
-    ],
-    ids=["garbled", "slow", "forbidden"],
-)
-def test_limit_is_waited_for_where_another_target_is_used_up(
-    other: Useless, is_first: bool
-) -> None:
-    """What is left of the route is a limit, which passes."""
+def test_target_that_was_slow_once_is_asked_again_where_the_next_one_is_limited() -> None:
+    """It was left at its first timeout, for one that refuses all."""
 
     async def main() -> None:
-        limited = Refusing(virtual_clock() + 3600)
-        providers: dict[str, LLMProvider] = {"other": other, "limited": limited}
-        if not is_first:
-            providers = dict(reversed(providers.items()))
+        begin = route_of(first=SlowOnce("first"), second=Refusing(virtual_clock() + 3600))
 
-        await route_of(False, "next", **providers)("hello")
-
-        assert virtual_clock() < 3600 + 65
+        assert (await begin("hello")).provider == "first"
 
     run_virtually(main())
 
