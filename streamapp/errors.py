@@ -10,13 +10,10 @@ StreamappError
 ├── SchemaRefused               operator: the registry does not take the schema of an output
 └── Failure                     ends one record; carries the dead-letter ``kind``
     ├── RecordError             producer of the record
-    │   ├── Undecodable
-    │   ├── InvalidRecord       ModelForbidden: by the key that sent it
-    │   ├── UnknownType, TooLarge
-    │   └── Expired
+    │   ├── Undecodable, UnknownType, TooLarge, Expired
+    │   └── InvalidRecord       ModelForbidden: by the key that sent it
     ├── PromptError             author of the prompt, or a reference to one that does not exist
-    │   ├── PromptNotFound
-    │   └── PromptConflict      the label is protected, or was moved meanwhile
+    │   └── PromptNotFound, PromptConflict: the label is protected, or was moved meanwhile
     ├── OutputInvalid           the model's answer does not fit the schema
     ├── BudgetExceeded
     ├── StepLimit               an agent that did not come to an answer within its bounds
@@ -31,8 +28,7 @@ StreamappError
         ├── ProviderDenied      401, exhausted quota: nothing the record can help
         │   ├── ModelUnavailable    retired, or never there
         │   └── ProviderForbidden   403, a final 429, or a quote: it, or this record
-        ├── TargetOpen          its breaker is open: no attempt was made
-        ├── TargetBusy          it takes no more now, and another may: no attempt was made
+        ├── TargetOpen, TargetBusy      taken for down, or another may: no attempt was made
         └── ProviderRejected    400, 404, 422
             └── ContextLengthExceeded, ContentFiltered, ParameterRefused
 
@@ -188,6 +184,8 @@ class ProviderError(Failure):
         hints: What the provider said of its limits.
         is_paid: Whether something was generated, or may have been.
         is_ours: Whether nothing came while this process stood still: no news of the provider.
+        is_own: Whether a refusal is surely the record's: others were answered too often meanwhile.
+        is_quote: Whether all that tells what it means may be the record's own words.
         told: What it said itself, which may quote the request: for who wants it shown, alone.
     """
 
@@ -195,6 +193,8 @@ class ProviderError(Failure):
     retryable: bool = False
     is_paid: bool = False
     is_ours: bool = False
+    is_own: bool = False
+    is_quote: bool = False
     told: str = ""
     hints: RateHints | None = None
 
@@ -216,14 +216,9 @@ class ProviderError(Failure):
 
 
 class RateLimited(ProviderError):
-    """429 that waiting can cure.
-
-    Attributes:
-        is_own: Whether others were answered meanwhile, too often for a rate that is too high.
-    """
+    """429 that waiting can cure."""
 
     retryable = True
-    is_own: bool = False
 
 
 class ProviderTimeout(ProviderError):
@@ -258,13 +253,7 @@ class ModelUnavailable(ProviderDenied):
 
 
 class ProviderForbidden(ProviderDenied):
-    """It, the account or the address: a 403 without a known reason, a web page, or a quote.
-
-    Attributes:
-        is_quote: Whether all that tells it may be the record's own words.
-    """
-
-    is_quote: bool = False
+    """It, the account or the address: a 403 without a known reason, a web page, or a quote."""
 
 
 class TargetOpen(ProviderError):
