@@ -1,11 +1,10 @@
 """What code of users returns, as JSON: pydantic alone would write NaN and infinity as null."""
 
+from math import isfinite
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
-from pydantic_core import to_jsonable_python
-
-from streamapp.records.codec import is_finite
+from pydantic_core import from_json, to_json, to_jsonable_python
 
 
 def as_values(value: Any) -> Any:
@@ -14,7 +13,7 @@ def as_values(value: Any) -> Any:
     Raises:
         ValueError: It has none, or holds a number that JSON has not.
     """
-    return _finite(to_jsonable_python(value, inf_nan_mode="constants"))
+    return _read(to_json(value, inf_nan_mode="constants", by_alias=False), value)
 
 
 def as_json(
@@ -23,15 +22,34 @@ def as_json(
     """Return a value as an annotation writes it; raises as `as_values`."""
     data = adapter.dump_json(value, warnings=warnings)
     if any(word in data for word in (b"null", b"NaN", b"Infinity")):
-        # What the annotation alone can write has no numbers that we could look at.
-        _finite(to_jsonable_python(value, inf_nan_mode="constants", fallback=_nothing))
+        _read(data, value)
     return data
 
 
-def _finite(value: Any) -> Any:
-    if is_finite(value):
-        return value
-    raise ValueError("NaN and infinity are not JSON")
+def _read(data: bytes, value: Any) -> Any:
+    """Return what was written of a value; raises where that is no JSON, or says less than it."""
+    written = from_json(data)
+    try:
+        held = to_jsonable_python(
+            value, inf_nan_mode="constants", by_alias=False, fallback=_nothing
+        )
+    except ValueError:  # what the annotation alone can write has no numbers that we could look at
+        held = None
+    if _has_lost(written, held):
+        raise ValueError("NaN and infinity are not JSON")
+    return written
+
+
+def _has_lost(written: Any, held: Any) -> bool:
+    """Whether a number stands there that JSON has not, or null in place of one."""
+    if isinstance(written, dict):
+        of = held if isinstance(held, dict) else {}
+        return any(_has_lost(each, of.get(name)) for name, each in written.items())
+    if isinstance(written, list):
+        each_of = held if isinstance(held, list) and len(held) == len(written) else written
+        return any(map(_has_lost, written, each_of))
+    number = held if written is None else written
+    return isinstance(number, float) and not isfinite(number)
 
 
 def _nothing(value: Any) -> None:
