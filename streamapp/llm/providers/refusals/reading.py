@@ -172,7 +172,7 @@ def _error(
         error.parameters, error.by_value = refused.names, refused.by_value
         error.beside, error.wanted = refused.beside, dict(refused.wanted) or None
     if isinstance(error, ProviderForbidden):
-        error.is_quote = is_quote
+        error.is_quote = is_quote and status in _REFUSED  # what others say is by their status
     error.told = next(iter(details.texts), "")
     return error
 

@@ -99,6 +99,21 @@ def test_sign_counts_where_the_request_says_something_else(sign: Sign) -> None:
     assert not isinstance(error, ProviderRejected)
 
 
+@pytest.mark.parametrize(
+    ("status", "is_quote"), [(400, True), (404, True), (403, False), (405, False)]
+)
+def test_words_of_the_request_are_a_quote_where_the_status_blames_it(
+    status: int, is_quote: bool
+) -> None:
+    """A 403 blames the account, whoever else says the same words."""
+    words = "Invalid API key: api key not valid"
+
+    error = read(f"What is {words}?", {"error": {"message": words}}, status=status)
+
+    assert type(error) is ProviderForbidden
+    assert error.is_quote is is_quote
+
+
 def test_code_of_the_vendor_counts_whatever_the_request_says() -> None:
     """A field of the error itself is quoted from nobody."""
     error = read("What is invalid_api_key?", {"error": {"code": "invalid_api_key", "message": "x"}})
