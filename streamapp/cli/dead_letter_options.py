@@ -13,7 +13,7 @@ from streamapp.streaming.dead_letters.replay import MAX_REPLAYS
 
 #: Why a record is not sent again, by its result.
 WHY = {
-    "replayed": "sent again before",
+    "replayed": "sent again before, or written twice around a crash",
     "looping": f"failed again {MAX_REPLAYS} times: remove the cause, then send it by edit",
     "omitted": "too large to stand in a dead letter: send it again from its source",
     "foreign": "of a topic that is not of this app",

@@ -146,7 +146,7 @@ function editor(d) {
     send.disabled = true;
     try {
       const { result, sent_to: to } = await (await ask("/v1/dead-letters/edit", { method: "POST", json: { place: { partition: d.partition, offset: d.offset }, record: text.value } })).json();
-      note.textContent = to ? `sent to ${to.topic}-${to.partition}@${to.offset}` : result === "replayed" ? "not sent: it was sent again before" : `not sent: ${result}`;
+      note.textContent = to ? `sent to ${to.topic}-${to.partition}@${to.offset}` : result === "replayed" ? "not sent: it was sent again before, or stands twice, as around a crash" : `not sent: ${result}`;
       if (to) return; // once: it counts as sent again
     } catch (error) { note.textContent = error.message; }
     send.disabled = false;
