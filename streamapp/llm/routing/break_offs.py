@@ -1,4 +1,4 @@
-"""Calls of one target that broke off, and which of them did so at one moment."""
+"""Calls of one target that broke off at one moment, and records that it failed in a row."""
 
 import math
 from collections import deque
@@ -54,3 +54,24 @@ class BreakOffs:
     def forget(self) -> None:
         """Let probes go beside each other again."""
         self.alone_s = 0.0
+
+
+class FailedRow:
+    """The records that a target failed in a row, without an answer to any in between."""
+
+    def __init__(self) -> None:
+        self._records: list[object] = []
+        self._answers = 0
+
+    def add(self, record: object, *, answers: int) -> int:
+        """Add one where it is another one; return how many they are.
+
+        Args:
+            record: The same object for each call of a record.
+            answers: How many calls the target answered so far.
+        """
+        if answers != self._answers:
+            self._records, self._answers = [], answers
+        if not any(other is record for other in self._records):
+            self._records.append(record)
+        return len(self._records)

@@ -18,7 +18,7 @@ from streamapp.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs
+from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs, FailedRow
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ class BreakerLimits:
     Attributes:
         failures: In a row, until it opens.
         refusals, refusing_s: So many refusals (429) and nothing else for so long open it too.
+        garbled: So many records in a row with an answer that is no completion open it too.
         probes: Calls let through at once while it is half open.
         first_probe_s: From opening to the first probe; doubled by each probe that fails.
         probe_cap_s: Upper bound of that. A probe that has no answer for so long keeps no other
@@ -50,6 +51,7 @@ class BreakerLimits:
     failures: int = 5
     refusals: int = 20
     refusing_s: float = 10.0
+    garbled: int = 20
     probes: int = 2
     first_probe_s: float = 0.5
     probe_cap_s: float = 4.0
@@ -89,8 +91,7 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._refusals = 0
-        self._forbidden: list[object] = []
-        self._forbidden_after = 0
+        self._forbidden, self._garbled = FailedRow(), FailedRow()
         self._refused_at: float | None = None
         self._opened_at = self._failed_at = 0.0
         self._is_opened_by_failures = self._is_again = False
@@ -230,7 +231,11 @@ class Breaker:
             limits = self._limits
             if self._refusals >= limits.refusals and refusing_s >= limits.refusing_s:
                 self._open(error)
-        elif not isinstance(error, GarbledAnswer):
+        elif isinstance(error, GarbledAnswer):
+            # A record may make a model say nothing of use; so many in a row do not.
+            if self._garbled.add(of, answers=self.answers) >= self._limits.garbled:
+                self._open(error)
+        else:
             self.succeeded()
 
     def broke_off(self, of: object) -> float:
@@ -245,12 +250,9 @@ class Breaker:
         Several in a row without an answer in between are of the account. Words that a record may
         have said itself are so only where several records are refused with them.
         """
-        if self.answers != self._forbidden_after:
-            self._forbidden, self._forbidden_after = [], self.answers
-        is_quote = error.is_quote
-        if not is_quote or not any(other is of for other in self._forbidden):
-            self._forbidden.append(of)
-        return (is_quote or self.answers > 0) and len(self._forbidden) < self._limits.failures
+        record = of if error.is_quote else object()
+        count = self._forbidden.add(record, answers=self.answers)
+        return (error.is_quote or self.answers > 0) and count < self._limits.failures
 
     def _open(self, error: Failure) -> None:
         self.is_open = True

@@ -7,6 +7,7 @@ import structlog
 
 from streamapp.errors import (
     Failure,
+    GarbledAnswer,
     ProviderDenied,
     ProviderRejected,
     TargetOpen,
@@ -125,13 +126,37 @@ async def test_nothing_but_refusals_open_it(
     assert breaker.is_open
 
 
-async def test_garbled_answers_leave_it_as_it_is(
+async def test_garbled_answers_to_one_record_leave_it_as_it_is(
     guarded: Guarded, llm: FakeProvider, breaker: Breaker
 ) -> None:
     """An answer that is no completion is the retries' matter."""
-    await end_with(guarded, llm, *[garbled() for _ in range(5)])
+    call = chat()
+    llm.enqueue(*[garbled() for _ in range(50)])
+    for _ in range(50):
+        with pytest.raises(GarbledAnswer):
+            await guarded.complete(call)
 
     assert not breaker.is_open
+
+
+async def test_garbled_answers_to_many_records_in_a_row_open_it(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker
+) -> None:
+    """As of a proxy that answers for all; any answer in between starts the count afresh."""
+
+    async def garble(count: int) -> None:
+        llm.enqueue(*[garbled() for _ in range(count)])
+        for _ in range(count):
+            with pytest.raises(GarbledAnswer):
+                await guarded.complete(chat())
+
+    await garble(19)
+    await guarded.complete(chat())
+    await garble(19)
+    assert not breaker.is_open
+
+    await garble(1)
+    assert breaker.is_open
 
 
 async def test_attempt_without_time_says_nothing(

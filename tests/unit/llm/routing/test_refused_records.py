@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 
 from streamapp.errors import (
+    GarbledAnswer,
     ProviderTimeout,
     ProviderUnavailable,
     RateLimited,
@@ -203,6 +204,30 @@ def test_target_that_was_slow_once_is_asked_again_where_the_next_one_is_limited(
         begin = route_of(first=SlowOnce("first"), second=Refusing(virtual_clock() + 3600))
 
         assert (await begin("hello")).provider == "first"
+
+    run_virtually(main())
+
+
+class Garbling(FakeProvider):
+    """A provider in front of which something else answers for a minute."""
+
+    async def complete(self, call: Call) -> Completion:
+        await asyncio.sleep(0.2)
+        if virtual_clock() < 60:
+            raise GarbledAnswer("no completion", provider="p", status=200)
+        return await super().complete(call)
+
+
+def test_records_are_held_while_no_answer_is_a_completion() -> None:
+    """Few of them are paid for in vain: three calls each made dead letters of all."""
+
+    async def main() -> None:
+        provider = Garbling("p")
+        begin = route_of(p=provider)
+
+        await asyncio.gather(*(begin(str(number)) for number in range(256)))
+
+        assert virtual_clock() < 60 + 15
 
     run_virtually(main())
 
