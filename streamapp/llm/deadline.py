@@ -16,7 +16,7 @@ class Deadline:
     Attributes:
         steps: Those of the record in progress.
         failures: How many attempts failed, of all its calls so far.
-        trouble: What the last of them ended with; empty for none.
+        trouble: What the last of them ended with; empty where its call was answered since.
     """
 
     __slots__ = (
@@ -90,6 +90,10 @@ class Deadline:
         """Say what an attempt ended with: it tells why there was no answer in time."""
         self.failures += 1
         self.trouble = error
+
+    def answered(self) -> None:
+        """Say that a call was answered: what failed before is overcome."""
+        self.trouble = ""
 
     def start(self) -> None:
         """Begin to count, unless it counts already."""

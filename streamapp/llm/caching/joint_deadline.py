@@ -80,6 +80,11 @@ class JointDeadline(Deadline):
         for key, member in self._members.items():
             member.steps.pay(self._numbers[key])
 
+    def answered(self) -> None:
+        """Say it to every member."""
+        for member in self._members.values():
+            member.answered()
+
     def failed(self, error: str) -> None:
         """Say it to every member."""
         for member in self._members.values():

@@ -232,6 +232,8 @@ class _Asking:
                 if not self._goes_on():
                     break
             else:
+                if self._tries.attempts or completion.attempts > 1:
+                    self.call.deadline.answered()
                 return self._tries.answered(candidate.breaker, completion)
         return None
 

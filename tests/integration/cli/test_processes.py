@@ -237,7 +237,7 @@ async def test_unusable_data_directory_is_named(tmp_path: Path) -> None:
 
     assert code == 2
     assert "Traceback" not in output
-    last = "streamapp: STREAMAPP_DATA_DIR: cannot use '/dev/null/data': Not a directory"
+    last = "streamapp: STREAMAPP_DATA_DIR: cannot use '/dev/null/data': it is no folder"
     assert output.splitlines()[-1] == last
 
 

@@ -93,11 +93,13 @@ async def test_error_decides_who_answers(
 ) -> None:
     """The next target answers, or the one for this kind of error; the answer says who it was."""
     fakes["one"].enqueue(*errors)
+    call = chat(deadline_s=1e4)
 
-    completion = await ask(routes(fakes))
+    completion = await ask(routes(fakes), call)
 
     assert (completion.provider, completion.model) == answers
     assert completion.attempts == attempts
+    assert call.deadline.trouble == ""  # it is overcome
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,10 @@ async def test_deadlines_of_all_who_wait_hear_of_each_failure(
     assert [member.failures for member in members] == [2, 2]
     assert {member.trouble for member in members} == {str(rate_limited(1))}
 
+    joint.answered()
+
+    assert {member.trouble for member in members} == {""}
+
 
 @pytest.mark.parametrize(
     "fields", [{"moves_on": True}, {"is_left": lambda: True}], ids=["moves on", "is down"]
