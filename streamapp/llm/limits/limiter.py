@@ -95,13 +95,22 @@ class Limiter:
     def refusal_s(self) -> float:
         """How long a new call would wait because calls were refused, seconds; 0 for not at all.
 
-        What settings make it wait for is none of it.
+        What settings make it wait for is none of it: they are believed, but for a rate that was
+        refused lately.
         """
         learner = self._learner
-        if learner is None or learner.rate_per_s >= self._requests_per_s * self.share:
+        if learner is None or learner.rate_per_s >= self._told_per_s:
             return 0.0
         pause_s = learner.paused_until - self._clock()
+        if pause_s <= 0 and learner.is_limited and not learner.was_refused_lately:
+            return 0.0
         return max(pause_s, len(self._waiters) / learner.rate_per_s, 0.0)
+
+    @property
+    def _told_per_s(self) -> float:
+        """Requests per second that settings allow."""
+        own_per_s = self._requests_per_s * self.share
+        return own_per_s if self._outer is None else min(own_per_s, self._outer._told_per_s)
 
     def set_share(self, share: float) -> None:
         """Keep only a part of each limit; nothing is refilled by it.

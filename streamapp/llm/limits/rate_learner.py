@@ -24,6 +24,8 @@ _MARKS = 20
 #: So many answers between two refusals say that the rate was nearly right.
 _ENOUGH_ANSWERS = 10
 _STEP_UP_S = 0.05
+#: A rate above what the provider takes is refused more often than that.
+_LATELY_S = 5.0
 #: Growth per second, for a refusal-free period of a second; a pause costs as much as ten of it.
 _CURIOSITY = 0.2
 _PAUSE_COST = 10.0
@@ -67,6 +69,7 @@ class PaceLearner:
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
         self._admitted_at = clock()
         self._cut_at = self._grown_at = clock()
+        self._refused_at = -UNLIMITED
         self._growth_per_s = 0.0
         # Of the last step down: when it was, the period and the rate that led to it, and the least
         # it led to.
@@ -82,6 +85,11 @@ class PaceLearner:
         #: as the probes of a target that is out, tell none. The lowest rate then only spaces them.
         self.is_lost = False
         self._has_begun_anew = False
+
+    @property
+    def was_refused_lately(self) -> bool:
+        """Whether a call was refused in the last seconds, here."""
+        return self._clock() - self._refused_at <= _LATELY_S
 
     def begin_at(self, rate_per_s: float, window: float, *, pause_s: float = 0.0) -> None:
         """Begin where another worker was, unless the provider has taught something already."""
@@ -156,7 +164,7 @@ class PaceLearner:
             known_per_s: The rate that was allowed.
             retry_after_s: The provider's wish: until then nothing is begun.
         """
-        now = self._clock()
+        now = self._refused_at = self._clock()
         self.is_taught = True
         if retry_after_s:
             wish_until = now + min(retry_after_s, _LONGEST_PAUSE_S)

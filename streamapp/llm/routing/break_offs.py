@@ -9,6 +9,8 @@ from streamapp.errors import AnswerBroken, ProviderUnavailable
 BROKEN_OFF = (ProviderUnavailable, AnswerBroken)
 #: What breaks off within so many seconds breaks off at one moment.
 MOMENT_S = 0.5
+#: Of records in a row that are told apart.
+_MOST = 100
 #: For how long a probe is alone at most, seconds: longer than most answers take.
 LONGEST_S = 120.0
 
@@ -71,7 +73,12 @@ class FailedRow:
             answers: How many calls the target answered so far.
         """
         if answers != self._answers:
-            self._records, self._answers = [], answers
-        if not any(other is record for other in self._records):
+            self.clear()
+            self._answers = answers
+        if len(self._records) < _MOST and not any(other is record for other in self._records):
             self._records.append(record)
         return len(self._records)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._records.clear()

@@ -39,7 +39,8 @@ class BreakerLimits:
     Attributes:
         failures: In a row, until it opens.
         refusals, refusing_s: So many refusals (429) and nothing else for so long open it too.
-        garbled: So many records in a row with an answer that is no completion open it too.
+        garbled, garbled_s: So many records in a row, for so long, with an answer that is no
+            completion open it too.
         probes: Calls let through at once while it is half open.
         first_probe_s: From opening to the first probe; doubled by each probe that fails.
         probe_cap_s: Upper bound of that. A probe that has no answer for so long keeps no other
@@ -52,6 +53,7 @@ class BreakerLimits:
     refusals: int = 20
     refusing_s: float = 10.0
     garbled: int = 20
+    garbled_s: float = 5.0
     probes: int = 2
     first_probe_s: float = 0.5
     probe_cap_s: float = 4.0
@@ -93,7 +95,7 @@ class Breaker:
         self._refusals = 0
         self._forbidden, self._garbled = FailedRow(), FailedRow()
         self._refused_at: float | None = None
-        self._opened_at = self._failed_at = 0.0
+        self._opened_at = self._failed_at = self._garbled_at = 0.0
         self._is_opened_by_failures = self._is_again = False
         self._probe_at = 0.0
         self._probe_every_s = limits.first_probe_s
@@ -182,6 +184,7 @@ class Breaker:
         """Take note of an answer, of whatever kind: the target works."""
         self._failures = self._refusals = 0
         self._refused_at = None
+        self._garbled.clear()
         self._room += _RAMP
         self.denial = ""
         if self.is_open:
@@ -233,7 +236,10 @@ class Breaker:
                 self._open(error)
         elif isinstance(error, GarbledAnswer):
             # A record may make a model say nothing of use; so many in a row do not.
-            if self._garbled.add(of, answers=self.answers) >= self._limits.garbled:
+            count = self._garbled.add(of, answers=self.answers)
+            self._garbled_at = self._clock() if count == 1 else self._garbled_at
+            garbled_s = self._clock() - self._garbled_at
+            if count >= self._limits.garbled and garbled_s >= self._limits.garbled_s:
                 self._open(error)
         else:
             self.succeeded()

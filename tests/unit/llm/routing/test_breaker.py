@@ -140,7 +140,7 @@ async def test_garbled_answers_to_one_record_leave_it_as_it_is(
 
 
 async def test_garbled_answers_to_many_records_in_a_row_open_it(
-    guarded: Guarded, llm: FakeProvider, breaker: Breaker
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
 ) -> None:
     """As of a proxy that answers for all; any answer in between starts the count afresh."""
 
@@ -149,6 +149,7 @@ async def test_garbled_answers_to_many_records_in_a_row_open_it(
         for _ in range(count):
             with pytest.raises(GarbledAnswer):
                 await guarded.complete(chat())
+            clock.advance(0.5)
 
     await garble(19)
     await guarded.complete(chat())
