@@ -8,10 +8,12 @@ import click
 
 from streamapp.cli.group import EXIT_CONFIGURATION, Ended
 from streamapp.cli.kafka import answered, client_settings
+from streamapp.cli.prompt_notes import not_here
 from streamapp.cli.prompt_output import labels, print_json, said, stays
+from streamapp.cli.terminal import printable
 from streamapp.errors import PromptNotFound, StreamappError
 from streamapp.prompts.change import write_change
-from streamapp.prompts.events import Event
+from streamapp.prompts.events import Event, Labelled
 from streamapp.prompts.history import History
 from streamapp.prompts.prompt import Prompt, Version
 from streamapp.prompts.reference import Reference
@@ -54,6 +56,10 @@ async def write(log: PromptLog, name: str, event: Event, *, as_json: bool) -> No
     prompt = log.history.prompts[name]
     if told := stays(event, outcome, prompt):
         click.echo(told, err=True)
+    number = event.version if isinstance(event, Labelled) else outcome.version
+    if version := prompt.versions.get(number or 0):
+        for note in not_here(client_settings(), version):
+            click.echo(printable(note), err=True)
     if as_json:
         print_json({**prompt.summary(), "version": outcome.version})
     else:

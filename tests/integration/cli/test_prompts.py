@@ -146,6 +146,25 @@ def test_a_label_of_the_front_matter_that_is_not_moved_is_told(run: Run, haiku: 
     assert json.loads(protected.stdout)["labels"] == {"production": 1, "latest": 4}
 
 
+def test_a_route_and_a_tool_that_are_not_there_are_noted(run: Run, haiku: Path) -> None:
+    """A worker may have them: it is published, and may get a label, but not without a word."""
+    haiku.write_text("---\nmodel: defualt\ntools: [nosuch]\n---\nBe brief: {{ x }}\n")
+
+    published = run("prompts", "publish", str(haiku))
+    labelled = run("prompts", "label", "haiku", "production", "3", "--json")
+    back = run("prompts", "rollback", "haiku")
+
+    notes = [
+        "note: version 3, by the settings here: model: there is no route 'defualt',"
+        " did you mean 'default'?; there are: default",
+        "note: version 3, by the settings here: tools: there is no tool 'nosuch'; there are: none",
+    ]
+    assert published.stderr.splitlines()[1:] == labelled.stderr.splitlines() == notes
+    assert published.stdout == "haiku: version 3; latest=3, production=1\n"
+    assert json.loads(labelled.stdout)["labels"]["production"] == 3
+    assert back.stderr == ""
+
+
 def test_a_split_is_set_and_ended(run: Run, haiku: Path) -> None:
     """Whole percents of labels that exist."""
     run("prompts", "label", "haiku", "candidate", "2")
