@@ -22,6 +22,7 @@ from streamapp.settings.located import with_place
 from streamapp.settings.mcp import McpSettings, with_environment
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.problems import Names
+from streamapp.settings.switches import switches_in
 from streamapp.settings.syntax import encoding_problem, syntax_problem
 from streamapp.settings.tables import (
     PREFIX,
@@ -62,6 +63,7 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
         *_NAMES.in_capitals(places),
         *_file_in_file(places),
         *secrets_in(places, Settings.model_fields),
+        *switches_in(places, Settings.model_fields),
     ]
     try:
         settings = Settings(**overrides)
