@@ -18,10 +18,15 @@ _CORE = frozenset(get_args(ErrorType))
 #: Pydantic's errors whose text is made of the model's own constraints alone.
 _CONSTANT = frozenset(
     {
+        "bool_parsing",
+        "decimal_parsing",
         "enum",
+        "float_parsing",
         "greater_than",
         "greater_than_equal",
         "int_from_float",
+        "int_parsing",
+        "int_parsing_size",
         "less_than",
         "less_than_equal",
         "literal_error",

@@ -1,9 +1,10 @@
 """Problems of a record name places of the record, as whoever wrote it knows them."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from streamapp.processors.chat import Chat
 from streamapp.prompts.example_set import Example
@@ -85,6 +86,39 @@ def test_what_may_stand_there_is_told_by_the_names_of_fields(
     """Kinds that only we tell apart have no name that a caller knows."""
     assert said(**fields).startswith(problem)
     assert "secret" not in said(**fields)
+
+
+class Typed(BaseModel):
+    """Fields of each kind that a text can be tried as, as lax models take them."""
+
+    whole: int = 0
+    number: float = 0
+    switch: bool = False
+    exact: Decimal = Decimal(0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"whole": "secret"}, "field 'whole': Input should be a valid integer"),
+        ({"whole": "9" * 5_000}, "field 'whole': Unable to parse input string as an integer"),
+        ({"number": "secret"}, "field 'number': Input should be a valid number"),
+        ({"switch": "secret"}, "field 'switch': Input should be a valid boolean"),
+        ({"exact": "secret"}, "field 'exact': Input should be a valid decimal"),
+    ],
+)
+def test_a_text_that_is_none_of_its_kind_is_told_in_words(
+    fields: dict[str, Any], problem: str
+) -> None:
+    """Without the text itself."""
+    with pytest.raises(ValidationError) as caught:
+        Typed.model_validate(fields)
+
+    told = describe(caught.value, Typed)
+
+    assert told.startswith(problem)
+    assert "secret" not in told
+    assert "9" not in told
 
 
 def test_place_without_the_value_is_left_alone() -> None:
