@@ -9,6 +9,7 @@ from random import Random
 import structlog
 
 from streamapp.errors import (
+    AnswerBroken,
     Failure,
     GarbledAnswer,
     ProviderDenied,
@@ -234,12 +235,13 @@ class Breaker:
             limits = self._limits
             if self._refusals >= limits.refusals and refusing_s >= limits.refusing_s:
                 self._open(error)
+        elif isinstance(error, AnswerBroken):
+            pass  # all that were on their way break together, and tell of one moment
         elif isinstance(error, GarbledAnswer):
             # A record may make a model say nothing of use; so many in a row do not.
-            count = self._garbled.add(of, answers=self.answers)
-            self._garbled_at = self._clock() if count == 1 else self._garbled_at
-            garbled_s = self._clock() - self._garbled_at
-            if count >= self._limits.garbled and garbled_s >= self._limits.garbled_s:
+            count, now = self._garbled.add(of, answers=self.answers), self._clock()
+            self._garbled_at = now if count == 1 else self._garbled_at
+            if count >= self._limits.garbled and now - self._garbled_at >= self._limits.garbled_s:
                 self._open(error)
         else:
             self.succeeded()

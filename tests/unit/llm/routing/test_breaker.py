@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from streamapp.errors import (
+    AnswerBroken,
     Failure,
     GarbledAnswer,
     ProviderDenied,
@@ -135,6 +136,19 @@ async def test_garbled_answers_to_one_record_leave_it_as_it_is(
     for _ in range(50):
         with pytest.raises(GarbledAnswer):
             await guarded.complete(call)
+
+    assert not breaker.is_open
+
+
+async def test_answers_that_break_off_leave_it_as_it_is(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """Those that are on their way break together, and the target may be back at once."""
+    for _ in range(50):
+        llm.enqueue(AnswerBroken("fake: cut off", provider="fake"))
+        with pytest.raises(AnswerBroken):
+            await guarded.complete(chat())
+        clock.advance(0.5)
 
     assert not breaker.is_open
 
