@@ -164,7 +164,8 @@ def problem_of_set(source: str, data: bytes, wants: Wanted) -> str | None:
     """Return what is wrong with a set beside a prompt that names it; None where all fits."""
     try:
         examples = parse_examples(data)
-        problem = Fit(wants.template, examples).problem or _misfit(wants.output_schema, examples)
+        problems = Fit(wants.template, examples).problem, _misfit(wants.output_schema, examples)
+        problem = "; ".join(filter(None, problems))
     except PromptError as error:
         problem = str(error)
     return f"{source}: {problem}" if problem else None

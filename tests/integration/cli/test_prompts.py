@@ -345,6 +345,26 @@ def test_examples_of_the_topic_that_a_text_cannot_take_are_told(run: Run, tmp_pa
     ]
 
 
+def test_examples_left_out_and_answers_that_none_may_be_are_told_at_once(
+    run: Run, tmp_path: Path
+) -> None:
+    """Whoever mends the one is not told of the other only then."""
+    (tmp_path / "sum.md").write_text(
+        "---\nexamples: {topic_set: sums}\noutput_schema: {type: integer}\n---\n{{ question }}"
+    )
+    examples = (
+        {"variables": {"qestion": "5+5"}, "output": 10},
+        {"variables": {"question": "5+5"}, "output": "ten"},
+    )
+    (tmp_path / "sums.jsonl").write_text("\n".join(map(json.dumps, examples)))
+    run("prompts", "publish", str(tmp_path / "sum.md"))
+
+    [*_, told] = run("examples", "publish", str(tmp_path / "sums.jsonl")).stderr.splitlines()
+
+    assert "1 of 2 examples is left out: example 1: the text has no variable 'qestion'" in told
+    assert "; example 2: its output breaks output_schema: " in told
+
+
 def test_check_looks_for_the_prompts_of_flows_on_the_topic(run: Run, haiku: Path) -> None:
     """One that is published is none that is missing; a name that is nowhere is a mistake."""
     table = "input = 'a.{0}'\noutput = 'b.{0}'\ntype = 'generate'\nprompt = '{1}'\n"
