@@ -7,7 +7,6 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.e2e.stage import Record, Stage, ask
-from tests.support.batches import cut_off, produce_with, segment
 from tests.support.kafka import KafkaBroker
 from tests.support.topics import administered, create_topics, delete_records, delete_topic
 from tests.support.waiting import until
@@ -86,38 +85,6 @@ async def test_commit_beyond_the_end_is_begun_anew(kafka: KafkaBroker, tmp_path:
         ids = [call.id for call in stage.calls()]
         assert sorted(ids) == sorted({*ids})
         assert len(ids) == 35
-
-
-async def test_log_that_lost_its_end_goes_on_where_it_was_cut_off(
-    own_kafka: KafkaBroker, tmp_path: Path
-) -> None:
-    """A broker that was killed lost records: those that came since are answered, no older ones.
-
-    They are fewer than were lost, so that the log is shorter than what the worker has read.
-    """
-    await own_kafka.start()
-    async with Stage(own_kafka, tmp_path, partitions=1) as stage:
-        await stage.open()
-        worker = await stage.ready_worker(session_timeout_s=60)
-        for batch, name in enumerate(("old", "lost"), 1):
-            await produce_with(stage, [ask(f"{name}-{n}", partition=0) for n in range(10)])
-            await stage.settle(10 * batch)
-        await until(lambda: _committed_is(stage, 20), 30, state=worker.tail)
-
-        worker.sigstop()  # else it may look before the new ones are there
-        own_kafka.kill9()
-        cut_off(segment(tmp_path / "kafka" / "data", f"{stage.prefix}.requests", 0), batch=1)
-        await own_kafka.start()
-        await produce_with(stage, [ask(f"new-{n}", partition=0) for n in range(5)])
-        worker.sigcont()
-        new = {f"new-{n}" for n in range(5)}
-        await until(lambda: {call.id for call in stage.calls()} >= new, 60, state=worker.tail)
-        await until(lambda: _committed_is(stage, 15), 30, state=worker.tail)
-
-        ids = [call.id for call in stage.calls()]
-        assert sorted(ids) == sorted({*ids})
-        [line] = [line for line in worker.log.read_text().splitlines() if "log.shorter" in line]
-        assert "start=10 " in f"{line} "
 
 
 async def _stopped_behind_one(stage: Stage) -> str:

@@ -38,7 +38,6 @@ from streamapp.streaming.consumer.stalled_partitions import log_end
 from streamapp.streaming.consumer.thread_calls import DirectCalls
 from streamapp.streaming.flows.first_commits import FirstCommits
 from streamapp.streaming.protocol.fetch import fetch_quickly
-from streamapp.streaming.protocol.leader_epochs import cut_at, note_epochs
 from streamapp.streaming.protocol.topic_ids import changed, is_of_cluster, topic_ids
 from streamapp.streaming.window.finished_offsets import decode
 from streamapp.streaming.window.membership import Membership
@@ -68,13 +67,11 @@ class GroupMemberThread(FirstCommits, DirectCalls):
     read_of: dict[TP, bytes]
     made_anew: Mapping[TP, bytes]
     _once_read_of: dict[TP, bytes]
-    #: Of the leader that wrote what was fetched last, by partition.
-    _epochs: dict[TP, int]
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.committed, self.read_of, self.made_anew, self._once_read_of = {}, {}, {}, {}
-        self._commits, self._epochs = OffsetCommits(), {}
+        self._commits = OffsetCommits()
 
     async def on_start(self) -> None:
         """Start the client; it joins no group before it is subscribed."""
@@ -83,7 +80,7 @@ class GroupMemberThread(FirstCommits, DirectCalls):
         await until_brokers_are_named(client._client)
         settings = cast(Any, self.app).settings
         end_fetches_on_close(client._fetcher)
-        fetch_quickly(client._client, lambda response: note_epochs(response, self._epochs))
+        fetch_quickly(client._client)
         limit_requests(
             client._client,
             request_limits(settings.session_timeout_s),
@@ -115,11 +112,7 @@ class GroupMemberThread(FirstCommits, DirectCalls):
 
     async def _seek_to_committed(self, client: AIOKafkaClient) -> Mapping[TP, int | None]:
         committed = await self._stored({ensure_TP(tp) for tp in client.assignment()})
-        before = self.read_of
         anew = await self._note_topics(client, committed)
-        # Another topic counts its epochs anew.
-        kept = {tp for tp, id in self.read_of.items() if id and before.get(tp) == id}
-        self._epochs = {tp: epoch for tp, epoch in self._epochs.items() if tp in kept}
         self.committed = {tp: each for tp, each in committed.items() if tp not in anew}
         offsets: dict[TP, int | None] = {}
         for tp in map(ensure_TP, client.assignment()):
@@ -169,11 +162,6 @@ class GroupMemberThread(FirstCommits, DirectCalls):
         """Return the ids of topics, as `topic_ids` does."""
         client = self._ensure_consumer()._client
         return await self.call_thread(topic_ids, client, topics, every_broker=every_broker)  # type: ignore[no-any-return]  # as Faust's
-
-    async def cut_at(self, tp: TP) -> int | None:
-        """Return where a partition's log was cut off, as `cut_at`."""
-        known = self._epochs.get(tp), self.read_of.get(tp, b"")
-        return await self.call_thread(cut_at, self._ensure_consumer()._client, tp, *known)  # type: ignore[no-any-return]  # as Faust's
 
     def log_end(self, tp: TP) -> int | None:
         """Return the end of a partition's log, as `log_end`."""

@@ -26,13 +26,6 @@ Starts = Mapping[TP, Progress]
 #: How often the inputs' ids are compared, seconds; the first look after a standstill does so.
 IDS_S = 2.0
 
-#: Of a log that is shorter than it was, by whether it is known where it was cut off.
-CUT = "it lost its last records with its leader: those that came since are answered"
-ANEW = (
-    "the topic was made anew, restored, or lost records with its leader: all that it holds is"
-    " answered"
-)
-
 
 class Logs(Protocol):
     """The part of the consumer that is asked."""
@@ -58,10 +51,6 @@ class Logs(Protocol):
 
     async def earliest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         """Return the first offset that each log still holds."""
-        ...
-
-    async def cut_at(self, tp: TP) -> int | None:
-        """Return from where on a log that lost its end is to be read; None where none can tell."""
         ...
 
     async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
@@ -205,8 +194,6 @@ class LogChanges:
                 )
                 await logs.go_on_at(tp, begin, behind=position)
             else:
-                cut_at = await logs.cut_at(tp)
-                begin = begin if cut_at is None else max(begin, cut_at)
                 self._on_change("shorter")
                 log.critical(
                     "log.shorter",
@@ -214,7 +201,8 @@ class LogChanges:
                     partition=tp.partition,
                     position=position,
                     start=begin,
-                    hint=ANEW if cut_at is None else CUT,
+                    hint="the topic was made anew, restored, or lost records with its leader:"
+                    " all that it holds is answered",
                 )
                 await self._begin_anew({tp: _start(begin, logs.read_of.get(tp, b""))})
 

@@ -34,10 +34,6 @@ class MemberThread(Protocol):
         """Return the end of a partition's log; None where it is not known."""
         ...
 
-    async def cut_at(self, tp: TP) -> int | None:
-        """Return where a partition's log was cut off; None where nobody can tell."""
-        ...
-
     async def leave_group(self) -> None:
         """Leave the group."""
         ...
@@ -163,11 +159,6 @@ class OrderedCommits(AIOKafkaConsumer):
     ) -> Mapping[str, bytes]:
         """Return the ids of topics: one that was made anew has another."""
         return await self._member.topic_ids(topics, every_broker=every_broker)
-
-    async def cut_at(self, tp: TP) -> int | None:
-        """Return from where on a log that lost its end is to be read; None where none can tell."""
-        end = await self._member.cut_at(tp)
-        return None if end is None else min(end, self._committed_offset.get(tp) or 0)
 
     async def leave_group(self) -> None:
         """Give the partitions to others now; nothing is committed after that."""

@@ -8,7 +8,6 @@ Source: https://kafka.apache.org/protocol.html#The_Messages_Fetch
 """
 
 import struct
-from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -88,21 +87,14 @@ class QuickFetch:
         return self._request.prepare(versions)
 
 
-def fetch_quickly(client: AIOKafkaClient, on_response: Callable[[Any], None]) -> None:
-    """Have the client's fetches encoded and decoded this way.
-
-    Args:
-        client: Of the consumer.
-        on_response: Looks at each response before the client does.
-    """
+def fetch_quickly(client: AIOKafkaClient) -> None:
+    """Have the client's fetches encoded and decoded this way."""
     send_any = client.send
 
     async def send(node_id: int, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:
-        if type(request) is not FetchRequest:
-            return await send_any(node_id, request, group=group)
-        response = await send_any(node_id, QuickFetch(request), group=group)
-        on_response(response)
-        return response
+        if type(request) is FetchRequest:
+            request = QuickFetch(request)
+        return await send_any(node_id, request, group=group)
 
     client.send = send
 

@@ -211,11 +211,6 @@ async def _told(client: AIOKafkaClient, node: int, topics: Collection[str]) -> d
             answer: Any = await client.send(node, TopicIdsRequest(topics))
     except (KafkaError, TimeoutError):  # an older broker, or one that is away
         return {}
-    return marked_ids(answer)
-
-
-def marked_ids(answer: Any) -> dict[str, bytes]:
-    """Return the marked ids of topics in an answer, of those that have one."""
     mark = zlib.crc32((answer.cluster_id or "").encode()).to_bytes(4)
     return {
         topic: id + mark

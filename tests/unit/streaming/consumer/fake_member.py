@@ -83,9 +83,6 @@ class FakeConsumer:
     async def topic_ids(self, topics: object, *, every_broker: bool = False) -> dict[str, bytes]:
         return {}
 
-    async def cut_at(self, tp: TP) -> int | None:
-        return None
-
     async def earliest_offsets(self, *tps: TP) -> dict[TP, int]:
         return {tp: self.starts.get(tp, 0) for tp in tps}
 

@@ -30,7 +30,6 @@ class FakeThread:
         self.read_of: dict[TP, bytes] = {}
         self.made_anew: dict[TP, bytes] = {}
         self._once_read_of: dict[TP, bytes] = {}
-        self._epochs: dict[TP, int] = {}
         self._commits = OffsetCommits()
 
     def _ensure_consumer(self) -> Any:

@@ -21,7 +21,6 @@ class FakeLogs:
         #: What any broker tells, and what all of them agree about.
         self.ids = self.agreed = {T0.topic: OLD}
         self.read_of: dict[TP, bytes] = {}
-        self.cut: int | None = None
 
     def assignment(self) -> set[TP]:
         return {T0, OTHER}
@@ -36,9 +35,6 @@ class FakeLogs:
 
     async def earliest_offsets(self, *partitions: TP) -> dict[TP, int]:
         return {tp: self.starts[tp] for tp in partitions}
-
-    async def cut_at(self, tp: TP) -> int | None:
-        return self.cut
 
     async def commit_progress(self, progress: Mapping[TP, Progress]) -> bool:
         self.committed.append(progress)
@@ -111,16 +107,6 @@ async def test_shorter_log_is_begun_anew() -> None:
 
     assert logs.gone_on == []
     assert (anew.begun, anew.reasons) == ([(T0, 0)], ["shorter"])
-
-
-async def test_log_that_lost_its_end_goes_on_where_it_was_cut_off() -> None:
-    """What stands below was answered; what came since is new."""
-    anew, logs = Anew(), FakeLogs(requests=3)
-    logs.cut = 20
-
-    await anew.changes.follow(logs, {T0: 30})
-
-    assert (anew.begun, anew.reasons) == ([(T0, 20)], ["shorter"])
 
 
 async def test_other_topics_are_read_from_their_start() -> None:

@@ -25,10 +25,6 @@ class Thread:
         self.takes = True
         self.ends: dict[TP, int] = {}
         self.places: dict[TP, int | None] = {}
-        self.cut: int | None = None
-
-    async def cut_at(self, tp: TP) -> int | None:
-        return self.cut
 
     def log_end(self, tp: TP) -> int | None:
         return self.ends.get(tp)
@@ -51,7 +47,6 @@ class Commits:
     finished = OrderedCommits.finished
     has_committed = OrderedCommits.has_committed
     may_redeliver = OrderedCommits.may_redeliver
-    cut_at = OrderedCommits.cut_at
     _member = OrderedCommits._member
 
     def __init__(self) -> None:
@@ -202,16 +197,3 @@ async def test_lag_is_known_before_anything_is_committed(commits: Commits) -> No
     await commits.perform_seek()  # type: ignore[misc]
 
     assert commits.told == {T0: 0, T1: 5}
-
-
-@pytest.mark.parametrize(
-    ("cut", "committed", "start"), [(20, 30, 20), (20, 7, 7), (20, None, 0), (None, 30, None)]
-)
-async def test_log_that_was_cut_off_is_read_from_the_lowest_unfinished(
-    cut: int | None, committed: int | None, start: int | None
-) -> None:
-    """What was read before the cut need not be finished."""
-    commits = Commits()
-    commits._thread.cut, commits._committed_offset = cut, {T0: committed}
-
-    assert await commits.cut_at(T0) == start  # type: ignore[misc]

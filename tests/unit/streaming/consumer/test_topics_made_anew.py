@@ -100,22 +100,6 @@ async def test_first_commit_replaces_that_of_a_topic_that_is_no_more() -> None:
     assert thread.committed[T0] == Progress(0, encode(0, (), topic_id=NEW))
 
 
-async def test_epochs_of_what_was_read_are_those_of_one_topic() -> None:
-    """They are kept over a rebalance; another topic of the name counts anew."""
-    client = Client(OLD)
-    thread = FakeThread(client)
-    await thread.seek()
-    thread._epochs.update({T0: 3, T1: 3})
-    client.assigned.remove(T1)
-
-    await thread.seek()
-    kept = dict(thread._epochs)
-    client.ids = {0: NEW}
-    await thread.seek()
-
-    assert (kept, thread._epochs) == ({T0: 3}, {})
-
-
 async def test_it_counts_as_none_until_another_one_replaces_it() -> None:
     """Offsets are looked for more than once in a take-over."""
     client = Client(NEW)
