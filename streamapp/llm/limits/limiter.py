@@ -102,9 +102,16 @@ class Limiter:
         if learner is None or learner.rate_per_s >= self._told_per_s:
             return 0.0
         pause_s = learner.paused_until - self._clock()
-        if pause_s <= 0 and learner.is_limited and not learner.was_refused_lately:
+        is_told = self._is_told or (self._outer is not None and self._outer._is_told)
+        if pause_s <= 0 and is_told and not learner.was_refused_lately:
             return 0.0
         return max(pause_s, len(self._waiters) / learner.rate_per_s, 0.0)
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether settings bound its calls, those in flight or those in a time."""
+        bounds = (self._cap, self._requests_per_s, self._tokens_per_s)
+        return any(bound != UNLIMITED for bound in bounds)
 
     @property
     def _told_per_s(self) -> float:

@@ -2,6 +2,9 @@
 
 import asyncio
 from random import Random
+from typing import Any
+
+import pytest
 
 from streamapp.errors import RateLimited
 from streamapp.llm.completion import Call, Completion
@@ -27,12 +30,12 @@ class Refusing(FakeProvider):
         return await super().complete(call)
 
 
-def routes(first: FakeProvider, backup: FakeProvider) -> Routes:
+def routes(first: FakeProvider, backup: FakeProvider, **limits: Any) -> Routes:
     address = {"kind": "openai", "base_url": "http://127.0.0.1/v1"}
     settings = Settings(
         _env_file=None,
         providers={
-            "first": ProviderSettings(**address, requests_per_minute=600),
+            "first": ProviderSettings(**address, **(limits or {"requests_per_minute": 600})),
             "backup": ProviderSettings(**address),
         },
         models={"default": ModelSettings(targets=["first/m", "backup/m"])},
@@ -49,12 +52,15 @@ async def burst(routed: Routes, label: str) -> None:
     await asyncio.gather(*map(route.complete, calls))
 
 
-def test_configured_limit_is_waited_for_again_after_refusals() -> None:
+@pytest.mark.parametrize(
+    "limits", [{"requests_per_minute": 600}, {"max_concurrency": 1}, {"tokens_per_minute": 60_000}]
+)
+def test_configured_limit_is_waited_for_again_after_refusals(limits: dict[str, Any]) -> None:
     """The limit of the provider bounds the model's as well: one 429 ever sent most elsewhere."""
 
     async def main() -> None:
         first, backup = Refusing("first"), FakeProvider("backup")
-        routed = routes(first, backup)
+        routed = routes(first, backup, **limits)
         first.until = virtual_clock() + 4
         await burst(routed, "refused")
         assert len(backup.history) == BURST
