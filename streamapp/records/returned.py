@@ -1,4 +1,4 @@
-"""What code of users returns, as JSON: pydantic alone would write NaN and infinity as null."""
+"""The JSON of values that code of users returns; pydantic alone writes infinity as null."""
 
 from math import isfinite
 from typing import Any, Literal

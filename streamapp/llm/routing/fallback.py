@@ -51,7 +51,8 @@ class Fallback:
 
     A call that is held waits without a bound: Kafka is the queue. It is given its whole time
     again, since an outage is no fault of the record. Who waits longest asks first. A caller who
-    waits is told at once where all targets refuse every call, as by a wrong key. Only a call
+    waits is told at once where all targets refuse every call, as by a wrong key, and of a limit
+    once a call has used up its attempts there. Only a call
     that opens breakers by itself, again and again while others are answered, is given up: it is
     what makes its targets fail. A model that is slower than its timeout cannot be told from one
     that is down: where a call was paid for several times in vain it is not asked again, nor held,
