@@ -120,7 +120,7 @@ def _shown(dead_letter: StoredDeadLetter) -> str:
         Ended: It is no text.
     """
     try:
-        text = (dead_letter.value or b"").decode()
+        text = (dead_letter.value or b"").decode("utf-8-sig")
     except UnicodeDecodeError:
         problem = "its bytes are no text: send it again from its source"
         raise Ended(f"{dead_letter.place} is not sent: {problem}", EXIT_FAILED) from None

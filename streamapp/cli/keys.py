@@ -28,7 +28,7 @@ def hash_key(new: bool) -> None:
     else:
         if sys.stdin.isatty():
             click.echo("type or paste the key, then Enter:", err=True)
-        key = sys.stdin.readline().strip()
+        key = sys.stdin.readline().removeprefix("\ufeff").strip()  # as PowerShell pipes
     if len(key) < SHORTEST:
         raise ConfigurationError(f"a key has {SHORTEST} characters or more: send it on stdin")
     click.echo(digest_of(key).hex())

@@ -156,7 +156,7 @@ def _json_in(value: bytes) -> str | None:
         schema_id(value)
         value = body(value)
     try:
-        text = value.decode()
+        text = value.decode("utf-8-sig")
         json.loads(text, parse_int=str, parse_float=str, parse_constant=_no_json)
     except (ValueError, RecursionError):
         return None

@@ -12,7 +12,7 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from streamapp.errors import ConfigurationError, InvalidRecord, Undecodable
 from streamapp.flows.emit import Emit, Incoming
 from streamapp.llm.client import LLMClient
-from streamapp.records.framing import frame_of
+from streamapp.records.framing import frame_of, without_mark
 from streamapp.records.problems import describe
 from streamapp.records.returned import as_json
 
@@ -41,7 +41,7 @@ class Annotations:
     model: type[BaseModel]
 
     def decode(self, value: bytes | None, *, flow: str) -> Any:
-        """Return the value of a record.
+        """Return the value of a record; None for null, whatever the type.
 
         Raises:
             Undecodable: It is not JSON, or no UTF-8.
@@ -51,10 +51,13 @@ class Annotations:
             return None
         if self.is_text:
             try:
-                return value.decode()
+                return value.decode("utf-8-sig")
             except UnicodeDecodeError:
                 problem = "the value is not UTF-8 text"
             raise Undecodable(f"flow '{flow}': {problem}")
+        value = without_mark(value)
+        if value.strip() == b"null":
+            return None
         try:
             return self.value.validate_json(value)
         except ValidationError as error:

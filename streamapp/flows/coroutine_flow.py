@@ -122,9 +122,9 @@ class PythonFlow(Processor):
         """Return the request of a record; None where it has no value and the type needs one."""
         with named(self.name):
             ReplyTopics(self.reply_topics).asked(record)
-        if record.value in (None, b"null") and not self.annotations.takes_none:
-            return None
         value = self._decoded(record.value)
+        if value is None and not self.annotations.takes_none:
+            return None
         given = value
         if self.annotations.is_incoming:
             given = Incoming(
@@ -164,7 +164,7 @@ class PythonFlow(Processor):
             return self.annotations.decode(value, flow=self.name)
         with named(self.name):
             decoded = self.decoder.decode(value)
-        return self.annotations.check(decoded, flow=self.name)
+        return None if decoded is None else self.annotations.check(decoded, flow=self.name)
 
     def _emission(
         self,

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 
 from streamapp.errors import PromptError
 from streamapp.prompts.template import Variable
+from streamapp.records.framing import without_mark
 from streamapp.records.problems import describe
 
 #: Longest set, bytes and examples.
@@ -61,6 +62,7 @@ def parse_examples(data: bytes) -> tuple[Example, ...]:
 
 def _parts(data: bytes) -> Iterator[tuple[str, Any]]:
     """Yield each example as JSON has it, and where it stands; raises as `parse_examples`."""
+    data = without_mark(data)
     if data.lstrip().startswith(b"["):
         for number, value in enumerate(_read(data, "it"), start=1):
             yield f"example {number}", value

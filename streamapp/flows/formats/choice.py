@@ -122,7 +122,7 @@ def _text(output: Output, place: str) -> str | None:
     if output.schema_file is None:
         return None
     try:
-        return output.schema_file.read_text()
+        return output.schema_file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(f"{place}: {output.schema_file}: {reason}") from None

@@ -104,7 +104,7 @@ class TextDecoder:
     def decode(self, value: bytes) -> str:
         """See `Decoder`."""
         try:
-            return value.decode()
+            return value.decode("utf-8-sig")
         except UnicodeDecodeError:
             problem = "the value is not UTF-8 text"
         raise Undecodable(problem)  # outside of the block: the cause holds the value

@@ -28,6 +28,7 @@ WORN = [(REPLAYS, b"%d" % MAX_REPLAYS)]
 DEAD: dict[str, tuple[bytes, Pairs]] = {
     "0@0": (request("r-0"), [("tag", b"a"), *headers_of("r-0", partition=3)]),
     "1@0": (b"{not JSON", headers_of("r-1", offset=1)),
+    "1@1": (b"\xef\xbb\xbf" + request("r-9"), headers_of("r-9", offset=11)),
     "2@0": (b"\xff", headers_of("r-2", offset=2)),
     "3@0": (request("r-3"), headers_of("r-3", offset=3, earlier=WORN)),
     "4@0": (b"{}", headers_of("r-4", offset=4, topic="llm.prompts")),
@@ -152,6 +153,16 @@ def test_editor_shows_what_json_cannot_write_again(settings: Settings, tmp_path:
 
     assert result.exit_code == 2, result.exception
     assert (tmp_path / "seen").read_bytes().rstrip() == DEAD["6@0"][0]
+
+
+def test_editor_shows_no_byte_order_mark(settings: Settings, tmp_path: Path) -> None:
+    """JSON behind one is shown by its lines; with nothing else changed there is nothing to send."""
+    shown = json.dumps(json.loads(request("r-9")), indent=2)
+
+    result = run(settings, "edit", "1@1", "--yes", env={"EDITOR": editor(tmp_path, shown)})
+
+    assert (tmp_path / "seen").read_text().rstrip() == shown
+    assert (result.exit_code, "nothing was changed" in result.stderr) == (1, True), result.stderr
 
 
 def test_number_that_should_be_true_is_a_change(settings: Settings, tmp_path: Path) -> None:

@@ -196,6 +196,7 @@ def test_value_without_a_key_is_shown_alone() -> None:
             '{"id": 1.10, "é": 12345678901234567890}',
         ),
         (framed(7, b'{"t":"x"}'), '{"t":"x"}'),
+        (b'\xef\xbb\xbf{"t":"x"}', '{"t":"x"}'),
         (b'{\r\n  "a": "\\n"\n}', '{    "a": "\\n" }'),
         (b"plain text", '"plain text"'),
         (b'{"half": ', '"{\\"half\\": "'),
@@ -205,7 +206,19 @@ def test_value_without_a_key_is_shown_alone() -> None:
         (b"", '""'),
         (None, "null"),
     ],
-    ids=["JSON", "framed", "lines", "text", "half", "NaN", "Avro", "deep", "empty", "tombstone"],
+    ids=[
+        "JSON",
+        "framed",
+        "mark",
+        "lines",
+        "text",
+        "half",
+        "NaN",
+        "Avro",
+        "deep",
+        "empty",
+        "tombstone",
+    ],
 )
 @pytest.mark.parametrize("what", ["values", "responses", "usage"])
 def test_each_message_is_one_line_of_json(what: str, value: bytes | None, line: str) -> None:

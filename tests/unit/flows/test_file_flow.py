@@ -94,6 +94,7 @@ def test_text_is_the_value_itself() -> None:
     flow = _flow(format="text", fields={"text": "{{ value }}", "labels": LABELS})
 
     assert (_read(flow, b"123") or {})["text"] == "123"
+    assert (_read(flow, b"\xef\xbb\xbf123") or {})["text"] == "123"
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,25 @@ def test_a_record_of_another_type_is_told_by_its_fields(
     assert CANARY not in str(raised.value)
 
 
-@pytest.mark.parametrize("value", [None, b"null"], ids=["tombstone", "null"])
+async def test_a_byte_order_mark_is_no_part_of_a_value() -> None:
+    """It is read past, as in a flow of the file, before text too."""
+
+    @flow("notes", to="out")
+    async def notes(text: str, llm: LLMClient) -> str:
+        return text
+
+    labelling = _labelling(lambda review: Labelled(body=review.body, label="praise"))
+
+    [read] = await _written(labelling, _record(b"\xef\xbb\xbf" + GOOD))
+    [text] = await _written(notes, _record(b"\xef\xbb\xbfnull"))
+
+    assert read[2] == b'{"body":"b","label":"praise"}'
+    assert text[2] == b"null"
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"null", b"\xef\xbb\xbfnull\n"], ids=["tombstone", "null", "mark"]
+)
 def test_nothing_is_skipped_unless_the_annotation_takes_it(value: bytes | None) -> None:
     """A tombstone and null are skipped; a type that may be None gets None."""
 

@@ -79,8 +79,10 @@ def manager(source: Source, clock: FakeClock) -> ExamplesManager:
         b'[{"variables": {"x": "q"}, "output": "a"}]',
         b'{"variables": {"x": "q"}, "output": "a"}\n\n'
         b'{"variables": {"x": "r"}, "output": {"b": 1}}',
+        b'\xef\xbb\xbf[{"variables": {"x": "q"}, "output": "a"}]',
+        b'\xef\xbb\xbf{"variables": {"x": "q"}, "output": "a"}',
     ],
-    ids=["array", "lines"],
+    ids=["array", "lines", "array behind a mark", "lines behind a mark"],
 )
 def test_a_set_is_an_array_or_lines(data: bytes) -> None:
     """Both forms are read; an answer that is no text becomes JSON."""

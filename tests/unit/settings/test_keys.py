@@ -79,6 +79,8 @@ def test_hash_is_that_of_the_key() -> None:
 
     assert result.stdout.strip() == digest_of("first-key").hex()
     assert CliRunner().invoke(main, ["keys", "hash"], input="short\n").exit_code == 2
+    piped = CliRunner().invoke(main, ["keys", "hash"], input="\ufefffirst-key\r\n")
+    assert piped.stdout == result.stdout
 
 
 def test_new_key_is_shown_once() -> None:

@@ -302,7 +302,7 @@ async def test_a_schema_of_a_file_is_registered(tmp_path: Path) -> None:
     """With `register_schemas` the file's schema is what the output is written by."""
     registry = FakeRegistry()
     file = tmp_path / "labelled.avsc"
-    file.write_text(json.dumps(LABELLED))
+    file.write_text(json.dumps(LABELLED), "utf-8-sig")  # as some editors save it
     flow = _flow(
         registry,
         format="json",
