@@ -20,6 +20,7 @@ from streamapp.flows.headers import PART, headers_of
 from streamapp.flows.problems import named
 from streamapp.flows.replies import ReplyTopics
 from streamapp.flows.source_record import SourceRecord
+from streamapp.llm.client import LLMClient
 from streamapp.processors.registry import Processor
 from streamapp.records.request import ID_LIMIT, Request
 from streamapp.records.response import Response
@@ -73,6 +74,15 @@ class PythonFlow(Processor):
     formats: PythonFormats
     decoder: Decoder
     encoders: Mapping[str, Encoder]
+
+    async def returned(self, request: Request, llm: LLMClient) -> Any:
+        """Return what the coroutine returns for a request's record, encoded.
+
+        Raises:
+            InternalError: It is not what the annotation says, or for a topic that is not named.
+        """
+        found = await self.run(cast(FlowRequest, request).record, llm)
+        return encoded(found, self.annotations, self.name, self.outputs)
 
     @property
     def keeps_keys(self) -> bool:

@@ -5,15 +5,14 @@ async def label(review: Review, llm: LLMClient) -> Labelled | None: ...
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from streamapp.errors import ConfigurationError
 from streamapp.flows.annotations import annotations_of
-from streamapp.flows.coroutine_flow import FlowRequest, PythonFormats, encoded
+from streamapp.flows.coroutine_flow import FlowRequest, PythonFormats
 from streamapp.flows.coroutine_flow import PythonFlow as PythonFlow
 from streamapp.flows.flow import Bounds, Start
 from streamapp.flows.formats.codec import JsonDecoder, JsonEncoder
@@ -47,7 +46,7 @@ def flow(
     output_message: str | None = None,
     register_schemas: bool = False,
 ) -> Callable[[Callable[[Any, LLMClient], Awaitable[Any]]], PythonFlow]:
-    """Make a coroutine a flow.
+    """Make a coroutine a flow; code and tests call it as the coroutine that it is.
 
     Args:
         input: The topic that it reads; it exists already.
@@ -119,14 +118,9 @@ def flow(
             f"{named}-request", (FlowRequest,), {}, type=f"{FLOW_TYPE}{named}"
         )
 
-        @wraps(run)
-        async def answer(request: Request, llm: LLMClient) -> Any:
-            returned = await run(cast(FlowRequest, request).record, llm)
-            return encoded(returned, types, named, outputs)
-
         return PythonFlow(
             record=made,
-            run=answer,
+            run=run,
             prompt=prompt,
             name=named,
             input=input,

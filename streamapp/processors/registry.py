@@ -40,13 +40,17 @@ class Processor:
 
     Attributes:
         record: The type's record class.
-        run: Returns the response's ``output``, which must be JSON.
+        run: The coroutine; it returns the response's ``output``, which must be JSON.
         prompt: The prompt of records that name none; None where the type has no default.
     """
 
     record: type[Request]
-    run: Callable[[Request, LLMClient], Awaitable[Any]]
+    run: Callable[[Any, LLMClient], Awaitable[Any]]
     prompt: str | None
+
+    async def __call__(self, record: Any, llm: LLMClient) -> Any:
+        """Run the coroutine itself, as code and tests call it."""
+        return await self.run(record, llm)
 
     @property
     def type(self) -> str:
@@ -74,7 +78,7 @@ class Processor:
         Raises:
             InternalError: That is not JSON.
         """
-        output = await self.run(request, llm)
+        output = await self.returned(request, llm)
         if self.is_single_call or output is getattr(llm.tally.last, "output", None):
             return output
         try:
@@ -82,6 +86,10 @@ class Processor:
         except ValueError:
             problem = f"the processor of '{self.type}' returned what is not JSON"
         raise InternalError(problem)  # outside of the block: the cause may hold the output
+
+    async def returned(self, request: Request, llm: LLMClient) -> Any:
+        """Return what the coroutine returns for a request."""
+        return await self.run(request, llm)
 
     @property
     def origin(self) -> str:
@@ -117,10 +125,7 @@ def processor(
                 f"the processor of {record.__name__} gets the record and the client: write"
                 " 'async def NAME(request, llm)'"
             ) from None
-        # The registry gives it records of its own class alone.
-        return Processor(
-            record, cast("Callable[[Request, LLMClient], Awaitable[Any]]", run), prompt
-        )
+        return Processor(record, run, prompt)
 
     return decorate
 

@@ -1,4 +1,7 @@
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -62,7 +65,7 @@ def test_the_flow_in_python_is_one(
     page: str, name: str, input: str, outputs: tuple[str, ...]
 ) -> None:
     """The code of the page makes a flow between its topics."""
-    [code] = _blocks(page, "python")
+    code, *_ = _blocks(page, "python")
     names: dict[str, object] = {"__name__": "page"}
 
     exec(compile(code, "page", "exec", dont_inherit=True), names)  # of our own page
@@ -70,3 +73,22 @@ def test_the_flow_in_python_is_one(
     made = names[name]
     assert isinstance(made, PythonFlow)
     assert (made.input, made.outputs) == (input, outputs)
+
+
+def test_the_pages_own_test_of_a_flow_passes(tmp_path: Path) -> None:
+    """Word for word, in a folder that has no settings for pytest."""
+    text = (DOCS / "flows.md").read_text()
+    for name, code in re.findall(r'```python title="([^"]+)"\n(.*?)```', text, re.DOTALL):
+        (tmp_path / name).write_text(code)
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "test_labels.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 passed" in ran.stdout

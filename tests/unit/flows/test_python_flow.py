@@ -50,7 +50,7 @@ async def _written(
 ) -> list[tuple[Any, ...]]:
     request = flow.read(record)
     assert request is not None
-    output = await flow.run(request, LLM)
+    output = await flow.returned(request, LLM)
     response = Response(
         id="i",
         type=flow.type,
@@ -81,6 +81,15 @@ async def test_a_value_becomes_a_value() -> None:
     assert written == [("labelled", b"k", value, True, OURS)]
     assert (flow.name, flow.input, flow.dead_letters) == ("label-reviews", "reviews", "reviews-dlt")
     assert flow.start == "latest"
+
+
+async def test_a_flow_is_called_as_its_coroutine() -> None:
+    """By a test: with a value, for what it returns."""
+    labelled = Labelled(body="b", label="praise")
+    flow = _labelling(lambda review: labelled)
+    review = Review(body="b", stars=4)
+
+    assert await flow(review, LLM) is await flow.run(review, LLM) is labelled
 
 
 async def test_what_nobody_answered_names_no_model() -> None:
