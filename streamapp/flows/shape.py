@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamapp.errors import InvalidRecord, OutputInvalid
-from streamapp.flows.formats.codec import Encoder, JsonWriter, as_json
+from streamapp.flows.formats.codec import Encoder, JsonWriter, Narrowing, as_json
 from streamapp.flows.merge import merge
 from streamapp.flows.source_record import SourceRecord
 from streamapp.flows.values import SourceValues
@@ -51,6 +51,8 @@ class Shape:
         source = self._values.value(record)
         if not isinstance(source, Mapping):
             raise InvalidRecord("the source has no fields: nothing can be merged into it")
+        if isinstance(encoder, Narrowing):
+            encoder.check_fields(members)  # what was paid for must not get lost
         return encoder.encode({**source, **members})
 
     def _members(self, output: Any) -> dict[str, Any]:

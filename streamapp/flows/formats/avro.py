@@ -5,6 +5,7 @@ Decimals, times, UUIDs and bytes come as Python's own and are written as they we
 """
 
 import json
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -73,7 +74,19 @@ class AvroEncoder(RegisteredEncoder):
             where = ", ".join(_fields_of(error)) or where
         except Exception as error:
             where = type(error).__name__
-        raise OutputInvalid(
+        raise self._misfit(where)
+
+    def check_fields(self, names: Iterable[str]) -> None:
+        """See `Narrowing`."""
+        _, parsed = self.found()
+        if isinstance(parsed, Mapping) and "fields" in parsed:
+            known = {field["name"] for field in parsed["fields"]}
+            if unknown := sorted(set(names) - known):
+                raise self._misfit(f"it has no field {unknown[0][:64]}")
+
+    def _misfit(self, where: str) -> OutputInvalid:
+        id, _ = self.found()
+        return OutputInvalid(
             f"the output does not fit schema {id} of {self._written.subject}: {where}"
         )
 

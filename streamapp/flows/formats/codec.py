@@ -1,5 +1,6 @@
 """Decoders and encoders of one topic: their protocols, and the formats without a registry."""
 
+from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -65,6 +66,15 @@ class JsonWriter(Protocol):
 
     def encode_json(self, text: bytes) -> bytes:
         """Return JSON that is written already as a value; raises `OutputInvalid`."""
+        ...
+
+
+@runtime_checkable
+class Narrowing(Protocol):
+    """An encoder that leaves out the fields of a value which its schema has not."""
+
+    def check_fields(self, names: Iterable[str]) -> None:
+        """Refuse one that it would leave out; raises `OutputInvalid`."""
         ...
 
 

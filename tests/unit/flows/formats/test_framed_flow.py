@@ -134,6 +134,26 @@ async def test_avro_survives_a_merge_unchanged() -> None:
     assert _read(LABELLED, value) == (target, {**VALUE, "label": "bad"})
 
 
+async def test_a_merge_into_avro_leaves_out_fields_of_the_source_alone() -> None:
+    """An answer without a field of its own in the schema would be paid, and lost in silence."""
+    registry = FakeRegistry()
+    source = registry.add("shop.reviews-value", _schema(EVOLVED))
+    label = {"name": "label", "type": "string", "default": ""}
+    target = {**REVIEW, "fields": [*FIELDS, label]}
+    registry.add("shop.labelled-value", _schema(target))
+    record = _record(_avro(source, EVOLVED, {**VALUE, "shop": "north"}))
+    whole, lossy = (
+        _flow(registry, output_format="avro", shape="merge", merge_into=name)
+        for name in ("label", "lable")
+    )
+
+    _, written = _read(target, await _answered(whole, record, "bad"))
+    with pytest.raises(OutputInvalid, match=r"schema 2 of shop\.labelled-value: it has no field l"):
+        await _answered(lossy, record, "bad")
+
+    assert written == {**VALUE, "label": "bad"}
+
+
 async def test_a_schema_evolves_in_the_middle() -> None:
     """Each value is read by the schema that it was written by."""
     registry = FakeRegistry()
