@@ -90,6 +90,7 @@ class LLMClient:
             PromptError: There is no prompt, or a variable is missing.
             Failure: No answer, or none that fits.
         """
+        self.calls.steps.check()
         prompt = self._prompt
         if prompt is None:
             raise PromptError("this record type has no prompt")
@@ -130,6 +131,7 @@ class LLMClient:
             StepLimit: There was no answer within these bounds.
         """
         if tools and self._tools is not None:
+            self.calls.steps.check()
             answer = await self._tools.answer(
                 self,
                 messages,

@@ -101,6 +101,26 @@ async def test_provider_that_is_down_is_found_so_beside_records_that_block(
         assert not report.dead, report
 
 
+async def test_record_that_calls_from_a_loop_of_its_own_is_a_dead_letter(
+    kafka: KafkaBroker, tmp_path: Path
+) -> None:
+    """What a thread shares with no other loop is not reached; the others are answered."""
+    async with Stage(kafka, tmp_path, partitions=1) as stage:
+        stage.provider.default(unique=True)
+        await stage.open()
+        worker = await stage.ready_worker(processors="tests.support.blocking")
+        await stage.produce([Record(b'{"id": "o", "type": "own-loop"}', b"o", 0)])
+        await stage.settle(1)
+        await stage.produce(ask(f"r-{number}", partition=0) for number in range(OTHERS))
+        report = await stage.settle(OTHERS + 1)
+
+        assert worker.alive
+        assert not report.faults, report
+        assert report.dead == {"internal": 1}
+        [dead_letter] = stage.verifier.outcomes["o"]
+        assert b"another event loop" in dict(dead_letter.headers)["__streams.errors.message"]
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 async def test_record_that_never_ends_its_step_is_a_dead_letter(

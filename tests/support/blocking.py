@@ -1,5 +1,6 @@
 """A processor of a test that lets no thread of its worker run, and so ends its session."""
 
+import asyncio
 import ctypes
 import time
 from pathlib import Path
@@ -46,3 +47,15 @@ async def spin(request: Spin, llm: LLMClient) -> str:
     """Wait for ever, in the loop's thread."""
     while True:
         time.sleep(0.1)  # noqa: ASYNC251  # what a processor must not do
+
+
+class OwnLoop(Request, type="own-loop"):
+    """Calls the model in a thread, from an event loop that the thread has made."""
+
+
+@processor(OwnLoop)
+async def own_loop(request: OwnLoop, llm: LLMClient) -> str:
+    """Answer with what the model said there."""
+    question = [{"role": "user", "content": "q"}]
+    answer: str = await asyncio.to_thread(lambda: asyncio.run(llm.chat(question)))
+    return answer

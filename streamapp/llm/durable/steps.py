@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import replace
+from threading import get_ident
 from typing import Any, TypeVar
 
 import structlog
@@ -73,6 +74,7 @@ class Steps:
         self._unsaved: Callable[[], Awaitable[None]] | None = None
         self._saving: asyncio.Lock | None = None
         self._is_over = False
+        self._thread = get_ident()
         self.prompt, self.place = "", Place()
         if store is not None:
             self._go_on(store)
@@ -90,6 +92,21 @@ class Steps:
         """Make no step any more: tasks that the record left behind may ask for some."""
         self._is_over = True
         self._unsaved = None  # it holds these steps, and so all that the record's task does
+
+    def check(self) -> None:
+        """Refuse what nobody would count, and what would break what all records share.
+
+        Raises:
+            InternalError: The record has ended, or another thread's event loop asks: connections
+                and locks are those of the record's own.
+        """
+        if self._is_over:
+            raise InternalError("the record has ended: nobody would count this call")
+        if get_ident() != self._thread:
+            raise InternalError(
+                "the record's client is called from another event loop than the worker's: call it"
+                " there, from a thread by asyncio.run_coroutine_threadsafe"
+            )
 
     @property
     def tally(self) -> Tally:
@@ -133,8 +150,7 @@ class Steps:
             TooLarge: The result does not fit into a record.
             Exception: As of ``make``; a step that failed is not stored.
         """
-        if self._is_over:
-            raise InternalError("the record has ended: nobody would count this call")
+        self.check()
         scope = self.scope
         number = scope.next()
         progress = self._progress

@@ -1,14 +1,15 @@
 """The model as one record sees it."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from streamapp.errors import PromptError
+from streamapp.errors import InternalError, PromptError
 from streamapp.llm.client import LLMClient
 from streamapp.llm.client_parts import Embed
 from streamapp.llm.completion import Call, Completion
@@ -97,6 +98,40 @@ async def test_embed_gives_vectors(llm: FakeProvider) -> None:
 
     assert vectors == [[1.0, 1.0], [2.0, 1.0]]
     assert llm.history[0].operation == "embeddings"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda record: record.generate({"name": "Ada"}),
+        lambda record: record.chat([]),
+        lambda record: record.chat([], tools=["shop.*"]),
+        lambda record: record.embed(["a"]),
+        lambda record: record.step("s", asyncio.sleep, 0),
+    ],
+    ids=["generate", "chat", "tools", "embed", "step"],
+)
+async def test_another_event_loop_is_refused(
+    llm: FakeProvider, ask: Callable[[LLMClient], Coroutine[Any, Any, Any]]
+) -> None:
+    """Before anything is touched that is the worker's; a thread hands its call over."""
+
+    class Untouched(Greeting):
+        async def messages(self, variables: Mapping[str, Any], *, embed: Embed) -> list[Any]:
+            raise AssertionError("not here")
+
+    record, loop = client(llm, prompt=Untouched()), asyncio.get_running_loop()
+    question = [{"role": "user", "content": "q"}]
+
+    with pytest.raises(InternalError, match="called from another event loop"):
+        await asyncio.to_thread(lambda: asyncio.run(ask(record)))
+    assert (llm.history, record.attempts) == ([], 0)
+    handed_over = await asyncio.to_thread(
+        lambda: asyncio.run_coroutine_threadsafe(record.chat(question), loop).result()
+    )
+
+    assert handed_over == "answer to: q"
+    assert record.attempts == 1
 
 
 async def test_calls_of_a_record_are_summed(llm: FakeProvider) -> None:
