@@ -19,7 +19,7 @@ from streamapp.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs, FailedRow
+from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs, FailedRow, GarbledRow
 
 log = structlog.get_logger(__name__)
 
@@ -94,9 +94,10 @@ class Breaker:
         self._clock = clock
         self._failures = 0
         self._refusals = 0
-        self._forbidden, self._garbled = FailedRow(), FailedRow()
+        self._forbidden = FailedRow()
+        self._garbled = GarbledRow(limits.garbled, limits.garbled_s)
         self._refused_at: float | None = None
-        self._opened_at = self._failed_at = self._garbled_at = 0.0
+        self._opened_at = self._failed_at = 0.0
         self._is_opened_by_failures = self._is_again = False
         self._probe_at = 0.0
         self._probe_every_s = limits.first_probe_s
@@ -239,9 +240,7 @@ class Breaker:
             pass  # all that were on their way break together, and tell of one moment
         elif isinstance(error, GarbledAnswer):
             # A record may make a model say nothing of use; so many in a row do not.
-            count, now = self._garbled.add(of, answers=self.answers), self._clock()
-            self._garbled_at = now if count == 1 else self._garbled_at
-            if count >= self._limits.garbled and now - self._garbled_at >= self._limits.garbled_s:
+            if self._garbled.is_of_target(of, answers=self.answers, at=self._clock()):
                 self._open(error)
         else:
             self.succeeded()

@@ -157,21 +157,50 @@ async def test_garbled_answers_to_many_records_in_a_row_open_it(
     guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
 ) -> None:
     """As of a proxy that answers for all; any answer in between starts the count afresh."""
-
-    async def garble(count: int) -> None:
-        llm.enqueue(*[garbled() for _ in range(count)])
-        for _ in range(count):
-            with pytest.raises(GarbledAnswer):
-                await guarded.complete(chat())
-            clock.advance(0.5)
-
-    await garble(19)
+    await garble(19, guarded, llm, clock)
     await guarded.complete(chat())
-    await garble(19)
+    await garble(19, guarded, llm, clock)
     assert not breaker.is_open
 
-    await garble(1)
+    await garble(1, guarded, llm, clock)
     assert breaker.is_open
+
+
+async def test_records_whose_answers_are_always_garbled_open_it_ever_less(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """An answer to another one in between tells that it may be those records."""
+    for count in (20, 40, 80):
+        await garble(count - 1, guarded, llm, clock)
+        assert not breaker.is_open
+
+        await garble(1, guarded, llm, clock)
+        assert breaker.is_open
+
+        clock.advance(1)
+        await guarded.complete(chat())
+
+
+async def test_many_answers_in_a_row_tell_that_it_was_down(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """Outages that come and go cost no more records each time."""
+    for _ in range(3):
+        await garble(20, guarded, llm, clock)
+        assert breaker.is_open
+
+        clock.advance(1)
+        for _ in range(20):
+            await guarded.complete(chat())
+
+
+async def garble(count: int, guarded: Guarded, llm: FakeProvider, clock: FakeClock) -> None:
+    """Ask for so many records whose answers are no completion, one after the other."""
+    llm.enqueue(*[garbled() for _ in range(count)])
+    for _ in range(count):
+        with pytest.raises(GarbledAnswer):
+            await guarded.complete(chat())
+        clock.advance(0.5)
 
 
 async def test_attempt_without_time_says_nothing(

@@ -209,11 +209,15 @@ def test_target_that_was_slow_once_is_asked_again_where_the_next_one_is_limited(
 
 
 class Garbling(FakeProvider):
-    """A provider in front of which something else answers for a minute."""
+    """A provider that answers odd records, and for so long all, with no completion."""
+
+    def __init__(self, name: str, *, until: float = 0.0) -> None:
+        super().__init__(name)
+        self._until = until
 
     async def complete(self, call: Call) -> Completion:
         await asyncio.sleep(0.2)
-        if virtual_clock() < 60:
+        if virtual_clock() < self._until or str(call.messages[0]["content"]) == ODD:
             raise GarbledAnswer("no completion", provider="p", status=200)
         return await super().complete(call)
 
@@ -222,7 +226,7 @@ def test_backlog_is_held_while_no_answer_is_a_completion() -> None:
     """But for what failed before that was seen: three calls each made dead letters of all."""
 
     async def main() -> int:
-        begin = route_of(p=Garbling("p"))
+        begin = route_of(p=Garbling("p", until=60))
         numbers, failed = iter(range(1000)), 0
 
         async def work() -> None:
@@ -238,6 +242,31 @@ def test_backlog_is_held_while_no_answer_is_a_completion() -> None:
         return failed
 
     assert run_virtually(main()) < 300
+
+
+def test_records_that_are_never_completed_hold_few_others() -> None:
+    """They are not taken for a target that is down again and again, however many they are."""
+
+    async def main() -> int:
+        begin = route_of(p=Garbling("p"))
+        odd: list[asyncio.Task[Completion]] = []
+
+        async def took_s() -> float:
+            begun = virtual_clock()
+            await begin("other")
+            return virtual_clock() - begun
+
+        others: list[asyncio.Task[float]] = []
+        while virtual_clock() < 600:
+            for _ in range(25):
+                odd.append(begin(ODD))
+                await asyncio.sleep(0.4)
+            others.append(asyncio.create_task(took_s()))
+        late = sum(took > 1 for took in await asyncio.gather(*others))
+        await asyncio.gather(*odd, return_exceptions=True)
+        return late
+
+    assert run_virtually(main()) < 5
 
 
 @pytest.mark.parametrize(("every_s", "odd_every_s"), [(10, 60), (2, 20), (60, 600)])
