@@ -11,7 +11,7 @@ from streamapp.flows.catalogue import load_flows, written_by
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore
-from streamapp.flows.references import unknown_prompts
+from streamapp.flows.references import unfilled_prompts, unknown_prompts
 from streamapp.llm.routing.routes import Routes
 from streamapp.processors.registry import FLOW_TYPE, Registry
 from streamapp.processors.request_handler import RequestHandler
@@ -47,6 +47,7 @@ class Flows:
     ) -> None:
         self._app = app
         self._settings = settings
+        self._registry = registry
         self._requests_topic = settings.topic("requests")
         self.requests = FlowLedger(app, settings, self._requests_topic)
         self._formats = Formats(_schema_store(settings, metrics))
@@ -108,14 +109,18 @@ class Flows:
                 self._compacted.update(await compacted_outputs(self._settings, self.own))
 
     async def look_for_prompts(self, prompts: PromptRegistry) -> None:
-        """Tell which flows name prompts that are not there: they may be published later.
+        """Tell which flows name prompts that are not there, or that they cannot fill.
+
+        They may be published later.
 
         Args:
             prompts: Those of the files and those on the topic, as they are now.
         """
-        for problem in unknown_prompts(self._settings.flows, prompts):
-            [line] = located(self._settings, [problem])
+        flows = self._settings.flows
+        for line in located(self._settings, unknown_prompts(flows, prompts)):
             log.error("flows.prompt_missing", hint=line)
+        for line in located(self._settings, unfilled_prompts(flows, prompts, self._registry)):
+            log.error("flows.prompt_unfilled", hint=line)
 
     def outlets(self, handler: RequestHandler) -> dict[str, tuple[Outlet, FlowLedger]]:
         """Return each flow with its ledger, by input."""

@@ -14,7 +14,7 @@ from streamapp.flows.flow import Start
 from streamapp.flows.formats.choice import Formats
 from streamapp.flows.formats.registry import ConfluentRegistry
 from streamapp.flows.formats.schema_store import SchemaStore, Written
-from streamapp.flows.references import unknown_prompts
+from streamapp.flows.references import unfilled_prompts, unknown_prompts
 from streamapp.flows.topics import FlowTopics, flow_topics
 from streamapp.processors.registry import Registry
 from streamapp.prompts.files import load_files
@@ -66,7 +66,11 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
             await store.aclose()
     # Whatever else is wrong with a flow, its file names its topics and its prompt.
     topics = flow_topics(settings, registry)
-    looked_up = [*await _prompts(settings), *await _inputs(settings, topics)] if has_broker else []
+    looked_up = (
+        [*await _prompts(settings, registry), *await _inputs(settings, topics)]
+        if has_broker
+        else []
+    )
     if has_broker and "latest" in starts.values():
         looked_up += await _begun(settings)
     if has_broker and starts:
@@ -74,7 +78,7 @@ async def flows(settings: Settings, *, has_broker: bool) -> list[Finding]:
     return [*names, *looked_up, *schemas]
 
 
-async def _prompts(settings: Settings) -> list[Finding]:
+async def _prompts(settings: Settings, registry: Registry) -> list[Finding]:
     """Look for the flows' prompts, on the topic and in files: a file's may be retired there."""
     if not any(flow.prompt for flow in settings.flows.values()):
         return []
@@ -87,7 +91,9 @@ async def _prompts(settings: Settings) -> list[Finding]:
     except (StreamappError, KafkaError):
         return []  # said of the broker, or of the topic, already
     prompts = PromptRegistry({**files, **published})
-    return [Finding("flows", False, line) for line in unknown_prompts(settings.flows, prompts)]
+    wrong = unknown_prompts(settings.flows, prompts)
+    unfilled = unfilled_prompts(settings.flows, prompts, registry)
+    return [Finding("flows", False, line) for line in (*wrong, *unfilled)]
 
 
 async def _inputs(settings: Settings, flows: Mapping[str, FlowTopics]) -> list[Finding]:

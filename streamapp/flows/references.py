@@ -1,9 +1,11 @@
 """The models and prompts that flows of the file name, looked for before any record comes."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import suppress
 
-from streamapp.errors import PromptNotFound
+from streamapp.errors import PromptNotFound, UnknownType
+from streamapp.processors.registry import Registry
 from streamapp.prompts.reference import Reference
 from streamapp.prompts.registry import PromptRegistry
 from streamapp.records.problems import near
@@ -40,6 +42,39 @@ def unknown_prompts(flows: Mapping[str, FlowSettings], prompts: PromptRegistry) 
             prompts.resolve(flow.prompt, sticky=b"")
         except PromptNotFound as error:
             yield f"[flows.{name}] prompt: {_problem(flow.prompt, prompts, error)}"
+
+
+def unfilled_prompts(
+    flows: Mapping[str, FlowSettings], prompts: PromptRegistry, registry: Registry
+) -> Iterator[str]:
+    """Yield a line for each variable that a flow's prompt needs and its requests do not give.
+
+    Args:
+        flows: As the operator wrote them.
+        prompts: All there are by now; one that is not there is told by `unknown_prompts`.
+        registry: Knows the fields of the record types.
+    """
+    for name, flow in flows.items():
+        if flow.prompt is None or (given := _given(flow, registry)) is None:
+            continue
+        with suppress(PromptNotFound):
+            template = prompts.resolve(flow.prompt, sticky=b"").template
+            for variable in sorted(template.variables.keys() - given - template.optional):
+                yield (
+                    f"[flows.{name}] prompt: '{flow.prompt}' needs the variable '{variable}', and"
+                    f" the flow gives {', '.join(sorted(given)) or 'none'}"
+                )
+
+
+def _given(flow: FlowSettings, registry: Registry) -> Set[str] | None:
+    """Return the variables that a flow gives its prompt; None where only a record tells."""
+    if flow.type == "generate":
+        variables = flow.fields.get("variables", {})
+        return variables.keys() if isinstance(variables, Mapping) else None
+    try:
+        return registry.processor_for(flow.type).variables
+    except UnknownType:
+        return None
 
 
 def _problem(written: str, prompts: PromptRegistry, error: PromptNotFound) -> str:

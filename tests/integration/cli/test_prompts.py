@@ -366,7 +366,7 @@ def test_examples_left_out_and_answers_that_none_may_be_are_told_at_once(
 
 
 def test_check_looks_for_the_prompts_of_flows_on_the_topic(run: Run, haiku: Path) -> None:
-    """One that is published is none that is missing; a name that is nowhere is a mistake."""
+    """One that is published is none that is missing; it is looked at for its variables."""
     table = "input = 'a.{0}'\noutput = 'b.{0}'\ntype = 'generate'\nprompt = '{1}'\n"
     known, unknown = table.format("1", "haiku@latest"), table.format("2", "haiko")
     Path("streamapp.toml").write_text(f"[flows.known]\n{known}[flows.unknown]\n{unknown}")
@@ -376,7 +376,9 @@ def test_check_looks_for_the_prompts_of_flows_on_the_topic(run: Run, haiku: Path
     told = [one["detail"] for one in checked if "prompt" in one["detail"] and not one["ok"]]
     assert told == [
         "streamapp.toml:10: [flows.unknown] prompt: there is no prompt 'haiko', did you mean"
-        " 'haiku'?; add haiko.md to the prompts, or publish it (`streamapp prompts publish FILE`)"
+        " 'haiku'?; add haiko.md to the prompts, or publish it (`streamapp prompts publish FILE`)",
+        "streamapp.toml:5: [flows.known] prompt: 'haiku@latest' needs the variable 'x', and the"
+        " flow gives none",
     ]
 
 

@@ -1,12 +1,13 @@
 """Models and prompts that flows of the file name and that are not there."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from streamapp.errors import ConfigurationError
 from streamapp.flows.catalogue import load_flows
-from streamapp.flows.references import unknown_prompts
+from streamapp.flows.references import unfilled_prompts, unknown_prompts
 from streamapp.processors.registry import Registry
 from streamapp.prompts.files import load_files
 from streamapp.prompts.registry import PromptRegistry
@@ -61,3 +62,35 @@ def test_a_prompt_that_is_there_is_no_problem(prompt: str | None) -> None:
 
     prompts = PromptRegistry.of(load_files(Settings().prompts_dir))
     assert list(unknown_prompts(flows, prompts)) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        (
+            {"type": "generate", "fields": {"variables": {"bdoy": "{{ value.body }}"}}},
+            ["needs the variable 'body', and the flow gives bdoy"],
+        ),
+        (
+            {"type": "generate", "fields": {}},
+            ["needs the variable 'body', and the flow gives none"],
+        ),
+        ({"type": "generate", "fields": {"variables": {"body": "{{ value }}", "more": 1}}}, []),
+        ({"type": "generate", "fields": {"variables": "{{ value }}"}}, []),
+        ({}, ["needs the variable 'body', and the flow gives max_words, text"]),
+        ({"type": "own"}, []),
+        ({"prompt": "nope"}, []),
+    ],
+    ids=["misspelt", "none", "given", "of the record", "another type", "own type", "no prompt"],
+)
+def test_a_variable_that_a_prompt_needs_and_no_record_will_have_is_named(
+    tmp_path: Path, table: dict[str, Any], lines: list[str]
+) -> None:
+    """A flow's variables stand in the file: no record has to come for that."""
+    (tmp_path / "pp.md").write_text("{{ body }}{% if tone is defined %}{{ tone }}{% endif %}")
+    flows = {"labels": FlowSettings.model_validate({**TABLE, "prompt": "pp", **table})}
+
+    prompts = PromptRegistry.of(load_files(tmp_path))
+    found = list(unfilled_prompts(flows, prompts, Registry.load()))
+
+    assert found == [f"[flows.labels] prompt: 'pp' {line}" for line in lines]
