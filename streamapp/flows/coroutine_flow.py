@@ -16,7 +16,7 @@ from streamapp.flows.emit import SAME_KEY, Emit, Incoming
 from streamapp.flows.flow import Bounds, Emission, Start
 from streamapp.flows.formats.choice import Formats, Output
 from streamapp.flows.formats.codec import Decoder, Encoder, JsonWriter
-from streamapp.flows.headers import PART, headers_of
+from streamapp.flows.headers import headers_of
 from streamapp.flows.problems import named
 from streamapp.flows.replies import ReplyTopics
 from streamapp.flows.source_record import SourceRecord
@@ -163,9 +163,7 @@ class PythonFlow(Processor):
         found = []
         for part, fields in enumerate(response.output):
             is_reply = reply_to is not None and "to" not in fields
-            own = headers_of(record, response, is_reply=is_reply)
-            if part:
-                own.append((PART, str(part).encode()))
+            own = headers_of(record, response, part=part, is_reply=is_reply)
             found.append(self._emission(fields, record, own, reply_to if is_reply else None))
         return found
 

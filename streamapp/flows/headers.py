@@ -22,10 +22,11 @@ CARRIED_BYTES = 16_384
 
 
 def headers_of(
-    record: SourceRecord, response: Response, *, is_reply: bool = False
+    record: SourceRecord, response: Response, *, part: int = 0, is_reply: bool = False
 ) -> list[tuple[str, bytes]]:
     """Return the source's own headers, without what is too long, and ours.
 
+    Of several records for one, the first has the cost, so that a sum over all is what was billed.
     A reply is at the end of its way: it names no topic of replies, and rather leaves out any
     other header than that by which it is known.
     """
@@ -39,10 +40,12 @@ def headers_of(
             kept.append((name, value))
             room -= size
     ours = {ID: response.id}
+    if part:
+        ours[PART] = str(part)
     if response.provider:  # without a call nobody answered
         ours[MODEL] = response.model
     if response.cost_usd is not None:
-        ours[COST] = format(response.cost_usd, "f")
+        ours[COST] = "0" if part else format(response.cost_usd, "f")
     if response.prompt is not None:
         ours[PROMPT] = f"{response.prompt.name}:{response.prompt.version}"
     if response.missing_tools:

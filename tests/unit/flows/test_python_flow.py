@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from math import nan
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ def _labelling(returned: Any, **settings: Any) -> PythonFlow:
 
 
 async def _written(
-    flow: PythonFlow, record: SourceRecord, *, provider: str = "p"
+    flow: PythonFlow, record: SourceRecord, *, provider: str = "p", cost_usd: Decimal | None = None
 ) -> list[tuple[Any, ...]]:
     request = flow.read(record)
     assert request is not None
@@ -57,6 +58,7 @@ async def _written(
         output=output,
         model="m",
         provider=provider,
+        cost_usd=cost_usd,
         created_at=datetime.now(UTC),
     )
     again = Response.model_validate_json(response.encode())
@@ -115,14 +117,18 @@ async def test_nothing_and_several() -> None:
 
 
 async def test_the_parts_of_a_list_are_told_apart() -> None:
-    """The flow that reads them knows each, should they be written twice."""
+    """The flow that reads them knows each, should they be written twice; one has the cost."""
     several = _labelling(
         lambda review: [Labelled(body=word, label="praise") for word in ("a", "b", "c")]
     )
 
-    written = await _written(several, _record(GOOD))
+    written = await _written(several, _record(GOOD), cost_usd=Decimal("0.000063"))
+    unknown = await _written(several, _record(GOOD))
 
     assert [headers.get("streamapp-part") for *_, headers in written] == [None, b"1", b"2"]
+    costs = [headers["streamapp-cost-usd"] for *_, headers in written]
+    assert costs == [b"0.000063", b"0", b"0"]
+    assert not any("streamapp-cost-usd" in headers for *_, headers in unknown)
 
 
 async def test_what_has_no_topic_of_its_own_goes_where_the_record_asks() -> None:
