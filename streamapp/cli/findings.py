@@ -140,9 +140,11 @@ def _model(target: str) -> str:
 
 def _cut_short(settings: Settings) -> Iterator[Finding]:
     """Note times of an attempt that end with the record's."""
-    own = {f"{PREFIX}TIMEOUT_S": settings.timeout_s}
+    own = dict[str, float]()
     for name, provider in settings.providers.items():
-        if provider.timeout_s != settings.timeout_s:
+        if provider.timeout_s in (None, settings.timeout_s):
+            own[f"{PREFIX}TIMEOUT_S"] = settings.timeout_s
+        else:
             own[f"providers.{name}.timeout_s"] = provider.timeout_s or 0
         for model, each in provider.models.items():
             own[f"providers.{name}.models.{model}.timeout_s"] = each.timeout_s or 0

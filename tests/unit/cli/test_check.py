@@ -95,6 +95,27 @@ def test_attempt_that_the_record_ends_before_is_noted() -> None:
     ]
 
 
+@pytest.mark.parametrize(("own_s", "notes"), [(3, 0), (None, 1)], ids=["own", "common"])
+def test_time_of_an_attempt_that_no_provider_has_is_not_noted(
+    own_s: float | None, notes: int
+) -> None:
+    """Each has its own, so that the common one ends nothing."""
+    settings = Settings(
+        _env_file=None,
+        timeout_s=60,
+        deadline_s=10,
+        models={"default": {"targets": ["p/m"]}},
+        providers={"p": {"kind": "openai", "timeout_s": own_s}},
+    )
+
+    found = [one.detail for one in own_parts(settings) if "ends an attempt" in one.detail]
+
+    assert (
+        found
+        == ["STREAMAPP_TIMEOUT_S = 60: STREAMAPP_DEADLINE_S=10 ends an attempt before it"][:notes]
+    )
+
+
 def test_key_that_can_be_guessed_is_noted() -> None:
     """It works, and is told without being shown."""
     result = run(STREAMAPP_API_KEYS="short,long-enough-to-be-one")
