@@ -13,7 +13,7 @@ from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
 from streamapp.llm.limits.token_estimate import TokenEstimate
 from streamapp.llm.provider import Completer
 
-#: So many answers tell how many tokens a request has.
+#: So many answers tell how many tokens a request has, and how long it takes.
 _LAST = 64
 #: How long a call waits for a target that refuses calls, while another target is left, seconds.
 PATIENCE_S = 0.5
@@ -65,6 +65,7 @@ class Limited:
         self._estimate = TokenEstimate()
         self._own = OwnRefusals()
         self._used: deque[int] = deque(maxlen=_LAST)
+        self._took_s: deque[float] = deque(maxlen=_LAST)
         self._has_sent_away = False
 
     async def complete(self, call: Call) -> Completion:
@@ -95,9 +96,11 @@ class Limited:
             raise
         had_rate = learner.rate_per_s != UNLIMITED
         epoch, excess = learner.admitted(), 0.0
+        since = self._clock()
         try:
             completion = await self._provider.complete(call)
             self._heard_at = self._clock()
+            self._took_s.append(self._heard_at - since)
             if call.budget_check is not None:
                 call.budget_check.answered()
             self._own.answered(call.deadline)
@@ -130,7 +133,7 @@ class Limited:
     async def _wait(self, call: Call, estimate: Callable[[], float]) -> float:
         """Return the tokens reserved, once it is the call's turn."""
         limiter, since = self._limiter, self._clock()
-        if call.moves_on and limiter.refusal_s > PATIENCE_S:
+        if call.moves_on and not self._learner.is_to_try and self._refusal_s > PATIENCE_S:
             raise self._busy()
 
         def look(turn: asyncio.Future[float]) -> None:
@@ -139,7 +142,7 @@ class Limited:
         def look_again(turn: asyncio.Future[float]) -> None:
             if turn.done():
                 return
-            if limiter.refusal_s or self._is_silent(since):
+            if self._refusal_s or self._is_silent(since):
                 turn.set_exception(self._busy())
             else:
                 look(turn)
@@ -151,6 +154,12 @@ class Limited:
                 return await limiter.acquire(estimate)
         finally:
             self._on_wait(self._clock() - since)
+
+    @property
+    def _refusal_s(self) -> float:
+        """How long a new call like the last ones would wait because calls were refused, seconds."""
+        tokens, seconds = (median(last) if last else 0.0 for last in (self._used, self._took_s))
+        return self._limiter.refusal_s(tokens=tokens, seconds=seconds)
 
     def _is_silent(self, since: float) -> bool:
         """Whether a call waits since then for others to end of which none was answered."""

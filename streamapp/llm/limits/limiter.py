@@ -14,6 +14,8 @@ MARGIN = 0.005
 LEAST_SHARE = 0.01
 #: Levels change while somebody waits: look again at least so often.
 _POLL_INTERVAL_S = 0.1
+#: The part of the rate by settings from which on a learned one sends nobody elsewhere.
+_ENOUGH = 0.5
 
 
 def _no(turn: asyncio.Future[float]) -> None:
@@ -91,33 +93,36 @@ class Limiter:
         """Requests per second that are allowed now, by settings or by experience."""
         return self._requests.rate_per_s
 
-    @property
-    def refusal_s(self) -> float:
-        """How long a new call would wait because calls were refused, seconds; 0 for not at all.
+    def refusal_s(self, *, tokens: float, seconds: float) -> float:
+        """Return how long a new call would wait because calls were refused, seconds; 0 for not.
 
-        What settings make it wait for is none of it: they are believed, but for a rate that was
-        refused lately.
+        What settings make it wait for is none of it. They are believed where they alone would let
+        it wait for half as long at least, but for a rate that was refused lately.
+
+        Args:
+            tokens: That a call has, of question and answer; 0 where none is known.
+            seconds: That it takes; 0 where none is known.
         """
         learner = self._learner
-        if learner is None or learner.rate_per_s >= self._told_per_s:
+        if learner is None or (learned_per_s := learner.learned_per_s(seconds)) == UNLIMITED:
             return 0.0
         pause_s = learner.paused_until - self._clock()
-        is_told = self._is_told or (self._outer is not None and self._outer._is_told)
-        if pause_s <= 0 and is_told and not learner.was_refused_lately:
+        told_per_s = self._told_per_s(tokens, seconds)
+        enough_per_s = told_per_s if learner.was_refused_lately else told_per_s * _ENOUGH
+        if pause_s <= 0 and learned_per_s >= enough_per_s:
             return 0.0
-        return max(pause_s, len(self._waiters) / learner.rate_per_s, 0.0)
+        return max(pause_s, len(self._waiters) / learned_per_s)
 
-    @property
-    def _is_told(self) -> bool:
-        """Whether settings bound its calls, those in flight or those in a time."""
-        bounds = (self._cap, self._requests_per_s, self._tokens_per_s)
-        return any(bound != UNLIMITED for bound in bounds)
-
-    @property
-    def _told_per_s(self) -> float:
-        """Requests per second that settings allow."""
-        own_per_s = self._requests_per_s * self.share
-        return own_per_s if self._outer is None else min(own_per_s, self._outer._told_per_s)
+    def _told_per_s(self, tokens: float, seconds: float) -> float:
+        """Return how many such calls settings allow, a second."""
+        bounds = [self._requests_per_s * self.share]
+        if tokens:
+            bounds.append(self._tokens_per_s * self.share / tokens)
+        if seconds:
+            bounds.append(self._cap / seconds)
+        if self._outer is not None:
+            bounds.append(self._outer._told_per_s(tokens, seconds))
+        return min(bounds)
 
     def set_share(self, share: float) -> None:
         """Keep only a part of each limit; nothing is refilled by it.

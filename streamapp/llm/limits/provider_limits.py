@@ -120,13 +120,9 @@ class ProviderLimits:
         settings = self._settings
         if model not in self._models:
             own = settings.models.get(model, _NOTHING)
-            told = (
-                own.requests_per_minute,
-                own.tokens_per_minute,
-                settings.requests_per_minute,
-                settings.tokens_per_minute,
-            )
-            learner = PaceLearner(self._clock, is_limited=any(told))
+            is_known = bool(own.requests_per_minute or settings.requests_per_minute)
+            is_limited = is_known or bool(own.tokens_per_minute or settings.tokens_per_minute)
+            learner = PaceLearner(self._clock, is_limited=is_limited, is_known=is_known)
             self._learners[model] = learner
             self._models[model] = Limiter(
                 requests_per_minute=own.requests_per_minute,

@@ -50,6 +50,7 @@ class PaceLearner:
     Args:
         clock: Monotonic, seconds.
         is_limited: Whether a limit is configured: no slow start.
+        is_known: Whether that is one of requests, a rate to go on at when all was refused.
 
     Attributes:
         window: Calls in flight.
@@ -57,8 +58,11 @@ class PaceLearner:
         paused_until: Nothing is begun before, by the clock.
     """
 
-    def __init__(self, clock: Callable[[], float], *, is_limited: bool) -> None:
+    def __init__(
+        self, clock: Callable[[], float], *, is_limited: bool, is_known: bool = False
+    ) -> None:
         self._clock = clock
+        self._is_known = is_known
         self.is_limited = is_limited
         self.window: float = UNLIMITED if is_limited else FIRST_WINDOW
         self.rate_per_s: float = UNLIMITED
@@ -84,12 +88,27 @@ class PaceLearner:
         #: Whether it has refused all that was sent, and no rate is known from before: such calls,
         #: as the probes of a target that is out, tell none. The lowest rate then only spaces them.
         self.is_lost = False
-        self._has_begun_anew = False
+        self._has_begun_anew = self._may_be_lost = False
 
     @property
     def was_refused_lately(self) -> bool:
         """Whether a call was refused in the last seconds, here."""
         return self._clock() - self._refused_at <= _LATELY_S
+
+    @property
+    def is_to_try(self) -> bool:
+        """Whether the next call tells if anything is answered again, after nothing was."""
+        return self.is_lost and not self.was_refused_lately
+
+    def learned_per_s(self, seconds: float) -> float:
+        """Return the rate that refusals have led to.
+
+        Args:
+            seconds: That a call takes; 0 where none is known.
+        """
+        if self._has_begun_anew and seconds:
+            return min(self.rate_per_s, self.window / seconds)
+        return self.rate_per_s
 
     def begin_at(self, rate_per_s: float, window: float, *, pause_s: float = 0.0) -> None:
         """Begin where another worker was, unless the provider has taught something already."""
@@ -182,8 +201,8 @@ class PaceLearner:
             self._has_begun_anew = False
         self._answers, self._has_leapt = 0, False
         period_s, measured_per_s = self._measure(now)
-        is_known = self.is_limited or self._good_per_s > 0
-        self.is_lost = not (measured_per_s or is_known or self._has_begun_anew)
+        self._may_be_lost = not (self._is_known or self._good_per_s > 0 or self._has_begun_anew)
+        self.is_lost = self._may_be_lost and not measured_per_s
         leap = _STEP_DOWN if self.is_limited else _LEAP_DOWN
         least_per_s = 0.0 if known_per_s == UNLIMITED else known_per_s * leap
         self._slow_to(max(measured_per_s * _STEP_DOWN, least_per_s))
@@ -207,6 +226,7 @@ class PaceLearner:
         period_s, measured_per_s = self._measured
         measured_per_s -= 1 / period_s
         self._measured = period_s, measured_per_s
+        self.is_lost |= self._may_be_lost and measured_per_s * period_s < 0.5  # nothing was accepted
         self._slow_to(max(measured_per_s * _STEP_DOWN, self._least_per_s))
 
     def _measure(self, now: float) -> tuple[float, float]:
