@@ -75,6 +75,8 @@ class Call(_Value):
         asks_once: Whether the target is left after its first failure that is no 429.
         is_left: Says whether the target is left now, as it is taken for down and another one may
             be asked; None where there is none.
+        is_taken_back: Says whether a target before this one that turned the call away would take it
+            now; None where none did.
         attempts_before, paid_before: At this target, before the call was held; the second ones
             are those of them that were paid for in vain, or may have been.
         paid_left: How often it may be paid for in vain there from now on, whosever fault it is.
@@ -106,6 +108,7 @@ class Call(_Value):
     moves_on: bool = False
     asks_once: bool = False
     is_left: Callable[[], bool] | None = None
+    is_taken_back: Callable[[], bool] | None = None
     attempts_before: int = 0
     paid_before: int = 0
     paid_left: float = math.inf

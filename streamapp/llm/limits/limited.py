@@ -68,12 +68,19 @@ class Limited:
         self._took_s: deque[float] = deque(maxlen=_LAST)
         self._has_sent_away = False
 
+    @property
+    def takes_calls(self) -> bool:
+        """Whether a call would begin now, or wait for nothing but what settings allow."""
+        limiter = self._limiter
+        is_believed = limiter.is_waiting and not limiter.is_full and not self._refusal_s
+        return limiter.is_free or is_believed
+
     async def complete(self, call: Call) -> Completion:
         """Answer ``call`` in its turn.
 
         Raises:
             TargetBusy: The target refuses calls or answers none, and the call has another one
-                left.
+                left; or one before it takes the call back.
             TargetOpen: It was taken for down while the call waited for its turn.
             BudgetExceeded: A budget was spent while the call waited for its turn.
             ProviderError: As of the provider.
@@ -142,14 +149,15 @@ class Limited:
         def look_again(turn: asyncio.Future[float]) -> None:
             if turn.done():
                 return
-            if self._refusal_s or self._is_silent(since):
+            is_sent_on = call.moves_on and (self._refusal_s or self._is_silent(since))
+            if is_sent_on or (call.is_taken_back and call.is_taken_back()):
                 turn.set_exception(self._busy())
             else:
                 look(turn)
 
         try:
             with call.deadline.suspended():
-                if call.moves_on:
+                if call.moves_on or call.is_taken_back:
                     return await limiter.acquire(estimate, look=look)
                 return await limiter.acquire(estimate)
         finally:

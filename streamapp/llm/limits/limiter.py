@@ -89,6 +89,13 @@ class Limiter:
         return self._in_flight >= self._cap or self._in_flight >= window
 
     @property
+    def is_free(self) -> bool:
+        """Whether a call would begin at once, as far as its tokens allow."""
+        if self._waiters or self.is_full or self._wait_s(0.0, is_late=False) > 0:
+            return False
+        return self._outer is None or self._outer.is_free
+
+    @property
     def rate_per_s(self) -> float:
         """Requests per second that are allowed now, by settings or by experience."""
         return self._requests.rate_per_s

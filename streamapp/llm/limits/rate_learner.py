@@ -226,7 +226,9 @@ class PaceLearner:
         period_s, measured_per_s = self._measured
         measured_per_s -= 1 / period_s
         self._measured = period_s, measured_per_s
-        self.is_lost |= self._may_be_lost and measured_per_s * period_s < 0.5  # nothing was accepted
+        self.is_lost |= (
+            self._may_be_lost and measured_per_s * period_s < 0.5
+        )  # nothing was accepted
         self._slow_to(max(measured_per_s * _STEP_DOWN, self._least_per_s))
 
     def _measure(self, now: float) -> tuple[float, float]:

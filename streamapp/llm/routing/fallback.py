@@ -21,7 +21,7 @@ from streamapp.errors import (
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.routing.record_refusals import RecordRefusals
 from streamapp.llm.routing.remaining import Candidate, Remaining
-from streamapp.llm.routing.tries import Tries
+from streamapp.llm.routing.tries import Tries, at_fault
 from streamapp.telemetry.frames import without_frames
 
 _POLL_INTERVAL_S = 0.25
@@ -112,6 +112,8 @@ class Fallback:
                 asking.turn_to(special)
             elif not isinstance(last, _ELSEWHERE):
                 raise last
+            elif asking.is_taken_back:
+                asking.begin(remaining.rest)
             elif not is_reduced and not remaining.is_down and (early := asking.left_early()):
                 asking.moves_on = False  # now each is waited for
                 asking.begin(early)
@@ -128,7 +130,7 @@ class Fallback:
                 if asking.is_at_fault:
                     faults += 1
                     if faults >= _FAULTS + (not remaining.is_down):  # what is up is asked first
-                        raise _poisonous(last)
+                        raise at_fault(last)
                 if told:
                     raise told
                 await self._hold(asking)
@@ -194,6 +196,7 @@ class _Asking:
         moves_on: Whether one is left after its first timeout or 429, with another one left.
         is_special: Whether they stand in for the route's.
         is_at_fault: Whether the call alone opened a breaker, when those were asked last.
+        is_taken_back: Whether one that had turned the call away is well again.
     """
 
     def __init__(
@@ -203,7 +206,7 @@ class _Asking:
         self.remaining = Remaining(candidates, tries)
         self.failures: list[Failure] = []
         self.moves_on = moves_on
-        self.is_special = self.is_at_fault = self._is_again = False
+        self.is_special = self.is_at_fault = self.is_taken_back = self._is_again = False
         self._left = self.remaining.first()
         self._tries = tries
         self._refusals: RecordRefusals | None = None
@@ -220,7 +223,8 @@ class _Asking:
 
     async def completion(self) -> Completion | None:
         """Ask each that is left until one answers; None where none does."""
-        self.failures, self.is_at_fault = [], False
+        self.failures, self.is_at_fault, self.is_taken_back = [], False, False
+        self.remaining.begin()
         for place, candidate in enumerate(self._left, 1):
             has_time = self.call.deadline.remaining_s() > 0
             if self.failures and not has_time:
@@ -265,6 +269,8 @@ class _Asking:
         if others or self._is_again:
             is_left = (lambda: candidate.is_left_for(others)) if others else None
             call = call.but(asks_once=self._is_again, is_left=is_left)
+        if self.remaining.has_turned_away and not self._is_again:
+            call = call.but(is_taken_back=self.remaining.is_taken_back)
         if all(other.breaker.is_open for other in others):
             return call
         reserved_s = max(call.deadline.remaining_s(), 0.0) * _RESERVE
@@ -275,23 +281,18 @@ class _Asking:
         self.is_at_fault |= one.breaker.was_opened_by(failure.attempts)
         self._tries.add(one.breaker, failure)
         if self._tries.is_at_fault(one.breaker.name):
-            failure = _poisonous(failure)
+            failure = at_fault(failure)
         if isinstance(failure, ProviderForbidden):
             self._refusals = self._refusals or RecordRefusals()
             failure = self._refusals.judged(failure, one.breaker)
         if not isinstance(failure, InternalError):  # whose origin is told
             without_frames(failure)
         self.failures.append(failure)
+        self.is_taken_back = self.remaining.turned_away(one, failure) and not self._is_again
         if was_asked and has_time:
             self.remaining.note(one, failure, is_again=self._is_again)
 
     def _goes_on(self) -> bool:
         """Whether the next one may answer what ended so."""
-        last = self.failures[-1]
-        return isinstance(last, _ELSEWHERE) or (self.is_special and isinstance(last, _SPECIAL))
-
-
-def _poisonous(last: Failure) -> Failure:
-    failed = RetriesExhausted("gave up: it makes the provider fail, which answers others")
-    failed.attempts, failed.paid, failed.__cause__ = last.attempts, last.paid, last
-    return failed
+        kinds = (*_ELSEWHERE, *_SPECIAL) if self.is_special else _ELSEWHERE
+        return isinstance(self.failures[-1], kinds) and not self.is_taken_back

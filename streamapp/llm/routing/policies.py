@@ -179,7 +179,7 @@ class Policies:
                 sleep=self._sleep,
                 on_retry=partial(self._observer.retried, name),
             )
-            self.candidates[target] = Candidate(attempts, breaker)
+            self.candidates[target] = Candidate(attempts, breaker, limited)
         return self.candidates[target]
 
 

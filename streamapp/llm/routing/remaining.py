@@ -12,19 +12,31 @@ from streamapp.errors import (
     RateLimited,
     RetriesExhausted,
     TargetBusy,
+    TargetOpen,
 )
 from streamapp.llm.completion import Call
+from streamapp.llm.limits.limited import Limited
 from streamapp.llm.provider import Completer
 from streamapp.llm.routing.breaker import Breaker
 from streamapp.llm.routing.tries import Tries
 
+#: So often a target that refused a call takes it back from the next one.
+_TAKEN_BACK = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One target: its policies, and the breaker among them."""
+    """One target: its policies, and the breaker and the limits among them."""
 
     provider: Completer
     breaker: Breaker
+    limited: Limited
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it takes calls, or has not been asked for long since it failed."""
+        breaker = self.breaker
+        return breaker.untried_s > 0 if breaker.is_open else self.limited.takes_calls
 
     def is_left_for(self, others: Sequence["Candidate"]) -> bool:
         """Whether it is taken for down, and one of ``others`` may be asked now."""
@@ -56,6 +68,8 @@ class Remaining:
         self._failed: set[str] = set()
         self._left_early: set[str] = set()
         self._probed: set[str] = set()
+        self._turned_away: dict[str, Candidate] = {}
+        self._refusals: dict[str, int] = {}
 
     def first(self) -> Sequence[Candidate]:
         """Return whom to ask at first: not those that were used up before a budget acted.
@@ -118,6 +132,39 @@ class Remaining:
             self._failed.add(name)
             if isinstance(failure, ProviderTimeout):
                 self._left_early.add(name)
+
+    def begin(self) -> None:
+        """Begin a round: all that are left are asked anew, in their order."""
+        self._turned_away.clear()
+
+    def turned_away(self, candidate: Candidate, failure: Failure) -> bool:
+        """Note whether ``candidate`` may take the call back from the targets after it.
+
+        Args:
+            candidate: Who was asked.
+            failure: What it ended with there: a limit, or an outage, which may be over soon.
+
+        Returns:
+            Whether one before it takes the call back now.
+        """
+        name = candidate.breaker.name
+        is_taken_back = isinstance(failure, TargetBusy) and self.is_taken_back()
+        if isinstance(failure, RateLimited):
+            self._refusals[name] = self._refusals.get(name, 0) + 1
+        is_away = isinstance(failure, (RateLimited, TargetBusy, TargetOpen))
+        if (is_away or candidate.breaker.is_open) and self._refusals.get(name, 0) <= _TAKEN_BACK:
+            self._turned_away[name] = candidate
+        return is_taken_back
+
+    @property
+    def has_turned_away(self) -> bool:
+        """Whether one of those that were asked may take the call back."""
+        return bool(self._turned_away)
+
+    def is_taken_back(self) -> bool:
+        """Whether one of those that turned the call away is well again, or nobody has looked."""
+        rest = self.rest
+        return any(one.is_well and one in rest for one in self._turned_away.values())
 
     def error(self, last: Failure | None = None) -> Failure:
         """Return the error of a route of which no target answered.

@@ -211,9 +211,11 @@ def _is_retryable(error: BaseException, call: Call) -> bool:
         return False
     if call.is_left is not None and call.is_left():
         return error.is_ours
-    if call.moves_on and isinstance(error, (ProviderTimeout, RateLimited, TargetBusy)):
+    if isinstance(error, TargetBusy):
+        return False
+    if call.moves_on and isinstance(error, (ProviderTimeout, RateLimited)):
         return error.is_ours
-    if call.asks_once and not isinstance(error, (RateLimited, TargetBusy)):
+    if call.asks_once and not isinstance(error, RateLimited):
         return error.is_ours
     return error.retryable
 

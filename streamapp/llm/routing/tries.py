@@ -131,3 +131,10 @@ def _is_of_target(failure: Failure) -> bool:
     """Whether the target failed; a refusal, as for a limit, is no failure."""
     cause = failure.__cause__ if isinstance(failure, RetriesExhausted) else failure
     return isinstance(cause, (ProviderUnavailable, ProviderTimeout, TargetOpen))
+
+
+def at_fault(last: Failure) -> Failure:
+    """Return the error of a call that makes a target fail, from what that ended with."""
+    failed = RetriesExhausted("gave up: it makes the provider fail, which answers others")
+    failed.attempts, failed.paid, failed.__cause__ = last.attempts, last.paid, last
+    return failed

@@ -1,4 +1,4 @@
-"""Routes whose first target has a configured limit: it is waited for, whatever was refused once."""
+"""Routes whose targets have limits: what is waited for, and where calls go meanwhile."""
 
 import asyncio
 from random import Random
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streamapp.errors import RateLimited
+from streamapp.errors import Failure, ProviderUnavailable, RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.routing.routes import Routes
@@ -19,26 +19,37 @@ BURST = 80
 
 
 class Refusing(FakeProvider):
-    """Refuses calls until a moment."""
+    """Refuses calls until a moment, or fails them with ``error``."""
 
-    until = 0.0
+    until, took_s = 0.0, 0.05
+    error: type[Failure] = RateLimited
 
     async def complete(self, call: Call) -> Completion:
-        await asyncio.sleep(0.05)
-        if virtual_clock() < self.until:
+        await asyncio.sleep(self.took_s)
+        if virtual_clock() >= self.until:
+            return await super().complete(call)
+        if self.error is RateLimited:
             raise RateLimited("HTTP 429", provider="first", status=429, retry_after_s=2.0)
-        return await super().complete(call)
+        raise ProviderUnavailable("HTTP 503", provider="first", status=503)
 
 
-def routes(first: FakeProvider, backup: FakeProvider, **limits: Any) -> Routes:
+def routes(
+    first: FakeProvider,
+    backup: FakeProvider,
+    *,
+    backup_per_minute: float | None = None,
+    **limits: Any,
+) -> Routes:
     address = {"kind": "openai", "base_url": "http://127.0.0.1/v1"}
+    overall = {name: limits.pop(name) for name in [*limits] if name.startswith("global_")}
     settings = Settings(
         _env_file=None,
         providers={
-            "first": ProviderSettings(**address, **(limits or {"requests_per_minute": 600})),
-            "backup": ProviderSettings(**address),
+            "first": ProviderSettings(**address, **limits),
+            "backup": ProviderSettings(**address, requests_per_minute=backup_per_minute),
         },
         models={"default": ModelSettings(targets=["first/m", "backup/m"])},
+        **overall,
     )
     providers = {"first": first, "backup": backup}
     return Routes(settings, providers, clock=virtual_clock, sleep=asyncio.sleep, rng=Random(1))
@@ -53,7 +64,13 @@ async def burst(routed: Routes, label: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", [{"requests_per_minute": 600}, {"max_concurrency": 1}, {"tokens_per_minute": 60_000}]
+    "limits",
+    [
+        {"requests_per_minute": 600},
+        {"max_concurrency": 1},
+        {"tokens_per_minute": 60_000},
+        {"global_requests_per_minute": 600},
+    ],
 )
 def test_configured_limit_is_waited_for_again_after_refusals(limits: dict[str, Any]) -> None:
     """The limit of the provider bounds the model's as well: one 429 ever sent most elsewhere."""
@@ -78,7 +95,7 @@ def test_what_others_learned_of_a_limited_target_sends_nobody_elsewhere() -> Non
 
     async def main() -> None:
         first, backup = Refusing("first"), FakeProvider("backup")
-        routed = routes(first, backup)
+        routed = routes(first, backup, requests_per_minute=600)
         routed.limits["first"].begin_at("m", 8.0, float("inf"), pause_s=0.0)
 
         await burst(routed, "answered")
@@ -86,3 +103,43 @@ def test_what_others_learned_of_a_limited_target_sends_nobody_elsewhere() -> Non
         assert (len(first.history), len(backup.history)) == (BURST, 0)
 
     run_virtually(main())
+
+
+@pytest.mark.parametrize("limits", [{"max_concurrency": 1000}, {"tokens_per_minute": 10**8}, {}])
+def test_rate_far_below_what_settings_allow_sends_calls_on(limits: dict[str, Any]) -> None:
+    """They waited for it although the next target was free, as long as any limit was configured."""
+
+    async def main() -> float:
+        first, backup = Refusing("first"), FakeProvider("backup")
+        first.took_s = 1.0
+        routed = routes(first, backup, **limits)
+        await burst(routed, "known")
+        routed.limits["first"].begin_at("m", 0.5, float("inf"), pause_s=0.0)
+        began = virtual_clock()
+
+        await burst(routed, "slow")
+
+        assert backup.history
+        return virtual_clock() - began
+
+    assert run_virtually(main()) <= 5
+
+
+@pytest.mark.parametrize("limits", [{"requests_per_minute": 600}, {}])
+@pytest.mark.parametrize("error", [RateLimited, ProviderUnavailable])
+def test_burst_goes_back_to_the_first_target_from_the_line_of_the_next(
+    limits: dict[str, Any], error: type[Failure]
+) -> None:
+    """Seconds of refusals sent it into a line of minutes, with the first target well again."""
+
+    async def main() -> float:
+        first, backup = Refusing("first"), FakeProvider("backup")
+        routed = routes(first, backup, backup_per_minute=6, **limits)
+        first.until, first.error = virtual_clock() + 3, error
+        began = virtual_clock()
+
+        await burst(routed, "any")
+
+        return virtual_clock() - began
+
+    assert run_virtually(main()) <= 80

@@ -8,10 +8,12 @@ import pytest
 from streamapp.errors import Failure, ProviderDenied, ProviderTimeout, RetriesExhausted, TargetOpen
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.limits.provider_limits import ProviderLimits
 from streamapp.llm.routing.breaker import Breaker, BreakerLimits
 from streamapp.llm.routing.fallback import Fallback
 from streamapp.llm.routing.guarded import Guarded
 from streamapp.llm.routing.remaining import Candidate
+from streamapp.settings import ProviderSettings
 from tests.support.virtual_time import run_virtually, virtual_clock
 from tests.unit.llm.calls import chat
 
@@ -36,7 +38,11 @@ def target(name: str, act: Act, *, is_open: bool = False) -> Candidate:
     breaker = Breaker(name, limits=BreakerLimits(), clock=virtual_clock)
     if is_open:
         breaker.failed(denied())
-    return Candidate(Guarded(Target(name, act), breaker=breaker), breaker)
+    limits = ProviderLimits(
+        ProviderSettings(kind="offline"), clock=virtual_clock, sleep=asyncio.sleep
+    )
+    limited = limits.around(Target(name, act), "m")
+    return Candidate(Guarded(limited, breaker=breaker), breaker, limited)
 
 
 def fallback(*candidates: Candidate, sleep: Callable[[float], Awaitable[None]]) -> Fallback:
