@@ -19,17 +19,20 @@ BURST = 80
 
 
 class Refusing(FakeProvider):
-    """Refuses calls until a moment, or fails them with ``error``."""
+    """Refuses what begins within some time, or fails it with a 503."""
 
-    until, took_s = 0.0, 0.05
+    since, until = 0.0, 0.0
+    took_s, retry_after_s = 0.05, 2.0
     error: type[Failure] = RateLimited
 
     async def complete(self, call: Call) -> Completion:
-        await asyncio.sleep(self.took_s)
-        if virtual_clock() >= self.until:
+        if not self.since <= virtual_clock() < self.until:
+            await asyncio.sleep(self.took_s)
             return await super().complete(call)
+        await asyncio.sleep(0.05)
         if self.error is RateLimited:
-            raise RateLimited("HTTP 429", provider="first", status=429, retry_after_s=2.0)
+            wish_s = self.retry_after_s
+            raise RateLimited("HTTP 429", provider="first", status=429, retry_after_s=wish_s)
         raise ProviderUnavailable("HTTP 503", provider="first", status=503)
 
 
@@ -143,3 +146,30 @@ def test_burst_goes_back_to_the_first_target_from_the_line_of_the_next(
         return virtual_clock() - began
 
     assert run_virtually(main()) <= 80
+
+
+@pytest.mark.parametrize("limits", [{"requests_per_minute": 10}, {"requests_per_minute": 600}])
+def test_pause_sends_calls_on_whatever_is_configured(limits: dict[str, Any]) -> None:
+    """A rate at or above the limit hid it: few requests a minute, or answers on their way."""
+
+    async def main() -> float:
+        first, backup = Refusing("first"), FakeProvider("backup")
+        first.since = virtual_clock() + 5
+        first.until, first.took_s, first.retry_after_s = first.since + 600, 5.0, 60.0
+        route = routes(first, backup, **limits).resolve(None)
+        waits = []
+
+        async def ask(number: int) -> None:
+            began = virtual_clock()
+            await route.complete(chat(str(number), deadline=Deadline(90, virtual_clock)))
+            if began >= first.since:
+                waits.append(virtual_clock() - began)
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(100):
+                group.create_task(ask(number))
+                await asyncio.sleep(60 / limits["requests_per_minute"] * 1.1)
+        assert backup.history
+        return max(waits)
+
+    assert run_virtually(main()) < 2
