@@ -21,6 +21,7 @@ from streamapp.records.framing import envelope_of
 from streamapp.records.problems import near
 from streamapp.records.request import Request
 from streamapp.records.returned import as_values
+from streamapp.telemetry.frames import told_by_place
 
 R = TypeVar("R", bound=Request)
 
@@ -251,15 +252,13 @@ def _own_processors(module: str) -> list[Processor]:
 def _imported(name: str) -> ModuleType:
     try:
         return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and f"{name}.".startswith(f"{error.name}."):
+    except (Exception, SystemExit) as error:  # of a script that is no module
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{name}.".startswith(f"{missing}."):
             raise ConfigurationError(
                 f"{_SETTING}: there is no module '{name}'; is its folder on PYTHONPATH?"
             ) from error
-        raise ConfigurationError(f"{_SETTING}: module '{name}': {error}") from error
-    except (Exception, SystemExit) as error:  # of a script that is no module
-        reason = " ".join(f"{type(error).__name__}: {error}".split())  # in one line
-        raise ConfigurationError(f"{_SETTING}: module '{name}': {reason}") from error
+        raise ConfigurationError(f"{_SETTING}: module '{name}': {told_by_place(error)}") from error
 
 
 def _processors_in(module: ModuleType) -> list[Processor]:

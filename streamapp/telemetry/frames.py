@@ -5,12 +5,27 @@ of both is freed before Python's collector looks for it, which it does seldom. E
 record as well, or its calls.
 """
 
+import os
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from pathlib import PurePath
 
 #: Frames kept of each error, the innermost ones.
 KEPT = 12
+#: Of Python, of what is installed, and of this package.
+_OTHERS = (*sysconfig.get_paths().values(), str(PurePath(__file__).parents[1]))
+
+
+def told_by_place(error: BaseException) -> str:
+    """Return an error in one line, behind the innermost place that it left code of users at."""
+    told, here = " ".join(f"{type(error).__name__}: {error}".split()), PurePath(os.getcwd())
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = PurePath(frame.filename)
+        if path.is_absolute() and not any(map(path.is_relative_to, _OTHERS)):
+            near = path.relative_to(here) if path.is_relative_to(here) else path
+            return f"{near}:{frame.lineno}: {told}"
+    return told
 
 
 def frames(error: BaseException | None) -> str:

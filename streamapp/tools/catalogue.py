@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Protocol
 
 from streamapp.errors import ConfigurationError, PromptError
+from streamapp.telemetry.frames import told_by_place
 from streamapp.tools.offered import OfferedTool, wire_name
 from streamapp.tools.tool import Tool
 
@@ -169,8 +170,8 @@ def load_tools(modules: Iterable[str]) -> list[Tool]:
             problems.append(str(error))
             continue
         except (Exception, SystemExit) as error:  # of a script that is no module
-            reason = " ".join(f"{type(error).__name__}: {error}".split())  # in one line
-            problems.append(f"{_SETTING}: module '{name}': {reason}; is its folder on PYTHONPATH?")
+            folder = isinstance(error, ModuleNotFoundError) and "; is its folder on PYTHONPATH?"
+            problems.append(f"{_SETTING}: module '{name}': {told_by_place(error)}{folder or ''}")
             continue
         own = [value for value in vars(module).values() if isinstance(value, Tool)]
         if not own:
