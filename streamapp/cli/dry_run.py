@@ -13,7 +13,7 @@ from streamapp.cli.file_ids import FileIds
 from streamapp.cli.flow_samples import FlowSamples
 from streamapp.cli.kept_answers import SharedAnswers
 from streamapp.cli.lines import Line
-from streamapp.errors import Failure, StreamappError
+from streamapp.errors import Failure, InternalError, StreamappError
 from streamapp.flows.coroutine_flow import FlowRequest
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd, prices_of
@@ -29,6 +29,7 @@ from streamapp.records.request import Request
 from streamapp.records.response import PromptUse, Response, Usage
 from streamapp.settings import Settings
 from streamapp.settings.checks import listed
+from streamapp.telemetry.frames import told_by_place
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
 from streamapp.tools.loop import ToolLoop
 from streamapp.tools.offered import OfferedTool
@@ -159,6 +160,8 @@ class DryRun:
                 writes = flow.written(source, response)
         except Failure as failure:
             problem = f"{failure.kind.value}: {failure}"
+            if isinstance(failure, InternalError) and failure.__cause__:
+                problem += f" ({told_by_place(failure.__cause__)})"
             if isinstance(failure.__cause__, _StepNotRun):
                 unknown_from = str(failure.__cause__)
             elif self._calls and response is None:

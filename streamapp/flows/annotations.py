@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
+from inspect import iscoroutine, signature
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -14,7 +14,7 @@ from streamapp.flows.emit import Emit, Incoming
 from streamapp.llm.client import LLMClient
 from streamapp.records.framing import frame_of, without_mark
 from streamapp.records.problems import describe
-from streamapp.records.returned import as_json
+from streamapp.records.returned import as_json, why_no_json
 
 _EXAMPLE = "(review: Review, llm: LLMClient) -> Labelled | None"
 
@@ -98,6 +98,12 @@ class Annotations:
         if self.emits_text:
             return str(checked)
         return as_json(checked, self.emitted, warnings="error").decode()
+
+    def misfit(self, value: Any, error: ValueError) -> str:
+        """Return why `encode` raised, behind a colon: types and fields, and no values."""
+        if iscoroutine(value) or not isinstance(error, ValidationError):
+            return why_no_json(value, error)
+        return f": {type(value).__qualname__}: {describe(error, BaseModel)}"
 
 
 def annotations_of(run: Callable[..., Any], *, origin: str) -> Annotations:

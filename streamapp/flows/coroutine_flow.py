@@ -258,11 +258,11 @@ def encoded(returned: Any, types: Annotations, flow: str, outputs: Sequence[str]
             known = ", ".join(outputs)
             raise InternalError(f"flow '{flow}' emits to a topic that it does not name: {known}")
         try:
-            text = types.encode(emitted.value)
-        except ValueError:
-            text = None
-        if text is None:
-            raise InternalError(f"flow '{flow}' returned what its annotation does not allow")
+            text, why = types.encode(emitted.value), None
+        except ValueError as error:
+            text, why = "", types.misfit(emitted.value, error)
+        if why is not None:
+            raise InternalError(f"flow '{flow}' returned what its annotation does not allow{why}")
         _check_emit(emitted, flow)
         fields: dict[str, Any] = {"value": text}
         if emitted.to is not None:

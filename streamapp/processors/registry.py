@@ -20,7 +20,7 @@ from streamapp.records.codec import parse, validate
 from streamapp.records.framing import envelope_of
 from streamapp.records.problems import near
 from streamapp.records.request import Request
-from streamapp.records.returned import as_values
+from streamapp.records.returned import as_values, why_no_json
 from streamapp.telemetry.frames import told_by_place
 
 R = TypeVar("R", bound=Request)
@@ -84,8 +84,9 @@ class Processor:
             return output
         try:
             return as_values(output)
-        except ValueError:
-            problem = f"the processor of '{self.type}' returned what is not JSON"
+        except ValueError as error:
+            why = why_no_json(output, error)
+        problem = f"the processor of '{self.type}' returned what is not JSON{why}"
         raise InternalError(problem)  # outside of the block: the cause may hold the output
 
     async def returned(self, request: Request, llm: LLMClient) -> Any:

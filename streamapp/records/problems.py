@@ -128,7 +128,8 @@ def _is_quotable(kind: str) -> bool:
 
 
 def _line(problem: ErrorDetails, location: Sequence[str | int], record: type[BaseModel]) -> str:
-    name = f"field '{'.'.join(escape(str(part)) for part in location)}'"
+    path = ".".join(escape(str(part)) for part in location)
+    name = f"field '{path}'" if path else "the value"
     said = said_of(problem)
     if problem["type"] == "extra_forbidden":
         unknown, model = str(location[-1]), _model_at(location[:-1], record)

@@ -1,10 +1,15 @@
 """The JSON of values that code of users returns; pydantic alone writes infinity as null."""
 
+import re
+from inspect import iscoroutine
 from math import isfinite
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json, to_jsonable_python
+
+_UNKNOWN = re.compile(r"Unable to serialize unknown type: <class '(.+)'>")
+_NO_NUMBER = "NaN and infinity are not JSON"
 
 
 def as_values(value: Any) -> Any:
@@ -26,6 +31,17 @@ def as_json(
     return data
 
 
+def why_no_json(value: Any, error: ValueError) -> str:
+    """Return what of a value is no JSON, behind a colon: types alone; empty where unknown."""
+    if iscoroutine(value):
+        value.close()  # else Python tells of it, at whatever line lets go of it
+        return ": a coroutine; is an 'await' missing?"
+    if str(error) == _NO_NUMBER:
+        return f": {_NO_NUMBER}"
+    unknown = _UNKNOWN.search(str(error))
+    return f": there is a value of type {unknown[1]}" if unknown else ""
+
+
 def _read(data: bytes, value: Any) -> Any:
     """Return what was written of a value; raises where that is no JSON, or says less than it."""
     written = from_json(data)
@@ -36,7 +52,7 @@ def _read(data: bytes, value: Any) -> Any:
     except ValueError:  # what the annotation alone can write has no numbers that we could look at
         held = None
     if _has_lost(written, held):
-        raise ValueError("NaN and infinity are not JSON")
+        raise ValueError(_NO_NUMBER)
     return written
 
 

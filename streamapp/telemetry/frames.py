@@ -19,7 +19,8 @@ _OTHERS = (*sysconfig.get_paths().values(), str(PurePath(__file__).parents[1]))
 
 def told_by_place(error: BaseException) -> str:
     """Return an error in one line, behind the innermost place that it left code of users at."""
-    told, here = " ".join(f"{type(error).__name__}: {error}".split()), PurePath(os.getcwd())
+    told = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    here = PurePath(os.getcwd())
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = PurePath(frame.filename)
         if path.is_absolute() and not any(map(path.is_relative_to, _OTHERS)):

@@ -20,7 +20,7 @@ from streamapp.errors import ConfigurationError, Failure, InternalError, ToolErr
 from streamapp.llm.client import LLMClient
 from streamapp.llm.durable.results import adapter_of, annotations_of
 from streamapp.llm.durable.scope import is_cancelled
-from streamapp.records.returned import as_json
+from streamapp.records.returned import as_json, why_no_json
 from streamapp.tools.offered import NAME_LIMIT, wire_name
 
 Run = Callable[..., Awaitable[Any]]
@@ -91,8 +91,8 @@ class Tool:
             return result
         try:
             return as_json(result, self.results).decode()
-        except ValueError:
-            problem = f"tool {self.origin} returned what is not JSON"
+        except ValueError as error:
+            problem = f"tool {self.origin} returned what is not JSON{why_no_json(result, error)}"
         raise InternalError(problem)  # outside of the block: the cause may hold the result
 
 

@@ -11,7 +11,7 @@ from streamapp.errors import InternalError
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.durable.fingerprint import fingerprint_of
 from streamapp.records.response import Usage
-from streamapp.records.returned import as_json
+from streamapp.records.returned import as_json, why_no_json
 
 S = TypeVar("S")
 
@@ -68,9 +68,9 @@ class StepResults(Generic[S]):
         """Return a result as JSON; raises `InternalError` where it is none."""
         try:
             return as_json(result, self._adapter)
-        except ValueError:
-            pass
-        raise InternalError(f"step {self._origin} returned what is not JSON")
+        except ValueError as error:
+            why = why_no_json(result, error)
+        raise InternalError(f"step {self._origin} returned what is not JSON{why}")
 
     def decode(self, stored: bytes) -> S:
         """Return the result of its JSON; raises `InternalError` where the annotation forbids it."""

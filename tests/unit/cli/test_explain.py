@@ -257,12 +257,14 @@ def test_what_a_processor_makes_of_an_answer_by_rules_is_no_dead_letter(
     before = run(wrong, arguments=("--json",), STREAMAPP_PROCESSORS="own_reads")
 
     [found] = explained(as_json)
-    why = "internal: own_reads.reads raised JSONDecodeError"
+    why = "internal: own_reads.reads raised JSONDecodeError (own_reads.py:20: JSONDecodeError: "
+    why += "Expecting value: line 1 column 2 (char 1))"
     assert (as_json.exit_code, found["problem"], found["unknown_why"]) == (0, "", why)
     assert found["targets"] == ["offline/offline"]
     assert found["tokens"] > 0
     assert f"then unknown: by rules, not by the model, {why}" in as_text.stdout
-    assert explained(before)[0]["problem"] == "internal: own_reads.reads raised LookupError"
+    raised = "internal: own_reads.reads raised LookupError (own_reads.py:16: LookupError)"
+    assert explained(before)[0]["problem"] == raised
     assert before.exit_code == 2
 
 

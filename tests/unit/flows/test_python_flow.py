@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -207,6 +208,44 @@ async def test_what_a_flow_must_not_emit_is_a_bug_of_the_flow(returned: Any) -> 
         await _written(flow, _record(GOOD))
 
     assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("returned", "why"),
+    [
+        ({"body": CANARY}, "dict: field 'label' is missing: add it"),
+        (
+            {"body": CANARY, "label": CANARY},
+            "dict: field 'label': Input should be 'praise' or 'complaint'",
+        ),
+        (
+            Review(body=CANARY, stars=1),
+            "Review: the value: Input should be a valid dictionary or instance of Labelled",
+        ),
+        ([None], "NoneType: the value: Input should be a valid dictionary or instance of Labelled"),
+    ],
+    ids=["missing", "wrong", "another model", "none in a list"],
+)
+async def test_what_a_flow_returned_is_told_by_type_and_field(returned: Any, why: str) -> None:
+    """As what it reads is, without a value."""
+    with pytest.raises(InternalError) as raised:
+        await _written(_labelling(lambda review: returned), _record(GOOD))
+
+    assert str(raised.value) == (
+        f"flow 'label-reviews' returned what its annotation does not allow: {why}"
+    )
+
+
+async def test_a_forgotten_await_is_told() -> None:
+    """And not by Python, at a line of ours."""
+
+    async def labelled() -> Labelled:
+        return Labelled(body="b", label="praise")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InternalError, match="a coroutine; is an 'await' missing"):
+            await _written(_labelling(lambda review: labelled()), _record(GOOD))
 
 
 async def test_a_number_that_json_has_not_is_a_bug_of_the_flow() -> None:

@@ -236,13 +236,20 @@ class Rating(BaseModel):
     score: float
 
 
+_NO_NUMBERS = (nan, [inf], {"a": -inf}, Score(nan), {"a": Rating(score=nan)})
+
+
 @pytest.mark.parametrize(
-    "output",
-    [nan, [inf], {"a": -inf}, Score(nan), {"a": Rating(score=nan)}, object()],
-    ids=["nan", "infinity", "nested", "dataclass", "model", "no-json"],
+    ("output", "why"),
+    [
+        *((one, "NaN and infinity are not JSON") for one in _NO_NUMBERS),
+        (object(), "there is a value of type object"),
+        ({"a": [object()]}, "there is a value of type object"),
+    ],
+    ids=["nan", "infinity", "nested", "dataclass", "model", "no-json", "deep"],
 )
 async def test_an_output_that_json_cannot_carry_is_internal(
-    output: Any, make_router: MakeRouter
+    output: Any, why: str, make_router: MakeRouter
 ) -> None:
     """It is not written as null, which somebody would count with."""
 
@@ -250,7 +257,19 @@ async def test_an_output_that_json_cannot_carry_is_internal(
     async def own(request: Own, llm: LLMClient) -> Any:
         return output
 
-    with pytest.raises(InternalError, match=r"^the processor of 'own' returned what is not JSON$"):
+    problem = f"^the processor of 'own' returned what is not JSON: {why}$"
+    with pytest.raises(InternalError, match=problem):
+        await make_router(Registry([own])).answer(Own(type="own"), id="r", key=None)
+
+
+async def test_a_forgotten_await_is_told(make_router: MakeRouter) -> None:
+    """The call was never made."""
+
+    @processor(Own)
+    async def own(request: Own, llm: LLMClient) -> Any:
+        return llm.chat([{"role": "user", "content": "x"}])
+
+    with pytest.raises(InternalError, match="not JSON: a coroutine; is an 'await' missing"):
         await make_router(Registry([own])).answer(Own(type="own"), id="r", key=None)
 
 
