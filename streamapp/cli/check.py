@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import click
 from aiokafka.errors import KafkaError
@@ -21,7 +22,7 @@ from streamapp.cli.terminal import counted
 from streamapp.cli.worker_findings import workers
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.prompts.prompt import Prompt
-from streamapp.settings.environment import CONFIG_FILE
+from streamapp.settings.environment import CONFIG_FILE, ENV_FILE
 from streamapp.settings.located import located
 
 
@@ -59,10 +60,8 @@ async def _findings(*, is_live: bool) -> list[Finding]:
         with suppress(StreamappError, KafkaError):  # which that one has told
             published = await read_prompts(settings)
     answers = await live(settings) if is_live else []
-    file = settings.config or CONFIG_FILE
-    source = f"environment and {file}" if file.exists() else f"environment; there is no {file}"
     found = [
-        Finding("settings", True, source),
+        Finding("settings", True, _sources(settings.config or CONFIG_FILE)),
         *own_parts(settings, published),
         *await places(settings),
         *outweighed(await providers(settings, is_live=is_live), answers),
@@ -80,3 +79,9 @@ async def _findings(*, is_live: bool) -> list[Finding]:
     # What keeps a provider from being built keeps routes from it as well, and is said of them.
     said = {one.detail for one in placed if one.name == "models" and not one.ok}
     return [one for one in placed if not (one.name.startswith("provider ") and one.detail in said)]
+
+
+def _sources(file: Path) -> str:
+    """Return what the settings were read of; nobody is told of a file that is not there."""
+    first = f"environment, {ENV_FILE}" if Path(ENV_FILE).is_file() else "environment"
+    return f"{first} and {file}" if file.exists() else f"{first}; there is no {file}"

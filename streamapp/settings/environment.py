@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -52,6 +52,18 @@ def config_file(variables: Mapping[str, str | None]) -> str | None:
 def unread() -> list[str]:
     """Return the names that ``.env`` sets in vain: only the process's own are read."""
     return [n for n in dotenv_values(ENV_FILE) if _NOT_OURS.fullmatch(n) and not os.environ.get(n)]
+
+
+def in_env_file(problems: Iterable[str]) -> list[str]:
+    """Return each line, behind its place in ``.env`` where it begins with a variable set there."""
+    try:
+        with Path(ENV_FILE).open(encoding="utf-8") as lines:
+            found = [(one.key, _line(one.original)) for one in parse_stream(lines)]
+    except (OSError, UnicodeDecodeError):  # there is none, or that is what is told
+        return [*problems]
+    own = {name.upper(): line for name, line in found if name and not os.environ.get(name)}
+    named = ((one, re.split(r"\W", one, maxsplit=1)[0].upper()) for one in problems)
+    return [f"{ENV_FILE}:{own[name]}: {one}" if name in own else one for one, name in named]
 
 
 def _is_none(one: Binding) -> bool:

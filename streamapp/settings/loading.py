@@ -14,7 +14,13 @@ from pydantic_settings import SettingsError
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.settings.environment import CONFIG_FILE, ENV_FILE, config_file, environment
+from streamapp.settings.environment import (
+    CONFIG_FILE,
+    ENV_FILE,
+    config_file,
+    environment,
+    in_env_file,
+)
 from streamapp.settings.file_secrets import secrets_in
 from streamapp.settings.flows import FlowSettings
 from streamapp.settings.keys import KeySettings, with_values
@@ -45,6 +51,14 @@ def load_settings(*, may_lack_secrets: bool = False, **overrides: Any) -> Settin
     Raises:
         ConfigurationError: Values are wrong; a line for each that names it and what to change.
     """
+    try:
+        return _loaded(overrides, may_lack_secrets=may_lack_secrets)
+    except ConfigurationError as error:
+        error.args = ("\n".join(in_env_file(str(error).splitlines())),)
+        raise
+
+
+def _loaded(overrides: Mapping[str, Any], *, may_lack_secrets: bool) -> Settings:
     variables = environment()
     named = config_file(variables)
     file = Path(named or CONFIG_FILE)

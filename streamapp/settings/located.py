@@ -7,7 +7,7 @@ from typing import Any
 
 from streamapp.errors import ConfigurationError
 from streamapp.settings import Settings
-from streamapp.settings.environment import CONFIG_FILE, environment
+from streamapp.settings.environment import CONFIG_FILE, environment, in_env_file
 from streamapp.settings.places import FilePlaces
 from streamapp.settings.tables import PREFIX
 
@@ -30,10 +30,10 @@ def located_problems(settings: Settings) -> Iterator[None]:
 
 
 def located(settings: Settings, problems: Iterable[str]) -> list[str]:
-    """Return each line with its place in the file of the settings, where it stands in one."""
+    """Return each line with its place in the file of the settings, or in ``.env``, if any."""
     file = FilePlaces.of(settings.config or CONFIG_FILE)
     variables = environment()
-    return [with_place(line, file, environment=variables) for line in problems]
+    return in_env_file(with_place(line, file, environment=variables) for line in problems)
 
 
 def with_place(problem: str, file: FilePlaces, *, environment: Collection[str] = ()) -> str:

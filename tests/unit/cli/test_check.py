@@ -147,7 +147,7 @@ def test_settings_file_that_dotenv_names_is_the_one_that_is_read(
 
     lines = run().stdout.splitlines()
 
-    assert "ok    settings: environment and my.toml" in lines
+    assert "ok    settings: environment, .env and my.toml" in lines
     assert [line for line in lines if line.startswith("note  provider mine: answers by rules")]
 
 

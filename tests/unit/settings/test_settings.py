@@ -72,7 +72,8 @@ def test_file_that_is_not_there_is_named(source: str, monkeypatch: Env) -> None:
     else:
         Path(".env").write_text("STREAMAPP_CONFIG=none.toml\n")
 
-    assert problems() == ["STREAMAPP_CONFIG: there is no file 'none.toml'"]
+    place = ".env:1: " if source == "dotenv" else ""
+    assert problems() == [f"{place}STREAMAPP_CONFIG: there is no file 'none.toml'"]
 
 
 def test_file_that_names_another_in_its_place_is_refused() -> None:
@@ -154,7 +155,9 @@ def test_variable_of_a_list_or_table_that_is_no_json_is_named(
     unknown, wrong = problems()
 
     assert unknown.startswith("STREAMAPP_BROKR")
-    assert wrong.startswith(f"{name}: no valid JSON, which a list or a table in a variable is")
+    place = ".env:1: " if source == "dotenv" else ""
+    told = f"{place}{name}: no valid JSON, which a list or a table in a variable is"
+    assert wrong.startswith(told)
     assert CANARY not in wrong
 
 
@@ -312,7 +315,21 @@ def test_mistyped_variable_is_named_with_the_one_that_is_meant(
 
     [line] = problems()
 
-    assert line == f"{name}: there is no such setting; did you mean {meant}?"
+    place = ".env:1: " if source == "dotenv" else ""
+    assert line == f"{place}{name}: there is no such setting; did you mean {meant}?"
+
+
+def test_wrong_value_of_env_is_named_with_its_line(monkeypatch: Env) -> None:
+    """Whoever forgot the file looks for it in the environment, whose own variables win."""
+    Path(".env").write_text(
+        "# old\nSTREAMAPP_DEADLINE_S=x\nSTREAMAPP_DEADLINE_S=y\nSTREAMAPP_PARTITIONS=z\n"
+    )
+    monkeypatch.setenv("STREAMAPP_PARTITIONS", "z")
+
+    deadline, partitions = sorted(problems())
+
+    assert deadline.startswith(".env:3: STREAMAPP_DEADLINE_S: ")
+    assert partitions.startswith("STREAMAPP_PARTITIONS: ")
 
 
 def test_mistyped_name_in_the_file_is_named(monkeypatch: Env) -> None:
