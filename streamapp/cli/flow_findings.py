@@ -1,6 +1,6 @@
 """The checks of flows: their settings, their inputs, and what the schema registry says of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from aiokafka.errors import KafkaError
 
@@ -21,7 +21,8 @@ from streamapp.prompts.files import load_files
 from streamapp.prompts.registry import PromptRegistry, prompts_of
 from streamapp.settings import Settings
 from streamapp.streaming.broker.acls import require_rights
-from streamapp.streaming.broker.topics import partition_counts
+from streamapp.streaming.broker.topics import answers_changelog, partition_counts
+from streamapp.streaming.flows.assignor import held_line, shrunk_line
 from streamapp.streaming.flows.begun_flows import begun_topic
 from streamapp.streaming.flows.state import flow_states
 from streamapp.streaming.flows.topics import flow_rights, missing_inputs
@@ -110,7 +111,24 @@ async def _inputs(settings: Settings, flows: Mapping[str, FlowTopics]) -> list[F
     missing = missing_inputs(flows, counts)
     if missing:
         return [Finding("flows", False, line) for line in missing]
-    return [Finding("flow inputs", True, ", ".join(inputs))]
+    ledgers = _ledgers(settings, flows, counts)
+    return [Finding("flow inputs", True, ", ".join(inputs)), *ledgers]
+
+
+def _ledgers(
+    settings: Settings, flows: Mapping[str, FlowTopics], counts: Mapping[str, int]
+) -> Iterator[Finding]:
+    """Compare the partitions of inputs with those of their ledgers."""
+    for name, flow in flows.items():
+        changelog = answers_changelog(settings, name)
+        count, kept = counts.get(flow.input, 0), counts.get(changelog, 0)
+        if 0 < kept < count:  # for a start to mend, which this must not stop
+            line = held_line(flow.input, count, kept, is_set=False)
+            yield Finding("flows", True, f"[flows.{name}] input: {line}", is_note=True)
+        elif 0 < count < kept:
+            line = shrunk_line(flow.input, count, changelog, kept)
+            told = f"[flows.{name}] input: {line}, or give the flow another name"
+            yield Finding("flows", False, told)
 
 
 async def _begun(settings: Settings) -> list[Finding]:

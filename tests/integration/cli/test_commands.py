@@ -17,7 +17,14 @@ from streamapp.cli import main
 from streamapp.cli.kafka import producing, reading
 from streamapp.settings import Settings
 from streamapp.streaming.broker.embedded import EmbeddedBroker
-from streamapp.streaming.broker.topics import ensure_topics, partition_counts, topic_specs
+from streamapp.streaming.broker.topics import (
+    TopicSpec,
+    answers_changelog,
+    create_topics,
+    ensure_topics,
+    partition_counts,
+    topic_specs,
+)
 from tests.support.process import free_port
 
 pytestmark = [pytest.mark.embedded, pytest.mark.timeout(60)]
@@ -371,6 +378,34 @@ def test_check_names_a_missing_input_beside_what_else_is_wrong(
     assert result.exit_code == 2
     for problem in ("max_wrds", "there is no prompt 'sumarize'", "there is no topic none.a"):
         assert any(problem in line for line in wrong), (problem, wrong)
+
+
+@pytest.mark.parametrize(
+    ("input", "ledger", "code", "told"),
+    [
+        (3, 2, 0, "has 3 partitions and its ledger 2: records in partitions 2 to 2 wait"),
+        (2, 3, 2, "has 2 partitions, fewer than its ledger's changelog"),
+        (2, 2, 0, ""),
+    ],
+    ids=["grown", "made anew", "as it was"],
+)
+def test_check_compares_the_input_of_a_flow_with_its_ledger(
+    settings: Settings, tmp_path: Path, input: int, ledger: int, code: int, told: str
+) -> None:
+    """Partitions that nobody reads are told; a start mends that, and is not to be stopped."""
+    file = tmp_path / "streamapp.toml"
+    file.write_text(
+        '[flows.a]\ninput = "in"\noutput = "out"\ntype = "summarize"\n'
+        'fields = { text = "{{ value.body }}" }\n'
+    )
+    specs = [TopicSpec("in", input), TopicSpec(answers_changelog(settings, "a"), ledger)]
+    asyncio.run(create_topics(settings, specs))
+
+    result = run(settings, "check", STREAMAPP_CONFIG=str(file))
+
+    assert result.exit_code == code, result.output
+    lines = [line for line in result.stdout.splitlines() if "[flows.a] input" in line]
+    assert [told in line for line in lines] == ([True] if told else [])
 
 
 def test_check_looks_at_a_broker_that_has_only_topics_of_others(settings: Settings) -> None:
