@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
 
+from streamapp.errors import Failure
 from streamapp.llm.durable.in_progress import STEP, StepsInProgress
 
 
@@ -202,6 +203,9 @@ class Suspension:
 
 #: Of the record that a task works on; set in that record's own task.
 DEADLINE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+#: Returns why a caller who waits was left without an answer, None while it waits; set in its task.
+CUT_OFF: ContextVar[Callable[[], Failure | None]] = ContextVar("cut_off", default=lambda: None)
 
 
 def trouble_so_far() -> str:

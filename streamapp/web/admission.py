@@ -9,7 +9,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 
 from streamapp.errors import Expired
-from streamapp.llm.deadline import trouble_so_far
+from streamapp.llm.deadline import CUT_OFF, trouble_so_far
 from streamapp.records.request import Request
 from streamapp.streaming.app.health import AppHealth
 from streamapp.web.bodies import BodyReader
@@ -122,11 +122,16 @@ async def _within(limit_s: float) -> AsyncIterator[None]:
     """End the block with ``Expired`` after ``limit_s`` seconds; other time-outs pass."""
     try:
         async with asyncio.timeout(limit_s) as timeout:
+            CUT_OFF.set(lambda: _late(limit_s) if timeout.expired() else None)
             yield
     except TimeoutError as error:
         if timeout.expired():
-            raise Expired(f"no answer within {limit_s:g} s{trouble_so_far()}") from error
+            raise _late(limit_s) from error
         raise
+
+
+def _late(limit_s: float) -> Expired:
+    return Expired(f"no answer within {limit_s:g} s{trouble_so_far()}")
 
 
 def _unavailable(message: str, *, code: str) -> Refusal:

@@ -1,5 +1,6 @@
 """The outcomes of records: counted, and the last ones kept for the dashboard."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from streamapp.errors import Failure
+from streamapp.llm.deadline import CUT_OFF
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.processors.router import Answer
 from streamapp.records.dead_letter import DeadLetter
@@ -157,6 +159,10 @@ class RecordingRouter:
             answer = await self._router.answer(request, id=id, **kwargs)
         except Failure as failure:
             self._outcomes.failed(failure, id=id, type=request.type)
+            raise
+        except asyncio.CancelledError:
+            if late := CUT_OFF.get()():  # else its caller left
+                self._outcomes.failed(late, id=id, type=request.type)
             raise
         self._outcomes.answered(answer.response, source="http")
         return answer

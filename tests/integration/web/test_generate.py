@@ -3,6 +3,7 @@
 import asyncio
 import io
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ from streamapp import errors
 from streamapp.llm.deadline import DEADLINE, Deadline
 from streamapp.settings import ModelSettings, ProviderSettings
 from streamapp.streaming.app.health import Check
+from streamapp.streaming.delivery.outcomes import OutcomeRecorder, RecordingRouter
+from streamapp.telemetry.metrics import Metrics
 from tests.support.waiting import until
 
 from .conftest import FakeHealth, FakeRequestHandler, Serve
 
 RECORD = {"type": "echo", "text": "hi", "metadata": {"any": "thing"}}
+CHAT = {"model": "default", "messages": [{"role": "user", "content": "q"}]}
 
 
 async def test_record_is_answered_with_its_response(
@@ -211,6 +215,44 @@ async def test_whole_request_has_one_deadline(serve: Serve, handler: FakeRequest
 
     assert (status, body["error"]["code"]) == (504, "expired")
     assert handler.cancelled.is_set()
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/generate", RECORD),
+        ("/v1/generate", {**RECORD, "stream": True}),
+        ("/v1/chat/completions", CHAT),
+        ("/v1/chat/completions", {**CHAT, "stream": True}),
+        ("/v1/chat/completions", {**CHAT, "n": 2}),
+    ],
+    ids=["record", "streamed record", "chat", "streamed chat", "several"],
+)
+async def test_what_is_not_answered_in_time_is_counted_as_failed(
+    serve: Serve,
+    handler: FakeRequestHandler,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    fields: dict[str, Any],
+) -> None:
+    """As any other failure; a caller who leaves is none."""
+    outcomes = OutcomeRecorder(Metrics())
+    inner: Any = SimpleNamespace(answer=handler.answer)
+    monkeypatch.setattr(handler, "answer", RecordingRouter(inner, outcomes).answer)
+    site = await serve(
+        deadline_s=1,
+        providers={"p": ProviderSettings(kind="offline")},
+        models={"default": ModelSettings(targets=["p/m"])},
+    )
+    handler.hold, handler.chunks = asyncio.Event(), []
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(site("POST", path, json=fields), 0.3)
+    status, *_ = await site("POST", path, json=fields)
+
+    assert status == 504
+    found = [(one.fields["kind"], one.fields["text"]) for one in outcomes.tail]
+    assert found == [("expired", "no answer within 1 s")] * fields.get("n", 1)
 
 
 async def test_whoever_is_not_answered_in_time_is_told_why(
