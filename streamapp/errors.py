@@ -17,20 +17,16 @@ StreamappError
     ├── OutputInvalid           the model's answer does not fit the schema
     ├── BudgetExceeded
     ├── StepLimit               an agent that did not come to an answer within its bounds
-    ├── RetriesExhausted        the last retryable error is its ``__cause__``
-    │   └── AllProvidersFailed
+    ├── RetriesExhausted        AllProvidersFailed; the last retryable error is its ``__cause__``
     ├── InternalError           a bug of ours or of a user's processor
     └── ProviderError           vendor; carries provider, retryable, retry_after_s
-        ├── RateLimited
-        ├── ProviderTimeout, ProviderUnavailable
-        ├── GarbledAnswer       a 200 that is no completion
-        │   └── AnswerBroken    it began, and did not end
-        ├── ProviderDenied      401, exhausted quota: nothing the record can help
-        │   ├── ModelUnavailable    retired, or never there
+        ├── RateLimited, ProviderTimeout, ProviderUnavailable
+        ├── GarbledAnswer       a 200 that is no completion; AnswerBroken: it did not end
+        ├── PartSent            whatever it was, no other answer can take its place
+        ├── ProviderDenied      401, quota, ModelUnavailable: nothing the record can help
         │   └── ProviderForbidden   403, a final 429, or a quote: it, or this record
         ├── TargetOpen, TargetBusy      taken for down, or another may: no attempt was made
-        └── ProviderRejected    400, 404, 422
-            └── ContextLengthExceeded, ContentFiltered, ParameterRefused
+        └── ProviderRejected    ContextLengthExceeded, ContentFiltered, ParameterRefused
 
 Messages may name our own fields, never a value of a record: they travel in headers and logs.
 """
@@ -242,6 +238,10 @@ class GarbledAnswer(ProviderError):
 
 class AnswerBroken(GarbledAnswer):
     """An answer that began and did not end: what came of it is paid for."""
+
+
+class PartSent(ProviderError):
+    """Ends a call of whose answer a part was passed on for good; ``kind`` is that of its cause."""
 
 
 class ProviderDenied(ProviderError):

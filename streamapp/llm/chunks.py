@@ -42,12 +42,13 @@ class ChunkSink(Protocol):
     """Takes a streamed answer.
 
     An attempt that fails half way is followed by another one, which starts at the beginning:
-    a model does not write the same text twice, so nothing can be spliced. `begin` says so.
+    a model does not write the same text twice, so nothing can be spliced. `begin` says so. A
+    taker that is not open any more gets no other text, and the call ends with the attempt.
     """
 
     @property
     def is_open(self) -> bool:
-        """Whether the text of another call may begin: nothing was passed on for good."""
+        """Whether another text may begin: nothing was passed on for good."""
         ...
 
     async def begin(self, *, is_cached: bool = False) -> None:

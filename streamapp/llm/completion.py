@@ -118,6 +118,11 @@ class Call(_Value):
     budget_check: BudgetCheck | None = None
     tries: "Tries | None" = None
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether a part of its answer was passed on for good: nothing can take its place."""
+        return self.chunks is not None and not self.chunks.is_open
+
     def remaining_s(self) -> float:
         """Return the active seconds that this target may use; negative once past."""
         return self.deadline.remaining_s() - self.reserved_s

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from streamapp.errors import Failure, LeaseLost, RetriesExhausted
+from streamapp.errors import Failure, LeaseLost, PartSent, RetriesExhausted
 from streamapp.llm.attempt import RIGHT
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.joint_deadline import JointDeadline
@@ -30,7 +30,8 @@ class SingleFlight:
     of their deadlines, with the right of any of them, and is cancelled when the last of them
     leaves. The first in line gets the answer with its cost and attempts, the others get it as
     one that was cached. A failure is shared as well. Streamed chunks go to the caller that began;
-    the others get one chunk.
+    the others get one chunk. Where that caller can take no other text the call ends with its
+    attempt, and the others ask anew.
 
     Args:
         provider: What answers. Its cache belongs inside, so that no call falls between the end
@@ -65,6 +66,9 @@ class SingleFlight:
                 right = RIGHT.get()
                 if is_new or (right is not None and right.is_ended):
                     raise  # else it was refused for others, before this one joined
+            except PartSent:
+                if call.is_sent:
+                    raise  # else it was sent to another caller, and this one may have an answer
             finally:
                 if flight.is_over and self._flights.get(fingerprint) is flight:
                     del self._flights[fingerprint]
@@ -76,7 +80,7 @@ class _Flight:
     def __init__(self, provider: Completer, call: Call, fingerprint: str) -> None:
         self._deadline = JointDeadline()
         self._right = JointRight()
-        self._relay = _Relay() if call.chunks else None
+        self._relay = _Relay(call.chunks) if call.chunks else None
         self._line: dict[asyncio.Future[Completion], Call] = {}
         shared = call.but(
             deadline=self._deadline,
@@ -109,8 +113,8 @@ class _Flight:
         elif len(self._line) > 1:
             self._watch_new()
         try:
-            if relay and call.chunks:
-                await relay.pump(call.chunks, place)
+            if relay:
+                await relay.pump(place)
             completion = await place
         finally:
             self._leave(place)
@@ -185,28 +189,32 @@ class _Relay:
     The queue has no bound, but a provider's answer has.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, chunks: ChunkSink) -> None:
         self._queue: asyncio.Queue[_Begin | _Retract | str | CallDelta] = asyncio.Queue()
+        self._chunks = chunks
 
     @property
     def is_open(self) -> bool:
-        return True  # its takers say for themselves
+        return self._chunks.is_open
 
     async def begin(self, *, is_cached: bool = False) -> None:
         self._queue.put_nowait(_Begin(is_cached))
 
     async def add(self, text: str) -> None:
         self._queue.put_nowait(text)
+        await asyncio.sleep(0)  # its taker has it before the attempt can end
 
     async def retract(self) -> None:
         self._queue.put_nowait(_Retract())
 
     async def add_call(self, delta: CallDelta) -> None:
         self._queue.put_nowait(delta)
+        await asyncio.sleep(0)
 
-    async def pump(self, chunks: ChunkSink, done: asyncio.Future[Completion]) -> None:
+    async def pump(self, done: asyncio.Future[Completion]) -> None:
         """Give the chunks on until ``done``."""
         done.add_done_callback(lambda _: self._queue.put_nowait(_END))
+        chunks = self._chunks
         while (piece := await self._queue.get()) != _END:
             if isinstance(piece, _Begin):
                 await chunks.begin(is_cached=piece.is_cached)

@@ -117,7 +117,7 @@ class Dialect:
                 completion = await request(call, body)
             except ProviderRejected as error:
                 refusal = error if isinstance(error, ParameterRefused) else None
-                if refusal and left and self.learn(refusal, call, body):
+                if refusal and left and not call.is_sent and self.learn(refusal, call, body):
                     continue
                 if shape:
                     self._mode = self._sure_mode

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from streamapp.errors import (
     BudgetExceeded,
     Failure,
+    PartSent,
+    ProviderError,
     TargetBusy,
     TargetOpen,
 )
@@ -41,14 +43,17 @@ class Guarded:
 
         Raises:
             TargetOpen: The breaker is open; no attempt was made.
+            PartSent: It ended after a part of the answer was passed on for good.
             Failure: As of the provider.
         """
         try:
             return await (self._probe(call) if self._breaker.is_open else self._ask(call))
-        except BROKEN_OFF as error:
-            record = _record_of(call)
-            at = self._breaker.broke_off(record)
-            if error.is_paid:  # is it the record, or the server that died under all its calls?
+        except ProviderError as error:
+            is_broken, record = isinstance(error, BROKEN_OFF), _record_of(call)
+            at = self._breaker.broke_off(record) if is_broken else 0.0
+            if call.is_sent:
+                raise _part_sent(error, self._breaker.name) from error
+            if is_broken and error.is_paid:  # the record, or the server under all its calls?
                 await self._sleep(MOMENT_S)
                 error.shared = int(self._breaker.break_offs.has_others(record, at=at))
             raise
@@ -104,6 +109,17 @@ def require_closed(call: Call, *, breaker: Breaker) -> None:
     if (breaker.is_open or is_doubtful) and not call.is_probe:
         provider, _, _ = breaker.name.partition("/")
         raise TargetOpen(f"{breaker.name}: taken for down", provider=provider)
+
+
+def _part_sent(error: ProviderError, target: str) -> PartSent:
+    """Return what nobody asks again after: `error` is known to the breaker by now."""
+    sent = PartSent(
+        f"the answer broke off at {target} after a part of it was sent: {error}",
+        provider=error.provider,
+        status=error.status,
+    )
+    sent.kind, sent.is_paid = error.kind, error.is_paid
+    return sent
 
 
 def _record_of(call: Call) -> object:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from streamapp.errors import Failure, OutputInvalid
+from streamapp.errors import Failure, OutputInvalid, PartSent
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.costs.prices import added_usd
 from streamapp.llm.provider import Completer
@@ -37,6 +37,7 @@ class Structured:
         Raises:
             InvalidRecord: The schema itself cannot be used; no call was made.
             OutputInvalid: No answer fits, re-asks included.
+            PartSent: It was passed on for good, and does not fit.
             Failure: As of the provider; ``attempts`` counts those of earlier asks too.
         """
         if call.output_schema is None:
@@ -71,6 +72,11 @@ class Structured:
             if completion.finish_reason == "length":
                 # Asked again, it costs the same and ends the same.
                 raise _misfit("the answer was cut at its length before it fitted", attempts)
+            if call.is_sent:
+                told = f"the answer was sent, and does not fit the schema: {reason}"
+                sent = PartSent(told, provider=completion.provider)
+                sent.kind, sent.attempts = OutputInvalid.kind, attempts
+                raise sent
             ask = call
             if completion.output.strip():
                 complaint = _complaint(completion.output, detail)

@@ -209,6 +209,21 @@ async def test_way_that_was_not_at_fault_is_kept(said: Any) -> None:
     assert asked_for(dialect, chat(output_schema=LOOSE)) == "json_schema"
 
 
+async def test_request_whose_answer_was_sent_is_not_made_again() -> None:
+    """An error half way may read like a refusal: a second answer could not be sent."""
+    dialect, chunks, asked = Dialect("p/m"), TakenChunks(), list[Call]()
+
+    async def refuse(call: Call, body: Mapping[str, Any]) -> Completion:
+        asked.append(call)
+        chunks.is_open = False
+        raise refusal(NO_FORMAT)
+
+    with pytest.raises(ParameterRefused):
+        await dialect.ask(chat(output_schema=LABEL, chunks=chunks), refuse)
+
+    assert len(asked) == 1
+
+
 async def test_way_that_is_taken_is_kept() -> None:
     """The next call begins with it."""
     dialect, answers = Dialect("p/m"), [refusal(NO_SCHEMA), refusal(NO_SCHEMA), None]
