@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from faust.types import TP
 
-from streamapp.llm.routing.embedder import Embedder
+from streamapp.llm.embedder import Embedder
 from streamapp.llm.routing.routes import Routes
 from streamapp.llm.timeout import time_limit
 from streamapp.prompts.example_set import Examples

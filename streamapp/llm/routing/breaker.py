@@ -11,7 +11,6 @@ import structlog
 from streamapp.errors import (
     AnswerBroken,
     Failure,
-    GarbledAnswer,
     ProviderDenied,
     ProviderError,
     ProviderForbidden,
@@ -19,7 +18,8 @@ from streamapp.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs, FailedRow, GarbledRow
+from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs
+from streamapp.llm.routing.failed_rows import FailedRow, GarbledRow, is_no_completion
 
 log = structlog.get_logger(__name__)
 
@@ -210,7 +210,7 @@ class Breaker:
         if isinstance(error, ProviderError) and error.is_ours:
             return
         if probe is not None and self.is_open:
-            if not isinstance(error, (*_OUTAGE, RateLimited, GarbledAnswer)):
+            if not (isinstance(error, (*_OUTAGE, RateLimited)) or is_no_completion(error)):
                 self.succeeded()
                 return
             error.ends_probe = True
@@ -238,7 +238,7 @@ class Breaker:
                 self._open(error)
         elif isinstance(error, AnswerBroken):
             pass  # all that were on their way break together, and tell of one moment
-        elif isinstance(error, GarbledAnswer):
+        elif is_no_completion(error):
             # A record may make a model say nothing of use; so many in a row do not.
             if self._garbled.is_of_target(of, answers=self.answers, at=self._clock()):
                 self._open(error)

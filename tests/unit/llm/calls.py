@@ -42,5 +42,5 @@ def rate_limited(retry_after_s: float | None = None) -> RateLimited:
     return RateLimited("fake: HTTP 429", provider="fake", retry_after_s=retry_after_s)
 
 
-def garbled() -> GarbledAnswer:
-    return GarbledAnswer("fake: not JSON", provider="fake")
+def garbled(status: int = 200) -> GarbledAnswer:
+    return GarbledAnswer("fake: not JSON", provider="fake", status=status)

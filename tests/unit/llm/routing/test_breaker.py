@@ -140,6 +140,20 @@ async def test_garbled_answers_to_one_record_leave_it_as_it_is(
     assert not breaker.is_open
 
 
+async def test_model_that_fails_by_its_providers_words_leaves_it_as_it_is(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """As of an output that fits no schema, for which one vendor answers 400: the target works."""
+    await garble(30, guarded, llm, clock, status=400)
+    assert not breaker.is_open
+    await garble(20, guarded, llm, clock)
+    assert breaker.is_open
+    clock.advance(1)
+
+    await garble(1, guarded, llm, clock, status=400)
+    assert not breaker.is_open
+
+
 async def test_answers_that_break_off_leave_it_as_it_is(
     guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
 ) -> None:
@@ -194,9 +208,11 @@ async def test_many_answers_in_a_row_tell_that_it_was_down(
             await guarded.complete(chat())
 
 
-async def garble(count: int, guarded: Guarded, llm: FakeProvider, clock: FakeClock) -> None:
+async def garble(
+    count: int, guarded: Guarded, llm: FakeProvider, clock: FakeClock, *, status: int = 200
+) -> None:
     """Ask for so many records whose answers are no completion, one after the other."""
-    llm.enqueue(*[garbled() for _ in range(count)])
+    llm.enqueue(*[garbled(status) for _ in range(count)])
     for _ in range(count):
         with pytest.raises(GarbledAnswer):
             await guarded.complete(chat())
