@@ -7,7 +7,7 @@ from statistics import median
 
 from streamapp.errors import BudgetExceeded, RateHints, RateLimited, TargetBusy, TargetOpen
 from streamapp.llm.completion import Call, Completion
-from streamapp.llm.limits.limiter import Limiter
+from streamapp.llm.limits.limiter import Limiter, no_look
 from streamapp.llm.limits.own_refusals import OwnRefusals
 from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
 from streamapp.llm.limits.token_estimate import TokenEstimate
@@ -157,9 +157,11 @@ class Limited:
 
         try:
             with call.deadline.suspended():
-                if call.moves_on or call.is_taken_back:
-                    return await limiter.acquire(estimate, look=look)
-                return await limiter.acquire(estimate)
+                return await limiter.acquire(
+                    estimate,
+                    look=look if call.moves_on or call.is_taken_back else no_look,
+                    is_waited_for=call.deadline.is_waited_for,
+                )
         finally:
             self._on_wait(self._clock() - since)
 

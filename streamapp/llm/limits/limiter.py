@@ -1,9 +1,9 @@
 """The rate limiter: requests, tokens and calls in flight; it waits in order and never drops."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 
+from streamapp.llm.limits.lines import Lines
 from streamapp.llm.limits.rate_learner import UNLIMITED, PaceLearner
 from streamapp.llm.limits.token_bucket import Bucket
 
@@ -16,16 +16,18 @@ LEAST_SHARE = 0.01
 _POLL_INTERVAL_S = 0.1
 #: The part of the rate by settings from which on a learned one sends nobody elsewhere.
 _ENOUGH = 0.5
+#: So long a call waits for a learned rate that nothing was refused at lately, seconds.
+_LITTLE_S = 5.0
 
 
-def _no(turn: asyncio.Future[float]) -> None:
+def no_look(turn: asyncio.Future[float]) -> None:
     """Let it wait."""
 
 
 class Limiter:
     """One limit: requests and tokens per minute, calls in flight, and what the provider teaches.
 
-    Who comes first goes first. Those who need not wait pay no task and no future.
+    Who comes first goes first, of those that a caller waits for and of the others, in turns. Those who need not wait pay no task and no future.
 
     Args:
         requests_per_minute: Of all workers together; None for no limit.
@@ -62,7 +64,7 @@ class Limiter:
         #: The part of each limit that is this worker's, in (0, 1].
         self.share = 1.0
         self._cap: float = max_concurrency or UNLIMITED
-        self._waiters: deque[tuple[asyncio.Future[float], Callable[[], float]]] = deque()
+        self._waiters: Lines[tuple[asyncio.Future[float], Callable[[], float]]] = Lines()
         self._dispatcher: asyncio.Task[None] | None = None
         self._in_flight = 0
         self._freed: asyncio.Future[None] | None = None
@@ -104,7 +106,8 @@ class Limiter:
         """Return how long a new call would wait because calls were refused, seconds; 0 for not.
 
         What settings make it wait for is none of it. They are believed where they alone would let
-        it wait for half as long at least, but for a rate that was refused lately.
+        it wait for half as long at least, but for a rate that was refused lately. Else a short wait
+        is none, either: another target may cost more, and a rate grows by being used.
 
         Args:
             tokens: That a call has, of question and answer; 0 where none is known.
@@ -113,12 +116,14 @@ class Limiter:
         learner = self._learner
         if learner is None or (learned_per_s := learner.learned_per_s(seconds)) == UNLIMITED:
             return 0.0
-        pause_s = learner.paused_until - self._clock()
+        wait_s = len(self._waiters) / learned_per_s
+        if (pause_s := learner.paused_until - self._clock()) > 0:
+            return max(pause_s, wait_s)
         told_per_s = self._told_per_s(tokens, seconds)
-        enough_per_s = told_per_s if learner.was_refused_lately else told_per_s * _ENOUGH
-        if pause_s <= 0 and learned_per_s >= enough_per_s:
-            return 0.0
-        return max(pause_s, len(self._waiters) / learned_per_s)
+        if learner.was_refused_lately:
+            return 0.0 if learned_per_s >= told_per_s else wait_s
+        is_little = wait_s <= _LITTLE_S or learned_per_s >= told_per_s * _ENOUGH
+        return 0.0 if is_little else wait_s
 
     def _told_per_s(self, tokens: float, seconds: float) -> float:
         """Return how many such calls settings allow, a second."""
@@ -165,20 +170,25 @@ class Limiter:
         return True
 
     async def acquire(
-        self, estimate: Callable[[], float], *, look: Callable[[asyncio.Future[float]], None] = _no
+        self,
+        estimate: Callable[[], float],
+        *,
+        look: Callable[[asyncio.Future[float]], None] = no_look,
+        is_waited_for: bool = False,
     ) -> float:
         """Wait for the turn, then begin a call; `release` ends it.
 
         Args:
             estimate: Returns the tokens to reserve; asked when the turn has come.
             look: Is given the turn that is waited for, and may end it with an error.
+            is_waited_for: Whether a caller waits for it: those have a line of their own.
 
         Returns:
             The tokens reserved.
         """
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         look(turn)
-        self._waiters.append((turn, estimate))
+        self._waiters.append((turn, estimate), is_waited_for=is_waited_for)
         if self._dispatcher is None:
             self._dispatcher = asyncio.create_task(self._dispatch())
         try:
@@ -242,19 +252,21 @@ class Limiter:
         """Dispatch the waiters, one after the other, as long as there are any."""
         try:
             while self._waiters:
-                turn, estimate = self._waiters[0]
+                is_waited_for, (turn, estimate) = self._waiters.first()
                 if not turn.done():
                     tokens = estimate()
-                    if not await self._is_turn(turn, tokens):
+                    if not await self._is_turn(turn, tokens, is_waited_for=is_waited_for):
                         continue
                     self._take(tokens)
                     turn.set_result(tokens)
-                self._waiters.popleft()
+                self._waiters.pop(is_waited_for=is_waited_for)
                 await asyncio.sleep(0)  # one that gives its turn back does so before the next look
         finally:
             self._dispatcher = None
 
-    async def _is_turn(self, turn: asyncio.Future[float], tokens: float) -> bool:
+    async def _is_turn(
+        self, turn: asyncio.Future[float], tokens: float, *, is_waited_for: bool
+    ) -> bool:
         """Whether the first waiter may go now; after a wait, look again."""
         if self.is_full:
             self._freed = asyncio.get_running_loop().create_future()
@@ -266,7 +278,7 @@ class Limiter:
             return False
         if self._outer is None or self._outer.try_acquire(tokens):
             return True
-        await self._outer.acquire(lambda: tokens)
+        await self._outer.acquire(lambda: tokens, is_waited_for=is_waited_for)
         if turn.done() or self._wait_s(tokens, is_late=True) > 0:
             self._outer.give_back(tokens)
             return False

@@ -70,6 +70,7 @@ class Remaining:
         self._probed: set[str] = set()
         self._turned_away: dict[str, Candidate] = {}
         self._refusals: dict[str, int] = {}
+        self._is_back = False
 
     def first(self) -> Sequence[Candidate]:
         """Return whom to ask at first: not those that were used up before a budget acted.
@@ -136,6 +137,7 @@ class Remaining:
     def begin(self) -> None:
         """Begin a round: all that are left are asked anew, in their order."""
         self._turned_away.clear()
+        self._is_back = False
 
     def turned_away(self, candidate: Candidate, failure: Failure) -> bool:
         """Note whether ``candidate`` may take the call back from the targets after it.
@@ -145,10 +147,10 @@ class Remaining:
             failure: What it ended with there: a limit, or an outage, which may be over soon.
 
         Returns:
-            Whether one before it takes the call back now.
+            Whether one before it takes the call back, as `is_taken_back` said.
         """
         name = candidate.breaker.name
-        is_taken_back = isinstance(failure, TargetBusy) and self.is_taken_back()
+        is_taken_back = isinstance(failure, TargetBusy) and self._is_back
         if isinstance(failure, RateLimited):
             self._refusals[name] = self._refusals.get(name, 0) + 1
         is_away = isinstance(failure, (RateLimited, TargetBusy, TargetOpen))
@@ -164,7 +166,8 @@ class Remaining:
     def is_taken_back(self) -> bool:
         """Whether one of those that turned the call away is well again, or nobody has looked."""
         rest = self.rest
-        return any(one.is_well and one in rest for one in self._turned_away.values())
+        self._is_back = any(one.is_well and one in rest for one in self._turned_away.values())
+        return self._is_back
 
     def error(self, last: Failure | None = None) -> Failure:
         """Return the error of a route of which no target answered.

@@ -108,6 +108,31 @@ def test_calls_begin_in_the_order_they_came() -> None:
     assert order_of(run_virtually(main())) == list(range(50))
 
 
+@pytest.mark.parametrize("limits", [{"requests_per_minute": 60}, {"max_concurrency": 1}])
+def test_calls_with_a_caller_have_every_other_turn(limits: dict[str, Any]) -> None:
+    """A backlog of records kept HTTP from an answer in time, behind each provider's limit."""
+
+    async def main() -> list[int]:
+        server = Server(latency_s=1.0)
+        overall = Limiter(
+            requests_per_minute=600, burst_s=1, clock=virtual_clock, sleep=asyncio.sleep
+        )
+        policy, _ = limited(server, outer=overall, **limits)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run_all(policy, 100))
+            await asyncio.sleep(3)
+            for number in range(1000, 1004):
+                deadline = Deadline(90, virtual_clock, is_waited_for=True)
+                group.create_task(policy.complete(chat(str(number), deadline=deadline)))
+        return order_of(server)
+
+    order = run_virtually(main())
+    first = order.index(1000)
+    assert first <= 6
+    assert [number for number in order if number < 1000] == list(range(100))
+    assert order[first : first + 7 : 2] == [1000, 1001, 1002, 1003]
+
+
 def test_large_call_is_not_overtaken() -> None:
     """One that needs more than is there now goes before the small ones that came after it."""
 

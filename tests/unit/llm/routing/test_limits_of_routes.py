@@ -173,3 +173,35 @@ def test_pause_sends_calls_on_whatever_is_configured(limits: dict[str, Any]) -> 
         return max(waits)
 
     assert run_virtually(main()) < 2
+
+
+def test_short_wait_for_a_rate_that_nothing_was_refused_at_lately_is_waited_for() -> None:
+    """Minutes after a few refusals most of a burst went to the dearer target."""
+
+    async def main() -> None:
+        first, backup = Refusing("first"), FakeProvider("backup")
+        routed = routes(first, backup)
+        routed.limits["first"].begin_at("m", BURST / 3, float("inf"), pause_s=0.0)
+
+        await burst(routed, "answered")
+
+        assert (len(first.history), len(backup.history)) == (BURST, 0)
+
+    run_virtually(main())
+
+
+def test_calls_that_go_back_all_at_once_wait_for_no_slow_rate() -> None:
+    """Those that found the line of the first target too long by then stood in it for minutes."""
+
+    async def main() -> float:
+        first, backup = Refusing("first"), Refusing("backup")
+        first.took_s = backup.took_s = 20.0
+        routed = routes(first, backup)
+        routed.limits["first"].begin_at("m", 0.2, float("inf"), pause_s=0.0)
+        began = virtual_clock()
+
+        await asyncio.gather(*(burst(routed, f"{number}") for number in range(4)))
+
+        return virtual_clock() - began
+
+    assert run_virtually(main()) <= 80

@@ -1,0 +1,39 @@
+"""The lines before a limit, which are served in turns."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Lines(Generic[T]):
+    """Two lines, each in its order: of calls that a caller waits for, and of all others.
+
+    While both are there either has every other turn, so that no backlog of records keeps whoever
+    asks over HTTP from an answer in time.
+    """
+
+    def __init__(self) -> None:
+        self._lines: tuple[deque[T], deque[T]] = (deque(), deque())
+        self._next = 0
+
+    def __len__(self) -> int:
+        return len(self._lines[0]) + len(self._lines[1])
+
+    def __iter__(self) -> Iterator[T]:
+        return (one for line in self._lines for one in line)
+
+    def append(self, one: T, *, is_waited_for: bool) -> None:
+        """Let ``one`` stand at the end of its line."""
+        self._lines[is_waited_for].append(one)
+
+    def first(self) -> tuple[bool, T]:
+        """Return whose turn it is, and whether a caller waits for it; one at least is there."""
+        line = self._next if self._lines[self._next] else 1 - self._next
+        return bool(line), self._lines[line][0]
+
+    def pop(self, *, is_waited_for: bool) -> None:
+        """Take the first one out of its line; the next turn is the other's."""
+        self._lines[is_waited_for].popleft()
+        self._next = 1 - is_waited_for
