@@ -17,6 +17,12 @@ from streamapp.llm.provider import Completer
 _LAST = 64
 #: How long a call waits for a target that refuses calls, while another target is left, seconds.
 PATIENCE_S = 0.5
+#: The part of the rate by settings from which on a learned one sends nobody elsewhere.
+_ENOUGH = 0.5
+#: So long a call waits for a learned rate that nothing was refused at lately, seconds.
+_LITTLE_S = 5.0
+#: Who was told to come has come after so many seconds.
+_MOMENT_S = 0.05
 
 
 def always(call: Call) -> None:
@@ -67,13 +73,24 @@ class Limited:
         self._used: deque[int] = deque(maxlen=_LAST)
         self._took_s: deque[float] = deque(maxlen=_LAST)
         self._has_sent_away = False
+        # How many were told to come since then, and how many there was room for.
+        self._asked_at, self._promised, self._room = -UNLIMITED, 0, 0.0
 
-    @property
-    def takes_calls(self) -> bool:
-        """Whether a call would begin now, or wait for nothing but what settings allow."""
-        limiter = self._limiter
-        is_believed = limiter.is_waiting and not limiter.is_full and not self._refusal_s
-        return limiter.is_free or is_believed
+    def takes_back(self, most: float = UNLIMITED) -> bool:
+        """Whether one more of the calls that were turned away would begin soon.
+
+        At one moment it is said to as many as there is room for: all that wait elsewhere may ask.
+
+        Args:
+            most: That may begin, whatever the limits allow.
+        """
+        if (now := self._clock()) - self._asked_at >= _MOMENT_S:
+            self._asked_at, self._promised = now, 0
+            self._room = self._limiter.room(PATIENCE_S)
+        if self._promised + 1 > min(self._room, most):
+            return False
+        self._promised += 1
+        return True
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call`` in its turn.
@@ -101,7 +118,6 @@ class Limited:
         except (BudgetExceeded, TargetOpen):
             limiter.give_back(tokens)
             raise
-        had_rate = learner.rate_per_s != UNLIMITED
         epoch, excess = learner.admitted(), 0.0
         since = self._clock()
         try:
@@ -134,7 +150,7 @@ class Limited:
             raise
         finally:
             limiter.release(excess)
-            if had_rate or learner.rate_per_s != UNLIMITED:
+            if learner.rate_per_s != limiter.learned_per_s:
                 limiter.adjust()
 
     async def _wait(self, call: Call, estimate: Callable[[], float]) -> float:
@@ -167,9 +183,26 @@ class Limited:
 
     @property
     def _refusal_s(self) -> float:
-        """How long a new call like the last ones would wait because calls were refused, seconds."""
+        """How long a new call would wait because calls were refused, seconds; 0 for not at all.
+
+        What settings make it wait for is none of it. They are believed where they alone would let
+        it wait for half as long at least, but for a rate that was refused lately. Else a short wait
+        is none, either: another target may cost more, and a rate grows by being used.
+        """
+        limiter, learner = self._limiter, self._learner
         tokens, seconds = (median(last) if last else 0.0 for last in (self._used, self._took_s))
-        return self._limiter.refusal_s(tokens=tokens, seconds=seconds)
+        if (learned_per_s := learner.learned_per_s(seconds)) == UNLIMITED:
+            return 0.0
+        wait_s = limiter.line / learned_per_s
+        if (pause_s := learner.paused_until - self._clock()) > 0:
+            return max(pause_s, wait_s)
+        if learner.is_refusing:
+            return wait_s
+        told_per_s = limiter.told_per_s(tokens=tokens, seconds=seconds)
+        if learner.was_refused_lately:
+            return 0.0 if learned_per_s >= told_per_s else wait_s
+        is_little = wait_s <= _LITTLE_S or learned_per_s >= told_per_s * _ENOUGH
+        return 0.0 if is_little else wait_s
 
     def _is_silent(self, since: float) -> bool:
         """Whether a call waits since then for others to end of which none was answered."""

@@ -14,10 +14,6 @@ MARGIN = 0.005
 LEAST_SHARE = 0.01
 #: Levels change while somebody waits: look again at least so often.
 _POLL_INTERVAL_S = 0.1
-#: The part of the rate by settings from which on a learned one sends nobody elsewhere.
-_ENOUGH = 0.5
-#: So long a call waits for a learned rate that nothing was refused at lately, seconds.
-_LITTLE_S = 5.0
 
 
 def no_look(turn: asyncio.Future[float]) -> None:
@@ -27,7 +23,8 @@ def no_look(turn: asyncio.Future[float]) -> None:
 class Limiter:
     """One limit: requests and tokens per minute, calls in flight, and what the provider teaches.
 
-    Who comes first goes first, of those that a caller waits for and of the others, in turns. Those who need not wait pay no task and no future.
+    Who comes first goes first, of those that a caller waits for and of the others, in turns. Those
+    who need not wait pay no task and no future.
 
     Args:
         requests_per_minute: Of all workers together; None for no limit.
@@ -61,6 +58,8 @@ class Limiter:
         self._sleep = sleep
         self._requests = Bucket(self._requests_per_s, burst_s=burst_s, least=1.0, clock=clock)
         self._tokens = Bucket(self._tokens_per_s, burst_s=burst_s, least=0.0, clock=clock)
+        #: What the learner had found when it was taken over last, requests per second.
+        self.learned_per_s = UNLIMITED
         #: The part of each limit that is this worker's, in (0, 1].
         self.share = 1.0
         self._cap: float = max_concurrency or UNLIMITED
@@ -90,50 +89,46 @@ class Limiter:
         window = learner.window if learner is not None else UNLIMITED
         return self._in_flight >= self._cap or self._in_flight >= window
 
-    @property
-    def is_free(self) -> bool:
-        """Whether a call would begin at once, as far as its tokens allow."""
-        if self._waiters or self.is_full or self._wait_s(0.0, is_late=False) > 0:
-            return False
-        return self._outer is None or self._outer.is_free
+    def room(self, within_s: float) -> float:
+        """Return how many more calls would begin soon, as far as their tokens allow.
+
+        Args:
+            within_s: So soon, seconds.
+        """
+        learner = self._learner
+        is_paused = learner is not None and learner.paused_until > self._clock()
+        if is_paused or self._tokens.available() < 0:
+            return 0.0
+        places = min(self._cap, learner.window if learner is not None else UNLIMITED)
+        places -= self._in_flight
+        turns = self._requests.available() + self._requests.rate_per_s * within_s
+        room = min(places, turns) - len(self._waiters)
+        return room if self._outer is None else min(room, self._outer.room(within_s))
 
     @property
     def rate_per_s(self) -> float:
         """Requests per second that are allowed now, by settings or by experience."""
         return self._requests.rate_per_s
 
-    def refusal_s(self, *, tokens: float, seconds: float) -> float:
-        """Return how long a new call would wait because calls were refused, seconds; 0 for not.
+    @property
+    def line(self) -> int:
+        """How many stand before it, those included who gave up a moment ago."""
+        return len(self._waiters)
 
-        What settings make it wait for is none of it. They are believed where they alone would let
-        it wait for half as long at least, but for a rate that was refused lately. Else a short wait
-        is none, either: another target may cost more, and a rate grows by being used.
+    def told_per_s(self, *, tokens: float, seconds: float) -> float:
+        """Return how many calls settings allow, a second.
 
         Args:
-            tokens: That a call has, of question and answer; 0 where none is known.
-            seconds: That it takes; 0 where none is known.
+            tokens: That each has, of question and answer; 0 where none is known.
+            seconds: That each takes; 0 where none is known.
         """
-        learner = self._learner
-        if learner is None or (learned_per_s := learner.learned_per_s(seconds)) == UNLIMITED:
-            return 0.0
-        wait_s = len(self._waiters) / learned_per_s
-        if (pause_s := learner.paused_until - self._clock()) > 0:
-            return max(pause_s, wait_s)
-        told_per_s = self._told_per_s(tokens, seconds)
-        if learner.was_refused_lately:
-            return 0.0 if learned_per_s >= told_per_s else wait_s
-        is_little = wait_s <= _LITTLE_S or learned_per_s >= told_per_s * _ENOUGH
-        return 0.0 if is_little else wait_s
-
-    def _told_per_s(self, tokens: float, seconds: float) -> float:
-        """Return how many such calls settings allow, a second."""
         bounds = [self._requests_per_s * self.share]
         if tokens:
             bounds.append(self._tokens_per_s * self.share / tokens)
         if seconds:
             bounds.append(self._cap / seconds)
         if self._outer is not None:
-            bounds.append(self._outer._told_per_s(tokens, seconds))
+            bounds.append(self._outer.told_per_s(tokens=tokens, seconds=seconds))
         return min(bounds)
 
     def set_share(self, share: float) -> None:
@@ -152,7 +147,8 @@ class Limiter:
         """Take over what the learner has found."""
         rate_per_s = self._requests_per_s * self.share
         if self._learner is not None:
-            rate_per_s = min(rate_per_s, self._learner.rate_per_s)
+            self.learned_per_s = self._learner.rate_per_s
+            rate_per_s = min(rate_per_s, self.learned_per_s)
         self._requests.rate_per_s = rate_per_s
         self._wake()
 

@@ -73,7 +73,7 @@ class PaceLearner:
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)
         self._admitted_at = clock()
         self._cut_at = self._grown_at = clock()
-        self._refused_at = -UNLIMITED
+        self._refused_at = self._answered_at = -UNLIMITED
         self._growth_per_s = 0.0
         # Of the last step down: when it was, the period and the rate that led to it, and the least
         # it led to.
@@ -94,6 +94,11 @@ class PaceLearner:
     def was_refused_lately(self) -> bool:
         """Whether a call was refused in the last seconds, here."""
         return self._clock() - self._refused_at <= _LATELY_S
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether a call was refused in the last seconds, and none was answered since."""
+        return self.was_refused_lately and self._answered_at < self._refused_at
 
     @property
     def is_to_try(self) -> bool:
@@ -146,6 +151,7 @@ class PaceLearner:
         Args:
             is_waiting: Whether calls wait: else a higher rate would be untested.
         """
+        now = self._answered_at = self._clock()
         self._answers += 1
         if self.is_lost:
             self.is_lost, self._has_begun_anew = False, True
@@ -157,7 +163,6 @@ class PaceLearner:
         if self.rate_per_s < self._good_per_s / 2:
             self.rate_per_s = min(self.rate_per_s * 2, self._good_per_s / 2)
             self._has_leapt = True
-        now = self._clock()
         passed_s = now - self._grown_at
         if passed_s >= _STEP_UP_S:
             self._grown_at = now

@@ -64,6 +64,13 @@ class Bucket:
         missing = need - self._level
         return 0.0 if missing <= _ROUNDING else max(missing / rate_per_s, SHORTEST_WAIT_S)
 
+    def available(self) -> float:
+        """Return how much may go now."""
+        if self._rate_per_s == float("inf"):
+            return float("inf")
+        self._fill(self.capacity)
+        return self._level
+
     def take(self, amount: float) -> None:
         """Take ``amount``, whatever the level; a negative one gives back, up to the capacity."""
         if self._rate_per_s == float("inf"):

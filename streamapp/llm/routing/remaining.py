@@ -32,11 +32,15 @@ class Candidate:
     breaker: Breaker
     limited: Limited
 
-    @property
-    def is_well(self) -> bool:
-        """Whether it takes calls, or has not been asked for long since it failed."""
+    def takes_back(self) -> bool:
+        """Whether it takes a call that it turned away; no more of them than it has room for.
+
+        One that is down is to be looked at where nobody has asked it for long.
+        """
         breaker = self.breaker
-        return breaker.untried_s > 0 if breaker.is_open else self.limited.takes_calls
+        if not breaker.is_open:
+            return self.limited.takes_back()
+        return breaker.untried_s > 0 and breaker.wait_s() == 0 and self.limited.takes_back(1)
 
     def is_left_for(self, others: Sequence["Candidate"]) -> bool:
         """Whether it is taken for down, and one of ``others`` may be asked now."""
@@ -85,13 +89,7 @@ class Remaining:
     @property
     def rest(self) -> Sequence[Candidate]:
         """Those that are to be asked, or may be, where one is used up."""
-        return [
-            one
-            for one in self.all
-            if not self._tries.is_used_up(one.breaker.name)
-            and not self._has_failed(one)
-            and not (one.breaker.is_open and one.breaker.name in self._probed)
-        ]
+        return [one for one in self.all if not self._is_left_out(one)]
 
     @property
     def is_down(self) -> bool:
@@ -164,9 +162,9 @@ class Remaining:
         return bool(self._turned_away)
 
     def is_taken_back(self) -> bool:
-        """Whether one of those that turned the call away is well again, or nobody has looked."""
-        rest = self.rest
-        self._is_back = any(one.is_well and one in rest for one in self._turned_away.values())
+        """Whether one of those that turned the call away takes it back; remembered till `begin`."""
+        may_be = [one for one in self._turned_away.values() if not self._is_left_out(one)]
+        self._is_back = any(one.takes_back() for one in may_be)
         return self._is_back
 
     def error(self, last: Failure | None = None) -> Failure:
@@ -217,6 +215,10 @@ class Remaining:
             one.breaker.begin_held()
         self._failed.clear()
         self._probed.clear()
+
+    def _is_left_out(self, one: Candidate) -> bool:
+        is_probed = one.breaker.is_open and one.breaker.name in self._probed
+        return is_probed or self._tries.is_used_up(one.breaker.name) or self._has_failed(one)
 
     def _has_failed(self, candidate: Candidate) -> bool:
         """Whether it failed the call while it was up, as it still is: that is no outage."""

@@ -113,7 +113,7 @@ class Retrying:
     async def _again(self, call: Call, first: ProviderError) -> Completion:
         """Hand over to tenacity, which costs too much CPU to run around calls that succeed."""
         attempts = paid = shared = refused = 0
-        is_refused = False
+        is_refused = is_back = False
         last = ""
 
         async def attempt() -> Completion:
@@ -122,6 +122,8 @@ class Retrying:
             try:
                 if attempts == 1:
                     raise first
+                if is_back:
+                    raise TargetBusy("the call is taken back", provider="")
                 return await self._provider.complete(call)
             except TargetOpen as error:
                 # The error of a record that ends so says what opened the breaker, too.
@@ -152,8 +154,9 @@ class Retrying:
             )
 
         async def sleep(seconds: float) -> None:
+            nonlocal is_back
             with call.deadline.suspended() if is_refused else nullcontext():
-                await self._wait(seconds, call)
+                is_back = await self._wait(seconds, call, may_go_back=is_refused)
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(lambda error: _is_retryable(error, call)),
@@ -182,14 +185,22 @@ class Retrying:
             retrying.iter_state.reset()  # refers to `retrying`, which holds all of this
         return replace(completion, attempts=attempts)
 
-    async def _wait(self, seconds: float, call: Call) -> None:
-        """Wait before another attempt; no longer where the target is left meanwhile."""
-        if call.is_left is None:
+    async def _wait(self, seconds: float, call: Call, *, may_go_back: bool) -> bool:
+        """Wait before another attempt, no longer than the target is not left.
+
+        Returns:
+            Whether it is left since one before it takes the call back.
+        """
+        takes_back = call.is_taken_back if may_go_back else None
+        if call.is_left is None and takes_back is None:
             await self._sleep(seconds)
-            return
-        while seconds > 0 and not call.is_left():
+            return False
+        while seconds > 0 and not (call.is_left and call.is_left()):
             await self._sleep(min(seconds, _POLL_INTERVAL_S))
             seconds -= _POLL_INTERVAL_S
+            if takes_back and takes_back():
+                return True
+        return False
 
     def _before_sleep(self, state: RetryCallState) -> None:
         error = _error_of(state)

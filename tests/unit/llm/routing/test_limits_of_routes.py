@@ -1,6 +1,7 @@
 """Routes whose targets have limits: what is waited for, and where calls go meanwhile."""
 
 import asyncio
+import math
 from random import Random
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from streamapp.errors import Failure, ProviderUnavailable, RateLimited
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
+from streamapp.llm.provider import Completer
 from streamapp.llm.routing.routes import Routes
 from streamapp.settings import ModelSettings, ProviderSettings, Settings
 from tests.fakes import FakeProvider
@@ -22,7 +24,8 @@ class Refusing(FakeProvider):
     """Refuses what begins within some time, or fails it with a 503."""
 
     since, until = 0.0, 0.0
-    took_s, retry_after_s = 0.05, 2.0
+    took_s = 0.05
+    retry_after_s: float | None = 2.0
     error: type[Failure] = RateLimited
 
     async def complete(self, call: Call) -> Completion:
@@ -81,9 +84,10 @@ def test_configured_limit_is_waited_for_again_after_refusals(limits: dict[str, A
     async def main() -> None:
         first, backup = Refusing("first"), FakeProvider("backup")
         routed = routes(first, backup, **limits)
-        first.until = virtual_clock() + 4
+        first.until = math.inf
         await burst(routed, "refused")
         assert len(backup.history) == BURST
+        first.until = 0.0
         await asyncio.sleep(15)
 
         await burst(routed, "answered")
@@ -205,3 +209,55 @@ def test_calls_that_go_back_all_at_once_wait_for_no_slow_rate() -> None:
         return virtual_clock() - began
 
     assert run_virtually(main()) <= 80
+
+
+async def ask_at(route: Completer, *, per_s: float, times: int) -> float:
+    """Ask so often; return the longest time that one took."""
+    waits = []
+
+    async def ask(number: int) -> None:
+        began = virtual_clock()
+        await route.complete(chat(str(number), deadline=Deadline(90, virtual_clock)))
+        waits.append(virtual_clock() - began)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(times):
+            group.create_task(ask(number))
+            await asyncio.sleep(1 / per_s)
+    return max(waits)
+
+
+def test_target_that_refuses_everything_is_not_waited_for_by_its_settings() -> None:
+    """The lowest learned rate is above what one call at a time of five seconds allows."""
+
+    async def main() -> float:
+        first, backup = Refusing("first"), FakeProvider("backup")
+        first.took_s, first.retry_after_s = 5.0, None
+        route = routes(first, backup, max_concurrency=1).resolve(None)
+        await ask_at(route, per_s=1, times=1)
+        first.until = math.inf
+
+        return await ask_at(route, per_s=2, times=120)
+
+    assert run_virtually(main()) <= 15
+
+
+def test_rate_of_a_slow_answer_from_before_a_refusal_is_taken_over() -> None:
+    """A call that began while no rate was known ended it, and the limiter kept the lowest one."""
+
+    async def main() -> float:
+        first, backup = Refusing("first"), Refusing("backup")
+        backup.until = math.inf
+        first.took_s, first.retry_after_s = 5.0, None
+        route = routes(first, backup).resolve(None)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ask_at(route, per_s=1, times=1))
+            await asyncio.sleep(2)
+            first.since, first.until = virtual_clock(), virtual_clock() + 0.5
+            first.took_s = 0.1
+            group.create_task(ask_at(route, per_s=10, times=2))
+        await asyncio.sleep(10)
+
+        return await ask_at(route, per_s=2, times=200)
+
+    assert run_virtually(main()) <= 15

@@ -5,7 +5,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from streamapp.errors import Failure, ProviderDenied, ProviderTimeout, RetriesExhausted, TargetOpen
+from streamapp.errors import (
+    Failure,
+    ProviderDenied,
+    ProviderTimeout,
+    ProviderUnavailable,
+    RateLimited,
+    RetriesExhausted,
+    TargetOpen,
+)
 from streamapp.llm.completion import Call, Completion
 from streamapp.llm.deadline import Deadline
 from streamapp.llm.limits.provider_limits import ProviderLimits
@@ -199,3 +207,21 @@ def test_of_records_that_wait_for_a_probe_one_looks() -> None:
         return looks
 
     assert run_virtually(main()) < 100
+
+
+def test_target_that_takes_no_probe_takes_no_call_back() -> None:
+    """It answers at once that it is down, and the call came and went without a wait."""
+
+    async def main() -> list[bool]:
+        down = target("down", answer)
+        for _ in range(5):
+            down.breaker.failed(ProviderUnavailable("HTTP 503", provider="down", status=503))
+        await asyncio.sleep(4)
+        down.breaker.failed(RateLimited("HTTP 429", provider="down", retry_after_s=60))
+        takes = []
+        for _ in range(2):
+            await asyncio.sleep(58)
+            takes += [down.takes_back(), down.takes_back()]
+        return takes
+
+    assert run_virtually(main()) == [False, False, True, False]
