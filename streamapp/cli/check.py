@@ -22,7 +22,7 @@ from streamapp.cli.terminal import counted
 from streamapp.cli.worker_findings import workers
 from streamapp.errors import ConfigurationError, StreamappError
 from streamapp.prompts.prompt import Prompt
-from streamapp.settings.environment import CONFIG_FILE, ENV_FILE
+from streamapp.settings.environment import CONFIG_FILE, ENV_FILE, env_places
 from streamapp.settings.located import located
 
 
@@ -83,5 +83,5 @@ async def _findings(*, is_live: bool) -> list[Finding]:
 
 def _sources(file: Path) -> str:
     """Return what the settings were read of; nobody is told of a file that is not there."""
-    first = f"environment, {ENV_FILE}" if Path(ENV_FILE).is_file() else "environment"
+    first = f"environment, {ENV_FILE}" if env_places() else "environment"
     return f"{first} and {file}" if file.exists() else f"{first}; there is no {file}"

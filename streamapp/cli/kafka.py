@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError, UnknownError
 
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
+from streamapp.settings.environment import env_places
 from streamapp.settings.loading import load_settings
 from streamapp.streaming.broker.diagnosis import refusal
 from streamapp.streaming.broker.log_ends import log_ends
@@ -72,8 +73,10 @@ async def answered(settings: Settings, request: Awaitable[T], *, said_after_s: f
 
 def unreachable(settings: Settings) -> str:
     """Return the message for a broker that does not answer."""
+    named = env_places().get("STREAMAPP_BROKER")
+    place = f", which {named} sets" if named else ""
     return (
-        f"the broker {settings.broker} does not answer: start it, or set STREAMAPP_BROKER"
+        f"the broker {settings.broker} does not answer: start it, or set STREAMAPP_BROKER{place}"
         " ('streamapp broker' starts an embedded one)"
     )
 

@@ -56,14 +56,19 @@ def unread() -> list[str]:
 
 def in_env_file(problems: Iterable[str]) -> list[str]:
     """Return each line, behind its place in ``.env`` where it begins with a variable set there."""
+    own = env_places()
+    named = ((one, re.split(r"\W", one, maxsplit=1)[0].upper()) for one in problems)
+    return [f"{own[name]}: {one}" if name in own else one for one, name in named]
+
+
+def env_places() -> dict[str, str]:
+    """Return where each variable stands that comes from ``.env``, by its name in capitals."""
     try:
         with Path(ENV_FILE).open(encoding="utf-8") as lines:
             found = [(one.key, _line(one.original)) for one in parse_stream(lines)]
     except (OSError, UnicodeDecodeError):  # there is none, or that is what is told
-        return [*problems]
-    own = {name.upper(): line for name, line in found if name and not os.environ.get(name)}
-    named = ((one, re.split(r"\W", one, maxsplit=1)[0].upper()) for one in problems)
-    return [f"{ENV_FILE}:{own[name]}: {one}" if name in own else one for one, name in named]
+        return {}
+    return {n.upper(): f"{ENV_FILE}:{at}" for n, at in found if n and not os.environ.get(n)}
 
 
 def _is_none(one: Binding) -> bool:

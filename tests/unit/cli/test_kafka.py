@@ -1,10 +1,11 @@
 """A broker that keeps a command waiting."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from streamapp.cli.kafka import answered
+from streamapp.cli.kafka import answered, unreachable
 from streamapp.errors import StreamappError
 from streamapp.settings import Settings
 from tests.support.waiting import until
@@ -53,3 +54,13 @@ async def test_a_broker_that_answers_is_not_spoken_of(capsys: pytest.CaptureFixt
     await asyncio.sleep(0)
 
     assert capsys.readouterr().err == ""
+
+
+def test_a_broker_that_does_not_answer_is_named_with_its_line_in_env() -> None:
+    """Whoever forgot the file never set the variable."""
+    settings = Settings(_env_file=None, broker="kafka://old:9092")
+    untold = unreachable(settings)
+    Path(".env").write_text("# old\nSTREAMAPP_BROKER=kafka://old:9092\n")
+
+    assert "set STREAMAPP_BROKER, which .env:2 sets (" in unreachable(settings)
+    assert "set STREAMAPP_BROKER (" in untold
