@@ -105,5 +105,4 @@ def serve(
         flows=flows,
         tiers=costs.economy.tiers,
         tools=tools,
-        turned_away=outcomes.turned_away,
     )

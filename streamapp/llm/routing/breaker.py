@@ -19,7 +19,7 @@ from streamapp.errors import (
     RateLimited,
 )
 from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs
-from streamapp.llm.routing.failed_rows import FailedRow, GarbledRow, is_no_completion
+from streamapp.llm.routing.failed_rows import BrokenRow, FailedRow, GarbledRow, is_no_completion
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class BreakerLimits:
         failures: In a row, until it opens.
         refusals, refusing_s: So many refusals (429) and nothing else for so long open it too.
         garbled, garbled_s: So many records in a row, for so long, with an answer that is no
-            completion open it too.
+            completion open it too; `failures` of them where they broke off at as many moments.
         probes: Calls let through at once while it is half open.
         first_probe_s: From opening to the first probe; doubled by each probe that fails.
         probe_cap_s: Upper bound of that. A probe that has no answer for so long keeps no other
@@ -96,6 +96,7 @@ class Breaker:
         self._refusals = 0
         self._forbidden = FailedRow()
         self._garbled = GarbledRow(limits.garbled, limits.garbled_s)
+        self._broken = BrokenRow(limits.failures, limits.garbled_s)
         self._refused_at: float | None = None
         self._opened_at = self._failed_at = 0.0
         self._is_opened_by_failures = self._is_again = False
@@ -164,8 +165,7 @@ class Breaker:
         """Let a call through although the breaker is open; None where it must not go."""
         if self.wait_s() > 0:
             return None
-        now = self._clock()
-        self._probes.append(now)
+        self._probes.append(now := self._clock())
         return now
 
     def end_probe(self, probe: float) -> None:
@@ -187,6 +187,7 @@ class Breaker:
         self._failures = self._refusals = 0
         self._refused_at = None
         self._garbled.clear()
+        self._broken.clear()
         self._room += _RAMP
         self.denial = ""
         if self.is_open:
@@ -236,11 +237,10 @@ class Breaker:
             limits = self._limits
             if self._refusals >= limits.refusals and refusing_s >= limits.refusing_s:
                 self._open(error)
-        elif isinstance(error, AnswerBroken):
-            pass  # all that were on their way break together, and tell of one moment
         elif is_no_completion(error):
             # A record may make a model say nothing of use; so many in a row do not.
-            if self._garbled.is_of_target(of, answers=self.answers, at=self._clock()):
+            row = self._broken if isinstance(error, AnswerBroken) else self._garbled
+            if row.is_of_target(of, answers=self.answers, at=self._clock()):
                 self._open(error)
         else:
             self.succeeded()

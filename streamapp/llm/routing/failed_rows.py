@@ -1,6 +1,9 @@
 """Records that a target failed in a row, and what that tells of it."""
 
+import math
+
 from streamapp.errors import Failure, GarbledAnswer
+from streamapp.llm.routing.break_offs import MOMENT_S
 
 #: Of records in a row that are told apart.
 _MOST = 1000
@@ -61,6 +64,22 @@ class GarbledRow(FailedRow):
         if (count := len(self._records)) >= self._bar:
             self._bar = min(count * 2, _MOST)
         super().clear()
+
+
+class BrokenRow(GarbledRow):
+    """Tells a target that breaks off every answer from a server that starts again a few times.
+
+    All answers that were on their way break off together then: one record of each moment counts.
+    """
+
+    _moment = -math.inf
+
+    def is_of_target(self, record: object, *, answers: int, at: float) -> bool:
+        """Add ``record`` where its moment is a new one; return whether the target is at fault."""
+        if at - self._moment <= MOMENT_S:
+            return False
+        self._moment = at
+        return super().is_of_target(record, answers=answers, at=at)
 
 
 def is_no_completion(error: Failure) -> bool:

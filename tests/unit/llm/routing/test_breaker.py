@@ -28,6 +28,10 @@ def denied() -> ProviderDenied:
     return ProviderDenied("fake: HTTP 401", provider="fake", status=401)
 
 
+def cut() -> AnswerBroken:
+    return AnswerBroken("fake: cut off", provider="fake")
+
+
 @pytest.fixture
 def breaker(clock: FakeClock) -> Breaker:
     """Opens after three failures in a row."""
@@ -154,15 +158,50 @@ async def test_model_that_fails_by_its_providers_words_leaves_it_as_it_is(
     assert not breaker.is_open
 
 
-async def test_answers_that_break_off_leave_it_as_it_is(
+async def test_answers_that_break_off_at_few_moments_leave_it_as_it_is(
     guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
 ) -> None:
     """Those that are on their way break together, and the target may be back at once."""
-    for _ in range(50):
-        llm.enqueue(AnswerBroken("fake: cut off", provider="fake"))
-        with pytest.raises(AnswerBroken):
-            await guarded.complete(chat())
-        clock.advance(0.5)
+    for _ in range(LIMITS.failures - 1):
+        await end_with(guarded, llm, *[cut() for _ in range(50)])
+        clock.advance(60)
+
+    assert not breaker.is_open
+
+
+async def test_answers_that_break_off_at_moments_of_their_own_open_it(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """As of a proxy that cuts all streams; any answer in between starts the count afresh."""
+    for count in (2, 3):
+        await guarded.complete(chat())
+        for _ in range(count):
+            assert not breaker.is_open
+            await end_with(guarded, llm, cut())
+            clock.advance(2.5)
+
+    assert breaker.is_open
+
+
+async def test_answers_that_break_off_within_a_few_seconds_leave_it_as_it_is(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """The processes of one server may go one after the other."""
+    for _ in range(8):
+        await end_with(guarded, llm, cut())
+        clock.advance(0.6)
+
+    assert not breaker.is_open
+
+
+async def test_answers_to_one_record_that_break_off_leave_it_as_it_is(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """It may be the record."""
+    call = chat()
+    for _ in range(20):
+        await end_with(guarded, llm, cut(), deadline=call.deadline)
+        clock.advance(2.5)
 
     assert not breaker.is_open
 
