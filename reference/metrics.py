@@ -18,7 +18,7 @@ LABELS = """| label | holds |
 | --- | --- |
 | `type` | the record's type, `unknown` where it has none of ours |
 | `outcome` of `records` | `answered`, `replayed` by the ledger, `dead_letter`, \
-`failed` over HTTP, `skipped` by a flow (type `none`) |
+`failed` [over HTTP](../http.md#errors), `skipped` by a flow (type `none`) |
 | `flow` | the flow as in `[flows.NAME]`; `requests` for request records and HTTP |
 | `outcome` of `provider_calls` | `ok`, or the name of what went wrong, as in the logs |
 | `provider`, `model` | as in `[providers.NAME]`; as sent, but for tokens and cost: as answered |

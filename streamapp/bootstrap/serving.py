@@ -105,4 +105,5 @@ def serve(
         flows=flows,
         tiers=costs.economy.tiers,
         tools=tools,
+        turned_away=outcomes.turned_away,
     )

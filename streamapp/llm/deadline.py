@@ -7,6 +7,10 @@ from contextvars import Context, ContextVar
 from streamapp.errors import Failure
 from streamapp.llm.durable.in_progress import STEP, StepsInProgress
 
+#: What a call does: as it is asked, and in most of its waits.
+ASKED = "a provider had not answered yet"
+HELD = "it waited for a limit, or a provider that is down"
+
 
 class Deadline:
     """A budget of active seconds that starts at the first attempt, or with the wait for tools.
@@ -18,6 +22,7 @@ class Deadline:
         steps: Those of the record in progress.
         failures: How many attempts failed, of all its calls so far.
         trouble: What the last of them ended with; empty where its call was answered since.
+        doing: What one of its calls does since, as a part of a sentence; empty where none does.
     """
 
     __slots__ = (
@@ -31,6 +36,7 @@ class Deadline:
         "_stood_at",
         "_stood_s",
         "_waits",
+        "doing",
         "failures",
         "steps",
         "trouble",
@@ -48,7 +54,7 @@ class Deadline:
         self._stood_at = self._stood_s = 0.0
         self.steps = StepsInProgress()
         self.failures = 0
-        self.trouble = ""
+        self.trouble = self.doing = ""
 
     @property
     def is_waited_for(self) -> bool:
@@ -81,6 +87,7 @@ class Deadline:
 
     def ask(self) -> None:
         """Say that an attempt begins for this task's step."""
+        self.doing = ASKED
         self.steps.ask(STEP.get())
 
     def invest(self) -> None:
@@ -90,11 +97,11 @@ class Deadline:
     def failed(self, error: str) -> None:
         """Say what an attempt ended with: it tells why there was no answer in time."""
         self.failures += 1
-        self.trouble = error
+        self.trouble, self.doing = error, ""
 
     def answered(self) -> None:
         """Say that a call was answered: what failed before is overcome."""
-        self.trouble = ""
+        self.trouble = self.doing = ""
 
     def start(self) -> None:
         """Begin to count, unless it counts already."""
@@ -110,12 +117,13 @@ class Deadline:
         """Return the active seconds left; negative once past."""
         return self._limit_s - self.spent_s()
 
-    def suspended(self) -> "Suspension":
-        """Stop counting inside the block."""
-        return Suspension(self)
+    def suspended(self, doing: str = HELD) -> "Suspension":
+        """Stop counting inside the block; ``doing`` says what is waited for there."""
+        return Suspension(self, doing)
 
-    def suspend(self) -> bool:
+    def suspend(self, doing: str) -> bool:
         """Stop counting until `resume`, which is given what this returns: whether it counted."""
+        self.doing = doing
         was_running = self._started_at is not None
         self._spent_s = self.spent_s()
         self._started_at = None
@@ -189,13 +197,14 @@ class Deadline:
 class Suspension:
     """Stops a deadline for the time of a block; a third of what a generator costs."""
 
-    __slots__ = ("_counted", "_deadline")
+    __slots__ = ("_counted", "_deadline", "_doing")
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, doing: str) -> None:
         self._deadline = deadline
+        self._doing = doing
 
     def __enter__(self) -> None:
-        self._counted = self._deadline.suspend()
+        self._counted = self._deadline.suspend(self._doing)
 
     def __exit__(self, *raised: object) -> None:
         self._deadline.resume(counted=self._counted)
@@ -209,9 +218,12 @@ CUT_OFF: ContextVar[Callable[[], Failure | None]] = ContextVar("cut_off", defaul
 
 
 def trouble_so_far() -> str:
-    """Return what the last attempt of this task's record ended with, as the end of a sentence."""
+    """Return what this task's record does, and its last attempt ended with, to end a sentence."""
     deadline = DEADLINE.get()
-    return f"; its last attempt: {deadline.trouble}" if deadline and deadline.trouble else ""
+    if deadline is None:
+        return ""
+    trouble = f"its last attempt: {deadline.trouble}" if deadline.trouble else ""
+    return "".join(f"; {one}" for one in (deadline.doing, trouble) if one)
 
 
 def only_waits(context: Context) -> bool:

@@ -113,10 +113,12 @@ class Metrics:
 
     def expect_records(self, flow: str, types: Iterable[str]) -> None:
         """Show how the records of a flow may end, before the first of them does."""
+        lost = ("dead_letter", "failed") if flow == REQUESTS else ("dead_letter",)
         for type in types:
-            for outcome in ("answered", "replayed", "dead_letter"):
+            for outcome in ("answered", "replayed", *lost):
                 self._records.add((type, outcome, flow), 0)
-        self._records.add(("unknown", "dead_letter", flow), 0)
+        for outcome in lost:
+            self._records.add(("unknown", outcome, flow), 0)
         for kind in Kind:
             self._dead_letters.add((kind.value, flow), 0)
 
@@ -150,10 +152,10 @@ class Metrics:
         self._records.add((type or "unknown", "dead_letter", flow))
         self._dead_letters.add((kind, flow))
 
-    def failed(self, *, type: str) -> None:
-        """A record over HTTP ended as an error."""
+    def failed(self, *, type: str | None) -> None:
+        """A record over HTTP ended as an error, or its request before it was read as one."""
         self._since["failed"] += 1
-        self._records.add((type, "failed", REQUESTS))
+        self._records.add((type or "unknown", "failed", REQUESTS))
 
     def stepped(self, kind: str, outcome: str) -> None:
         """A step of a record is ``done``, ``replayed`` or ``failed``."""

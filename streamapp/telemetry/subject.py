@@ -31,6 +31,8 @@ class Subject(NamedTuple):
 SUBJECT: ContextVar[Subject | None] = ContextVar("subject", default=None)
 #: Set where traces are on: a record without a trace of its own begins one.
 TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
+#: What the response over HTTP tells its caller, of the request that the current task answers.
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def add_subject(logger: Any, name: str, event: EventDict) -> EventDict:

@@ -12,9 +12,11 @@ from streamapp.errors import Expired
 from streamapp.llm.deadline import CUT_OFF, trouble_so_far
 from streamapp.records.request import Request
 from streamapp.streaming.app.health import AppHealth
+from streamapp.telemetry.subject import REQUEST_ID
 from streamapp.web.bodies import BodyReader
 from streamapp.web.concurrency_limit import ConcurrencyLimit
 from streamapp.web.errors import Refusal
+from streamapp.web.headers import request_id
 
 #: Requests that read topics at once: each has a Kafka client of its own.
 LOOKS = 4
@@ -26,6 +28,7 @@ class Admission:
     Args:
         models: The names of the configured routes.
         deadline_s: Bounds a request from its head to the end of its answer, seconds.
+        turned_away: Hears, by code and message, of what ended before there was a record.
         now: Wall clock, aware.
     """
 
@@ -36,12 +39,14 @@ class Admission:
         gate: ConcurrencyLimit,
         models: Container[str],
         deadline_s: float,
+        turned_away: Callable[[str, str], None] = lambda code, message: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._health = health
         self._gate = gate
         self._models = models
         self._deadline_s = deadline_s
+        self._turned_away = turned_away
         self._now = now
         self._bodies = BodyReader()
         self._looks = asyncio.Semaphore(LOOKS)
@@ -56,13 +61,27 @@ class Admission:
             Refusal: The worker is not ready, or too many wait already.
             Expired: The deadline passed, waiting included.
         """
-        self.check_ready()
-        async with _within(self._deadline_s):
-            body = await self._bodies.read(request)
-            if self._gate.is_full:
-                raise _unavailable("too many requests are waiting here", code="busy")
-            async with self._gate:
-                yield body
+        REQUEST_ID.set(request_id(request))
+        waits_for = "its body"
+        try:
+            self.check_ready()
+            async with _within(self._deadline_s):
+                body = await self._bodies.read(request)
+                waits_for = "a place among those that are answered here at once"
+                if self._gate.is_full:
+                    raise _unavailable("too many requests are waiting here", code="busy")
+                async with self._gate:
+                    waits_for = ""
+                    yield body
+        except Expired as late:
+            if waits_for:
+                late.args = (f"{late}; it waited for {waits_for}",)
+                self._turned_away(late.kind.value, str(late))
+            raise
+        except Refusal as refusal:
+            if waits_for and refusal.response.status >= 500:  # else the caller is to mend it
+                self._turned_away(refusal.code, str(refusal))
+            raise
 
     @asynccontextmanager
     async def looking(self) -> AsyncIterator[None]:

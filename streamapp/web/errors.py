@@ -41,6 +41,7 @@ class Refusal(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
+        self.code = code
         self.response = error_response(status, message, code=code, param=param, headers=headers)
 
 

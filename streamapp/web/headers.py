@@ -5,6 +5,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
+_ID = web.RequestKey("id", str)
+
 #: Pages bring their own scripts and styles, named by hash; nothing else loads or frames.
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
@@ -20,9 +22,15 @@ SECURITY: Mapping[str, str] = {
 }
 
 
+def request_id(request: web.BaseRequest) -> str:
+    """Return the id that the response to ``request`` tells its caller."""
+    id: str = request.setdefault(_ID, f"req_{uuid4().hex}")
+    return id
+
+
 def fill(headers: MutableMapping[str, str]) -> None:
     """Add what a view has not set itself."""
-    headers["X-Request-Id"] = f"req_{uuid4().hex}"
+    headers.setdefault("X-Request-Id", f"req_{uuid4().hex}")
     headers["Server"] = "streamapp"
     for name, value in SECURITY.items():
         headers.setdefault(name, value)
@@ -30,4 +38,5 @@ def fill(headers: MutableMapping[str, str]) -> None:
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Fill the headers of a response; aiohttp calls it for every one to a request it could read."""
+    response.headers["X-Request-Id"] = request_id(request)
     fill(response.headers)

@@ -69,6 +69,7 @@ def install(
     flows: Mapping[str, FlowTopics] = MappingProxyType({}),
     tiers: Sequence[CacheTier] = (),
     tools: ToolCatalogue | None = None,
+    turned_away: Callable[[str, str], None] = lambda code, message: None,
 ) -> None:
     """Register all views on ``app``.
 
@@ -77,7 +78,8 @@ def install(
     classes by type and ``topics`` what is created at the start: the documents tell of them.
     ``examples_of`` returns the examples that a version of a prompt names. ``flows`` are the
     user's, by name; ``rates`` tell what they do and ``inputs`` what stands on their inputs.
-    ``tiers`` are those of the cache, and ``tools`` what agents may call.
+    ``tiers`` are those of the cache, and ``tools`` what agents may call. ``turned_away`` hears, by
+    code and message, of requests that end before there is a record.
     """
     running = settings.max_in_flight
     admission = Admission(
@@ -85,6 +87,7 @@ def install(
         gate=ConcurrencyLimit(running, running * WAITING_FACTOR),
         models=settings.models,
         deadline_s=settings.deadline_s,
+        turned_away=turned_away,
     )
     group = Group(snapshots, peers)
     blueprints = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 
-from streamapp.llm.deadline import Deadline
+from streamapp.llm.deadline import ASKED, Deadline
 from streamapp.llm.durable.in_progress import STEP
 
 
@@ -46,7 +46,7 @@ class JointDeadline(Deadline):
         for _ in range(self._standing):
             member.stand()
         if self._suspensions:
-            self._suspended[key] = member.suspend()
+            self._suspended[key] = member.suspend(self.doing)
         elif self._is_started:
             member.start()
 
@@ -73,6 +73,7 @@ class JointDeadline(Deadline):
         """Say it for every member's step, and for those that come."""
         self._is_asked = True
         for key, member in self._members.items():
+            member.doing = ASKED
             member.steps.ask(self._numbers[key])
 
     def invest(self) -> None:
@@ -108,11 +109,12 @@ class JointDeadline(Deadline):
         for member in self._members.values():
             member.restart()
 
-    def suspend(self) -> bool:
+    def suspend(self, doing: str) -> bool:
         """Stop counting, in every member."""
         self._suspensions += 1
+        self.doing = doing
         if self._suspensions == 1:
-            self._suspended = {key: member.suspend() for key, member in self._members.items()}
+            self._suspended = {key: one.suspend(doing) for key, one in self._members.items()}
         return self._is_started
 
     def resume(self, *, counted: bool) -> None:

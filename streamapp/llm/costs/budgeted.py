@@ -110,7 +110,8 @@ class Budgeted:
         """Return a budget that is spent and lets the call through; None where none is spent."""
         budget = own.strictest_spent()
         while budget and budget.settings.action == "hold":
-            with call.deadline.suspended():
+            held = f"it waited for the budget '{budget.name}', which is spent"
+            with call.deadline.suspended(held):
                 await self._sleep(POLL_S)
             budget = own.strictest_spent()
         if budget and budget.settings.action == "dead_letter":

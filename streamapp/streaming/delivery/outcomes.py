@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import structlog
 from pydantic_core import to_json
 
 from streamapp.errors import Failure
@@ -20,8 +21,10 @@ from streamapp.records.response import Response
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.flows.costs import FlowCosts
 from streamapp.telemetry.metrics import Metrics
-from streamapp.telemetry.subject import SUBJECT, TRACE_ID
+from streamapp.telemetry.subject import REQUEST_ID, SUBJECT, TRACE_ID
 from streamapp.telemetry.trace_headers import trace_id
+
+log = structlog.get_logger(__name__)
 
 #: Outcomes kept, and characters of an answer kept with each.
 KEPT, PREVIEW = 200, 400
@@ -109,9 +112,17 @@ class OutcomeRecorder:
 
     def failed(self, failure: Failure, *, id: str, type: str) -> None:
         """A record over HTTP ended as an error."""
+        self._failed(id=id, type=type, kind=failure.kind.value, reason=str(failure))
+
+    def turned_away(self, code: str, message: str) -> None:
+        """A request over HTTP ended before it was read as a record."""
+        self._failed(id=REQUEST_ID.get(), type=None, kind=code, reason=message)
+
+    def _failed(self, *, id: str, type: str | None, kind: str, reason: str) -> None:
         self._metrics.failed(type=type)
-        kind, text = failure.kind.value, str(failure)[:PREVIEW]
+        text = reason[:PREVIEW]
         self._keep(id=id, type=type, status="failed", source="http", kind=kind, text=text)
+        log.warning("http.failed", id=id, kind=kind, reason=text, request_id=REQUEST_ID.get())
 
     def _keep(self, **fields: Any) -> None:
         at = round(self._now(), 3)

@@ -34,11 +34,13 @@ from streamapp.streaming.broker.topics import topic_specs
 from streamapp.streaming.dead_letters.reader import Seen
 from streamapp.streaming.dead_letters.service import DeadLetterService, Found
 from streamapp.streaming.dead_letters.stored import Filter
+from streamapp.streaming.delivery.outcomes import OutcomeRecorder
 from streamapp.streaming.delivery.request_producer import RequestProducer
 from streamapp.streaming.delivery.request_status import RequestStatus
 from streamapp.streaming.flows.input_records import InputRecord
 from streamapp.streaming.flows.rates import FlowRates
 from streamapp.streaming.flows.state import FlowState
+from streamapp.telemetry.metrics import Metrics
 from streamapp.tools.catalogue import ToolCatalogue
 from streamapp.web.middleware import Middleware
 from streamapp.web.peers import Peers
@@ -358,6 +360,12 @@ def snapshots() -> FakeWorkerSnapshots:
 
 
 @pytest.fixture
+def outcomes() -> OutcomeRecorder:
+    """Nothing has ended yet."""
+    return OutcomeRecorder(Metrics())
+
+
+@pytest.fixture
 async def serve(
     health: FakeHealth,
     handler: FakeRequestHandler,
@@ -369,6 +377,7 @@ async def serve(
     examples: FakeExamples,
     prompt_store: FakePromptStore,
     variants: Variants,
+    outcomes: OutcomeRecorder,
 ) -> AsyncIterator[Serve]:
     """Start servers with given settings; stop them after the test."""
     sites: list[tuple[Web, aiohttp.ClientSession, Peers]] = []
@@ -418,6 +427,7 @@ async def serve(
             flows=flow_topics(settings, registry),
             tiers=tiers,
             tools=tools,
+            turned_away=outcomes.turned_away,
         )
         app.web.init_server()
         client = aiohttp.ClientSession(f"http://127.0.0.1:{settings.web_port}")

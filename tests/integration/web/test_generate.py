@@ -2,18 +2,19 @@
 
 import asyncio
 import io
+from collections import Counter
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamapp import errors
 from streamapp.llm.deadline import DEADLINE, Deadline
 from streamapp.settings import ModelSettings, ProviderSettings
 from streamapp.streaming.app.health import Check
 from streamapp.streaming.delivery.outcomes import OutcomeRecorder, RecordingRouter
-from streamapp.telemetry.metrics import Metrics
 from tests.support.waiting import until
 
 from .conftest import FakeHealth, FakeRequestHandler, Serve
@@ -225,18 +226,24 @@ async def test_whole_request_has_one_deadline(serve: Serve, handler: FakeRequest
         ("/v1/chat/completions", CHAT),
         ("/v1/chat/completions", {**CHAT, "stream": True}),
         ("/v1/chat/completions", {**CHAT, "n": 2}),
+        ("/v1/completions", {"prompt": "q"}),
+        ("/v1/responses", {"input": "q"}),
+        ("/v1/embeddings", {"input": "q"}),
     ],
-    ids=["record", "streamed record", "chat", "streamed chat", "several"],
+    ids=[
+        *("record", "streamed record", "chat", "streamed chat", "several"),
+        *("completion", "response", "embedding"),
+    ],
 )
 async def test_what_is_not_answered_in_time_is_counted_as_failed(
     serve: Serve,
     handler: FakeRequestHandler,
+    outcomes: OutcomeRecorder,
     monkeypatch: pytest.MonkeyPatch,
     path: str,
     fields: dict[str, Any],
 ) -> None:
     """As any other failure; a caller who leaves is none."""
-    outcomes = OutcomeRecorder(Metrics())
     inner: Any = SimpleNamespace(answer=handler.answer)
     monkeypatch.setattr(handler, "answer", RecordingRouter(inner, outcomes).answer)
     site = await serve(
@@ -253,6 +260,39 @@ async def test_what_is_not_answered_in_time_is_counted_as_failed(
     assert status == 504
     found = [(one.fields["kind"], one.fields["text"]) for one in outcomes.tail]
     assert found == [("expired", "no answer within 1 s")] * fields.get("n", 1)
+
+
+async def test_what_ends_before_there_is_a_record_is_counted_as_failed(
+    serve: Serve,
+    handler: FakeRequestHandler,
+    health: FakeHealth,
+    outcomes: OutcomeRecorder,
+) -> None:
+    """Once each, where the worker is at fault; the log names a request as its caller knows it."""
+    site = await serve(max_in_flight=1, deadline_s=1)
+    handler.hold = asyncio.Event()
+    with capture_logs() as lines:
+        asked = (site("POST", "/v1/generate", json=RECORD) for _ in range(7))
+        answers = await asyncio.gather(*asked)
+        health.ready["assigned"] = Check(False)
+        answers.append(await site("POST", "/v1/generate", json=RECORD))
+        health.ready["assigned"] = Check(True)
+        await site("POST", "/v1/generate", data=b"", headers={"Content-Type": "text/plain"})
+
+    found = Counter((one.fields["kind"], one.fields["text"]) for one in outcomes.tail)
+    waited = (
+        "no answer within 1 s; it waited for a place among those that are answered here at once"
+    )
+    assert found == {
+        ("expired", waited): 4,
+        ("busy", "too many requests are waiting here"): 2,
+        ("not_ready", "this worker is not ready: see /readyz"): 1,
+    }
+    told = [line["request_id"] for line in lines if line["event"] == "http.failed"]
+    ids = {headers["X-Request-Id"] for _, _, headers in answers}
+    assert len(set(told)) == 7
+    assert set(told) < ids
+    assert len(handler.asked) == 1
 
 
 async def test_whoever_is_not_answered_in_time_is_told_why(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from streamapp.llm.deadline import Deadline
+from streamapp.llm.caching.joint_deadline import JointDeadline
+from streamapp.llm.deadline import DEADLINE, Deadline, trouble_so_far
 from tests.fakes import FakeClock
 
 
@@ -54,3 +55,31 @@ def test_wait_for_kafka_is_none_to_be_let_through(deadline: Deadline) -> None:
     with deadline.standing():
         assert not deadline.is_only_waiting
         assert (deadline.waits, deadline.is_waiting) == (0, False)
+
+
+@pytest.mark.parametrize("is_joint", [False, True], ids=["alone", "joint"])
+def test_what_a_record_waits_for_is_told(deadline: Deadline, is_joint: bool) -> None:
+    """Who ends it while it waits has no attempt to tell of; what is overcome is not told."""
+    DEADLINE.set(deadline)
+    call = JointDeadline() if is_joint else deadline
+    if isinstance(call, JointDeadline):
+        call.add("one", deadline)
+
+    def told() -> str:
+        return trouble_so_far().removeprefix("; ")
+
+    assert told() == ""
+    with call.suspended():
+        assert told() == "it waited for a limit, or a provider that is down"
+    call.ask()
+    assert told() == "a provider had not answered yet"
+    call.failed("p: HTTP 500")
+    assert told() == "its last attempt: p: HTTP 500"
+    with call.suspended("it waited for rain"):
+        late = Deadline(90, lambda: 0.0)
+        if isinstance(call, JointDeadline):
+            call.add("late", late)
+            assert late.doing == "it waited for rain"
+    assert told() == "it waited for rain; its last attempt: p: HTTP 500"
+    call.answered()
+    assert told() == ""

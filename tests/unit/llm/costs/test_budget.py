@@ -360,6 +360,7 @@ async def test_hold_waits_for_the_next_window(make: Make, clock: FakeClock) -> N
 
     assert clock.now == NOON + 12 * 3600
     assert deadline.spent_s() == 0
+    assert deadline.doing == "it waited for the budget 'b0', which is spent"
 
 
 @pytest.mark.parametrize(
