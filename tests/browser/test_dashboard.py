@@ -66,6 +66,13 @@ async def test_record_from_the_playground_is_answered_and_counted(visit: Visit) 
     await until(moved, 60)
 
 
+async def test_what_was_paid_never_looks_free(visit: Visit) -> None:
+    """A cheap answer costs millionths of a dollar: two digits of small sums are shown."""
+    shown = await visit.page.evaluate("[0, 0.0000045, 0.00999, 0.0234, 3.456].map(dollars)")
+
+    assert shown == ["$0", "$0.0000045", "$0.0100", "$0.023", "$3.46"]
+
+
 async def test_label_is_moved(visit: Visit, site: Site) -> None:
     """A new version is shown against the one before; its label moves with one click."""
     await site.publish("summarize", "Shorten to {{ max_words }} words:\n{{ text }}")

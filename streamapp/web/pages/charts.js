@@ -3,7 +3,7 @@
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const number = (value) => (value >= 10000 ? compact.format(value) : new Intl.NumberFormat("en", { maximumFractionDigits: value < 10 ? 1 : 0 }).format(value));
 const seconds = (value) => value === null || value === undefined ? "–" : value === 0 ? "0 s" : value < 0.0995 ? `${(value * 1000).toFixed(value < 0.00995 ? 1 : 0)} ms` : value < 100 ? `${value.toFixed(value < 10 ? 2 : 1)} s` : `${Math.round(value / 60)} min`;
-const dollars = (value) => (value === 0 ? "$0" : value < 0.01 ? `$${value.toFixed(5)}` : `$${value.toFixed(2)}`);
+const dollars = (value) => (value === 0 ? "$0" : `$${value.toFixed(Math.max(2, 1 - Math.floor(Math.log10(value))))}`); // small sums by two digits
 // Times in UTC, as commands, the log and all JSON have them, so that they can be compared.
 const hasDay = (at) => Number.isFinite(new Date(at * 1000).getTime()); // a producer may write any number
 const written = (at) => (hasDay(at) ? `${new Date(at * 1000).toISOString().slice(0, -5).replace("T", " ")}Z` : "-");
