@@ -1,5 +1,7 @@
 """`streamapp worker`: Faust's worker with our defaults."""
 
+import re
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,7 @@ are those of `faust worker`; each wins over the setting in brackets:
   -h, --web-host HOST   name under which other workers reach this one
                         [that of STREAMAPP_WEB_URL, else the address]
   --without-web         no HTTP at all: no probes, no dashboard
-  -l, --loglevel LEVEL  debug, info, warn or error
+  -l, --loglevel LEVEL  debug, info, warning or error
                         [STREAMAPP_LOG_LEVEL, info]
   -f, --logfile FILE    write the log there [stderr]
 
@@ -63,7 +65,8 @@ def worker(arguments: tuple[str, ...]) -> None:
         warn_of_few_files(settings)
         hold_folder(settings.data_dir, is_stored=not settings.store.startswith("memory:"))
         # Faust parses the command line once more and exits by itself.
-        cli.main(["--quiet", "worker", *arguments], prog_name="streamapp", app=app_of(settings))
+        own = ["--quiet", "worker", *_with_fausts_level(arguments)]
+        cli.main(own, prog_name="streamapp", app=app_of(settings))
 
 
 def app_of(settings: "Settings") -> "StreamApp":
@@ -86,6 +89,16 @@ def app_of(settings: "Settings") -> "StreamApp":
         lines = located(settings, (line for detail in wrong for line in detail.splitlines()))
         rest = [line for line in dict.fromkeys(lines) if line not in first]
         raise ConfigurationError("\n".join([first, *rest])) from error
+
+
+def _with_fausts_level(arguments: Sequence[str]) -> list[str]:
+    """Return them with ``warn`` for the level that settings call ``warning``."""
+    return [
+        re.sub(r"warning$", "warn", one, flags=re.IGNORECASE)
+        if before in ("-l", "--loglevel") or one.startswith(("-l", "--loglevel="))
+        else one
+        for before, one in pairwise(["", *arguments])
+    ]
 
 
 def _check_port(arguments: tuple[str, ...]) -> None:

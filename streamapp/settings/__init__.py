@@ -207,7 +207,8 @@ class Settings(BaseSettings):
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
-        return value.lower() if isinstance(value, str) else value
+        level = value.lower() if isinstance(value, str) else value
+        return "warning" if level == "warn" else level
 
     @field_validator("broker")
     @classmethod

@@ -25,6 +25,17 @@ def test_what_is_no_port_is_refused_in_words(arguments: list[str]) -> None:
     assert "is no port: write a number from 1 to 65535" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "level", [["-l", "warning"], ["--loglevel", "WARNING"], ["--loglevel=warning"], ["-lwarning"]]
+)
+def test_level_has_the_names_of_the_settings(level: list[str]) -> None:
+    """Faust knows `warn` alone; the port behind it is refused, as nothing is to start."""
+    result = CliRunner().invoke(main, ["worker", *level, "--web-host"])
+
+    assert result.exit_code == 2
+    assert "Option '--web-host' requires an argument" in result.stderr
+
+
 @pytest.mark.parametrize("in_file", [True, False], ids=["file", "variable"])
 @pytest.mark.parametrize(
     ("variable", "value"),

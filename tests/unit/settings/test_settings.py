@@ -427,3 +427,10 @@ def test_web_port_is_a_port(monkeypatch: Env) -> None:
     [line] = problems()
 
     assert line.startswith("STREAMAPP_WEB_PORT: ")
+
+
+def test_level_may_be_written_as_faust_does(monkeypatch: Env) -> None:
+    """It is that of `streamapp worker -l`, too."""
+    monkeypatch.setenv("STREAMAPP_LOG_LEVEL", "WARN")
+
+    assert load_settings().log_level == "warning"
