@@ -91,8 +91,12 @@ class PythonFlow(Processor):
 
     def with_formats(self, formats: Formats) -> "PythonFlow":
         """Return the flow with what reads and writes its topics; raises `ConfigurationError`."""
-        place, said = f"flow '{self.name}'", self.formats
-        decoder = formats.decoder(said.format, message=said.message, place=f"{place}, format")
+        said = self.formats
+
+        def place(setting: str) -> str:
+            return f"flow '{self.name}', {setting}"
+
+        decoder = formats.decoder(said.format, message=said.message, place=place)
         encoders = {}
         for topic in self.outputs:
             output = Output(
@@ -105,9 +109,7 @@ class PythonFlow(Processor):
                 message=said.output_message,
                 register=said.register_schemas,
             )
-            encoders[topic] = formats.encoder(
-                output, flow=self.name, place=f"{place}, output_format"
-            )
+            encoders[topic] = formats.encoder(output, flow=self.name, place=place)
         return replace(self, decoder=decoder, encoders=encoders)
 
     def own_id(self, record: SourceRecord) -> str | None:

@@ -169,13 +169,11 @@ class FileFlow:
             register=settings.register_schemas,
         )
         try:
-            decoder = formats.decoder(
-                settings.format, message=settings.message, place=place("format")
+            decoder = formats.decoder(settings.format, message=settings.message, place=place)
+            keys = formats.decoder(
+                settings.key_format, message=None, place=lambda _: place("key_format")
             )
-            keys = formats.decoder(settings.key_format, message=None, place=place("key_format"))
-            self._encoder: Encoder = formats.encoder(
-                output, flow=self.name, place=place("output_format")
-            )
+            self._encoder: Encoder = formats.encoder(output, flow=self.name, place=place)
         except ConfigurationError as error:
             self._problems.append(str(error))
             return

@@ -1,5 +1,6 @@
 """The decoders and encoders of an app's flows, by the names of their formats."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,15 @@ class Formats:
         self.store = store
         self.written: list[tuple[str, Written]] = []
 
-    def decoder(self, format: Format, *, message: str | None, place: str) -> Decoder:
+    def decoder(
+        self, format: Format, *, message: str | None, place: Callable[[str], str]
+    ) -> Decoder:
         """Return what reads a topic.
+
+        Args:
+            format: Of its values, or of its keys.
+            message: ``module:Class`` of Protobuf.
+            place: Returns how a setting is named to whoever wrote it.
 
         Raises:
             ConfigurationError: The format needs what is not set.
@@ -72,14 +80,16 @@ class Formats:
             case "text":
                 return TextDecoder()
             case "avro":
-                return AvroDecoder(self._store(format, place))
+                return AvroDecoder(self._store(format, place("format")))
             case "json-schema":
-                return JsonSchemaDecoder(self._store(format, place))
-        named = _message(message, place)
-        return ProtobufDecoder(self._store(format, place), named)
+                return JsonSchemaDecoder(self._store(format, place("format")))
+        named = _message(message, place("message"))
+        return ProtobufDecoder(self._store(format, place("format")), named)
 
-    def encoder(self, output: Output, *, flow: str, place: str) -> Encoder:
-        """Return what writes a topic; raises as `decoder`."""
+    def encoder(self, output: Output, *, flow: str, place: Callable[[str], str]) -> Encoder:
+        """Return what writes a topic; as `decoder`."""
+        own = place("output_format")
+        file = place("output_schema")
         match output.format:
             case "json":
                 return JsonEncoder()
@@ -87,21 +97,21 @@ class Formats:
                 return TextEncoder()
             case "avro":
                 schema = None
-                if (text := _text(output, place)) is not None:
-                    schema = avro_schema(text, place=place)
+                if (text := _text(output, file)) is not None:
+                    schema = avro_schema(text, place=file)
                 written = self._written(output, flow, "AVRO", schema)
-                return AvroEncoder(self._store(output.format, place), written)
+                return AvroEncoder(self._store(output.format, own), written)
             case "json-schema":
                 schema = None
-                if (text := _text(output, place) or output.schema) is not None:
-                    schema = json_schema(text, place=place)
+                if (text := _text(output, file) or output.schema) is not None:
+                    schema = json_schema(text, place=file)
                 written = self._written(output, flow, "JSON", schema)
-                return JsonSchemaEncoder(self._store(output.format, place), written)
-        message = _message(output.message, place)
+                return JsonSchemaEncoder(self._store(output.format, own), written)
+        message = _message(output.message, place("output_message"))
         schema = protobuf_schema(message) if output.register else None
         name = message.DESCRIPTOR.full_name
         written = self._written(output, flow, "PROTOBUF", schema, name)
-        return ProtobufEncoder(self._store(output.format, place), written, message)
+        return ProtobufEncoder(self._store(output.format, own), written, message)
 
     def _written(
         self, output: Output, flow: str, kind: Kind, schema: Schema | None, message: str = ""

@@ -342,7 +342,10 @@ async def test_a_schema_of_a_file_is_registered(tmp_path: Path) -> None:
     ("settings", "problem"),
     [
         ({}, r'format: "avro" needs a schema registry: set STREAMAPP_SCHEMA_REGISTRY_URL'),
-        ({"format": "protobuf", "message": "no.such:Thing"}, "format: no.such:Thing: No module"),
+        (
+            {"format": "protobuf", "message": "no.such:Thing"},
+            r"\] message: no.such:Thing: No module",
+        ),
         ({"format": "protobuf", "message": "json:loads"}, "is no Protobuf message class"),
     ],
     ids=["no registry", "no module", "no message"],
@@ -356,10 +359,12 @@ def test_what_a_format_needs_is_asked_for_at_start(settings: Any, problem: str) 
 def test_a_schema_file_that_is_none(tmp_path: Path) -> None:
     """The file is named, and what is wrong with it."""
     registry, file = FakeRegistry(), tmp_path / "labelled.avsc"
-    with pytest.raises(ConfigurationError, match=r"labelled\.avsc: No such file"):
+    with pytest.raises(
+        ConfigurationError, match=r"\] output_schema: .*labelled\.avsc: No such file"
+    ):
         _flow(registry, output_format="avro", output_schema=file)
     file.write_text('{"type": "nonsense"}')
-    with pytest.raises(ConfigurationError, match="output_format: it is no Avro schema"):
+    with pytest.raises(ConfigurationError, match="output_schema: it is no Avro schema"):
         _flow(registry, output_format="avro", output_schema=file)
 
 
