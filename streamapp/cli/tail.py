@@ -33,7 +33,7 @@ POLL_INTERVAL_S = 1.0
     "what",
     metavar="[responses|dead-letters|usage|chunks]",
     type=click.Choice(list(TOPICS)),
-    default="responses",
+    required=False,
 )
 @click.option("--topic", help="Another topic, e.g. the output of a flow; its values.")
 @click.option("--from-beginning", is_flag=True, help="Begin with the oldest message.")
@@ -41,7 +41,7 @@ POLL_INTERVAL_S = 1.0
 @click.option("--exit", "leave", is_flag=True, help="Print what is there, and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def tail(
-    what: str,
+    what: str | None,
     topic: str | None,
     from_beginning: bool,
     limit: int | None,
@@ -60,6 +60,9 @@ def tail(
     place there, and the text. Of another --topic the values are printed: JSON as it is, without
     the frame of a schema registry, and what is no JSON, as text or Avro, as a string.
     """
+    if what and topic:
+        raise click.UsageError(f"'{what}' and --topic are two topics: leave one of them out")
+    what = what or "responses"
     settings = client_settings()
     show = (JSON if as_json else TEXT)["values" if topic else what]
     topics = [topic] if topic else _topics(settings, what)
