@@ -80,6 +80,11 @@ def paths_in(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
         depth, quotes = _left_open(line, depth, quotes)
 
 
+def begins_something(line: str) -> bool:
+    """Whether a line has the form of a table's head, or of a key and its value."""
+    return bool(_HEADER.match(line) or _KEY.match(line))
+
+
 def _left_open(line: str, depth: int, quotes: str) -> tuple[int, str]:
     """Return how many brackets are open behind a line, and the quotes of a text that goes on.
 

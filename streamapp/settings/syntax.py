@@ -4,7 +4,7 @@ import re
 import tomllib
 from itertools import takewhile
 
-from streamapp.settings.places import paths_in, written
+from streamapp.settings.places import begins_something, paths_in, written
 
 _AT = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _BARE = re.compile(r"[A-Za-z_]")
@@ -68,9 +68,12 @@ def syntax_problem(file: str, text: str, error: tomllib.TOMLDecodeError) -> str:
             f"{file}:{number}: the table [{_joined(path)}] is there twice{other}: write all its"
             " keys below one of them"
         )
-    column = int(at["column"]) if at and at["column"] else 1
+    column = int(at["column"]) if at and at["column"] else len(lines[-1]) + 1
     rest = lines[number - 1][column - 1 :]
     if reason == "Invalid value":
+        is_next = begun < number and begins_something(lines[number - 1])
+        if is_next or (not rest and text.rstrip().endswith(("[", ","))):
+            return f"{file}:{begun}: {_named(path)}{_MENDS['Unclosed array']}"
         return f"{place}{_of_value(rest, path)}"
     if rest.startswith("{") and lines[number - 1][: column - 1].rstrip().endswith("= {"):
         return f"{place}a template stands in quotes, as {_example(path, '{{ value }}')}"

@@ -189,7 +189,7 @@ def load_prices(path: Path) -> dict[str, Price]:
         text = path.read_text("utf-8-sig")
         fields = (
             json.loads(text, parse_float=Decimal)
-            if path.suffix == ".json"
+            if path.suffix == ".json" or text.lstrip().startswith("{")  # which TOML never does
             else tomllib.loads(text, parse_float=Decimal)
         )
         return TypeAdapter(dict[str, Price]).validate_python(fields)

@@ -160,6 +160,7 @@ def test_only_used_tokens_need_a_price(price: Any, usage: Any, expected: Any) ->
     [
         ("prices.toml", '["own/m"]\ninput = 0.1\noutput = 0.2\n'),
         ("prices.json", '{"own/m": {"input": 0.1, "output": 0.2}}'),
+        ("prices.toml", '\n{"own/m": {"input": 0.1, "output": 0.2}}'),
     ],
 )
 def test_price_file_is_read_exactly(name: str, text: str, tmp_path: Path) -> None:
