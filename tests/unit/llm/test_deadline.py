@@ -58,7 +58,7 @@ def test_wait_for_kafka_is_none_to_be_let_through(deadline: Deadline) -> None:
 
 
 @pytest.mark.parametrize("is_joint", [False, True], ids=["alone", "joint"])
-def test_what_a_record_waits_for_is_told(deadline: Deadline, is_joint: bool) -> None:
+async def test_what_a_record_waits_for_is_told(deadline: Deadline, is_joint: bool) -> None:
     """Who ends it while it waits has no attempt to tell of; what is overcome is not told."""
     DEADLINE.set(deadline)
     call = JointDeadline() if is_joint else deadline
