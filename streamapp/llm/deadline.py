@@ -9,7 +9,7 @@ from streamapp.llm.durable.in_progress import STEP, StepsInProgress
 
 #: What a call does: as it is asked, and in most of its waits.
 ASKED = "a provider had not answered yet"
-HELD = "it waited for a limit, or a provider that is down"
+HELD = "it waited for a provider that is down or refuses"
 
 
 class Deadline:

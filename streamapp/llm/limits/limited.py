@@ -172,7 +172,7 @@ class Limited:
                 look(turn)
 
         try:
-            with call.deadline.suspended():
+            with call.deadline.suspended(f"it waited for its turn at a limit of {call.model}"):
                 return await limiter.acquire(
                     estimate,
                     look=look if call.moves_on or call.is_taken_back else no_look,

@@ -70,7 +70,7 @@ async def test_what_a_record_waits_for_is_told(deadline: Deadline, is_joint: boo
 
     assert told() == ""
     with call.suspended():
-        assert told() == "it waited for a limit, or a provider that is down"
+        assert told() == "it waited for a provider that is down or refuses"
     call.ask()
     assert told() == "a provider had not answered yet"
     call.failed("p: HTTP 500")

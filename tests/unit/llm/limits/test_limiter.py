@@ -278,6 +278,7 @@ def test_waiting_costs_no_deadline() -> None:
         deadline = Deadline(5, virtual_clock)
         deadline.start()
         await asyncio.gather(*[policy.complete(chat(deadline=deadline)) for _ in range(2)])
+        assert deadline.doing == "it waited for its turn at a limit of m"
         return deadline.spent_s()
 
     assert run_virtually(main()) < 1
