@@ -112,7 +112,7 @@ class Limiter:
 
     @property
     def line(self) -> int:
-        """How many stand before it, those included who gave up a moment ago."""
+        """How many stand before it."""
         return len(self._waiters)
 
     def told_per_s(self, *, tokens: float, seconds: float) -> float:
@@ -189,8 +189,10 @@ class Limiter:
             self._dispatcher = asyncio.create_task(self._dispatch())
         try:
             return await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled() and turn.exception() is None:
+        except BaseException:
+            if turn.cancelled() or turn.exception() is not None:
+                self._waiters.gone()
+            else:  # cancelled when the turn had come
                 self.release(turn.result())
             self._wake()
             raise
@@ -249,13 +251,13 @@ class Limiter:
         try:
             while self._waiters:
                 is_waited_for, (turn, estimate) = self._waiters.first()
-                if not turn.done():
+                if not (is_gone := turn.done()):
                     tokens = estimate()
                     if not await self._is_turn(turn, tokens, is_waited_for=is_waited_for):
                         continue
                     self._take(tokens)
                     turn.set_result(tokens)
-                self._waiters.pop(is_waited_for=is_waited_for)
+                self._waiters.pop(is_waited_for=is_waited_for, is_gone=is_gone)
                 await asyncio.sleep(0)  # one that gives its turn back does so before the next look
         finally:
             self._dispatcher = None

@@ -17,9 +17,14 @@ class Lines(Generic[T]):
     def __init__(self) -> None:
         self._lines: tuple[deque[T], deque[T]] = (deque(), deque())
         self._next = 0
+        self._gone = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._lines[0] or self._lines[1])
 
     def __len__(self) -> int:
-        return len(self._lines[0]) + len(self._lines[1])
+        """How many wait; those who have gone stay in their places until it would be their turn."""
+        return max(len(self._lines[0]) + len(self._lines[1]) - self._gone, 0)
 
     def __iter__(self) -> Iterator[T]:
         return (one for line in self._lines for one in line)
@@ -28,12 +33,19 @@ class Lines(Generic[T]):
         """Let ``one`` stand at the end of its line."""
         self._lines[is_waited_for].append(one)
 
+    def gone(self) -> None:
+        """Say that one waits no more whose turn has not come."""
+        self._gone += 1
+
     def first(self) -> tuple[bool, T]:
         """Return whose turn it is, and whether a caller waits for it; one at least is there."""
         line = self._next if self._lines[self._next] else 1 - self._next
         return bool(line), self._lines[line][0]
 
-    def pop(self, *, is_waited_for: bool) -> None:
-        """Take the first one out of its line; the next turn is the other's."""
+    def pop(self, *, is_waited_for: bool, is_gone: bool) -> None:
+        """Take the first one out of its line; the next turn is the other's, unless it had gone."""
         self._lines[is_waited_for].popleft()
-        self._next = 1 - is_waited_for
+        if is_gone:
+            self._gone -= 1
+        else:
+            self._next = 1 - is_waited_for

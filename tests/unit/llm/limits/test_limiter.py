@@ -133,6 +133,33 @@ def test_calls_with_a_caller_have_every_other_turn(limits: dict[str, Any]) -> No
     assert order[first : first + 7 : 2] == [1000, 1001, 1002, 1003]
 
 
+@pytest.mark.parametrize("have_callers", [True, False])
+def test_calls_that_were_given_up_take_no_turn_of_others(have_callers: bool) -> None:
+    """Their places in one line cost it its turns, and the other line had them all."""
+
+    async def main() -> list[int]:
+        server = Server(latency_s=0.01)
+        policy, gate = limited(server, requests_per_minute=60)
+        calls = {}
+        for number in range(90):
+            is_waited_for = (number < 60) == have_callers
+            deadline = Deadline(900, virtual_clock, is_waited_for=is_waited_for)
+            call = chat(str(number), deadline=deadline)
+            calls[number] = asyncio.create_task(policy.complete(call))
+        await asyncio.sleep(0.1)
+        for number in range(1, 50):
+            calls[number].cancel()
+        await asyncio.sleep(0.1)
+        assert gate.waiting == 40
+        await asyncio.gather(*calls.values(), return_exceptions=True)
+        assert gate.limiter.room(0) > 0
+        return order_of(server)
+
+    order = run_virtually(main())
+    assert sorted(order) == [0, *range(50, 90)]
+    assert sum(50 <= number < 60 for number in order[:21]) >= 9
+
+
 def test_large_call_is_not_overtaken() -> None:
     """One that needs more than is there now goes before the small ones that came after it."""
 
