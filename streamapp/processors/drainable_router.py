@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from streamapp.errors import Failure, RetriesExhausted
+from streamapp.errors import RetriesExhausted
 from streamapp.llm.deadline import Deadline
 from streamapp.processors.request_handler import RequestHandler
 from streamapp.processors.router import Answer
 from streamapp.records.request import Request
-from streamapp.telemetry.frames import without_frames
 
 #: How long a stop lets records wait for a limit, a budget or a provider that is down.
 TURN_S = 5.0
@@ -53,9 +52,6 @@ class DrainableRouter:
         except TimeoutError:
             if end.expired():
                 raise RetriesExhausted("this worker stops: send it again") from None
-            raise
-        except Failure as failure:
-            without_frames(failure)  # its caller tells no more than its text
             raise
         finally:
             del self._inside[end]

@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from streamapp.errors import Failure, InternalError
+
 #: Frames kept of each error, the innermost ones.
 KEPT = 12
 #: Of Python, of what is installed, and of this package.
@@ -32,6 +34,12 @@ def told_by_place(error: BaseException) -> str:
 def frames(error: BaseException | None) -> str:
     """Return the error, what caused it and what it groups: names, files and lines alone."""
     return "\n".join(_lines(error, set()))
+
+
+def origin_of(failure: Failure) -> dict[str, str]:
+    """Return where a bug is, for its line in the log; a traceback would end in the error's text."""
+    cause = failure.__cause__
+    return {"origin": frames(cause)} if isinstance(failure, InternalError) and cause else {}
 
 
 def without_frames(error: BaseException) -> None:

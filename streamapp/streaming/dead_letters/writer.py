@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from streamapp.errors import Failure, InternalError, TooLarge
+from streamapp.errors import Failure, TooLarge
 from streamapp.records.dead_letter import DeadLetter, own_headers
 from streamapp.records.response import Response
 from streamapp.streaming.delivery.emitter import RecordEmitter
@@ -16,7 +16,7 @@ from streamapp.streaming.delivery.record_size import fitted_dead_letter
 from streamapp.streaming.flows.outlet import Outlet
 from streamapp.streaming.window.lease import Lease
 from streamapp.streaming.window.taken_record import Message
-from streamapp.telemetry.frames import frames, without_frames
+from streamapp.telemetry.frames import origin_of, without_frames
 
 log = structlog.get_logger(__name__)
 
@@ -123,7 +123,7 @@ class DeadLetterWriter:
             topic=tp.topic,
             partition=tp.partition,
             offset=message.offset,
-            **_origin(failure),
+            **origin_of(failure),
         )
         without_frames(failure)
 
@@ -156,9 +156,3 @@ class DeadLetterWriter:
             partition=self._outlet.dead_letter_partition(message.tp.partition),
             headers=headers,
         )
-
-
-def _origin(failure: Failure) -> dict[str, str]:
-    """Return where a bug is; a traceback would end in the error's text."""
-    cause = failure.__cause__
-    return {"origin": frames(cause)} if isinstance(failure, InternalError) and cause else {}

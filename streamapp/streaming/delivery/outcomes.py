@@ -20,6 +20,7 @@ from streamapp.records.request import Request
 from streamapp.records.response import Response
 from streamapp.settings.flows import REQUESTS
 from streamapp.streaming.flows.costs import FlowCosts
+from streamapp.telemetry.frames import origin_of, without_frames
 from streamapp.telemetry.metrics import Metrics
 from streamapp.telemetry.subject import REQUEST_ID, SUBJECT, TRACE_ID
 from streamapp.telemetry.trace_headers import trace_id
@@ -112,17 +113,19 @@ class OutcomeRecorder:
 
     def failed(self, failure: Failure, *, id: str, type: str) -> None:
         """A record over HTTP ended as an error."""
-        self._failed(id=id, type=type, kind=failure.kind.value, reason=str(failure))
+        origin = origin_of(failure)
+        self._failed(id=id, type=type, kind=failure.kind.value, reason=str(failure), **origin)
 
     def turned_away(self, code: str, message: str) -> None:
         """A request over HTTP ended before it was read as a record."""
         self._failed(id=REQUEST_ID.get(), type=None, kind=code, reason=message)
 
-    def _failed(self, *, id: str, type: str | None, kind: str, reason: str) -> None:
+    def _failed(self, *, id: str, type: str | None, kind: str, reason: str, **origin: str) -> None:
         self._metrics.failed(type=type)
         text = reason[:PREVIEW]
         self._keep(id=id, type=type, status="failed", source="http", kind=kind, text=text)
-        log.warning("http.failed", id=id, kind=kind, reason=text, request_id=REQUEST_ID.get())
+        request_id = REQUEST_ID.get()
+        log.warning("http.failed", id=id, kind=kind, reason=text, request_id=request_id, **origin)
 
     def _keep(self, **fields: Any) -> None:
         at = round(self._now(), 3)
@@ -170,6 +173,7 @@ class RecordingRouter:
             answer = await self._router.answer(request, id=id, **kwargs)
         except Failure as failure:
             self._outcomes.failed(failure, id=id, type=request.type)
+            without_frames(failure)  # its caller tells no more than its text
             raise
         except asyncio.CancelledError:
             if late := CUT_OFF.get()():  # else its caller left

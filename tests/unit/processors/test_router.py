@@ -38,6 +38,8 @@ from streamapp.processors.router import Router
 from streamapp.processors.summarize import Summarize
 from streamapp.records.request import Request
 from streamapp.records.response import Usage
+from streamapp.streaming.delivery.outcomes import OutcomeRecorder, RecordingRouter
+from streamapp.telemetry.metrics import Metrics
 from tests.fakes import FakeClock, FakeProvider, TakenChunks
 from tests.unit.processors.conftest import NOW
 
@@ -637,11 +639,12 @@ async def test_a_record_with_errors_waits_for_no_collector(
 ) -> None:
     """An error holds the frames that hold it, and the record: of large ones gigabytes gathered."""
     drainable = DrainableRouter(router, deadline_s=90, clock=lambda: 0.0)
+    counted = RecordingRouter(drainable, OutcomeRecorder(Metrics()))
 
     async def over_http() -> None:
         llm.enqueue(*errors())
         with suppress(Failure):
-            await drainable.answer(summarize(), id="r-1", key=b"k")
+            await counted.answer(summarize(), id="r-1", key=b"k")
 
     await over_http()  # what is made once is made
     llm.history.clear()

@@ -2,13 +2,15 @@
 
 from contextvars import copy_context
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from faust.types import TP
+from structlog.testing import capture_logs
 
-from streamapp.errors import InvalidRecord
-from streamapp.streaming.delivery.outcomes import OutcomeRecorder
+from streamapp.errors import InternalError, InvalidRecord
+from streamapp.processors.router import Answer
+from streamapp.streaming.delivery.outcomes import OutcomeRecorder, RecordingRouter
 from streamapp.telemetry.metrics import Metrics
 from streamapp.telemetry.subject import SUBJECT, TRACE_ID, Subject
 
@@ -46,3 +48,22 @@ def test_place_and_trace_of_the_record_are_kept(outcomes: OutcomeRecorder) -> No
 def test_what_came_over_http_has_no_place(outcomes: OutcomeRecorder) -> None:
     """Nothing is shown that is not known."""
     assert noted(outcomes, None).keys() & {"partition", "offset", "trace_id"} == set()
+
+
+async def test_place_of_a_bug_over_http_is_in_the_log(outcomes: OutcomeRecorder) -> None:
+    """As that of a dead letter: its caller is told that there is one, and no more."""
+
+    async def fail(*_: Any, **__: Any) -> Answer:
+        try:
+            raise ValueError("secret")
+        except ValueError as error:
+            raise InternalError("mine raised ValueError") from error
+
+    counted = RecordingRouter(cast(Any, SimpleNamespace(answer=fail)), outcomes)
+
+    with capture_logs() as lines, pytest.raises(InternalError):
+        await counted.answer(cast(Any, SimpleNamespace(type="mine")), id="r")
+
+    [line] = lines
+    assert "test_outcomes.py" in line["origin"]
+    assert "secret" not in line["origin"]
