@@ -49,6 +49,8 @@ def unfilled_prompts(
 ) -> Iterator[str]:
     """Yield a line for each variable that a flow's prompt needs and its requests do not give.
 
+    One that stands in a branch or a loop alone may never be looked at.
+
     Args:
         flows: As the operator wrote them.
         prompts: All there are by now; one that is not there is told by `unknown_prompts`.
@@ -59,7 +61,7 @@ def unfilled_prompts(
             continue
         with suppress(PromptNotFound):
             template = prompts.resolve(flow.prompt, sticky=b"").template
-            for variable in sorted(template.variables.keys() - given - template.optional):
+            for variable in sorted(template.sure - given - template.optional):
                 yield (
                     f"[flows.{name}] prompt: '{flow.prompt}' needs the variable '{variable}', and"
                     f" the flow gives {', '.join(sorted(given)) or 'none'}"

@@ -44,12 +44,13 @@ class Template:
         asked: Those of them that stand in the last part, the question.
         needed: Those of these that it neither asks for nor has a default for.
         optional: The names that it asks for, or has a default for.
+        sure: The names that it looks at whatever it is given: in no branch, and in no loop.
 
     Raises:
         PromptError: The body is wrong; the message begins with ``line N:``.
     """
 
-    __slots__ = ("_looped", "_parts", "asked", "needed", "optional", "variables")
+    __slots__ = ("_looped", "_parts", "asked", "needed", "optional", "sure", "variables")
 
     def __init__(self, body: str, *, first_line: int = 1) -> None:
         if len(body) > BODY_LIMIT:
@@ -58,6 +59,7 @@ class Template:
         self.asked: frozenset[str] = frozenset()
         self.needed: frozenset[str] = frozenset()
         self.optional: set[str] = set()
+        self.sure: set[str] = set()
         self._looped: set[str] = set()
         jinja = environment()
         self._parts = [
@@ -190,6 +192,7 @@ class Template:
                     self.variables.setdefault(node.name, node.lineno + line - 1)
             optional = set(_optional(tree))
             self.optional.update(optional)
+            self.sure.update(names.intersection(_sure(tree)))
             # The last part is the last to be compiled.
             self.asked, self.needed = frozenset(names), frozenset(names - optional)
             over = (loop.iter for loop in tree.find_all(nodes.For))
@@ -209,6 +212,21 @@ def _optional(tree: nodes.Template) -> Iterator[str]:
         is_asked = isinstance(node, nodes.Test) or node.name == "default"
         if is_asked and isinstance(node.node, nodes.Name):
             yield node.node.name
+
+
+def _sure(node: nodes.Node) -> Iterator[str]:
+    """Yield the names that are looked at whichever way is taken through ``node``."""
+    if isinstance(node, nodes.Name):
+        yield node.name
+    elif isinstance(node, nodes.If | nodes.CondExpr):
+        yield from _sure(node.test)
+    elif isinstance(node, nodes.For):
+        yield from _sure(node.iter)
+    elif isinstance(node, nodes.And | nodes.Or):
+        yield from _sure(node.left)
+    else:
+        for child in node.iter_child_nodes():
+            yield from _sure(child)
 
 
 def _split(body: str, first_line: int) -> Iterator[tuple[str, str, int]]:

@@ -86,8 +86,12 @@ def test_a_prompt_that_is_there_is_no_problem(prompt: str | None) -> None:
 def test_a_variable_that_a_prompt_needs_and_no_record_will_have_is_named(
     tmp_path: Path, table: dict[str, Any], lines: list[str]
 ) -> None:
-    """A flow's variables stand in the file: no record has to come for that."""
-    (tmp_path / "pp.md").write_text("{{ body }}{% if tone is defined %}{{ tone }}{% endif %}")
+    """A flow's variables stand in the file; what a branch alone has may never be asked for."""
+    branches = (
+        "{% if tone is defined %}{{ detail }}{% for one in many %}{{ one }}{{ each }}{% endfor %}"
+        "{% endif %}{{ far if tone is defined }}{{ tone is defined and near }}"
+    )
+    (tmp_path / "pp.md").write_text("{{ body | trim }}" + branches)
     flows = {"labels": FlowSettings.model_validate({**TABLE, "prompt": "pp", **table})}
 
     prompts = PromptRegistry.of(load_files(tmp_path))
