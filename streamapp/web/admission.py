@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 
 from aiohttp import web
 from aiokafka.errors import KafkaError
@@ -139,18 +140,19 @@ class Admission:
 @asynccontextmanager
 async def _within(limit_s: float) -> AsyncIterator[None]:
     """End the block with ``Expired`` after ``limit_s`` seconds; other time-outs pass."""
+
+    @cache  # of several records the first one tells: each has a task of its own, and knows why
+    def late() -> str:
+        return f"no answer within {limit_s:g} s{trouble_so_far()}"
+
     try:
         async with asyncio.timeout(limit_s) as timeout:
-            CUT_OFF.set(lambda: _late(limit_s) if timeout.expired() else None)
+            CUT_OFF.set(lambda: Expired(late()) if timeout.expired() else None)
             yield
     except TimeoutError as error:
         if timeout.expired():
-            raise _late(limit_s) from error
+            raise Expired(late()) from error
         raise
-
-
-def _late(limit_s: float) -> Expired:
-    return Expired(f"no answer within {limit_s:g} s{trouble_so_far()}")
 
 
 def _unavailable(message: str, *, code: str) -> Refusal:

@@ -295,8 +295,13 @@ async def test_what_ends_before_there_is_a_record_is_counted_as_failed(
     assert len(handler.asked) == 1
 
 
+@pytest.mark.parametrize("n", [1, 2], ids=["one", "several"])
 async def test_whoever_is_not_answered_in_time_is_told_why(
-    serve: Serve, handler: FakeRequestHandler, monkeypatch: pytest.MonkeyPatch
+    n: int,
+    serve: Serve,
+    handler: FakeRequestHandler,
+    outcomes: OutcomeRecorder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What the last attempt ended with, where there was one."""
 
@@ -306,10 +311,15 @@ async def test_whoever_is_not_answered_in_time_is_told_why(
         deadline.failed("p: HTTP 429")
         await asyncio.Event().wait()
 
-    site = await serve(deadline_s=1)
-    monkeypatch.setattr(handler, "answer", try_in_vain)
+    site = await serve(
+        deadline_s=1,
+        providers={"p": ProviderSettings(kind="offline")},
+        models={"default": ModelSettings(targets=["p/m"])},
+    )
+    inner: Any = SimpleNamespace(answer=try_in_vain)
+    monkeypatch.setattr(handler, "answer", RecordingRouter(inner, outcomes).answer)
 
-    _, body, _ = await site("POST", "/v1/generate", json=RECORD)
+    _, body, _ = await site("POST", "/v1/completions", json={"prompt": "q", "n": n})
 
     assert body["error"]["message"] == "no answer within 1 s; its last attempt: p: HTTP 429"
 
