@@ -53,8 +53,9 @@ def edit(
     """Correct the record of a dead letter, and send it.
 
     By its PLACE, or by the ID of the record: then it is the newest of that record.
-    It is opened in $VISUAL or $EDITOR. What is wrong with it is told before anything is sent. It
-    goes to the topic and partition that it stood on, with its key and headers, and the dead
+    It is opened in $VISUAL or $EDITOR. What is wrong with its form is told before anything is sent,
+    but not what its prompt lacks: `streamapp explain` shows what a worker would make of it. It goes
+    to the topic and partition that it stood on, with its key and headers, and the dead
     letter counts as sent again.
 
     Exit codes: 0 sent; 1 not sent; 2 a usage error, or the corrected record is wrong.

@@ -38,8 +38,7 @@ async def tell_of_flows(
         click.echo(f"the dead letters of flows were not counted: {why}", err=True)
         return None
     for name, count in held.items():
-        were = "was" if count == 1 else "were"
-        told = f"{counted(count, 'dead letter')} of the flow {name} {were} not looked at"
+        told = f"the flow {name} has {counted(count, 'dead letter')}, sent again or not"
         click.echo(f"{told}: --flow {name}", err=True)
     return held
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -25,7 +26,8 @@ from streamapp.cli.terminal import counted, progress
 from streamapp.errors import InvalidRecord, StreamappError
 from streamapp.records.request import Request
 from streamapp.settings import Settings
-from streamapp.streaming.broker.topics import ensure_topics, partition_counts
+from streamapp.settings.flows import TOPIC_NAME
+from streamapp.streaming.broker.topics import ensure_topics, partition_counts, topic_specs
 
 #: Problems shown before the rest is only counted.
 SHOWN_PROBLEMS = 20
@@ -88,7 +90,7 @@ def send(
     if is_waiting and topic:
         raise Ended("send: --wait follows the requests' topic: leave out --topic", 2)
     lines = _seekable(file)
-    topic = topic or settings.topic("requests")
+    topic = _checked_topic(settings, topic)
     mend = "use a producer with a serializer, or --no-check"
     decode = decoder(settings, topic, command="send", mend=mend) if check else None
     total = _checked(lines, key, decode) if decode else None
@@ -141,9 +143,26 @@ async def _timed(sending: Callable[[], Awaitable[int]], *, topic: str, is_quiet:
     count = await sending()
     ended_at = time.monotonic()
     sent = _Sent(count, round(ended_at - started_at, 2), ended_at)
+    if not count:
+        click.echo("the file has no records", err=True)
     if not is_quiet:
         click.echo(f"sent {counted(count, 'record')} to {topic} in {sent.duration_s:g} s", err=True)
     return sent
+
+
+def _checked_topic(settings: Settings, topic: str | None) -> str:
+    """Return the topic to send to; end with exit 2 where it cannot be one."""
+    requests = settings.topic("requests")
+    if topic is None or topic == requests:
+        return requests
+    if not re.fullmatch(TOPIC_NAME, topic):
+        problem = "no topic: letters, digits, '.', '_' and '-', 249 at most"
+        raise Ended(f"send: {topic!r} is {problem}", EXIT_CONFIGURATION)
+    if topic in {spec.name for spec in topic_specs(settings)}:
+        click.echo(
+            f"note: {topic} is what workers write: its readers take these for theirs", err=True
+        )
+    return topic
 
 
 def _seekable(file: IO[bytes]) -> IO[bytes]:

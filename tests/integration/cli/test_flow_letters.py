@@ -31,8 +31,8 @@ FLOWS = {
 }
 DEAD = [("triage", "t-1"), ("triage", "t-2"), ("labels", "l-1")]
 TOLD = (
-    "2 dead letters of the flow triage were not looked at: --flow triage",
-    "1 dead letter of the flow labels was not looked at: --flow labels",
+    "the flow triage has 2 dead letters, sent again or not: --flow triage",
+    "the flow labels has 1 dead letter, sent again or not: --flow labels",
 )
 
 

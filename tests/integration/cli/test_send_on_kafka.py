@@ -78,3 +78,14 @@ async def test_order_is_kept_when_the_broker_dies_under_a_send(
     async with producing(settings) as producer:
         await producer.send_and_wait(settings.topic("requests"), b"end")
     assert await read(settings, RECORDS + 1) == [*lines, b"end"]
+
+
+def test_file_without_a_record_is_told(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """As of an export that failed."""
+    (tmp_path / "r.jsonl").write_text("\n\n")
+
+    result = CliRunner().invoke(
+        main, ["send", str(tmp_path / "r.jsonl")], env={"STREAMAPP_BROKER": kafka.url}
+    )
+
+    assert (result.exit_code, "the file has no records" in result.stderr) == (0, True)

@@ -186,3 +186,18 @@ def test_another_topic_takes_what_its_readers_know() -> None:
     result = run("--topic", "shop.reviews", lines='{"body": "Arrived broken."}')
 
     assert (result.exit_code, "does not answer" in result.stderr) == (1, True)
+
+
+def test_what_can_be_no_topic_is_told_as_such() -> None:
+    """No broker would create it."""
+    result = run("--topic", "shop reviews", lines='{"body": "x"}')
+
+    problem = "send: 'shop reviews' is no topic: letters, digits, '.', '_' and '-', 249 at most"
+    assert (result.exit_code, problem in result.stderr) == (2, True)
+
+
+def test_topic_of_what_workers_write_is_noted() -> None:
+    """Who reads the answers would take the record for one."""
+    result = run("--topic", "llm.responses", lines='{"x": 1}')
+
+    assert "note: llm.responses is what workers write" in result.stderr
