@@ -7,6 +7,8 @@ from streamapp.llm.routing.break_offs import MOMENT_S
 
 #: Of records in a row that are told apart.
 _MOST = 1000
+#: So many answers in a row say that a target is back.
+_BACK = 20
 
 
 class FailedRow:
@@ -53,7 +55,7 @@ class GarbledRow(FailedRow):
 
     def is_of_target(self, record: object, *, answers: int, at: float) -> bool:
         """Add ``record``, as `add` does; return whether the row is the target's fault."""
-        if answers - self._answers >= self._least:
+        if answers - self._answers >= _BACK:
             self._bar = self._least
         count = self.add(record, answers=answers)
         self._since = at if count == 1 else self._since

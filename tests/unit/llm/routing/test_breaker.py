@@ -247,6 +247,35 @@ async def test_many_answers_in_a_row_tell_that_it_was_down(
             await guarded.complete(chat())
 
 
+async def test_few_answers_between_records_that_always_break_off_lower_no_bar(
+    guarded: Guarded, llm: FakeProvider, breaker: Breaker, clock: FakeClock
+) -> None:
+    """Five in a row come by chance where such records are most: the others were held anew."""
+
+    async def break_off(count: int) -> None:
+        llm.enqueue(*[AnswerBroken("fake: cut off", provider="fake") for _ in range(count)])
+        for _ in range(count):
+            with pytest.raises(AnswerBroken):
+                await guarded.complete(chat())
+            clock.advance(2)
+
+    async def answer(count: int) -> None:
+        for _ in range(count):
+            await guarded.complete(chat())
+
+    await break_off(3)
+    assert not breaker.is_open
+    await break_off(1)
+    assert breaker.is_open
+    await answer(6)
+    await break_off(7)
+    assert not breaker.is_open
+
+    await answer(20)
+    await break_off(4)
+    assert breaker.is_open
+
+
 async def garble(
     count: int, guarded: Guarded, llm: FakeProvider, clock: FakeClock, *, status: int = 200
 ) -> None:
