@@ -19,7 +19,14 @@ from streamapp.errors import (
     RateLimited,
 )
 from streamapp.llm.routing.break_offs import BROKEN_OFF, BreakOffs
-from streamapp.llm.routing.failed_rows import BrokenRow, FailedRow, GarbledRow, is_no_completion
+from streamapp.llm.routing.failed_rows import (
+    BrokenRow,
+    FailedRow,
+    GarbledRow,
+    OutageRow,
+    RefusedRow,
+    is_no_completion,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +45,7 @@ class BreakerLimits:
     """When a breaker opens, and how it asks whether the target is back.
 
     Attributes:
-        failures: In a row, until it opens.
+        failures: In a row, until it opens; see `OutageRow`.
         refusals, refusing_s: So many refusals (429) and nothing else for so long open it too.
         garbled, garbled_s: So many records in a row, for so long, with an answer that is no
             completion open it too; `failures` of them where they broke off at as many moments.
@@ -83,8 +90,8 @@ class Breaker:
         self.is_open = False
         #: What the target refuses every call with, as a wrong key; empty where it may come back.
         self.denial = ""
-        #: How many calls were answered, ever.
-        self.answers = 0
+        #: How many calls were answered, ever, and how many are on their way.
+        self.answers = self.in_flight = 0
         #: In how many openings it had failed those records that it answered last.
         self.answered_after: deque[int] = deque(maxlen=1000)
         #: How often it opened, ever.
@@ -92,12 +99,11 @@ class Breaker:
         self.break_offs = BreakOffs(limits.probe_cap_s)
         self._limits = limits
         self._clock = clock
-        self._failures = 0
-        self._refusals = 0
+        self._outage = OutageRow(limits.failures)
+        self._refused = RefusedRow(limits.refusals, limits.refusing_s)
         self._forbidden = FailedRow()
         self._garbled = GarbledRow(limits.garbled, limits.garbled_s)
         self._broken = BrokenRow(limits.failures, limits.garbled_s)
-        self._refused_at: float | None = None
         self._opened_at = self._failed_at = 0.0
         self._is_opened_by_failures = self._is_again = False
         self._probe_at = 0.0
@@ -109,7 +115,7 @@ class Breaker:
     @property
     def is_failing(self) -> bool:
         """Whether the last thing that was heard of it is a failure."""
-        return self._failures > 0
+        return self._outage.count > 0
 
     @property
     def state(self) -> int:
@@ -184,8 +190,8 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Take note of an answer, of whatever kind: the target works."""
-        self._failures = self._refusals = 0
-        self._refused_at = None
+        self._refused.clear()
+        self._outage.clear()
         self._garbled.clear()
         self._broken.clear()
         self._room += _RAMP
@@ -227,15 +233,10 @@ class Breaker:
         elif isinstance(error, ProviderDenied):
             self._open(error)
         elif isinstance(error, _OUTAGE):
-            self._failures += 1
-            if self._failures >= self._limits.failures:
+            if self._outage.is_of_target(at=self._clock(), in_flight=self.in_flight):
                 self._open(error)
         elif isinstance(error, RateLimited):
-            self._refusals += 1
-            self._refused_at = self._refused_at or self._clock()
-            refusing_s = self._clock() - self._refused_at
-            limits = self._limits
-            if self._refusals >= limits.refusals and refusing_s >= limits.refusing_s:
+            if self._refused.is_of_target(at=self._clock()):
                 self._open(error)
         elif is_no_completion(error):
             # A record may make a model say nothing of use; so many in a row do not.

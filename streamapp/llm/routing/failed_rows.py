@@ -7,6 +7,9 @@ from streamapp.llm.routing.break_offs import MOMENT_S
 
 #: Of records in a row that are told apart.
 _MOST = 1000
+#: Failures are an outage where they are at least this part of the calls on their way, or where none
+#: was answered for so long, seconds.
+_PART, _UNANSWERED_S = 1 / 4, 5.0
 #: So many answers in a row say that a target is back.
 _BACK = 20
 
@@ -35,6 +38,56 @@ class FailedRow:
     def clear(self) -> None:
         """Begin anew."""
         self._records.clear()
+
+
+class OutageRow:
+    """Tells an outage from the quick failures of a target that answers most calls.
+
+    Of many calls that begin together those that fail may end first, though they are few.
+
+    Args:
+        least: Failures in a row.
+
+    Attributes:
+        count: Of them, since the last answer.
+    """
+
+    def __init__(self, least: int) -> None:
+        self.count = 0
+        self._least, self._since = least, 0.0
+
+    def is_of_target(self, *, at: float, in_flight: int) -> bool:
+        """Add a failure; return whether the row is an outage."""
+        self.count += 1
+        self._since = at if self.count == 1 else self._since
+        is_most = self.count >= in_flight * _PART
+        return self.count >= self._least and (is_most or at - self._since >= _UNANSWERED_S)
+
+    def clear(self) -> None:
+        """Begin anew: the target answered."""
+        self.count = 0
+
+
+class RefusedRow:
+    """Refusals (429) and nothing else.
+
+    Args:
+        least, least_s: So many for so long are more than a limit.
+    """
+
+    def __init__(self, least: int, least_s: float) -> None:
+        self._least, self._least_s = least, least_s
+        self._count, self._since = 0, 0.0
+
+    def is_of_target(self, *, at: float) -> bool:
+        """Add a refusal; return whether the target refuses everything."""
+        self._count += 1
+        self._since = at if self._count == 1 else self._since
+        return self._count >= self._least and at - self._since >= self._least_s
+
+    def clear(self) -> None:
+        """Begin anew: the target answered."""
+        self._count = 0
 
 
 class GarbledRow(FailedRow):

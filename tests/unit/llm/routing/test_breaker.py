@@ -131,6 +131,35 @@ async def test_nothing_but_refusals_open_it(
     assert breaker.is_open
 
 
+async def test_few_quick_failures_among_many_calls_are_no_outage(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """Of calls that begin together they end first; without any answer for 5 s they are one."""
+    breaker.in_flight = 100
+    for _ in range(20):
+        breaker.failed(unavailable())
+        clock.advance(0.1)
+    assert not breaker.is_open
+    breaker.succeeded()
+
+    for _ in range(3):
+        assert not breaker.is_open
+        breaker.failed(unavailable())
+        clock.advance(2.5)
+    assert breaker.is_open
+
+
+async def test_failures_of_many_of_the_calls_are_an_outage_at_once(breaker: Breaker) -> None:
+    """Where nothing listens, all fail."""
+    breaker.in_flight = 100
+    for _ in range(24):
+        breaker.failed(unavailable())
+    assert not breaker.is_open
+
+    breaker.failed(unavailable())
+    assert breaker.is_open
+
+
 async def test_garbled_answers_to_one_record_leave_it_as_it_is(
     guarded: Guarded, llm: FakeProvider, breaker: Breaker
 ) -> None:
