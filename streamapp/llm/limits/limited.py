@@ -88,6 +88,7 @@ class Limited:
             self._asked_at, self._promised = now, 0
             self._room = self._limiter.room(PATIENCE_S)
         if self._promised + 1 > min(self._room, most):
+            self._has_sent_away = True  # more would come than its rate allows
             return False
         self._promised += 1
         return True

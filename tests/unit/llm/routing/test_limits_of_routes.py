@@ -211,6 +211,23 @@ def test_calls_that_go_back_all_at_once_wait_for_no_slow_rate() -> None:
     assert run_virtually(main()) <= 80
 
 
+def test_rate_grows_while_calls_wait_elsewhere_to_be_taken_back() -> None:
+    """No more of them came than there was room for, so that nobody ever waited for the rate."""
+
+    async def main() -> float:
+        first, backup = Refusing("first"), FakeProvider("backup")
+        first.took_s = 0.5
+        routed = routes(first, backup, backup_per_minute=6)
+        routed.limits["first"].begin_at("m", 0.5, float("inf"), pause_s=5.0)
+        began = virtual_clock()
+
+        await asyncio.gather(*(burst(routed, f"{number}") for number in range(3)))
+
+        return virtual_clock() - began
+
+    assert run_virtually(main()) <= 120
+
+
 async def ask_at(route: Completer, *, per_s: float, times: int) -> float:
     """Ask so often; return the longest time that one took."""
     waits = []
