@@ -4,7 +4,6 @@ StreamappError
 ├── ConfigurationError          operator, before anything starts (exit 2)
 ├── DeliveryFailed              operator: the broker did not take a record we must not lose
 ├── LeaseLost                   nobody: another worker owns the partition, and answers the record
-├── DiskRefused                 operator: the disk under the data directory takes no more
 ├── ToolError                   the model: what a tool tells it in place of a result
 ├── RegistryUnavailable         operator: the schema registry does not answer; records wait
 ├── SchemaRefused               operator: the registry does not take the schema of an output
@@ -49,10 +48,6 @@ class DeliveryFailed(StreamappError):
 
 class LeaseLost(StreamappError):
     """The partition may belong to another worker: this one must not write its outcome."""
-
-
-class DiskRefused(StreamappError):
-    """A batch was not written to RocksDB: put its entries one by one."""
 
 
 class ToolError(StreamappError):

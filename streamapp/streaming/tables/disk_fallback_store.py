@@ -13,9 +13,8 @@ from typing import Any, cast
 
 import structlog
 from faust.stores import rocksdb
-from faust.types import TP, EventT
+from faust.types import TP
 
-from streamapp.errors import DiskRefused
 from streamapp.streaming.log_place import LogPlace
 from streamapp.streaming.protocol.topic_ids import MARKED_BYTES
 
@@ -23,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: Of an offset, below the id of its topic.
 OFFSET_BITS = 64
+#: Before the id, of what this version notes.
+_FORM = b"\x02"
 
 
 class DiskFallbackStore(rocksdb.Store):
@@ -53,7 +54,7 @@ class DiskFallbackStore(rocksdb.Store):
             self._db_for_partition(partition)
 
     def place(self, partition: int) -> LogPlace | None:
-        """Return the place behind what a partition holds; None where nothing was noted."""
+        """Return the place behind what a partition holds; None where that is not known."""
         noted = self._db_for_partition(partition).get(self.offset_key)
         return None if noted is None else decoded(noted)
 
@@ -86,25 +87,6 @@ class DiskFallbackStore(rocksdb.Store):
             for key, value in self._db_for_partition(partition).items():
                 if key != self.offset_key:
                     yield key, value, partition
-
-    def apply_changelog_batch(
-        self,
-        batch: Iterable[EventT[Any]],
-        to_key: Callable[[Any], Any],
-        to_value: Callable[[Any], Any],
-    ) -> None:
-        """Write events of the changelog; where the disk takes no batch, one by one to memory."""
-        events = list(batch)
-        try:
-            super().apply_changelog_batch(events, to_key, to_value)
-        except DiskRefused:
-            for event in events:
-                message = event.message
-                db = self._db_for_partition(message.partition)
-                if message.value is None:
-                    db.delete(message.key)
-                else:
-                    db.put(message.key, message.value)
 
 
 class DiskFallbackDB:
@@ -182,15 +164,6 @@ class DiskFallbackDB:
         if not self._try(lambda: self.disk.delete(key)) and self.get(key) is not None:
             self._kept[key] = None
 
-    def write(self, batch: Any) -> None:
-        """Write a batch.
-
-        Raises:
-            DiskRefused: The disk took nothing of it.
-        """
-        if not self._try(lambda: self.disk.write(batch)):
-            raise DiskRefused
-
     def key_may_exist(self, key: bytes) -> bool:
         """Return False only for a key that is not there."""
         if key in self._kept:
@@ -242,16 +215,20 @@ def encoded(place: LogPlace) -> bytes:
     With an id it is beyond any log's end, so that a version without ids reads all of it again. So
     does one without marks of last records: they stand with the id, which is another one for it.
     """
-    id = int.from_bytes(b"\x01" + place.topic_id + place.last) if place.topic_id else 0
-    return b"%d" % ((id << OFFSET_BITS) + place.offset if id else place.offset - 1)
+    known = place.topic_id + place.last if place.topic_id else b""
+    return b"%d" % ((int.from_bytes(_FORM + known) << OFFSET_BITS) + place.offset)
 
 
-def decoded(noted: bytes) -> LogPlace:
-    """Return what `encoded` wrote, or Faust did: the last offset that was read."""
+def decoded(noted: bytes) -> LogPlace | None:
+    """Return what `encoded` wrote; None for what Faust did, or an earlier version.
+
+    Those noted more than was read where entries stood behind the end that Faust was told.
+    """
     id, offset = divmod(int(noted), 1 << OFFSET_BITS)
-    if id <= 0:
-        return LogPlace(int(noted) + 1)
-    known = id.to_bytes((id.bit_length() + 7) // 8)[1:]
+    known = max(id, 0).to_bytes((max(id, 0).bit_length() + 7) // 8)
+    if not known.startswith(_FORM):
+        return None
+    known = known.removeprefix(_FORM)
     return LogPlace(offset, known[:MARKED_BYTES], known[MARKED_BYTES:])
 
 

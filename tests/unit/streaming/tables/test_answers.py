@@ -193,3 +193,18 @@ async def test_entry_is_kept_in_its_partition_whatever_record_is_handled(fixture
         assert [*entries.held()] == []
     finally:
         faust.streams._current_event.reset(token)
+
+
+async def test_what_faust_reads_behind_the_end_that_it_knows_is_not_taken(
+    fixture: Fixture,
+) -> None:
+    """A disk noted it as all that the partition has, and what stands before it was paid again."""
+    fixture.starts(1)
+    message = SimpleNamespace(
+        topic=CHANGELOG, partition=1, tp=TP(CHANGELOG, 1), offset=7, key=b"id", value=b"entry"
+    )
+
+    fixture.table.apply_changelog_batch([cast(Any, SimpleNamespace(message=message))])
+
+    assert fixture.starts(1) == {1: LogPlace(0)}
+    assert [*fixture.table.entries.held()] == []
