@@ -21,7 +21,9 @@ class Guard:
     def __init__(self, variants: Variants, *, now: Callable[[], datetime]) -> None:
         self._variants = variants
         self._now = now
-        self._since: dict[tuple[str, str], tuple[int, int, int]] = {}
+        self._pointed: dict[tuple[str, str], int] = {}
+        #: What a version had come to by a label when that left it.
+        self._left: dict[tuple[str, str, int], tuple[int, int]] = {}
 
     def rollbacks(self, prompts: Mapping[str, Prompt]) -> Iterator[tuple[str, Labelled]]:
         """Yield the moves that are called for now, with the names of their prompts.
@@ -53,8 +55,11 @@ class Guard:
 
     def _counted_since(self, name: str, label: str, version: int) -> tuple[int, int]:
         """Return calls and faults since the label has pointed at the version."""
+        before = self._pointed.get((name, label))
+        if before not in (None, version):
+            self._left[name, label, before] = self._variants.counted(name, before, label)
+        self._pointed[name, label] = version
         calls, faults = self._variants.counted(name, version, label)
-        since = self._since.get((name, label))
-        if since is None or since[0] != version:
-            since = self._since[name, label] = (version, calls, faults)
-        return calls - since[1], faults - since[2]
+        # What came in before the first look counts: a batch may be all there is for long.
+        left_calls, left_faults = self._left.get((name, label, version), (0, 0))
+        return calls - left_calls, faults - left_faults

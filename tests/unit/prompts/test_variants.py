@@ -110,6 +110,15 @@ def test_the_guard_moves_a_label_back_from_a_failing_version() -> None:
     assert (move.author, move.message) == ("guard", "2 of 5 records failed with version 2")
 
 
+def test_the_guard_counts_what_failed_before_its_first_look() -> None:
+    """A batch right behind the publication may be all there is until the next day."""
+    prompt, variants, guard = guarded(label("production", 2))
+
+    fail(variants, times=4)
+
+    assert [move.version for move in moves(guard, prompt)] == [1]
+
+
 def test_the_guard_waits_for_enough_records() -> None:
     """One failure of one record is no rate."""
     prompt, variants, guard = guarded(label("production", 2))
