@@ -11,6 +11,7 @@ from aiohttp import web
 
 from streamapp.errors import Failure, Kind, ModelForbidden
 from streamapp.records.problems import escape, near
+from streamapp.settings import PREFIX
 from streamapp.web.errors import Refusal, error_response, failure_response, http_error_response
 from streamapp.web.keys import KeyRate, Keys, remember
 from streamapp.web.operations.operation import INFER, NOBODY, REPLAY, Access
@@ -75,13 +76,16 @@ def refuse_foreign_pages(own_hosts: Collection[str], *, web_url: str = "") -> Mi
 
     @web.middleware
     async def check_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        is_foreign = origin is not None and _place(origin) not in (request.host, proxied)
         name = request.host.rpartition(":")[0] if _PORT.search(request.host) else request.host
-        if is_foreign or (own_hosts and name.strip("[]").lower() not in own_hosts):
-            return error_response(
-                403, "requests of pages of other sites are refused", code="foreign_origin"
+        if own_hosts and name.strip("[]").lower() not in own_hosts:
+            # As through a tunnel or a proxy: mostly no page at all.
+            return _foreign(
+                f"without keys only localhost is answered, not '{escape(name)}': set"
+                f" {PREFIX}API_KEYS"
             )
+        origin = request.headers.get("Origin")
+        if origin is not None and _place(origin) not in (request.host, proxied):
+            return _foreign("requests of pages of other sites are refused")
         return await handler(request)
 
     return check_origin
@@ -160,6 +164,10 @@ async def _within(rate: KeyRate, handler: Handler, request: web.Request) -> web.
         if not isinstance(error, Refusal) or error.response.status == 403:
             rate.spend(-1)
         raise
+
+
+def _foreign(message: str) -> web.Response:
+    return error_response(403, message, code="foreign_origin")
 
 
 def _place(origin: str) -> str:

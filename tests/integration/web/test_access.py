@@ -145,29 +145,38 @@ async def test_keys_never_come_back(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    ("headers", "told"),
     [
-        ({}, 200),
-        ({"Origin": "http://evil.example"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Host": "evil.example:6066"}, 403),
-        ({"Host": "evil.example:6066", "Origin": "http://evil.example:6066"}, 403),
-        ({"Host": "localhost"}, 200),
-        ({"Host": "[::1]:80"}, 200),
-        ({"Host": "[::1"}, 403),
-        ({"Host": "localhost", "Origin": "http://localhost"}, 200),
+        ({}, None),
+        ({"Origin": "http://evil.example"}, "pages of other sites"),
+        ({"Origin": "null"}, "pages of other sites"),
+        ({"Host": "evil.example:6066"}, "not 'evil.example': set STREAMAPP_API_KEYS"),
+        (
+            {"Host": "evil.example:6066", "Origin": "http://evil.example:6066"},
+            "not 'evil.example': set STREAMAPP_API_KEYS",
+        ),
+        ({"Host": "x" * 999}, f"not '{'x' * 64}': set STREAMAPP_API_KEYS"),
+        ({"Host": "localhost"}, None),
+        ({"Host": "[::1]:80"}, None),
+        ({"Host": "[::1"}, "not '[:': set STREAMAPP_API_KEYS"),
+        ({"Host": "localhost", "Origin": "http://localhost"}, None),
     ],
 )
 async def test_pages_of_other_sites_are_refused(
-    serve: Serve, handler: FakeRequestHandler, headers: dict[str, str], status: int
+    serve: Serve, handler: FakeRequestHandler, headers: dict[str, str], told: str | None
 ) -> None:
-    """A page in the developer's browser cannot spend on an open loopback, nor rebind its name."""
+    """A page in the developer's browser cannot spend on an open loopback, nor rebind its name.
+
+    Who has no page, and only another name for this machine, is told what to do.
+    """
     site = await serve()
 
-    got, _, _ = await site("POST", "/v1/generate", json={"type": "echo"}, headers=headers)
+    got, body, _ = await site("POST", "/v1/generate", json={"type": "echo"}, headers=headers)
 
-    assert got == status
-    assert len(handler.asked) == (status == 200)
+    assert got == (403 if told else 200)
+    if told:
+        assert (body["error"]["code"], told in body["error"]["message"]) == ("foreign_origin", True)
+    assert len(handler.asked) == (told is None)
 
 
 async def test_worker_with_keys_answers_under_any_name(serve: Serve) -> None:
