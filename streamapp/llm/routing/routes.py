@@ -141,12 +141,18 @@ class Routes:
         ]
 
     def untried(self) -> Sequence[str]:
-        """Return the targets that failed, and that nobody has asked for long, in words."""
-        return [
-            f"{name}: failed {candidate.breaker.untried_s:.0f} s ago, not asked since"
-            for name, candidate in self._policies.candidates.items()
-            if candidate.breaker.untried_s
-        ]
+        """Return the targets that failed and that nobody has asked for long, or that refuse all.
+
+        In words: what the latter refuse with is the operator's to mend.
+        """
+        told = []
+        for name, candidate in self._policies.candidates.items():
+            breaker = candidate.breaker
+            if untried_s := breaker.untried_s:
+                told.append(f"{name}: failed {untried_s:.0f} s ago, not asked since")
+            elif breaker.denial:
+                told.append(f"{name} refuses every call: {breaker.denial}")
+        return told
 
     def breaker_states(self) -> Mapping[str, int]:
         """Return the state of each provider's worst target: 0 closed, 1 half open, 2 open."""

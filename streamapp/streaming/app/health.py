@@ -49,7 +49,7 @@ class AppHealth:
     Args:
         impaired: What is impaired without making the worker unready.
         refused: Which topics take no record of ours, and what to change where that is known.
-        untried: Which targets failed and were not asked since; it makes nothing worse.
+        untried: Which targets failed and were not asked since, or refuse every call, in words.
         clock: Monotonic, seconds.
     """
 

@@ -265,13 +265,14 @@ async def test_target_that_nobody_asks_is_not_down_for_ever(
     await route.complete(chat())
 
     clock.advance(UNTRIED_S - 1)
-    assert (composed.impaired(), composed.untried()) == (["one/small"], [])
+    refused = ["one/small refuses every call: no"]
+    assert (composed.impaired(), composed.untried()) == (["one/small"], refused)
     clock.advance(1)
     assert composed.impaired() == []
     assert composed.untried() == ["one/small: failed 60 s ago, not asked since"]
 
     await route.complete(chat(text="again"))  # asks it, and fails
-    assert (composed.impaired(), composed.untried()) == (["one/small"], [])
+    assert (composed.impaired(), composed.untried()) == (["one/small"], refused)
 
     clock.advance(UNTRIED_S)
     await route.complete(chat(text="once more"))  # is answered by it
