@@ -64,10 +64,12 @@ def _topics() -> str:
         )
         for spec in (*topic_specs(settings), begun_topic(settings))
     ]
-    text = """Made at the start where they are missing; a wrong partition count is refused. `llm`
-is `STREAMAPP_TOPIC_PREFIX`, `streamapp` is `STREAMAPP_APP_ID`. What has no setting here has the
-broker's. `llm.flows` is there for flows with `from = "latest"` and stays empty: on it the group
-commits which of them have begun."""
+    text = """Made at the start where they are missing. Requests with fewer partitions than
+`STREAMAPP_PARTITIONS` are refused; more, as an operator may add, are answered once the ledger has
+as many ([what becomes of them](../guarantees.md#its-topic-changes-under-the-workers)), and
+`streamapp check` notes what to set. `llm` is `STREAMAPP_TOPIC_PREFIX`, `streamapp` is
+`STREAMAPP_APP_ID`. What has no setting here has the broker's. `llm.flows` is there for flows with
+`from = "latest"` and stays empty: on it the group commits which of them have begun."""
     return section("Topics", text, table(("topic", "partitions", "made with"), rows))
 
 

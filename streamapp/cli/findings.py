@@ -30,6 +30,7 @@ from streamapp.streaming.broker.topic_configs import config_problems, topic_conf
 from streamapp.streaming.broker.topics import (
     answers_changelog,
     broker_count,
+    grown_line,
     partition_counts,
     topic_specs,
     wrong_partition_counts,
@@ -194,20 +195,17 @@ async def topics(settings: Settings) -> list[Finding]:
     wrong = wrong_partition_counts(specs, counts)
     requests = specs[0]
     count, kept = (counts.get(name, 0) for name in (requests.name, answers_changelog(settings)))
-    if count > requests.partitions:
-        # As many as the ledger will have once a worker has begun.
-        kept = max(kept, requests.partitions)
-        wrong.append(
-            held_line(requests.name, count, kept, is_set=True)
-            if kept < count
-            else f"topic {requests.name} has {count} partitions, not {requests.partitions}: set"
-            f" STREAMAPP_PARTITIONS={count}"
-        )
+    # As many as the ledger will have once a worker has begun.
+    kept = max(kept, requests.partitions)
+    if kept < count:
+        wrong.append(held_line(requests.name, count, kept, is_set=True))
     if wrong:
         return [broker, *(Finding("topics", False, problem) for problem in wrong)]
     missing = ", ".join(name for name in names if name not in counts)
     detail = f"a worker will create {missing} at its start" if missing else ", ".join(names)
     found = [broker, Finding("topics", True, detail)]
+    if line := grown_line(requests, counts):
+        found.append(Finding("topics", True, line, is_note=True))
     try:
         if missing:
             brokers = await answered(settings, broker_count(settings))

@@ -181,6 +181,20 @@ def short_topics(specs: Sequence[TopicSpec], counts: Mapping[str, int]) -> dict[
     }
 
 
+def grown_line(requests: TopicSpec, counts: Mapping[str, int]) -> str | None:
+    """Return what to set where the topic of requests has more partitions than the settings say.
+
+    They are answered, once their ledger has as many; what is made anew would have too few.
+    """
+    count = counts.get(requests.name, 0)
+    if count <= requests.partitions:
+        return None
+    return (
+        f"topic {requests.name} has {count} partitions, not {requests.partitions}: set"
+        f" STREAMAPP_PARTITIONS={count}, by which topics are made"
+    )
+
+
 async def ensure_topics(settings: Settings) -> None:
     """Create what is missing, verify what exists, and let it grow with the requests.
 
@@ -194,6 +208,9 @@ async def ensure_topics(settings: Settings) -> None:
     wrong = wrong_partition_counts(specs, counts)
     if wrong:
         raise ConfigurationError("; ".join(wrong))
+    if line := grown_line(specs[0], counts):
+        # Not louder: commands come here too, and need not have the workers' settings.
+        log.info("topics.partitions_not_set", hint=line)
     if short := short_topics(specs, counts):
         await grow_topics(settings, short)
     missing = [spec for spec in specs if spec.name not in counts]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from structlog.testing import capture_logs
 
 from streamapp.cli import main
 from streamapp.cli.kafka import producing, reading
@@ -291,6 +292,25 @@ def test_check_names_wrong_partition_counts_and_the_missing_prompts(settings: Se
     assert result.exit_code == 2
     assert "WRONG topics: topic llm.requests has 3 partitions, not 8" in result.stdout
     assert "WRONG prompts: STREAMAPP_PROMPTS_DIR: there is no directory" in result.stdout
+
+
+def test_check_and_worker_go_on_with_more_partitions_than_are_set(settings: Settings) -> None:
+    """All of them are answered: a deployment is not stopped, and both say what to set."""
+    asyncio.run(ensure_topics(settings))
+
+    with capture_logs() as lines:
+        asyncio.run(ensure_topics(settings.model_copy(update={"partitions": 4})))
+    result = run(settings, "check", STREAMAPP_PARTITIONS="4")
+
+    told = (
+        "topic llm.requests has 8 partitions, not 4: set STREAMAPP_PARTITIONS=8, by which topics"
+        " are made"
+    )
+    assert result.exit_code == 0, result.output
+    assert f"note  topics: {told}\n" in result.stdout
+    assert [(line["event"], line["hint"]) for line in lines] == [
+        ("topics.partitions_not_set", told)
+    ]
 
 
 def test_check_names_missing_examples_of_prompts_on_the_topic(
