@@ -9,10 +9,11 @@ from streamapp.records.response import Dollars
 
 
 class UsageRecord(BaseModel):
-    """Sums over the provider attempts of one worker in one second that are paid for.
+    """Sums over the paid provider attempts of one worker in one second, or in a part of it.
 
     Attributes:
-        at: Start of the second, UTC.
+        at: Start of the second, UTC. Records that are equal but for their sums add up, also of one
+            worker: none replaces another.
         provider: As in ``[providers.NAME]``.
         model: The one that answered; the record's key.
         tenant: ``metadata.tenant`` of the records; empty without one.
