@@ -186,7 +186,8 @@ def _is_complete(call: Call, completion: Completion) -> bool:
         return completion.finish_reason in ("stop", "tool_calls")
     if completion.finish_reason != "stop":
         return False
-    return call.output_schema is not None or isinstance(output, str)
+    # A text that is empty may be a model's mishap: it is this call's answer, and no other's.
+    return call.output_schema is not None or (isinstance(output, str) and bool(output.strip()))
 
 
 def _tool_calls(value: Any) -> list[Mapping[str, Any]]:

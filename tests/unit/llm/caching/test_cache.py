@@ -138,8 +138,10 @@ async def test_call_without_a_fingerprint_passes(cached: Cached, llm: FakeProvid
         Completion(output="odd", model="m", provider="p", finish_reason=None),
         Completion(output="merged", model="m", provider="p", cached=True),
         Completion(output="cheaper", model="m", provider="p", is_substitute=True),
+        Completion(output="", model="m", provider="p"),
+        Completion(output=" \n", model="m", provider="p"),
     ],
-    ids=lambda completion: completion.output,
+    ids=lambda completion: repr(completion.output),
 )
 async def test_incomplete_answer_is_not_kept(
     answer: Completion, cached: Cached, llm: FakeProvider, near: DictTier

@@ -152,6 +152,17 @@ async def test_refusal_is_filtered(recorder: Recorder) -> None:
         await complete(f"{recorder.root_url}/v1", chat())
 
 
+async def test_empty_text_is_an_answer_and_none_at_all_is_not(recorder: Recorder) -> None:
+    """A model may have nothing to say; without a text nothing tells that it had been asked."""
+    recorder.answer["choices"][0]["message"] = {"role": "assistant", "content": ""}
+    assert (await complete(f"{recorder.root_url}/v1", chat())).output == ""
+
+    for message in ({"role": "assistant", "content": None}, {"role": "assistant"}):
+        recorder.answer["choices"][0]["message"] = message
+        with pytest.raises(GarbledAnswer, match="no text in the message"):
+            await complete(f"{recorder.root_url}/v1", chat())
+
+
 async def test_number_above_64_bits_is_an_invalid_record(recorder: Recorder) -> None:
     """A parameter that JSON cannot carry fails before anything is sent."""
     with pytest.raises(InvalidRecord):
