@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from streamapp.cli.counted_turns import CountedTurns
 from streamapp.cli.decoding import request_decoder
 from streamapp.cli.file_ids import FileIds
 from streamapp.cli.flow_samples import FlowSamples
@@ -31,7 +32,6 @@ from streamapp.settings import Settings
 from streamapp.settings.checks import listed
 from streamapp.telemetry.frames import told_by_place
 from streamapp.tools.catalogue import ToolCatalogue, load_tools
-from streamapp.tools.loop import ToolLoop
 from streamapp.tools.offered import OfferedTool
 from streamapp.web.openai.bound_client import bound_client
 
@@ -49,6 +49,8 @@ class Explanation:
         cache_note: What is known of that beyond the word.
         tokens: Estimate of questions and answers together, without those from the cache.
         cost_usd: Estimate, likewise; None where a price is unknown.
+        more_calls: Most calls of a model with tools that may follow its first, by what these give:
+            neither tokens nor price have them.
         unknown_from: Name of the processor's own step that the dry run ended at: such coroutines
             act on the world outside, so that none is run. What is told is what came before.
         unknown_why: Kind and message of what the processor made of an answer by rules, where that
@@ -71,6 +73,7 @@ class Explanation:
     cache_note: str = ""
     tokens: int = 0
     cost_usd: Decimal | None = None
+    more_calls: int = 0
     unknown_from: str = ""
     unknown_why: str = ""
     steps: Sequence[Mapping[str, Any]] = ()
@@ -117,6 +120,7 @@ class DryRun:
         self._calls: list[tuple[str, Call]] = []
         self._prices = prices_of(settings)
         self._answers = answers or SharedAnswers(ttl_s=settings.cache_ttl_s)
+        self._turns = CountedTurns(ToolCatalogue(load_tools(listed(settings.tools)), sources))
         self._router = Router(
             registry=self._registry,
             prompts=prompts,
@@ -128,7 +132,7 @@ class DryRun:
             deadline_s=settings.deadline_s,
             clock=time.monotonic,
             now=lambda: datetime.now(UTC),
-            tools=ToolLoop(ToolCatalogue(load_tools(listed(settings.tools)), sources)),
+            tools=self._turns,
             openai=bound_client,
             spans=_NoOwnSteps(),
         )
@@ -136,6 +140,7 @@ class DryRun:
     async def explain(self, line: Line, key: bytes | None) -> Explanation:
         """Return what a worker would do with the record of that line."""
         self._calls.clear()
+        self._turns.more = 0
         id = recover_id(line.value) or f"line {line.number}"
         use: PromptUse | PromptVersion | None = None
         unknown_from, unknown_why, flow = "", "", self.samples
@@ -187,6 +192,7 @@ class DryRun:
             cache_note="; ".join(dict.fromkeys(one.note for one in shared if one.note)),
             tokens=round(sum(estimated_tokens(call) for _, call in paid)),
             cost_usd=self._cost(paid),
+            more_calls=self._turns.more,
             unknown_from=unknown_from,
             unknown_why=unknown_why,
             missing_tools=missing,

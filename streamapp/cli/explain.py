@@ -188,6 +188,9 @@ def _text(found: Explanation) -> str:
         f"\n    without {missing}: no MCP server has it at the worker asked" if missing else ""
     )
     note = f"\n    cache: {found.cache_note}" if found.cache_note else ""
+    if found.more_calls:
+        more = counted(found.more_calls, "more call")
+        note += f"\n    then up to {more} by what tools give, not in the estimate"
     written = "".join(f"\n    to {printable(one['topic'], keep='')}" for one in found.writes)
     why = printable(found.unknown_why, keep="")
     refused = f"\n    then unknown: by rules, not by the model, {why}" if why else ""

@@ -295,3 +295,23 @@ def test_steps_of_a_record_in_progress_are_told() -> None:
         "    running: step 1  model m  done  0.2 s",
         "    running: step 2  tool order  running  3.0 s",
     ]
+
+
+@pytest.mark.parametrize(("bounds", "more"), [("max_steps: 6", 5), ("", 7), ("max_steps: 1", 0)])
+def test_calls_that_may_follow_what_tools_give_are_told(
+    bounds: str, more: int, tmp_path: Path
+) -> None:
+    """The estimate has the first call alone: nobody knows what an agent asks next."""
+    (tmp_path / "desk.md").write_text(f"---\ntools: [shop.*]\n{bounds}\n---\nHello")
+    (tmp_path / "plain.md").write_text("Hello")
+    records = [{"id": n, "type": "generate", "prompt": n} for n in ("desk", "plain")]
+    own = {"STREAMAPP_PROMPTS_DIR": str(tmp_path), "STREAMAPP_TOOLS": "tests.support.desk"}
+
+    found = explained(run(*records, arguments=("--json",), **own))
+    told = [
+        line for line in run(*records, arguments=(), **own).stdout.splitlines() if "then" in line
+    ]
+
+    assert [one["more_calls"] for one in found] == [more, 0]
+    assert len(told) == bool(more)
+    assert all(f"then up to {more} more calls by what tools give" in line for line in told)
