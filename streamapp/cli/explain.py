@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import IO, Any
 
 import click
@@ -106,6 +107,8 @@ async def _explained(
                 print_json(found[-1].to_json())
             else:
                 click.echo(_text(found[-1]))
+    if len(found) > 1:
+        click.echo(_sum(found), err=True)
     for spent in await spent_budgets(settings):
         click.echo(spent.detail, err=True)
     return found
@@ -161,6 +164,20 @@ async def _prompts(settings: Settings, *, has_worker: bool) -> PromptRegistry:
 
 async def _no_vectors(texts: Sequence[str]) -> list[list[float]]:
     raise StreamappError("no provider is called here")
+
+
+def _sum(found: Sequence[Explanation]) -> str:
+    """Return what all would cost together, as far as it is known."""
+    made = [one for one in found if not (one.problem or one.skipped)]
+    costs = [one.cost_usd for one in made if one.cost_usd is not None]
+    tokens, more = sum(one.tokens for one in made), sum(one.more_calls for one in made)
+    parts = (
+        f"{counted(len(made), 'record')} together: about {counted(tokens, 'token')}",
+        f"${sum(costs, Decimal(0)):f}" if costs else "",
+        f"{len(made) - len(costs):,} of unknown price" if len(costs) < len(made) else "",
+        f"then up to {counted(more, 'more call')}" if more else "",
+    )
+    return "  ".join(filter(None, parts))
 
 
 def _text(found: Explanation) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from streamapp.cli import main
 from streamapp.cli.dry_run import DryRun, Explanation
-from streamapp.cli.explain import _text
+from streamapp.cli.explain import _sum, _text
 from streamapp.cli.kept_answers import KeptAnswer, SharedAnswers, WorkerPartitions
 from streamapp.cli.lines import Line
 from streamapp.prompts.registry import PromptRegistry
@@ -111,6 +112,25 @@ def test_an_id_that_comes_again_with_other_content_is_a_dead_letter() -> None:
     assert problems.pop(7).startswith("invalid: model: no such route")
     assert set(problems.values()) == {""}
     assert "2 of 7 records would become dead letters" in result.stderr
+
+
+def test_a_file_ends_with_what_it_costs_together() -> None:
+    """Dead letters cost nothing; what has no known price is told apart."""
+    found = [
+        Explanation(1, "a", tokens=600, cost_usd=Decimal("0.0012"), more_calls=7),
+        Explanation(2, "b", tokens=700, cost_usd=Decimal("0.3")),
+        Explanation(3, "c", tokens=5),
+        Explanation(4, "d", problem="invalid: no"),
+        Explanation(5, "e", skipped=True),
+    ]
+
+    assert _sum(found) == (
+        "3 records together: about 1,305 tokens  $0.3012  1 of unknown price"
+        "  then up to 7 more calls"
+    )
+    records = [SUMMARIZE, {**SUMMARIZE, "id": "other", "max_words": 6}]
+    assert "2 records together: about " in run(*records).stderr
+    assert "together" not in run(SUMMARIZE).stderr
 
 
 def test_what_is_known_beyond_the_word_is_a_line_of_its_own() -> None:
