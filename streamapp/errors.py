@@ -71,6 +71,7 @@ class Failure(StreamappError):
         paid: Those of them that are paid for although they failed, or may be.
         shared: Those of the paid ones that broke off at the moment when other records' did.
         ends_probe: Whether it told that a target is still down.
+        took_s: How long the last attempt took, seconds.
     """
 
     kind: Kind = Kind.INTERNAL
@@ -78,6 +79,7 @@ class Failure(StreamappError):
     paid: int = 0
     shared: int = 0
     ends_probe: bool = False
+    took_s: float = 0.0
 
 
 class RecordError(Failure):

@@ -21,9 +21,8 @@ class Guard:
     def __init__(self, variants: Variants, *, now: Callable[[], datetime]) -> None:
         self._variants = variants
         self._now = now
-        self._pointed: dict[tuple[str, str], int] = {}
-        #: What a version had come to by a label when that left it.
-        self._left: dict[tuple[str, str, int], tuple[int, int]] = {}
+        #: What each version had come to when a label came to it, in the order in which it did.
+        self._pointed: dict[tuple[str, str], dict[int, tuple[int, int]]] = {}
 
     def rollbacks(self, prompts: Mapping[str, Prompt]) -> Iterator[tuple[str, Labelled]]:
         """Yield the moves that are called for now, with the names of their prompts.
@@ -55,11 +54,12 @@ class Guard:
 
     def _counted_since(self, name: str, label: str, version: int) -> tuple[int, int]:
         """Return calls and faults since the label has pointed at the version."""
-        before = self._pointed.get((name, label))
-        if before not in (None, version):
-            self._left[name, label, before] = self._variants.counted(name, before, label)
-        self._pointed[name, label] = version
         calls, faults = self._variants.counted(name, version, label)
-        # What came in before the first look counts: a batch may be all there is for long.
-        left_calls, left_faults = self._left.get((name, label, version), (0, 0))
-        return calls - left_calls, faults - left_faults
+        pointed = self._pointed.setdefault((name, label), {})
+        if version not in pointed:
+            # What came in before the first look counts: a batch may be all there is for long.
+            pointed[version] = 0, 0
+        elif version != next(reversed(pointed)):
+            pointed[version] = calls, faults
+        pointed[version] = since = pointed.pop(version)  # the last one is that of now
+        return calls - since[0], faults - since[1]

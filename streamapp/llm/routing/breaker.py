@@ -191,7 +191,7 @@ class Breaker:
     def succeeded(self) -> None:
         """Take note of an answer, of whatever kind: the target works."""
         self._refused.clear()
-        self._outage.clear()
+        self._outage.answered(self._clock())
         self._garbled.clear()
         self._broken.clear()
         self._room += _RAMP
@@ -233,7 +233,7 @@ class Breaker:
         elif isinstance(error, ProviderDenied):
             self._open(error)
         elif isinstance(error, _OUTAGE):
-            if self._outage.is_of_target(at=self._clock(), in_flight=self.in_flight):
+            if self._outage.is_of_target(error, at=self._clock(), in_flight=self.in_flight):
                 self._open(error)
         elif isinstance(error, RateLimited):
             if self._refused.is_of_target(at=self._clock()):

@@ -49,23 +49,34 @@ class OutageRow:
         least: Failures in a row.
 
     Attributes:
-        count: Of them, since the last answer.
+        count: Of them, less those that were taken off by answers.
     """
 
     def __init__(self, least: int) -> None:
         self.count = 0
         self._least, self._since = least, 0.0
+        self._answered_at = -math.inf
 
-    def is_of_target(self, *, at: float, in_flight: int) -> bool:
-        """Add a failure; return whether the row is an outage."""
+    def is_of_target(self, error: Failure, *, at: float, in_flight: int) -> bool:
+        """Add a failure; return whether the row is an outage.
+
+        Args:
+            error: What a call ended with that was without an answer for as long as it took.
+            at: When, seconds.
+            in_flight: Calls that are on their way.
+        """
         self.count += 1
-        self._since = at if self.count == 1 else self._since
+        if self.count == 1:
+            self._since = max(at - error.took_s, self._answered_at)
         is_most = self.count >= in_flight * _PART
         return self.count >= self._least and (is_most or at - self._since >= _UNANSWERED_S)
 
-    def clear(self) -> None:
-        """Begin anew: the target answered."""
-        self.count = 0
+    def answered(self, at: float) -> None:
+        """Take as many failures off as make a row.
+
+        Not all: a server that takes no new calls goes on to answer those that it has.
+        """
+        self.count, self._answered_at = max(self.count - self._least, 0), at
 
 
 class RefusedRow:

@@ -61,7 +61,6 @@ class Guarded:
     async def _ask(self, call: Call) -> Completion:
         breaker = self._breaker
         has_time = call.remaining_s() > 0
-        breaker.in_flight += 1
         try:
             completion = await self._provider.complete(call)
         except (BudgetExceeded, TargetBusy, TargetOpen):
@@ -70,8 +69,6 @@ class Guarded:
             if has_time:
                 breaker.failed(failure, of=_record_of(call))
             raise
-        finally:
-            breaker.in_flight -= 1
         breaker.answers += 1
         # An answer from before it opened says nothing about now.
         if not breaker.is_open:

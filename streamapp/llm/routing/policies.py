@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
+from streamapp.errors import Failure
 from streamapp.llm.caching.cache import Cached
 from streamapp.llm.caching.fingerprint import Fingerprints
 from streamapp.llm.caching.single_flight import SingleFlight
@@ -37,15 +38,34 @@ def unobserved(name: str, provider: Completer) -> Completer:
 
 
 class Target:
-    """One model of one provider: puts the model's name into the call."""
+    """One model of one provider: puts the model's name into the call.
 
-    def __init__(self, provider: Completer, model: str) -> None:
+    Args:
+        provider: Of the model.
+        model: As the provider names it.
+        breaker: Told how many calls are on their way; those in a limiter's line are not.
+        clock: Monotonic, seconds.
+    """
+
+    def __init__(
+        self, provider: Completer, model: str, *, breaker: Breaker, clock: Callable[[], float]
+    ) -> None:
         self._provider = provider
         self._model = model
+        self._breaker = breaker
+        self._clock = clock
 
     async def complete(self, call: Call) -> Completion:
         """Answer ``call`` with this target's model."""
-        return await self._provider.complete(call.but(model=self._model))
+        began_at = self._clock()
+        self._breaker.in_flight += 1
+        try:
+            return await self._provider.complete(call.but(model=self._model))
+        except Failure as failure:
+            failure.took_s = self._clock() - began_at
+            raise
+        finally:
+            self._breaker.in_flight -= 1
 
 
 class Policies:
@@ -166,7 +186,7 @@ class Policies:
                 )
             breaker = Breaker(target, limits=self._breakers, clock=self._clock, rng=self._rng)
             limited = self._limits[name].around(
-                Target(attempt, model),
+                Target(attempt, model, breaker=breaker, clock=self._clock),
                 model,
                 # Half of it without an answer to anybody makes another target the better bet.
                 silence_s=times.timeout_s / 2,

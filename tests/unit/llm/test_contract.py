@@ -9,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
+from streamapp.llm.completion import Call, Completion
 from streamapp.llm.provider import LLMProvider
 from streamapp.llm.providers.factory import build_provider
-from streamapp.llm.routing.policies import Target
 from streamapp.llm.schemas.schema import Schemas
 from streamapp.settings import ProviderSettings
 from tests.fakes import FakeProvider, TakenChunks
@@ -49,7 +49,10 @@ class Named:
 
     def __init__(self, provider: LLMProvider) -> None:
         self.aclose = provider.aclose
-        self.complete = Target(provider, "openai/m").complete
+        self._provider = provider
+
+    async def complete(self, call: Call) -> Completion:
+        return await self._provider.complete(call.but(model="openai/m"))
 
 
 @pytest.fixture(params=CHAT_KINDS)

@@ -140,8 +140,11 @@ def test_the_guard_counts_anew_when_a_label_comes_again() -> None:
     assert len(moves(guard, prompt)) == 1
 
     moves(guard, back)
+    fail(variants, times=4)  # what was on its way by it
 
     assert moves(guard, prompt) == []
+    fail(variants, times=4)
+    assert len(moves(guard, prompt)) == 1
 
 
 def test_the_guard_leaves_outages_alone() -> None:

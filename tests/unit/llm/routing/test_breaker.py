@@ -140,12 +140,41 @@ async def test_few_quick_failures_among_many_calls_are_no_outage(
         breaker.failed(unavailable())
         clock.advance(0.1)
     assert not breaker.is_open
-    breaker.succeeded()
+    for _ in range(7):
+        breaker.succeeded()
 
     for _ in range(3):
         assert not breaker.is_open
         breaker.failed(unavailable())
         clock.advance(2.5)
+    assert breaker.is_open
+
+
+async def test_server_that_takes_no_new_calls_is_down_though_it_answers_old_ones(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """Each answer began the count anew, and records used up their attempts."""
+    breaker.in_flight = 1000
+    for _ in range(11):
+        assert not breaker.is_open
+        breaker.succeeded()
+        for _ in range(10):
+            breaker.failed(unavailable())
+        clock.advance(0.5)
+    assert breaker.is_open
+
+
+async def test_call_that_took_long_to_fail_is_no_quick_failure(
+    breaker: Breaker, clock: FakeClock
+) -> None:
+    """Where calls hang, so long nothing was answered, however many others hang as well."""
+    breaker.in_flight = 100
+    clock.advance(60)
+    for _ in range(3):
+        assert not breaker.is_open
+        failure = late()
+        failure.took_s = 10.0
+        breaker.failed(failure)
     assert breaker.is_open
 
 
