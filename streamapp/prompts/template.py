@@ -218,7 +218,13 @@ def _sure(node: nodes.Node) -> Iterator[str]:
     """Yield the names that are looked at whichever way is taken through ``node``."""
     if isinstance(node, nodes.Name):
         yield node.name
-    elif isinstance(node, nodes.If | nodes.CondExpr):
+    elif isinstance(node, nodes.If):
+        yield from _sure(node.test)
+        branches = [node.body, *(one.body for one in node.elif_), node.else_]
+        yield from set.intersection(
+            *({name for one in branch for name in _sure(one)} for branch in branches)
+        )
+    elif isinstance(node, nodes.CondExpr):
         yield from _sure(node.test)
     elif isinstance(node, nodes.For):
         yield from _sure(node.iter)

@@ -91,7 +91,8 @@ def test_a_variable_that_a_prompt_needs_and_no_record_will_have_is_named(
         "{% if tone is defined %}{{ detail }}{% for one in many %}{{ one }}{{ each }}{% endfor %}"
         "{% endif %}{{ far if tone is defined }}{{ tone is defined and near }}"
     )
-    (tmp_path / "pp.md").write_text("{{ body | trim }}" + branches)
+    always = "{% if tone is defined %}A {{ body }}{% else %}{{ body | trim }}{{ more }}{% endif %}"
+    (tmp_path / "pp.md").write_text(always + branches)
     flows = {"labels": FlowSettings.model_validate({**TABLE, "prompt": "pp", **table})}
 
     prompts = PromptRegistry.of(load_files(tmp_path))
