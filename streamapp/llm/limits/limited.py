@@ -151,7 +151,7 @@ class Limited:
             raise
         finally:
             limiter.release(excess)
-            if learner.rate_per_s != limiter.learned_per_s:
+            if learner.rate_per_s != limiter.taken_over_per_s:
                 limiter.adjust()
 
     async def _wait(self, call: Call, estimate: Callable[[], float]) -> float:
@@ -194,7 +194,7 @@ class Limited:
         tokens, seconds = (median(last) if last else 0.0 for last in (self._used, self._took_s))
         if (learned_per_s := learner.learned_per_s(seconds)) == UNLIMITED:
             return 0.0
-        wait_s = limiter.line / learned_per_s
+        wait_s = limiter.waiting / learned_per_s
         if (pause_s := learner.paused_until - self._clock()) > 0:
             return max(pause_s, wait_s)
         if learner.is_refusing:

@@ -59,7 +59,7 @@ class Limiter:
         self._requests = Bucket(self._requests_per_s, burst_s=burst_s, least=1.0, clock=clock)
         self._tokens = Bucket(self._tokens_per_s, burst_s=burst_s, least=0.0, clock=clock)
         #: What the learner had found when it was taken over last, requests per second.
-        self.learned_per_s = UNLIMITED
+        self.taken_over_per_s = UNLIMITED
         #: The part of each limit that is this worker's, in (0, 1].
         self.share = 1.0
         self._cap: float = max_concurrency or UNLIMITED
@@ -80,7 +80,7 @@ class Limiter:
     @property
     def waiting(self) -> int:
         """How many wait now."""
-        return sum(not turn.done() for turn, _ in self._waiters)
+        return len(self._waiters)
 
     @property
     def is_full(self) -> bool:
@@ -102,18 +102,13 @@ class Limiter:
         places = min(self._cap, learner.window if learner is not None else UNLIMITED)
         places -= self._in_flight
         turns = self._requests.available() + self._requests.rate_per_s * within_s
-        room = min(places, turns) - len(self._waiters)
+        room = min(places, turns) - self.waiting
         return room if self._outer is None else min(room, self._outer.room(within_s))
 
     @property
     def rate_per_s(self) -> float:
         """Requests per second that are allowed now, by settings or by experience."""
         return self._requests.rate_per_s
-
-    @property
-    def line(self) -> int:
-        """How many stand before it."""
-        return len(self._waiters)
 
     def told_per_s(self, *, tokens: float, seconds: float) -> float:
         """Return how many calls settings allow, a second.
@@ -147,8 +142,8 @@ class Limiter:
         """Take over what the learner has found."""
         rate_per_s = self._requests_per_s * self.share
         if self._learner is not None:
-            self.learned_per_s = self._learner.rate_per_s
-            rate_per_s = min(rate_per_s, self.learned_per_s)
+            self.taken_over_per_s = self._learner.rate_per_s
+            rate_per_s = min(rate_per_s, self.taken_over_per_s)
         self._requests.rate_per_s = rate_per_s
         self._wake()
 

@@ -1,7 +1,6 @@
 """The lines before a limit, which are served in turns."""
 
 from collections import deque
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -25,9 +24,6 @@ class Lines(Generic[T]):
     def __len__(self) -> int:
         """How many wait; those who have gone stay in their places until it would be their turn."""
         return max(len(self._lines[0]) + len(self._lines[1]) - self._gone, 0)
-
-    def __iter__(self) -> Iterator[T]:
-        return (one for line in self._lines for one in line)
 
     def append(self, one: T, *, is_waited_for: bool) -> None:
         """Let ``one`` stand at the end of its line."""

@@ -7,9 +7,9 @@ from streamapp.llm.routing.break_offs import MOMENT_S
 
 #: Of records in a row that are told apart.
 _MOST = 1000
-#: Failures are an outage where they are at least this part of the calls on their way, or where none
-#: was answered for so long, seconds.
-_PART, _UNANSWERED_S = 1 / 4, 5.0
+#: Failures are an outage where they are at least this part of the calls on their way, or where
+#: answers have not made up for them for so long, seconds.
+_PART, _LONG_S = 1 / 4, 5.0
 #: So many answers in a row say that a target is back.
 _BACK = 20
 
@@ -69,7 +69,7 @@ class OutageRow:
         if self.count == 1:
             self._since = max(at - error.took_s, self._answered_at)
         is_most = self.count >= in_flight * _PART
-        return self.count >= self._least and (is_most or at - self._since >= _UNANSWERED_S)
+        return self.count >= self._least and (is_most or at - self._since >= _LONG_S)
 
     def answered(self, at: float) -> None:
         """Take as many failures off as make a row.
@@ -105,8 +105,8 @@ class GarbledRow(FailedRow):
     """Tells a target that answers no record with a completion from records that it never can.
 
     Among such records there are answers to others. So an answer that ends a long row raises the
-    bar for the next one to twice its length, until as many answers in a row as make a long row at
-    first say that it was the target, which is back.
+    bar for the next one to twice its length, until `_BACK` answers in a row say that it was the
+    target, which is back.
 
     Args:
         least, least_s: So many records for so long are a long row at first.
